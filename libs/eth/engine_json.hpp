@@ -1,0 +1,19 @@
+// Engine API request parameters, appended to one buffer without a JSON tree (execution-apis: paris, shanghai, cancun, prague). Pure.
+#pragma once
+#include <string>
+
+#include "libs/eth/types.hpp"
+
+namespace towline::eth {
+
+/// The newPayload version that a payload's shape asks for: 4 with a withdrawals root (Isthmus), 3 with a parent beacon block
+/// root (Ecotone), else 2. The fork schedule must say the same; see rollup::new_payload_version().
+int new_payload_version_by_shape(const Payload& p);
+
+/// The parameters of engine_newPayloadV<version>, with the brackets. Keys of inactive forks are left out.
+void append_new_payload_params(const Payload& p, int version, std::string& out);
+
+/// The parameters of engine_forkchoiceUpdatedV3 without attributes. A zero hash leaves that label as it is.
+void append_forkchoice_params(const Hash32& head, const Hash32& safe, const Hash32& finalized, std::string& out);
+
+}  // namespace towline::eth

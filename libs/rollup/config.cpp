@@ -1,0 +1,151 @@
+#include "libs/rollup/config.hpp"
+
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
+#include <nlohmann/json.hpp>
+
+#include "libs/base/hex.hpp"
+#include "libs/base/status.hpp"
+#include "libs/rollup/networks.hpp"
+
+namespace towline::rollup {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kNames[kForkCount] = {"bedrock", "regolith", "canyon",  "delta",  "ecotone", "fjord",
+                                            "granite", "holocene", "isthmus", "jovian", "karst"};
+
+/// "*_time" keys of rollup.json that are no forks of execution.
+bool is_fork_time(const std::string& key) {
+  return absl::EndsWith(key, "_time") && key != "block_time" && key != "l2_time" && key != "pectra_blob_schedule_time";
+}
+
+absl::Status bad(absl::string_view key, absl::string_view why) {
+  return absl::InvalidArgumentError(absl::StrCat("rollup config: ", key, ": ", why));
+}
+
+absl::StatusOr<std::uint64_t> number(const json& obj, const char* key) {
+  auto it = obj.find(key);
+  if (it == obj.end()) return bad(key, "missing");
+  if (!it->is_number_unsigned()) return bad(key, "not a whole number");
+  return it->get<std::uint64_t>();
+}
+
+absl::StatusOr<eth::BlockId> block_id(const json& genesis, const char* key) {
+  auto it = genesis.find(key);
+  if (it == genesis.end() || !it->is_object()) return bad(absl::StrCat("genesis.", key), "missing");
+  eth::BlockId id;
+  TOWLINE_ASSIGN_OR_RETURN(id.number, number(*it, "number"));
+  auto hash = it->find("hash");
+  if (hash == it->end() || !hash->is_string()) return bad(absl::StrCat("genesis.", key, ".hash"), "missing");
+  auto parsed = parse_fixed_hex<32>(hash->get<std::string>());
+  if (!parsed.ok()) return bad(absl::StrCat("genesis.", key, ".hash"), parsed.status().message());
+  id.hash = *parsed;
+  return id;
+}
+
+absl::Status read_forks(const json& from, Config& c) {
+  c.fork_times[0] = 0;
+  for (auto it = from.begin(); it != from.end(); ++it) {
+    if (!is_fork_time(it.key()) || it->is_null()) continue;
+    if (!it->is_number_unsigned()) return bad(it.key(), "not a whole number of seconds");
+    const auto t = it->get<std::uint64_t>();
+    bool known = false;
+    for (std::size_t f = 1; f < kForkCount; ++f) {
+      if (it.key() == absl::StrCat(kNames[f], "_time")) {
+        c.fork_times[f] = t;
+        known = true;
+      }
+    }
+    if (!known) c.unknown_forks.emplace_back(it.key(), t);
+  }
+  std::size_t last = 0;
+  for (std::size_t f = 1; f < kForkCount; ++f) {
+    if (!c.fork_times[f]) continue;
+    if (*c.fork_times[f] < *c.fork_times[last]) {
+      return bad(absl::StrCat(kNames[f], "_time"), absl::StrCat("earlier than ", kNames[last], "_time"));
+    }
+    last = f;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+const char* name(Fork f) { return kNames[static_cast<std::size_t>(f)]; }
+
+Fork Config::fork_at(std::uint64_t timestamp) const {
+  for (std::size_t f = kForkCount; f-- > 1;) {
+    if (fork_times[f] && timestamp >= *fork_times[f]) return static_cast<Fork>(f);
+  }
+  return Fork::bedrock;
+}
+
+absl::StatusOr<Config> parse_config(absl::string_view text) {
+  const json doc = json::parse(text, nullptr, false);
+  if (doc.is_discarded() || !doc.is_object()) return absl::InvalidArgumentError("rollup config: not a JSON object");
+  Config c;
+  TOWLINE_ASSIGN_OR_RETURN(c.l1_chain_id, number(doc, "l1_chain_id"));
+  TOWLINE_ASSIGN_OR_RETURN(c.l2_chain_id, number(doc, "l2_chain_id"));
+  TOWLINE_ASSIGN_OR_RETURN(c.block_time, number(doc, "block_time"));
+  if (c.block_time == 0) return bad("block_time", "must not be 0");
+  auto genesis = doc.find("genesis");
+  if (genesis == doc.end() || !genesis->is_object()) return bad("genesis", "missing");
+  TOWLINE_ASSIGN_OR_RETURN(c.l1_genesis, block_id(*genesis, "l1"));
+  TOWLINE_ASSIGN_OR_RETURN(c.l2_genesis, block_id(*genesis, "l2"));
+  TOWLINE_ASSIGN_OR_RETURN(c.l2_time, number(*genesis, "l2_time"));
+  TOWLINE_RETURN_IF_ERROR(read_forks(doc, c));
+  return c;
+}
+
+std::vector<std::string> network_names() {
+  std::vector<std::string> out;
+  const json doc = json::parse(networks_json());
+  for (const auto& chain : doc.at("chains")) out.push_back(chain.at("name").get<std::string>());
+  return out;
+}
+
+absl::StatusOr<Config> network(absl::string_view wanted) {
+  const json doc = json::parse(networks_json());
+  for (const auto& chain : doc.at("chains")) {
+    if (chain.at("name").get<std::string>() != wanted) continue;
+    Config c;
+    c.network = std::string{wanted};
+    TOWLINE_ASSIGN_OR_RETURN(c.l1_chain_id, number(chain, "l1_chain_id"));
+    TOWLINE_ASSIGN_OR_RETURN(c.l2_chain_id, number(chain, "chain_id"));
+    TOWLINE_ASSIGN_OR_RETURN(c.block_time, number(chain, "block_time"));
+    const json& genesis = chain.at("genesis");
+    TOWLINE_ASSIGN_OR_RETURN(c.l1_genesis, block_id(genesis, "l1"));
+    TOWLINE_ASSIGN_OR_RETURN(c.l2_genesis, block_id(genesis, "l2"));
+    TOWLINE_ASSIGN_OR_RETURN(c.l2_time, number(genesis, "l2_time"));
+    TOWLINE_RETURN_IF_ERROR(read_forks(chain.at("hardforks"), c));
+    // The registry leaves Regolith out: all its chains have it from genesis.
+    if (!c.fork_times[1]) c.fork_times[1] = 0;
+    return c;
+  }
+  return absl::NotFoundError(absl::StrCat("unknown network \"", wanted, "\"; known: ", absl::StrJoin(network_names(), ", ")));
+}
+
+int new_payload_version(const Config& c, std::uint64_t timestamp) {
+  const Fork f = c.fork_at(timestamp);
+  if (f >= Fork::isthmus) return 4;
+  return f >= Fork::ecotone ? 3 : 2;
+}
+
+absl::Status check_header_shape(const Config& c, const eth::Header& h) {
+  const Fork f = c.fork_at(h.timestamp);
+  const auto check = [&](const char* field, bool has, Fork since) -> absl::Status {
+    if (has == (f >= since)) return absl::OkStatus();
+    return absl::DataLossError(absl::StrCat(field, ": ", has ? "present" : "absent", " in block ", h.number, ", but the fork is ", name(f)));
+  };
+  TOWLINE_RETURN_IF_ERROR(check("withdrawalsRoot", h.withdrawals_root.has_value(), Fork::canyon));
+  TOWLINE_RETURN_IF_ERROR(check("blobGasUsed", h.blob_gas_used.has_value(), Fork::ecotone));
+  TOWLINE_RETURN_IF_ERROR(check("excessBlobGas", h.excess_blob_gas.has_value(), Fork::ecotone));
+  TOWLINE_RETURN_IF_ERROR(check("parentBeaconBlockRoot", h.parent_beacon_block_root.has_value(), Fork::ecotone));
+  return check("requestsHash", h.requests_hash.has_value(), Fork::isthmus);
+}
+
+}  // namespace towline::rollup

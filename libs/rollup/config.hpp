@@ -1,0 +1,47 @@
+// The rollup config: which chain this is and when its forks come. Pure.
+#pragma once
+#include <absl/status/statusor.h>
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libs/eth/types.hpp"
+
+namespace towline::rollup {
+
+/// OP Stack forks in order of activation.
+enum class Fork { bedrock, regolith, canyon, delta, ecotone, fjord, granite, holocene, isthmus, jovian, karst };
+inline constexpr std::size_t kForkCount = 11;
+const char* name(Fork f);
+
+struct Config {
+  std::string network;  // empty for a config file
+  std::uint64_t l1_chain_id = 0;
+  std::uint64_t l2_chain_id = 0;
+  eth::BlockId l1_genesis;
+  eth::BlockId l2_genesis;
+  std::uint64_t l2_time = 0;
+  std::uint64_t block_time = 0;
+  /// Activation in Unix seconds by fork; absent = never, 0 = at genesis. Bedrock is always 0.
+  std::array<std::optional<std::uint64_t>, kForkCount> fork_times{};
+  /// "<name>_time" keys that this version does not know, with their times: to be named at start.
+  std::vector<std::pair<std::string, std::uint64_t>> unknown_forks;
+
+  /// The latest fork active at `timestamp`; a later fork implies all earlier ones.
+  Fork fork_at(std::uint64_t timestamp) const;
+};
+
+/// op-node's rollup.json. INVALID_ARGUMENT names the key that is missing, malformed or contradicts another.
+absl::StatusOr<Config> parse_config(absl::string_view json);
+/// A network of the embedded table (superchain registry) by name, e.g. "op-mainnet". NOT_FOUND lists what there is.
+absl::StatusOr<Config> network(absl::string_view name);
+std::vector<std::string> network_names();
+
+/// 2, 3 or 4: the engine_newPayload version for a block of this time.
+int new_payload_version(const Config& c, std::uint64_t timestamp);
+/// The fields that a header of this time must have and must not have. DATA_LOSS names the field.
+absl::Status check_header_shape(const Config& c, const eth::Header& h);
+
+}  // namespace towline::rollup

@@ -1,0 +1,139 @@
+#include "libs/jsonrpc/jsonrpc.hpp"
+
+#include <absl/strings/ascii.h>
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <optional>
+
+namespace towline::jsonrpc {
+namespace {
+
+using simdjson::dom::element;
+
+std::string text(element e) {
+  std::string_view s;
+  return e.get(s) == simdjson::SUCCESS ? std::string{s} : std::string{};
+}
+
+Error read_error(element e) {
+  Error out;
+  element v;
+  if (e["code"].get(v) == simdjson::SUCCESS && v.get(out.code) != simdjson::SUCCESS) out.code = 0;
+  if (e["message"].get(v) == simdjson::SUCCESS) out.message = text(v).substr(0, 512);
+  if (e["data"]["err"].get(v) == simdjson::SUCCESS) out.detail = text(v).substr(0, 512);
+  return out;
+}
+
+/// Fills `a` from an answer object; false if it is neither a result nor an error.
+bool read_answer(element e, Answer& a) {
+  element v;
+  if (e["error"].get(v) == simdjson::SUCCESS && !v.is_null()) {
+    a.kind = Answer::Kind::error;
+    a.error = read_error(v);
+    return true;
+  }
+  if (e["result"].get(v) == simdjson::SUCCESS) {
+    a.kind = Answer::Kind::result;
+    a.result = v;
+    return true;
+  }
+  return false;
+}
+
+/// Ours are small numbers; some servers give them back as strings.
+std::optional<std::uint64_t> read_id(element e) {
+  element v;
+  std::uint64_t id = 0;
+  if (e["id"].get(v) != simdjson::SUCCESS || v.get(id) != simdjson::SUCCESS) return std::nullopt;
+  return id;
+}
+
+bool mentions(const Error& e, std::initializer_list<absl::string_view> words) {
+  const std::string message = absl::AsciiStrToLower(absl::StrCat(e.message, " ", e.detail));
+  return std::any_of(words.begin(), words.end(), [&](absl::string_view w) { return absl::StrContains(message, w); });
+}
+
+std::string one(const Call& call, std::size_t id) {
+  return absl::StrCat("{\"jsonrpc\":\"2.0\",\"id\":", id, ",\"method\":\"", call.method, "\",\"params\":", call.params, "}");
+}
+
+}  // namespace
+
+std::string request(const Call& call) { return one(call, 0); }
+
+std::string batch(const std::vector<Call>& calls) {
+  std::string out = "[";
+  for (std::size_t i = 0; i < calls.size(); ++i) absl::StrAppend(&out, i == 0 ? "" : ",", one(calls[i], i));
+  return out + "]";
+}
+
+absl::StatusOr<Answers> Answers::parse(const std::string& body, std::size_t count, bool batch) {
+  Answers out;
+  out.answers.resize(count);
+  out.parser_ = std::make_unique<simdjson::dom::parser>();
+  element doc;
+  if (out.parser_->parse(body).get(doc) != simdjson::SUCCESS) {
+    return absl::InvalidArgumentError("the answer is not JSON (an error page of a proxy?)");
+  }
+  if (!batch) {
+    if (!doc.is_object() || !read_answer(doc, out.answers[0])) {
+      return absl::InvalidArgumentError("the answer is JSON but not JSON-RPC");
+    }
+    return out;
+  }
+  simdjson::dom::array items;
+  if (doc.get(items) != simdjson::SUCCESS) {
+    Answer a;
+    if (!doc.is_object() || !read_answer(doc, a)) return absl::InvalidArgumentError("the answer is JSON but not JSON-RPC");
+    if (a.kind == Answer::Kind::error) {
+      out.whole_batch_error = true;
+      out.batch_error = a.error;
+    } else if (count == 1) {
+      out.answers[0] = std::move(a);
+    }
+    return out;
+  }
+  std::vector<bool> seen(count, false);
+  for (element item : items) {
+    if (!item.is_object()) continue;
+    const auto id = read_id(item);
+    if (!id || *id >= count) continue;
+    Answer a;
+    if (!read_answer(item, a)) continue;
+    // Two answers for one id: neither can be trusted.
+    out.answers[*id] = seen[*id] ? Answer{} : std::move(a);
+    seen[*id] = true;
+  }
+  return out;
+}
+
+bool is_not_found(const Error& e) {
+  return mentions(e, {"block not found", "nknown block", "header not found", "header for hash not found"});
+}
+
+bool is_rate_limit(const Error& e) {
+  switch (e.code) {
+    case -32005:
+    case -32007:
+    case -32012:
+    case -32016:
+    case -32055:
+    case 429:
+    case 1008:
+      return true;
+    default:
+      return mentions(e, {"rate limit", "too many requests", "request limit reached", "daily request count exceeded"});
+  }
+}
+
+bool is_unsupported(const Error& e) {
+  return e.code == -32601 || mentions(e, {"not whitelisted", "unsupported method", "does not exist", "method not found", "not available"});
+}
+
+bool is_too_large(const Error& e) {
+  return mentions(e, {"batch too large", "too large", "response size", "batch limit", "batch size", "too big", "exceeds"});
+}
+
+}  // namespace towline::jsonrpc

@@ -316,29 +316,4 @@ absl::StatusOr<std::vector<Bytes>> transactions_from_json(element block) {
   return out;
 }
 
-absl::StatusOr<RawBlock> decode_raw_block(BytesView in) {
-  rlp::Reader outer{in};
-  TOWLINE_ASSIGN_OR_RETURN(rlp::Reader r, outer.list());
-  TOWLINE_RETURN_IF_ERROR(outer.finish());
-  RawBlock out;
-  TOWLINE_ASSIGN_OR_RETURN(rlp::Item header, r.next());
-  TOWLINE_ASSIGN_OR_RETURN(out.header, decode_header(header.encoding));
-  TOWLINE_ASSIGN_OR_RETURN(rlp::Reader txs, r.list());
-  while (!txs.empty()) {
-    TOWLINE_ASSIGN_OR_RETURN(rlp::Item tx, txs.next());
-    // Typed transactions are strings inside the list, legacy ones are lists.
-    const BytesView raw = tx.kind == rlp::Kind::string ? tx.payload : tx.encoding;
-    if (raw.empty()) return absl::InvalidArgumentError("transactions: an empty one");
-    out.transactions.emplace_back(raw.begin(), raw.end());
-  }
-  TOWLINE_ASSIGN_OR_RETURN(rlp::Reader uncles, r.list());
-  TOWLINE_RETURN_IF_ERROR(uncles.finish());
-  if (!r.empty()) {
-    TOWLINE_ASSIGN_OR_RETURN(rlp::Reader withdrawals, r.list());
-    TOWLINE_RETURN_IF_ERROR(withdrawals.finish());
-  }
-  TOWLINE_RETURN_IF_ERROR(r.finish());
-  return out;
-}
-
 }  // namespace towline::eth

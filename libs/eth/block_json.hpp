@@ -1,5 +1,5 @@
-// Blocks as JSON-RPC gives them: eth_getBlockBy* objects and debug_getRaw* strings. Nothing is trusted: hashes are recomputed
-// by verify_header() and verify_body(), and each re-encoded transaction must hash to what the source claims. Pure.
+// Blocks as eth_getBlockBy* gives them. Nothing is trusted: hashes are recomputed by verify_header() and verify_body(), and each
+// re-encoded transaction must hash to what the source claims. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 #include <simdjson.h>
@@ -15,11 +15,6 @@ struct JsonHeader {
   Hash32 claimed_hash;
 };
 
-struct RawBlock {
-  Header header;
-  std::vector<Bytes> transactions;
-};
-
 /// INVALID_ARGUMENT names the field that is missing or malformed.
 absl::StatusOr<JsonHeader> header_from_json(simdjson::dom::element block);
 
@@ -29,8 +24,5 @@ absl::StatusOr<std::vector<Bytes>> transactions_from_json(simdjson::dom::element
 
 /// One transaction object, re-encoded; errors as above.
 absl::StatusOr<Bytes> transaction_from_json(simdjson::dom::element tx);
-
-/// The answer of debug_getRawBlock, decoded from hex: rlp [header, transactions, uncles, withdrawals?].
-absl::StatusOr<RawBlock> decode_raw_block(BytesView rlp);
 
 }  // namespace towline::eth

@@ -8,8 +8,9 @@
 #include "libs/eth/block_json.hpp"
 #include "libs/eth/engine_json.hpp"
 #include "libs/eth/header.hpp"
-#include "libs/eth/l1_info.hpp"
+#include "libs/eth/deposits.hpp"
 #include "libs/eth/payload.hpp"
+#include "libs/eth/raw_block.hpp"
 #include "libs/rlp/rlp.hpp"
 #include "libs/trie/ordered_root.hpp"
 #include "tests/support/vectors.hpp"
@@ -82,20 +83,7 @@ TEST_P(Blocks, L1InfoIsRead) {
 
 TEST_P(Blocks, RawBlockRoundTrip) {
   const Vector v = load(GetParam());
-  Bytes txs;
-  for (const auto& tx : v.transactions) {
-    if (tx[0] >= 0xc0) {
-      txs.insert(txs.end(), tx.begin(), tx.end());
-    } else {
-      rlp::append_string(tx, txs);
-    }
-  }
-  Bytes body = encode_header(v.header);
-  rlp::append_list(txs, body);
-  rlp::append_list({}, body);
-  if (v.header.withdrawals_root) rlp::append_list({}, body);
-  Bytes block;
-  rlp::append_list(body, block);
+  const Bytes block = encode_raw_block(v.header, v.transactions);
   auto raw = decode_raw_block(block);
   ASSERT_TRUE(raw.ok()) << raw.status();
   EXPECT_EQ(raw->header, v.header);

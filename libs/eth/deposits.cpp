@@ -1,4 +1,4 @@
-#include "libs/eth/l1_info.hpp"
+#include "libs/eth/deposits.hpp"
 
 #include "libs/base/status.hpp"
 #include "libs/crypto/keccak.hpp"

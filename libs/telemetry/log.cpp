@@ -1,0 +1,80 @@
+#include "libs/telemetry/log.hpp"
+
+#include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+#include <absl/time/time.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+namespace towline::log {
+namespace {
+
+constexpr const char* kLevels[] = {"trace", "debug", "info", "warn", "error"};
+std::atomic<Level> g_level{Level::info};
+std::atomic<Format> g_format{Format::text};
+
+/// logfmt and text: quoted when it has a space or a quote.
+std::string quoted_if_needed(const std::string& v) {
+  if (!v.empty() && v.find_first_of(" \"=\n\t") == std::string::npos) return v;
+  return nlohmann::json(v).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string json_string(absl::string_view v) {
+  return nlohmann::json(std::string{v}).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace
+
+bool parse(const std::string& text, Level& out) {
+  for (int i = 0; i < 5; ++i) {
+    if (text == kLevels[i]) {
+      out = static_cast<Level>(i);
+      return true;
+    }
+  }
+  return false;
+}
+
+bool parse(const std::string& text, Format& out) {
+  if (text == "text") out = Format::text;
+  else if (text == "logfmt") out = Format::logfmt;
+  else if (text == "json") out = Format::json;
+  else return false;
+  return true;
+}
+
+void init(Level level, Format format) {
+  g_level = level;
+  g_format = format;
+}
+
+void write(Level level, absl::string_view message, std::initializer_list<Field> fields) {
+  if (level < g_level.load(std::memory_order_relaxed)) return;
+  const char* name = kLevels[static_cast<int>(level)];
+  const std::string t = absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone());
+  std::string line;
+  switch (g_format.load(std::memory_order_relaxed)) {
+    case Format::json:
+      line = absl::StrCat("{\"t\":\"", t, "\",\"lvl\":\"", name, "\",\"msg\":", json_string(message));
+      for (const auto& f : fields) absl::StrAppend(&line, ",", json_string(f.key), ":", f.quoted ? json_string(f.value) : f.value);
+      line += "}\n";
+      break;
+    case Format::logfmt:
+      line = absl::StrCat("t=", t, " lvl=", name, " msg=", quoted_if_needed(std::string{message}));
+      for (const auto& f : fields) absl::StrAppend(&line, " ", f.key, "=", quoted_if_needed(f.value));
+      line += '\n';
+      break;
+    case Format::text:
+      line = absl::StrCat(t, " ", level == Level::info || level == Level::warn ? " " : "", name, "  ", message);
+      for (const auto& f : fields) absl::StrAppend(&line, "  ", f.key, "=", quoted_if_needed(f.value));
+      line += '\n';
+      break;
+  }
+  // One write call a line: lines of several threads and processes do not mix.
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
+}
+
+}  // namespace towline::log

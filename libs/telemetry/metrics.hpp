@@ -1,0 +1,55 @@
+// Prometheus metrics of one process, with process_* beside them. Thread safe.
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace towline {
+
+using Labels = std::map<std::string, std::string>;
+
+class Metrics {
+ public:
+  class Counter {
+   public:
+    void inc(double n = 1);
+
+   private:
+    friend class Metrics;
+    void* impl_ = nullptr;
+  };
+  class Gauge {
+   public:
+    void set(double v);
+
+   private:
+    friend class Metrics;
+    void* impl_ = nullptr;
+  };
+  class Histogram {
+   public:
+    void observe(double v);
+
+   private:
+    friend class Metrics;
+    void* impl_ = nullptr;
+  };
+
+  Metrics();
+  ~Metrics();
+
+  /// The same name and labels give the same series. Names: towline_<service>_<what>_<unit or total>.
+  Counter counter(const std::string& name, const std::string& help, const Labels& labels = {});
+  Gauge gauge(const std::string& name, const std::string& help, const Labels& labels = {});
+  Histogram histogram(const std::string& name, const std::string& help, const std::vector<double>& buckets, const Labels& labels = {});
+
+  /// The text exposition format.
+  std::string text() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace towline

@@ -1,0 +1,32 @@
+// grpc.health.v1.Health, made from our own copy of the proto: the one inside gRPC 1.51 has no descriptor, and without it reflection
+// clients cannot describe any service of the process.
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "grpc/health/v1/health.grpc.pb.h"
+
+namespace towline::service {
+
+class Health final : public grpc::health::v1::Health::Service {
+ public:
+  void add_service(const std::string& full_name) { services_.insert(full_name); }
+  void set_serving(bool serving);
+
+  grpc::Status Check(grpc::ServerContext*, const grpc::health::v1::HealthCheckRequest*,
+                     grpc::health::v1::HealthCheckResponse*) override;
+  grpc::Status Watch(grpc::ServerContext*, const grpc::health::v1::HealthCheckRequest*,
+                     grpc::ServerWriter<grpc::health::v1::HealthCheckResponse>*) override;
+
+ private:
+  grpc::health::v1::HealthCheckResponse::ServingStatus status_of(const std::string& name);
+  std::set<std::string> services_{""};
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool serving_ = true;
+};
+
+}  // namespace towline::service

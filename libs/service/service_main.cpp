@@ -1,0 +1,146 @@
+#include "libs/service/service_main.hpp"
+
+#include <absl/strings/ascii.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/resource_quota.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <iostream>
+#include <thread>
+
+#include "libs/service/health.hpp"
+#include "libs/telemetry/log.hpp"
+
+namespace towline::service {
+namespace {
+
+/// --a.b-c is TOWLINE_A_B_C.
+void name_environment(CLI::App& app) {
+  for (CLI::Option* o : app.get_options()) {
+    if (o->get_lnames().empty() || o->get_lnames()[0] == "help" || o->get_lnames()[0] == "version") continue;
+    o->envname("TOWLINE_" + absl::AsciiStrToUpper(absl::StrReplaceAll(o->get_lnames()[0], {{".", "_"}, {"-", "_"}})));
+  }
+}
+
+constexpr auto kStopWithin = std::chrono::milliseconds{4500};
+
+}  // namespace
+
+void ChainFlags::add(CLI::App& app) {
+  app.add_option("--network", network, "a known chain by name, for example op-mainnet (see `towline networks`)");
+  app.add_option("--rollup-config", rollup_config, "rollup.json of the chain, as op-node takes it");
+}
+
+int service_main(const Info& info, Program& program, int argc, char** argv) {
+  // Blocked before any thread exists: main alone waits for them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  CLI::App app{info.summary, info.name};
+  app.set_version_flag("--version", info.name + " " TOWLINE_VERSION);
+  app.set_config("--config", "", "TOML file; a flag --a.b is the key \"a.b\", environment variables are TOWLINE_A_B")
+      ->envname("TOWLINE_CONFIG");
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  // Keys hold dots, and there are no subcommands for them to mean.
+  app.get_config_formatter_base()->parentSeparator('/');
+  std::string grpc_addr = info.grpc_addr;
+  std::string http_addr = info.http_addr;
+  std::string level_text = "info";
+  std::string format_text = "text";
+  app.add_option("--grpc.addr", grpc_addr, "listen here for gRPC")->capture_default_str();
+  app.add_option("--http.addr", http_addr, "listen here for /metrics, /livez and /readyz")->capture_default_str();
+  app.add_option("--log.level", level_text, "trace, debug, info, warn or error")->capture_default_str();
+  app.add_option("--log.format", format_text, "text, logfmt or json")->capture_default_str();
+  program.add_flags(app);
+  name_environment(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& e) {
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    std::cerr << info.name << ": " << e.what() << " (--help shows the flags)\n";
+    return 2;
+  }
+  const auto refuse = [&](absl::string_view why) {
+    std::cerr << info.name << ": " << why << '\n';
+    return 1;
+  };
+  log::Level level{};
+  log::Format format{};
+  if (!log::parse(level_text, level)) return refuse("--log.level must be trace, debug, info, warn or error");
+  if (!log::parse(format_text, format)) return refuse("--log.format must be text, logfmt or json");
+  log::init(level, format);
+
+  caf::actor_system_config cfg;
+  cfg.set("scheduler.policy", caf::atom("sharing"));
+  cfg.set("scheduler.max-threads", 2);
+  caf::actor_system system{cfg};
+  Metrics metrics;
+  metrics.gauge("towline_info", "Version of this process.", {{"service", info.name}, {"version", TOWLINE_VERSION}}).set(1);
+  Context context{system, metrics};
+  if (auto st = program.start(context); !st.ok()) {
+    program.stop();
+    program.release();
+    return refuse(st.message());
+  }
+
+  Health health;
+  health.add_service("");
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(grpc_addr, grpc::InsecureServerCredentials(), &port);
+  // Two processes on one port would share its calls.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.SetMaxReceiveMessageSize(64 << 20);
+  builder.SetMaxSendMessageSize(64 << 20);
+  grpc::ResourceQuota quota{info.name};
+  quota.SetMaxThreads(256);
+  builder.SetResourceQuota(quota);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 4);
+  builder.RegisterService(&health);
+  for (grpc::Service* s : program.services()) builder.RegisterService(s);
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  auto status_server = StatusServer::start(http_addr, metrics, [&program] { return program.readiness(); });
+  int exit_code = 0;
+  if (!server || port == 0) {
+    exit_code = refuse(absl::StrCat("--grpc.addr: cannot listen on ", grpc_addr, "; is another process using it?"));
+  } else if (!status_server.ok()) {
+    exit_code = refuse(absl::StrCat("--http.addr: ", status_server.status().message()));
+  } else {
+    log::info("started", {log::kv("service", info.name), log::kv("version", TOWLINE_VERSION), log::kv("grpc_port", port),
+                          log::kv("http_port", (*status_server)->port())});
+    int sig = 0;
+    sigwait(&signals, &sig);
+    log::info("stopping", {log::kv("signal", sig)});
+  }
+  // Whatever hangs, the process ends: nothing it holds needs more than the file system's own guarantees.
+  std::thread{[] {
+    std::this_thread::sleep_for(kStopWithin);
+    log::error("did not stop in time, ending now");
+    _exit(1);
+  }}.detach();
+  health.set_serving(false);
+  program.stop();
+  if (server) {
+    server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds{2});
+    server->Wait();
+  }
+  if (status_server.ok()) status_server->reset();
+  program.release();
+  server.reset();
+  return exit_code;
+}
+
+}  // namespace towline::service

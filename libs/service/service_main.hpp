@@ -1,0 +1,64 @@
+// What every service's main() shares: flags (= environment = config file), log, metrics, signals, the gRPC server with
+// reflection and health, and the order of start and stop.
+#pragma once
+#include <absl/status/status.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "libs/telemetry/metrics.hpp"
+#include "libs/telemetry/status_server.hpp"
+
+namespace CLI {
+class App;
+}
+namespace caf {
+class actor_system;
+}
+namespace grpc {
+class Service;
+}
+
+namespace towline::service {
+
+struct Info {
+  std::string name;
+  std::string summary;    // for --help
+  std::string grpc_addr;  // defaults
+  std::string http_addr;
+};
+
+struct Context {
+  caf::actor_system& system;
+  Metrics& metrics;
+};
+
+/// One service. Calls come in this order: add_flags, start, (services run), stop, wait.
+class Program {
+ public:
+  virtual ~Program() = default;
+  virtual void add_flags(CLI::App& app) = 0;
+  /// After the flags were read. An error is printed as one line and ends the process with exit code 1.
+  virtual absl::Status start(Context& context) = 0;
+  /// The gRPC services to offer; valid after start().
+  virtual std::vector<grpc::Service*> services() = 0;
+  /// Asked on /readyz, on any thread.
+  virtual Readiness readiness() = 0;
+  /// Makes everything that blocks return soon: streams end, calls are cancelled. Any thread, returns at once.
+  virtual void stop() = 0;
+  /// After the gRPC server is gone: lets actors, channels and clients go.
+  virtual void release() = 0;
+};
+
+/// Exit codes: 0 stopped by a signal, 1 cannot start, 2 wrong usage (as CLI11 says it).
+int service_main(const Info& info, Program& program, int argc, char** argv);
+
+/// --network / --rollup-config, which all three services take.
+struct ChainFlags {
+  std::string network;
+  std::string rollup_config;
+  void add(CLI::App& app);
+};
+
+}  // namespace towline::service

@@ -1,0 +1,25 @@
+// Between the values of libs/eth and the messages of proto/towline/v1.
+#pragma once
+#include <absl/status/statusor.h>
+#include <grpcpp/support/status.h>
+
+#include "libs/eth/types.hpp"
+#include "towline/v1/types.pb.h"
+
+namespace towline::wire {
+
+v1::BlockId to_proto(const eth::BlockId& b);
+v1::BlockRef to_proto(const eth::BlockRef& b);
+v1::ExecutionPayload to_proto(const eth::Payload& p);
+
+/// INVALID_ARGUMENT: a hash, address or bloom of the wrong length.
+absl::StatusOr<eth::BlockId> from_proto(const v1::BlockId& b);
+absl::StatusOr<eth::BlockRef> from_proto(const v1::BlockRef& b);
+absl::StatusOr<eth::Payload> from_proto(const v1::ExecutionPayload& p);
+absl::StatusOr<Hash32> hash_from(const std::string& bytes, const char* field);
+
+/// One code space from end to end.
+grpc::Status to_grpc(const absl::Status& s);
+absl::Status from_grpc(const grpc::Status& s);
+
+}  // namespace towline::wire

@@ -1,0 +1,69 @@
+"""Sources of every kind: the EL alone; three of which one dies and one lies."""
+import time
+
+from conftest import HISTORY
+from harness.nodes import Geth
+from harness.payload import Builder, EngineApi, fetch_blocks, read_rollup
+from harness.procs import free_port, wait_for
+from harness.source_proxy import SourceProxy, lie_in_body
+
+
+def test_the_EL_alone(make_tow, net):
+    """2. An execution client's JSON-RPC is source enough: heads, labels and bodies. (The CL for heads is in test_1_follow.)"""
+    tow = make_tow([net.el_url]).start()
+    tow.wait_tip(180)
+    before = tow.geth.labels()
+    wait_for("labels that move", lambda: all(tow.el.height(t) > before[t][0] for t in before), 40)
+    tow.check()
+    assert tow.el.height() >= HISTORY
+
+
+def foreign_chain(work, net, fork_at, length):
+    """An op-geth with a valid chain of its own that leaves the real one at fork_at; its labels are its own too."""
+    geth = Geth("foreign-geth", work / "foreign", net.genesis).start()
+    rollup = read_rollup(net.rollup)
+    EngineApi(geth.engine, rollup).feed(fetch_blocks(net.el, 1, fork_at))
+    builder = Builder(geth, rollup)
+    builder.branch(length)
+    builder.label(fork_at + length - 5, fork_at + length - 10)
+    return geth
+
+
+def test_three_sources_one_dies_one_lies(make_tow, work, net, half_way):
+    """8. The third source suffices; nothing unverified reaches the client; following goes on."""
+    dies, lies, good = (SourceProxy(net.el_url, free_port()) for _ in range(3))
+    lies.lie = lie_in_body
+    tow = make_tow([dies.url, lies.url, good.url], copy_of=half_way)
+    foreign = None
+    try:
+        tow.start()
+        wait_for("the first imported blocks", lambda: tow.el.height() > 1050, 30)
+        dies.close()
+        tow.wait_tip(90)
+        assert lies.lies > 0, "the liar was never asked: the test shows nothing"
+        evidence = tow.towline.cli("endpoints", "--fetcher", tow.towline.fetcher.grpc)
+        assert sum(int(e.get("lies", 0)) for e in evidence["endpoints"]) > 0, evidence
+        tow.check()
+
+        # now the liar serves a whole valid branch that leaves ours below finalized, longer than the real chain
+        finalized = tow.el.height("finalized")
+        foreign = foreign_chain(work, net, finalized - 50, tow.el.height() - finalized + 50 + 120)
+        assert foreign.el.height() > net.el.height()
+        lies.lie = None
+        lies.set_upstream(foreign.url)
+        # a fetcher that starts now knows nothing of the past: the liar is the first live source that it meets
+        tow.towline.fetcher.proc.kill()
+        tow.towline.fetcher.start()
+        until = time.monotonic() + 20
+        asked = lies.requests
+        wait_for("20 s on the foreign branch's door", lambda: time.monotonic() > until, 30, 0.5)
+        assert lies.requests > asked
+        assert tow.at_tip(3), tow.explain()
+        tow.check()
+        ours = set(net.el.hashes(0, net.el.height()).values())
+        assert {r["hash"] for r in tow.trace.records("newPayload")} <= ours, "a block of the foreign branch reached the client"
+    finally:
+        for proxy in (dies, lies, good):
+            proxy.stop()
+        if foreign:
+            foreign.stop()

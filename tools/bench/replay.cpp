@@ -1,0 +1,402 @@
+// Serves a recorded chain with answers that were encoded before, so that a bench pays next to nothing for its source:
+//
+//   towline-bench-replay CHAIN_FILE source DELAY_MS RAW   a JSON-RPC source; each answer leaves DELAY_MS after its request came; RAW 1: with
+//                                                         debug_getRawBlock and debug_getRawHeader, 0: without
+//   towline-bench-replay CHAIN_FILE engine                an Engine API client that answers VALID at once (payloads are not executed)
+//
+// Prints its port (of 127.0.0.1) and serves until it is killed. One thread. A request must fit the trusted client that a bench is.
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <simdjson.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <queue>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// One block, every part as the JSON text of the answer that serves it.
+struct Block {
+  std::string hash, light, full, raw_block, raw_header;
+  std::vector<std::string> raw_transactions;
+};
+
+struct Chain {
+  std::vector<Block> blocks;
+  std::unordered_map<std::string_view, std::size_t> by_hash;
+};
+
+/// Fields are a length (4 bytes, little endian) and that many bytes; a block is hash, light, full, raw block, raw header, the count of
+/// transactions as decimal text, and each raw transaction.
+bool load(const char* path, Chain& chain) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) {
+    return false;
+  }
+  auto field = [&in](std::string& out) {
+    std::uint32_t size = 0;
+    if (!in.read(reinterpret_cast<char*>(&size), sizeof size)) {
+      return false;
+    }
+    out.resize(size);
+    return static_cast<bool>(in.read(out.data(), size));
+  };
+  Block block;
+  while (field(block.hash)) {
+    std::string count;
+    if (!field(block.light) || !field(block.full) || !field(block.raw_block) || !field(block.raw_header) || !field(count)) {
+      return false;
+    }
+    block.raw_transactions.resize(std::stoul(count));
+    for (auto& tx : block.raw_transactions) {
+      if (!field(tx)) {
+        return false;
+      }
+    }
+    chain.blocks.push_back(std::move(block));
+    block = {};
+  }
+  for (std::size_t i = 0; i < chain.blocks.size(); ++i) {
+    chain.by_hash.emplace(chain.blocks[i].hash, i);
+  }
+  return !chain.blocks.empty();
+}
+
+/// What is there, or the fallback.
+template <typename T>
+T value_or(simdjson::simdjson_result<simdjson::dom::element> from, T fallback) {
+  T value;
+  return from.get(value) == simdjson::SUCCESS ? value : fallback;
+}
+
+class Answerer {
+ public:
+  Answerer(const Chain& chain, bool engine, bool raw)
+      : chain_(chain), engine_(engine), raw_(raw), latest_(engine ? 0 : chain.blocks.size() - 1), safe_(engine ? kUnset : latest_ - 10), finalized_(engine ? kUnset : latest_ - 20) {}
+
+  std::string answer(std::string_view body) {
+    std::string out;
+    simdjson::dom::element request;
+    if (parser_.parse(body.data(), body.size()).get(request) != simdjson::SUCCESS) {
+      return R"({"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"parse error"}})";
+    }
+    if (request.is_array()) {
+      out += '[';
+      for (simdjson::dom::element call : request.get_array()) {
+        if (out.size() > 1) {
+          out += ',';
+        }
+        one(call, out);
+      }
+      out += ']';
+    } else {
+      one(request, out);
+    }
+    return out;
+  }
+
+ private:
+  static constexpr std::size_t kUnset = SIZE_MAX;
+
+  void one(simdjson::dom::element call, std::string& out) {
+    out += R"({"jsonrpc":"2.0","id":)";
+    simdjson::dom::element id;
+    out += call["id"].get(id) == simdjson::SUCCESS ? simdjson::minify(id) : std::string("null");
+    out += ',';
+    simdjson::dom::array params;
+    if (call["params"].get(params) == simdjson::SUCCESS) {
+      result(value_or(call["method"], std::string_view()), params, out);
+    } else {
+      out += R"("error":{"code":-32602,"message":"params must be a list"})";
+    }
+    out += '}';
+  }
+
+  static std::string_view text(simdjson::dom::array params, std::size_t at) {
+    return value_or(params.at(at), std::string_view());
+  }
+
+  std::size_t by_tag(std::string_view tag) const {
+    if (tag == "latest") {
+      return latest_;
+    }
+    if (tag == "safe") {
+      return safe_;
+    }
+    if (tag == "finalized") {
+      return finalized_;
+    }
+    if (tag.size() == 66) {
+      auto found = chain_.by_hash.find(tag);
+      return found == chain_.by_hash.end() ? kUnset : found->second;
+    }
+    std::size_t number = kUnset;
+    if (tag.size() > 2) {
+      std::from_chars(tag.data() + 2, tag.data() + tag.size(), number, 16);
+    }
+    return number <= latest_ ? number : kUnset;
+  }
+
+  void result(std::string_view method, simdjson::dom::array params, std::string& out) {
+    if (method == "eth_getBlockByNumber" || method == "eth_getBlockByHash") {
+      std::string_view tag = text(params, 0);
+      std::size_t at = by_tag(tag);
+      bool full = value_or(params.at(1), false);
+      if (at == kUnset && (tag == "safe" || tag == "finalized")) {
+        out += R"("error":{"code":-32000,"message":")" + std::string(tag) + R"( block not found"})";
+      } else {
+        out += R"("result":)";
+        out += at == kUnset ? "null" : full ? chain_.blocks[at].full : chain_.blocks[at].light;
+      }
+    } else if (method == "eth_chainId") {
+      out += R"("result":"0x385")";
+    } else if (method == "eth_blockNumber") {
+      char hex[32];
+      std::snprintf(hex, sizeof hex, "\"0x%zx\"", latest_);
+      out += R"("result":)";
+      out += hex;
+    } else if (method == "eth_syncing") {
+      out += R"("result":false)";
+    } else if (method == "web3_clientVersion") {
+      out += R"("result":"replay/1")";
+    } else if (!engine_ && raw_ && (method == "debug_getRawBlock" || method == "debug_getRawHeader")) {
+      std::size_t at = by_tag(text(params, 0));
+      out += R"("result":)";
+      out += at == kUnset ? "null" : method == "debug_getRawBlock" ? chain_.blocks[at].raw_block : chain_.blocks[at].raw_header;
+    } else if (!engine_ && method == "eth_getRawTransactionByBlockHashAndIndex") {
+      std::size_t at = by_tag(text(params, 0));
+      std::size_t index = 0;
+      std::string_view hex = text(params, 1);
+      std::from_chars(hex.data() + 2, hex.data() + hex.size(), index, 16);
+      out += R"("result":)";
+      out += at == kUnset || index >= chain_.blocks[at].raw_transactions.size() ? "null" : chain_.blocks[at].raw_transactions[index];
+    } else if (engine_ && method.starts_with("engine_newPayload")) {
+      std::string_view hash = value_or(params.at(0)["blockHash"], std::string_view());
+      out += R"("result":{"status":"VALID","latestValidHash":")" + std::string(hash) + R"(","validationError":null})";
+    } else if (engine_ && method.starts_with("engine_forkchoiceUpdated")) {
+      std::string_view head = value_or(params.at(0)["headBlockHash"], std::string_view());
+      std::size_t safe = by_tag(value_or(params.at(0)["safeBlockHash"], std::string_view()));
+      std::size_t finalized = by_tag(value_or(params.at(0)["finalizedBlockHash"], std::string_view()));
+      latest_ = by_tag(head);
+      safe_ = safe == kUnset ? safe_ : safe;
+      finalized_ = finalized == kUnset ? finalized_ : finalized;
+      out += R"("result":{"payloadStatus":{"status":"VALID","latestValidHash":")" + std::string(head) + R"(","validationError":null},"payloadId":null})";
+    } else {
+      out += R"("error":{"code":-32601,"message":"the method )" + std::string(method) + R"( does not exist"})";
+    }
+  }
+
+  const Chain& chain_;
+  bool engine_, raw_;
+  std::size_t latest_, safe_, finalized_;
+  simdjson::dom::parser parser_;
+};
+
+struct Connection {
+  std::string in, out;
+  std::size_t sent = 0;
+};
+
+struct Late {
+  Clock::time_point due;
+  std::uint64_t connection;
+  std::shared_ptr<std::string> bytes;
+  bool operator<(const Late& other) const { return due > other.due; }
+};
+
+class Server {
+ public:
+  Server(Answerer& answerer, Clock::duration delay) : answerer_(answerer), delay_(delay) {}
+
+  int run() {
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    if (bind(listener, reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(listener, 512) != 0 ||
+        getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+      std::perror("listen");
+      return 1;
+    }
+    std::printf("%d\n", ntohs(address.sin_port));
+    std::fflush(stdout);
+    poll_ = epoll_create1(0);
+    watch(EPOLL_CTL_ADD, listener, EPOLLIN, static_cast<std::uint64_t>(listener));
+    std::vector<epoll_event> events(256);
+    while (true) {
+      int n = epoll_wait(poll_, events.data(), static_cast<int>(events.size()), wait_ms());
+      for (int i = 0; i < n; ++i) {
+        const epoll_event& event = events[static_cast<std::size_t>(i)];
+        if (event.data.u64 == static_cast<std::uint64_t>(listener)) {
+          accept_all(listener);
+        } else {
+          serve(event.data.u64, event.events);
+        }
+      }
+      send_due();
+    }
+  }
+
+ private:
+  void watch(int operation, int fd, std::uint32_t what, std::uint64_t id) {
+    epoll_event event{};
+    event.events = what;
+    event.data.u64 = id;
+    epoll_ctl(poll_, operation, fd, &event);
+  }
+
+  int wait_ms() const {
+    if (late_.empty()) {
+      return -1;
+    }
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(late_.top().due - Clock::now()).count();
+    return left < 0 ? 0 : static_cast<int>(left);
+  }
+
+  // An id is the descriptor in the low half and a count in the high half, so that a late answer never reaches a later connection.
+  static int fd_of(std::uint64_t id) { return static_cast<int>(id & 0xffffffff); }
+
+  void accept_all(int listener) {
+    int fd;
+    while ((fd = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK)) >= 0) {
+      int on = 1;
+      setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      std::uint64_t id = (++count_ << 32) | static_cast<std::uint32_t>(fd);
+      connections_.emplace(id, Connection{});
+      watch(EPOLL_CTL_ADD, fd, EPOLLIN, id);
+    }
+  }
+
+  void close_connection(std::uint64_t id) {
+    close(fd_of(id));
+    connections_.erase(id);
+  }
+
+  void serve(std::uint64_t id, std::uint32_t events) {
+    auto found = connections_.find(id);
+    if (found == connections_.end()) {
+      return;
+    }
+    if ((events & EPOLLOUT) != 0 && !flush(id, found->second)) {
+      return;
+    }
+    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
+      char buffer[1 << 16];
+      ssize_t n;
+      while ((n = read(fd_of(id), buffer, sizeof buffer)) > 0) {
+        found->second.in.append(buffer, static_cast<std::size_t>(n));
+      }
+      if (n == 0 || (n < 0 && errno != EAGAIN)) {
+        close_connection(id);
+        return;
+      }
+      requests(id, found->second);
+    }
+  }
+
+  void requests(std::uint64_t id, Connection& connection) {
+    while (true) {
+      std::size_t head = connection.in.find("\r\n\r\n");
+      if (head == std::string::npos) {
+        return;
+      }
+      std::size_t length = 0;
+      for (std::string_view name : {"\r\ncontent-length:", "\r\nContent-Length:"}) {
+        std::size_t at = connection.in.find(name);
+        if (at < head) {
+          length = std::strtoul(connection.in.c_str() + at + name.size(), nullptr, 10);
+        }
+      }
+      if (connection.in.find("\r\nExpect: 100-continue") < head && connection.in.size() == head + 4 && length > 0) {
+        constexpr std::string_view kGoOn = "HTTP/1.1 100 Continue\r\n\r\n";
+        (void)!write(fd_of(id), kGoOn.data(), kGoOn.size());
+        connection.in.erase(connection.in.find("\r\nExpect: 100-continue"), 24);
+        return;
+      }
+      if (connection.in.size() < head + 4 + length) {
+        return;
+      }
+      std::string body = answerer_.answer(std::string_view(connection.in).substr(head + 4, length));
+      connection.in.erase(0, head + 4 + length);
+      auto bytes = std::make_shared<std::string>("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: " + std::to_string(body.size()) + "\r\n\r\n");
+      *bytes += body;
+      late_.push({Clock::now() + delay_, id, std::move(bytes)});
+    }
+  }
+
+  void send_due() {
+    while (!late_.empty() && late_.top().due <= Clock::now()) {
+      Late due = late_.top();
+      late_.pop();
+      auto found = connections_.find(due.connection);
+      if (found != connections_.end()) {
+        if (found->second.out.empty()) {
+          found->second.out.swap(*due.bytes);
+        } else {
+          found->second.out += *due.bytes;
+        }
+        flush(due.connection, found->second);
+      }
+    }
+  }
+
+  bool flush(std::uint64_t id, Connection& c) {
+    while (c.sent < c.out.size()) {
+      ssize_t n = write(fd_of(id), c.out.data() + c.sent, c.out.size() - c.sent);
+      if (n < 0) {
+        if (errno == EAGAIN) {
+          watch(EPOLL_CTL_MOD, fd_of(id), EPOLLIN | EPOLLOUT, id);
+          return true;
+        }
+        close_connection(id);
+        return false;
+      }
+      c.sent += static_cast<std::size_t>(n);
+    }
+    c.out.clear();
+    c.sent = 0;
+    watch(EPOLL_CTL_MOD, fd_of(id), EPOLLIN, id);
+    return true;
+  }
+
+  Answerer& answerer_;
+  Clock::duration delay_;
+  int poll_ = -1;
+  std::uint64_t count_ = 0;
+  std::map<std::uint64_t, Connection> connections_;
+  std::priority_queue<Late> late_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string_view mode = argc > 2 ? argv[2] : "";
+  if ((mode != "source" || argc != 5) && (mode != "engine" || argc != 3)) {
+    std::fprintf(stderr, "usage: towline-bench-replay CHAIN_FILE source DELAY_MS RAW | CHAIN_FILE engine\n");
+    return 2;
+  }
+  Chain chain;
+  if (!load(argv[1], chain)) {
+    std::fprintf(stderr, "towline-bench-replay: %s is not a recorded chain\n", argv[1]);
+    return 1;
+  }
+  bool engine = mode == "engine";
+  Answerer answerer(chain, engine, !engine && std::string_view(argv[4]) == "1");
+  Server server(answerer, std::chrono::milliseconds(engine ? 0 : std::stol(argv[3])));
+  return server.run();
+}

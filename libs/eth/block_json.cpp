@@ -5,7 +5,7 @@
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
 #include "libs/crypto/keccak.hpp"
-#include "libs/eth/header.hpp"
+#include "libs/eth/payload.hpp"
 #include "libs/rlp/rlp.hpp"
 
 namespace towline::eth {
@@ -123,9 +123,9 @@ class TxFields {
     if (s.ok() && !*s) s = optional_string(tx_, "data");
     if (!s.ok()) return fail(s.status());
     if (!*s) return fail(absl::InvalidArgumentError("input: missing"));
-    auto v = parse_hex(**s);
-    if (!v.ok()) return fail(at_field("input", v.status()));
-    rlp::append_string(*v, payload_);
+    scratch_.clear();
+    if (auto st = parse_hex_into(**s, scratch_); !st.ok()) return fail(at_field("input", st));
+    rlp::append_string(scratch_, payload_);
     return *this;
   }
   TxFields& boolean(const char* name) {
@@ -209,6 +209,7 @@ class TxFields {
   absl::StatusOr<Bytes> finish(std::optional<std::uint8_t> type) const {
     if (!status_.ok()) return status_;
     Bytes out;
+    out.reserve(payload_.size() + 10);
     if (type) out.push_back(*type);
     rlp::append_list(payload_, out);
     return out;
@@ -221,6 +222,7 @@ class TxFields {
   }
   element tx_;
   Bytes payload_;
+  Bytes scratch_;
   absl::Status status_;
 };
 
@@ -254,8 +256,35 @@ absl::StatusOr<Bytes> encode_transaction(element tx) {
       return payload;
     }
     default:
-      return absl::UnimplementedError(absl::StrCat("transaction type 0x", absl::Hex(*type), " can only be had raw"));
+      return absl::UnimplementedError(absl::StrCat("type: 0x", absl::Hex(*type), " can only be had raw"));
   }
+}
+
+absl::Status check_claimed_hash(element tx, BytesView raw) {
+  TOWLINE_ASSIGN_OR_RETURN(Hash32 claimed, fixed_field<32>(tx, "hash"));
+  const Hash32 hash = keccak256(raw);
+  if (hash == claimed) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("hash: the transaction hashes to ", to_hex(hash.view()), ", not to ", to_hex(claimed.view())));
+}
+
+absl::StatusOr<std::vector<Bytes>> read_transactions(element block, bool check_hashes) {
+  simdjson::dom::array withdrawals;
+  if (block["withdrawals"].get(withdrawals) == simdjson::SUCCESS && withdrawals.size() != 0) {
+    return absl::DataLossError("withdrawals: must be empty");
+  }
+  simdjson::dom::array txs;
+  if (block["transactions"].get(txs) != simdjson::SUCCESS) return absl::InvalidArgumentError("transactions: missing");
+  std::vector<Bytes> out;
+  out.reserve(txs.size());
+  for (element tx : txs) {
+    absl::StatusOr<Bytes> raw = absl::InvalidArgumentError("not a full transaction object");
+    if (tx.is_object()) raw = encode_transaction(tx);
+    absl::Status st = raw.status();
+    if (st.ok() && check_hashes) st = check_claimed_hash(tx, *raw);
+    if (!st.ok()) return absl::Status{st.code(), absl::StrCat("transactions[", out.size(), "].", st.message())};
+    out.push_back(*std::move(raw));
+  }
+  return out;
 }
 
 }  // namespace
@@ -293,27 +322,21 @@ absl::StatusOr<JsonHeader> header_from_json(element block) {
 }
 
 absl::StatusOr<Bytes> transaction_from_json(element tx) {
-  if (!tx.is_object()) return absl::InvalidArgumentError("transactions: not full transaction objects");
+  if (!tx.is_object()) return absl::InvalidArgumentError("not a full transaction object");
   TOWLINE_ASSIGN_OR_RETURN(Bytes raw, encode_transaction(tx));
-  TOWLINE_ASSIGN_OR_RETURN(Hash32 claimed, fixed_field<32>(tx, "hash"));
-  const Hash32 hash = keccak256(raw);
-  if (hash != claimed) {
-    return absl::DataLossError(absl::StrCat("transaction hashes to ", to_hex(hash.view()), ", not to ", to_hex(claimed.view())));
-  }
+  TOWLINE_RETURN_IF_ERROR(check_claimed_hash(tx, raw));
   return raw;
 }
 
-absl::StatusOr<std::vector<Bytes>> transactions_from_json(element block) {
-  simdjson::dom::array txs;
-  if (block["transactions"].get(txs) != simdjson::SUCCESS) return absl::InvalidArgumentError("transactions: missing");
-  std::vector<Bytes> out;
-  out.reserve(txs.size());
-  for (element tx : txs) {
-    auto raw = transaction_from_json(tx);
-    if (!raw.ok()) return absl::Status{raw.status().code(), absl::StrCat("transactions[", out.size(), "]: ", raw.status().message())};
-    out.push_back(*std::move(raw));
-  }
-  return out;
+absl::StatusOr<std::vector<Bytes>> transactions_from_json(element block) { return read_transactions(block, true); }
+
+absl::StatusOr<std::vector<Bytes>> verified_transactions_from_json(element block, const Header& verified) {
+  TOWLINE_ASSIGN_OR_RETURN(auto out, read_transactions(block, false));
+  absl::Status body = verify_body(verified, out);
+  if (body.ok()) return out;
+  // Either a transaction is not what its object says, or these are not the block's transactions.
+  TOWLINE_RETURN_IF_ERROR(read_transactions(block, true).status());
+  return body;
 }
 
 }  // namespace towline::eth

@@ -64,6 +64,23 @@ Payload make_payload(const Header& h, const Hash32& hash, std::vector<Bytes> tra
 }
 
 absl::Status verify_header(const Header& h, const Hash32& expected_hash) {
+  // A field left out before one that is there would shift the encoding: the hash could match and the fields be wrong.
+  const struct {
+    const char* field;
+    bool present;
+  } trailing[] = {{"baseFeePerGas", h.base_fee_per_gas.has_value()},
+                  {"withdrawalsRoot", h.withdrawals_root.has_value()},
+                  {"blobGasUsed", h.blob_gas_used.has_value()},
+                  {"excessBlobGas", h.excess_blob_gas.has_value()},
+                  {"parentBeaconBlockRoot", h.parent_beacon_block_root.has_value()},
+                  {"requestsHash", h.requests_hash.has_value()}};
+  const char* absent = nullptr;
+  for (const auto& t : trailing) {
+    if (t.present && absent != nullptr) {
+      return absl::DataLossError(absl::StrCat(absent, ": absent in block ", h.number, ", which has ", t.field));
+    }
+    if (!t.present && absent == nullptr) absent = t.field;
+  }
   const Hash32 hash = hash_header(h);
   if (hash != expected_hash) {
     return absl::DataLossError(absl::StrCat("hash: header ", h.number, " hashes to ", to_hex(hash.view()), ", not to ",

@@ -2,6 +2,7 @@
 
 #include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -22,7 +23,10 @@ Error read_error(element e) {
   element v;
   if (e["code"].get(v) == simdjson::SUCCESS && v.get(out.code) != simdjson::SUCCESS) out.code = 0;
   if (e["message"].get(v) == simdjson::SUCCESS) out.message = text(v).substr(0, 512);
-  if (e["data"]["err"].get(v) == simdjson::SUCCESS) out.detail = text(v).substr(0, 512);
+  if (e["data"].get(v) == simdjson::SUCCESS) {
+    element err;
+    out.detail = text(v.is_object() && v["err"].get(err) == simdjson::SUCCESS ? err : v).substr(0, 512);
+  }
   return out;
 }
 
@@ -46,8 +50,14 @@ bool read_answer(element e, Answer& a) {
 std::optional<std::uint64_t> read_id(element e) {
   element v;
   std::uint64_t id = 0;
-  if (e["id"].get(v) != simdjson::SUCCESS || v.get(id) != simdjson::SUCCESS) return std::nullopt;
-  return id;
+  if (e["id"].get(v) != simdjson::SUCCESS) return std::nullopt;
+  if (v.get(id) == simdjson::SUCCESS || absl::SimpleAtoi(text(v), &id)) return id;
+  return std::nullopt;
+}
+
+bool has_id(element e) {
+  element v;
+  return e["id"].get(v) == simdjson::SUCCESS && !v.is_null();
 }
 
 bool mentions(const Error& e, std::initializer_list<absl::string_view> words) {
@@ -81,6 +91,10 @@ absl::StatusOr<Answers> Answers::parse(const std::string& body, std::size_t coun
     if (!doc.is_object() || !read_answer(doc, out.answers[0])) {
       return absl::InvalidArgumentError("the answer is JSON but not JSON-RPC");
     }
+    // Errors may come with a null id, or none.
+    if (has_id(doc) ? read_id(doc) != 0U : out.answers[0].kind == Answer::Kind::result) {
+      return absl::InvalidArgumentError("the answer is for another request");
+    }
     return out;
   }
   simdjson::dom::array items;
@@ -90,8 +104,8 @@ absl::StatusOr<Answers> Answers::parse(const std::string& body, std::size_t coun
     if (a.kind == Answer::Kind::error) {
       out.whole_batch_error = true;
       out.batch_error = a.error;
-    } else if (count == 1) {
-      out.answers[0] = std::move(a);
+    } else if (const auto id = read_id(doc); id && *id < count) {
+      out.answers[*id] = std::move(a);
     }
     return out;
   }
@@ -124,16 +138,18 @@ bool is_rate_limit(const Error& e) {
     case 1008:
       return true;
     default:
-      return mentions(e, {"rate limit", "too many requests", "request limit reached", "daily request count exceeded"});
+      return !is_too_large(e) && mentions(e, {"rate limit", "too many requests", "request limit reached", "daily request count exceeded"});
   }
 }
 
 bool is_unsupported(const Error& e) {
-  return e.code == -32601 || mentions(e, {"not whitelisted", "unsupported method", "does not exist", "method not found", "not available"});
+  if (e.code == -32601 || mentions(e, {"not whitelisted", "unsupported method"})) return true;
+  return mentions(e, {"method"}) && mentions(e, {"does not exist", "not found", "not available", "not supported", "not allowed"});
 }
 
 bool is_too_large(const Error& e) {
-  return mentions(e, {"batch too large", "too large", "response size", "batch limit", "batch size", "too big", "exceeds"});
+  return e.code == 413 || mentions(e, {"too large", "too big", "response size", "batch limit", "batch size", "too many rpc calls",
+                                       "too many requests in batch", "batch requests are not supported", "batching is not supported"});
 }
 
 }  // namespace towline::jsonrpc

@@ -24,7 +24,7 @@ std::string batch(const std::vector<Call>& calls);
 struct Error {
   std::int64_t code = 0;
   std::string message;
-  /// `data.err` where there is one (geth's detail), else empty.
+  /// `data.err` (geth's detail), or `data` where that is a string; else empty.
   std::string detail;
 };
 
@@ -39,8 +39,8 @@ struct Answer {
 class Answers {
  public:
   /// For a request (`batch` false, count 1) or a batch of `count` calls. An id that is doubled counts as missing, a strange one is
-  /// ignored. INVALID_ARGUMENT: not JSON-RPC (an HTML page, a proxy's text). A single error object as answer to a batch is in
-  /// `whole_batch_error`.
+  /// ignored; in a batch a number as string is accepted. INVALID_ARGUMENT: not JSON-RPC (an HTML page, a proxy's text), or a single
+  /// answer for another id. A single error object as answer to a batch is in `whole_batch_error`.
   static absl::StatusOr<Answers> parse(const std::string& body, std::size_t count, bool batch);
 
   std::vector<Answer> answers;
@@ -57,7 +57,7 @@ bool is_not_found(const Error& e);
 bool is_rate_limit(const Error& e);
 /// The method does not exist there, or is not allowed.
 bool is_unsupported(const Error& e);
-/// The batch or its answer is too large.
+/// The batch or its answer is too large, or batches are not taken at all: ask for less at once.
 bool is_too_large(const Error& e);
 
 }  // namespace towline::jsonrpc

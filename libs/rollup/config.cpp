@@ -8,6 +8,7 @@
 
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
+#include "libs/eth/payload.hpp"
 #include "libs/rollup/networks.hpp"
 
 namespace towline::rollup {
@@ -16,7 +17,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kNames[kForkCount] = {"bedrock", "regolith", "canyon",  "delta",  "ecotone", "fjord",
-                                            "granite", "holocene", "isthmus", "jovian", "karst"};
+                                            "granite", "holocene", "isthmus", "jovian", "karst",  "lagoon"};
 
 /// "*_time" keys of rollup.json that are no forks of execution.
 bool is_fork_time(const std::string& key) {
@@ -47,29 +48,50 @@ absl::StatusOr<eth::BlockId> block_id(const json& genesis, const char* key) {
   return id;
 }
 
+absl::Status read_fork(const std::string& key, const json& value, Config& c) {
+  if (value.is_null()) return absl::OkStatus();
+  if (!value.is_number_unsigned()) return bad(key, "not a whole number of seconds");
+  const auto t = value.get<std::uint64_t>();
+  for (std::size_t f = 1; f < kForkCount; ++f) {
+    if (key != absl::StrCat(kNames[f], "_time") && !(key == "interop_time" && static_cast<Fork>(f) == Fork::lagoon)) continue;
+    auto& mine = c.fork_times[f];
+    if (mine && *mine != t) return bad(key, absl::StrCat("another time is given for ", kNames[f], " too"));
+    mine = t;
+    return absl::OkStatus();
+  }
+  c.unknown_forks.emplace_back(key, t);
+  return absl::OkStatus();
+}
+
 absl::Status read_forks(const json& from, Config& c) {
   c.fork_times[0] = 0;
   for (auto it = from.begin(); it != from.end(); ++it) {
-    if (!is_fork_time(it.key()) || it->is_null()) continue;
-    if (!it->is_number_unsigned()) return bad(it.key(), "not a whole number of seconds");
-    const auto t = it->get<std::uint64_t>();
-    bool known = false;
-    for (std::size_t f = 1; f < kForkCount; ++f) {
-      if (it.key() == absl::StrCat(kNames[f], "_time")) {
-        c.fork_times[f] = t;
-        known = true;
-      }
+    if (is_fork_time(it.key())) TOWLINE_RETURN_IF_ERROR(read_fork(it.key(), it.value(), c));
+  }
+  if (auto base = from.find("base"); base != from.end() && base->is_object()) {
+    for (auto it = base->begin(); it != base->end(); ++it) {
+      TOWLINE_RETURN_IF_ERROR(read_fork(absl::StrCat("base.", it.key()), it.value(), c));
     }
-    if (!known) c.unknown_forks.emplace_back(it.key(), t);
   }
   std::size_t last = 0;
   for (std::size_t f = 1; f < kForkCount; ++f) {
     if (!c.fork_times[f]) continue;
     if (*c.fork_times[f] < *c.fork_times[last]) {
-      return bad(absl::StrCat(kNames[f], "_time"), absl::StrCat("earlier than ", kNames[last], "_time"));
+      return bad(absl::StrCat(kNames[f], "_time"), absl::StrCat(*c.fork_times[f], " is earlier than ", kNames[last], "_time ",
+                                                                *c.fork_times[last]));
     }
     last = f;
   }
+  return absl::OkStatus();
+}
+
+/// What must hold for a chain from either kind of source.
+absl::Status check(const Config& c) {
+  if (c.block_time == 0) return bad("block_time", "must not be 0");
+  if (c.l2_chain_id == 0) return bad("l2_chain_id", "must not be 0");
+  if (c.l1_chain_id == c.l2_chain_id) return bad("l2_chain_id", "must not be the same as l1_chain_id");
+  if (c.l2_genesis.hash.is_zero()) return bad("genesis.l2.hash", "must not be zero");
+  if (c.l1_genesis.hash == c.l2_genesis.hash) return bad("genesis.l2.hash", "must not be the same as genesis.l1.hash");
   return absl::OkStatus();
 }
 
@@ -91,13 +113,13 @@ absl::StatusOr<Config> parse_config(absl::string_view text) {
   TOWLINE_ASSIGN_OR_RETURN(c.l1_chain_id, number(doc, "l1_chain_id"));
   TOWLINE_ASSIGN_OR_RETURN(c.l2_chain_id, number(doc, "l2_chain_id"));
   TOWLINE_ASSIGN_OR_RETURN(c.block_time, number(doc, "block_time"));
-  if (c.block_time == 0) return bad("block_time", "must not be 0");
   auto genesis = doc.find("genesis");
   if (genesis == doc.end() || !genesis->is_object()) return bad("genesis", "missing");
   TOWLINE_ASSIGN_OR_RETURN(c.l1_genesis, block_id(*genesis, "l1"));
   TOWLINE_ASSIGN_OR_RETURN(c.l2_genesis, block_id(*genesis, "l2"));
   TOWLINE_ASSIGN_OR_RETURN(c.l2_time, number(*genesis, "l2_time"));
   TOWLINE_RETURN_IF_ERROR(read_forks(doc, c));
+  TOWLINE_RETURN_IF_ERROR(check(c));
   return c;
 }
 
@@ -124,6 +146,7 @@ absl::StatusOr<Config> network(absl::string_view wanted) {
     TOWLINE_RETURN_IF_ERROR(read_forks(chain.at("hardforks"), c));
     // The registry leaves Regolith out: all its chains have it from genesis.
     if (!c.fork_times[1]) c.fork_times[1] = 0;
+    TOWLINE_RETURN_IF_ERROR(check(c));
     return c;
   }
   return absl::NotFoundError(absl::StrCat("unknown network \"", wanted, "\"; known: ", absl::StrJoin(network_names(), ", ")));
@@ -146,6 +169,12 @@ absl::Status check_header_shape(const Config& c, const eth::Header& h) {
   TOWLINE_RETURN_IF_ERROR(check("excessBlobGas", h.excess_blob_gas.has_value(), Fork::ecotone));
   TOWLINE_RETURN_IF_ERROR(check("parentBeaconBlockRoot", h.parent_beacon_block_root.has_value(), Fork::ecotone));
   return check("requestsHash", h.requests_hash.has_value(), Fork::isthmus);
+}
+
+absl::Status verify_block(const Config& c, const eth::Header& h, const Hash32& expected_hash, std::span<const Bytes> transactions) {
+  TOWLINE_RETURN_IF_ERROR(eth::verify_header(h, expected_hash));
+  TOWLINE_RETURN_IF_ERROR(check_header_shape(c, h));
+  return eth::verify_body(h, transactions);
 }
 
 }  // namespace towline::rollup

@@ -29,4 +29,16 @@ inline std::vector<std::string> block_vectors() {
   return out;
 }
 
+/// Names of the real L1 blocks: {newPayload: {payload, sidecar}}.
+inline std::vector<std::string> l1_vectors() {
+  std::vector<std::string> out;
+  for (const auto& e : std::filesystem::directory_iterator{std::string{TOWLINE_SOURCE_DIR} + "/tests/vectors"}) {
+    const std::string name = e.path().filename();
+    if (name.starts_with("l1-prague-")) out.push_back(name);
+  }
+  std::sort(out.begin(), out.end());
+  EXPECT_EQ(out.size(), 2U);
+  return out;
+}
+
 }  // namespace towline::testing

@@ -83,6 +83,7 @@ struct Client::Impl {
   std::vector<std::uint64_t> cancelled;
   std::uint64_t next_id = 1;
   bool stopping = false;
+  bool cancel_everything = false;
 
   CURLM* multi = nullptr;
   std::unordered_map<std::uint64_t, std::unique_ptr<Transfer>> active;  // the thread's alone
@@ -135,18 +136,20 @@ struct Client::Impl {
       std::deque<std::unique_ptr<Transfer>> fresh;
       std::vector<std::uint64_t> gone;
       bool stop = false;
+      bool cancel_everything_now = false;
       {
         std::lock_guard lock{mutex};
         fresh.swap(incoming);
         gone.swap(cancelled);
         stop = stopping;
+        cancel_everything_now = cancel_everything;
       }
       for (auto& t : fresh) start(std::move(t));
       for (auto id : gone) finish(id, absl::CancelledError("cancelled"));
-      if (stop) {
+      if (stop || cancel_everything_now) {
         while (!active.empty()) finish(active.begin()->first, absl::CancelledError("shutting down"));
-        return;
       }
+      if (stop) return;
       int running = 0;
       curl_multi_perform(multi, &running);
       int left = 0;
@@ -200,6 +203,14 @@ void Client::cancel(std::uint64_t id) {
   {
     std::lock_guard lock{impl_->mutex};
     impl_->cancelled.push_back(id);
+  }
+  curl_multi_wakeup(impl_->multi);
+}
+
+void Client::cancel_all() {
+  {
+    std::lock_guard lock{impl_->mutex};
+    impl_->cancel_everything = true;
   }
   curl_multi_wakeup(impl_->multi);
 }

@@ -43,6 +43,8 @@ class Client {
   /// `done` runs exactly once, on the client's thread: hand over and return.
   std::uint64_t post(Request request, std::function<void(Response)> done);
   void cancel(std::uint64_t id);
+  /// Cancels everything in flight; what is posted later is cancelled at once.
+  void cancel_all();
 
   /// post() and wait. Not from a callback.
   Response post_and_wait(Request request);

@@ -12,7 +12,9 @@
 #include <CLI/CLI.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 #include <thread>
 
 #include "libs/service/health.hpp"
@@ -36,6 +38,24 @@ constexpr auto kStopWithin = std::chrono::milliseconds{4500};
 void ChainFlags::add(CLI::App& app) {
   app.add_option("--network", network, "a known chain by name, for example op-mainnet (see `towline networks`)");
   app.add_option("--rollup-config", rollup_config, "rollup.json of the chain, as op-node takes it");
+}
+
+absl::StatusOr<rollup::Config> ChainFlags::load() const {
+  if (network.empty() == rollup_config.empty()) return absl::InvalidArgumentError("give one of --network and --rollup-config");
+  absl::StatusOr<rollup::Config> config;
+  if (network.empty()) {
+    std::ifstream in{rollup_config, std::ios::binary};
+    if (!in) return absl::NotFoundError(absl::StrCat("--rollup-config: cannot read ", rollup_config));
+    config = rollup::parse_config(std::string{std::istreambuf_iterator<char>{in}, {}});
+    if (!config.ok()) return absl::InvalidArgumentError(absl::StrCat("--rollup-config: ", rollup_config, ": ", config.status().message()));
+  } else {
+    config = rollup::network(network);
+    if (!config.ok()) return absl::InvalidArgumentError(absl::StrCat("--network: ", config.status().message()));
+  }
+  for (const auto& [key, time] : config->unknown_forks) {
+    log::warn("the rollup config names a fork that this version does not know", {log::kv("fork", key), log::kv("time", time)});
+  }
+  return config;
 }
 
 int service_main(const Info& info, Program& program, int argc, char** argv) {

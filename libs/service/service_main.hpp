@@ -1,12 +1,13 @@
 // What every service's main() shares: flags (= environment = config file), log, metrics, signals, the gRPC server with
 // reflection and health, and the order of start and stop.
 #pragma once
-#include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "libs/rollup/config.hpp"
 #include "libs/telemetry/metrics.hpp"
 #include "libs/telemetry/status_server.hpp"
 
@@ -59,6 +60,8 @@ struct ChainFlags {
   std::string network;
   std::string rollup_config;
   void add(CLI::App& app);
+  /// Reads the chosen config and names forks that this version does not know in the log.
+  absl::StatusOr<rollup::Config> load() const;
 };
 
 }  // namespace towline::service

@@ -1,0 +1,246 @@
+#include "services/engine-driver/actors/engine_client.hpp"
+
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+
+#include <future>
+
+#include "libs/base/hex.hpp"
+#include "libs/base/status.hpp"
+#include "libs/eth/engine_json.hpp"
+#include "libs/jsonrpc/jsonrpc.hpp"
+
+namespace towline::driver {
+namespace {
+
+/// A block object of eth_getBlockBy*, as far as it is needed: the EL's own word is taken for its own chain.
+absl::StatusOr<eth::BlockRef> ref_from(simdjson::dom::element e) {
+  const auto text = [&](const char* key) {
+    std::string_view s;
+    if (e[key].get(s) != simdjson::SUCCESS) s = {};
+    return absl::string_view{s.data(), s.size()};
+  };
+  eth::BlockRef r;
+  TOWLINE_ASSIGN_OR_RETURN(r.hash, parse_fixed_hex<32>(text("hash")));
+  TOWLINE_ASSIGN_OR_RETURN(r.parent_hash, parse_fixed_hex<32>(text("parentHash")));
+  TOWLINE_ASSIGN_OR_RETURN(r.number, parse_quantity(text("number")));
+  TOWLINE_ASSIGN_OR_RETURN(r.timestamp, parse_quantity(text("timestamp")));
+  return r;
+}
+
+absl::Status transport_error(const http::Response& r) {
+  if (!r.transport.ok()) return absl::Status{r.transport.code(), absl::StrCat("the EL does not answer: ", r.transport.message())};
+  if (r.status == 401 || r.status == 403) {
+    const std::string said = r.body.substr(0, 80);
+    return absl::UnauthenticatedError(absl::StrCat(
+        "the EL refuses the JWT (HTTP ", r.status, "): ",
+        absl::StrContains(said, "stale") || absl::StrContains(said, "future") ? "the clocks of this host and the EL differ by more than 60 s"
+                                                                               : "--jwt-secret must be the file that the EL uses"));
+  }
+  if (r.status != 200) return absl::UnavailableError(absl::StrCat("the EL answers HTTP ", r.status));
+  return absl::OkStatus();
+}
+
+std::string quoted_number(std::uint64_t n) { return absl::StrCat("[\"", to_quantity(n), "\",false]"); }
+
+}  // namespace
+
+/// A parsed answer that keeps its body alive.
+struct EngineClient::Reply {
+  absl::Status status;  // transport, HTTP, not JSON-RPC
+  jsonrpc::Answers answers;
+  const jsonrpc::Answer& answer() const { return answers.answers[0]; }
+};
+
+EngineClient::EngineClient(Options options, Metrics& metrics) : options_{std::move(options)}, metrics_{metrics} {}
+
+http::Request EngineClient::make_request(const std::string& url, std::string body, bool token) const {
+  http::Request r;
+  r.url = url;
+  r.body = std::move(body);
+  r.timeout = options_.timeout;
+  if (token && options_.jwt) {
+    r.headers.push_back(absl::StrCat("Authorization: Bearer ", make_jwt(*options_.jwt, absl::ToUnixSeconds(absl::Now()))));
+  }
+  return r;
+}
+
+EngineClient::Reply EngineClient::call(const std::string& url, const std::string& method, const std::string& params, bool token) {
+  http::Response r = http_.post_and_wait(make_request(url, jsonrpc::request({method, params}), token));
+  Reply out;
+  out.status = transport_error(r);
+  if (out.status.ok()) {
+    auto parsed = jsonrpc::Answers::parse(r.body, 1, false);
+    if (parsed.ok()) {
+      out.answers = *std::move(parsed);
+    } else {
+      out.status = absl::UnavailableError(absl::StrCat("the EL's answer to ", method, ": ", parsed.status().message()));
+    }
+  }
+  return out;
+}
+
+EngineAnswer EngineClient::write(const char* method, std::string body, const char* status_field) {
+  const absl::Time start = absl::Now();
+  http::Response r = http_.post_and_wait(make_request(options_.url, std::move(body), true));
+  EngineAnswer a;
+  if (!r.transport.ok()) {
+    a.kind = absl::IsDeadlineExceeded(r.transport) ? EngineAnswer::Kind::timeout : EngineAnswer::Kind::transport;
+    a.message = std::string{r.transport.message()};
+  } else if (r.status != 200) {
+    a.kind = EngineAnswer::Kind::http;
+    a.code = r.status;
+    if (r.status == 401 || r.status == 403) a.message = std::string{transport_error(r).message()};
+  } else if (auto parsed = jsonrpc::Answers::parse(r.body, 1, false); !parsed.ok()) {
+    a.kind = EngineAnswer::Kind::malformed;
+    a.message = std::string{parsed.status().message()};
+  } else if (const auto& answer = parsed->answers[0]; answer.kind == jsonrpc::Answer::Kind::error) {
+    a.kind = EngineAnswer::Kind::error;
+    a.code = answer.error.code;
+    a.message = answer.error.detail.empty() ? answer.error.message : absl::StrCat(answer.error.message, ": ", answer.error.detail);
+  } else {
+    simdjson::dom::element status = answer.result;
+    std::string_view text;
+    if (status_field != nullptr && status[status_field].get(status) != simdjson::SUCCESS) text = {};
+    if (status["status"].get(text) != simdjson::SUCCESS) text = {};
+    a.kind = EngineAnswer::Kind::status;
+    if (text == "VALID") a.status = PayloadStatus::valid;
+    else if (text == "INVALID" || text == "INVALID_BLOCK_HASH") a.status = PayloadStatus::invalid;
+    else if (text == "SYNCING") a.status = PayloadStatus::syncing;
+    else if (text == "ACCEPTED") a.status = PayloadStatus::accepted;
+    else {
+      a.kind = EngineAnswer::Kind::malformed;
+      a.message = "no payload status";
+    }
+    std::string_view detail;
+    if (status["validationError"].get(detail) == simdjson::SUCCESS) a.message = std::string{detail.substr(0, 300)};
+    std::string_view valid;
+    if (status["latestValidHash"].get(valid) == simdjson::SUCCESS) {
+      if (auto h = parse_fixed_hex<32>({valid.data(), valid.size()}); h.ok()) a.latest_valid_hash = *h;
+    }
+  }
+  metrics_
+      .histogram("towline_driver_engine_call_seconds", "Duration of writes to the EL.",
+                 {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10}, {{"method", method}})
+      .observe(absl::ToDoubleSeconds(absl::Now() - start));
+  return a;
+}
+
+EngineAnswer EngineClient::new_payload(std::string body) {
+  const EngineAnswer a = write("newPayload", std::move(body), nullptr);
+  metrics_.counter("towline_driver_engine_answers_total", "Answers of the EL to writes, by the reaction to them.",
+                   {{"method", "newPayload"}, {"reaction", name(react(Call::new_payload, a))}}).inc();
+  return a;
+}
+
+EngineAnswer EngineClient::forkchoice_updated(const Forkchoice& f) {
+  std::string params;
+  eth::append_forkchoice_params(f.head.hash, f.safe ? f.safe->hash : Hash32{}, f.finalized ? f.finalized->hash : Hash32{}, params);
+  const EngineAnswer a = write("forkchoiceUpdated", jsonrpc::request({"engine_forkchoiceUpdatedV3", std::move(params)}), "payloadStatus");
+  metrics_.counter("towline_driver_engine_answers_total", "Answers of the EL to writes, by the reaction to them.",
+                   {{"method", "forkchoiceUpdated"}, {"reaction", name(react(Call::forkchoice_updated, a))}}).inc();
+  return a;
+}
+
+absl::StatusOr<std::uint64_t> EngineClient::chain_id() {
+  Reply r = call(options_.url, "eth_chainId", "[]", true);
+  TOWLINE_RETURN_IF_ERROR(r.status);
+  if (r.answer().kind != jsonrpc::Answer::Kind::result) return absl::UnavailableError(absl::StrCat("eth_chainId: ", r.answer().error.message));
+  std::string_view s;
+  if (r.answer().result.get(s) != simdjson::SUCCESS) return absl::UnavailableError("eth_chainId: not a string");
+  return parse_quantity({s.data(), s.size()});
+}
+
+absl::StatusOr<std::optional<eth::BlockRef>> EngineClient::block(const std::string& method, const std::string& params) {
+  Reply r = call(options_.url, method, params, true);
+  TOWLINE_RETURN_IF_ERROR(r.status);
+  if (r.answer().kind == jsonrpc::Answer::Kind::error) {
+    if (jsonrpc::is_not_found(r.answer().error)) return std::nullopt;
+    return absl::UnavailableError(absl::StrCat(method, ": error ", r.answer().error.code, " ", r.answer().error.message));
+  }
+  if (r.answer().result.is_null()) return std::nullopt;
+  auto ref = ref_from(r.answer().result);
+  if (!ref.ok()) return absl::UnavailableError(absl::StrCat(method, ": malformed block: ", ref.status().message()));
+  return *ref;
+}
+
+absl::StatusOr<std::optional<eth::BlockRef>> EngineClient::block_by_number(std::uint64_t number) {
+  return block("eth_getBlockByNumber", quoted_number(number));
+}
+
+absl::StatusOr<std::vector<eth::BlockRef>> EngineClient::blocks_by_number(const std::vector<std::uint64_t>& numbers) {
+  std::vector<eth::BlockRef> out;
+  constexpr std::size_t kBatch = 100;
+  for (std::size_t at = 0; at < numbers.size(); at += kBatch) {
+    std::vector<jsonrpc::Call> calls;
+    for (std::size_t i = at; i < std::min(numbers.size(), at + kBatch); ++i) calls.push_back({"eth_getBlockByNumber", quoted_number(numbers[i])});
+    http::Response r = http_.post_and_wait(make_request(options_.url, jsonrpc::batch(calls), true));
+    TOWLINE_RETURN_IF_ERROR(transport_error(r));
+    auto parsed = jsonrpc::Answers::parse(r.body, calls.size(), true);
+    if (!parsed.ok()) return absl::UnavailableError(parsed.status().message());
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      const auto& a = parsed->answers[i];
+      if (a.kind == jsonrpc::Answer::Kind::result) {
+        if (a.result.is_null()) continue;
+        TOWLINE_ASSIGN_OR_RETURN(eth::BlockRef ref, ref_from(a.result));
+        out.push_back(ref);
+      } else {
+        // Not in the batch's answer, or the EL takes no batches: alone.
+        TOWLINE_ASSIGN_OR_RETURN(auto ref, block_by_number(numbers[at + i]));
+        if (ref) out.push_back(*ref);
+      }
+    }
+  }
+  return out;
+}
+
+absl::StatusOr<Labels> EngineClient::labels() {
+  const auto ask = [this](const char* label) {
+    return std::async(std::launch::async, [this, label] { return block("eth_getBlockByNumber", absl::StrCat("[\"", label, "\",false]")); });
+  };
+  auto safe = ask("safe");
+  auto finalized = ask("finalized");
+  auto latest_ref = block("eth_getBlockByNumber", "[\"latest\",false]");
+  auto safe_ref = safe.get();
+  auto finalized_ref = finalized.get();
+  Labels out;
+  TOWLINE_ASSIGN_OR_RETURN(out.latest, std::move(latest_ref));
+  TOWLINE_ASSIGN_OR_RETURN(out.safe, std::move(safe_ref));
+  TOWLINE_ASSIGN_OR_RETURN(out.finalized, std::move(finalized_ref));
+  if (!out.latest) return absl::UnavailableError("the EL has no latest block");
+  return out;
+}
+
+std::string EngineClient::client_version() {
+  Reply r = call(options_.url, "engine_getClientVersionV1", R"([{"code":"TL","name":"Towline","version":"0.1.0","commit":"0x00000000"}])", true);
+  if (r.status.ok() && r.answer().kind == jsonrpc::Answer::Kind::result) {
+    simdjson::dom::array versions;
+    if (r.answer().result.get(versions) == simdjson::SUCCESS) {
+      for (simdjson::dom::element v : versions) {
+        std::string_view n;
+        std::string_view version;
+        if (v["name"].get(n) == simdjson::SUCCESS && v["version"].get(version) == simdjson::SUCCESS) {
+          return absl::StrCat(std::string{n.substr(0, 64)}, "/", std::string{version.substr(0, 64)});
+        }
+      }
+    }
+  }
+  Reply w = call(options_.url, "web3_clientVersion", "[]", true);
+  std::string_view s;
+  if (w.status.ok() && w.answer().kind == jsonrpc::Answer::Kind::result && w.answer().result.get(s) == simdjson::SUCCESS) {
+    return std::string{s.substr(0, 128)};
+  }
+  return {};
+}
+
+absl::Status EngineClient::set_head(std::uint64_t number) {
+  Reply r = call(options_.admin_url, "debug_setHead", absl::StrCat("[\"", to_quantity(number), "\"]"), false);
+  TOWLINE_RETURN_IF_ERROR(r.status);
+  if (r.answer().kind == jsonrpc::Answer::Kind::error) {
+    return absl::FailedPreconditionError(absl::StrCat("debug_setHead: error ", r.answer().error.code, " ", r.answer().error.message));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace towline::driver

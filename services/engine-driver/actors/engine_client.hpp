@@ -1,0 +1,63 @@
+// Blocking calls to one EL: the Engine API with its token, ordinary reads, and the optional admin RPC. Thread safe: a slow
+// newPayload holds no read up, each call has a connection of its own.
+#pragma once
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libs/http/client.hpp"
+#include "libs/telemetry/metrics.hpp"
+#include "services/engine-driver/core/engine_answer.hpp"
+#include "services/engine-driver/core/gate.hpp"
+#include "services/engine-driver/core/import_plan.hpp"
+#include "services/engine-driver/core/jwt.hpp"
+
+namespace towline::driver {
+
+class EngineClient {
+ public:
+  struct Options {
+    std::string url;
+    std::optional<JwtSecret> jwt;
+    std::string admin_url;  // empty: none
+    absl::Duration timeout;
+  };
+  EngineClient(Options options, Metrics& metrics);
+
+  /// `body` is a complete JSON-RPC request for engine_newPayloadV*.
+  EngineAnswer new_payload(std::string body);
+  EngineAnswer forkchoice_updated(const Forkchoice& f);
+
+  /// UNAVAILABLE: not reachable; UNAUTHENTICATED: 401 or 403; otherwise the EL's own error.
+  absl::StatusOr<std::uint64_t> chain_id();
+  /// A canonical block; nullopt where the EL has none.
+  absl::StatusOr<std::optional<eth::BlockRef>> block_by_number(std::uint64_t number);
+  absl::StatusOr<std::vector<eth::BlockRef>> blocks_by_number(const std::vector<std::uint64_t>& numbers);
+  /// latest, safe and finalized, asked for at the same time.
+  absl::StatusOr<Labels> labels();
+  /// "Geth/v1.2.3", or empty where the EL does not say.
+  std::string client_version();
+  bool can_rewind() const { return !options_.admin_url.empty(); }
+  /// debug_setHead through the admin RPC.
+  absl::Status set_head(std::uint64_t number);
+
+  /// From now on every call ends at once with CANCELLED.
+  void stop() { http_.cancel_all(); }
+
+ private:
+  struct Reply;
+  Reply call(const std::string& url, const std::string& method, const std::string& params, bool token);
+  http::Request make_request(const std::string& url, std::string body, bool token) const;
+  EngineAnswer write(const char* method, std::string body, const char* status_field);
+  absl::StatusOr<std::optional<eth::BlockRef>> block(const std::string& method, const std::string& params);
+
+  const Options options_;
+  Metrics& metrics_;
+  http::Client http_;
+};
+
+}  // namespace towline::driver

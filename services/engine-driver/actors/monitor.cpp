@@ -1,0 +1,98 @@
+#include "services/engine-driver/actors/monitor.hpp"
+
+#include <absl/strings/str_cat.h>
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include "libs/base/hex.hpp"
+#include "libs/telemetry/log.hpp"
+
+namespace towline::driver {
+namespace {
+constexpr auto kEvery = std::chrono::milliseconds{500};
+}
+
+monitor_actor::behavior_type MonitorState::make_behavior(MonitorConfig config) {
+  config_ = config;
+  self_->send(self_, look_atom{});
+  return {[this](look_atom) {
+    if (config_.board->stopped()) return;
+    look();
+    self_->delayed_send(self_, kEvery, look_atom{});
+  }};
+}
+
+absl::Status MonitorState::identify() {
+  auto id = config_.engine->chain_id();
+  if (!id.ok()) return id.status();
+  const rollup::Config& c = *config_.rollup;
+  if (*id != c.l2_chain_id) {
+    return absl::FailedPreconditionError(absl::StrCat("wrong chain: the EL has chain id ", *id, ", the rollup config says ", c.l2_chain_id));
+  }
+  auto genesis = config_.engine->block_by_number(c.l2_genesis.number);
+  if (!genesis.ok()) return genesis.status();
+  if (!*genesis) {
+    // An EL that keeps no block that old cannot be asked; its chain id has to do.
+    log::warn("the EL has no block at the L2 genesis height, its genesis was not compared", {log::kv("number", c.l2_genesis.number)});
+    return absl::OkStatus();
+  }
+  if ((*genesis)->hash != c.l2_genesis.hash) {
+    return absl::FailedPreconditionError(absl::StrCat("wrong genesis: the EL has ", eth::to_string(**genesis), ", the rollup config says ",
+                                                      eth::to_string(c.l2_genesis), "; initialise the EL with this chain's genesis"));
+  }
+  return absl::OkStatus();
+}
+
+void MonitorState::look() {
+  const auto fail = [&](EngineStatus status, const absl::Status& why) {
+    const DriverState before = config_.board->get();
+    if (before.status != status) log::warn("the EL cannot be used", {log::kv("why", why)});
+    if (status == EngineStatus::unreachable) lost_ = true;
+    config_.board->update([&](DriverState& s) {
+      s.status = status;
+      s.reason = std::string{why.message()};
+    });
+  };
+  const auto status_of = [](const absl::Status& s) {
+    if (absl::IsUnauthenticated(s)) return EngineStatus::auth_failed;
+    return absl::IsFailedPrecondition(s) ? EngineStatus::wrong_chain : EngineStatus::unreachable;
+  };
+  if (!identified_ || lost_) {
+    if (auto st = identify(); !st.ok()) return fail(status_of(st), st);
+  }
+  auto labels = config_.engine->labels();
+  if (!labels.ok()) return fail(status_of(labels.status()), labels.status());
+  const bool fresh = !identified_ || lost_;
+  identified_ = true;
+  std::string version;
+  if (fresh) version = config_.engine->client_version();
+  config_.board->update([&](DriverState& s) {
+    // A head below the last one without an import of ours: it was restarted between two looks, or someone else writes to it.
+    const bool went_back = s.labels.latest && !s.import && labels->latest->number < s.labels.latest->number;
+    s.labels = *labels;
+    if (fresh) s.client_version = version;
+    if (fresh || went_back) ++s.engine_session;
+    if (fresh || went_back || (s.status != EngineStatus::syncing && s.status != EngineStatus::invalid)) {
+      s.status = EngineStatus::ready;
+      s.reason.clear();
+    }
+  });
+  if (fresh) {
+    log::info("the EL is there", {log::kv("client", version), log::kv("head", labels->latest->id()), log::kv("was_lost", lost_)});
+  }
+  lost_ = false;
+  auto& m = *config_.metrics;
+  const auto number = [&](const char* label, const std::optional<eth::BlockRef>& b) {
+    m.gauge("towline_driver_block_number", "Block numbers of the EL's labels.", {{"label", label}}).set(b ? static_cast<double>(b->number) : 0);
+  };
+  number("latest", labels->latest);
+  number("safe", labels->safe);
+  number("finalized", labels->finalized);
+}
+
+monitor_actor::behavior_type monitor(monitor_actor::stateful_pointer<MonitorState> self, MonitorConfig config) {
+  return self->state.make_behavior(config);
+}
+
+}  // namespace towline::driver

@@ -1,0 +1,32 @@
+// Where the writer gets its payloads from: the edge implements it over gRPC, tests over a vector.
+#pragma once
+#include <absl/status/statusor.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "libs/eth/types.hpp"
+
+namespace towline::driver {
+
+/// A payload whose request to the EL is complete: nothing is left to do when the EL has answered for the one before.
+struct PreparedPayload {
+  eth::BlockRef ref;
+  std::uint64_t gas_used = 0;
+  std::uint64_t transactions = 0;
+  std::string body;
+};
+
+class PayloadStream {
+ public:
+  virtual ~PayloadStream() = default;
+  /// The next payload; nullopt: not within `limit`. OUT_OF_RANGE: the stream is complete. Other errors as in payload_source.proto.
+  virtual absl::StatusOr<std::optional<PreparedPayload>> next(std::chrono::milliseconds limit) = 0;
+};
+
+using OpenPayloadStream = std::function<std::unique_ptr<PayloadStream>(const eth::BlockId& parent, const eth::BlockId& tip)>;
+
+}  // namespace towline::driver

@@ -1,0 +1,286 @@
+#include "services/engine-driver/actors/writer.hpp"
+
+#include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "libs/base/status.hpp"
+#include "libs/telemetry/log.hpp"
+#include "services/engine-driver/core/rates.hpp"
+
+namespace towline::driver {
+namespace {
+
+constexpr std::size_t kMaxQuarantined = 512;
+constexpr int kStreamTries = 5;
+constexpr absl::Duration kProgressEvery = absl::Milliseconds(250);
+
+}  // namespace
+
+Writer::Writer(Options options, Gate gate, const StateFile& file, EngineClient& engine, StateBoard& board, OpenPayloadStream open_stream,
+               Metrics& metrics)
+    : options_{options}, gate_{std::move(gate)}, file_{file}, engine_{engine}, board_{board}, open_stream_{std::move(open_stream)}, metrics_{metrics} {}
+
+absl::StatusOr<Labels> Writer::admit(const Command& c) {
+  const DriverState state = board_.get();
+  if (state.status == EngineStatus::wrong_chain || state.status == EngineStatus::starting) {
+    return absl::UnavailableError(absl::StrCat("the EL may not be written to: ", state.reason));
+  }
+  auto labels = engine_.labels();
+  if (!labels.ok()) return labels.status();
+  const Persistent before = gate_.state();
+  if (auto st = gate_.admit(c, *labels); !st.ok()) {
+    metrics_.counter("towline_driver_refused_total", "Commands refused at the gate.", {}).inc();
+    log::warn("command refused", {log::kv("why", st)});
+    return st;
+  }
+  if (gate_.state() != before) {
+    TOWLINE_RETURN_IF_ERROR(file_.save(gate_.state()));
+    board_.update([&](DriverState& s) { s.persistent = gate_.state(); });
+    log::info("epoch taken", {log::kv("authority", c.authority), log::kv("epoch", c.epoch)});
+  }
+  return labels;
+}
+
+absl::Status Writer::check_canonical(const eth::BlockId& id, const char* what) {
+  TOWLINE_ASSIGN_OR_RETURN(auto local, engine_.block_by_number(id.number));
+  if (local && local->hash == id.hash) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(what, " ", eth::to_string(id), " is not on the EL's chain"));
+}
+
+EngineAnswer Writer::until_known(Call call, const std::function<EngineAnswer()>& ask, const Cancelled& cancelled) {
+  const absl::Time give_up = absl::Now() + options_.give_up_after;
+  absl::Duration wait = absl::Milliseconds(50);
+  while (true) {
+    const EngineAnswer a = ask();
+    if (react(call, a) != Reaction::retry || cancelled() || absl::Now() + wait > give_up) return a;
+    log::warn("engine call failed, trying again", {log::kv("answer", describe(a)), log::kv("in_ms", absl::ToInt64Milliseconds(wait))});
+    metrics_.counter("towline_driver_engine_retries_total", "Engine calls sent again because their outcome was not known.").inc();
+    absl::SleepFor(wait);
+    wait = std::min(wait * 2, absl::Seconds(2));
+  }
+}
+
+CommandResult Writer::ended(Outcome o, std::string reason, std::optional<eth::BlockId> block) {
+  CommandResult r{o, std::move(reason), block, {}};
+  if (auto labels = engine_.labels(); labels.ok()) {
+    r.labels = *labels;
+    board_.update([&](DriverState& s) { s.labels = *labels; });
+  }
+  return r;
+}
+
+void Writer::quarantine(const Hash32& hash) {
+  if (!quarantined_.insert(hash).second) return;
+  quarantine_order_.push_back(hash);
+  if (quarantine_order_.size() > kMaxQuarantined) {
+    quarantined_.erase(quarantine_order_.front());
+    quarantine_order_.pop_front();
+  }
+}
+
+CommandResult Writer::failed(Call call, const EngineAnswer& a, const eth::BlockId& block, const Cancelled& cancelled) {
+  const std::string said = absl::StrCat(call == Call::new_payload ? "newPayload " : "forkchoiceUpdated ", eth::to_string(block), ": ", describe(a));
+  const auto set_status = [&](EngineStatus status) {
+    board_.update([&](DriverState& s) {
+      s.status = status;
+      s.reason = said;
+    });
+  };
+  switch (react(call, a)) {
+    case Reaction::missing_state:
+      set_status(EngineStatus::syncing);
+      return ended(Outcome::missing_state, said, block);
+    case Reaction::invalid:
+      set_status(EngineStatus::invalid);
+      quarantine(block.hash);
+      log::error("the EL calls a block INVALID", {log::kv("block", block), log::kv("answer", describe(a))});
+      return ended(Outcome::invalid, said, block);
+    case Reaction::not_applied:
+      return ended(Outcome::not_applied, said, block);
+    case Reaction::unsupported:
+      log::error("the EL does not take this call: wrong fork times in the rollup config, or an EL that is too old", {log::kv("answer", said)});
+      return ended(Outcome::unsupported, said, block);
+    case Reaction::auth_failed:
+      set_status(EngineStatus::auth_failed);
+      return ended(Outcome::engine_unavailable, said, block);
+    case Reaction::retry:
+    case Reaction::proceed:
+      break;
+  }
+  if (cancelled()) return ended(Outcome::cancelled, "cancelled", block);
+  return ended(Outcome::engine_unavailable, said, block);
+}
+
+std::optional<CommandResult> Writer::update(const Forkchoice& f, const Cancelled& cancelled) {
+  const EngineAnswer a = until_known(Call::forkchoice_updated, [&] { return engine_.forkchoice_updated(f); }, cancelled);
+  if (react(Call::forkchoice_updated, a) != Reaction::proceed) return failed(Call::forkchoice_updated, a, f.head, cancelled);
+  // VALID is no proof: an EL says it to an update that it did not apply.
+  auto labels = engine_.labels();
+  if (!labels.ok()) return ended(Outcome::engine_unavailable, std::string{labels.status().message()}, f.head);
+  const auto differs = [](const std::optional<eth::BlockId>& wanted, const std::optional<eth::BlockRef>& have) {
+    return wanted && (!have || have->hash != wanted->hash);
+  };
+  std::string wrong;
+  if (differs(f.head, labels->latest)) wrong = absl::StrCat("head reads back as ", eth::to_string(*labels->latest));
+  else if (differs(f.safe, labels->safe)) wrong = absl::StrCat("safe reads back as ", labels->safe ? eth::to_string(*labels->safe) : "not set");
+  else if (differs(f.finalized, labels->finalized)) wrong = absl::StrCat("finalized reads back as ", labels->finalized ? eth::to_string(*labels->finalized) : "not set");
+  if (wrong.empty() && f.finalized && gate_.confirm_finalized(*f.finalized)) {
+    if (auto st = file_.save(gate_.state()); !st.ok()) return ended(Outcome::engine_unavailable, std::string{st.message()}, f.head);
+  }
+  board_.update([&](DriverState& s) {
+    s.labels = *labels;
+    s.status = EngineStatus::ready;
+    s.reason.clear();
+    s.persistent = gate_.state();
+  });
+  if (wrong.empty()) return std::nullopt;
+  return CommandResult{Outcome::not_applied, absl::StrCat("VALID, but ", wrong), f.head, *labels};
+}
+
+absl::StatusOr<CommandResult> Writer::set_forkchoice(const Command& c, const Forkchoice& f, const Cancelled& cancelled) {
+  TOWLINE_ASSIGN_OR_RETURN(const Labels el, admit(c));
+  TOWLINE_RETURN_IF_ERROR(gate_.check_labels(f.head, f.safe, f.finalized, el));
+  if (f.head.hash != el.latest->hash) return absl::FailedPreconditionError("SetForkchoice moves labels only; the head moves by ImportRange");
+  if (f.safe) TOWLINE_RETURN_IF_ERROR(check_canonical(*f.safe, "safe"));
+  if (f.finalized) TOWLINE_RETURN_IF_ERROR(check_canonical(*f.finalized, "finalized"));
+  if (auto bad = update(f, cancelled)) return *bad;
+  return CommandResult{Outcome::done, {}, {}, board_.get().labels};
+}
+
+absl::StatusOr<CommandResult> Writer::rewind(const Command& c, const eth::BlockId& to) {
+  TOWLINE_ASSIGN_OR_RETURN(const Labels el, admit(c));
+  if (!engine_.can_rewind()) return absl::FailedPreconditionError("no --engine.admin-rpc: this driver cannot rewind its EL");
+  TOWLINE_RETURN_IF_ERROR(gate_.check_rewind(to));
+  TOWLINE_RETURN_IF_ERROR(check_canonical(to, "the block to rewind to"));
+  log::warn("rewinding the EL", {log::kv("from", el.latest->id()), log::kv("to", to)});
+  metrics_.counter("towline_driver_rewinds_total", "debug_setHead calls.").inc();
+  if (auto st = engine_.set_head(to.number); !st.ok()) return ended(Outcome::not_applied, std::string{st.message()}, to);
+  CommandResult r = ended(Outcome::done, {}, to);
+  if (!r.labels.latest) return ended(Outcome::engine_unavailable, "the EL does not answer after the rewind", to);
+  if (r.labels.latest->hash != to.hash) {
+    r.outcome = Outcome::not_applied;
+    r.reason = absl::StrCat("after debug_setHead the head is ", eth::to_string(*r.labels.latest));
+  }
+  return r;
+}
+
+absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const ImportPlan::Range& wanted, const Cancelled& cancelled,
+                                                   const OnProgress& on_progress) {
+  TOWLINE_ASSIGN_OR_RETURN(const Labels el, admit(c));
+  if (wanted.tip.number <= wanted.parent.number) return absl::InvalidArgumentError("an empty range");
+  if (wanted.parent.hash != el.latest->hash) TOWLINE_RETURN_IF_ERROR(check_canonical(wanted.parent, "parent"));
+  if (const auto& fence = gate_.state().fence; fence && wanted.parent.number < fence->number && el.latest->number >= fence->number) {
+    return absl::FailedPreconditionError(absl::StrCat("a branch from ", eth::to_string(wanted.parent), " would replace the fence ", eth::to_string(*fence)));
+  }
+  ImportPlan::Range range = wanted;
+  // A label below the range is applied only if it is on the chain that stays; one in the range is checked when it is reached.
+  const auto keep_if_canonical = [&](std::optional<eth::BlockId>& label, const char* what) -> absl::Status {
+    if (!label || label->number > range.parent.number) return absl::OkStatus();
+    if (auto st = check_canonical(*label, what); !st.ok()) {
+      if (!absl::IsFailedPrecondition(st)) return st;
+      log::warn("label left out", {log::kv("why", st)});
+      label.reset();
+    }
+    return absl::OkStatus();
+  };
+  TOWLINE_RETURN_IF_ERROR(keep_if_canonical(range.safe, "safe"));
+  TOWLINE_RETURN_IF_ERROR(keep_if_canonical(range.finalized, "finalized"));
+  if (const std::uint64_t session = board_.get().engine_session; session != quarantine_session_) {
+    quarantine_session_ = session;
+    quarantined_.clear();
+    quarantine_order_.clear();
+  }
+
+  ImportPlan plan{range, options_.forkchoice_every, el, gate_.state().fence};
+  ImportProgress p;
+  p.imported = range.parent;
+  p.tip = range.tip;
+  Rates rates;
+  const absl::Time start = absl::Now();
+  absl::Time told = start;
+  const auto tell = [&](absl::Time now) {
+    p.elapsed_s = absl::ToDoubleSeconds(now - start);
+    p.blocks_per_s = rates.blocks_per_s(now);
+    p.mgas_per_s = rates.mgas_per_s(now);
+    told = now;
+    board_.update([&](DriverState& s) { s.import = p; });
+    on_progress(p);
+  };
+  // Whatever ends the import, what was imported becomes the head: the blocks would be lost with the EL's memory.
+  const auto leave = [&](CommandResult r) {
+    if (auto f = plan.finish_early()) {
+      if (gate_.check_labels(f->head, f->safe, f->finalized, el).ok() && !update(*f, [] { return true; })) r.labels = board_.get().labels;
+    }
+    tell(absl::Now());
+    board_.update([](DriverState& s) { s.import.reset(); });
+    return r;
+  };
+  auto blocks_total = metrics_.counter("towline_driver_blocks_imported_total", "Blocks that the EL answered VALID for.");
+  auto gas_total = metrics_.counter("towline_driver_gas_imported_total", "Gas of those blocks.");
+
+  int tries = 0;
+  std::unique_ptr<PayloadStream> stream = open_stream_(plan.last(), range.tip);
+  while (!plan.done()) {
+    if (cancelled()) return leave(ended(Outcome::cancelled, "cancelled by the caller"));
+    auto next = stream->next(std::chrono::milliseconds{100});
+    if (!next.ok()) {
+      const absl::Status& why = next.status();
+      if (absl::IsFailedPrecondition(why) || absl::IsNotFound(why)) return leave(ended(Outcome::source_reorged, std::string{why.message()}));
+      if (++tries > kStreamTries || absl::IsInvalidArgument(why)) {
+        return leave(ended(Outcome::source_unavailable, absl::StrCat("payload source: ", why.message())));
+      }
+      log::warn("payload stream broke, opening it again", {log::kv("after", plan.last()), log::kv("why", why)});
+      stream.reset();
+      absl::SleepFor(absl::Milliseconds(100) * tries);
+      stream = open_stream_(plan.last(), range.tip);
+      continue;
+    }
+    if (!*next) {
+      if (absl::Now() - told >= kProgressEvery) tell(absl::Now());
+      continue;
+    }
+    PreparedPayload& payload = **next;
+    if (auto st = plan.check(payload.ref); !st.ok()) {
+      metrics_.counter("towline_driver_broken_links_total", "Payloads of the source that did not continue the chain.").inc();
+      return leave(ended(Outcome::source_reorged, std::string{st.message()}, payload.ref.id()));
+    }
+    if (quarantined_.contains(payload.ref.hash)) {
+      return leave(ended(Outcome::invalid, absl::StrCat("block ", eth::to_string(payload.ref), " is quarantined: the EL called it INVALID"), payload.ref.id()));
+    }
+    const std::size_t bytes = payload.body.size();
+    const EngineAnswer a = until_known(Call::new_payload, [&] { return engine_.new_payload(payload.body); }, cancelled);
+    if (react(Call::new_payload, a) != Reaction::proceed) return leave(failed(Call::new_payload, a, payload.ref.id(), cancelled));
+    tries = 0;
+    const absl::Time now = absl::Now();
+    rates.add(now, payload.gas_used);
+    blocks_total.inc();
+    gas_total.inc(static_cast<double>(payload.gas_used));
+    p.imported = payload.ref.id();
+    ++p.blocks;
+    p.transactions += payload.transactions;
+    p.gas_used += payload.gas_used;
+    p.bytes += bytes;
+    if (auto f = plan.on_valid(payload.ref)) {
+      if (auto st = gate_.check_labels(f->head, f->safe, f->finalized, el); !st.ok()) {
+        log::warn("labels left out of an update", {log::kv("why", st)});
+        f->safe.reset();
+        f->finalized.reset();
+      }
+      if (auto bad = update(*f, cancelled)) return leave(*bad);
+      tell(now);
+    } else if (now - told >= kProgressEvery) {
+      tell(now);
+    }
+    if (plan.contradicts_fence()) {
+      return leave(ended(Outcome::not_applied, absl::StrCat("the chain has another block than the fence ", eth::to_string(*gate_.state().fence)), payload.ref.id()));
+    }
+  }
+  tell(absl::Now());
+  board_.update([](DriverState& s) { s.import.reset(); });
+  return CommandResult{Outcome::done, {}, {}, board_.get().labels};
+}
+
+}  // namespace towline::driver

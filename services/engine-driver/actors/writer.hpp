@@ -1,0 +1,68 @@
+// The only writer to the EL. An actor in its own thread runs one command after the other; each passes the gate first.
+//
+// Owns: the gate, the state file, the quarantine. In: jobs. Out: results through the job. Timers: none. If the EL dies the command
+// in hand ends with engine_unavailable; if the payload source dies it is asked again a few times, then source_unavailable.
+#pragma once
+#include <absl/container/flat_hash_set.h>
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <memory>
+
+#include "libs/rollup/config.hpp"
+#include "libs/telemetry/metrics.hpp"
+#include "services/engine-driver/actors/engine_client.hpp"
+#include "services/engine-driver/actors/payload_stream.hpp"
+#include "services/engine-driver/actors/state_board.hpp"
+#include "services/engine-driver/actors/state_file.hpp"
+#include "services/engine-driver/core/import_plan.hpp"
+
+namespace towline::driver {
+
+class Writer {
+ public:
+  struct Options {
+    std::uint64_t forkchoice_every = 32;
+    /// How long one call is repeated before the command ends with engine_unavailable.
+    absl::Duration give_up_after = absl::Seconds(30);
+  };
+  /// Polled while a command runs; true ends it.
+  using Cancelled = std::function<bool()>;
+  using OnProgress = std::function<void(const ImportProgress&)>;
+
+  Writer(Options options, Gate gate, const StateFile& file, EngineClient& engine, StateBoard& board, OpenPayloadStream open_stream, Metrics& metrics);
+
+  /// An error is a refusal by the gate: nothing was sent.
+  absl::StatusOr<CommandResult> import_range(const Command& c, const ImportPlan::Range& range, const Cancelled& cancelled, const OnProgress& progress);
+  absl::StatusOr<CommandResult> set_forkchoice(const Command& c, const Forkchoice& f, const Cancelled& cancelled);
+  absl::StatusOr<CommandResult> rewind(const Command& c, const eth::BlockId& to);
+
+ private:
+  /// Reads the EL's labels and passes `c` through the gate; a newer epoch is on disk before anything is sent.
+  absl::StatusOr<Labels> admit(const Command& c);
+  /// OK if `id` is canonical in the EL.
+  absl::Status check_canonical(const eth::BlockId& id, const char* what);
+  /// Repeats `call` while the reaction is retry.
+  EngineAnswer until_known(Call call, const std::function<EngineAnswer()>& ask, const Cancelled& cancelled);
+  /// Sends the update and reads back; nullopt: done and equal.
+  std::optional<CommandResult> update(const Forkchoice& f, const Cancelled& cancelled);
+  CommandResult failed(Call call, const EngineAnswer& answer, const eth::BlockId& block, const Cancelled& cancelled);
+  /// The result with the labels as they read back.
+  CommandResult ended(Outcome o, std::string reason, std::optional<eth::BlockId> block = {});
+  void quarantine(const Hash32& hash);
+
+  const Options options_;
+  Gate gate_;
+  const StateFile& file_;
+  EngineClient& engine_;
+  StateBoard& board_;
+  const OpenPayloadStream open_stream_;
+  Metrics& metrics_;
+  /// Hashes that the EL called INVALID; bounded, and emptied with a new engine session (a restart may have healed it).
+  absl::flat_hash_set<Hash32> quarantined_;
+  std::deque<Hash32> quarantine_order_;
+  std::uint64_t quarantine_session_ = 0;
+};
+
+}  // namespace towline::driver

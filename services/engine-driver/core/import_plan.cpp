@@ -1,0 +1,69 @@
+#include "services/engine-driver/core/import_plan.hpp"
+
+#include <absl/strings/str_cat.h>
+
+#include "libs/base/hex.hpp"
+
+namespace towline::driver {
+
+ImportPlan::ImportPlan(Range range, std::uint64_t every, const Labels& el, const std::optional<eth::BlockId>& fence)
+    : range_{std::move(range)}, every_{every}, fence_{fence}, last_{range_.parent} {
+  if (el.safe) el_safe_ = el.safe->id();
+  const auto reached = [&](const std::optional<eth::BlockId>& label) { return label && label->number <= range_.parent.number; };
+  if (reached(range_.safe)) safe_ = range_.safe;
+  if (reached(range_.finalized)) finalized_ = range_.finalized;
+  // A start from a snapshot: the head is below what is final. Labels wait until the chain is there again.
+  below_fence_ = fence_ && range_.parent.number < fence_->number;
+  // A switch of branches below the safe label: what both branches share stays safe.
+  if (!safe_ && el.safe && el.safe->number > range_.parent.number && !below_fence_) safe_ = range_.parent;
+}
+
+absl::Status ImportPlan::check(const eth::BlockRef& next) const {
+  if (next.number != last_.number + 1 || next.parent_hash != last_.hash) {
+    return absl::DataLossError(absl::StrCat("payload ", eth::to_string(next), " with parent ", short_hex(next.parent_hash.view()),
+                                            " does not continue ", eth::to_string(last_)));
+  }
+  if (next.number == range_.tip.number && next.hash != range_.tip.hash) {
+    return absl::DataLossError(absl::StrCat("the range ends at ", eth::to_string(next), ", not at ", eth::to_string(range_.tip)));
+  }
+  return absl::OkStatus();
+}
+
+std::optional<Forkchoice> ImportPlan::on_valid(const eth::BlockRef& block) {
+  last_ = block.id();
+  ++since_update_;
+  if (fence_ && block.number == fence_->number) {
+    below_fence_ = false;
+    contradicts_fence_ = block.hash != fence_->hash;
+    if (!contradicts_fence_) {
+      finalized_ = fence_;
+      safe_ = fence_;
+    }
+  }
+  if (range_.safe && range_.safe->number == block.number && range_.safe->hash == block.hash) safe_ = range_.safe;
+  if (range_.finalized && range_.finalized->number == block.number && range_.finalized->hash == block.hash) finalized_ = range_.finalized;
+  if (contradicts_fence_) return std::nullopt;
+  if (since_update_ < every_ && !done()) return std::nullopt;
+  since_update_ = 0;
+  return update();
+}
+
+std::optional<Forkchoice> ImportPlan::finish_early() const {
+  if (since_update_ == 0 || contradicts_fence_) return std::nullopt;
+  return update();
+}
+
+Forkchoice ImportPlan::update() const {
+  Forkchoice f{last_, safe_, finalized_};
+  if (below_fence_) {
+    f.safe.reset();
+    f.finalized.reset();
+    return f;
+  }
+  // Finalized may be reached before the wanted safe: safe is lifted with it, never left below.
+  const auto& safe = f.safe ? f.safe : el_safe_;
+  if (f.finalized && (!safe || safe->number < f.finalized->number)) f.safe = f.finalized;
+  return f;
+}
+
+}  // namespace towline::driver

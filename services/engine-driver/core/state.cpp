@@ -1,0 +1,20 @@
+#include "services/engine-driver/core/state.hpp"
+
+namespace towline::driver {
+
+const char* name(Outcome o) {
+  switch (o) {
+    case Outcome::done: return "done";
+    case Outcome::missing_state: return "missing_state";
+    case Outcome::invalid: return "invalid";
+    case Outcome::not_applied: return "not_applied";
+    case Outcome::engine_unavailable: return "engine_unavailable";
+    case Outcome::source_unavailable: return "source_unavailable";
+    case Outcome::source_reorged: return "source_reorged";
+    case Outcome::unsupported: return "unsupported";
+    case Outcome::cancelled: return "cancelled";
+  }
+  return "?";
+}
+
+}  // namespace towline::driver

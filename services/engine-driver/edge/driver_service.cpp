@@ -1,0 +1,201 @@
+#include "services/engine-driver/edge/driver_service.hpp"
+
+#include <absl/strings/str_cat.h>
+
+#include "libs/base/status.hpp"
+#include "libs/wire/convert.hpp"
+
+namespace towline::driver {
+namespace {
+
+constexpr int kMaxNumbers = 1024;
+
+absl::StatusOr<Command> command_from(const v1::Command& c) {
+  Command out{c.authority(), c.epoch(), {}};
+  TOWLINE_ASSIGN_OR_RETURN(out.expected_head, wire::hash_from(c.expected_head(), "command.expected_head"));
+  return out;
+}
+
+absl::Status read_label(bool has, const v1::BlockId& b, std::optional<eth::BlockId>& out) {
+  if (!has) return absl::OkStatus();
+  TOWLINE_ASSIGN_OR_RETURN(out, wire::from_proto(b));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+v1::Labels to_proto(const Labels& l) {
+  v1::Labels out;
+  if (l.latest) *out.mutable_latest() = wire::to_proto(*l.latest);
+  if (l.safe) *out.mutable_safe() = wire::to_proto(*l.safe);
+  if (l.finalized) *out.mutable_finalized() = wire::to_proto(*l.finalized);
+  return out;
+}
+
+v1::ImportProgress to_proto(const ImportProgress& p) {
+  v1::ImportProgress out;
+  *out.mutable_imported() = wire::to_proto(p.imported);
+  *out.mutable_tip() = wire::to_proto(p.tip);
+  out.set_blocks(p.blocks);
+  out.set_transactions(p.transactions);
+  out.set_gas_used(p.gas_used);
+  out.set_bytes(p.bytes);
+  out.set_elapsed_s(p.elapsed_s);
+  out.set_blocks_per_s(p.blocks_per_s);
+  out.set_mgas_per_s(p.mgas_per_s);
+  return out;
+}
+
+v1::Outcome to_proto(Outcome o) {
+  switch (o) {
+    case Outcome::done: return v1::OUTCOME_DONE;
+    case Outcome::missing_state: return v1::OUTCOME_MISSING_STATE;
+    case Outcome::invalid: return v1::OUTCOME_INVALID;
+    case Outcome::not_applied: return v1::OUTCOME_NOT_APPLIED;
+    case Outcome::engine_unavailable: return v1::OUTCOME_ENGINE_UNAVAILABLE;
+    case Outcome::source_unavailable: return v1::OUTCOME_SOURCE_UNAVAILABLE;
+    case Outcome::source_reorged: return v1::OUTCOME_SOURCE_REORGED;
+    case Outcome::unsupported: return v1::OUTCOME_UNSUPPORTED;
+    case Outcome::cancelled: return v1::OUTCOME_CANCELLED;
+  }
+  return v1::OUTCOME_UNSPECIFIED;
+}
+
+v1::DriverState to_proto(const DriverState& s) {
+  static constexpr v1::EngineStatus kStatus[] = {v1::ENGINE_STATUS_STARTING,    v1::ENGINE_STATUS_READY,   v1::ENGINE_STATUS_UNREACHABLE,
+                                                 v1::ENGINE_STATUS_AUTH_FAILED, v1::ENGINE_STATUS_WRONG_CHAIN, v1::ENGINE_STATUS_SYNCING,
+                                                 v1::ENGINE_STATUS_INVALID};
+  v1::DriverState out;
+  out.set_status(kStatus[static_cast<int>(s.status)]);
+  out.set_reason(s.reason);
+  *out.mutable_labels() = to_proto(s.labels);
+  if (s.persistent.fence) *out.mutable_fence() = wire::to_proto(*s.persistent.fence);
+  out.set_authority(s.persistent.authority);
+  out.set_epoch(s.persistent.epoch);
+  out.set_client_version(s.client_version);
+  out.set_can_rewind(s.can_rewind);
+  if (s.import) *out.mutable_import() = to_proto(*s.import);
+  out.set_engine_session(s.engine_session);
+  return out;
+}
+
+grpc::Status DriverService::GetState(grpc::ServerContext*, const v1::GetStateRequest*, v1::GetStateResponse* resp) {
+  *resp->mutable_state() = to_proto(board_.get());
+  return grpc::Status::OK;
+}
+
+grpc::Status DriverService::WatchState(grpc::ServerContext* ctx, const v1::WatchStateRequest*, grpc::ServerWriter<v1::WatchStateResponse>* out) {
+  std::uint64_t seen = 0;
+  while (!ctx->IsCancelled() && !board_.stopped()) {
+    v1::WatchStateResponse message;
+    *message.mutable_state() = to_proto(board_.wait(seen, std::chrono::seconds{1}));
+    if (!out->Write(message)) break;
+  }
+  return {grpc::StatusCode::UNAVAILABLE, "shutting down"};
+}
+
+grpc::Status DriverService::GetCanonicalBlocks(grpc::ServerContext*, const v1::GetCanonicalBlocksRequest* req, v1::GetCanonicalBlocksResponse* resp) {
+  if (req->numbers_size() > kMaxNumbers) return {grpc::StatusCode::INVALID_ARGUMENT, absl::StrCat("at most ", kMaxNumbers, " numbers")};
+  std::vector<std::uint64_t> numbers{req->numbers().begin(), req->numbers().end()};
+  std::sort(numbers.begin(), numbers.end());
+  auto blocks = engine_.blocks_by_number(numbers);
+  if (!blocks.ok()) return wire::to_grpc(blocks.status());
+  for (const auto& b : *blocks) *resp->add_blocks() = wire::to_proto(b);
+  return grpc::Status::OK;
+}
+
+grpc::Status DriverService::ImportRange(grpc::ServerContext* ctx, const v1::ImportRangeRequest* req, grpc::ServerWriter<v1::ImportRangeResponse>* out) {
+  const auto parse = [&](Command& c, ImportPlan::Range& r) -> absl::Status {
+    TOWLINE_ASSIGN_OR_RETURN(c, command_from(req->command()));
+    TOWLINE_ASSIGN_OR_RETURN(r.parent, wire::from_proto(req->parent()));
+    TOWLINE_ASSIGN_OR_RETURN(r.tip, wire::from_proto(req->tip()));
+    TOWLINE_RETURN_IF_ERROR(read_label(req->has_safe(), req->safe(), r.safe));
+    return read_label(req->has_finalized(), req->finalized(), r.finalized);
+  };
+  Command command;
+  ImportPlan::Range range;
+  if (auto st = parse(command, range); !st.ok()) return wire::to_grpc(st);
+  absl::StatusOr<CommandResult> result = absl::InternalError("not run");
+  const auto cancelled = [&] { return ctx->IsCancelled() || board_.stopped(); };
+  const absl::Status ran = run_([&] {
+    if (cancelled()) {
+      result = absl::CancelledError("cancelled before it began");
+      return;
+    }
+    result = writer_.import_range(command, range, cancelled, [&](const ImportProgress& p) {
+      v1::ImportRangeResponse message;
+      *message.mutable_progress() = to_proto(p);
+      out->Write(message);
+    });
+  });
+  if (!ran.ok()) return wire::to_grpc(ran);
+  if (!result.ok()) return wire::to_grpc(result.status());
+  v1::ImportRangeResponse last;
+  last.set_outcome(to_proto(result->outcome));
+  last.set_reason(result->reason);
+  if (result->block) *last.mutable_block() = wire::to_proto(*result->block);
+  *last.mutable_labels() = to_proto(result->labels);
+  out->Write(last);
+  return grpc::Status::OK;
+}
+
+grpc::Status DriverService::ImportPayload(grpc::ServerContext* ctx, const v1::ImportPayloadRequest* req, v1::ImportPayloadResponse* resp) {
+  absl::StatusOr<CommandResult> result = absl::InternalError("not run");
+  const absl::Status ran = run_([&] {
+    const auto import = [&]() -> absl::StatusOr<CommandResult> {
+      TOWLINE_ASSIGN_OR_RETURN(const Command command, command_from(req->command()));
+      TOWLINE_ASSIGN_OR_RETURN(const eth::BlockId tip, wire::from_proto(req->block()));
+      if (tip.number == 0) return absl::InvalidArgumentError("block 0 cannot be imported");
+      const ImportPlan::Range range{{tip.number - 1, command.expected_head}, tip, {}, {}};
+      return writer_.import_range(command, range, [&] { return ctx->IsCancelled() || board_.stopped(); }, [](const ImportProgress&) {});
+    };
+    result = import();
+  });
+  if (!ran.ok()) return wire::to_grpc(ran);
+  if (!result.ok()) return wire::to_grpc(result.status());
+  resp->set_outcome(to_proto(result->outcome));
+  resp->set_reason(result->reason);
+  *resp->mutable_labels() = to_proto(result->labels);
+  return grpc::Status::OK;
+}
+
+grpc::Status DriverService::SetForkchoice(grpc::ServerContext* ctx, const v1::SetForkchoiceRequest* req, v1::SetForkchoiceResponse* resp) {
+  absl::StatusOr<CommandResult> result = absl::InternalError("not run");
+  const absl::Status ran = run_([&] {
+    const auto set = [&]() -> absl::StatusOr<CommandResult> {
+      TOWLINE_ASSIGN_OR_RETURN(const Command command, command_from(req->command()));
+      Forkchoice f;
+      TOWLINE_ASSIGN_OR_RETURN(f.head, wire::from_proto(req->head()));
+      TOWLINE_RETURN_IF_ERROR(read_label(req->has_safe(), req->safe(), f.safe));
+      TOWLINE_RETURN_IF_ERROR(read_label(req->has_finalized(), req->finalized(), f.finalized));
+      return writer_.set_forkchoice(command, f, [&] { return ctx->IsCancelled() || board_.stopped(); });
+    };
+    result = set();
+  });
+  if (!ran.ok()) return wire::to_grpc(ran);
+  if (!result.ok()) return wire::to_grpc(result.status());
+  resp->set_outcome(to_proto(result->outcome));
+  resp->set_reason(result->reason);
+  *resp->mutable_labels() = to_proto(result->labels);
+  return grpc::Status::OK;
+}
+
+grpc::Status DriverService::Rewind(grpc::ServerContext*, const v1::RewindRequest* req, v1::RewindResponse* resp) {
+  absl::StatusOr<CommandResult> result = absl::InternalError("not run");
+  const absl::Status ran = run_([&] {
+    const auto rewind = [&]() -> absl::StatusOr<CommandResult> {
+      TOWLINE_ASSIGN_OR_RETURN(const Command command, command_from(req->command()));
+      TOWLINE_ASSIGN_OR_RETURN(const eth::BlockId to, wire::from_proto(req->to()));
+      return writer_.rewind(command, to);
+    };
+    result = rewind();
+  });
+  if (!ran.ok()) return wire::to_grpc(ran);
+  if (!result.ok()) return wire::to_grpc(result.status());
+  resp->set_outcome(to_proto(result->outcome));
+  resp->set_reason(result->reason);
+  *resp->mutable_labels() = to_proto(result->labels);
+  return grpc::Status::OK;
+}
+
+}  // namespace towline::driver

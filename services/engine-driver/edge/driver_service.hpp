@@ -1,0 +1,41 @@
+// The gRPC service EngineDriver: messages to values, a job for the writer, values to messages.
+#pragma once
+#include <caf/typed_actor.hpp>
+
+#include <functional>
+
+#include "services/engine-driver/actors/engine_client.hpp"
+#include "services/engine-driver/actors/state_board.hpp"
+#include "services/engine-driver/actors/writer.hpp"
+#include "towline/v1/engine_driver.grpc.pb.h"
+
+namespace towline::driver {
+
+v1::DriverState to_proto(const DriverState& s);
+v1::Labels to_proto(const Labels& l);
+v1::ImportProgress to_proto(const ImportProgress& p);
+v1::Outcome to_proto(Outcome o);
+
+/// Runs jobs one after the other; `run` returns when the job is done. RESOURCE_EXHAUSTED: too many are waiting.
+using RunOnWriter = std::function<absl::Status(const std::function<void()>& job)>;
+
+class DriverService final : public v1::EngineDriver::Service {
+ public:
+  DriverService(EngineClient& engine, StateBoard& board, Writer& writer, RunOnWriter run) : engine_{engine}, board_{board}, writer_{writer}, run_{std::move(run)} {}
+
+  grpc::Status GetState(grpc::ServerContext*, const v1::GetStateRequest*, v1::GetStateResponse*) override;
+  grpc::Status WatchState(grpc::ServerContext*, const v1::WatchStateRequest*, grpc::ServerWriter<v1::WatchStateResponse>*) override;
+  grpc::Status GetCanonicalBlocks(grpc::ServerContext*, const v1::GetCanonicalBlocksRequest*, v1::GetCanonicalBlocksResponse*) override;
+  grpc::Status ImportRange(grpc::ServerContext*, const v1::ImportRangeRequest*, grpc::ServerWriter<v1::ImportRangeResponse>*) override;
+  grpc::Status ImportPayload(grpc::ServerContext*, const v1::ImportPayloadRequest*, v1::ImportPayloadResponse*) override;
+  grpc::Status SetForkchoice(grpc::ServerContext*, const v1::SetForkchoiceRequest*, v1::SetForkchoiceResponse*) override;
+  grpc::Status Rewind(grpc::ServerContext*, const v1::RewindRequest*, v1::RewindResponse*) override;
+
+ private:
+  EngineClient& engine_;
+  StateBoard& board_;
+  Writer& writer_;
+  const RunOnWriter run_;
+};
+
+}  // namespace towline::driver

@@ -1,0 +1,130 @@
+#include "services/engine-driver/edge/payload_client.hpp"
+
+#include <absl/strings/str_cat.h>
+#include <grpcpp/grpcpp.h>
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "libs/eth/engine_json.hpp"
+#include "libs/wire/convert.hpp"
+#include "towline/v1/payload_source.grpc.pb.h"
+
+namespace towline::driver {
+namespace {
+
+constexpr std::size_t kMaxAheadBytes = 32U << 20U;
+
+class GrpcPayloadStream final : public PayloadStream {
+ public:
+  GrpcPayloadStream(const std::shared_ptr<grpc::Channel>& channel, const rollup::Config& config, const eth::BlockId& parent, const eth::BlockId& tip)
+      : config_{config}, stub_{v1::PayloadSource::NewStub(channel)} {
+    *request_.mutable_parent() = wire::to_proto(parent);
+    *request_.mutable_tip() = wire::to_proto(tip);
+    thread_ = std::thread{[this] { run(); }};
+  }
+  ~GrpcPayloadStream() override {
+    {
+      std::lock_guard lock{mutex_};
+      cancelled_ = true;
+    }
+    room_.notify_all();
+    context_.TryCancel();
+    thread_.join();
+  }
+
+  absl::StatusOr<std::optional<PreparedPayload>> next(std::chrono::milliseconds limit) override {
+    std::unique_lock lock{mutex_};
+    arrived_.wait_for(lock, limit, [this] { return !queue_.empty() || ended_; });
+    if (!queue_.empty()) {
+      PreparedPayload p = std::move(queue_.front());
+      queue_.pop_front();
+      bytes_ -= p.body.size();
+      room_.notify_all();
+      return p;
+    }
+    if (!ended_) return std::nullopt;
+    return status_.ok() ? absl::OutOfRangeError("the stream ended before the tip") : status_;
+  }
+
+ private:
+  void run() {
+    auto reader = stub_->StreamPayloads(&context_, request_);
+    v1::StreamPayloadsResponse message;
+    absl::Status bad;
+    while (bad.ok() && reader->Read(&message)) {
+      auto prepared = prepare(message.payload());
+      if (!prepared.ok()) {
+        bad = prepared.status();
+        context_.TryCancel();
+        break;
+      }
+      std::unique_lock lock{mutex_};
+      room_.wait(lock, [this] { return bytes_ < kMaxAheadBytes || cancelled_; });
+      if (cancelled_) break;
+      bytes_ += prepared->body.size();
+      queue_.push_back(*std::move(prepared));
+      arrived_.notify_all();
+    }
+    context_.TryCancel();
+    const grpc::Status end = reader->Finish();
+    std::lock_guard lock{mutex_};
+    status_ = bad.ok() ? wire::from_grpc(end) : bad;
+    ended_ = true;
+    arrived_.notify_all();
+  }
+
+  absl::StatusOr<PreparedPayload> prepare(const v1::ExecutionPayload& message) const {
+    auto payload = wire::from_proto(message);
+    if (!payload.ok()) return absl::DataLossError(absl::StrCat("malformed payload: ", payload.status().message()));
+    const int version = rollup::new_payload_version(config_, payload->timestamp);
+    if (version != eth::new_payload_version_by_shape(*payload)) {
+      return absl::InvalidArgumentError(absl::StrCat("payload ", eth::to_string(payload->ref()), " has the shape of engine_newPayloadV",
+                                                     eth::new_payload_version_by_shape(*payload), ", but its fork asks for V", version,
+                                                     ": are the fork times of the rollup config right?"));
+    }
+    PreparedPayload p;
+    p.ref = payload->ref();
+    p.gas_used = payload->gas_used;
+    p.transactions = payload->transactions.size();
+    p.body = absl::StrCat(R"({"jsonrpc":"2.0","id":0,"method":"engine_newPayloadV)", version, R"(","params":)");
+    eth::append_new_payload_params(*payload, version, p.body);
+    p.body += '}';
+    return p;
+  }
+
+  const rollup::Config& config_;
+  std::unique_ptr<v1::PayloadSource::Stub> stub_;
+  v1::StreamPayloadsRequest request_;
+  grpc::ClientContext context_;
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::condition_variable room_;
+  std::deque<PreparedPayload> queue_;
+  std::size_t bytes_ = 0;
+  bool ended_ = false;
+  bool cancelled_ = false;
+  absl::Status status_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> payload_channel(const std::string& target) {
+  grpc::ChannelArguments args;
+  args.SetMaxReceiveMessageSize(64 << 20);
+  args.SetLoadBalancingPolicyName("round_robin");
+  args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+  args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
+  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), args);
+}
+
+OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> channel, const rollup::Config& config) {
+  return [channel = std::move(channel), &config](const eth::BlockId& parent, const eth::BlockId& tip) -> std::unique_ptr<PayloadStream> {
+    return std::make_unique<GrpcPayloadStream>(channel, config, parent, tip);
+  };
+}
+
+}  // namespace towline::driver

@@ -1,0 +1,16 @@
+// Payloads from a PayloadSource over gRPC. A thread of its own reads ahead and prepares the EL's requests, bounded in bytes.
+#pragma once
+#include <grpcpp/channel.h>
+
+#include <memory>
+
+#include "libs/rollup/config.hpp"
+#include "services/engine-driver/actors/payload_stream.hpp"
+
+namespace towline::driver {
+
+/// A channel that spreads its calls over all addresses of `target`.
+std::shared_ptr<grpc::Channel> payload_channel(const std::string& target);
+OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> channel, const rollup::Config& config);
+
+}  // namespace towline::driver

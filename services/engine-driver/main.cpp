@@ -1,0 +1,164 @@
+#include <absl/strings/str_cat.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <caf/actor_system.hpp>
+#include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
+#include <caf/typed_event_based_actor.hpp>
+#include <fstream>
+#include <future>
+
+#include "libs/base/status.hpp"
+#include "libs/service/service_main.hpp"
+#include "libs/telemetry/log.hpp"
+#include "services/engine-driver/actors/monitor.hpp"
+#include "services/engine-driver/edge/driver_service.hpp"
+#include "services/engine-driver/edge/payload_client.hpp"
+
+namespace towline::driver {
+namespace {
+
+using JobPtr = std::shared_ptr<const std::function<void()>>;
+using run_atom = caf::atom_constant<caf::atom("run")>;
+
+}  // namespace
+}  // namespace towline::driver
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::driver::JobPtr)
+
+namespace towline::driver {
+namespace {
+
+using writer_actor = caf::typed_actor<caf::reacts_to<run_atom, JobPtr>>;
+constexpr int kMaxWaiting = 8;
+
+absl::StatusOr<JwtSecret> read_secret(const std::string& path) {
+  std::ifstream in{path};
+  if (!in) return absl::NotFoundError(absl::StrCat("--jwt-secret: cannot read ", path, ": ", std::strerror(errno)));
+  auto secret = parse_jwt_secret({std::istreambuf_iterator<char>{in}, {}});
+  if (!secret.ok()) return absl::InvalidArgumentError(absl::StrCat("--jwt-secret: ", path, ": ", secret.status().message()));
+  return secret;
+}
+
+class Driver final : public service::Program {
+ public:
+  void add_flags(CLI::App& app) override {
+    chain_.add(app);
+    app.add_option("--engine", engine_url_, "Engine API of the local EL, for example http://127.0.0.1:8551")->required();
+    app.add_option("--jwt-secret", jwt_file_, "file with the EL's JWT secret (64 hex digits); leave out for an EL that asks for none");
+    app.add_option("--engine.admin-rpc", admin_url_, "the EL's ordinary RPC with debug_setHead, to rewind it when a branch forks too deep");
+    app.add_option("--engine.timeout", timeout_s_, "seconds to wait for one answer of the EL")->capture_default_str()->check(CLI::Range(1, 600));
+    app.add_option("--payload-source", payload_source_, "gRPC target of the payload source")->capture_default_str();
+    app.add_option("--data-dir", data_dir_, "keeps the fence (highest confirmed finalized block) and the epoch")->capture_default_str();
+    app.add_option("--forkchoice-every", every_, "blocks between two forkchoice updates while importing")->capture_default_str()->check(CLI::Range(1, 64));
+  }
+
+  absl::Status start(service::Context& ctx) override {
+    TOWLINE_ASSIGN_OR_RETURN(config_, chain_.load());
+    EngineClient::Options o{engine_url_, {}, admin_url_, absl::Seconds(timeout_s_)};
+    if (auto st = http::check_url(engine_url_); !st.ok()) return absl::InvalidArgumentError(absl::StrCat("--engine: ", st.message()));
+    if (!admin_url_.empty()) {
+      if (auto st = http::check_url(admin_url_); !st.ok()) return absl::InvalidArgumentError(absl::StrCat("--engine.admin-rpc: ", st.message()));
+    }
+    if (!jwt_file_.empty()) {
+      TOWLINE_ASSIGN_OR_RETURN(o.jwt, read_secret(jwt_file_));
+    }
+    TOWLINE_ASSIGN_OR_RETURN(file_, StateFile::open(data_dir_));
+    TOWLINE_ASSIGN_OR_RETURN(Persistent persistent, file_->load());
+    engine_ = std::make_unique<EngineClient>(std::move(o), ctx.metrics);
+    DriverState initial;
+    initial.persistent = persistent;
+    initial.can_rewind = engine_->can_rewind();
+    board_ = std::make_unique<StateBoard>(initial);
+    channel_ = payload_channel(payload_source_);
+    Writer::Options wo;
+    wo.forkchoice_every = every_;
+    writer_ = std::make_unique<Writer>(wo, Gate{persistent}, *file_, *engine_, *board_, open_over(channel_, config_), ctx.metrics);
+    system_ = &ctx.system;
+    serial_ = ctx.system.spawn<caf::detached>([](writer_actor::pointer) -> writer_actor::behavior_type {
+      return {[](run_atom, const JobPtr& job) { (*job)(); }};
+    });
+    monitor_ = ctx.system.spawn<caf::detached>(monitor, MonitorConfig{&config_, engine_.get(), board_.get(), &ctx.metrics});
+    service_ = std::make_unique<DriverService>(*engine_, *board_, *writer_, [this](const std::function<void()>& job) { return run(job); });
+    log::info("driving", {log::kv("engine", http::redact_url(engine_url_)), log::kv("chain_id", config_.l2_chain_id), log::kv("epoch", persistent.epoch),
+                          log::kv("fence", persistent.fence ? eth::to_string(*persistent.fence) : "none")});
+    return absl::OkStatus();
+  }
+
+  std::vector<grpc::Service*> services() override { return {service_.get()}; }
+
+  Readiness readiness() override {
+    static constexpr const char* kCodes[] = {"starting", "ready", "engine_unreachable", "engine_auth_failed", "engine_wrong_chain", "engine_syncing", "engine_invalid"};
+    const DriverState s = board_->get();
+    Readiness r{s.status == EngineStatus::ready, kCodes[static_cast<int>(s.status)], s.reason, {}};
+    if (s.labels.latest) r.details["head"] = eth::to_string(*s.labels.latest);
+    return r;
+  }
+
+  void stop() override {
+    if (board_) board_->stop();
+    if (engine_) engine_->stop();
+  }
+
+  void release() override {
+    if (system_ != nullptr) {
+      caf::scoped_actor self{*system_};
+      self->send_exit(*monitor_, caf::exit_reason::user_shutdown);
+      self->send_exit(*serial_, caf::exit_reason::user_shutdown);
+      self->wait_for(*monitor_, *serial_);
+      monitor_.reset();
+      serial_.reset();
+    }
+    service_.reset();
+    writer_.reset();
+    channel_.reset();
+  }
+
+ private:
+  /// Hands a job to the writer's thread and waits for it.
+  absl::Status run(const std::function<void()>& job) {
+    if (++waiting_ > kMaxWaiting) {
+      --waiting_;
+      return absl::ResourceExhaustedError("too many commands wait for this EL");
+    }
+    std::promise<void> done;
+    auto finished = done.get_future();
+    caf::anon_send(*serial_, run_atom{}, JobPtr{std::make_shared<const std::function<void()>>([&] {
+      job();
+      done.set_value();
+    })});
+    finished.wait();
+    --waiting_;
+    return absl::OkStatus();
+  }
+
+  service::ChainFlags chain_;
+  std::string engine_url_, jwt_file_, admin_url_;
+  std::string payload_source_ = "dns:///127.0.0.1:7410";
+  std::string data_dir_ = "towline-data";
+  int timeout_s_ = 20;
+  std::uint64_t every_ = 32;
+
+  rollup::Config config_;
+  std::unique_ptr<StateFile> file_;
+  std::unique_ptr<EngineClient> engine_;
+  std::unique_ptr<StateBoard> board_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<Writer> writer_;
+  std::unique_ptr<DriverService> service_;
+  caf::actor_system* system_ = nullptr;
+  std::optional<writer_actor> serial_;
+  std::optional<monitor_actor> monitor_;
+  std::atomic<int> waiting_{0};
+};
+
+}  // namespace
+}  // namespace towline::driver
+
+int main(int argc, char** argv) {
+  towline::driver::Driver driver;
+  return towline::service::service_main({"engine-driver", "The only writer to one execution client: imports verified payloads and moves its labels.",
+                                         "127.0.0.1:7430", "127.0.0.1:7431"},
+                                        driver, argc, argv);
+}

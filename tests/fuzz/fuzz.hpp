@@ -1,0 +1,19 @@
+// What the fuzz targets share.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "libs/base/bytes.hpp"
+
+namespace towline::fuzz {
+
+/// Ends the process as a finding. (assert() is off in release builds, where the corpus is replayed too.)
+inline void require(bool holds) {
+  if (!holds) std::abort();
+}
+
+inline std::string text(const std::uint8_t* data, std::size_t size) { return {reinterpret_cast<const char*>(data), size}; }
+
+}  // namespace towline::fuzz

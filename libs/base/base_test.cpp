@@ -43,7 +43,8 @@ TEST(Hex, ReadsData) {
 
 TEST(Hex, FixedHasExactlyItsLength) {
   EXPECT_TRUE(parse_fixed_hex<2>("0x0102").ok());
-  for (const char* bad : {"0x01", "0x010203", "0x", "0102", "0x01g2"}) EXPECT_FALSE(parse_fixed_hex<2>(bad).ok()) << bad;
+  for (const char* bad : {"0x01", "0x010203", "0x", "0102", "0x01g2"})
+    EXPECT_FALSE(parse_fixed_hex<2>(bad).ok()) << bad;
 }
 
 TEST(Hex, ReadsQuantities) {
@@ -51,7 +52,8 @@ TEST(Hex, ReadsQuantities) {
   EXPECT_EQ(*parse_quantity("0x00"), 0U);
   EXPECT_EQ(*parse_quantity("0x0000000000000000000010"), 16U);
   EXPECT_EQ(*parse_quantity("0xffffffffffffffff"), ~std::uint64_t{0});
-  for (const char* bad : {"", "0x", "12", "0x10000000000000000", "0xg", "-0x1", "0x-1"}) EXPECT_FALSE(parse_quantity(bad).ok()) << bad;
+  for (const char* bad : {"", "0x", "12", "0x10000000000000000", "0xg", "-0x1", "0x-1"})
+    EXPECT_FALSE(parse_quantity(bad).ok()) << bad;
   EXPECT_EQ(parse_quantity256("0x1" + std::string(63, '0'))->bytes[0], 0x10);
   EXPECT_EQ(parse_quantity256("0x" + std::string(90, '0') + "ff")->bytes[31], 0xff);
   EXPECT_EQ(*parse_quantity256("0x0"), Uint256{});

@@ -25,7 +25,8 @@ constexpr auto kValues = make_values();
 int value_of(char c) { return kValues[static_cast<std::uint8_t>(c)]; }
 
 absl::Status strip_prefix(absl::string_view& s) {
-  if (s.size() < 2 || s[0] != '0' || (s[1] != 'x' && s[1] != 'X')) return absl::InvalidArgumentError("hex without 0x prefix");
+  if (s.size() < 2 || s[0] != '0' || (s[1] != 'x' && s[1] != 'X'))
+    return absl::InvalidArgumentError("hex without 0x prefix");
   s.remove_prefix(2);
   return absl::OkStatus();
 }
@@ -97,7 +98,8 @@ absl::StatusOr<Bytes> parse_hex(absl::string_view s) {
 absl::Status parse_hex_exact(absl::string_view s, std::span<std::uint8_t> out) {
   if (auto st = strip_prefix(s); !st.ok()) return st;
   if (s.size() != out.size() * 2) {
-    return absl::InvalidArgumentError(absl::StrCat("expected ", out.size(), " bytes of hex, got ", s.size(), " digits"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected ", out.size(), " bytes of hex, got ", s.size(), " digits"));
   }
   return decode_digits(s, out.data());
 }

@@ -1,5 +1,5 @@
-// Hexadecimal as Ethereum JSON-RPC writes it: DATA ("0x" and an even number of digits) and QUANTITY ("0x" and no leading
-// zero). Reading is liberal in case and, for quantities, in padding; writing is strict.
+// Hexadecimal as Ethereum JSON-RPC writes it: DATA ("0x" and an even number of digits) and QUANTITY ("0x" and no
+// leading zero). Reading is liberal in case and, for quantities, in padding; writing is strict.
 #pragma once
 #include <absl/status/statusor.h>
 

@@ -5,8 +5,8 @@
 
 #include <utility>
 
-#define TOWLINE_RETURN_IF_ERROR(expr)                        \
-  do {                                                       \
+#define TOWLINE_RETURN_IF_ERROR(expr)                                                           \
+  do {                                                                                          \
     if (::absl::Status towline_status_ = (expr); !towline_status_.ok()) return towline_status_; \
   } while (false)
 
@@ -14,7 +14,8 @@
 #define TOWLINE_CONCAT_(a, b) TOWLINE_CONCAT_INNER_(a, b)
 
 /// TOWLINE_ASSIGN_OR_RETURN(auto x, f()): x is the value, or the error is returned.
-#define TOWLINE_ASSIGN_OR_RETURN(lhs, expr) TOWLINE_ASSIGN_OR_RETURN_(TOWLINE_CONCAT_(towline_statusor_, __LINE__), lhs, expr)
+#define TOWLINE_ASSIGN_OR_RETURN(lhs, expr) \
+  TOWLINE_ASSIGN_OR_RETURN_(TOWLINE_CONCAT_(towline_statusor_, __LINE__), lhs, expr)
 #define TOWLINE_ASSIGN_OR_RETURN_(tmp, lhs, expr) \
   auto tmp = (expr);                              \
   if (!tmp.ok()) return std::move(tmp).status();  \

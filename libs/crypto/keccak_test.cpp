@@ -30,7 +30,8 @@ TEST(Keccak, Vectors) {
     for (std::size_t i = 0; i < in.size(); ++i) in[i] = static_cast<std::uint8_t>(i % 251);
     EXPECT_EQ(to_hex(keccak256(in).view()), v.hash) << v.size;
   }
-  EXPECT_EQ(to_hex(keccak256(as_bytes("abc")).view()), "0x4e03657aea45a94fc7d47ba826c8d667c0d1e6e33a64a036ec44f58fa12d6c45");
+  EXPECT_EQ(to_hex(keccak256(as_bytes("abc")).view()),
+            "0x4e03657aea45a94fc7d47ba826c8d667c0d1e6e33a64a036ec44f58fa12d6c45");
 }
 
 }  // namespace

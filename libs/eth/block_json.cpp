@@ -156,7 +156,8 @@ class TxFields {
         if (!address.ok()) return fail(address.status());
         rlp::append_string(address->view(), entry);
         simdjson::dom::array keys;
-        if (e["storageKeys"].get(keys) != simdjson::SUCCESS) return fail(absl::InvalidArgumentError("storageKeys: missing"));
+        if (e["storageKeys"].get(keys) != simdjson::SUCCESS)
+          return fail(absl::InvalidArgumentError("storageKeys: missing"));
         Bytes key_list;
         for (element k : keys) {
           const auto s = text(k);
@@ -231,24 +232,84 @@ absl::StatusOr<Bytes> encode_transaction(element tx) {
   TxFields f{tx};
   switch (type.value_or(0)) {
     case 0x00:
-      return f.number("nonce").number("gasPrice").number("gas").to().number("value").input().number("v").number("r").number("s")
+      return f.number("nonce")
+          .number("gasPrice")
+          .number("gas")
+          .to()
+          .number("value")
+          .input()
+          .number("v")
+          .number("r")
+          .number("s")
           .finish(std::nullopt);
     case 0x01:
-      return f.number("chainId").number("nonce").number("gasPrice").number("gas").to().number("value").input().access_list()
-          .y_parity().number("r").number("s").finish(0x01);
+      return f.number("chainId")
+          .number("nonce")
+          .number("gasPrice")
+          .number("gas")
+          .to()
+          .number("value")
+          .input()
+          .access_list()
+          .y_parity()
+          .number("r")
+          .number("s")
+          .finish(0x01);
     case 0x02:
-      return f.number("chainId").number("nonce").number("maxPriorityFeePerGas").number("maxFeePerGas").number("gas").to()
-          .number("value").input().access_list().y_parity().number("r").number("s").finish(0x02);
+      return f.number("chainId")
+          .number("nonce")
+          .number("maxPriorityFeePerGas")
+          .number("maxFeePerGas")
+          .number("gas")
+          .to()
+          .number("value")
+          .input()
+          .access_list()
+          .y_parity()
+          .number("r")
+          .number("s")
+          .finish(0x02);
     case 0x03:
-      return f.number("chainId").number("nonce").number("maxPriorityFeePerGas").number("maxFeePerGas").number("gas").to()
-          .number("value").input().access_list().number("maxFeePerBlobGas").blob_hashes().y_parity().number("r").number("s")
+      return f.number("chainId")
+          .number("nonce")
+          .number("maxPriorityFeePerGas")
+          .number("maxFeePerGas")
+          .number("gas")
+          .to()
+          .number("value")
+          .input()
+          .access_list()
+          .number("maxFeePerBlobGas")
+          .blob_hashes()
+          .y_parity()
+          .number("r")
+          .number("s")
           .finish(0x03);
     case 0x04:
-      return f.number("chainId").number("nonce").number("maxPriorityFeePerGas").number("maxFeePerGas").number("gas").to()
-          .number("value").input().access_list().authorization_list().y_parity().number("r").number("s").finish(0x04);
+      return f.number("chainId")
+          .number("nonce")
+          .number("maxPriorityFeePerGas")
+          .number("maxFeePerGas")
+          .number("gas")
+          .to()
+          .number("value")
+          .input()
+          .access_list()
+          .authorization_list()
+          .y_parity()
+          .number("r")
+          .number("s")
+          .finish(0x04);
     case 0x7e:
-      return f.fixed<32>("sourceHash").fixed<20>("from").to().number_or_zero("mint").number("value").number("gas")
-          .boolean("isSystemTx").input().finish(0x7e);
+      return f.fixed<32>("sourceHash")
+          .fixed<20>("from")
+          .to()
+          .number_or_zero("mint")
+          .number("value")
+          .number("gas")
+          .boolean("isSystemTx")
+          .input()
+          .finish(0x7e);
     case 0x7d: {
       // Lagoon's post-exec transaction: `input` is the payload itself.
       TOWLINE_ASSIGN_OR_RETURN(Bytes payload, parsed(tx, "input", parse_hex));
@@ -264,7 +325,8 @@ absl::Status check_claimed_hash(element tx, BytesView raw) {
   TOWLINE_ASSIGN_OR_RETURN(Hash32 claimed, fixed_field<32>(tx, "hash"));
   const Hash32 hash = keccak256(raw);
   if (hash == claimed) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat("hash: the transaction hashes to ", to_hex(hash.view()), ", not to ", to_hex(claimed.view())));
+  return absl::DataLossError(
+      absl::StrCat("hash: the transaction hashes to ", to_hex(hash.view()), ", not to ", to_hex(claimed.view())));
 }
 
 absl::StatusOr<std::vector<Bytes>> read_transactions(element block, bool check_hashes) {
@@ -277,8 +339,10 @@ absl::StatusOr<std::vector<Bytes>> read_transactions(element block, bool check_h
   std::vector<Bytes> out;
   out.reserve(txs.size());
   for (element tx : txs) {
-    absl::StatusOr<Bytes> raw = absl::InvalidArgumentError("not a full transaction object");
-    if (tx.is_object()) raw = encode_transaction(tx);
+    if (!tx.is_object()) {
+      return absl::InvalidArgumentError(absl::StrCat("transactions[", out.size(), "]: not a full transaction object"));
+    }
+    auto raw = encode_transaction(tx);
     absl::Status st = raw.status();
     if (st.ok() && check_hashes) st = check_claimed_hash(tx, *raw);
     if (!st.ok()) return absl::Status{st.code(), absl::StrCat("transactions[", out.size(), "].", st.message())};

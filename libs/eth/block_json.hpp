@@ -1,5 +1,5 @@
-// Blocks as eth_getBlockBy* gives them. Nothing is trusted: hashes are recomputed by verify_header() and verify_body(), and each
-// re-encoded transaction must hash to what the source claims. Pure.
+// Blocks as eth_getBlockBy* gives them. Nothing is trusted: hashes are recomputed by verify_header() and verify_body(),
+// and each re-encoded transaction must hash to what the source claims. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 #include <simdjson.h>
@@ -18,13 +18,15 @@ struct JsonHeader {
 /// INVALID_ARGUMENT names the field that is missing or malformed.
 absl::StatusOr<JsonHeader> header_from_json(simdjson::dom::element block);
 
-/// Raw transactions from full transaction objects; `withdrawals` must be absent or empty. UNIMPLEMENTED: a transaction type that can only be had raw; DATA_LOSS: a
-/// transaction does not hash to its claimed hash; INVALID_ARGUMENT: malformed.
+/// Raw transactions from full transaction objects; `withdrawals` must be absent or empty. UNIMPLEMENTED: a transaction
+/// type that can only be had raw; DATA_LOSS: a transaction does not hash to its claimed hash; INVALID_ARGUMENT:
+/// malformed.
 absl::StatusOr<std::vector<Bytes>> transactions_from_json(simdjson::dom::element block);
 
-/// The same for a header that is already verified, in half the time: only the transactions root is computed, and single hashes
-/// are looked at when it does not match, to name the transaction. What it returns needs no verify_body().
-absl::StatusOr<std::vector<Bytes>> verified_transactions_from_json(simdjson::dom::element block, const Header& verified);
+/// The same for a header that is already verified, in half the time: only the transactions root is computed, and single
+/// hashes are looked at when it does not match, to name the transaction. What it returns needs no verify_body().
+absl::StatusOr<std::vector<Bytes>> verified_transactions_from_json(simdjson::dom::element block,
+                                                                   const Header& verified);
 
 /// One transaction object, re-encoded; errors as above.
 absl::StatusOr<Bytes> transaction_from_json(simdjson::dom::element tx);

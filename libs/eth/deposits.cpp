@@ -7,7 +7,8 @@
 namespace towline::eth {
 namespace {
 
-constexpr Address kDepositor{{0xde, 0xad, 0xde, 0xad, 0xde, 0xad, 0xde, 0xad, 0xde, 0xad, 0xde, 0xad, 0xde, 0xad, 0xde, 0xad, 0xde, 0xad, 0x00, 0x01}};
+constexpr Address kDepositor{{0xde, 0xad, 0xde, 0xad, 0xde, 0xad, 0xde, 0xad, 0xde, 0xad,
+                              0xde, 0xad, 0xde, 0xad, 0xde, 0xad, 0xde, 0xad, 0x00, 0x01}};
 constexpr Address kL1Block{{0x42, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x15}};
 
 struct Layout {
@@ -42,11 +43,16 @@ Hash32 l1_info_source_hash(const Hash32& l1_hash, std::uint64_t sequence_number)
 
 const char* name(L1InfoLayout l) {
   switch (l) {
-    case L1InfoLayout::bedrock: return "bedrock";
-    case L1InfoLayout::ecotone: return "ecotone";
-    case L1InfoLayout::isthmus: return "isthmus";
-    case L1InfoLayout::jovian: return "jovian";
-    case L1InfoLayout::unknown: break;
+    case L1InfoLayout::bedrock:
+      return "bedrock";
+    case L1InfoLayout::ecotone:
+      return "ecotone";
+    case L1InfoLayout::isthmus:
+      return "isthmus";
+    case L1InfoLayout::jovian:
+      return "jovian";
+    case L1InfoLayout::unknown:
+      break;
   }
   return "unknown";
 }
@@ -78,7 +84,8 @@ absl::StatusOr<Deposit> decode_deposit(BytesView raw) {
 
 absl::StatusOr<L1Info> decode_l1_info(BytesView first_transaction) {
   TOWLINE_ASSIGN_OR_RETURN(Deposit d, decode_deposit(first_transaction));
-  if (d.from != kDepositor || d.to != kL1Block) return absl::InvalidArgumentError("the first deposit is not the L1-info deposit");
+  if (d.from != kDepositor || d.to != kL1Block)
+    return absl::InvalidArgumentError("the first deposit is not the L1-info deposit");
   // Selector, and what every layout has at the same place.
   if (d.data.size() < 164) return absl::InvalidArgumentError("L1-info deposit: too short");
   const BytesView data = d.data;

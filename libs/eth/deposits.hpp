@@ -1,4 +1,5 @@
-// Deposit transactions (type 0x7e) and the L1-info deposit that opens every block: its L1 origin and sequence number. Pure.
+// Deposit transactions (type 0x7e) and the L1-info deposit that opens every block: its L1 origin and sequence number.
+// Pure.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -33,8 +34,8 @@ struct L1Info {
   std::uint64_t sequence_number = 0;
 };
 
-/// From the first transaction of a block. The layout follows from selector and exact length; one that this version does not
-/// know is read as far as all known layouts agree and flagged `unknown`. The deposit's source hash must match.
+/// From the first transaction of a block. The layout follows from selector and exact length; one that this version does
+/// not know is read as far as all known layouts agree and flagged `unknown`. The deposit's source hash must match.
 absl::StatusOr<L1Info> decode_l1_info(BytesView first_transaction);
 
 }  // namespace towline::eth

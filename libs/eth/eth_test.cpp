@@ -7,9 +7,9 @@
 #include "libs/base/hex.hpp"
 #include "libs/crypto/keccak.hpp"
 #include "libs/eth/block_json.hpp"
+#include "libs/eth/deposits.hpp"
 #include "libs/eth/engine_json.hpp"
 #include "libs/eth/header.hpp"
-#include "libs/eth/deposits.hpp"
 #include "libs/eth/payload.hpp"
 #include "libs/eth/raw_block.hpp"
 #include "libs/rlp/rlp.hpp"
@@ -168,7 +168,8 @@ TEST(TransactionJson, EveryRealTransactionReencodesToItsBytes) {
   }
   for (const auto& name : towline::testing::l1_vectors()) {
     const auto doc = nlohmann::json::parse(towline::testing::read_vector(name));
-    for (const auto& tx : doc.at("newPayload").at("payload").at("transactions")) all.push_back(*parse_hex(tx.get<std::string>()));
+    for (const auto& tx : doc.at("newPayload").at("payload").at("transactions"))
+      all.push_back(*parse_hex(tx.get<std::string>()));
   }
   std::map<int, int> seen;
   simdjson::dom::parser parser;
@@ -203,7 +204,8 @@ TEST(TransactionJson, RandomTransactionsOfEveryTypeReencode) {
   }
 }
 
-// What sources do differently: padded and plain numbers, `data` for `input`, no yParity, no empty access list, null fields.
+// What sources do differently: padded and plain numbers, `data` for `input`, no yParity, no empty access list, null
+// fields.
 TEST(TransactionJson, SourcesMayWriteItInOtherWays) {
   towline::testing::Random random{7};
   simdjson::dom::parser parser;
@@ -229,8 +231,10 @@ TEST(TransactionJson, MissingOrMalformedFieldsAreNamed) {
   simdjson::dom::parser parser;
   const Bytes raw = towline::testing::random_transaction(random, 0x02, 30);
   const auto good = nlohmann::json::parse(towline::testing::transaction_json(raw));
-  for (const char* field : {"hash", "chainId", "nonce", "maxPriorityFeePerGas", "maxFeePerGas", "gas", "value", "input", "r", "s"}) {
-    for (const nlohmann::json& value : {nlohmann::json{}, nlohmann::json{"0xzz"}, nlohmann::json{"12"}, nlohmann::json(true), nlohmann::json::array()}) {
+  for (const char* field :
+       {"hash", "chainId", "nonce", "maxPriorityFeePerGas", "maxFeePerGas", "gas", "value", "input", "r", "s"}) {
+    for (const nlohmann::json& value : {nlohmann::json{}, nlohmann::json{"0xzz"}, nlohmann::json{"12"},
+                                        nlohmann::json(true), nlohmann::json::array()}) {
       auto tx = good;
       tx[field] = value;
       const std::string text = tx.dump();
@@ -278,14 +282,19 @@ TEST(BlockJson, LiesInTheBodyAreNamed) {
     EXPECT_EQ(st.code(), code) << st;
     EXPECT_TRUE(std::string{st.message()}.starts_with(start)) << st;
   };
-  expect(absl::StatusCode::kDataLoss, "transactions[3].hash", [](auto& b) { b["transactions"][3]["value"] = "0x1234567"; });
+  expect(absl::StatusCode::kDataLoss, "transactions[3].hash",
+         [](auto& b) { b["transactions"][3]["value"] = "0x1234567"; });
   expect(absl::StatusCode::kDataLoss, "transactionsRoot", [](auto& b) { b["transactions"].erase(2); });
-  expect(absl::StatusCode::kDataLoss, "transactionsRoot", [](auto& b) { std::swap(b["transactions"][0], b["transactions"][1]); });
-  expect(absl::StatusCode::kDataLoss, "withdrawals", [](auto& b) { b["withdrawals"].push_back(nlohmann::json::object()); });
-  expect(absl::StatusCode::kInvalidArgument, "transactions[1].", [](auto& b) { b["transactions"][1] = nullptr; });
-  expect(absl::StatusCode::kInvalidArgument, "transactions[0].", [](auto& b) { b["transactions"][0] = b["transactions"][0]["hash"]; });
+  expect(absl::StatusCode::kDataLoss, "transactionsRoot",
+         [](auto& b) { std::swap(b["transactions"][0], b["transactions"][1]); });
+  expect(absl::StatusCode::kDataLoss, "withdrawals",
+         [](auto& b) { b["withdrawals"].push_back(nlohmann::json::object()); });
+  expect(absl::StatusCode::kInvalidArgument, "transactions[1]: ", [](auto& b) { b["transactions"][1] = nullptr; });
+  expect(absl::StatusCode::kInvalidArgument,
+         "transactions[0]: ", [](auto& b) { b["transactions"][0] = b["transactions"][0]["hash"]; });
   expect(absl::StatusCode::kInvalidArgument, "transactions:", [](auto& b) { b.erase("transactions"); });
-  expect(absl::StatusCode::kUnimplemented, "transactions[4].type", [](auto& b) { b["transactions"][4]["type"] = "0x7b"; });
+  expect(absl::StatusCode::kUnimplemented, "transactions[4].type",
+         [](auto& b) { b["transactions"][4]["type"] = "0x7b"; });
 }
 
 TEST(BlockJson, MissingOrMalformedHeaderFieldsAreNamed) {
@@ -316,10 +325,22 @@ TEST(RawBlock, RefusesWhatIsNotABlock) {
   const auto block = towline::testing::sample_block(5, 3, 20);
   const Bytes good = encode_raw_block(block.header, block.transactions);
   ASSERT_TRUE(decode_raw_block(good).ok());
-  for (std::size_t cut = 0; cut < good.size(); ++cut) ASSERT_FALSE(decode_raw_block(BytesView{good}.first(cut)).ok()) << cut;
+  for (std::size_t cut = 0; cut < good.size(); ++cut)
+    ASSERT_FALSE(decode_raw_block(BytesView{good}.first(cut)).ok()) << cut;
   Bytes longer = good;
   longer.push_back(0x80);
   EXPECT_FALSE(decode_raw_block(longer).ok());
+  // A legacy transaction inside a string has a second form.
+  Bytes wrapped = encode_header(block.header);
+  Bytes txs;
+  towline::testing::Random random{1};
+  rlp::append_string(towline::testing::random_transaction(random, 0, 20), txs);
+  rlp::append_list(txs, wrapped);
+  rlp::append_list({}, wrapped);
+  rlp::append_list({}, wrapped);
+  Bytes wrapped_block;
+  rlp::append_list(wrapped, wrapped_block);
+  EXPECT_FALSE(decode_raw_block(wrapped_block).ok());
   // An uncle, or a withdrawal: neither exists on an OP Stack chain.
   Bytes body = encode_header(block.header);
   rlp::append_list({}, body);
@@ -339,7 +360,8 @@ TEST(RawBlock, RefusesWhatIsNotABlock) {
 TEST(Deposits, EveryPrefixOfARealOneIsRefused) {
   const Bytes raw = load("devnet-forks-042-jovian.json").transactions[0];
   ASSERT_TRUE(decode_l1_info(raw).ok());
-  for (std::size_t cut = 0; cut < raw.size(); ++cut) ASSERT_FALSE(decode_l1_info(BytesView{raw}.first(cut)).ok()) << cut;
+  for (std::size_t cut = 0; cut < raw.size(); ++cut)
+    ASSERT_FALSE(decode_l1_info(BytesView{raw}.first(cut)).ok()) << cut;
   EXPECT_FALSE(decode_deposit(load("devnet-forks-042-jovian.json").transactions[1]).ok());
 }
 
@@ -405,7 +427,13 @@ TEST(VerifyHeader, RulesOfOpStackBlocksAreNamed) {
   expect("baseFeePerGas", [](Header& h) { h.base_fee_per_gas.reset(); });
   expect("requestsHash", [](Header& h) { h.requests_hash->bytes[0] ^= 1; });
   expect("withdrawalsRoot", [](Header& h) { h.requests_hash.reset(); });
-  // A gap would shift the encoding: a Canyon header whose withdrawals root is passed off as something else has the right hash.
+  expect("parentBeaconBlockRoot", [](Header& h) {
+    h.parent_beacon_block_root.reset();
+    h.requests_hash.reset();
+    h.withdrawals_root = trie::kEmptyRoot;
+  });
+  // A gap would shift the encoding: a Canyon header whose withdrawals root is passed off as something else has the
+  // right hash.
   Header canyon = block.header;
   canyon.withdrawals_root = trie::kEmptyRoot;
   canyon.blob_gas_used.reset();

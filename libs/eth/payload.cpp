@@ -81,6 +81,10 @@ absl::Status verify_header(const Header& h, const Hash32& expected_hash) {
     }
     if (!t.present && absent == nullptr) absent = t.field;
   }
+  // Cancun's three came together.
+  if (h.blob_gas_used && !h.parent_beacon_block_root) {
+    return absl::DataLossError(absl::StrCat(absent, ": absent in block ", h.number, ", which has blobGasUsed"));
+  }
   const Hash32 hash = hash_header(h);
   if (hash != expected_hash) {
     return absl::DataLossError(absl::StrCat("hash: header ", h.number, " hashes to ", to_hex(hash.view()), ", not to ",
@@ -94,7 +98,8 @@ absl::Status verify_header(const Header& h, const Hash32& expected_hash) {
   if (!h.nonce.is_zero()) return fails("nonce", "must be 0");
   if (h.extra_data.size() > 32) return fails("extraData", "must have at most 32 bytes");
   if (!h.base_fee_per_gas) return fails("baseFeePerGas", "must be present");
-  if (h.requests_hash && *h.requests_hash != kEmptyRequests) return fails("requestsHash", "must be that of an empty list");
+  if (h.requests_hash && *h.requests_hash != kEmptyRequests)
+    return fails("requestsHash", "must be that of an empty list");
   if (h.withdrawals_root && !h.requests_hash && *h.withdrawals_root != trie::kEmptyRoot) {
     return fails("withdrawalsRoot", "must be that of an empty list before Isthmus");
   }
@@ -104,8 +109,9 @@ absl::Status verify_header(const Header& h, const Hash32& expected_hash) {
 absl::Status verify_body(const Header& h, std::span<const Bytes> transactions) {
   const Hash32 root = trie::ordered_root(transactions);
   if (root != h.transactions_root) {
-    return absl::DataLossError(absl::StrCat("transactionsRoot: the ", transactions.size(), " transactions of block ", h.number,
-                                            " have root ", to_hex(root.view()), ", not ", to_hex(h.transactions_root.view())));
+    return absl::DataLossError(absl::StrCat("transactionsRoot: the ", transactions.size(), " transactions of block ",
+                                            h.number, " have root ", to_hex(root.view()), ", not ",
+                                            to_hex(h.transactions_root.view())));
   }
   return absl::OkStatus();
 }

@@ -19,6 +19,9 @@ absl::StatusOr<RawBlock> decode_raw_block(BytesView in) {
     // Typed transactions are strings inside the list, legacy ones are lists.
     const BytesView raw = tx.kind == rlp::Kind::string ? tx.payload : tx.encoding;
     if (raw.empty()) return absl::InvalidArgumentError("transactions: an empty one");
+    // EIP-2718: types are below 0x80; else a legacy one could be written in two ways.
+    if (tx.kind == rlp::Kind::string && raw[0] > 0x7f)
+      return absl::InvalidArgumentError("transactions: not a transaction type");
     out.transactions.emplace_back(raw.begin(), raw.end());
   }
   TOWLINE_ASSIGN_OR_RETURN(rlp::Reader uncles, r.list());

@@ -13,8 +13,8 @@ struct RawBlock {
   std::vector<Bytes> transactions;
 };
 
-/// rlp [header, transactions, uncles, withdrawals?]; uncles and withdrawals must be empty lists. Transactions of any type come as
-/// raw bytes. INVALID_ARGUMENT: malformed. Nothing is verified.
+/// rlp [header, transactions, uncles, withdrawals?]; uncles and withdrawals must be empty lists. Transactions of any
+/// type come as raw bytes. INVALID_ARGUMENT: malformed. Nothing is verified.
 absl::StatusOr<RawBlock> decode_raw_block(BytesView rlp);
 /// The same bytes from a block; a withdrawals list is written when the header has a withdrawals root.
 Bytes encode_raw_block(const Header& h, std::span<const Bytes> transactions);

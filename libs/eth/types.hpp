@@ -47,12 +47,12 @@ struct Header {
   Bytes extra_data;
   Hash32 mix_hash;
   FixedBytes<8> nonce;
-  std::optional<Uint256> base_fee_per_gas;          // London
-  std::optional<Hash32> withdrawals_root;           // Canyon (Shanghai)
-  std::optional<std::uint64_t> blob_gas_used;       // Ecotone (Cancun)
-  std::optional<std::uint64_t> excess_blob_gas;     // Ecotone
-  std::optional<Hash32> parent_beacon_block_root;   // Ecotone
-  std::optional<Hash32> requests_hash;              // Isthmus (Prague)
+  std::optional<Uint256> base_fee_per_gas;         // London
+  std::optional<Hash32> withdrawals_root;          // Canyon (Shanghai)
+  std::optional<std::uint64_t> blob_gas_used;      // Ecotone (Cancun)
+  std::optional<std::uint64_t> excess_blob_gas;    // Ecotone
+  std::optional<Hash32> parent_beacon_block_root;  // Ecotone
+  std::optional<Hash32> requests_hash;             // Isthmus (Prague)
   bool operator==(const Header&) const = default;
 };
 
@@ -71,12 +71,12 @@ struct Payload {
   Bytes extra_data;
   Uint256 base_fee_per_gas;
   Hash32 block_hash;
-  std::vector<Bytes> transactions;                  // raw EIP-2718
-  bool has_withdrawals = false;                     // Canyon: an empty list
+  std::vector<Bytes> transactions;  // raw EIP-2718
+  bool has_withdrawals = false;     // Canyon: an empty list
   std::optional<std::uint64_t> blob_gas_used;
   std::optional<std::uint64_t> excess_blob_gas;
   std::optional<Hash32> parent_beacon_block_root;
-  std::optional<Hash32> withdrawals_root;           // Isthmus
+  std::optional<Hash32> withdrawals_root;  // Isthmus
   bool operator==(const Payload&) const = default;
   BlockRef ref() const { return {number, block_hash, parent_hash, timestamp}; }
 };

@@ -66,7 +66,8 @@ bool mentions(const Error& e, std::initializer_list<absl::string_view> words) {
 }
 
 std::string one(const Call& call, std::size_t id) {
-  return absl::StrCat("{\"jsonrpc\":\"2.0\",\"id\":", id, ",\"method\":\"", call.method, "\",\"params\":", call.params, "}");
+  return absl::StrCat("{\"jsonrpc\":\"2.0\",\"id\":", id, ",\"method\":\"", call.method, "\",\"params\":", call.params,
+                      "}");
 }
 
 }  // namespace
@@ -100,7 +101,8 @@ absl::StatusOr<Answers> Answers::parse(const std::string& body, std::size_t coun
   simdjson::dom::array items;
   if (doc.get(items) != simdjson::SUCCESS) {
     Answer a;
-    if (!doc.is_object() || !read_answer(doc, a)) return absl::InvalidArgumentError("the answer is JSON but not JSON-RPC");
+    if (!doc.is_object() || !read_answer(doc, a))
+      return absl::InvalidArgumentError("the answer is JSON but not JSON-RPC");
     if (a.kind == Answer::Kind::error) {
       out.whole_batch_error = true;
       out.batch_error = a.error;
@@ -138,18 +140,21 @@ bool is_rate_limit(const Error& e) {
     case 1008:
       return true;
     default:
-      return !is_too_large(e) && mentions(e, {"rate limit", "too many requests", "request limit reached", "daily request count exceeded"});
+      return !is_too_large(e) &&
+             mentions(e, {"rate limit", "too many requests", "request limit reached", "daily request count exceeded"});
   }
 }
 
 bool is_unsupported(const Error& e) {
   if (e.code == -32601 || mentions(e, {"not whitelisted", "unsupported method"})) return true;
-  return mentions(e, {"method"}) && mentions(e, {"does not exist", "not found", "not available", "not supported", "not allowed"});
+  return mentions(e, {"method"}) &&
+         mentions(e, {"does not exist", "not found", "not available", "not supported", "not allowed"});
 }
 
 bool is_too_large(const Error& e) {
-  return e.code == 413 || mentions(e, {"too large", "too big", "response size", "batch limit", "batch size", "too many rpc calls",
-                                       "too many requests in batch", "batch requests are not supported", "batching is not supported"});
+  return e.code == 413 ||
+         mentions(e, {"too large", "too big", "response size", "batch limit", "batch size", "too many rpc calls",
+                      "too many requests in batch", "batch requests are not supported", "batching is not supported"});
 }
 
 }  // namespace towline::jsonrpc

@@ -38,9 +38,10 @@ struct Answer {
 /// The parsed body of an answer. Owns the parser that its elements point into.
 class Answers {
  public:
-  /// For a request (`batch` false, count 1) or a batch of `count` calls. An id that is doubled counts as missing, a strange one is
-  /// ignored; in a batch a number as string is accepted. INVALID_ARGUMENT: not JSON-RPC (an HTML page, a proxy's text), or a single
-  /// answer for another id. A single error object as answer to a batch is in `whole_batch_error`.
+  /// For a request (`batch` false, count 1) or a batch of `count` calls. An id that is doubled counts as missing, a
+  /// strange one is ignored; in a batch a number as string is accepted. INVALID_ARGUMENT: not JSON-RPC (an HTML page, a
+  /// proxy's text), or a single answer for another id. A single error object as answer to a batch is in
+  /// `whole_batch_error`.
   static absl::StatusOr<Answers> parse(const std::string& body, std::size_t count, bool batch);
 
   std::vector<Answer> answers;

@@ -11,8 +11,9 @@ std::uint64_t number(const Answer& a) { return a.result.get_uint64().value(); }
 
 TEST(Requests, AreJsonRpc2) {
   EXPECT_EQ(request({"eth_chainId", "[]"}), R"({"jsonrpc":"2.0","id":0,"method":"eth_chainId","params":[]})");
-  EXPECT_EQ(batch({{"a", "[1]"}, {"b", "[]"}}),
-            R"([{"jsonrpc":"2.0","id":0,"method":"a","params":[1]},{"jsonrpc":"2.0","id":1,"method":"b","params":[]}])");
+  EXPECT_EQ(
+      batch({{"a", "[1]"}, {"b", "[]"}}),
+      R"([{"jsonrpc":"2.0","id":0,"method":"a","params":[1]},{"jsonrpc":"2.0","id":1,"method":"b","params":[]}])");
 }
 
 TEST(SingleAnswer, ResultOrError) {
@@ -39,15 +40,16 @@ TEST(SingleAnswer, ResultOrError) {
 }
 
 TEST(SingleAnswer, OtherThingsAreRefused) {
-  for (const char* bad : {"", "<html><body>502 Bad Gateway</body></html>", "null", "7", "\"x\"", "[]", "{}", R"({"id":0})",
-                          R"({"id":0,"error":null})", R"({"id":0,"result":)", R"({"id":1,"result":7})", R"({"id":"x","result":7})",
-                          R"({"result":7})", R"([{"id":0,"result":7}])"}) {
+  for (const char* bad : {"", "<html><body>502 Bad Gateway</body></html>", "null", "7", "\"x\"", "[]", "{}",
+                          R"({"id":0})", R"({"id":0,"error":null})", R"({"id":0,"result":)", R"({"id":1,"result":7})",
+                          R"({"id":"x","result":7})", R"({"result":7})", R"([{"id":0,"result":7}])"}) {
     EXPECT_EQ(Answers::parse(bad, 1, false).status().code(), absl::StatusCode::kInvalidArgument) << bad;
   }
 }
 
 TEST(BatchAnswer, IdsDecideNotOrder) {
-  auto a = Answers::parse(R"([{"id":2,"result":12},{"id":"0","result":10},{"id":1,"error":{"code":5,"message":"no"}}])", 3, true);
+  auto a = Answers::parse(R"([{"id":2,"result":12},{"id":"0","result":10},{"id":1,"error":{"code":5,"message":"no"}}])",
+                          3, true);
   ASSERT_TRUE(a.ok()) << a.status();
   EXPECT_EQ(number(a->answers[0]), 10U);
   EXPECT_EQ(a->answers[1].kind, Kind::error);
@@ -56,9 +58,10 @@ TEST(BatchAnswer, IdsDecideNotOrder) {
 }
 
 TEST(BatchAnswer, MissingDoubledAndStrangeIdsLoseOnlyTheirOwn) {
-  auto a = Answers::parse(R"([{"id":0,"result":10},{"id":2,"result":1},{"id":2,"result":2},{"id":9,"result":3},{"id":-1,"result":4},
+  auto a = Answers::parse(
+      R"([{"id":0,"result":10},{"id":2,"result":1},{"id":2,"result":2},{"id":9,"result":3},{"id":-1,"result":4},
                               {"id":{},"result":5},{"result":6},7,null,{"id":3}])",
-                          4, true);
+      4, true);
   ASSERT_TRUE(a.ok()) << a.status();
   ASSERT_EQ(a->answers.size(), 4U);
   EXPECT_EQ(number(a->answers[0]), 10U);

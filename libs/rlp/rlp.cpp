@@ -13,7 +13,8 @@ void append_header(std::size_t size, std::uint8_t short_base, Bytes& out) {
   int bytes = 0;
   for (std::size_t n = size; n != 0; n >>= 8U) ++bytes;
   out.push_back(static_cast<std::uint8_t>(short_base + 55 + bytes));
-  for (int i = bytes - 1; i >= 0; --i) out.push_back(static_cast<std::uint8_t>(size >> (8U * static_cast<unsigned>(i))));
+  for (int i = bytes - 1; i >= 0; --i)
+    out.push_back(static_cast<std::uint8_t>(size >> (8U * static_cast<unsigned>(i))));
 }
 
 BytesView minimal(BytesView v) {
@@ -46,7 +47,8 @@ absl::StatusOr<Item> Reader::next() {
   }
   if (size > in_.size() - header) return bad("rlp: truncated");
   const BytesView payload = in_.subspan(header, static_cast<std::size_t>(size));
-  if (kind == Kind::string && size == 1 && payload[0] < 0x80) return bad("rlp: single byte is not in its shortest form");
+  if (kind == Kind::string && size == 1 && payload[0] < 0x80)
+    return bad("rlp: single byte is not in its shortest form");
   const std::size_t whole = header + static_cast<std::size_t>(size);
   in_ = in_.subspan(whole);
   return Item{kind, payload, start.first(whole)};

@@ -1,4 +1,5 @@
-// Recursive Length Prefix (Ethereum yellow paper, appendix B). The reader takes canonical forms only; encoders append. Pure.
+// Recursive Length Prefix (Ethereum yellow paper, appendix B). The reader takes canonical forms only; encoders append.
+// Pure.
 #pragma once
 #include <absl/status/statusor.h>
 

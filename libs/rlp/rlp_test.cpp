@@ -40,23 +40,25 @@ TEST(Encode, KnownForms) {
 // Every form that says the same in more bytes, or says more than there is.
 TEST(Decode, RefusesWhatIsNotCanonical) {
   for (const char* bad : {
-           "",          // nothing
-           "8100",      // a single byte below 0x80 with a header
-           "817f",      //
-           "81",        // truncated
-           "83646f",    //
-           "b7",        //
-           "b800",      // long form for a short string
-           "b837" "00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
-           "b90038",    // length with a leading zero
-           "b9003800",  //
-           "b8",        // no length
-           "b9ff",      // half a length
-           "bfffffffffffffffff",    // a length that overflows
-           "c1",        // truncated list
-           "f800",      // long form for a short list
-           "f90000",    //
-           "f8ff",      //
+           "",        // nothing
+           "8100",    // a single byte below 0x80 with a header
+           "817f",    //
+           "81",      // truncated
+           "83646f",  //
+           "b7",      //
+           "b800",    // long form for a short string
+           "b837"
+           "00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+           "000",
+           "b90038",              // length with a leading zero
+           "b9003800",            //
+           "b8",                  // no length
+           "b9ff",                // half a length
+           "bfffffffffffffffff",  // a length that overflows
+           "c1",                  // truncated list
+           "f800",                // long form for a short list
+           "f90000",              //
+           "f8ff",                //
            "ffffffffffffffffff",
        }) {
     const Bytes in = hex(bad);

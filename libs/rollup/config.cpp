@@ -17,7 +17,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kNames[kForkCount] = {"bedrock", "regolith", "canyon",  "delta",  "ecotone", "fjord",
-                                            "granite", "holocene", "isthmus", "jovian", "karst",  "lagoon"};
+                                            "granite", "holocene", "isthmus", "jovian", "karst",   "lagoon"};
 
 /// "*_time" keys of rollup.json that are no forks of execution.
 bool is_fork_time(const std::string& key) {
@@ -53,7 +53,8 @@ absl::Status read_fork(const std::string& key, const json& value, Config& c) {
   if (!value.is_number_unsigned()) return bad(key, "not a whole number of seconds");
   const auto t = value.get<std::uint64_t>();
   for (std::size_t f = 1; f < kForkCount; ++f) {
-    if (key != absl::StrCat(kNames[f], "_time") && !(key == "interop_time" && static_cast<Fork>(f) == Fork::lagoon)) continue;
+    if (key != absl::StrCat(kNames[f], "_time") && !(key == "interop_time" && static_cast<Fork>(f) == Fork::lagoon))
+      continue;
     auto& mine = c.fork_times[f];
     if (mine && *mine != t) return bad(key, absl::StrCat("another time is given for ", kNames[f], " too"));
     mine = t;
@@ -77,8 +78,8 @@ absl::Status read_forks(const json& from, Config& c) {
   for (std::size_t f = 1; f < kForkCount; ++f) {
     if (!c.fork_times[f]) continue;
     if (*c.fork_times[f] < *c.fork_times[last]) {
-      return bad(absl::StrCat(kNames[f], "_time"), absl::StrCat(*c.fork_times[f], " is earlier than ", kNames[last], "_time ",
-                                                                *c.fork_times[last]));
+      return bad(absl::StrCat(kNames[f], "_time"),
+                 absl::StrCat(*c.fork_times[f], " is earlier than ", kNames[last], "_time ", *c.fork_times[last]));
     }
     last = f;
   }
@@ -149,7 +150,8 @@ absl::StatusOr<Config> network(absl::string_view wanted) {
     TOWLINE_RETURN_IF_ERROR(check(c));
     return c;
   }
-  return absl::NotFoundError(absl::StrCat("unknown network \"", wanted, "\"; known: ", absl::StrJoin(network_names(), ", ")));
+  return absl::NotFoundError(
+      absl::StrCat("unknown network \"", wanted, "\"; known: ", absl::StrJoin(network_names(), ", ")));
 }
 
 int new_payload_version(const Config& c, std::uint64_t timestamp) {
@@ -162,7 +164,8 @@ absl::Status check_header_shape(const Config& c, const eth::Header& h) {
   const Fork f = c.fork_at(h.timestamp);
   const auto check = [&](const char* field, bool has, Fork since) -> absl::Status {
     if (has == (f >= since)) return absl::OkStatus();
-    return absl::DataLossError(absl::StrCat(field, ": ", has ? "present" : "absent", " in block ", h.number, ", but the fork is ", name(f)));
+    return absl::DataLossError(
+        absl::StrCat(field, ": ", has ? "present" : "absent", " in block ", h.number, ", but the fork is ", name(f)));
   };
   TOWLINE_RETURN_IF_ERROR(check("withdrawalsRoot", h.withdrawals_root.has_value(), Fork::canyon));
   TOWLINE_RETURN_IF_ERROR(check("blobGasUsed", h.blob_gas_used.has_value(), Fork::ecotone));
@@ -171,7 +174,8 @@ absl::Status check_header_shape(const Config& c, const eth::Header& h) {
   return check("requestsHash", h.requests_hash.has_value(), Fork::isthmus);
 }
 
-absl::Status verify_block(const Config& c, const eth::Header& h, const Hash32& expected_hash, std::span<const Bytes> transactions) {
+absl::Status verify_block(const Config& c, const eth::Header& h, const Hash32& expected_hash,
+                          std::span<const Bytes> transactions) {
   TOWLINE_RETURN_IF_ERROR(eth::verify_header(h, expected_hash));
   TOWLINE_RETURN_IF_ERROR(check_header_shape(c, h));
   return eth::verify_body(h, transactions);

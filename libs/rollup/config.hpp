@@ -26,18 +26,19 @@ struct Config {
   eth::BlockId l2_genesis;
   std::uint64_t l2_time = 0;
   std::uint64_t block_time = 0;
-  /// Activation in Unix seconds by fork; absent = never, 0 = at genesis. Bedrock is always 0. Lagoon was `interop_time` once.
+  /// Activation in Unix seconds by fork; absent = never, 0 = at genesis. Bedrock is always 0. Lagoon was `interop_time`
+  /// once.
   std::array<std::optional<std::uint64_t>, kForkCount> fork_times{};
-  /// "<name>_time" keys that this version does not know (and "base.<name>", Base's own forks), with their times: to be named
-  /// at start. What such a fork changes is not checked.
+  /// "<name>_time" keys that this version does not know (and "base.<name>", Base's own forks), with their times: to be
+  /// named at start. What such a fork changes is not checked.
   std::vector<std::pair<std::string, std::uint64_t>> unknown_forks;
 
   /// The latest fork active at `timestamp`; a later fork implies all earlier ones.
   Fork fork_at(std::uint64_t timestamp) const;
 };
 
-/// op-node's rollup.json; keys that Towline has no use for are ignored. INVALID_ARGUMENT names the key that is missing, malformed or
-/// contradicts another.
+/// op-node's rollup.json; keys that Towline has no use for are ignored. INVALID_ARGUMENT names the key that is missing,
+/// malformed or contradicts another.
 absl::StatusOr<Config> parse_config(absl::string_view json);
 /// A network of the embedded table (superchain registry) by name, e.g. "op-mainnet". NOT_FOUND lists what there is.
 absl::StatusOr<Config> network(absl::string_view name);
@@ -47,8 +48,9 @@ std::vector<std::string> network_names();
 int new_payload_version(const Config& c, std::uint64_t timestamp);
 /// The fields that a header of this time must have and must not have. DATA_LOSS names the field.
 absl::Status check_header_shape(const Config& c, const eth::Header& h);
-/// The whole verification of a block in one call: eth::verify_header(), check_header_shape(), eth::verify_body(). DATA_LOSS: the
-/// message starts with the name of the field that does not verify.
-absl::Status verify_block(const Config& c, const eth::Header& h, const Hash32& expected_hash, std::span<const Bytes> transactions);
+/// The whole verification of a block in one call: eth::verify_header(), check_header_shape(), eth::verify_body().
+/// DATA_LOSS: the message starts with the name of the field that does not verify.
+absl::Status verify_block(const Config& c, const eth::Header& h, const Hash32& expected_hash,
+                          std::span<const Bytes> transactions);
 
 }  // namespace towline::rollup

@@ -1,4 +1,5 @@
-// The embedded table of networks: the superchain registry's chains as JSON (tests/vectors/README.md has its origin). Pure.
+// The embedded table of networks: the superchain registry's chains as JSON (tests/vectors/README.md has its origin).
+// Pure.
 #pragma once
 #include <absl/strings/string_view.h>
 

@@ -36,7 +36,8 @@ TEST(Config, EveryForkStartsAtItsTime) {
   auto c = parse_config(devnet().dump());
   ASSERT_TRUE(c.ok()) << c.status();
   EXPECT_EQ(c->fork_at(c->l2_time), Fork::regolith);
-  for (auto f : {Fork::canyon, Fork::delta, Fork::ecotone, Fork::fjord, Fork::granite, Fork::holocene, Fork::isthmus, Fork::jovian}) {
+  for (auto f : {Fork::canyon, Fork::delta, Fork::ecotone, Fork::fjord, Fork::granite, Fork::holocene, Fork::isthmus,
+                 Fork::jovian}) {
     const auto t = *c->fork_times[static_cast<std::size_t>(f)];
     EXPECT_EQ(c->fork_at(t), f) << name(f);
     EXPECT_LT(c->fork_at(t - 1), f) << name(f);
@@ -93,7 +94,10 @@ TEST(Config, WhatIsWrongIsNamed) {
   expect("l2_time", [](json& d) { d["genesis"].erase("l2_time"); });
   expect("canyon_time", [](json& d) { d["canyon_time"] = "soon"; });
   expect("jovian_time", [](json& d) { d["jovian_time"] = 1795370757; });
-  expect("lagoon", [](json& d) { d["interop_time"] = 1895370757; d["lagoon_time"] = 1895370758; });
+  expect("lagoon", [](json& d) {
+    d["interop_time"] = 1895370757;
+    d["lagoon_time"] = 1895370758;
+  });
   EXPECT_FALSE(parse_config("").ok());
   EXPECT_FALSE(parse_config("[]").ok());
   EXPECT_FALSE(parse_config("{\"l1_chain_id\":").ok());
@@ -153,9 +157,21 @@ TEST(VerifyBlock, FieldsOfTheForkAreRequiredAndOthersRefused) {
     h.withdrawals_root = trie::kEmptyRoot;
   };
   EXPECT_EQ(status(granite), absl::OkStatus());
-  EXPECT_TRUE(starts(status([&](eth::Header& h) { granite(h); h.timestamp = time_of(Fork::ecotone) - 1; }), "blobGasUsed"));
-  EXPECT_TRUE(starts(status([&](eth::Header& h) { granite(h); h.timestamp = time_of(Fork::canyon) - 1; }), "withdrawalsRoot"));
-  EXPECT_TRUE(starts(status([&](eth::Header& h) { granite(h); h.parent_beacon_block_root.reset(); }), "parentBeaconBlockRoot"));
+  EXPECT_TRUE(starts(status([&](eth::Header& h) {
+                       granite(h);
+                       h.timestamp = time_of(Fork::ecotone) - 1;
+                     }),
+                     "blobGasUsed"));
+  EXPECT_TRUE(starts(status([&](eth::Header& h) {
+                       granite(h);
+                       h.timestamp = time_of(Fork::canyon) - 1;
+                     }),
+                     "withdrawalsRoot"));
+  EXPECT_TRUE(starts(status([&](eth::Header& h) {
+                       granite(h);
+                       h.parent_beacon_block_root.reset();
+                     }),
+                     "parentBeaconBlockRoot"));
   const auto root = status([&](eth::Header& h) { h.transactions_root.bytes[0] ^= 1; });
   EXPECT_TRUE(starts(root, "transactionsRoot")) << root;
   EXPECT_TRUE(starts(verify_block(c, block.header, Hash32{}, block.transactions), "hash"));

@@ -34,7 +34,8 @@ void append_path(BytesView nibbles, bool leaf, Bytes& out) {
     nibbles = nibbles.subspan(1);
   }
   path.push_back(flag);
-  for (std::size_t i = 0; i < nibbles.size(); i += 2) path.push_back(static_cast<std::uint8_t>(nibbles[i] << 4U | nibbles[i + 1]));
+  for (std::size_t i = 0; i < nibbles.size(); i += 2)
+    path.push_back(static_cast<std::uint8_t>(nibbles[i] << 4U | nibbles[i + 1]));
   rlp::append_string(path, out);
 }
 

@@ -20,8 +20,8 @@ Bytes value(std::size_t i, int kind) {
   return out;
 }
 
-// Computed with trie 4.0.0 (the Python implementation of the Ethereum Foundation). Counts lie around the places where rlp(index)
-// changes its length and the tree its depth.
+// Computed with trie 4.0.0 (the Python implementation of the Ethereum Foundation). Counts lie around the places where
+// rlp(index) changes its length and the tree its depth.
 const struct {
   int kind;
   std::size_t count;

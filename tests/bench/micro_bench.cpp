@@ -1,4 +1,5 @@
-// Micro benchmarks of the hot paths. The block is of the size that Base mainnet has: about 210 transactions, 360 kB of JSON.
+// Micro benchmarks of the hot paths. The block is of the size that Base mainnet has: about 210 transactions, 360 kB of
+// JSON.
 #include <benchmark/benchmark.h>
 #include <simdjson.h>
 

@@ -14,6 +14,8 @@ inline void require(bool holds) {
   if (!holds) std::abort();
 }
 
-inline std::string text(const std::uint8_t* data, std::size_t size) { return {reinterpret_cast<const char*>(data), size}; }
+inline std::string text(const std::uint8_t* data, std::size_t size) {
+  return {reinterpret_cast<const char*>(data), size};
+}
 
 }  // namespace towline::fuzz

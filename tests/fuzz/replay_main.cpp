@@ -1,5 +1,5 @@
-// Runs a fuzz target over files, or over every file of directories: a corpus as a regression test, and one crash to debug, with
-// any compiler. Fails when there is nothing to run.
+// Runs a fuzz target over files, or over every file of directories: a corpus as a regression test, and one crash to
+// debug, with any compiler. Fails when there is nothing to run.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>

@@ -1,5 +1,5 @@
-// Random transactions of every type, and blocks as eth_getBlockByNumber prints them: made from raw bytes by code that shares
-// nothing with the JSON reader under test. For unit tests and micro benchmarks.
+// Random transactions of every type, and blocks as eth_getBlockByNumber prints them: made from raw bytes by code that
+// shares nothing with the JSON reader under test. For unit tests and micro benchmarks.
 #pragma once
 #include <absl/strings/str_cat.h>
 
@@ -32,8 +32,8 @@ FixedBytes<N> random_fixed(Random& random) {
 /// Every type that JSON can be read of: legacy, access list, fee market, blob, set code, deposit, post-exec.
 inline constexpr std::uint8_t kTransactionTypes[] = {0x00, 0x01, 0x02, 0x03, 0x04, 0x7e, 0x7d};
 
-/// A well-formed raw transaction (signatures are noise). Integers have random lengths, so leading zeros, zero and absent
-/// recipients all occur.
+/// A well-formed raw transaction (signatures are noise). Integers have random lengths, so leading zeros, zero and
+/// absent recipients all occur.
 inline Bytes random_transaction(Random& random, std::uint8_t type, std::size_t input_size) {
   Bytes p;
   const auto integer = [&](std::size_t max_bytes) {
@@ -110,13 +110,17 @@ inline Bytes random_transaction(Random& random, std::uint8_t type, std::size_t i
 /// The type byte; 0 for a legacy transaction.
 inline std::uint8_t type_of(const Bytes& raw) { return raw.at(0) >= 0xc0 ? 0 : raw[0]; }
 
-/// The object of eth_getBlockByNumber(.., true) for a raw transaction of one of kTransactionTypes, with the fields that nodes add.
+/// The object of eth_getBlockByNumber(.., true) for a raw transaction of one of kTransactionTypes, with the fields that
+/// nodes add.
 inline std::string transaction_json(const Bytes& raw) {
   const std::uint8_t type = type_of(raw);
-  std::string out = absl::StrCat(R"({"blockHash":")", to_hex(Hash32{}.view()), R"(","blockNumber":"0x10","type":")", to_quantity(type),
-                                 R"(","hash":")", to_hex(keccak256(raw).view()), R"(","transactionIndex":"0x0")");
+  std::string out =
+      absl::StrCat(R"({"blockHash":")", to_hex(Hash32{}.view()), R"(","blockNumber":"0x10","type":")",
+                   to_quantity(type), R"(","hash":")", to_hex(keccak256(raw).view()), R"(","transactionIndex":"0x0")");
   const auto data = [&](const char* key, BytesView v) { absl::StrAppend(&out, ",\"", key, "\":\"", to_hex(v), "\""); };
-  const auto quantity = [&](const char* key, const Uint256& v) { absl::StrAppend(&out, ",\"", key, "\":\"", to_quantity(v), "\""); };
+  const auto quantity = [&](const char* key, const Uint256& v) {
+    absl::StrAppend(&out, ",\"", key, "\":\"", to_quantity(v), "\"");
+  };
   const auto nothing = [&](const char* key) { absl::StrAppend(&out, ",\"", key, "\":null"); };
   const auto to = [&](BytesView v) { v.empty() ? nothing("to") : data("to", v); };
   if (type == 0x7d) {
@@ -135,7 +139,8 @@ inline std::string transaction_json(const Bytes& raw) {
     quantity("gas", *r.u256());
     if (*r.u64() == 1) out += R"(,"isSystemTx":true)";
     data("input", *r.string());
-    out += R"(,"nonce":"0x7","gasPrice":"0x0","v":"0x0","r":"0x0","s":"0x0","yParity":"0x0","depositReceiptVersion":"0x1")";
+    out +=
+        R"(,"nonce":"0x7","gasPrice":"0x0","v":"0x0","r":"0x0","s":"0x0","yParity":"0x0","depositReceiptVersion":"0x1")";
     return out + "}";
   }
   data("from", Address{}.view());
@@ -154,7 +159,8 @@ inline std::string transaction_json(const Bytes& raw) {
   data("input", *r.string());
   const auto strings = [&](const char* key, rlp::Reader list) {
     absl::StrAppend(&out, "\"", key, "\":[");
-    for (bool first = true; !list.empty(); first = false) absl::StrAppend(&out, first ? "\"" : ",\"", to_hex(*list.string()), "\"");
+    for (bool first = true; !list.empty(); first = false)
+      absl::StrAppend(&out, first ? "\"" : ",\"", to_hex(*list.string()), "\"");
     out += "]";
   };
   if (type != 0) {
@@ -183,8 +189,9 @@ inline std::string transaction_json(const Bytes& raw) {
       const std::string nonce = to_quantity(*e.u256());
       const std::string parity = to_quantity(*e.u256());
       const std::string er = to_quantity(*e.u256());
-      absl::StrAppend(&out, first ? "" : ",", R"({"chainId":")", chain, R"(","address":")", address, R"(","nonce":")", nonce,
-                      R"(","yParity":")", parity, R"(","r":")", er, R"(","s":")", to_quantity(*e.u256()), R"("})");
+      absl::StrAppend(&out, first ? "" : ",", R"({"chainId":")", chain, R"(","address":")", address, R"(","nonce":")",
+                      nonce, R"(","yParity":")", parity, R"(","r":")", er, R"(","s":")", to_quantity(*e.u256()),
+                      R"("})");
     }
     out += "]";
   }
@@ -200,8 +207,12 @@ inline std::string transaction_json(const Bytes& raw) {
 inline std::string header_fields_json(const eth::Header& h, const Hash32& hash) {
   std::string out = absl::StrCat("\"hash\":\"", to_hex(hash.view()), "\"");
   const auto data = [&](const char* key, BytesView v) { absl::StrAppend(&out, ",\"", key, "\":\"", to_hex(v), "\""); };
-  const auto number = [&](const char* key, std::uint64_t n) { absl::StrAppend(&out, ",\"", key, "\":\"", to_quantity(n), "\""); };
-  const auto number256 = [&](const char* key, const Uint256& n) { absl::StrAppend(&out, ",\"", key, "\":\"", to_quantity(n), "\""); };
+  const auto number = [&](const char* key, std::uint64_t n) {
+    absl::StrAppend(&out, ",\"", key, "\":\"", to_quantity(n), "\"");
+  };
+  const auto number256 = [&](const char* key, const Uint256& n) {
+    absl::StrAppend(&out, ",\"", key, "\":\"", to_quantity(n), "\"");
+  };
   data("parentHash", h.parent_hash.view());
   data("sha3Uncles", h.sha3_uncles.view());
   data("miner", h.miner.view());
@@ -231,7 +242,8 @@ inline std::string block_json(const eth::Header& h, const Hash32& hash, const st
   std::string out = absl::StrCat("{", header_fields_json(h, hash), R"(,"size":"0x1000","uncles":[])");
   if (h.withdrawals_root) out += R"(,"withdrawals":[])";
   out += R"(,"transactions":[)";
-  for (std::size_t i = 0; i < transactions.size(); ++i) absl::StrAppend(&out, i == 0 ? "" : ",", transaction_json(transactions[i]));
+  for (std::size_t i = 0; i < transactions.size(); ++i)
+    absl::StrAppend(&out, i == 0 ? "" : ",", transaction_json(transactions[i]));
   return out + "]}";
 }
 
@@ -241,7 +253,8 @@ struct SampleBlock {
   std::vector<Bytes> transactions;
 };
 
-/// A Jovian-shaped block of `count` fee market transactions with inputs of `input_size` bytes; header, roots and hash are right.
+/// A Jovian-shaped block of `count` fee market transactions with inputs of `input_size` bytes; header, roots and hash
+/// are right.
 inline SampleBlock sample_block(std::uint64_t seed, std::size_t count, std::size_t input_size) {
   Random random{seed};
   SampleBlock b;

@@ -1,0 +1,504 @@
+#include "tools/towline/inspect/inspect.hpp"
+
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+#include <absl/time/time.h>
+#include <openssl/sha.h>
+
+#include <nlohmann/json.hpp>
+
+#include "libs/base/hex.hpp"
+#include "libs/base/status.hpp"
+#include "libs/crypto/keccak.hpp"
+#include "libs/eth/block_json.hpp"
+#include "libs/eth/deposits.hpp"
+#include "libs/eth/engine_json.hpp"
+#include "libs/eth/header.hpp"
+#include "libs/eth/payload.hpp"
+#include "libs/rlp/rlp.hpp"
+#include "libs/trie/ordered_root.hpp"
+
+namespace towline::inspect {
+namespace {
+
+using nlohmann::json;
+
+struct Block {
+  eth::Header header;
+  Hash32 hash;
+  std::vector<Bytes> transactions;
+  bool l1 = false;
+  /// L1 only: what the sidecar says of the blobs.
+  std::vector<Hash32> versioned_hashes;
+};
+
+std::string dump(const json& j) { return j.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+absl::Status missing(absl::string_view field) { return absl::InvalidArgumentError(absl::StrCat(field, ": missing")); }
+
+/// nullptr unless `obj` is an object that has it.
+const json* find(const json& obj, const char* key) {
+  if (!obj.is_object()) return nullptr;
+  auto it = obj.find(key);
+  return it == obj.end() || it->is_null() ? nullptr : &*it;
+}
+
+absl::StatusOr<std::string> string_at(const json& obj, const char* key) {
+  const json* v = find(obj, key);
+  if (v == nullptr) return missing(key);
+  if (!v->is_string()) return absl::InvalidArgumentError(absl::StrCat(key, ": not a string"));
+  return v->get<std::string>();
+}
+
+template <std::size_t N>
+absl::StatusOr<FixedBytes<N>> fixed_at(const json& obj, const char* key) {
+  TOWLINE_ASSIGN_OR_RETURN(std::string s, string_at(obj, key));
+  auto v = parse_fixed_hex<N>(s);
+  if (!v.ok()) return absl::InvalidArgumentError(absl::StrCat(key, ": ", v.status().message()));
+  return v;
+}
+
+absl::StatusOr<std::uint64_t> number_at(const json& obj, const char* key) {
+  TOWLINE_ASSIGN_OR_RETURN(std::string s, string_at(obj, key));
+  auto v = parse_quantity(s);
+  if (!v.ok()) return absl::InvalidArgumentError(absl::StrCat(key, ": ", v.status().message()));
+  return v;
+}
+
+absl::StatusOr<std::vector<Bytes>> byte_strings(const json* list, absl::string_view field) {
+  if (list == nullptr || !list->is_array()) return missing(field);
+  std::vector<Bytes> out;
+  for (const json& item : *list) {
+    const std::string at = absl::StrCat(field, "[", out.size(), "]: ");
+    if (!item.is_string()) return absl::InvalidArgumentError(absl::StrCat(at, "not a string"));
+    auto raw = parse_hex(item.get<std::string>());
+    if (!raw.ok()) return absl::InvalidArgumentError(absl::StrCat(at, raw.status().message()));
+    out.push_back(*std::move(raw));
+  }
+  return out;
+}
+
+/// The header object as eth_getBlock names its fields; `hash` is given apart or inside.
+absl::StatusOr<eth::JsonHeader> read_header(json object) {
+  const std::string text = dump(object);
+  simdjson::dom::parser parser;
+  simdjson::dom::element element;
+  if (parser.parse(text).get(element) != simdjson::SUCCESS) return absl::InvalidArgumentError("header: not readable");
+  return eth::header_from_json(element);
+}
+
+absl::StatusOr<Block> read_block_file(const json& doc) {
+  json header = doc.at("header");
+  if (!header.is_object()) return absl::InvalidArgumentError("header: not an object");
+  header["hash"] = doc.at("hash");
+  TOWLINE_ASSIGN_OR_RETURN(eth::JsonHeader h, read_header(std::move(header)));
+  Block b;
+  b.header = h.header;
+  b.hash = h.claimed_hash;
+  TOWLINE_ASSIGN_OR_RETURN(b.transactions, byte_strings(find(doc, "raw_transactions"), "raw_transactions"));
+  return b;
+}
+
+absl::StatusOr<Block> read_eth_block(const json& doc) {
+  TOWLINE_ASSIGN_OR_RETURN(eth::JsonHeader h, read_header(doc));
+  Block b;
+  b.header = h.header;
+  b.hash = h.claimed_hash;
+  const std::string text = dump(doc);
+  simdjson::dom::parser parser;
+  TOWLINE_ASSIGN_OR_RETURN(b.transactions, eth::transactions_from_json(parser.parse(text).value()));
+  return b;
+}
+
+/// EIP-4895: rlp [index, validator index, address, amount in gwei].
+absl::StatusOr<std::vector<Bytes>> withdrawals(const json& list) {
+  std::vector<Bytes> out;
+  for (const json& w : list) {
+    Bytes fields;
+    TOWLINE_ASSIGN_OR_RETURN(auto index, number_at(w, "index"));
+    TOWLINE_ASSIGN_OR_RETURN(auto validator, number_at(w, "validatorIndex"));
+    TOWLINE_ASSIGN_OR_RETURN(auto address, fixed_at<20>(w, "address"));
+    TOWLINE_ASSIGN_OR_RETURN(auto amount, number_at(w, "amount"));
+    rlp::append_u64(index, fields);
+    rlp::append_u64(validator, fields);
+    rlp::append_string(address.view(), fields);
+    rlp::append_u64(amount, fields);
+    rlp::append_list(fields, out.emplace_back());
+  }
+  return out;
+}
+
+Hash32 sha256(BytesView v) {
+  Hash32 out;
+  SHA256(v.data(), v.size(), out.data());
+  return out;
+}
+
+/// EIP-7685.
+Hash32 requests_hash(const std::vector<Bytes>& requests) {
+  Bytes all;
+  for (const Bytes& r : requests) {
+    if (r.size() < 2) continue;
+    const Hash32 h = sha256(r);
+    all.insert(all.end(), h.bytes.begin(), h.bytes.end());
+  }
+  return sha256(all);
+}
+
+absl::Status read_sidecar(const json& sidecar, Block& b) {
+  const auto fields = [&](const char* fork) -> const json* {
+    const json* f = find(sidecar, fork);
+    return f == nullptr ? nullptr : find(*f, "fields");
+  };
+  if (const json* cancun = fields("cancun")) {
+    TOWLINE_ASSIGN_OR_RETURN(b.header.parent_beacon_block_root, fixed_at<32>(*cancun, "parent_beacon_block_root"));
+    TOWLINE_ASSIGN_OR_RETURN(auto hashes, byte_strings(find(*cancun, "versioned_hashes"), "versioned_hashes"));
+    for (const Bytes& h : hashes) {
+      auto hash = Hash32::from(h);
+      if (!hash) return absl::InvalidArgumentError("versioned_hashes: not 32 bytes");
+      b.versioned_hashes.push_back(*hash);
+    }
+  }
+  if (const json* prague = fields("prague")) {
+    TOWLINE_ASSIGN_OR_RETURN(auto requests, byte_strings(find(*prague, "requests"), "requests"));
+    b.header.requests_hash = requests_hash(requests);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Block> read_new_payload(const json& doc) {
+  const json* payload = find(doc, "payload");
+  if (payload == nullptr) return missing("payload");
+  Block b;
+  eth::Header& h = b.header;
+  TOWLINE_ASSIGN_OR_RETURN(b.hash, fixed_at<32>(*payload, "blockHash"));
+  TOWLINE_ASSIGN_OR_RETURN(b.transactions, byte_strings(find(*payload, "transactions"), "transactions"));
+  TOWLINE_ASSIGN_OR_RETURN(h.parent_hash, fixed_at<32>(*payload, "parentHash"));
+  h.sha3_uncles = eth::kEmptyUncles;
+  TOWLINE_ASSIGN_OR_RETURN(h.miner, fixed_at<20>(*payload, "feeRecipient"));
+  TOWLINE_ASSIGN_OR_RETURN(h.state_root, fixed_at<32>(*payload, "stateRoot"));
+  h.transactions_root = trie::ordered_root(b.transactions);
+  TOWLINE_ASSIGN_OR_RETURN(h.receipts_root, fixed_at<32>(*payload, "receiptsRoot"));
+  TOWLINE_ASSIGN_OR_RETURN(h.logs_bloom, fixed_at<256>(*payload, "logsBloom"));
+  TOWLINE_ASSIGN_OR_RETURN(h.mix_hash, fixed_at<32>(*payload, "prevRandao"));
+  TOWLINE_ASSIGN_OR_RETURN(h.number, number_at(*payload, "blockNumber"));
+  TOWLINE_ASSIGN_OR_RETURN(h.gas_limit, number_at(*payload, "gasLimit"));
+  TOWLINE_ASSIGN_OR_RETURN(h.gas_used, number_at(*payload, "gasUsed"));
+  TOWLINE_ASSIGN_OR_RETURN(h.timestamp, number_at(*payload, "timestamp"));
+  TOWLINE_ASSIGN_OR_RETURN(std::string extra, string_at(*payload, "extraData"));
+  auto extra_data = parse_hex(extra);
+  if (!extra_data.ok()) return absl::InvalidArgumentError(absl::StrCat("extraData: ", extra_data.status().message()));
+  h.extra_data = *std::move(extra_data);
+  TOWLINE_ASSIGN_OR_RETURN(std::string base_fee, string_at(*payload, "baseFeePerGas"));
+  auto fee = parse_quantity256(base_fee);
+  if (!fee.ok()) return absl::InvalidArgumentError(absl::StrCat("baseFeePerGas: ", fee.status().message()));
+  h.base_fee_per_gas = *fee;
+  std::size_t withdrawal_count = 0;
+  if (const json* list = find(*payload, "withdrawals")) {
+    auto w = withdrawals(*list);
+    if (!w.ok()) return absl::InvalidArgumentError(absl::StrCat("withdrawals: ", w.status().message()));
+    h.withdrawals_root = trie::ordered_root(*w);
+    withdrawal_count = w->size();
+  }
+  if (find(*payload, "blobGasUsed") != nullptr) {
+    TOWLINE_ASSIGN_OR_RETURN(h.blob_gas_used, number_at(*payload, "blobGasUsed"));
+    TOWLINE_ASSIGN_OR_RETURN(h.excess_blob_gas, number_at(*payload, "excessBlobGas"));
+  }
+  if (const json* sidecar = find(doc, "sidecar")) TOWLINE_RETURN_IF_ERROR(read_sidecar(*sidecar, b));
+  if (find(*payload, "withdrawalsRoot") != nullptr) {
+    // Isthmus: the root of the message passer's storage, while the list stays empty.
+    TOWLINE_ASSIGN_OR_RETURN(h.withdrawals_root, fixed_at<32>(*payload, "withdrawalsRoot"));
+    if (withdrawal_count != 0) return absl::InvalidArgumentError("withdrawals: must be empty");
+  } else {
+    b.l1 = b.transactions.empty() || b.transactions[0].empty() || b.transactions[0][0] != 0x7e;
+  }
+  return b;
+}
+
+/// The versioned hashes of the blobs that the transactions (type 3) carry.
+absl::StatusOr<std::vector<Hash32>> blob_hashes(const std::vector<Bytes>& transactions) {
+  std::vector<Hash32> out;
+  for (const Bytes& tx : transactions) {
+    if (tx.empty() || tx[0] != 0x03) continue;
+    rlp::Reader outer{BytesView{tx}.subspan(1)};
+    TOWLINE_ASSIGN_OR_RETURN(rlp::Reader r, outer.list());
+    for (int skip = 0; skip < 10; ++skip) TOWLINE_RETURN_IF_ERROR(r.next().status());
+    TOWLINE_ASSIGN_OR_RETURN(rlp::Reader hashes, r.list());
+    while (!hashes.empty()) {
+      TOWLINE_ASSIGN_OR_RETURN(Hash32 h, hashes.fixed<32>());
+      out.push_back(h);
+    }
+  }
+  return out;
+}
+
+int type_of(const Bytes& tx) { return tx.empty() || tx[0] >= 0xc0 ? 0 : tx[0]; }
+
+/// The field that, put right, gives the claimed hash: only those whose right value is known.
+const char* culprit(const Block& b) {
+  const auto fits = [&](auto change) {
+    eth::Header h = b.header;
+    change(h);
+    return eth::hash_header(h) == b.hash;
+  };
+  if (fits([&](eth::Header& h) { h.transactions_root = trie::ordered_root(b.transactions); }))
+    return "transactionsRoot";
+  if (fits([](eth::Header& h) { h.sha3_uncles = eth::kEmptyUncles; })) return "sha3Uncles";
+  if (fits([](eth::Header& h) { h.difficulty = {}; })) return "difficulty";
+  if (fits([](eth::Header& h) { h.nonce = {}; })) return "nonce";
+  if (fits([](eth::Header& h) { h.withdrawals_root = trie::kEmptyRoot; })) return "withdrawalsRoot";
+  if (fits([](eth::Header& h) { h.blob_gas_used = 0; })) return "blobGasUsed";
+  if (fits([](eth::Header& h) { h.excess_blob_gas = 0; })) return "excessBlobGas";
+  if (fits([](eth::Header& h) { h.requests_hash = eth::kEmptyRequests; })) return "requestsHash";
+  if (fits([](eth::Header& h) { h.requests_hash.reset(); })) return "requestsHash";
+  return nullptr;
+}
+
+std::string fork_by_shape(const eth::Header& h) {
+  if (!h.withdrawals_root) return "bedrock or regolith";
+  if (!h.parent_beacon_block_root) return "canyon or delta";
+  if (h.requests_hash) return h.extra_data.size() == 17 ? "jovian or later" : "isthmus";
+  return h.extra_data.size() == 9 ? "holocene" : "ecotone, fjord or granite";
+}
+
+class Inspector {
+ public:
+  Inspector(const Block& b, const std::optional<rollup::Config>& config, InspectReport& report)
+      : b_{b}, config_{config}, r_{report} {}
+
+  void run() {
+    r_.block = eth::ref_of(b_.header, b_.hash);
+    for (const Bytes& tx : b_.transactions) ++r_.transactions_by_type[type_of(tx)];
+    hash();
+    transactions();
+    b_.l1 ? l1_block() : l2_block();
+  }
+
+ private:
+  void pass(std::string field, std::string detail) { r_.checks.push_back({std::move(field), true, std::move(detail)}); }
+  void fail(std::string field, std::string detail) {
+    r_.checks.push_back({std::move(field), false, std::move(detail)});
+  }
+  /// A status whose message starts with "<field>: ".
+  void fail(const absl::Status& st) {
+    const std::string m{st.message()};
+    const auto colon = m.find(": ");
+    colon == std::string::npos ? fail("block", m) : fail(m.substr(0, colon), m.substr(colon + 2));
+  }
+
+  void hash() {
+    const Hash32 computed = eth::hash_header(b_.header);
+    if (computed == b_.hash) return pass("hash", "keccak of the header's RLP");
+    if (const char* field = culprit(b_)) {
+      return fail(
+          field, absl::StrCat("wrong: with the value that it must have the header hashes to ", to_hex(b_.hash.view())));
+    }
+    fail("hash", absl::StrCat("the header hashes to ", to_hex(computed.view()), ", not to ", to_hex(b_.hash.view())));
+  }
+
+  void transactions() {
+    if (auto st = eth::verify_body(b_.header, b_.transactions); !st.ok()) return fail(st);
+    pass("transactionsRoot", absl::StrCat("of ", b_.transactions.size(), " transactions"));
+  }
+
+  void l1_block() {
+    r_.fork = b_.header.requests_hash              ? "L1 prague"
+              : b_.header.parent_beacon_block_root ? "L1 cancun"
+                                                   : "L1 shanghai or earlier";
+    r_.engine_method = absl::StrCat("engine_newPayloadV", b_.header.requests_hash              ? 4
+                                                          : b_.header.parent_beacon_block_root ? 3
+                                                                                               : 2);
+    if (config_) fail("transactions[0]", "not the L1-info deposit that opens every block of an OP Stack chain");
+    auto hashes = blob_hashes(b_.transactions);
+    if (!hashes.ok()) return fail("transactions", std::string{hashes.status().message()});
+    if (*hashes != b_.versioned_hashes) return fail("versioned_hashes", "not those of the blob transactions");
+    pass("versioned_hashes", absl::StrCat("of ", hashes->size(), " blobs"));
+  }
+
+  void l2_block() {
+    const int by_shape = eth::new_payload_version_by_shape(eth::make_payload(b_.header, b_.hash, {}));
+    r_.fork_by_config = config_.has_value();
+    r_.fork = config_ ? rollup::name(config_->fork_at(b_.header.timestamp)) : fork_by_shape(b_.header);
+    const int version = config_ ? rollup::new_payload_version(*config_, b_.header.timestamp) : by_shape;
+    r_.engine_method = absl::StrCat("engine_newPayloadV", version);
+    // The hash has its own check above.
+    if (auto st = eth::verify_header(b_.header, eth::hash_header(b_.header)); !st.ok()) {
+      fail(st);
+    } else {
+      pass("header", "the rules that hold for every OP Stack block");
+    }
+    if (config_) {
+      if (auto st = rollup::check_header_shape(*config_, b_.header); !st.ok()) {
+        fail(st);
+      } else {
+        pass("fork", absl::StrCat("the fields of ", r_.fork));
+      }
+    }
+    l1_origin();
+  }
+
+  void l1_origin() {
+    if (config_ && b_.header.number == config_->l2_genesis.number) {
+      if (b_.hash != config_->l2_genesis.hash) {
+        return fail("hash", absl::StrCat("the rollup config has genesis ", to_hex(config_->l2_genesis.hash.view())));
+      }
+      r_.l1_origin = config_->l1_genesis;
+      r_.l1_info_layout = "genesis";
+      return pass("genesis", "that of the rollup config");
+    }
+    if (b_.transactions.empty()) return fail("transactions[0]", "missing: every block opens with the L1-info deposit");
+    auto info = eth::decode_l1_info(b_.transactions[0]);
+    if (!info.ok()) return fail("transactions[0]", std::string{info.status().message()});
+    r_.l1_origin = info->origin;
+    r_.sequence_number = info->sequence_number;
+    r_.l1_info_layout = eth::name(info->layout);
+    pass("transactions[0]", "the L1-info deposit; its source hash fits its L1 origin and sequence number");
+  }
+
+  const Block& b_;
+  const std::optional<rollup::Config>& config_;
+  InspectReport& r_;
+};
+
+std::string type_name(int type, std::size_t count) {
+  switch (type) {
+    case 0x00:
+      return absl::StrCat(count, " legacy");
+    case 0x01:
+      return absl::StrCat(count, " access list");
+    case 0x02:
+      return absl::StrCat(count, " fee market");
+    case 0x03:
+      return absl::StrCat(count, " blob");
+    case 0x04:
+      return absl::StrCat(count, " set code");
+    case 0x7d:
+      return absl::StrCat(count, " post-exec");
+    case 0x7e:
+      return absl::StrCat(count, " deposit");
+    default:
+      return absl::StrCat(count, " of type 0x", absl::Hex(type));
+  }
+}
+
+}  // namespace
+
+InspectReport inspect_block(absl::string_view text, const std::optional<rollup::Config>& config) {
+  InspectReport r;
+  const auto conclude = [&r] {
+    r.valid = !r.checks.empty();
+    for (const Check& c : r.checks) {
+      if (c.ok) continue;
+      r.valid = false;
+      r.field = c.field;
+      r.reason = c.detail;
+      break;
+    }
+    return r;
+  };
+  json doc = json::parse(text, nullptr, false);
+  if (doc.is_discarded()) {
+    r.checks.push_back({"input", false, "not JSON"});
+    return conclude();
+  }
+  if (const json* error = find(doc, "error")) {
+    r.checks.push_back({"input", false, absl::StrCat("an error instead of a block: ", dump(*error).substr(0, 200))});
+    return conclude();
+  }
+  if (find(doc, "jsonrpc") != nullptr && doc.contains("result")) {
+    json inner = std::move(doc["result"]);
+    doc = std::move(inner);
+  }
+  absl::StatusOr<Block> block = absl::InvalidArgumentError(
+      "input: neither a block file {hash, header, raw_transactions}, nor {newPayload}, nor a block of "
+      "eth_getBlockByNumber");
+  if (doc.is_null()) {
+    block = absl::InvalidArgumentError("input: the source has no such block");
+  } else if (doc.is_object() && doc.contains("header") && doc.contains("hash")) {
+    r.kind = "block file";
+    block = read_block_file(doc);
+  } else if (const json* payload = find(doc, "newPayload")) {
+    r.kind = "newPayload";
+    block = read_new_payload(*payload);
+  } else if (doc.is_object() && doc.contains("parentHash") && doc.contains("transactions")) {
+    r.kind = "eth_getBlock";
+    block = read_eth_block(doc);
+  }
+  if (!block.ok()) {
+    const std::string m{block.status().message()};
+    const auto colon = m.find(": ");
+    r.checks.push_back({m.substr(0, colon), false, colon == std::string::npos ? m : m.substr(colon + 2)});
+    return conclude();
+  }
+  Inspector{*block, config, r}.run();
+  return conclude();
+}
+
+std::optional<std::string> rollup_config_of(absl::string_view text) {
+  const json doc = json::parse(text, nullptr, false);
+  auto name = string_at(doc, "rollup_config");
+  if (!name.ok()) return std::nullopt;
+  return *name;
+}
+
+std::string to_text(const InspectReport& r) {
+  std::string out;
+  const auto line = [&](const char* key, const std::string& value) {
+    absl::StrAppendFormat(&out, "%-14s%s\n", key, value);
+  };
+  if (!r.block.hash.is_zero()) {
+    line("block", absl::StrCat(r.block.number, "  ", to_hex(r.block.hash.view())));
+    line("parent", to_hex(r.block.parent_hash.view()));
+    line("time", absl::StrCat(r.block.timestamp, "  ",
+                              absl::FormatTime("%Y-%m-%d %H:%M:%S UTC",
+                                               absl::FromUnixSeconds(static_cast<std::int64_t>(r.block.timestamp)),
+                                               absl::UTCTimeZone())));
+    line("fork",
+         absl::StrCat(r.fork, r.fork_by_config ? "" : "  (by its shape; with a rollup config or network by its time)"));
+    line("engine method", r.engine_method);
+    std::string types;
+    for (const auto& [type, count] : r.transactions_by_type)
+      absl::StrAppend(&types, types.empty() ? "" : ", ", type_name(type, count));
+    line("transactions", types.empty() ? "none" : types);
+    if (r.l1_origin) {
+      line("L1 origin", absl::StrCat(r.l1_origin->number, "  ", to_hex(r.l1_origin->hash.view())));
+      line("sequence", absl::StrCat(r.sequence_number, "  (", r.l1_info_layout, " layout)"));
+    }
+    out += '\n';
+  }
+  for (const Check& c : r.checks)
+    absl::StrAppendFormat(&out, "%-6s%-24s %s\n", c.ok ? "ok" : "FAIL", c.field, c.detail);
+  absl::StrAppend(&out, r.valid ? "VALID" : absl::StrCat("INVALID ", r.field, ": ", r.reason), "\n");
+  return out;
+}
+
+std::string to_json(const InspectReport& r) {
+  json out;
+  out["valid"] = r.valid;
+  if (!r.valid) out["field"] = r.field;
+  if (!r.valid) out["reason"] = r.reason;
+  out["kind"] = r.kind;
+  if (!r.block.hash.is_zero()) {
+    out["block"] = {{"number", r.block.number},
+                    {"hash", to_hex(r.block.hash.view())},
+                    {"parent_hash", to_hex(r.block.parent_hash.view())},
+                    {"timestamp", r.block.timestamp}};
+    out["fork"] = r.fork;
+    out["fork_by_config"] = r.fork_by_config;
+    out["engine_method"] = r.engine_method;
+    json types = json::object();
+    for (const auto& [type, count] : r.transactions_by_type) types[absl::StrCat("0x", absl::Hex(type))] = count;
+    out["transactions_by_type"] = types;
+    if (r.l1_origin) {
+      out["l1_origin"] = {{"number", r.l1_origin->number}, {"hash", to_hex(r.l1_origin->hash.view())}};
+      out["sequence_number"] = r.sequence_number;
+      out["l1_info_layout"] = r.l1_info_layout;
+    }
+  }
+  out["checks"] = json::array();
+  for (const Check& c : r.checks) out["checks"].push_back({{"field", c.field}, {"ok", c.ok}, {"detail", c.detail}});
+  return out.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace towline::inspect

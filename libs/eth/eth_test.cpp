@@ -160,6 +160,45 @@ TEST(EngineJson, SaysWhatTheVectorSays) {
   }
 }
 
+TEST(EngineJson, ForkchoiceParams) {
+  Hash32 head;
+  head.bytes[31] = 1;
+  std::string out = "x";
+  append_forkchoice_params(head, Hash32{}, head, out);
+  ASSERT_EQ(out[0], 'x');
+  const auto doc = nlohmann::json::parse(out.substr(1));
+  ASSERT_EQ(doc.size(), 2U);
+  EXPECT_TRUE(doc[1].is_null());
+  EXPECT_EQ(doc[0].size(), 3U);
+  EXPECT_EQ(doc[0].at("headBlockHash"), to_hex(head.view()));
+  EXPECT_EQ(doc[0].at("safeBlockHash"), "0x" + std::string(64, '0'));
+  EXPECT_EQ(doc[0].at("finalizedBlockHash"), to_hex(head.view()));
+}
+
+// The layout of an activation block is still the one before.
+TEST(Deposits, LayoutOfEachFork) {
+  const std::map<std::string, L1InfoLayout> expected = {
+      {"devnet-forks-001-regolith.json", L1InfoLayout::bedrock},
+      {"devnet-forks-012-delta.json", L1InfoLayout::bedrock},
+      {"devnet-forks-015-ecotone-activation.json", L1InfoLayout::bedrock},
+      {"devnet-forks-017-ecotone.json", L1InfoLayout::ecotone},
+      {"op-sepolia-26207960.json", L1InfoLayout::ecotone},
+      {"devnet-forks-035-isthmus-activation.json", L1InfoLayout::ecotone},
+      {"devnet-forks-040-jovian-activation.json", L1InfoLayout::isthmus},
+      {"devnet-forks-042-jovian.json", L1InfoLayout::jovian},
+  };
+  for (const auto& [file, layout] : expected) {
+    const auto info = decode_l1_info(load(file).transactions[0]);
+    ASSERT_TRUE(info.ok()) << file;
+    EXPECT_STREQ(name(info->layout), name(layout)) << file;
+  }
+  const auto info = decode_l1_info(load("devnet-forks-042-jovian.json").transactions[0]);
+  EXPECT_EQ(info->origin.number, 38U);
+  EXPECT_EQ(to_hex(info->origin.hash.view()), "0x1f842920e303092f5649d35e3973a95031be41f31b39a6442801295a78682929");
+  EXPECT_EQ(info->origin_time, 0x6b032f3eU);
+  EXPECT_EQ(info->sequence_number, 0U);
+}
+
 // Real transactions of L1 and L2 (types 0, 2, 3, 7e).
 TEST(TransactionJson, EveryRealTransactionReencodesToItsBytes) {
   std::vector<Bytes> all;

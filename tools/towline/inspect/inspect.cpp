@@ -397,7 +397,10 @@ InspectReport inspect_block(absl::string_view text, const std::optional<rollup::
     }
     return r;
   };
-  json doc = json::parse(text, nullptr, false);
+  // simdjson bounds the nesting, which nlohmann does not.
+  simdjson::dom::parser bounded;
+  json doc = json::value_t::discarded;
+  if (bounded.parse(text.data(), text.size()).error() == simdjson::SUCCESS) doc = json::parse(text, nullptr, false);
   if (doc.is_discarded()) {
     r.checks.push_back({"input", false, "not JSON"});
     return conclude();

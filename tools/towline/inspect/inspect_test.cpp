@@ -209,6 +209,12 @@ TEST(Inspect, AnythingElseIsRefusedAsInput) {
   }
 }
 
+TEST(Inspect, DeepNestingIsRefused) {
+  const std::string deep = std::string(200'000, '[') + std::string(200'000, ']');
+  EXPECT_EQ(inspect_block(deep, {}).field, "input");
+  EXPECT_EQ(inspect_block("{\"error\":" + deep + "}", {}).field, "input");
+}
+
 TEST(Inspect, TextAndJsonSayTheSame) {
   const auto config = config_for("devnet-forks-042-jovian.json");
   const InspectReport good = inspect_block(read_vector("devnet-forks-042-jovian.json"), config);

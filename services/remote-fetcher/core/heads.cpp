@@ -1,0 +1,110 @@
+#include "services/remote-fetcher/core/heads.hpp"
+
+#include <absl/strings/str_cat.h>
+
+#include "libs/base/hex.hpp"
+#include "libs/base/status.hpp"
+#include "libs/eth/block_json.hpp"
+#include "libs/eth/header.hpp"
+
+namespace towline::fetcher {
+namespace {
+
+absl::StatusOr<std::optional<eth::BlockRef>> label(const jsonrpc::Answer& a, const char* what) {
+  if (a.kind == jsonrpc::Answer::Kind::missing) return absl::UnavailableError(absl::StrCat("no answer for ", what));
+  if (a.kind == jsonrpc::Answer::Kind::error) {
+    if (jsonrpc::is_not_found(a.error)) return std::nullopt;
+    return absl::UnavailableError(absl::StrCat(what, ": error ", a.error.code, " ", a.error.message));
+  }
+  if (a.result.is_null()) return std::nullopt;
+  auto h = eth::header_from_json(a.result);
+  if (!h.ok()) return absl::UnavailableError(absl::StrCat(what, ": ", h.status().message()));
+  const Hash32 hash = eth::hash_header(h->header);
+  if (hash != h->claimed_hash) return absl::DataLossError(absl::StrCat(what, ": hash: header ", h->header.number, " does not hash to what is claimed"));
+  return eth::ref_of(h->header, hash);
+}
+
+/// op-node's L2BlockRef or L1BlockRef; all zero means unknown.
+std::optional<eth::BlockRef> ref(simdjson::dom::element status, const char* key) {
+  simdjson::dom::element e;
+  if (status[key].get(e) != simdjson::SUCCESS || !e.is_object()) return std::nullopt;
+  const auto hash = [&](const char* k) {
+    std::string_view s;
+    if (e[k].get(s) != simdjson::SUCCESS) return Hash32{};
+    return parse_fixed_hex<32>({s.data(), s.size()}).value_or(Hash32{});
+  };
+  eth::BlockRef r;
+  r.hash = hash("hash");
+  if (r.hash.is_zero()) return std::nullopt;
+  r.parent_hash = hash("parentHash");
+  if (e["number"].get(r.number) != simdjson::SUCCESS || e["timestamp"].get(r.timestamp) != simdjson::SUCCESS) return std::nullopt;
+  return r;
+}
+
+}  // namespace
+
+absl::StatusOr<HeadSnapshot> snapshot_from_el(const jsonrpc::Answers& answers) {
+  HeadSnapshot s;
+  s.kind = Kind::el;
+  TOWLINE_ASSIGN_OR_RETURN(s.unsafe, label(answers.answers[0], "latest"));
+  TOWLINE_ASSIGN_OR_RETURN(s.safe, label(answers.answers[1], "safe"));
+  TOWLINE_ASSIGN_OR_RETURN(s.finalized, label(answers.answers[2], "finalized"));
+  if (!s.unsafe) return absl::UnavailableError("latest: not found");
+  return s;
+}
+
+absl::StatusOr<HeadSnapshot> snapshot_from_cl(simdjson::dom::element status) {
+  HeadSnapshot s;
+  s.kind = Kind::cl;
+  s.unsafe = ref(status, "unsafe_l2");
+  s.local_safe = ref(status, "local_safe_l2");
+  s.safe = ref(status, "safe_l2");
+  s.finalized = ref(status, "finalized_l2");
+  // Zero while the source starts or replays: told apart from a source that has none to tell.
+  s.current_l1 = ref(status, "current_l1").value_or(eth::BlockRef{});
+  if (!s.unsafe) return absl::UnavailableError("optimism_syncStatus: no unsafe_l2 yet");
+  return s;
+}
+
+absl::Status check_order(const HeadSnapshot& s) {
+  const auto check = [](const std::optional<eth::BlockRef>& low, const char* low_name, const std::optional<eth::BlockRef>& high,
+                        const char* high_name) -> absl::Status {
+    if (!low || !high || low->number < high->number || low->hash == high->hash) return absl::OkStatus();
+    return absl::DataLossError(absl::StrCat(low_name, " ", eth::to_string(*low), " is not below ", high_name, " ", eth::to_string(*high)));
+  };
+  TOWLINE_RETURN_IF_ERROR(check(s.finalized, "finalized", s.safe, "safe"));
+  TOWLINE_RETURN_IF_ERROR(check(s.finalized, "finalized", s.unsafe, "unsafe"));
+  TOWLINE_RETURN_IF_ERROR(check(s.safe, "safe", s.local_safe, "local_safe"));
+  return check(s.safe, "safe", s.unsafe, "unsafe");
+}
+
+void HeadChoice::put(HeadSnapshot s, bool contradicts_anchor) {
+  const std::string endpoint = s.endpoint;
+  views_[endpoint] = {std::move(s), contradicts_anchor};
+}
+
+std::optional<HeadSnapshot> HeadChoice::of(const std::string& endpoint) const {
+  const auto it = views_.find(endpoint);
+  if (it == views_.end()) return std::nullopt;
+  return it->second.snapshot;
+}
+
+std::optional<HeadSnapshot> HeadChoice::choose(absl::Time now) {
+  const View* best = nullptr;
+  const auto better = [&](const View& a, const View& b) {
+    if (a.contradicts != b.contradicts) return b.contradicts;
+    if (a.snapshot.kind != b.snapshot.kind) return a.snapshot.kind == Kind::cl;
+    return a.snapshot.endpoint == primary_ && b.snapshot.endpoint != primary_;
+  };
+  for (const auto& [name, view] : views_) {
+    if (now - view.snapshot.observed > stale_after_) continue;
+    if (best == nullptr || better(view, *best)) best = &view;
+  }
+  if (best == nullptr) return std::nullopt;
+  primary_ = best->snapshot.endpoint;
+  HeadSnapshot out = best->snapshot;
+  out.contradicts_anchor = best->contradicts;
+  return out;
+}
+
+}  // namespace towline::fetcher

@@ -1,0 +1,164 @@
+#include "services/remote-fetcher/edge/fetcher_service.hpp"
+
+#include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+
+#include <algorithm>
+
+#include "libs/eth/header.hpp"
+#include "libs/telemetry/log.hpp"
+#include "libs/wire/convert.hpp"
+
+namespace towline::fetcher {
+namespace {
+
+constexpr int kMaxNumbers = 1024;
+
+v1::EndpointKind to_proto(Kind k) {
+  switch (k) {
+    case Kind::unknown: break;
+    case Kind::el: return v1::ENDPOINT_KIND_EL;
+    case Kind::cl: return v1::ENDPOINT_KIND_CL;
+  }
+  return v1::ENDPOINT_KIND_UNSPECIFIED;
+}
+
+v1::EndpointState to_proto(State s) {
+  switch (s) {
+    case State::probing: return v1::ENDPOINT_STATE_PROBING;
+    case State::ready: return v1::ENDPOINT_STATE_READY;
+    case State::backing_off: return v1::ENDPOINT_STATE_BACKING_OFF;
+    case State::set_aside: return v1::ENDPOINT_STATE_SET_ASIDE;
+    case State::cordoned: return v1::ENDPOINT_STATE_CORDONED;
+    case State::refused: return v1::ENDPOINT_STATE_REFUSED;
+  }
+  return v1::ENDPOINT_STATE_UNSPECIFIED;
+}
+
+grpc::Status no_such_endpoint(const std::string& name) {
+  return {grpc::StatusCode::NOT_FOUND, absl::StrCat("no endpoint \"", name, "\"; `towline endpoints` lists them")};
+}
+
+}  // namespace
+
+v1::HeadSnapshot to_proto(const HeadSnapshot& s) {
+  v1::HeadSnapshot out;
+  out.set_endpoint(s.endpoint);
+  out.set_kind(to_proto(s.kind));
+  if (s.unsafe) *out.mutable_unsafe() = wire::to_proto(*s.unsafe);
+  if (s.local_safe) *out.mutable_local_safe() = wire::to_proto(*s.local_safe);
+  if (s.safe) *out.mutable_safe() = wire::to_proto(*s.safe);
+  if (s.finalized) *out.mutable_finalized() = wire::to_proto(*s.finalized);
+  if (s.current_l1) *out.mutable_current_l1() = wire::to_proto(*s.current_l1);
+  out.set_observed_at_ms(static_cast<std::uint64_t>(absl::ToUnixMillis(s.observed)));
+  out.set_contradicts_anchor(s.contradicts_anchor);
+  out.set_unknown_rules(s.unknown_rules);
+  return out;
+}
+
+grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::WatchHeadsRequest* req, grpc::ServerWriter<v1::WatchHeadsResponse>* out) {
+  if (req->has_anchor()) {
+    auto anchor = wire::from_proto(req->anchor());
+    if (!anchor.ok()) return wire::to_grpc(anchor.status());
+    board_.raise_anchor(*anchor);
+  }
+  std::uint64_t seen = 0;
+  while (!ctx->IsCancelled() && !board_.stopped()) {
+    const auto s = board_.wait(seen, absl::ToChronoMilliseconds(interval_));
+    if (!s) continue;
+    v1::WatchHeadsResponse message;
+    *message.mutable_snapshot() = to_proto(*s);
+    if (!out->Write(message)) break;
+  }
+  return {grpc::StatusCode::UNAVAILABLE, "shutting down"};
+}
+
+grpc::Status FetcherService::GetHeaders(grpc::ServerContext* ctx, const v1::GetHeadersRequest* req, v1::GetHeadersResponse* resp) {
+  if (req->numbers_size() > kMaxNumbers) return {grpc::StatusCode::INVALID_ARGUMENT, absl::StrCat("at most ", kMaxNumbers, " numbers")};
+  std::vector<std::uint64_t> numbers{req->numbers().begin(), req->numbers().end()};
+  std::sort(numbers.begin(), numbers.end());
+  std::optional<std::size_t> prefer;
+  if (!req->endpoint().empty()) prefer = pool_.find(req->endpoint());
+  std::string endpoint;
+  auto headers = blocks_.headers(numbers, prefer, [ctx] { return ctx->IsCancelled(); }, &endpoint);
+  if (!headers.ok()) return wire::to_grpc(headers.status());
+  for (const auto& h : *headers) *resp->add_headers() = wire::to_proto(h);
+  resp->set_endpoint(endpoint);
+  return grpc::Status::OK;
+}
+
+grpc::Status FetcherService::GetHeaderByHash(grpc::ServerContext* ctx, const v1::GetHeaderByHashRequest* req, v1::GetHeaderByHashResponse* resp) {
+  auto hash = wire::hash_from(req->block_hash(), "block_hash");
+  if (!hash.ok()) return wire::to_grpc(hash.status());
+  auto h = blocks_.header(*hash, [ctx] { return ctx->IsCancelled(); });
+  if (!h.ok()) return wire::to_grpc(h.status());
+  *resp->mutable_header() = wire::to_proto(eth::ref_of(*h, *hash));
+  return grpc::Status::OK;
+}
+
+grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListEndpointsRequest*, v1::ListEndpointsResponse* resp) {
+  const absl::Time now = absl::Now();
+  for (std::size_t i = 0; i < pool_.size(); ++i) {
+    const Endpoint e = pool_.get(i);
+    auto& out = *resp->add_endpoints();
+    out.set_name(e.name());
+    out.set_kind(to_proto(e.kind()));
+    out.set_state(to_proto(e.state(now)));
+    out.set_reason(e.reason());
+    out.set_max_batch(static_cast<std::uint32_t>(e.max_batch()));
+    out.set_raw_methods(e.raw_methods());
+    out.set_requests(e.counts().requests);
+    out.set_errors(e.counts().errors);
+    out.set_rate_limited(e.counts().rate_limited);
+    out.set_lies(e.counts().lies);
+    out.set_latency_ms(absl::ToDoubleMilliseconds(e.latency()));
+    out.set_in_flight(static_cast<std::uint32_t>(std::max(0, e.in_flight())));
+    if (auto s = board_.of(e.name())) *out.mutable_heads() = to_proto(*s);
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status FetcherService::CordonEndpoint(grpc::ServerContext*, const v1::CordonEndpointRequest* req, v1::CordonEndpointResponse*) {
+  const auto i = pool_.find(req->name());
+  if (!i) return no_such_endpoint(req->name());
+  pool_.update(*i, [&](Endpoint& e) { e.cordon(req->reason().empty() ? "cordoned by an operator" : req->reason()); });
+  board_.drop(req->name());
+  log::warn("endpoint cordoned", {log::kv("endpoint", req->name()), log::kv("reason", req->reason())});
+  return grpc::Status::OK;
+}
+
+grpc::Status FetcherService::UncordonEndpoint(grpc::ServerContext*, const v1::UncordonEndpointRequest* req, v1::UncordonEndpointResponse*) {
+  const auto i = pool_.find(req->name());
+  if (!i) return no_such_endpoint(req->name());
+  pool_.update(*i, [](Endpoint& e) { e.uncordon(); });
+  log::info("endpoint uncordoned", {log::kv("endpoint", req->name())});
+  return grpc::Status::OK;
+}
+
+grpc::Status PayloadService::GetPayload(grpc::ServerContext* ctx, const v1::GetPayloadRequest* req, v1::GetPayloadResponse* resp) {
+  auto hash = wire::hash_from(req->block_hash(), "block_hash");
+  if (!hash.ok()) return wire::to_grpc(hash.status());
+  auto got = blocks_.payload(*hash, [ctx] { return ctx->IsCancelled(); });
+  if (!got.ok()) return wire::to_grpc(got.status());
+  *resp->mutable_payload() = wire::to_proto(got->payload);
+  resp->set_endpoint(got->endpoint);
+  return grpc::Status::OK;
+}
+
+grpc::Status PayloadService::StreamPayloads(grpc::ServerContext* ctx, const v1::StreamPayloadsRequest* req, grpc::ServerWriter<v1::StreamPayloadsResponse>* out) {
+  auto parent = wire::from_proto(req->parent());
+  if (!parent.ok()) return wire::to_grpc(parent.status());
+  auto tip = wire::from_proto(req->tip());
+  if (!tip.ok()) return wire::to_grpc(tip.status());
+  const auto write = [&](const Blocks::Served& s) {
+    v1::StreamPayloadsResponse message;
+    *message.mutable_payload() = wire::to_proto(s.payload);
+    message.set_endpoint(s.endpoint);
+    return out->Write(message);
+  };
+  const absl::Status st = blocks_.stream(*parent, *tip, write, [&] { return ctx->IsCancelled() || pool_.stopped(); });
+  if (!st.ok()) log::debug("payload stream ended", {log::kv("parent", *parent), log::kv("tip", *tip), log::kv("why", st)});
+  return wire::to_grpc(st);
+}
+
+}  // namespace towline::fetcher

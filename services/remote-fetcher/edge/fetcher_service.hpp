@@ -1,0 +1,43 @@
+// The gRPC services RemoteFetcher and PayloadSource: messages to values and back; handlers run on gRPC's own threads.
+#pragma once
+#include "services/remote-fetcher/actors/blocks.hpp"
+#include "services/remote-fetcher/actors/head_board.hpp"
+#include "services/remote-fetcher/actors/pool.hpp"
+#include "towline/v1/payload_source.grpc.pb.h"
+#include "towline/v1/remote_fetcher.grpc.pb.h"
+
+namespace towline::fetcher {
+
+v1::HeadSnapshot to_proto(const HeadSnapshot& s);
+
+class FetcherService final : public v1::RemoteFetcher::Service {
+ public:
+  FetcherService(Pool& pool, HeadBoard& board, Blocks& blocks, absl::Duration interval) : pool_{pool}, board_{board}, blocks_{blocks}, interval_{interval} {}
+
+  grpc::Status WatchHeads(grpc::ServerContext*, const v1::WatchHeadsRequest*, grpc::ServerWriter<v1::WatchHeadsResponse>*) override;
+  grpc::Status GetHeaders(grpc::ServerContext*, const v1::GetHeadersRequest*, v1::GetHeadersResponse*) override;
+  grpc::Status GetHeaderByHash(grpc::ServerContext*, const v1::GetHeaderByHashRequest*, v1::GetHeaderByHashResponse*) override;
+  grpc::Status ListEndpoints(grpc::ServerContext*, const v1::ListEndpointsRequest*, v1::ListEndpointsResponse*) override;
+  grpc::Status CordonEndpoint(grpc::ServerContext*, const v1::CordonEndpointRequest*, v1::CordonEndpointResponse*) override;
+  grpc::Status UncordonEndpoint(grpc::ServerContext*, const v1::UncordonEndpointRequest*, v1::UncordonEndpointResponse*) override;
+
+ private:
+  Pool& pool_;
+  HeadBoard& board_;
+  Blocks& blocks_;
+  const absl::Duration interval_;
+};
+
+class PayloadService final : public v1::PayloadSource::Service {
+ public:
+  PayloadService(Pool& pool, Blocks& blocks) : pool_{pool}, blocks_{blocks} {}
+
+  grpc::Status GetPayload(grpc::ServerContext*, const v1::GetPayloadRequest*, v1::GetPayloadResponse*) override;
+  grpc::Status StreamPayloads(grpc::ServerContext*, const v1::StreamPayloadsRequest*, grpc::ServerWriter<v1::StreamPayloadsResponse>*) override;
+
+ private:
+  Pool& pool_;
+  Blocks& blocks_;
+};
+
+}  // namespace towline::fetcher

@@ -1,0 +1,126 @@
+#include <absl/strings/str_cat.h>
+#include <absl/time/time.h>
+
+#include <CLI/CLI.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/scoped_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include "libs/base/status.hpp"
+#include "libs/service/service_main.hpp"
+#include "libs/telemetry/log.hpp"
+#include "services/remote-fetcher/actors/head_poller.hpp"
+#include "services/remote-fetcher/edge/fetcher_service.hpp"
+#include "services/remote-fetcher/endpoints_file.hpp"
+
+namespace towline::fetcher {
+namespace {
+
+class RemoteFetcher final : public service::Program {
+ public:
+  void add_flags(CLI::App& app) override {
+    chain_.add(app);
+    app.add_option("--endpoint", urls_, "JSON-RPC URL of a remote EL or CL, best first; repeat it. For URLs with keys use --endpoints-file")->delimiter(',');
+    app.add_option("--endpoints-file", endpoints_file_, "TOML file of [[endpoint]] tables: url, headers, ca_file, max_in_flight, max_rps");
+    app.add_option("--poll-interval", poll_interval_, "time between two looks at an endpoint's heads")->capture_default_str();
+    app.add_option("--request-timeout", request_timeout_, "time for one request")->capture_default_str();
+    app.add_option("--max-in-flight", limits_.max_in_flight, "requests in flight to one endpoint")->capture_default_str()->check(CLI::Range(1, 256));
+    app.add_option("--max-rps", limits_.max_requests_per_s, "requests a second to one endpoint, 0: no limit")->capture_default_str()->check(CLI::NonNegativeNumber);
+    app.add_option("--max-buffered-bytes", options_.max_buffered_bytes, "bytes of payloads held for one reader")->capture_default_str();
+    app.add_option("--evidence-file", evidence_file_, "JSON lines: what endpoints were set aside for");
+  }
+
+  absl::Status start(service::Context& ctx) override {
+    TOWLINE_ASSIGN_OR_RETURN(config_, chain_.load());
+    absl::Duration interval;
+    absl::Duration timeout;
+    if (!absl::ParseDuration(poll_interval_, &interval) || interval < absl::Milliseconds(50)) return absl::InvalidArgumentError("--poll-interval: a duration such as 1s or 500ms, 50ms at least");
+    if (!absl::ParseDuration(request_timeout_, &timeout) || timeout < absl::Milliseconds(100)) return absl::InvalidArgumentError("--request-timeout: a duration such as 10s, 100ms at least");
+    std::vector<EndpointConfig> endpoints;
+    for (const auto& url : urls_) {
+      if (auto st = http::check_url(url); !st.ok()) return absl::InvalidArgumentError(absl::StrCat("--endpoint ", endpoints.size() + 1, ": ", st.message()));
+      endpoints.push_back({url, {}, {}, limits_});
+    }
+    if (!endpoints_file_.empty()) {
+      TOWLINE_ASSIGN_OR_RETURN(auto more, read_endpoints_file(endpoints_file_, limits_));
+      for (auto& e : more) endpoints.push_back(std::move(e));
+    }
+    if (endpoints.empty()) return absl::InvalidArgumentError("no endpoint: give --endpoint URL or --endpoints-file FILE");
+    const std::size_t count = endpoints.size();
+    pool_ = std::make_unique<Pool>(std::move(endpoints), timeout, evidence_file_, ctx.metrics);
+    // Stale: it missed three looks, each of which may have waited for a whole request.
+    board_ = std::make_unique<HeadBoard>(interval * 3 + timeout);
+    blocks_ = std::make_unique<Blocks>(options_, config_, *pool_, *board_, ctx.metrics);
+    heads_ = std::make_unique<FetcherService>(*pool_, *board_, *blocks_, interval);
+    payloads_ = std::make_unique<PayloadService>(*pool_, *blocks_);
+    system_ = &ctx.system;
+    for (std::size_t i = 0; i < count; ++i) {
+      pollers_.push_back(ctx.system.spawn<caf::detached>(head_poller, PollerConfig{i, interval, &config_, pool_.get(), board_.get(), &ctx.metrics}));
+    }
+    log::info("fetching", {log::kv("chain_id", config_.l2_chain_id), log::kv("endpoints", count)});
+    return absl::OkStatus();
+  }
+
+  std::vector<grpc::Service*> services() override { return {heads_.get(), payloads_.get()}; }
+
+  Readiness readiness() override {
+    const auto s = board_->current();
+    const std::size_t els = pool_->usable_els().size();
+    Readiness r{s && els > 0 && s->unknown_rules.empty(), "ready", {}, {}};
+    if (!s) {
+      r.code = "no_heads";
+      r.reason = "no endpoint gives heads; see `towline endpoints`";
+    } else if (els == 0) {
+      r.code = "no_blocks";
+      r.reason = "no execution endpoint can be used for blocks";
+    } else if (!s->unknown_rules.empty()) {
+      r.code = "unknown_rules";
+      r.reason = s->unknown_rules;
+    }
+    r.details["endpoints"] = absl::StrCat(pool_->size());
+    if (s && s->unsafe) r.details["unsafe"] = eth::to_string(*s->unsafe);
+    return r;
+  }
+
+  void stop() override {
+    if (pool_) pool_->stop();
+    if (board_) board_->stop();
+  }
+
+  void release() override {
+    if (system_ == nullptr) return;
+    caf::scoped_actor self{*system_};
+    for (auto& p : pollers_) {
+      self->send_exit(p, caf::exit_reason::user_shutdown);
+      self->wait_for(p);
+    }
+    pollers_.clear();
+  }
+
+ private:
+  service::ChainFlags chain_;
+  std::vector<std::string> urls_;
+  std::string endpoints_file_, evidence_file_;
+  std::string poll_interval_ = "1s";
+  std::string request_timeout_ = "10s";
+  EndpointLimits limits_;
+  BlocksOptions options_;
+
+  rollup::Config config_;
+  std::unique_ptr<Pool> pool_;
+  std::unique_ptr<HeadBoard> board_;
+  std::unique_ptr<Blocks> blocks_;
+  std::unique_ptr<FetcherService> heads_;
+  std::unique_ptr<PayloadService> payloads_;
+  caf::actor_system* system_ = nullptr;
+  std::vector<head_poller_actor> pollers_;
+};
+
+}  // namespace
+}  // namespace towline::fetcher
+
+int main(int argc, char** argv) {
+  towline::fetcher::RemoteFetcher fetcher;
+  return towline::service::service_main({"remote-fetcher", "Heads, headers and payloads from remote RPCs, verified.", "127.0.0.1:7410", "127.0.0.1:7411"},
+                                        fetcher, argc, argv);
+}

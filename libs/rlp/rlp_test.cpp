@@ -66,6 +66,20 @@ TEST(Decode, RefusesWhatIsNotCanonical) {
   }
 }
 
+// Complete, so that only the form of the length can be what is refused.
+TEST(Decode, RefusesLengthsThatAreNotMinimal) {
+  const std::string payload(56 * 2, 'a');
+  for (const char* header : {"b838", "f838"}) {
+    const Bytes in = hex(header + payload);
+    EXPECT_TRUE(Reader{in}.next().ok()) << header;
+  }
+  for (const char* header :
+       {"b90038", "ba000038", "bf0000000000000038", "f90038", "ff0000000000000038", "b837", "f837"}) {
+    const Bytes in = hex(header + payload);
+    EXPECT_FALSE(Reader{in}.next().ok()) << header;
+  }
+}
+
 TEST(Decode, RefusesIntegersThatAreNotMinimal) {
   for (const char* bad : {"00", "820001", "8200ff", "89ffffffffffffffffff", "c0"}) {
     const Bytes in = hex(bad);

@@ -43,7 +43,7 @@ struct FixedBytes {
     return out;
   }
   template <typename H>
-  friend H AbslHashValue(H h, const FixedBytes& f) {
+  friend H AbslHashValue(H h, const FixedBytes& f) {  // NOLINT(readability-identifier-naming): Abseil looks for it
     return H::combine(std::move(h), f.bytes);
   }
 };

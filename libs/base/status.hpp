@@ -16,7 +16,9 @@
 /// TOWLINE_ASSIGN_OR_RETURN(auto x, f()): x is the value, or the error is returned.
 #define TOWLINE_ASSIGN_OR_RETURN(lhs, expr) \
   TOWLINE_ASSIGN_OR_RETURN_(TOWLINE_CONCAT_(towline_statusor_, __LINE__), lhs, expr)
+// `lhs` may declare a variable, so it cannot stand in parentheses. NOLINTBEGIN(bugprone-macro-parentheses)
 #define TOWLINE_ASSIGN_OR_RETURN_(tmp, lhs, expr) \
   auto tmp = (expr);                              \
   if (!tmp.ok()) return std::move(tmp).status();  \
   lhs = *std::move(tmp)
+// NOLINTEND(bugprone-macro-parentheses)

@@ -80,7 +80,7 @@ absl::StatusOr<std::vector<Bytes>> byte_strings(const json* list, absl::string_v
 }
 
 /// The header object as eth_getBlock names its fields; `hash` is given apart or inside.
-absl::StatusOr<eth::JsonHeader> read_header(json object) {
+absl::StatusOr<eth::JsonHeader> read_header(const json& object) {
   const std::string text = dump(object);
   simdjson::dom::parser parser;
   simdjson::dom::element element;
@@ -92,7 +92,7 @@ absl::StatusOr<Block> read_block_file(const json& doc) {
   json header = doc.at("header");
   if (!header.is_object()) return absl::InvalidArgumentError("header: not an object");
   header["hash"] = doc.at("hash");
-  TOWLINE_ASSIGN_OR_RETURN(eth::JsonHeader h, read_header(std::move(header)));
+  TOWLINE_ASSIGN_OR_RETURN(eth::JsonHeader h, read_header(header));
   Block b;
   b.header = h.header;
   b.hash = h.claimed_hash;

@@ -7,14 +7,10 @@
 #include "services/engine-driver/actors/engine_client.hpp"
 #include "services/engine-driver/actors/state_board.hpp"
 #include "services/engine-driver/actors/writer.hpp"
+#include "services/engine-driver/edge/driver_proto.hpp"
 #include "towline/v1/engine_driver.grpc.pb.h"
 
 namespace towline::driver {
-
-v1::DriverState to_proto(const DriverState& s);
-v1::Labels to_proto(const Labels& l);
-v1::ImportProgress to_proto(const ImportProgress& p);
-v1::Outcome to_proto(Outcome o);
 
 /// Runs jobs one after the other; `run` returns when the job is done. RESOURCE_EXHAUSTED: too many are waiting.
 using RunOnWriter = std::function<absl::Status(const std::function<void()>& job)>;

@@ -14,15 +14,6 @@ namespace {
 
 constexpr int kMaxNumbers = 1024;
 
-v1::EndpointKind to_proto(Kind k) {
-  switch (k) {
-    case Kind::unknown: break;
-    case Kind::el: return v1::ENDPOINT_KIND_EL;
-    case Kind::cl: return v1::ENDPOINT_KIND_CL;
-  }
-  return v1::ENDPOINT_KIND_UNSPECIFIED;
-}
-
 v1::EndpointState to_proto(State s) {
   switch (s) {
     case State::probing: return v1::ENDPOINT_STATE_PROBING;
@@ -41,21 +32,6 @@ grpc::Status no_such_endpoint(const std::string& name) {
 
 }  // namespace
 
-v1::HeadSnapshot to_proto(const HeadSnapshot& s) {
-  v1::HeadSnapshot out;
-  out.set_endpoint(s.endpoint);
-  out.set_kind(to_proto(s.kind));
-  if (s.unsafe) *out.mutable_unsafe() = wire::to_proto(*s.unsafe);
-  if (s.local_safe) *out.mutable_local_safe() = wire::to_proto(*s.local_safe);
-  if (s.safe) *out.mutable_safe() = wire::to_proto(*s.safe);
-  if (s.finalized) *out.mutable_finalized() = wire::to_proto(*s.finalized);
-  if (s.current_l1) *out.mutable_current_l1() = wire::to_proto(*s.current_l1);
-  out.set_observed_at_ms(static_cast<std::uint64_t>(absl::ToUnixMillis(s.observed)));
-  out.set_contradicts_anchor(s.contradicts_anchor);
-  out.set_unknown_rules(s.unknown_rules);
-  return out;
-}
-
 grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::WatchHeadsRequest* req, grpc::ServerWriter<v1::WatchHeadsResponse>* out) {
   if (req->has_anchor()) {
     auto anchor = wire::from_proto(req->anchor());
@@ -65,7 +41,10 @@ grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::Watc
   std::uint64_t seen = 0;
   while (!ctx->IsCancelled() && !board_.stopped()) {
     const auto s = board_.wait(seen, absl::ToChronoMilliseconds(interval_));
-    if (!s) continue;
+    if (!s) {
+      // Said as an error, so that the caller does not take silence for a quiet chain.
+      return {grpc::StatusCode::UNAVAILABLE, "no endpoint gives heads; `towline endpoints` says why"};
+    }
     v1::WatchHeadsResponse message;
     *message.mutable_snapshot() = to_proto(*s);
     if (!out->Write(message)) break;

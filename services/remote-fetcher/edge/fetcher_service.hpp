@@ -3,12 +3,11 @@
 #include "services/remote-fetcher/actors/blocks.hpp"
 #include "services/remote-fetcher/actors/head_board.hpp"
 #include "services/remote-fetcher/actors/pool.hpp"
+#include "services/remote-fetcher/edge/fetcher_proto.hpp"
 #include "towline/v1/payload_source.grpc.pb.h"
 #include "towline/v1/remote_fetcher.grpc.pb.h"
 
 namespace towline::fetcher {
-
-v1::HeadSnapshot to_proto(const HeadSnapshot& s);
 
 class FetcherService final : public v1::RemoteFetcher::Service {
  public:

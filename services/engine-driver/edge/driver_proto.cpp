@@ -1,0 +1,62 @@
+#include "services/engine-driver/edge/driver_proto.hpp"
+
+#include "libs/wire/convert.hpp"
+
+namespace towline::driver {
+
+v1::Labels to_proto(const Labels& l) {
+  v1::Labels out;
+  if (l.latest) *out.mutable_latest() = wire::to_proto(*l.latest);
+  if (l.safe) *out.mutable_safe() = wire::to_proto(*l.safe);
+  if (l.finalized) *out.mutable_finalized() = wire::to_proto(*l.finalized);
+  return out;
+}
+
+v1::ImportProgress to_proto(const ImportProgress& p) {
+  v1::ImportProgress out;
+  *out.mutable_imported() = wire::to_proto(p.imported);
+  *out.mutable_tip() = wire::to_proto(p.tip);
+  out.set_blocks(p.blocks);
+  out.set_transactions(p.transactions);
+  out.set_gas_used(p.gas_used);
+  out.set_bytes(p.bytes);
+  out.set_elapsed_s(p.elapsed_s);
+  out.set_blocks_per_s(p.blocks_per_s);
+  out.set_mgas_per_s(p.mgas_per_s);
+  return out;
+}
+
+v1::Outcome to_proto(Outcome o) {
+  switch (o) {
+    case Outcome::done: return v1::OUTCOME_DONE;
+    case Outcome::missing_state: return v1::OUTCOME_MISSING_STATE;
+    case Outcome::invalid: return v1::OUTCOME_INVALID;
+    case Outcome::not_applied: return v1::OUTCOME_NOT_APPLIED;
+    case Outcome::engine_unavailable: return v1::OUTCOME_ENGINE_UNAVAILABLE;
+    case Outcome::source_unavailable: return v1::OUTCOME_SOURCE_UNAVAILABLE;
+    case Outcome::source_reorged: return v1::OUTCOME_SOURCE_REORGED;
+    case Outcome::unsupported: return v1::OUTCOME_UNSUPPORTED;
+    case Outcome::cancelled: return v1::OUTCOME_CANCELLED;
+  }
+  return v1::OUTCOME_UNSPECIFIED;
+}
+
+v1::DriverState to_proto(const DriverState& s) {
+  static constexpr v1::EngineStatus kStatus[] = {v1::ENGINE_STATUS_STARTING,    v1::ENGINE_STATUS_READY,   v1::ENGINE_STATUS_UNREACHABLE,
+                                                 v1::ENGINE_STATUS_AUTH_FAILED, v1::ENGINE_STATUS_WRONG_CHAIN, v1::ENGINE_STATUS_SYNCING,
+                                                 v1::ENGINE_STATUS_INVALID};
+  v1::DriverState out;
+  out.set_status(kStatus[static_cast<int>(s.status)]);
+  out.set_reason(s.reason);
+  *out.mutable_labels() = to_proto(s.labels);
+  if (s.persistent.fence) *out.mutable_fence() = wire::to_proto(*s.persistent.fence);
+  out.set_authority(s.persistent.authority);
+  out.set_epoch(s.persistent.epoch);
+  out.set_client_version(s.client_version);
+  out.set_can_rewind(s.can_rewind);
+  if (s.import) *out.mutable_import() = to_proto(*s.import);
+  out.set_engine_session(s.engine_session);
+  return out;
+}
+
+}  // namespace towline::driver

@@ -1,0 +1,31 @@
+#include "services/remote-fetcher/edge/fetcher_proto.hpp"
+
+#include "libs/wire/convert.hpp"
+
+namespace towline::fetcher {
+
+v1::EndpointKind to_proto(Kind k) {
+  switch (k) {
+    case Kind::unknown: break;
+    case Kind::el: return v1::ENDPOINT_KIND_EL;
+    case Kind::cl: return v1::ENDPOINT_KIND_CL;
+  }
+  return v1::ENDPOINT_KIND_UNSPECIFIED;
+}
+
+v1::HeadSnapshot to_proto(const HeadSnapshot& s) {
+  v1::HeadSnapshot out;
+  out.set_endpoint(s.endpoint);
+  out.set_kind(to_proto(s.kind));
+  if (s.unsafe) *out.mutable_unsafe() = wire::to_proto(*s.unsafe);
+  if (s.local_safe) *out.mutable_local_safe() = wire::to_proto(*s.local_safe);
+  if (s.safe) *out.mutable_safe() = wire::to_proto(*s.safe);
+  if (s.finalized) *out.mutable_finalized() = wire::to_proto(*s.finalized);
+  if (s.current_l1) *out.mutable_current_l1() = wire::to_proto(*s.current_l1);
+  out.set_observed_at_ms(static_cast<std::uint64_t>(absl::ToUnixMillis(s.observed)));
+  out.set_contradicts_anchor(s.contradicts_anchor);
+  out.set_unknown_rules(s.unknown_rules);
+  return out;
+}
+
+}  // namespace towline::fetcher

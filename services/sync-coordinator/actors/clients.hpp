@@ -1,0 +1,35 @@
+// What the follower's actor needs of the outside: blocking calls, made on threads of their own. The edge implements them over gRPC.
+#pragma once
+#include <absl/status/statusor.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "services/sync-coordinator/core/follower.hpp"
+
+namespace towline::coordinator {
+
+/// One engine-driver. Calls block; `stop` makes them all return soon.
+class DriverClient {
+ public:
+  virtual ~DriverClient() = default;
+  virtual absl::StatusOr<std::vector<eth::BlockRef>> canonical_blocks(const std::vector<std::uint64_t>& numbers) = 0;
+  virtual absl::StatusOr<driver::CommandResult> import(const Import& e) = 0;
+  virtual absl::StatusOr<driver::CommandResult> set_forkchoice(const SetForkchoice& e) = 0;
+  virtual absl::StatusOr<driver::CommandResult> rewind(const Rewind& e) = 0;
+  /// Streams states until the driver is lost or stop(); returns why.
+  virtual absl::Status watch(const std::function<void(const driver::DriverState&)>& on_state) = 0;
+  virtual void stop() = 0;
+};
+
+/// The remote-fetcher, as above.
+class FetcherClient {
+ public:
+  virtual ~FetcherClient() = default;
+  virtual absl::StatusOr<std::vector<eth::BlockRef>> headers(const std::vector<std::uint64_t>& numbers, const std::string& endpoint) = 0;
+  virtual absl::Status watch(const std::optional<eth::BlockId>& anchor, const std::function<void(const fetcher::HeadSnapshot&)>& on_snapshot) = 0;
+  virtual void stop() = 0;
+};
+
+}  // namespace towline::coordinator

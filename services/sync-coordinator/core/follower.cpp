@@ -1,0 +1,500 @@
+#include "services/sync-coordinator/core/follower.hpp"
+
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace towline::coordinator {
+namespace {
+
+constexpr std::size_t kMaxDecisions = 1024;
+constexpr absl::Duration kFirstWait = absl::Milliseconds(200);
+constexpr absl::Duration kLongestWait = absl::Seconds(10);
+/// An EL that misses the state of a branch may still get it by itself for so long.
+constexpr absl::Duration kOperatorAfter = absl::Seconds(30);
+/// A few blocks at the tip are no catch-up.
+constexpr std::uint64_t kTipBlocks = 3;
+
+std::string short_of(const absl::Status& s) { return std::string{s.message()}; }
+
+std::uint64_t number_of(const std::optional<eth::BlockRef>& b) { return b ? b->number : 0; }
+
+}  // namespace
+
+const char* name(TowState s) {
+  switch (s) {
+    case TowState::starting: return "STARTING";
+    case TowState::importing: return "IMPORTING";
+    case TowState::at_tip: return "AT_TIP";
+    case TowState::walking_back: return "WALKING_BACK";
+    case TowState::waiting_for_source: return "WAITING_FOR_SOURCE";
+    case TowState::waiting_for_engine: return "WAITING_FOR_ENGINE";
+    case TowState::diverged: return "DIVERGED";
+    case TowState::needs_operator: return "NEEDS_OPERATOR";
+    case TowState::unknown_rules: return "UNKNOWN_RULES";
+    case TowState::paused: return "PAUSED";
+  }
+  return "?";
+}
+
+Follower::Follower(Options options) : options_{options}, random_{options.seed} {}
+
+// ---------------------------------------------------------------- what is known
+
+std::optional<eth::BlockRef> Follower::target() const {
+  if (!remote_) return std::nullopt;
+  if (options_.unsafe_from_remote && remote_->unsafe) return remote_->unsafe;
+  if (remote_->local_safe && number_of(remote_->local_safe) > number_of(remote_->safe)) return remote_->local_safe;
+  return remote_->safe ? remote_->safe : remote_->finalized;
+}
+
+std::uint64_t Follower::distance() const {
+  const auto t = target();
+  if (!t || !local_ || !local_->labels.latest) return 0;
+  const std::uint64_t head = local_->import ? std::max(local_->import->imported.number, local_->labels.latest->number) : local_->labels.latest->number;
+  return t->number > head ? t->number - head : 0;
+}
+
+eth::BlockId Follower::fence() const {
+  eth::BlockId f = options_.genesis;
+  if (local_->labels.finalized && local_->labels.finalized->number > f.number) f = local_->labels.finalized->id();
+  if (local_->persistent.fence && local_->persistent.fence->number >= f.number) f = *local_->persistent.fence;
+  return f;
+}
+
+driver::Command Follower::command() const { return {"single", epoch_, local_->labels.latest->hash}; }
+
+// ---------------------------------------------------------------- bookkeeping
+
+std::uint64_t Follower::start(Pending p) {
+  pending_ = p;
+  pending_id_ = ++last_id_;
+  return pending_id_;
+}
+
+bool Follower::finish(std::uint64_t id) {
+  if (id == 0 || id != pending_id_) return false;
+  pending_id_ = 0;
+  pending_ = Pending::none;
+  return true;
+}
+
+void Follower::enter(TowState s, std::string code, std::string reason, absl::Time now) {
+  if (s != state_) since_ = now;
+  state_ = s;
+  reason_code_ = std::move(code);
+  reason_ = std::move(reason);
+}
+
+void Follower::decide(const std::string& action, const std::string& reason, absl::Time now) {
+  if (!decisions_.empty() && decisions_.back().action == action && decisions_.back().reason == reason) {
+    ++decisions_.back().repeated;
+    decisions_.back().time = now;
+    return;
+  }
+  decisions_.push_back({++decision_count_, now, action, reason, state_, 0});
+  if (decisions_.size() > kMaxDecisions) decisions_.pop_front();
+}
+
+void Follower::back_off(absl::Time now) {
+  const absl::Duration wait = std::min(kFirstWait * std::pow(2, std::min(failures_++, 10)), kLongestWait);
+  not_before_ = now + wait * std::uniform_real_distribution<double>{0.8, 1.2}(random_);
+}
+
+void Follower::progress() {
+  failures_ = 0;
+  not_before_ = absl::InfinitePast();
+}
+
+absl::Time Follower::next_wake() const { return pending_ == Pending::none && not_before_ != absl::InfinitePast() ? not_before_ : absl::InfiniteFuture(); }
+
+// ---------------------------------------------------------------- events
+
+Effects Follower::on_remote(const fetcher::HeadSnapshot& s, absl::Time now) {
+  remote_ = s;
+  return step(now);
+}
+
+Effects Follower::on_remote_lost(const std::string& why, absl::Time now) {
+  remote_.reset();
+  remote_lost_ = why;
+  return step(now);
+}
+
+Effects Follower::on_local(const driver::DriverState& s, absl::Time now) {
+  // A restarted EL is a new start: nothing that was found out of the old one counts.
+  if (local_ && s.engine_session != local_->engine_session) {
+    progress();
+    compared_target_.reset();
+    invalid_target_.reset();
+  }
+  local_ = s;
+  if (epoch_ == 0 && s.status != driver::EngineStatus::starting) epoch_ = s.persistent.epoch + 1;
+  superseded_ = epoch_ != 0 && s.persistent.epoch > epoch_;
+  return step(now);
+}
+
+Effects Follower::on_local_lost(const std::string& why, absl::Time now) {
+  local_.reset();
+  local_lost_ = why;
+  return step(now);
+}
+
+Effects Follower::on_wake(absl::Time now) { return step(now); }
+
+Effects Follower::pause(const std::string& reason, absl::Time now) {
+  paused_ = reason.empty() ? "paused by an operator" : reason;
+  decide("pause", *paused_, now);
+  return step(now);
+}
+
+Effects Follower::resume(absl::Time now) {
+  paused_.reset();
+  decide("resume", "resumed by an operator", now);
+  progress();
+  return step(now);
+}
+
+Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector<eth::BlockRef>>& remote,
+                              const absl::StatusOr<std::vector<eth::BlockRef>>& local, absl::Time now) {
+  const Pending was = pending_;
+  if (!finish(id)) return {};
+  if (!local_ || !remote_ || !target()) {
+    walkback_.reset();
+    return step(now);
+  }
+  if (!local.ok() || !remote.ok()) {
+    walkback_.reset();
+    const absl::Status& why = local.ok() ? remote.status() : local.status();
+    enter(local.ok() ? TowState::waiting_for_source : TowState::waiting_for_engine, local.ok() ? "source_unavailable" : "engine_unavailable",
+          absl::StrCat("headers cannot be compared: ", short_of(why)), now);
+    back_off(now);
+    return {};
+  }
+  const eth::BlockRef t = *target();
+  if (was == Pending::compare_near) {
+    const auto ours = std::find_if(local->begin(), local->end(), [&](const auto& b) { return b.number == t.number; });
+    if (ours != local->end() && ours->hash == t.hash) {
+      compared_target_ = t.hash;
+      return step(now);
+    }
+    return start_walkback(absl::StrCat("the remote has ", eth::to_string(t), " at a height where we have another block"), now);
+  }
+  switch (walkback_->on_answers(*remote, *local)) {
+    case Walkback::Result::searching:
+      return continue_walkback();
+    case Walkback::Result::stuck:
+      walkback_.reset();
+      decide("walkback_again", "the answers of the two sides do not fit together", now);
+      back_off(now);
+      return {};
+    case Walkback::Result::diverged: {
+      const auto theirs = walkback_->remote_at_low();
+      const eth::BlockId ours = walkback_->ancestor();
+      walkback_.reset();
+      return diverged(ours, theirs, now);
+    }
+    case Walkback::Result::found:
+      break;
+  }
+  const eth::BlockId ancestor = walkback_->ancestor();
+  last_walkback_rounds_ = walkback_->rounds();
+  walkback_.reset();
+  diverged_remote_.reset();
+  const eth::BlockRef& head = *local_->labels.latest;
+  if (t.number <= ancestor.number) {
+    // The target moved while we searched.
+    back_off(now);
+    return {};
+  }
+  if (ancestor.hash != head.hash) {
+    last_reorg_depth_ = head.number > ancestor.number ? head.number - ancestor.number : 0;
+    decide("reorg", absl::StrCat("the remote left our chain after ", eth::to_string(ancestor), ", ", last_reorg_depth_, " below our head ", eth::to_string(head),
+                                 "; found in ", last_walkback_rounds_, " round(s)"), now);
+  }
+  return import(ancestor, "", now);
+}
+
+Effects Follower::on_command_done(std::uint64_t id, const absl::StatusOr<driver::CommandResult>& result, absl::Time now) {
+  const Pending was = pending_;
+  if (!finish(id)) return {};
+  if (result.ok() && local_ && result->labels.latest) local_->labels = result->labels;
+  if (local_) local_->import.reset();
+  if (!result.ok()) {
+    const absl::Status& why = result.status();
+    if (absl::IsFailedPrecondition(why) && absl::StartsWith(why.message(), "stale epoch")) {
+      superseded_ = true;
+      return step(now);
+    }
+    decide("refused", short_of(why), now);
+    back_off(now);
+    if (absl::IsFailedPrecondition(why) && absl::StrContains(why.message(), "not on the EL's chain") && local_ && remote_) {
+      return start_walkback(short_of(why), now);
+    }
+    if (absl::IsUnavailable(why)) enter(TowState::waiting_for_engine, "engine_unavailable", short_of(why), now);
+    return {};
+  }
+  const driver::CommandResult& r = *result;
+  if (!local_ || !remote_ || !local_->labels.latest) {
+    back_off(now);
+    return step(now);
+  }
+  if (was == Pending::import) return after_import(r, now);
+  if (r.outcome == driver::Outcome::done) {
+    progress();
+    if (was == Pending::rewind) decide("rewound", absl::StrCat("the EL's head is ", eth::to_string(*r.labels.latest)), now);
+    return step(now);
+  }
+  decide(was == Pending::rewind ? "rewind_failed" : "forkchoice_failed", r.reason, now);
+  back_off(now);
+  if (was == Pending::rewind) enter(TowState::needs_operator, "rewind_failed", absl::StrCat("the EL could not be rewound: ", r.reason), now);
+  return {};
+}
+
+// ---------------------------------------------------------------- decisions
+
+Effects Follower::step(absl::Time now) {
+  if (pending_ != Pending::none) return {};
+  if (paused_) {
+    enter(TowState::paused, "paused", *paused_, now);
+    not_before_ = absl::InfinitePast();
+    return {};
+  }
+  if (!local_) {
+    enter(TowState::waiting_for_engine, "driver_unreachable", local_lost_, now);
+    return {};
+  }
+  if (superseded_) {
+    enter(TowState::waiting_for_engine, "superseded", "another coordinator commands this engine-driver; this one stays out of its way", now);
+    return {};
+  }
+  switch (local_->status) {
+    case driver::EngineStatus::starting:
+      enter(TowState::starting, "starting", "waiting for the EL's first answer", now);
+      return {};
+    case driver::EngineStatus::unreachable:
+      enter(TowState::waiting_for_engine, "engine_unreachable", local_->reason, now);
+      return {};
+    case driver::EngineStatus::auth_failed:
+      enter(TowState::waiting_for_engine, "engine_auth_failed", local_->reason, now);
+      return {};
+    case driver::EngineStatus::wrong_chain:
+      enter(TowState::needs_operator, "engine_wrong_chain", local_->reason, now);
+      return {};
+    case driver::EngineStatus::ready:
+    case driver::EngineStatus::syncing:
+    case driver::EngineStatus::invalid:
+      break;
+  }
+  if (!local_->labels.latest) return {};
+  if (!remote_) {
+    enter(TowState::waiting_for_source, "no_heads", remote_lost_, now);
+    return {};
+  }
+  if (now < not_before_) return {};
+  return follow(now);
+}
+
+Effects Follower::follow(absl::Time now) {
+  const eth::BlockRef& head = *local_->labels.latest;
+  const auto t = target();
+  if (!t) {
+    enter(TowState::waiting_for_source, "no_target", "the source has no head yet that may be followed", now);
+    return {};
+  }
+  if (remote_->kind == fetcher::Kind::cl && remote_->current_l1 && remote_->current_l1->hash.is_zero()) {
+    // A CL that restarts shows its old heads, or none: nothing is decided on its word.
+    decide("hold", "the source is starting or replaying (current_l1 is zero)", now);
+    if (state_ != TowState::at_tip) enter(TowState::waiting_for_source, "source_replaying", "the source is starting or replaying (current_l1 is zero)", now);
+    return {};
+  }
+  const eth::BlockId f = fence();
+  if (remote_->finalized && remote_->finalized->number == f.number && remote_->finalized->hash != f.hash) return diverged(f, remote_->finalized->id(), now);
+  if (t->hash == head.hash) return follow_labels(now);
+  if (t->number > head.number) {
+    if (invalid_target_ == t->hash) {
+      enter(TowState::waiting_for_source, "invalid_block",
+            absl::StrCat("the EL calls ", eth::to_string(*invalid_block_), " INVALID; waiting for the source to take another branch"), now);
+      invalid_target_.reset();  // asked again when the back-off is over: an EL's restart may have healed it
+      failures_ = std::max(failures_, 5);
+      back_off(now);
+      return {};
+    }
+    return import(head.id(), "", now);
+  }
+  if (compared_target_ == t->hash) return follow_labels(now);
+  return {Compare{start(Pending::compare_near), {t->number}, remote_->endpoint}};
+}
+
+Effects Follower::follow_labels(absl::Time now) {
+  const eth::BlockRef& head = *local_->labels.latest;
+  const auto t = target();
+  stuck_at_.reset();
+  diverged_remote_.reset();
+  const auto& have_safe = local_->labels.safe;
+  if (remote_->safe && have_safe && remote_->safe->number < have_safe->number) {
+    decide("hold_safe", absl::StrCat("remote safe ", eth::to_string(*remote_->safe), " is below ours ", eth::to_string(*have_safe), " on the same chain"), now);
+  }
+  if (remote_->finalized && remote_->finalized->number < fence().number) {
+    decide("hold_finalized", absl::StrCat("remote finalized ", eth::to_string(*remote_->finalized), " is below ours ", eth::to_string(fence())), now);
+  }
+  const driver::ImportPlan::Range wanted = with_labels({head.id(), head.id(), {}, {}});
+  if (!wanted.safe && !wanted.finalized) {
+    progress();
+    if (t->hash == head.hash) {
+      enter(TowState::at_tip, "at_tip", "at the head of the source", now);
+    } else {
+      enter(TowState::at_tip, "ahead_of_source", absl::StrCat("the source's head ", eth::to_string(*t), " is an ancestor of ours"), now);
+      decide("no_op", reason_, now);
+    }
+    return {};
+  }
+  setting_ = driver::Forkchoice{head.id(), wanted.safe, wanted.finalized};
+  decide("forkchoice", absl::StrCat("labels to", wanted.safe ? absl::StrCat(" safe ", eth::to_string(*wanted.safe)) : "",
+                                    wanted.finalized ? absl::StrCat(" finalized ", eth::to_string(*wanted.finalized)) : ""), now);
+  if (t->hash == head.hash) enter(TowState::at_tip, "at_tip", "at the head of the source", now);
+  return {SetForkchoice{start(Pending::forkchoice), command(), *setting_}};
+}
+
+driver::ImportPlan::Range Follower::with_labels(driver::ImportPlan::Range r) const {
+  const auto& have_safe = local_->labels.safe;
+  const auto& have_finalized = local_->labels.finalized;
+  const bool switches = r.parent.hash != local_->labels.latest->hash;
+  const auto& safe = remote_->safe;
+  const auto& finalized = remote_->finalized;
+  if (finalized && finalized->number <= r.tip.number && finalized->number >= fence().number && (!have_finalized || finalized->number > have_finalized->number)) {
+    r.finalized = finalized->id();
+  }
+  if (safe && safe->number <= r.tip.number && safe->number >= fence().number && (!have_safe || safe->number > have_safe->number || switches)) r.safe = safe->id();
+  // Finalized is safe, too: a label that lags behind is lifted with it.
+  if (r.finalized) {
+    const std::uint64_t safe_number = r.safe ? r.safe->number : number_of(have_safe);
+    if (safe_number < r.finalized->number) r.safe = r.finalized;
+  }
+  return r;
+}
+
+Effects Follower::import(const eth::BlockId& parent, const std::string& why, absl::Time now) {
+  const eth::BlockRef t = *target();
+  importing_ = with_labels({parent, t.id(), {}, {}});
+  const std::uint64_t blocks = t.number - parent.number;
+  decide("import", absl::StrCat(blocks, " block(s) from ", eth::to_string(parent), " to ", eth::to_string(t), why.empty() ? "" : ": ", why), now);
+  if (!remote_->unknown_rules.empty()) {
+    enter(TowState::unknown_rules, "unknown_rules",
+          absl::StrCat("every source fails the same check, is there a fork that this version does not know? ", remote_->unknown_rules), now);
+  } else if (state_ != TowState::at_tip || blocks > kTipBlocks) {
+    enter(TowState::importing, "importing", absl::StrCat("importing ", blocks, " block(s) to ", eth::to_string(t)), now);
+  }
+  return {Import{start(Pending::import), command(), *importing_}};
+}
+
+Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
+  const driver::ImportPlan::Range range = *importing_;
+  const bool moved = r.labels.latest && r.labels.latest->hash != range.parent.hash;
+  switch (r.outcome) {
+    case driver::Outcome::done:
+      progress();
+      stuck_at_.reset();
+      diverged_remote_.reset();
+      invalid_target_.reset();
+      return step(now);
+    case driver::Outcome::source_reorged:
+      decide("source_reorged", r.reason, now);
+      // Without a back-off once; a source that keeps saying it is asked less often.
+      if (failures_++ > 0) back_off(now);
+      return start_walkback("the target is not a descendant of our head", now);
+    case driver::Outcome::missing_state: {
+      decide("missing_state", r.reason, now);
+      if (range.parent.hash == command().expected_head || !local_->labels.latest || local_->labels.latest->hash == range.parent.hash || moved) {
+        if (moved) progress();
+        enter(TowState::waiting_for_engine, "engine_missing_state", absl::StrCat("the EL has not got the state of its own head yet: ", r.reason), now);
+      }
+      if (!stuck_at_ || *stuck_at_ != range.parent) {
+        stuck_at_ = range.parent;
+        stuck_since_ = now;
+      }
+      if (range.parent.number < local_->labels.latest->number && local_->can_rewind) {
+        decide("rewind", absl::StrCat("the EL has not got the state of ", eth::to_string(range.parent), ": rewinding it there"), now);
+        return {Rewind{start(Pending::rewind), command(), range.parent}};
+      }
+      if (now - stuck_since_ >= kOperatorAfter) {
+        enter(TowState::needs_operator, "branch_too_deep",
+              absl::StrCat("the EL cannot switch to the branch that leaves ours after ", eth::to_string(range.parent),
+                           ": it has not got the state there. Rewind it to that block (op-geth: debug_setHead(\"0x", absl::Hex(range.parent.number),
+                           "\"), or give engine-driver --engine.admin-rpc)"), now);
+      } else if (state_ != TowState::waiting_for_engine) {
+        enter(TowState::waiting_for_engine, "engine_missing_state", absl::StrCat("the EL has not got the state of ", eth::to_string(range.parent), " (yet): ", r.reason), now);
+      }
+      back_off(now);
+      return {};
+    }
+    case driver::Outcome::invalid:
+      decide("invalid_block", r.reason, now);
+      invalid_target_ = range.tip.hash;
+      invalid_block_ = r.block.value_or(range.tip);
+      enter(TowState::waiting_for_source, "invalid_block", r.reason, now);
+      back_off(now);
+      return {};
+    case driver::Outcome::not_applied:
+      decide("not_applied", r.reason, now);
+      back_off(now);
+      if (absl::StrContains(r.reason, "fence")) return diverged(fence(), r.block, now);
+      return {};
+    case driver::Outcome::engine_unavailable:
+      decide("engine_unavailable", r.reason, now);
+      enter(TowState::waiting_for_engine, "engine_unavailable", r.reason, now);
+      back_off(now);
+      return {};
+    case driver::Outcome::source_unavailable:
+      decide("source_unavailable", r.reason, now);
+      if (remote_ && remote_->unknown_rules.empty()) enter(TowState::waiting_for_source, "source_unavailable", r.reason, now);
+      if (moved) progress();
+      back_off(now);
+      return {};
+    case driver::Outcome::unsupported:
+      decide("unsupported", r.reason, now);
+      enter(TowState::needs_operator, "unsupported", absl::StrCat("the EL does not take what this chain's forks ask for (fork times in the rollup config, or an old EL): ", r.reason), now);
+      failures_ = 10;
+      back_off(now);
+      return {};
+    case driver::Outcome::cancelled:
+      decide("cancelled", r.reason, now);
+      back_off(now);
+      return {};
+  }
+  return {};
+}
+
+Effects Follower::start_walkback(const std::string& why, absl::Time now) {
+  const auto t = target();
+  const eth::BlockRef& head = *local_->labels.latest;
+  const eth::BlockId f = fence();
+  const std::uint64_t high = std::min(head.number, t ? t->number : head.number);
+  decide("walkback", why, now);
+  if (high < f.number) {
+    // Below what is final there is nothing to go back to; a source that merely lags heals by itself.
+    enter(TowState::waiting_for_source, "source_below_finalized", absl::StrCat("the source's head is below our finalized ", eth::to_string(f)), now);
+    back_off(now);
+    return {};
+  }
+  enter(TowState::walking_back, "walking_back", why, now);
+  walkback_.emplace(f, high, options_.header_batch);
+  return continue_walkback();
+}
+
+Effects Follower::continue_walkback() { return {Compare{start(Pending::walkback), walkback_->numbers(), remote_->endpoint}}; }
+
+Effects Follower::diverged(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs, absl::Time now) {
+  diverged_remote_ = theirs;
+  enter(TowState::diverged, "diverged",
+        absl::StrCat("the source contradicts a block that is final here: ours is ", eth::to_string(ours), theirs ? absl::StrCat(", theirs ", eth::to_string(*theirs)) : "",
+                     ". Nothing is followed until the source heals; see `towline recover`"), now);
+  decide("diverged", reason_, now);
+  failures_ = std::max(failures_, 3);
+  back_off(now);
+  return {};
+}
+
+}  // namespace towline::coordinator

@@ -1,0 +1,179 @@
+// The decisions for one engine-driver: what to import, what the labels become, and why. One machine, no I/O: events and the time in,
+// effects out. It asks for one thing at a time: a command, or one round of the search for a common block.
+//
+// Rules it keeps (docs/architecture.md has the reasons): finalized never goes back, a label is applied by hash on our own chain
+// only, the head moves only onto new blocks, an ancestor of ours is nothing to do, one command is in flight at most.
+#pragma once
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <deque>
+#include <optional>
+#include <random>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "services/engine-driver/core/import_plan.hpp"
+#include "services/engine-driver/core/state.hpp"
+#include "services/remote-fetcher/core/heads.hpp"
+#include "services/sync-coordinator/core/walkback.hpp"
+
+namespace towline::coordinator {
+
+enum class TowState {
+  starting,
+  importing,
+  at_tip,
+  walking_back,
+  waiting_for_source,
+  waiting_for_engine,
+  diverged,
+  needs_operator,
+  unknown_rules,
+  paused,
+};
+const char* name(TowState s);
+
+struct Decision {
+  std::uint64_t sequence = 0;
+  absl::Time time;
+  std::string action;
+  std::string reason;
+  TowState state = TowState::starting;
+  std::uint64_t repeated = 0;
+};
+
+// Effects. `id` comes back with the answer; an answer with an old id is ignored.
+struct Compare {  // ask both sides for the same heights
+  std::uint64_t id;
+  std::vector<std::uint64_t> numbers;
+  std::string endpoint;
+};
+struct Import {
+  std::uint64_t id;
+  driver::Command command;
+  driver::ImportPlan::Range range;
+};
+struct SetForkchoice {
+  std::uint64_t id;
+  driver::Command command;
+  driver::Forkchoice forkchoice;
+};
+struct Rewind {
+  std::uint64_t id;
+  driver::Command command;
+  eth::BlockId to;
+};
+using Effect = std::variant<Compare, Import, SetForkchoice, Rewind>;
+using Effects = std::vector<Effect>;
+
+class Follower {
+ public:
+  struct Options {
+    /// --unsafe-source: the unsafe head comes from the source; else the tow goes to its safe head.
+    bool unsafe_from_remote = true;
+    std::size_t header_batch = 100;
+    /// Final from the start.
+    eth::BlockId genesis;
+    std::uint64_t seed = 1;
+  };
+  explicit Follower(Options options);
+
+  Effects on_remote(const fetcher::HeadSnapshot& s, absl::Time now);
+  Effects on_remote_lost(const std::string& why, absl::Time now);
+  Effects on_local(const driver::DriverState& s, absl::Time now);
+  Effects on_local_lost(const std::string& why, absl::Time now);
+  Effects on_compared(std::uint64_t id, const absl::StatusOr<std::vector<eth::BlockRef>>& remote,
+                      const absl::StatusOr<std::vector<eth::BlockRef>>& local, absl::Time now);
+  /// An error is a refusal by the driver's gate, or the driver was lost.
+  Effects on_command_done(std::uint64_t id, const absl::StatusOr<driver::CommandResult>& result, absl::Time now);
+  Effects on_wake(absl::Time now);
+  Effects pause(const std::string& reason, absl::Time now);
+  Effects resume(absl::Time now);
+
+  /// When on_wake() is due; InfiniteFuture if only an event helps.
+  absl::Time next_wake() const;
+
+  TowState state() const { return state_; }
+  const std::string& reason() const { return reason_; }
+  /// A stable word.
+  const std::string& reason_code() const { return reason_code_; }
+  absl::Time since() const { return since_; }
+  const std::optional<driver::DriverState>& local() const { return local_; }
+  const std::optional<fetcher::HeadSnapshot>& remote() const { return remote_; }
+  std::optional<eth::BlockRef> target() const;
+  std::uint64_t distance() const;
+  std::uint64_t epoch() const { return epoch_; }
+  const std::optional<eth::BlockId>& diverged_remote() const { return diverged_remote_; }
+  const std::deque<Decision>& decisions() const { return decisions_; }
+  bool busy() const { return pending_id_ != 0; }
+  /// Rounds of the last search that ended, for the metric.
+  int last_walkback_rounds() const { return last_walkback_rounds_; }
+  /// Depth of the last switch of branches.
+  std::uint64_t last_reorg_depth() const { return last_reorg_depth_; }
+
+ private:
+  enum class Pending { none, compare_near, walkback, import, forkchoice, rewind };
+
+  Effects step(absl::Time now);
+  Effects follow(absl::Time now);
+  Effects follow_labels(absl::Time now);
+  Effects start_walkback(const std::string& why, absl::Time now);
+  Effects continue_walkback();
+  Effects import(const eth::BlockId& parent, const std::string& why, absl::Time now);
+  Effects after_import(const driver::CommandResult& r, absl::Time now);
+  Effects diverged(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs, absl::Time now);
+
+  /// The highest block that may never change here.
+  eth::BlockId fence() const;
+  driver::Command command() const;
+  /// The labels to ask for when the head will be `head`.
+  driver::ImportPlan::Range with_labels(driver::ImportPlan::Range r) const;
+  std::uint64_t start(Pending p);
+  bool finish(std::uint64_t id);
+  void enter(TowState s, std::string code, std::string reason, absl::Time now);
+  void decide(const std::string& action, const std::string& reason, absl::Time now);
+  /// No progress: the next try is later each time.
+  void back_off(absl::Time now);
+  void progress();
+
+  const Options options_;
+  std::mt19937_64 random_;
+  TowState state_ = TowState::starting;
+  std::string reason_ = "waiting for the first view of both sides";
+  std::string reason_code_ = "starting";
+  absl::Time since_ = absl::InfinitePast();
+  std::optional<driver::DriverState> local_;
+  std::string local_lost_ = "the engine-driver was not reached yet";
+  std::optional<fetcher::HeadSnapshot> remote_;
+  std::string remote_lost_ = "the remote-fetcher was not reached yet";
+  std::uint64_t epoch_ = 0;
+  bool superseded_ = false;
+  std::optional<std::string> paused_;
+
+  Pending pending_ = Pending::none;
+  std::uint64_t pending_id_ = 0;
+  std::uint64_t last_id_ = 0;
+  std::optional<Walkback> walkback_;
+  std::optional<driver::ImportPlan::Range> importing_;
+  std::optional<driver::Forkchoice> setting_;
+
+  int failures_ = 0;
+  absl::Time not_before_ = absl::InfinitePast();
+  /// A branch that the EL cannot take by itself: where it leaves ours, and since when.
+  std::optional<eth::BlockId> stuck_at_;
+  absl::Time stuck_since_;
+  /// A target that ends in a block which the EL calls INVALID.
+  std::optional<eth::BlockId> invalid_block_;
+  std::optional<Hash32> invalid_target_;
+  std::optional<eth::BlockId> diverged_remote_;
+  /// The head that is known to lie on the remote's chain, and the target for which it was found out.
+  std::optional<Hash32> compared_target_;
+  int last_walkback_rounds_ = 0;
+  std::uint64_t last_reorg_depth_ = 0;
+  std::deque<Decision> decisions_;
+  std::uint64_t decision_count_ = 0;
+};
+
+}  // namespace towline::coordinator

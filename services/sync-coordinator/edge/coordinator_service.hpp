@@ -1,0 +1,29 @@
+// The gRPC service SyncCoordinator.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "services/sync-coordinator/actors/tow.hpp"
+#include "towline/v1/sync_coordinator.grpc.pb.h"
+
+namespace towline::coordinator {
+
+v1::SyncStatus to_proto(const std::vector<TowView>& views, absl::Time now);
+
+class CoordinatorService final : public v1::SyncCoordinator::Service {
+ public:
+  CoordinatorService(Board& board, std::vector<std::unique_ptr<Tow>>& tows) : board_{board}, tows_{tows} {}
+
+  grpc::Status GetSyncStatus(grpc::ServerContext*, const v1::GetSyncStatusRequest*, v1::GetSyncStatusResponse*) override;
+  grpc::Status WatchSyncStatus(grpc::ServerContext*, const v1::WatchSyncStatusRequest*, grpc::ServerWriter<v1::WatchSyncStatusResponse>*) override;
+  grpc::Status Pause(grpc::ServerContext*, const v1::PauseRequest*, v1::PauseResponse*) override;
+  grpc::Status Resume(grpc::ServerContext*, const v1::ResumeRequest*, v1::ResumeResponse*) override;
+  grpc::Status ListDecisions(grpc::ServerContext*, const v1::ListDecisionsRequest*, v1::ListDecisionsResponse*) override;
+
+ private:
+  grpc::Status for_each(const std::string& driver, const std::function<void(Tow&)>& what);
+  Board& board_;
+  std::vector<std::unique_ptr<Tow>>& tows_;
+};
+
+}  // namespace towline::coordinator

@@ -1,0 +1,111 @@
+#include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+
+#include <CLI/CLI.hpp>
+#include <caf/actor_system.hpp>
+
+#include "libs/base/status.hpp"
+#include "libs/service/service_main.hpp"
+#include "libs/telemetry/log.hpp"
+#include "services/sync-coordinator/edge/clients.hpp"
+#include "services/sync-coordinator/edge/coordinator_service.hpp"
+
+namespace towline::coordinator {
+namespace {
+
+class Coordinator final : public service::Program {
+ public:
+  void add_flags(CLI::App& app) override {
+    chain_.add(app);
+    app.add_option("--remote-fetcher", fetcher_target_, "gRPC target of the remote-fetcher")->capture_default_str();
+    app.add_option("--engine-driver", driver_targets_, "gRPC target of an engine-driver; repeat it to tow several ELs")->delimiter(',');
+    app.add_option("--unsafe-source", unsafe_source_, "where the unsafe head comes from: remote, or none to follow the safe head")->capture_default_str()->check(CLI::IsMember({"remote", "none"}));
+    app.add_option("--header-batch", header_batch_, "headers in one round of the search for a common block")->capture_default_str()->check(CLI::Range(2, 1024));
+    app.add_option("--ready.max-blocks", ready_blocks_, "/readyz: most blocks behind")->capture_default_str();
+    app.add_option("--ready.max-seconds", ready_seconds_, "/readyz: most seconds without news of the source")->capture_default_str();
+  }
+
+  absl::Status start(service::Context& ctx) override {
+    TOWLINE_ASSIGN_OR_RETURN(const rollup::Config config, chain_.load());
+    if (driver_targets_.empty()) driver_targets_.push_back("127.0.0.1:7430");
+    Follower::Options options;
+    options.unsafe_from_remote = unsafe_source_ == "remote";
+    options.header_batch = header_batch_;
+    options.genesis = config.l2_genesis;
+    options.seed = static_cast<std::uint64_t>(absl::ToUnixNanos(absl::Now()));
+    system_ = &ctx.system;
+    const auto fetcher_channel = make_channel(fetcher_target_);
+    for (std::size_t i = 0; i < driver_targets_.size(); ++i) {
+      drivers_.push_back(make_driver_client(make_channel(driver_targets_[i])));
+      fetchers_.push_back(make_fetcher_client(fetcher_channel));
+      tows_.push_back(std::make_unique<Tow>(ctx.system, TowConfig{i, driver_targets_[i], options, drivers_.back().get(), fetchers_.back().get(), &board_, &ctx.metrics}));
+    }
+    service_ = std::make_unique<CoordinatorService>(board_, tows_);
+    log::info("coordinating", {log::kv("chain_id", config.l2_chain_id), log::kv("drivers", driver_targets_.size()), log::kv("unsafe_source", unsafe_source_)});
+    return absl::OkStatus();
+  }
+
+  std::vector<grpc::Service*> services() override { return {service_.get()}; }
+
+  Readiness readiness() override {
+    Readiness r{true, "at_tip", {}, {}};
+    const absl::Time now = absl::Now();
+    for (const TowView& v : board_.views()) {
+      const auto not_ready = [&](std::string code, std::string reason) {
+        if (!r.ready) return;
+        r.ready = false;
+        r.code = std::move(code);
+        r.reason = std::move(reason);
+      };
+      const std::string prefix = tows_.size() > 1 ? v.driver + "." : "";
+      r.details[prefix + "state"] = coordinator::name(v.state);
+      r.details[prefix + "distance_blocks"] = absl::StrCat(v.distance);
+      if (v.local && v.local->labels.latest) r.details[prefix + "head"] = eth::to_string(*v.local->labels.latest);
+      if (v.state != TowState::at_tip && v.state != TowState::importing) not_ready(v.reason_code, v.reason);
+      else if (!v.local || v.local->status != driver::EngineStatus::ready) not_ready("engine_not_valid", v.local ? v.local->reason : "no engine");
+      else if (!v.remote || now - v.remote->observed > absl::Seconds(ready_seconds_)) not_ready("source_silent", "no news of the source");
+      else if (v.distance > ready_blocks_) not_ready("behind", absl::StrCat(v.distance, " blocks behind"));
+    }
+    return r;
+  }
+
+  void stop() override {
+    board_.stop();
+    for (auto& d : drivers_) d->stop();
+    for (auto& f : fetchers_) f->stop();
+  }
+
+  void release() override {
+    for (auto& t : tows_) t->join(*system_);
+    service_.reset();
+    tows_.clear();
+    drivers_.clear();
+    fetchers_.clear();
+  }
+
+ private:
+  service::ChainFlags chain_;
+  std::string fetcher_target_ = "dns:///127.0.0.1:7410";
+  std::vector<std::string> driver_targets_;
+  std::string unsafe_source_ = "remote";
+  std::size_t header_batch_ = 100;
+  std::uint64_t ready_blocks_ = 5;
+  std::int64_t ready_seconds_ = 60;
+
+  caf::actor_system* system_ = nullptr;
+  Board board_;
+  std::vector<std::unique_ptr<DriverClient>> drivers_;
+  std::vector<std::unique_ptr<FetcherClient>> fetchers_;
+  std::vector<std::unique_ptr<Tow>> tows_;
+  std::unique_ptr<CoordinatorService> service_;
+};
+
+}  // namespace
+}  // namespace towline::coordinator
+
+int main(int argc, char** argv) {
+  towline::coordinator::Coordinator coordinator;
+  return towline::service::service_main({"sync-coordinator", "Decides what every towed execution client imports and what its labels become, and says why.",
+                                         "127.0.0.1:7420", "127.0.0.1:7421"},
+                                        coordinator, argc, argv);
+}

@@ -55,9 +55,11 @@ std::vector<std::size_t> Pool::usable_els() const {
 
 absl::StatusOr<std::size_t> Pool::take_el(const std::set<std::size_t>& except, absl::Time deadline, const Cancelled& cancelled,
                                           std::optional<std::size_t> prefer) {
-  std::unique_lock lock{mutex_};
   while (true) {
-    if (stopped_ || cancelled()) return absl::CancelledError("cancelled");
+    // Asked without the lock: it may look at stopped() and take locks of its caller.
+    if (cancelled()) return absl::CancelledError("cancelled");
+    std::unique_lock lock{mutex_};
+    if (stopped_) return absl::CancelledError("cancelled");
     const absl::Time now = absl::Now();
     std::optional<std::size_t> best;
     bool any = false;

@@ -25,8 +25,8 @@ class Service:
     def __init__(self, program, directory, flags, name=None):
         self.grpc_port, self.http_port = free_port(), free_port()
         self.grpc, self.http = f"127.0.0.1:{self.grpc_port}", f"http://127.0.0.1:{self.http_port}"
-        self.proc = Proc(name or program, [binary(program), f"--grpc.addr={self.grpc}", f"--http.addr=127.0.0.1:{self.http_port}",
-                                           f"--log.level={os.environ.get('TOWLINE_TEST_LOG', 'debug')}", *flags], directory)
+        self.proc = Proc(name or program, [binary(program), f"--grpc.addr={self.grpc}", f"--http.addr=127.0.0.1:{self.http_port}", *flags], directory,
+                         env={"TOWLINE_LOG_LEVEL": os.environ.get("TOWLINE_TEST_LOG", "debug")})
 
     def start(self, wait=True):
         self.proc.start()

@@ -1,0 +1,47 @@
+# The front door. `make` alone explains itself.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+export CCACHE_DIR ?= $(CURDIR)/build/ccache
+
+help: ## this text
+	@echo "Towline: tows an execution client along an OP Stack chain without deriving from L1."
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## install the Debian packages that are missing (as root)
+	@scripts/deps.sh
+
+build: deps ## all programs, in build/release/bin
+	@cmake --preset release >build-release.log 2>&1 || { cat build-release.log; exit 1; }
+	@rm -f build-release.log
+	@cmake --build build/release -j $(JOBS)
+
+demo: deps ## tow a simulated client along a simulated chain: about 90 seconds, nothing else needed
+	@scripts/demo.sh
+
+test: build ## every test: units, real processes, real nodes
+	@scripts/test.sh all
+
+test-quick: build ## unit tests only: under a minute once built, no network, no peers
+	@scripts/test.sh quick
+
+bench: build ## measure against a real client; prints a table, writes JSON
+	@tools/bench/run.sh
+
+format: deps ## format the C++ sources
+	@git ls-files '*.hpp' '*.cpp' | xargs clang-format-14 -i
+
+lint: deps ## contracts, layers, words
+	@scripts/lint.sh
+
+fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs clang
+	@command -v clang++-14 >/dev/null || apt-get install -y -qq clang-14 libclang-rt-14-dev
+	@cmake --preset fuzz >/dev/null && cmake --build build/fuzz -j $(JOBS)
+	@tests/fuzz/run.sh $${FUZZ_SECONDS:-60}
+
+install: build ## programs to PREFIX/bin
+	@cmake --install build/release --prefix $(PREFIX) >/dev/null && ls $(PREFIX)/bin
+
+.PHONY: help deps build demo test test-quick bench format lint fuzz install

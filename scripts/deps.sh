@@ -1,0 +1,23 @@
+#!/bin/sh
+# Installs what the build and the tests need of Debian 12's packages. Quick when everything is there; starts no daemon.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+missing=$(dpkg-query -W -f '${Package} ${Status}\n' 2>/dev/null |
+  awk -v list="$here/apt-packages.txt" '/ok installed$/ { have[$1] = 1 } END { while ((getline p < list) > 0) if (!(p in have)) print p }')
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" -ne 0 ]; then
+  echo "these packages are missing, install them as root (or run 'make deps' as root):" $missing >&2
+  exit 1
+fi
+echo "installing:" $missing
+# A package that would start a daemon may not: policy-rc.d says no (101) while we install, and goes again.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod +x "$policy"
+  trap 'rm -f "$policy"' EXIT
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+# shellcheck disable=SC2086
+apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,0 +1,14 @@
+#!/bin/sh
+# What can be checked of the sources without running them: contracts, layers, format of the protos' lint, words that do not belong.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+bad=0
+# Pure folders include nothing that does I/O (the build checks what they link).
+if grep -rnE '#include <(caf|grpcpp|curl|httplib|prometheus|spdlog)|\.pb\.h' libs/base libs/crypto libs/rlp libs/trie libs/eth libs/rollup libs/jsonrpc libs/sim \
+  services/*/core --include='*.hpp' --include='*.cpp' 2>/dev/null; then
+  echo "a pure folder includes one of the above" >&2
+  bad=1
+fi
+"${PYTHON:-/usr/bin/python3}" scripts/buf.py lint proto || bad=1
+exit $bad

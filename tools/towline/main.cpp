@@ -1,0 +1,303 @@
+#include <absl/strings/ascii.h>
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
+#include <grpcpp/grpcpp.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "libs/base/hex.hpp"
+#include "libs/http/client.hpp"
+#include "libs/jsonrpc/jsonrpc.hpp"
+#include "libs/wire/convert.hpp"
+#include "tools/towline/inspect/inspect.hpp"
+#include "tools/towline/render.hpp"
+#include "tools/towline/supervisor.hpp"
+#include "towline/v1/remote_fetcher.grpc.pb.h"
+#include "towline/v1/sync_coordinator.grpc.pb.h"
+
+namespace towline::cli {
+namespace {
+
+// Exit codes: README.md has them, too.
+constexpr int kOk = 0;
+constexpr int kFailed = 1;       // the answer is no: INVALID, NOT_FOUND, a service that cannot run
+constexpr int kUsage = 2;        // wrong flags
+constexpr int kUnreachable = 3;  // the service does not answer
+constexpr int kUnhealthy = 4;    // status --check: not at the tip
+
+constexpr auto kDeadline = std::chrono::seconds{5};
+
+int report(const grpc::Status& s, const std::string& target) {
+  if (s.error_code() == grpc::StatusCode::UNAVAILABLE || s.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    std::cerr << "towline: " << target << " does not answer; is it running there?\n";
+    return kUnreachable;
+  }
+  std::cerr << "towline: " << s.error_message() << '\n';
+  return kFailed;
+}
+
+struct Call {
+  grpc::ClientContext context;
+  Call() { context.set_deadline(std::chrono::system_clock::now() + kDeadline); }
+};
+
+std::string read_all(std::istream& in) { return {std::istreambuf_iterator<char>{in}, {}}; }
+
+class Cli {
+ public:
+  int run(int argc, char** argv) {
+    CLI::App app{"Towline tows a local execution client along an OP Stack chain.\n\n"
+                 "  towline up --source https://rpc.example --engine http://127.0.0.1:8551 --jwt-secret jwt.hex --network op-mainnet\n"
+                 "  towline status\n  towline inspect block block.json",
+                 "towline"};
+    app.set_version_flag("--version", "towline " TOWLINE_VERSION);
+    app.require_subcommand(1);
+    app.fallthrough();
+    app.set_config("--config", "", "TOML file with these flags as keys")->envname("TOWLINE_CONFIG");
+    app.get_config_formatter_base()->parentSeparator('/');
+    app.add_option("--coordinator", coordinator_, "gRPC address of the sync-coordinator")->envname("TOWLINE_COORDINATOR")->capture_default_str();
+    app.add_option("--fetcher", fetcher_, "gRPC address of the remote-fetcher")->envname("TOWLINE_FETCHER")->capture_default_str();
+    app.add_flag("--json", json_, "print JSON, fields named as in the protos");
+
+    auto* up_command = app.add_subcommand("up", "run all services on this host and show how far they are");
+    add_up_flags(*up_command);
+    auto* status = app.add_subcommand("status", "where the tow is, and why");
+    bool check = false;
+    status->add_flag("--check", check, "exit code 4 unless every tow is at the tip");
+    auto* watch = app.add_subcommand("watch", "status lines as they change, until Ctrl-C");
+    auto* decisions = app.add_subcommand("decisions", "the last decisions with their reasons");
+    std::uint32_t limit = 0;
+    decisions->add_option("-n,--limit", limit, "only the last N (0: all that are kept)");
+    auto* endpoints = app.add_subcommand("endpoints", "what is known of every source");
+    std::string name;
+    std::string reason;
+    auto* cordon = app.add_subcommand("cordon", "take a source out of use");
+    cordon->add_option("name", name, "as `towline endpoints` shows it")->required();
+    cordon->add_option("--reason", reason, "kept and shown");
+    auto* uncordon = app.add_subcommand("uncordon", "put a source back into use");
+    uncordon->add_option("name", name, "as `towline endpoints` shows it")->required();
+    std::string driver;
+    auto* pause = app.add_subcommand("pause", "stop towing after the command in hand");
+    pause->add_option("--driver", driver, "only this engine-driver");
+    pause->add_option("--reason", reason, "kept and shown");
+    auto* resume = app.add_subcommand("resume", "tow on");
+    resume->add_option("--driver", driver, "only this engine-driver");
+    auto* recover = app.add_subcommand("recover", "what to do when the tow is DIVERGED or NEEDS_OPERATOR");
+    auto* networks = app.add_subcommand("networks", "the chains that --network knows");
+    auto* inspect = app.add_subcommand("inspect", "look into data")->require_subcommand(1);
+    auto* block = inspect->add_subcommand("block", "recompute every hash of a block and say whether it verifies (exit code 0 or 1)");
+    std::string file;
+    std::string url;
+    std::string number;
+    block->add_option("file", file, "a block file, or - for standard input");
+    block->add_option("--url", url, "take the block from this JSON-RPC instead");
+    block->add_option("--number", number, "with --url: a number, or latest, safe, finalized");
+    block->add_option("--rollup-config", up_.rollup_config, "rollup.json of the chain: the forks are checked, too");
+    block->add_option("--network", up_.network, "or a known chain by name");
+    inspect->fallthrough();
+    block->fallthrough();
+
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::Success& e) {
+      return app.exit(e);
+    } catch (const CLI::ParseError& e) {
+      std::cerr << "towline: " << e.what() << " (--help shows the flags)\n";
+      return kUsage;
+    }
+    if (*up_command) return run_up();
+    if (*networks) {
+      for (const auto& n : rollup::network_names()) std::cout << n << '\n';
+      return kOk;
+    }
+    if (*block) return inspect_block(file, url, number);
+    if (*status) return run_status(check);
+    if (*watch) return run_watch();
+    if (*decisions) {
+      v1::ListDecisionsRequest request;
+      request.set_limit(limit);
+      v1::ListDecisionsResponse response;
+      return coordinator_call([&](auto& s, auto* c) { return s.ListDecisions(c, request, &response); }, [&] { print(response, decisions_text(response)); });
+    }
+    if (*pause || *resume) {
+      v1::PauseRequest p;
+      p.set_driver(driver);
+      p.set_reason(reason);
+      v1::ResumeRequest r;
+      r.set_driver(driver);
+      v1::PauseResponse pr;
+      v1::ResumeResponse rr;
+      return coordinator_call([&](auto& s, auto* c) { return *pause ? s.Pause(c, p, &pr) : s.Resume(c, r, &rr); }, [] {});
+    }
+    if (*recover) {
+      v1::GetSyncStatusResponse response;
+      return coordinator_call([&](auto& s, auto* c) { return s.GetSyncStatus(c, {}, &response); }, [&] { print(response.status(), recover_text(response.status())); });
+    }
+    if (*endpoints) {
+      v1::ListEndpointsResponse response;
+      return fetcher_call([&](auto& s, auto* c) { return s.ListEndpoints(c, {}, &response); }, [&] { print(response, endpoints_text(response)); });
+    }
+    if (*cordon) {
+      v1::CordonEndpointRequest request;
+      request.set_name(name);
+      request.set_reason(reason);
+      v1::CordonEndpointResponse response;
+      return fetcher_call([&](auto& s, auto* c) { return s.CordonEndpoint(c, request, &response); }, [] {});
+    }
+    v1::UncordonEndpointRequest request;
+    request.set_name(name);
+    v1::UncordonEndpointResponse response;
+    static_cast<void>(uncordon);
+    return fetcher_call([&](auto& s, auto* c) { return s.UncordonEndpoint(c, request, &response); }, [] {});
+  }
+
+ private:
+  void add_up_flags(CLI::App& c) {
+    const auto env = [](CLI::Option* o) {
+      o->envname("TOWLINE_" + absl::AsciiStrToUpper(absl::StrReplaceAll(o->get_lnames()[0], {{".", "_"}, {"-", "_"}})));
+    };
+    env(c.add_option("--source", up_.sources, "JSON-RPC URL of a remote node (EL or CL), best first; repeat it")->delimiter(','));
+    env(c.add_option("--endpoints-file", up_.endpoints_file, "TOML file of sources, for URLs with keys"));
+    env(c.add_option("--engine", up_.engine, "Engine API of the local EL, for example http://127.0.0.1:8551")->required());
+    env(c.add_option("--jwt-secret", up_.jwt_secret, "file with the EL's JWT secret"));
+    env(c.add_option("--engine.admin-rpc", up_.admin_rpc, "the EL's ordinary RPC with debug_setHead (optional)"));
+    env(c.add_option("--network", up_.network, "a known chain by name (`towline networks`)"));
+    env(c.add_option("--rollup-config", up_.rollup_config, "or its rollup.json"));
+    env(c.add_option("--unsafe-source", up_.unsafe_source, "remote, or none to follow the safe head")->capture_default_str()->check(CLI::IsMember({"remote", "none"})));
+    env(c.add_option("--data-dir", up_.data_dir, "fence, epoch and logs")->capture_default_str());
+    env(c.add_option("--log.level", up_.log_level, "of the services' logs")->capture_default_str());
+    env(c.add_option("--base-port", up_.base_port, "services listen on loopback from this port on; 0: any free ports")->capture_default_str());
+  }
+
+  int run_up() {
+    if (up_.sources.empty() && up_.endpoints_file.empty()) {
+      std::cerr << "towline up: no source: give --source URL or --endpoints-file FILE\n";
+      return kUsage;
+    }
+    if (up_.network.empty() == up_.rollup_config.empty()) {
+      std::cerr << "towline up: give one of --network and --rollup-config\n";
+      return kUsage;
+    }
+    return up(up_);
+  }
+
+  void print(const google::protobuf::Message& m, const std::string& text) const { std::cout << (json_ ? to_json(m) : text) << std::flush; }
+
+  template <class Ask, class Show>
+  int coordinator_call(Ask ask, Show show) {
+    auto stub = v1::SyncCoordinator::NewStub(grpc::CreateChannel(coordinator_, grpc::InsecureChannelCredentials()));
+    Call call;
+    if (const grpc::Status s = ask(*stub, &call.context); !s.ok()) return report(s, "sync-coordinator at " + coordinator_);
+    show();
+    return kOk;
+  }
+
+  template <class Ask, class Show>
+  int fetcher_call(Ask ask, Show show) {
+    auto stub = v1::RemoteFetcher::NewStub(grpc::CreateChannel(fetcher_, grpc::InsecureChannelCredentials()));
+    Call call;
+    if (const grpc::Status s = ask(*stub, &call.context); !s.ok()) return report(s, "remote-fetcher at " + fetcher_);
+    show();
+    return kOk;
+  }
+
+  int run_status(bool check) {
+    v1::GetSyncStatusResponse response;
+    const int code = coordinator_call([&](auto& s, auto* c) { return s.GetSyncStatus(c, {}, &response); }, [&] { print(response.status(), status_text(response.status())); });
+    if (code != kOk || !check) return code;
+    for (const auto& t : response.status().tows()) {
+      if (t.state() != v1::TOW_STATE_AT_TIP) return kUnhealthy;
+    }
+    return kOk;
+  }
+
+  int run_watch() {
+    auto stub = v1::SyncCoordinator::NewStub(grpc::CreateChannel(coordinator_, grpc::InsecureChannelCredentials()));
+    grpc::ClientContext context;
+    auto reader = stub->WatchSyncStatus(&context, {});
+    v1::WatchSyncStatusResponse message;
+    const bool tty = isatty(STDOUT_FILENO) != 0 && !json_;
+    std::string last;
+    while (reader->Read(&message)) {
+      const std::string line = json_ ? to_json(message.status(), -1) : live_line(message.status());
+      if (json_) {
+        std::cout << line << std::flush;
+      } else if (line != last) {
+        std::cout << (tty ? "\r\x1b[2K" : "") << line << (tty ? "" : "\n") << std::flush;
+      }
+      last = line;
+    }
+    return report(reader->Finish(), "sync-coordinator at " + coordinator_);
+  }
+
+  int fail(const std::string& why) const {
+    std::cerr << "towline inspect: " << why << '\n';
+    return kUsage;
+  }
+
+  int inspect_block(const std::string& file, const std::string& url, const std::string& number) {
+    if (file.empty() == url.empty()) return fail("give a FILE (or -), or --url URL with --number N");
+    std::string text;
+    if (!url.empty()) {
+      if (auto st = http::check_url(url); !st.ok()) return fail(absl::StrCat("--url: ", st.message()));
+      std::string label = number.empty() ? "latest" : number;
+      if (absl::ascii_isdigit(static_cast<unsigned char>(label[0])) && !absl::StartsWith(label, "0x")) label = to_quantity(std::stoull(label));
+      http::Client client;
+      http::Request request;
+      request.url = url;
+      request.body = jsonrpc::request({"eth_getBlockByNumber", absl::StrCat("[\"", label, "\",true]")});
+      const http::Response r = client.post_and_wait(std::move(request));
+      if (!r.transport.ok() || r.status != 200) {
+        std::cerr << "towline inspect: " << http::redact_url(url) << ": " << (r.transport.ok() ? absl::StrCat("HTTP ", r.status) : std::string{r.transport.message()}) << '\n';
+        return kUnreachable;
+      }
+      text = r.body;
+    } else if (file == "-") {
+      text = read_all(std::cin);
+    } else {
+      std::ifstream in{file, std::ios::binary};
+      if (!in) return fail("cannot read " + file);
+      text = read_all(in);
+    }
+    std::optional<rollup::Config> config;
+    std::string config_file = up_.rollup_config;
+    if (config_file.empty() && up_.network.empty() && !file.empty() && file != "-") {
+      if (const auto beside = inspect::rollup_config_of(text)) {
+        const auto path = std::filesystem::path{file}.parent_path() / std::filesystem::path{*beside}.filename();
+        if (std::filesystem::exists(path)) config_file = path;
+      }
+    }
+    if (!config_file.empty() || !up_.network.empty()) {
+      absl::StatusOr<rollup::Config> loaded;
+      if (config_file.empty()) {
+        loaded = rollup::network(up_.network);
+      } else {
+        std::ifstream in{config_file};
+        if (!in) return fail("cannot read " + config_file);
+        loaded = rollup::parse_config(read_all(in));
+      }
+      if (!loaded.ok()) return fail(std::string{loaded.status().message()});
+      config = *loaded;
+    }
+    const inspect::InspectReport r = inspect::inspect_block(text, config);
+    std::cout << (json_ ? inspect::to_json(r) : inspect::to_text(r));
+    return r.valid ? kOk : kFailed;
+  }
+
+  std::string coordinator_ = "127.0.0.1:7420";
+  std::string fetcher_ = "127.0.0.1:7410";
+  bool json_ = false;
+  UpOptions up_{{}, {}, {}, {}, {}, {}, {}, "remote", "towline-data", "info", 7410, {}};
+};
+
+}  // namespace
+}  // namespace towline::cli
+
+int main(int argc, char** argv) { return towline::cli::Cli{}.run(argc, argv); }

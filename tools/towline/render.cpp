@@ -1,0 +1,203 @@
+#include "tools/towline/render.hpp"
+
+#include <absl/strings/ascii.h>
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+#include <absl/time/time.h>
+#include <google/protobuf/descriptor.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "libs/base/hex.hpp"
+
+namespace towline::cli {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using nlohmann::ordered_json;
+
+ordered_json to_value(const Message& m);
+
+ordered_json field_value(const Message& m, const FieldDescriptor& f, int index) {
+  const auto& r = *m.GetReflection();
+  const bool repeated = index >= 0;
+  switch (f.cpp_type()) {
+    case FieldDescriptor::CPPTYPE_UINT64: return repeated ? r.GetRepeatedUInt64(m, &f, index) : r.GetUInt64(m, &f);
+    case FieldDescriptor::CPPTYPE_UINT32: return repeated ? r.GetRepeatedUInt32(m, &f, index) : r.GetUInt32(m, &f);
+    case FieldDescriptor::CPPTYPE_INT64: return repeated ? r.GetRepeatedInt64(m, &f, index) : r.GetInt64(m, &f);
+    case FieldDescriptor::CPPTYPE_INT32: return repeated ? r.GetRepeatedInt32(m, &f, index) : r.GetInt32(m, &f);
+    case FieldDescriptor::CPPTYPE_DOUBLE: return repeated ? r.GetRepeatedDouble(m, &f, index) : r.GetDouble(m, &f);
+    case FieldDescriptor::CPPTYPE_FLOAT: return repeated ? r.GetRepeatedFloat(m, &f, index) : r.GetFloat(m, &f);
+    case FieldDescriptor::CPPTYPE_BOOL: return repeated ? r.GetRepeatedBool(m, &f, index) : r.GetBool(m, &f);
+    case FieldDescriptor::CPPTYPE_ENUM: return std::string{(repeated ? r.GetRepeatedEnum(m, &f, index) : r.GetEnum(m, &f))->name()};
+    case FieldDescriptor::CPPTYPE_STRING: {
+      const std::string s = repeated ? r.GetRepeatedString(m, &f, index) : r.GetString(m, &f);
+      return f.type() == FieldDescriptor::TYPE_BYTES ? to_hex(as_bytes(s)) : s;
+    }
+    case FieldDescriptor::CPPTYPE_MESSAGE: return to_value(repeated ? r.GetRepeatedMessage(m, &f, index) : r.GetMessage(m, &f));
+  }
+  return nullptr;
+}
+
+ordered_json to_value(const Message& m) {
+  ordered_json out = ordered_json::object();
+  const auto& d = *m.GetDescriptor();
+  const auto& r = *m.GetReflection();
+  for (int i = 0; i < d.field_count(); ++i) {
+    const FieldDescriptor& f = *d.field(i);
+    if (f.is_repeated()) {
+      auto& list = out[f.name()] = ordered_json::array();
+      for (int k = 0; k < r.FieldSize(m, &f); ++k) list.push_back(field_value(m, f, k));
+    } else if (f.has_presence() && !r.HasField(m, &f)) {
+      continue;
+    } else {
+      out[f.name()] = field_value(m, f, -1);
+    }
+  }
+  return out;
+}
+
+std::string block(bool has, std::uint64_t number, const std::string& hash) {
+  return has ? absl::StrCat(thousands(number), " ", short_hex(as_bytes(hash))) : "-";
+}
+
+std::string label(bool has, const v1::BlockRef& b) { return block(has, b.number(), b.hash()); }
+
+const char* action_for(const v1::Tow& t) {
+  if (t.reason_code() == "engine_auth_failed") return "Give engine-driver the EL's own secret (--jwt-secret) and compare the clocks of both hosts.";
+  if (t.reason_code() == "engine_unreachable") return "Start the EL, or correct --engine.";
+  if (t.reason_code() == "no_heads" || t.reason_code() == "source_unavailable") return "Look at `towline endpoints`: it says why none can be used.";
+  if (t.reason_code() == "superseded") return "Two coordinators run for this engine-driver: stop one of them.";
+  return nullptr;
+}
+
+}  // namespace
+
+std::string to_json(const Message& m, int indent) { return to_value(m).dump(indent) + "\n"; }
+
+std::string thousands(std::uint64_t n) {
+  std::string s = absl::StrCat(n);
+  for (std::size_t i = s.size(); i > 3; i -= 3) s.insert(i - 3, ",");
+  return s;
+}
+
+std::string duration(double seconds) {
+  const auto s = static_cast<std::int64_t>(std::max(0.0, seconds) + 0.5);
+  if (s >= 3600) return absl::StrFormat("%dh%02dm", s / 3600, s % 3600 / 60);
+  if (s >= 60) return absl::StrFormat("%dm%02ds", s / 60, s % 60);
+  return absl::StrCat(s, "s");
+}
+
+std::string progress_bar(double share, int width) {
+  const int filled = static_cast<int>(std::clamp(share, 0.0, 1.0) * width);
+  return absl::StrCat("[", std::string(static_cast<std::size_t>(filled), '#'), std::string(static_cast<std::size_t>(width - filled), '.'), "]");
+}
+
+std::string state_name(v1::TowState s) {
+  const std::string name = v1::TowState_Name(s);
+  return std::string{absl::string_view{name}.substr(std::string{"TOW_STATE_"}.size())};
+}
+
+std::string live_line(const v1::SyncStatus& s) {
+  if (s.tows_size() == 0) return "no engine-driver yet";
+  const v1::Tow& t = s.tows(0);
+  const auto& labels = t.local().labels();
+  std::string line = absl::StrFormat("%-18s unsafe %s  safe %s  finalized %s", state_name(t.state()), thousands(labels.latest().number()),
+                                     labels.has_safe() ? thousands(labels.safe().number()) : "-", labels.has_finalized() ? thousands(labels.finalized().number()) : "-");
+  if (t.local().has_import()) {
+    const auto& p = t.local().import();
+    const double total = static_cast<double>(p.blocks() + t.distance_blocks());
+    line += absl::StrFormat("  %s %s behind  %.0f blocks/s  %.0f Mgas/s", progress_bar(total > 0 ? static_cast<double>(p.blocks()) / total : 1, 16),
+                            thousands(t.distance_blocks()), p.blocks_per_s(), p.mgas_per_s());
+    if (t.eta_s() > 0) line += absl::StrCat("  ETA ", duration(t.eta_s()));
+  } else {
+    line += absl::StrCat("  ", thousands(t.distance_blocks()), " behind");
+    if (t.state() != v1::TOW_STATE_AT_TIP) line += absl::StrCat("  ", t.reason());
+  }
+  if (s.tows_size() > 1) line += absl::StrCat("  (+", s.tows_size() - 1, " more)");
+  return line;
+}
+
+std::string status_text(const v1::SyncStatus& s) {
+  std::string out;
+  for (const v1::Tow& t : s.tows()) {
+    const auto& local = t.local();
+    absl::StrAppend(&out, "driver     ", t.driver(), local.client_version().empty() ? "" : "  ", local.client_version(), "\n");
+    absl::StrAppend(&out, "state      ", state_name(t.state()), "\n");
+    absl::StrAppend(&out, "reason     ", t.reason(), "\n");
+    if (const char* action = action_for(t)) absl::StrAppend(&out, "do         ", action, "\n");
+    absl::StrAppendFormat(&out, "%-10s %-24s %-24s\n", "", "local", "remote");
+    const auto row = [&](const char* name, const std::string& ours, const std::string& theirs) { absl::StrAppendFormat(&out, "%-10s %-24s %-24s\n", name, ours, theirs); };
+    const auto& l = local.labels();
+    const auto& r = s.remote();
+    row("unsafe", label(l.has_latest(), l.latest()), label(r.has_unsafe(), r.unsafe()));
+    row("safe", label(l.has_safe(), l.safe()), label(r.has_safe(), r.safe()));
+    row("finalized", label(l.has_finalized(), l.finalized()), label(r.has_finalized(), r.finalized()));
+    row("fence", block(local.has_fence(), local.fence().number(), local.fence().hash()), "");
+    absl::StrAppend(&out, "distance   ", thousands(t.distance_blocks()), " blocks");
+    if (local.has_import()) {
+      absl::StrAppendFormat(&out, ", %.0f blocks/s, %.0f Mgas/s", local.import().blocks_per_s(), local.import().mgas_per_s());
+      if (t.eta_s() > 0) absl::StrAppend(&out, ", ETA ", duration(t.eta_s()));
+    }
+    absl::StrAppend(&out, "\nsource     ", s.has_remote() ? s.remote().endpoint() : "-", s.has_remote() ? absl::StrFormat(", %.1f s ago", static_cast<double>(s.remote_age_ms()) / 1000) : "", "\n");
+  }
+  if (s.tows_size() == 0) out = "no engine-driver is towed\n";
+  return out;
+}
+
+std::string decisions_text(const v1::ListDecisionsResponse& d) {
+  std::string out;
+  for (const auto& x : d.decisions()) {
+    absl::StrAppend(&out, absl::FormatTime("%H:%M:%E3S", absl::FromUnixMillis(static_cast<std::int64_t>(x.time_ms())), absl::UTCTimeZone()), "  ",
+                    absl::StrFormat("%-16s ", x.action()), x.reason(), x.repeated() > 0 ? absl::StrCat("  (", x.repeated() + 1, " times)") : "", "\n");
+  }
+  return out.empty() ? "no decision yet\n" : out;
+}
+
+std::string endpoints_text(const v1::ListEndpointsResponse& e) {
+  std::string out = absl::StrFormat("%-28s %-4s %-12s %8s %7s %6s %5s %9s  %s\n", "endpoint", "kind", "state", "requests", "errors", "429", "lies", "latency", "unsafe / reason");
+  for (const auto& x : e.endpoints()) {
+    const std::string kind = x.kind() == v1::ENDPOINT_KIND_EL ? "EL" : x.kind() == v1::ENDPOINT_KIND_CL ? "CL" : "?";
+    const std::string state_full = v1::EndpointState_Name(x.state());
+    const std::string state = absl::AsciiStrToLower(state_full.substr(std::string{"ENDPOINT_STATE_"}.size()));
+    absl::StrAppendFormat(&out, "%-28s %-4s %-12s %8d %7d %6d %5d %6.1f ms  %s\n", x.name(), kind, state, x.requests(), x.errors(), x.rate_limited(), x.lies(), x.latency_ms(),
+                          x.reason().empty() ? (x.heads().has_unsafe() ? thousands(x.heads().unsafe().number()) : "") : x.reason());
+  }
+  return out;
+}
+
+std::string recover_text(const v1::SyncStatus& s) {
+  std::string out;
+  for (const v1::Tow& t : s.tows()) {
+    absl::StrAppend(&out, t.driver(), ": ", state_name(t.state()), "\n  what happened: ", t.reason(), "\n");
+    const std::string client = absl::AsciiStrToLower(t.local().client_version());
+    const bool reth = absl::StrContains(client, "reth");
+    if (t.state() == v1::TOW_STATE_DIVERGED) {
+      absl::StrAppend(&out, "  ours:   ", block(t.local().has_fence(), t.local().fence().number(), t.local().fence().hash()), " (final here)\n",
+                      "  theirs: ", t.has_diverged_remote() ? block(true, t.diverged_remote().number(), t.diverged_remote().hash()) : "unknown", "\n",
+                      "  1. Find out who is right: ask a third source for the block at that height (towline inspect block --url URL --number N).\n"
+                      "  2. The source is wrong: cordon it (towline cordon NAME) or replace it. Towing goes on by itself.\n"
+                      "  3. We are wrong: stop engine-driver, delete state.json in its --data-dir, restore the EL from a trusted snapshot",
+                      reth ? " (or `op-reth stage unwind`)" : " (or rewind it with debug_setHead below that block)", ", start both.\n");
+    } else if (t.state() == v1::TOW_STATE_NEEDS_OPERATOR) {
+      if (t.reason_code() == "branch_too_deep" || t.reason_code() == "rewind_failed") {
+        absl::StrAppend(&out, reth ? "  1. Stop op-reth, run `op-reth stage unwind to-block N` with the block named above, start it again.\n"
+                                   : "  1. On the EL's ordinary RPC (with the debug namespace): debug_setHead to the block named above.\n",
+                        "  2. Or start engine-driver with --engine.admin-rpc URL: it then rewinds op-geth by itself, never below the fence.\n  Towing goes on by itself.\n");
+      } else if (t.reason_code() == "engine_wrong_chain") {
+        absl::StrAppend(&out, "  1. Point --engine at the EL of this chain, or initialise it with this chain's genesis, or correct --rollup-config / --network.\n");
+      } else {
+        absl::StrAppend(&out, "  1. Compare the fork times of the rollup config with the chain's.\n  2. Upgrade the EL (", t.local().client_version(), ").\n");
+      }
+    } else {
+      const char* action = action_for(t);
+      absl::StrAppend(&out, "  ", action != nullptr ? action : "Nothing needs an operator.", "\n");
+    }
+  }
+  return out.empty() ? "no engine-driver is towed\n" : out;
+}
+
+}  // namespace towline::cli

@@ -1,0 +1,32 @@
+// Messages as JSON and as text for a terminal.
+#pragma once
+#include <google/protobuf/message.h>
+
+#include <string>
+
+#include "towline/v1/remote_fetcher.pb.h"
+#include "towline/v1/sync_coordinator.pb.h"
+
+namespace towline::cli {
+
+/// JSON with the fields' names as in the protos, `bytes` as 0x hex, unset messages left out, everything else always there.
+std::string to_json(const google::protobuf::Message& m, int indent = 1);
+
+/// "1,234,567"
+std::string thousands(std::uint64_t n);
+/// "2h03m", "4m10s", "12s"
+std::string duration(double seconds);
+/// "[#####.....]" of `width` characters inside.
+std::string progress_bar(double share, int width);
+/// "IMPORTING" of TOW_STATE_IMPORTING.
+std::string state_name(v1::TowState s);
+
+/// One line for a live display: state, heads, distance, rates, ETA.
+std::string live_line(const v1::SyncStatus& s);
+std::string status_text(const v1::SyncStatus& s);
+std::string decisions_text(const v1::ListDecisionsResponse& d);
+std::string endpoints_text(const v1::ListEndpointsResponse& e);
+/// For DIVERGED and NEEDS_OPERATOR: what happened and what to do, for this client.
+std::string recover_text(const v1::SyncStatus& s);
+
+}  // namespace towline::cli

@@ -141,7 +141,7 @@ def fork_chain(work):
 @pytest.fixture(scope="session")
 def deep_reorg_chain(work):
     """A chain whose L1 finalizes late, so that a deep L1 reorg takes safe blocks away."""
-    net = Devnet(work / "deep-reorg", l1_block_time=1, l1_epoch=24, tip_rate=1.0)
+    net = Devnet(work / "deep-reorg", l1_block_time=1, l1_epoch=24, tip_rate=1.0, mixed_mining=False)
 
     def start():
         net.start(wait=False)

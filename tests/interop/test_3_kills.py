@@ -54,7 +54,10 @@ def kill_once(target, tow, net, randomness, lead):
     victim.kill()
     time.sleep(down)
     said = victim.restart()
-    seconds = tow.wait_tip(WITHIN_S)
+    back, newer = time.monotonic(), net.el.height() + 1
+    wait_for("a block that is newer than the restart", lambda: tow.el.height() >= newer, WITHIN_S, procs=tow.towline.procs())
+    tow.wait_tip(WITHIN_S - (time.monotonic() - back))
+    seconds = time.monotonic() - back
     if finalized:
         assert tow.el.height("finalized") >= finalized[0], f"finalized went back from {finalized[0]}\n{tow.explain()}"
         assert tow.el.ref(finalized[0]) == finalized

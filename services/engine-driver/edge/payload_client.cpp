@@ -54,21 +54,24 @@ class GrpcPayloadStream final : public PayloadStream {
     auto reader = stub_->StreamPayloads(&context_, request_);
     v1::StreamPayloadsResponse message;
     absl::Status bad;
-    while (bad.ok() && reader->Read(&message)) {
+    bool left_early = false;
+    while (reader->Read(&message)) {
       auto prepared = prepare(message.payload());
       if (!prepared.ok()) {
         bad = prepared.status();
-        context_.TryCancel();
+        left_early = true;
         break;
       }
       std::unique_lock lock{mutex_};
       room_.wait(lock, [this] { return bytes_ < kMaxAheadBytes || cancelled_; });
-      if (cancelled_) break;
+      left_early = cancelled_;
+      if (left_early) break;
       bytes_ += prepared->body.size();
       queue_.push_back(*std::move(prepared));
       arrived_.notify_all();
     }
-    context_.TryCancel();
+    // Only then: after a stream that ended by itself this would hide the status that it ended with.
+    if (left_early) context_.TryCancel();
     const grpc::Status end = reader->Finish();
     std::lock_guard lock{mutex_};
     status_ = bad.ok() ? wire::from_grpc(end) : bad;

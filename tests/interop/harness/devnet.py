@@ -35,10 +35,12 @@ class PatientSequencer(HttpProxy):
 class Devnet:
     """history_s: start the chain so long ago; the sequencer then builds the missing blocks at full speed.
     fork_every_s: start at Bedrock and take one fork each so many seconds. per_block: transactions in each
-    block of the history; tip_rate: transactions a second after it. l1_epoch: L1 slots in an epoch; L1's finalized is two epochs behind its head."""
+    block of the history; tip_rate: transactions a second after it. l1_epoch: L1 slots in an epoch; L1's finalized is two epochs behind its head.
+    mixed_mining: L1 mines a block for each batch too, which lets its clock run ahead of L2's."""
 
-    def __init__(self, directory, history_s=0, block_time=1, l1_block_time=2, l1_epoch=4, fork_every_s=0, per_block=0, tip_rate=0.0):
-        self.dir = Path(directory)
+    def __init__(self, directory, history_s=0, block_time=1, l1_block_time=2, l1_epoch=4, fork_every_s=0, per_block=0, tip_rate=0.0,
+                 mixed_mining=True):
+        self.dir, self.mixed_mining = Path(directory), mixed_mining
         self.dir.mkdir(parents=True, exist_ok=True)
         self.history_s, self.block_time, self.l1_block_time = history_s, block_time, l1_block_time
         self.l1_epoch, self.fork_every_s, self.per_block, self.tip_rate = l1_epoch, fork_every_s, per_block, tip_rate
@@ -95,7 +97,8 @@ class Devnet:
     def _start_l1(self):
         start = int(time.time()) - self.history_s - 4
         self.anvil = Proc("anvil", [peer("anvil"), "--host", "127.0.0.1", "--port", self.l1_port, "--chain-id", L1_ID, "--block-time", self.l1_block_time,
-                                    "--slots-in-an-epoch", self.l1_epoch, "--timestamp", start, "--mixed-mining", "--silent"], self.dir).start()
+                                    "--slots-in-an-epoch", self.l1_epoch, "--timestamp", start, "--silent",
+                                    *(["--mixed-mining"] if self.mixed_mining else [])], self.dir).start()
         wait_for("anvil", lambda: self.l1.call("eth_chainId"), 30, procs=[self.anvil])
         # without an unsafe block signer in the SystemConfig contract op-node ignores all gossip
         self.l1.call("anvil_setStorageAt", SYSTEM_CONFIG, SIGNER_SLOT, "0x" + SIGNER[2:].lower().rjust(64, "0"))

@@ -52,12 +52,11 @@ class EngineTrace:
         """
         number = {ZERO: -1, **numbers}
         parent, out, head, finalized, known = {}, [], None, -1, set(numbers)
-        switch = False
+        switch = restarted = False
         for i, r in enumerate(self.records()):
             if r["kind"] == "mark":
                 if r["what"] in ("engine restarted", "rewound"):
-                    head = r["latest"]
-                    known = {h for h in known if number.get(h, 0) <= number[head]}
+                    head, restarted = r["latest"], True
                 elif r["what"] == "switch":
                     switch = True
             elif r["kind"] == "newPayload":
@@ -68,6 +67,10 @@ class EngineTrace:
                     known.add(r["hash"])
                 elif r["status"] == "INVALID":
                     out.append(f"record {i}: the client called {r['number']} {r['hash']} INVALID: {r.get('error')}")
+                elif r["status"] in ("SYNCING", "ACCEPTED") and not restarted and not switch:
+                    out.append(f"record {i}: the client has not got what {r['number']} {r['hash']} stands on: {r['status']}")
+                if r["status"] not in ("lost", "pending"):
+                    restarted = False  # one payload that was in flight may be repeated to a client that came back lower
             elif r["kind"] == "forkchoice":
                 if r["attributes"]:
                     out.append(f"record {i}: a forkchoice update with attributes")

@@ -1,0 +1,240 @@
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <random>
+#include <sstream>
+
+#include "libs/base/hex.hpp"
+#include "services/engine-driver/core/engine_answer.hpp"
+#include "services/engine-driver/core/gate.hpp"
+#include "services/engine-driver/core/import_plan.hpp"
+#include "services/engine-driver/core/jwt.hpp"
+#include "services/engine-driver/core/rates.hpp"
+
+namespace towline::driver {
+namespace {
+
+Hash32 hash(std::uint64_t n, std::uint8_t branch = 0) {
+  Hash32 h;
+  for (unsigned i = 0; i < 8; ++i) h.bytes[i] = static_cast<std::uint8_t>(n >> (8U * i));
+  h.bytes[8] = branch;
+  h.bytes[31] = 1;
+  return h;
+}
+eth::BlockId id(std::uint64_t n, std::uint8_t branch = 0) { return {n, hash(n, branch)}; }
+eth::BlockRef ref(std::uint64_t n, std::uint8_t branch = 0, std::uint8_t parent_branch = 0) { return {n, hash(n, branch), hash(n - 1, parent_branch), n * 2}; }
+Labels labels(std::uint64_t latest, std::uint64_t safe, std::uint64_t finalized) { return {ref(latest), ref(safe), ref(finalized)}; }
+
+// The reference's vector: the secret is "secret" repeated to 32 bytes.
+TEST(Jwt, MatchesTheVector) {
+  const auto secret = parse_jwt_secret("0x7365637265747365637265747365637265747365637265747365637265747365\n");
+  ASSERT_TRUE(secret.ok()) << secret.status();
+  EXPECT_EQ(make_jwt(*secret, 1700000000),
+            "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpYXQiOjE3MDAwMDAwMDB9.M2nY84VaM-AUfRGDPC_vdyUsN1rvFs8UaGBU76h2vK4");
+}
+
+TEST(Jwt, BadSecretsAreNamedAndNeverShown) {
+  for (const char* text : {"", "  \n", "abcd", "zz65637265747365637265747365637265747365637265747365637265747365"}) {
+    const auto s = parse_jwt_secret(text);
+    ASSERT_FALSE(s.ok()) << text;
+    EXPECT_EQ(s.status().message().find("zz65"), absl::string_view::npos);
+    EXPECT_NE(s.status().message().find("64 hex digits"), absl::string_view::npos) << s.status();
+  }
+}
+
+EngineAnswer status(PayloadStatus s) {
+  EngineAnswer a;
+  a.kind = EngineAnswer::Kind::status;
+  a.status = s;
+  return a;
+}
+EngineAnswer of(EngineAnswer::Kind kind, std::int64_t code = 0) {
+  EngineAnswer a;
+  a.kind = kind;
+  a.code = code;
+  return a;
+}
+
+struct Row {
+  const char* name;  // as in docs/engine-reactions.md
+  EngineAnswer answer;
+  Reaction reaction;
+};
+const std::vector<Row>& rows() {
+  using K = EngineAnswer::Kind;
+  static const std::vector<Row> kRows = {
+      {"VALID", status(PayloadStatus::valid), Reaction::proceed},
+      {"INVALID", status(PayloadStatus::invalid), Reaction::invalid},
+      {"SYNCING", status(PayloadStatus::syncing), Reaction::missing_state},
+      {"ACCEPTED", status(PayloadStatus::accepted), Reaction::missing_state},
+      {"-32700", of(K::error, -32700), Reaction::unsupported},
+      {"-32600", of(K::error, -32600), Reaction::unsupported},
+      {"-32601", of(K::error, -32601), Reaction::unsupported},
+      {"-32602", of(K::error, -32602), Reaction::unsupported},
+      {"-32603", of(K::error, -32603), Reaction::retry},
+      {"-32000", of(K::error, -32000), Reaction::retry},
+      {"-38001", of(K::error, -38001), Reaction::retry},
+      {"-38002", of(K::error, -38002), Reaction::not_applied},
+      {"-38003", of(K::error, -38003), Reaction::unsupported},
+      {"-38004", of(K::error, -38004), Reaction::unsupported},
+      {"-38005", of(K::error, -38005), Reaction::unsupported},
+      {"-38006", of(K::error, -38006), Reaction::not_applied},
+      {"HTTP 401", of(K::http, 401), Reaction::auth_failed},
+      {"HTTP 403", of(K::http, 403), Reaction::auth_failed},
+      {"HTTP 5xx", of(K::http, 502), Reaction::retry},
+      {"timeout", of(K::timeout), Reaction::retry},
+      {"connection lost", of(K::transport), Reaction::retry},
+      {"not JSON-RPC", of(K::malformed), Reaction::retry},
+  };
+  return kRows;
+}
+
+TEST(Reactions, EachAnswerHasItsReaction) {
+  for (const Row& r : rows()) {
+    EXPECT_EQ(react(Call::new_payload, r.answer), r.reaction) << r.name;
+    EXPECT_EQ(react(Call::forkchoice_updated, r.answer), r.reaction) << r.name;
+    EXPECT_FALSE(describe(r.answer).empty());
+  }
+}
+
+TEST(Reactions, TheDocumentHasTheSameTable) {
+  std::ifstream in{std::string{TOWLINE_SOURCE_DIR} + "/docs/engine-reactions.md"};
+  std::stringstream text;
+  text << in.rdbuf();
+  for (const Row& r : rows()) {
+    const std::string line = std::string{"| "} + r.name + " | `" + name(r.reaction) + "` |";
+    EXPECT_NE(text.str().find(line), std::string::npos) << "docs/engine-reactions.md has no line starting with: " << line;
+  }
+}
+
+TEST(Gate, OlderEpochsOtherAuthoritiesAndOtherHeadsAreRefused) {
+  Gate g{{"single", 7, std::nullopt}};
+  const Labels el = labels(100, 90, 80);
+  EXPECT_TRUE(g.admit({"single", 7, hash(100)}, el).ok());
+  EXPECT_TRUE(g.admit({"single", 9, hash(100)}, el).ok());
+  EXPECT_EQ(g.state().epoch, 9U);
+  EXPECT_TRUE(absl::IsFailedPrecondition(g.admit({"single", 8, hash(100)}, el)));
+  EXPECT_TRUE(absl::IsFailedPrecondition(g.admit({"etcd", 10, hash(100)}, el)));
+  EXPECT_TRUE(absl::IsFailedPrecondition(g.admit({"single", 9, hash(99)}, el)));
+  EXPECT_TRUE(absl::IsInvalidArgument(g.admit({"", 9, hash(100)}, el)));
+  EXPECT_EQ(g.state().epoch, 9U);
+}
+
+TEST(Gate, FinalizedNeverGoesBackNorBeside) {
+  Gate g{{"single", 1, id(80)}};
+  const Labels el = labels(100, 90, 80);
+  EXPECT_TRUE(g.check_labels(id(100), id(90), id(80), el).ok());
+  EXPECT_TRUE(g.check_labels(id(100), id(95), id(85), el).ok());
+  EXPECT_FALSE(g.check_labels(id(100), id(90), id(79), el).ok());
+  EXPECT_FALSE(g.check_labels(id(100), id(90), id(80, 1), el).ok());
+  EXPECT_FALSE(g.check_labels(id(100), id(79), std::nullopt, el).ok());
+  EXPECT_FALSE(g.check_labels(id(100), id(101), std::nullopt, el).ok());
+  EXPECT_FALSE(g.check_labels(id(100), std::nullopt, id(91), el).ok()) << "finalized above the safe label that stays";
+}
+
+TEST(Gate, TheFenceOnlyRisesAndBoundsRewinds) {
+  Gate g{{"single", 1, id(80)}};
+  EXPECT_FALSE(g.confirm_finalized(id(79)));
+  EXPECT_FALSE(g.confirm_finalized(id(80)));
+  EXPECT_TRUE(g.confirm_finalized(id(81)));
+  EXPECT_EQ(g.state().fence, id(81));
+  EXPECT_TRUE(g.check_rewind(id(81)).ok());
+  EXPECT_FALSE(g.check_rewind(id(80)).ok());
+  EXPECT_FALSE(g.check_rewind(id(81, 1)).ok());
+}
+
+TEST(Persistent, SurvivesAndDamageIsSeen) {
+  const Persistent p{"single", 42, id(1234567)};
+  auto again = decode_persistent(encode(p));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(*again, p);
+  const std::string text = encode(p);
+  for (std::size_t cut = 0; cut + 2 < text.size(); ++cut) EXPECT_FALSE(decode_persistent(text.substr(0, cut)).ok()) << cut;
+}
+
+TEST(ImportPlan, UpdatesEachNBlocksAndAtTheEnd) {
+  ImportPlan plan{{id(100), id(170), std::nullopt, std::nullopt}, 32, labels(100, 90, 80), id(80)};
+  std::vector<std::uint64_t> heads;
+  for (std::uint64_t n = 101; n <= 170; ++n) {
+    ASSERT_TRUE(plan.check(ref(n)).ok());
+    if (auto f = plan.on_valid(ref(n))) heads.push_back(f->head.number);
+  }
+  EXPECT_EQ(heads, (std::vector<std::uint64_t>{132, 164, 170}));
+  EXPECT_TRUE(plan.done());
+}
+
+TEST(ImportPlan, LabelsWaitUntilTheChainHasReachedThem) {
+  ImportPlan plan{{id(100), id(140), id(135), id(110)}, 32, labels(100, 90, 80), id(80)};
+  std::optional<Forkchoice> f;
+  for (std::uint64_t n = 101; n <= 132; ++n) f = plan.on_valid(ref(n));
+  ASSERT_TRUE(f);
+  EXPECT_EQ(f->finalized, id(110));
+  EXPECT_EQ(f->safe, id(110)) << "safe is lifted with finalized, never left below it";
+  for (std::uint64_t n = 133; n <= 140; ++n) f = plan.on_valid(ref(n));
+  EXPECT_EQ(f->safe, id(135));
+}
+
+TEST(ImportPlan, ALabelOfAnotherBranchIsNeverApplied) {
+  ImportPlan plan{{id(100), id(120), id(110, 1), id(105, 1)}, 32, labels(100, 90, 80), id(80)};
+  std::optional<Forkchoice> f;
+  for (std::uint64_t n = 101; n <= 120; ++n) f = plan.on_valid(ref(n));
+  ASSERT_TRUE(f);
+  EXPECT_FALSE(f->safe);
+  EXPECT_FALSE(f->finalized);
+}
+
+TEST(ImportPlan, ABreakInTheChainIsALie) {
+  ImportPlan plan{{id(100), id(102), std::nullopt, std::nullopt}, 32, labels(100, 90, 80), id(80)};
+  EXPECT_TRUE(absl::IsDataLoss(plan.check(ref(102))));
+  EXPECT_TRUE(absl::IsDataLoss(plan.check(ref(101, 0, 1))));
+  ASSERT_TRUE(plan.check(ref(101)).ok());
+  plan.on_valid(ref(101));
+  EXPECT_TRUE(absl::IsDataLoss(plan.check(ref(102, 1, 0)))) << "the range must end at its tip";
+}
+
+TEST(ImportPlan, ASwitchBelowTheSafeLabelLowersItToWhatIsShared) {
+  ImportPlan plan{{id(85), id(86, 1), std::nullopt, std::nullopt}, 32, labels(100, 90, 80), id(80)};
+  const auto f = plan.on_valid(ref(86, 1, 0));
+  ASSERT_TRUE(f);
+  EXPECT_EQ(f->safe, id(85));
+  EXPECT_FALSE(f->finalized);
+}
+
+// D1: a snapshot whose head lies below its finalized block.
+TEST(EdgeCases, D1_SnapshotBelowFinalizedCarriesNoLabelsUntilTheFence) {
+  ImportPlan plan{{id(100), id(140), id(138), id(130)}, 8, labels(100, 90, 80), id(120)};
+  std::optional<Forkchoice> f;
+  for (std::uint64_t n = 101; n <= 140; ++n) {
+    if (auto u = plan.on_valid(ref(n))) {
+      f = u;
+      if (n < 120) {
+        EXPECT_FALSE(f->safe) << n;
+        EXPECT_FALSE(f->finalized) << n;
+      }
+    }
+  }
+  EXPECT_EQ(f->finalized, id(130));
+  EXPECT_EQ(f->safe, id(138));
+  EXPECT_FALSE(plan.contradicts_fence());
+}
+
+TEST(EdgeCases, D1_SnapshotThatReachesAnotherBlockThanTheFenceIsSeen) {
+  ImportPlan plan{{id(100), id(140), std::nullopt, std::nullopt}, 8, labels(100, 90, 80), id(120, 1)};
+  std::optional<Forkchoice> last;
+  for (std::uint64_t n = 101; n <= 120; ++n) last = plan.on_valid(ref(n));
+  EXPECT_TRUE(plan.contradicts_fence());
+  EXPECT_FALSE(last);
+}
+
+TEST(Rates, CountTheLastSeconds) {
+  Rates r;
+  const absl::Time t0 = absl::FromUnixSeconds(1000);
+  for (int i = 0; i < 400; ++i) r.add(t0 + absl::Milliseconds(i * 10), 1'000'000);
+  const absl::Time now = t0 + absl::Seconds(4);
+  EXPECT_NEAR(r.blocks_per_s(now), 100, 10);
+  EXPECT_NEAR(r.mgas_per_s(now), 100, 10);
+  EXPECT_EQ(r.blocks_per_s(now + absl::Minutes(1)), 0);
+}
+
+}  // namespace
+}  // namespace towline::driver

@@ -13,8 +13,8 @@ namespace towline::coordinator {
 
 class Walkback {
  public:
-  /// Most reorgs are shallow: the first round looks at this many heights one by one.
-  static constexpr std::uint64_t kNear = 16;
+  /// Most reorgs are shallow: the first round looks at this many heights one by one (16 that differ and one that does not).
+  static constexpr std::uint64_t kNear = 17;
 
   enum class Result {
     searching,

@@ -379,6 +379,7 @@ driver::ImportPlan::Range Follower::with_labels(driver::ImportPlan::Range r) con
 Effects Follower::import(const eth::BlockId& parent, const std::string& why, absl::Time now) {
   const eth::BlockRef t = *target();
   importing_ = with_labels({parent, t.id(), {}, {}});
+  head_before_ = local_->labels.latest->hash;
   const std::uint64_t blocks = t.number - parent.number;
   decide("import", absl::StrCat(blocks, " block(s) from ", eth::to_string(parent), " to ", eth::to_string(t), why.empty() ? "" : ": ", why), now);
   if (!remote_->unknown_rules.empty()) {
@@ -392,7 +393,7 @@ Effects Follower::import(const eth::BlockId& parent, const std::string& why, abs
 
 Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
   const driver::ImportPlan::Range range = *importing_;
-  const bool moved = r.labels.latest && r.labels.latest->hash != range.parent.hash;
+  const bool moved = r.labels.latest && r.labels.latest->hash != head_before_;
   switch (r.outcome) {
     case driver::Outcome::done:
       progress();
@@ -407,25 +408,30 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
       return start_walkback("the target is not a descendant of our head", now);
     case driver::Outcome::missing_state: {
       decide("missing_state", r.reason, now);
-      if (range.parent.hash == command().expected_head || !local_->labels.latest || local_->labels.latest->hash == range.parent.hash || moved) {
-        if (moved) progress();
-        enter(TowState::waiting_for_engine, "engine_missing_state", absl::StrCat("the EL has not got the state of its own head yet: ", r.reason), now);
+      if (moved) {
+        // What was imported is the head now, with its state: on from there.
+        progress();
+        return step(now);
       }
       if (!stuck_at_ || *stuck_at_ != range.parent) {
         stuck_at_ = range.parent;
         stuck_since_ = now;
       }
-      if (range.parent.number < local_->labels.latest->number && local_->can_rewind) {
+      const bool switches = range.parent.hash != head_before_;
+      if (switches && local_->can_rewind) {
         decide("rewind", absl::StrCat("the EL has not got the state of ", eth::to_string(range.parent), ": rewinding it there"), now);
         return {Rewind{start(Pending::rewind), command(), range.parent}};
       }
-      if (now - stuck_since_ >= kOperatorAfter) {
+      if (now - stuck_since_ < kOperatorAfter) {
+        enter(TowState::waiting_for_engine, "engine_missing_state", absl::StrCat("the EL has not got the state of ", eth::to_string(range.parent), " (yet): ", r.reason), now);
+      } else if (switches) {
         enter(TowState::needs_operator, "branch_too_deep",
               absl::StrCat("the EL cannot switch to the branch that leaves ours after ", eth::to_string(range.parent),
                            ": it has not got the state there. Rewind it to that block (op-geth: debug_setHead(\"0x", absl::Hex(range.parent.number),
                            "\"), or give engine-driver --engine.admin-rpc)"), now);
-      } else if (state_ != TowState::waiting_for_engine) {
-        enter(TowState::waiting_for_engine, "engine_missing_state", absl::StrCat("the EL has not got the state of ", eth::to_string(range.parent), " (yet): ", r.reason), now);
+      } else {
+        enter(TowState::needs_operator, "engine_missing_state",
+              absl::StrCat("the EL has not got the state of its own head ", eth::to_string(range.parent), ": restart it, or rewind it to a block that it has"), now);
       }
       back_off(now);
       return {};

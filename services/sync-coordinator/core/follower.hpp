@@ -157,6 +157,7 @@ class Follower {
   std::uint64_t last_id_ = 0;
   std::optional<Walkback> walkback_;
   std::optional<driver::ImportPlan::Range> importing_;
+  Hash32 head_before_;
   std::optional<driver::Forkchoice> setting_;
 
   int failures_ = 0;

@@ -1,0 +1,265 @@
+// towline-devnet: a simulated OP Stack chain behind real sockets. See --help and tools/devnet/README.md.
+#include <absl/random/random.h>
+#include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+#include <httplib.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "libs/base/hex.hpp"
+#include "libs/base/status.hpp"
+#include "tools/devnet/engine.hpp"
+#include "tools/devnet/sources.hpp"
+
+namespace towline::devnet {
+namespace {
+
+using nlohmann::json;
+
+struct Flags {
+  std::uint64_t blocks = 100;
+  double block_time = 2;
+  std::size_t transactions = 5;
+  std::size_t input_bytes = 200;
+  std::size_t sources = 1;
+  std::uint64_t seed = 1;
+  std::uint64_t chain_id = 901'901;
+  std::uint64_t safe_lag = 10;
+  std::uint64_t finalized_lag = 20;
+  std::string el_profile = "op-geth";
+  int el_exec_us = 0;
+  std::string engine_trace;
+  std::string dir;
+  int control_port = 0;
+};
+
+struct Devnet {
+  Devnet(const sim::ChainOptions& options, sim::ElProfile profile) : world{options, profile} {}
+
+  World world;
+  std::vector<std::unique_ptr<NodeState>> source_states;
+  NodeState cl_state{.name = "cl", .fault = {}};
+  NodeState engine_state{.name = "engine", .fault = {}};
+  NodeState admin_state{.name = "admin", .fault = {}};
+  std::unique_ptr<Engine> engine;
+  // Last: the servers end first.
+  std::vector<std::unique_ptr<RpcServer>> source_servers;
+  std::unique_ptr<RpcServer> cl_server;
+  std::unique_ptr<RpcServer> engine_server;
+  std::unique_ptr<RpcServer> admin_server;
+
+  NodeState* state(const json& which) {
+    if (which.is_number_unsigned() && which.get<std::size_t>() < source_states.size()) return source_states[which.get<std::size_t>()].get();
+    for (NodeState* s : {&cl_state, &engine_state, &admin_state}) {
+      if (which == s->name) return s;
+    }
+    return nullptr;
+  }
+
+  json block_json(const eth::BlockRef& r) const { return {{"number", r.number}, {"hash", to_hex(r.hash.view())}}; }
+
+  /// The answer to GET /stats; takes the mutex.
+  json stats() {
+    const std::lock_guard lock{world.mutex};
+    const auto maybe = [&](const std::optional<eth::BlockRef>& r) { return r ? block_json(*r) : json{}; };
+    json nodes = json::object();
+    const auto node = [&](const NodeState& s) { nodes[s.name] = {{"requests", s.requests}, {"calls", s.calls}}; };
+    for (const auto& s : source_states) node(*s);
+    for (const NodeState* s : {&cl_state, &engine_state, &admin_state}) node(*s);
+    return {{"chain", {{"head", block_json(world.chain.head()->ref())}, {"safe", block_json(world.chain.safe()->ref())}, {"finalized", block_json(world.chain.finalized()->ref())}}},
+            {"el", {{"head", block_json(world.el.latest())}, {"safe", maybe(world.el.safe())}, {"finalized", maybe(world.el.finalized())}}},
+            {"engine", {{"payloads", engine->payloads()}, {"forkchoice_updates", engine->forkchoice_updates()}}},
+            {"nodes", nodes}};
+  }
+
+  /// A command of POST /ctl; empty: done, else what is wrong with it.
+  std::string command(const json& c) {
+    if (!c.is_object() || !c.contains("cmd") || !c["cmd"].is_string()) return R"(a command is an object with "cmd")";
+    const std::string cmd = c["cmd"];
+    if (cmd == "kill") {
+      engine->kill();
+      return {};
+    }
+    const std::lock_guard lock{world.mutex};
+    if (cmd == "reorg") {
+      world.chain.reorg(c.value("depth", std::uint64_t{1}));
+    } else if (cmd == "append") {
+      for (std::uint64_t n = c.value("count", std::uint64_t{1}); n > 0; --n) world.chain.append();
+    } else if (cmd == "produce") {
+      world.producing = c.value("on", true);
+      return {};
+    } else if (cmd == "labels") {
+      world.labels_follow = c.value("follow", false);
+      world.chain.set_labels(c.value("safe", world.chain.safe()->header.number), c.value("finalized", world.chain.finalized()->header.number));
+    } else if (cmd == "fault") {
+      NodeState* s = state(c.value("node", json{}));
+      if (s == nullptr) return R"("node" is the number of a source, or "cl", "engine", "admin")";
+      Fault f;
+      f.delay_ms = c.value("delay_ms", 0);
+      f.error_rate = c.value("error_rate", 0.0);
+      f.rate_limit = c.value("rate_limit", false);
+      f.retry_after_s = c.value("retry_after", 1);
+      f.hang = c.value("hang", false);
+      f.disconnect = c.value("disconnect", false);
+      f.html = c.value("html", false);
+      f.oversized = c.value("oversized", false);
+      f.gaps = c.value("gaps", false);
+      f.wrong_chain = c.value("wrong_chain", false);
+      f.lie = c.value("lie", "");
+      if (!f.lie.empty() && f.lie != "header" && f.lie != "body") return R"("lie" is "header" or "body")";
+      s->fault = f;
+      world.changed.notify_all();
+      return {};
+    } else {
+      return absl::StrCat("unknown command \"", cmd, "\"");
+    }
+    world.follow_labels();
+    return {};
+  }
+};
+
+absl::Status write_file(const std::filesystem::path& path, const std::string& text) {
+  // Whole or not at all: programs wait for these files.
+  const std::filesystem::path part = path.string() + ".part";
+  std::ofstream out{part};
+  out << text;
+  out.close();
+  std::error_code ec;
+  if (out) std::filesystem::rename(part, path, ec);
+  if (!out || ec) return absl::UnavailableError(absl::StrCat("cannot write ", path.string()));
+  return absl::OkStatus();
+}
+
+absl::Status run(const Flags& flags, const sigset_t& signals) {
+  const std::filesystem::path dir = flags.dir;
+  std::error_code ec;
+  std::filesystem::create_directories(dir, ec);
+  if (ec) return absl::InvalidArgumentError(absl::StrCat("--dir: cannot make ", flags.dir));
+
+  sim::ChainOptions options;
+  options.seed = flags.seed;
+  options.chain_id = flags.chain_id;
+  options.transactions = flags.transactions;
+  options.input_bytes = flags.input_bytes;
+  options.block_time = flags.block_time == 0 ? 2 : std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::llround(flags.block_time)));
+  options.genesis_time = static_cast<std::uint64_t>(absl::ToUnixSeconds(absl::Now())) - flags.blocks * options.block_time;
+  Devnet net{options, flags.el_profile == "op-geth" ? sim::ElProfile::op_geth : sim::ElProfile::op_reth};
+  World& world = net.world;
+  world.safe_lag = flags.safe_lag;
+  world.finalized_lag = flags.finalized_lag;
+  for (std::uint64_t n = 0; n < flags.blocks; ++n) world.chain.append();
+  world.follow_labels();
+
+  Engine::Options engine_options;
+  TOWLINE_ASSIGN_OR_RETURN(engine_options.config, rollup::parse_config(world.chain.rollup_json()));
+  absl::BitGen random;
+  for (auto& b : engine_options.jwt_secret.bytes) b = absl::Uniform<std::uint8_t>(random);
+  engine_options.exec_us = flags.el_exec_us;
+  engine_options.trace_path = flags.engine_trace;
+  TOWLINE_RETURN_IF_ERROR(write_file(dir / "jwt.hex", to_hex(engine_options.jwt_secret.view()) + "\n"));
+  TOWLINE_RETURN_IF_ERROR(write_file(dir / "rollup.json", world.chain.rollup_json()));
+  net.engine = std::make_unique<Engine>(world, engine_options);
+
+  json endpoints = {{"sources", json::array()}, {"rollup", (dir / "rollup.json").string()}, {"jwt", (dir / "jwt.hex").string()}};
+  for (std::size_t i = 0; i < flags.sources; ++i) {
+    net.source_states.push_back(std::make_unique<NodeState>(NodeState{.name = absl::StrCat("source", i), .fault = {}}));
+    NodeState& state = *net.source_states.back();
+    TOWLINE_ASSIGN_OR_RETURN(auto server, RpcServer::start(0, world, state, el_source(world, state)));
+    endpoints["sources"].push_back(server->url());
+    net.source_servers.push_back(std::move(server));
+  }
+  TOWLINE_ASSIGN_OR_RETURN(net.cl_server, RpcServer::start(0, world, net.cl_state, cl_source(world)));
+  TOWLINE_ASSIGN_OR_RETURN(net.engine_server, RpcServer::start(0, world, net.engine_state, net.engine->engine_api(), net.engine->gate()));
+  TOWLINE_ASSIGN_OR_RETURN(net.admin_server, RpcServer::start(0, world, net.admin_state, net.engine->ordinary_rpc()));
+
+  httplib::Server control;
+  control.new_task_queue = [] { return new httplib::ThreadPool{4}; };
+  control.set_keep_alive_timeout(1);
+  control.Get("/stats", [&](const httplib::Request&, httplib::Response& res) { res.set_content(net.stats().dump() + "\n", "application/json"); });
+  control.Post("/ctl", [&](const httplib::Request& req, httplib::Response& res) {
+    std::string wrong;
+    try {
+      wrong = net.command(json::parse(req.body));
+    } catch (const json::exception& e) {
+      wrong = e.what();
+    }
+    res.status = wrong.empty() ? 200 : 400;
+    res.set_content((wrong.empty() ? net.stats() : json{{"error", wrong}}).dump() + "\n", "application/json");
+  });
+  const int control_port = flags.control_port == 0 ? control.bind_to_any_port("127.0.0.1")
+                           : control.bind_to_port("127.0.0.1", flags.control_port) ? flags.control_port : -1;
+  if (control_port <= 0) return absl::UnavailableError("cannot listen for --control-port");
+  std::thread control_thread{[&] { control.listen_after_bind(); }};
+
+  endpoints["cl"] = net.cl_server->url();
+  endpoints["engine"] = net.engine_server->url();
+  endpoints["admin"] = net.admin_server->url();
+  endpoints["control"] = absl::StrCat("http://127.0.0.1:", control_port);
+  absl::Status result = write_file(dir / "endpoints.json", endpoints.dump(2) + "\n");
+  if (result.ok()) std::cout << "ready" << std::endl;
+
+  // Produces until a signal comes.
+  const auto period = absl::Seconds(flags.block_time);
+  absl::Time next = flags.block_time > 0 ? absl::Now() + period : absl::InfiniteFuture();
+  while (result.ok()) {
+    const absl::Duration left = std::min(std::max(next - absl::Now(), absl::ZeroDuration()), absl::Seconds(60));
+    const timespec wait = absl::ToTimespec(left);
+    if (sigtimedwait(&signals, nullptr, &wait) > 0) break;
+    if (absl::Now() < next) continue;
+    next += period;
+    const std::lock_guard lock{world.mutex};
+    if (!world.producing) continue;
+    world.chain.append();
+    world.follow_labels();
+  }
+  {
+    const std::lock_guard lock{world.mutex};
+    world.stopping = true;
+    world.changed.notify_all();
+  }
+  control.stop();
+  control_thread.join();
+  return result;
+}
+
+}  // namespace
+}  // namespace towline::devnet
+
+int main(int argc, char** argv) {
+  towline::devnet::Flags f;
+  CLI::App app{"A simulated OP Stack chain with JSON-RPC sources, a consensus client and an execution client's Engine API, all on loopback."};
+  app.add_option("--dir", f.dir, "writes endpoints.json, rollup.json and jwt.hex here, then prints \"ready\"")->required();
+  app.add_option("--blocks", f.blocks, "blocks on the chain at start")->capture_default_str();
+  app.add_option("--block-time", f.block_time, "seconds between new blocks, 0: none are made")->capture_default_str()->check(CLI::NonNegativeNumber);
+  app.add_option("--tx-per-block", f.transactions, "transactions beside the L1-info deposit")->capture_default_str();
+  app.add_option("--tx-bytes", f.input_bytes, "input bytes of a transaction")->capture_default_str();
+  app.add_option("--sources", f.sources, "number of execution clients to read from")->capture_default_str()->check(CLI::Range(1, 8));
+  app.add_option("--seed", f.seed, "makes another chain")->capture_default_str();
+  app.add_option("--chain-id", f.chain_id, "L2 chain id")->capture_default_str();
+  app.add_option("--safe-lag", f.safe_lag, "blocks from the head to safe")->capture_default_str();
+  app.add_option("--finalized-lag", f.finalized_lag, "blocks from the head to finalized")->capture_default_str();
+  app.add_option("--el-profile", f.el_profile, "which execution client the Engine API behaves like")->capture_default_str()->check(CLI::IsMember({"op-geth", "op-reth"}));
+  app.add_option("--el-exec-us", f.el_exec_us, "execution time of a block, microseconds")->capture_default_str()->check(CLI::NonNegativeNumber);
+  app.add_option("--engine-trace", f.engine_trace, "JSON lines: every write to the execution client and its answer");
+  app.add_option("--control-port", f.control_port, "POST /ctl and GET /stats; 0: any")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+
+  // Before the first thread: all of them leave the signals to sigtimedwait().
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  const absl::Status st = towline::devnet::run(f, signals);
+  if (!st.ok()) std::cerr << "towline-devnet: " << st.message() << "\n";
+  return st.ok() ? 0 : 1;
+}

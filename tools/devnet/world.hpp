@@ -1,0 +1,59 @@
+// What all servers of the devnet share: one chain, one execution client, behind one mutex.
+#pragma once
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "libs/sim/chain.hpp"
+#include "libs/sim/el_model.hpp"
+
+namespace towline::devnet {
+
+/// What is wrong with a server; all off by default. Set whole by each `fault` command.
+struct Fault {
+  int delay_ms = 0;
+  double error_rate = 0;     // share of requests that are answered HTTP 500
+  bool rate_limit = false;   // HTTP 429
+  int retry_after_s = 1;
+  bool hang = false;         // no answer until the fault is taken away or the server stops
+  bool disconnect = false;   // the answer is cut
+  bool html = false;         // a proxy's error page with status 200
+  bool oversized = false;    // 256 MiB of blanks
+  bool gaps = false;         // every third block is not found
+  bool wrong_chain = false;  // another chain id
+  std::string lie;           // "header" or "body": one byte of it is wrong
+};
+
+struct NodeState {
+  std::string name;
+  Fault fault;
+  std::uint64_t requests = 0;
+  std::uint64_t calls = 0;
+};
+
+struct World {
+  World(const sim::ChainOptions& options, sim::ElProfile profile)
+      : chain{options}, el{profile, chain.head()->ref()} {}
+
+  std::mutex mutex;
+  std::condition_variable changed;  // faults, and stopping
+  bool stopping = false;
+  sim::Chain chain;
+  sim::ElModel el;
+  std::uint64_t safe_lag = 10;
+  std::uint64_t finalized_lag = 20;
+  bool labels_follow = true;
+  bool producing = true;
+
+  /// With the mutex held: labels follow the head, and never go back on their own.
+  void follow_labels() {
+    if (!labels_follow) return;
+    const std::uint64_t head = chain.head()->header.number;
+    const auto lag = [&](std::uint64_t by) { return head > by ? head - by : 0; };
+    chain.set_labels(std::max(chain.safe()->header.number, lag(safe_lag)), std::max(chain.finalized()->header.number, lag(finalized_lag)));
+  }
+};
+
+}  // namespace towline::devnet

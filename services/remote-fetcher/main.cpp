@@ -48,11 +48,14 @@ class RemoteFetcher final : public service::Program {
     if (endpoints.empty()) return absl::InvalidArgumentError("no endpoint: give --endpoint URL or --endpoints-file FILE");
     const std::size_t count = endpoints.size();
     pool_ = std::make_unique<Pool>(std::move(endpoints), timeout, evidence_file_, ctx.metrics);
-    // Stale: it missed three looks, each of which may have waited for a whole request.
-    board_ = std::make_unique<HeadBoard>(interval * 3 + timeout);
-    blocks_ = std::make_unique<Blocks>(options_, config_, *pool_, *board_, ctx.metrics);
-    heads_ = std::make_unique<FetcherService>(*pool_, *board_, *blocks_, interval);
-    payloads_ = std::make_unique<PayloadService>(*pool_, *blocks_);
+    // Late: it missed three looks, another is better. Stale: each of them may have waited for a whole request.
+    board_ = std::make_unique<HeadBoard>(std::max(interval * 3, absl::Seconds(3)), interval * 3 + timeout);
+    headers_ = std::make_unique<Headers>(config_, *pool_, *board_);
+    bodies_ = std::make_unique<Bodies>(*pool_, *board_, ctx.metrics);
+    options_.max_in_flight = limits_.max_in_flight;
+    streams_ = std::make_unique<PayloadStreams>(options_, *pool_, *headers_, *bodies_);
+    heads_ = std::make_unique<FetcherService>(*pool_, *board_, *headers_, interval);
+    payloads_ = std::make_unique<PayloadService>(config_, *headers_, *bodies_, *streams_);
     system_ = &ctx.system;
     for (std::size_t i = 0; i < count; ++i) {
       pollers_.push_back(ctx.system.spawn<caf::detached>(head_poller, PollerConfig{i, interval, &config_, pool_.get(), board_.get(), &ctx.metrics}));
@@ -70,6 +73,10 @@ class RemoteFetcher final : public service::Program {
     if (!s) {
       r.code = "no_heads";
       r.reason = "no endpoint gives heads; see `towline endpoints`";
+      if (const std::string rules = board_->unknown_rules(); !rules.empty()) {
+        r.code = "unknown_rules";
+        r.reason = rules;
+      }
     } else if (els == 0) {
       r.code = "no_blocks";
       r.reason = "no execution endpoint can be used for blocks";
@@ -104,12 +111,14 @@ class RemoteFetcher final : public service::Program {
   std::string poll_interval_ = "1s";
   std::string request_timeout_ = "10s";
   EndpointLimits limits_;
-  BlocksOptions options_;
+  StreamOptions options_;
 
   rollup::Config config_;
   std::unique_ptr<Pool> pool_;
   std::unique_ptr<HeadBoard> board_;
-  std::unique_ptr<Blocks> blocks_;
+  std::unique_ptr<Headers> headers_;
+  std::unique_ptr<Bodies> bodies_;
+  std::unique_ptr<PayloadStreams> streams_;
   std::unique_ptr<FetcherService> heads_;
   std::unique_ptr<PayloadService> payloads_;
   caf::actor_system* system_ = nullptr;

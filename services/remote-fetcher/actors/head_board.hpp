@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <map>
 #include <mutex>
 
 #include "services/remote-fetcher/core/heads.hpp"
@@ -13,20 +12,31 @@ namespace towline::fetcher {
 
 class HeadBoard {
  public:
-  explicit HeadBoard(absl::Duration stale_after) : choice_{stale_after} {}
+  HeadBoard(absl::Duration late_after, absl::Duration stale_after) : choice_{late_after, stale_after} {}
 
-  void put(HeadSnapshot s, bool contradicts_anchor) {
-    change([&] { choice_.put(std::move(s), contradicts_anchor); });
+  /// False: it contradicts what is final here and another endpoint agrees with that.
+  bool put(HeadSnapshot s, AnchorView anchor) {
+    bool outvoted = false;
+    change([&] {
+      const std::string endpoint = s.endpoint;
+      choice_.put(std::move(s), anchor);
+      outvoted = choice_.outvoted(endpoint, absl::Now());
+      if (outvoted) choice_.drop(endpoint);
+    });
+    return !outvoted;
+  }
+  /// A header of `endpoint` does not verify. True: others' do, so it lies; else it may be we who miss a rule, and that is noted.
+  bool on_bad_header(const std::string& endpoint, const std::string& what) {
+    bool lie = false;
+    change([&] {
+      choice_.drop(endpoint);
+      lie = choice_.others_verify(endpoint, absl::Now());
+      if (!lie) note_unknown_rules(what);
+    });
+    return lie;
   }
   void drop(const std::string& endpoint) {
     change([&] { choice_.drop(endpoint); });
-  }
-  void set_unknown_rules(std::string what) {
-    change([&] { unknown_rules_ = std::move(what); });
-  }
-  std::string unknown_rules() const {
-    std::lock_guard lock{mutex_};
-    return unknown_rules_;
   }
   std::optional<HeadSnapshot> of(const std::string& endpoint) const {
     std::lock_guard lock{mutex_};
@@ -43,7 +53,27 @@ class HeadBoard {
     seen = version_;
     return choose();
   }
-  /// The block that the callers hold as final; endpoints that contradict it are not followed while another agrees.
+
+  /// A check that every source fails. It is forgotten after a while, so that a block that is not asked for again alarms nobody.
+  void set_unknown_rules(std::string what) {
+    change([&] { note_unknown_rules(std::move(what)); });
+  }
+  /// A block verifies: whatever was said before.
+  void clear_unknown_rules() {
+    std::unique_lock lock{mutex_};
+    if (unknown_rules_.empty()) return;
+    unknown_rules_.clear();
+    ++version_;
+    lock.unlock();
+    changed_.notify_all();
+  }
+
+  std::string unknown_rules() const {
+    std::lock_guard lock{mutex_};
+    return absl::Now() < unknown_rules_until_ ? unknown_rules_ : std::string{};
+  }
+
+  /// The block that the callers hold as final.
   std::optional<eth::BlockId> anchor() const {
     std::lock_guard lock{mutex_};
     return anchor_;
@@ -52,6 +82,13 @@ class HeadBoard {
     std::lock_guard lock{mutex_};
     if (!anchor_ || a.number > anchor_->number) anchor_ = a;
   }
+  /// Up to here a chain does not change: the anchor, or the followed endpoint's finalized block if that is higher.
+  std::uint64_t final_up_to() {
+    std::lock_guard lock{mutex_};
+    const auto s = choose();
+    return std::max(anchor_ ? anchor_->number : 0, s && s->finalized ? s->finalized->number : 0);
+  }
+
   void stop() {
     change([&] { stopped_ = true; });
   }
@@ -70,15 +107,21 @@ class HeadBoard {
     }
     changed_.notify_all();
   }
+  void note_unknown_rules(std::string what) {
+    unknown_rules_ = std::move(what);
+    unknown_rules_until_ = absl::Now() + absl::Minutes(1);
+  }
   std::optional<HeadSnapshot> choose() {
-    auto s = choice_.choose(absl::Now());
-    if (s) s->unknown_rules = unknown_rules_;
+    const absl::Time now = absl::Now();
+    auto s = choice_.choose(now);
+    if (s && now < unknown_rules_until_) s->unknown_rules = unknown_rules_;
     return s;
   }
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   HeadChoice choice_;
   std::string unknown_rules_;
+  absl::Time unknown_rules_until_ = absl::InfinitePast();
   std::optional<eth::BlockId> anchor_;
   std::uint64_t version_ = 1;
   bool stopped_ = false;

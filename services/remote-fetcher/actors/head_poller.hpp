@@ -35,10 +35,16 @@ class HeadPollerState {
   absl::Status probe();
   absl::Status check_genesis_of_el();
   absl::Status check_genesis_of_cl();
-  absl::StatusOr<HeadSnapshot> snapshot(bool& contradicts_anchor);
+  /// OK when a probe was not due, or went well.
+  absl::Status identify();
+  absl::StatusOr<HeadSnapshot> snapshot(AnchorView& anchor);
+  absl::StatusOr<HeadSnapshot> snapshot_one_by_one();
+  /// One call, not in a batch: some endpoints take none.
+  absl::StatusOr<Reply> ask(const jsonrpc::Call& call);
+  void show(const HeadSnapshot& s);
+  void show_state();
   head_poller_actor::pointer self_;
   PollerConfig config_{};
-  bool told_refused_ = false;
 };
 
 head_poller_actor::behavior_type head_poller(head_poller_actor::stateful_pointer<HeadPollerState> self, PollerConfig config);

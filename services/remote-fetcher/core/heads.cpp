@@ -2,6 +2,9 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
+#include <tuple>
+
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
 #include "libs/eth/block_json.hpp"
@@ -43,12 +46,12 @@ std::optional<eth::BlockRef> ref(simdjson::dom::element status, const char* key)
 
 }  // namespace
 
-absl::StatusOr<HeadSnapshot> snapshot_from_el(const jsonrpc::Answers& answers) {
+absl::StatusOr<HeadSnapshot> snapshot_from_el(const jsonrpc::Answer& latest, const jsonrpc::Answer& safe, const jsonrpc::Answer& finalized) {
   HeadSnapshot s;
   s.kind = Kind::el;
-  TOWLINE_ASSIGN_OR_RETURN(s.unsafe, label(answers.answers[0], "latest"));
-  TOWLINE_ASSIGN_OR_RETURN(s.safe, label(answers.answers[1], "safe"));
-  TOWLINE_ASSIGN_OR_RETURN(s.finalized, label(answers.answers[2], "finalized"));
+  TOWLINE_ASSIGN_OR_RETURN(s.unsafe, label(latest, "latest"));
+  TOWLINE_ASSIGN_OR_RETURN(s.safe, label(safe, "safe"));
+  TOWLINE_ASSIGN_OR_RETURN(s.finalized, label(finalized, "finalized"));
   if (!s.unsafe) return absl::UnavailableError("latest: not found");
   return s;
 }
@@ -78,9 +81,16 @@ absl::Status check_order(const HeadSnapshot& s) {
   return check(s.safe, "safe", s.unsafe, "unsafe");
 }
 
-void HeadChoice::put(HeadSnapshot s, bool contradicts_anchor) {
+bool same_heads(const HeadSnapshot& a, const HeadSnapshot& b) {
+  const auto all = [](const HeadSnapshot& s) {
+    return std::tie(s.endpoint, s.unsafe, s.local_safe, s.safe, s.finalized, s.current_l1, s.contradicts_anchor, s.unknown_rules);
+  };
+  return all(a) == all(b);
+}
+
+void HeadChoice::put(HeadSnapshot s, AnchorView anchor) {
   const std::string endpoint = s.endpoint;
-  views_[endpoint] = {std::move(s), contradicts_anchor};
+  views_[endpoint] = {std::move(s), anchor};
 }
 
 std::optional<HeadSnapshot> HeadChoice::of(const std::string& endpoint) const {
@@ -89,21 +99,39 @@ std::optional<HeadSnapshot> HeadChoice::of(const std::string& endpoint) const {
   return it->second.snapshot;
 }
 
+bool HeadChoice::any(AnchorView anchor, absl::Time now) const {
+  return std::any_of(views_.begin(), views_.end(), [&](const auto& v) {
+    return v.second.anchor == anchor && now - v.second.snapshot.observed <= stale_after_;
+  });
+}
+
+bool HeadChoice::outvoted(const std::string& endpoint, absl::Time now) const {
+  const auto it = views_.find(endpoint);
+  return it != views_.end() && it->second.anchor == AnchorView::contradicts && any(AnchorView::agrees, now);
+}
+
+bool HeadChoice::others_verify(const std::string& endpoint, absl::Time now) const {
+  return std::any_of(views_.begin(), views_.end(), [&](const auto& v) {
+    const HeadSnapshot& s = v.second.snapshot;
+    return s.endpoint != endpoint && s.kind == Kind::el && now - s.observed <= late_after_;
+  });
+}
+
 std::optional<HeadSnapshot> HeadChoice::choose(absl::Time now) {
   const View* best = nullptr;
-  const auto better = [&](const View& a, const View& b) {
-    if (a.contradicts != b.contradicts) return b.contradicts;
-    if (a.snapshot.kind != b.snapshot.kind) return a.snapshot.kind == Kind::cl;
-    return a.snapshot.endpoint == primary_ && b.snapshot.endpoint != primary_;
+  // Smaller is better.
+  const auto rank = [&](const View& v) {
+    const HeadSnapshot& s = v.snapshot;
+    return std::make_tuple(v.anchor == AnchorView::contradicts, now - s.observed > late_after_, s.kind != Kind::cl, s.endpoint != primary_);
   };
   for (const auto& [name, view] : views_) {
     if (now - view.snapshot.observed > stale_after_) continue;
-    if (best == nullptr || better(view, *best)) best = &view;
+    if (best == nullptr || rank(view) < rank(*best)) best = &view;
   }
   if (best == nullptr) return std::nullopt;
   primary_ = best->snapshot.endpoint;
   HeadSnapshot out = best->snapshot;
-  out.contradicts_anchor = best->contradicts;
+  out.contradicts_anchor = any(AnchorView::contradicts, now) && !any(AnchorView::agrees, now);
   return out;
 }
 

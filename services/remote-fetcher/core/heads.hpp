@@ -20,36 +20,49 @@ struct HeadSnapshot {
   /// A CL only.
   std::optional<eth::BlockRef> current_l1;
   absl::Time observed;
-  /// No endpoint that could be asked has the anchor's hash at its height.
+  /// Somebody contradicts the anchor and nobody agrees with it.
   bool contradicts_anchor = false;
   std::string unknown_rules;
 };
 
 /// From the answers to eth_getBlockByNumber of latest, safe and finalized. Hashes are recomputed.
-absl::StatusOr<HeadSnapshot> snapshot_from_el(const jsonrpc::Answers& answers);
+absl::StatusOr<HeadSnapshot> snapshot_from_el(const jsonrpc::Answer& latest, const jsonrpc::Answer& safe, const jsonrpc::Answer& finalized);
 /// From optimism_syncStatus.
 absl::StatusOr<HeadSnapshot> snapshot_from_cl(simdjson::dom::element status);
 /// DATA_LOSS: the labels are out of order.
 absl::Status check_order(const HeadSnapshot& s);
 
+/// Same endpoint, same blocks; only the time of the look may differ.
+bool same_heads(const HeadSnapshot& a, const HeadSnapshot& b);
+
+/// What an endpoint says of the block that the callers hold as final.
+enum class AnchorView { unknown, agrees, contradicts };
+
 /// Chooses one endpoint and stays with it while it is good: two honest endpoints are seldom at the same block.
 class HeadChoice {
  public:
-  explicit HeadChoice(absl::Duration stale_after) : stale_after_{stale_after} {}
+  /// Views older than `late_after` come after all others; those older than `stale_after` are not used.
+  HeadChoice(absl::Duration late_after, absl::Duration stale_after) : late_after_{late_after}, stale_after_{stale_after} {}
 
-  void put(HeadSnapshot s, bool contradicts_anchor);
-  /// The endpoint failed, was set aside or cordoned.
+  void put(HeadSnapshot s, AnchorView anchor);
+  /// The endpoint was set aside or cordoned.
   void drop(const std::string& endpoint) { views_.erase(endpoint); }
-  /// The snapshot to follow; nullopt while there is none that is fresh. A CL goes before an EL.
+  /// The snapshot to follow; nullopt while there is none that is fresh. One that contradicts the anchor comes last, a CL goes before an
+  /// EL. contradicts_anchor: somebody contradicts it and nobody agrees.
   std::optional<HeadSnapshot> choose(absl::Time now);
+  /// It contradicts the anchor and another agrees with it.
+  bool outvoted(const std::string& endpoint, absl::Time now) const;
+  /// Another EL's headers verify.
+  bool others_verify(const std::string& endpoint, absl::Time now) const;
   std::optional<HeadSnapshot> of(const std::string& endpoint) const;
 
  private:
   struct View {
     HeadSnapshot snapshot;
-    bool contradicts = false;
+    AnchorView anchor = AnchorView::unknown;
   };
-  const absl::Duration stale_after_;
+  bool any(AnchorView anchor, absl::Time now) const;
+  const absl::Duration late_after_, stale_after_;
   std::map<std::string, View> views_;
   std::string primary_;
 };

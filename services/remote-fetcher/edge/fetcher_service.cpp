@@ -30,6 +30,10 @@ grpc::Status no_such_endpoint(const std::string& name) {
   return {grpc::StatusCode::NOT_FOUND, absl::StrCat("no endpoint \"", name, "\"; `towline endpoints` lists them")};
 }
 
+Cancelled cancelled_by(grpc::ServerContext* ctx) {
+  return [ctx] { return ctx->IsCancelled(); };
+}
+
 }  // namespace
 
 grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::WatchHeadsRequest* req, grpc::ServerWriter<v1::WatchHeadsResponse>* out) {
@@ -39,15 +43,25 @@ grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::Watc
     board_.raise_anchor(*anchor);
   }
   std::uint64_t seen = 0;
+  std::optional<HeadSnapshot> sent;
+  absl::Time next = absl::Now();
   while (!ctx->IsCancelled() && !board_.stopped()) {
     const auto s = board_.wait(seen, absl::ToChronoMilliseconds(interval_));
+    if (board_.stopped()) break;
     if (!s) {
       // Said as an error, so that the caller does not take silence for a quiet chain.
+      const std::string rules = board_.unknown_rules();
+      if (!rules.empty()) return {grpc::StatusCode::UNAVAILABLE, absl::StrCat("every endpoint fails the same check, is there a fork that this version does not know? ", rules)};
       return {grpc::StatusCode::UNAVAILABLE, "no endpoint gives heads; `towline endpoints` says why"};
     }
+    // Looks at other endpoints wake us too.
+    const absl::Time now = absl::Now();
+    if (sent && same_heads(*sent, *s) && now < next) continue;
     v1::WatchHeadsResponse message;
     *message.mutable_snapshot() = to_proto(*s);
     if (!out->Write(message)) break;
+    sent = s;
+    next = now + interval_;
   }
   return {grpc::StatusCode::UNAVAILABLE, "shutting down"};
 }
@@ -56,20 +70,20 @@ grpc::Status FetcherService::GetHeaders(grpc::ServerContext* ctx, const v1::GetH
   if (req->numbers_size() > kMaxNumbers) return {grpc::StatusCode::INVALID_ARGUMENT, absl::StrCat("at most ", kMaxNumbers, " numbers")};
   std::vector<std::uint64_t> numbers{req->numbers().begin(), req->numbers().end()};
   std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
   std::optional<std::size_t> prefer;
   if (!req->endpoint().empty()) prefer = pool_.find(req->endpoint());
-  std::string endpoint;
-  auto headers = blocks_.headers(numbers, prefer, [ctx] { return ctx->IsCancelled(); }, &endpoint);
-  if (!headers.ok()) return wire::to_grpc(headers.status());
-  for (const auto& h : *headers) *resp->add_headers() = wire::to_proto(h);
-  resp->set_endpoint(endpoint);
+  const auto view = headers_.by_numbers(numbers, prefer, cancelled_by(ctx));
+  if (!view.ok()) return wire::to_grpc(view.status());
+  for (const auto& h : view->headers) *resp->add_headers() = wire::to_proto(h);
+  resp->set_endpoint(view->endpoint);
   return grpc::Status::OK;
 }
 
 grpc::Status FetcherService::GetHeaderByHash(grpc::ServerContext* ctx, const v1::GetHeaderByHashRequest* req, v1::GetHeaderByHashResponse* resp) {
   auto hash = wire::hash_from(req->block_hash(), "block_hash");
   if (!hash.ok()) return wire::to_grpc(hash.status());
-  auto h = blocks_.header(*hash, [ctx] { return ctx->IsCancelled(); });
+  const auto h = headers_.by_hash(*hash, cancelled_by(ctx));
   if (!h.ok()) return wire::to_grpc(h.status());
   *resp->mutable_header() = wire::to_proto(eth::ref_of(*h, *hash));
   return grpc::Status::OK;
@@ -83,7 +97,7 @@ grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListE
     out.set_name(e.name());
     out.set_kind(to_proto(e.kind()));
     out.set_state(to_proto(e.state(now)));
-    out.set_reason(e.reason());
+    out.set_reason(e.reason(now));
     out.set_max_batch(static_cast<std::uint32_t>(e.max_batch()));
     out.set_raw_methods(e.raw_methods());
     out.set_requests(e.counts().requests);
@@ -117,10 +131,16 @@ grpc::Status FetcherService::UncordonEndpoint(grpc::ServerContext*, const v1::Un
 grpc::Status PayloadService::GetPayload(grpc::ServerContext* ctx, const v1::GetPayloadRequest* req, v1::GetPayloadResponse* resp) {
   auto hash = wire::hash_from(req->block_hash(), "block_hash");
   if (!hash.ok()) return wire::to_grpc(hash.status());
-  auto got = blocks_.payload(*hash, [ctx] { return ctx->IsCancelled(); });
+  const Cancelled cancelled = cancelled_by(ctx);
+  auto header = headers_.by_hash(*hash, cancelled);
+  if (!header.ok()) return wire::to_grpc(header.status());
+  if (auto st = rollup::check_header_shape(config_, *header); !st.ok()) return wire::to_grpc(absl::UnavailableError(st.message()));
+  const HashedHeader wanted{*hash, *std::move(header)};
+  std::size_t bytes = 0;
+  const auto got = bodies_.fetch({&wanted, 1}, cancelled, bytes);
   if (!got.ok()) return wire::to_grpc(got.status());
-  *resp->mutable_payload() = wire::to_proto(got->payload);
-  resp->set_endpoint(got->endpoint);
+  *resp->mutable_payload() = wire::to_proto(got->front().payload);
+  resp->set_endpoint(got->front().endpoint);
   return grpc::Status::OK;
 }
 
@@ -129,13 +149,13 @@ grpc::Status PayloadService::StreamPayloads(grpc::ServerContext* ctx, const v1::
   if (!parent.ok()) return wire::to_grpc(parent.status());
   auto tip = wire::from_proto(req->tip());
   if (!tip.ok()) return wire::to_grpc(tip.status());
-  const auto write = [&](const Blocks::Served& s) {
+  const auto write = [&](const Served& s) {
     v1::StreamPayloadsResponse message;
     *message.mutable_payload() = wire::to_proto(s.payload);
     message.set_endpoint(s.endpoint);
     return out->Write(message);
   };
-  const absl::Status st = blocks_.stream(*parent, *tip, write, [&] { return ctx->IsCancelled() || pool_.stopped(); });
+  const absl::Status st = streams_.run(*parent, *tip, write, cancelled_by(ctx));
   if (!st.ok()) log::debug("payload stream ended", {log::kv("parent", *parent), log::kv("tip", *tip), log::kv("why", st)});
   return wire::to_grpc(st);
 }

@@ -1,7 +1,7 @@
 // The gRPC services RemoteFetcher and PayloadSource: messages to values and back; handlers run on gRPC's own threads.
 #pragma once
-#include "services/remote-fetcher/actors/blocks.hpp"
 #include "services/remote-fetcher/actors/head_board.hpp"
+#include "services/remote-fetcher/actors/payload_stream.hpp"
 #include "services/remote-fetcher/actors/pool.hpp"
 #include "services/remote-fetcher/edge/fetcher_proto.hpp"
 #include "towline/v1/payload_source.grpc.pb.h"
@@ -11,7 +11,7 @@ namespace towline::fetcher {
 
 class FetcherService final : public v1::RemoteFetcher::Service {
  public:
-  FetcherService(Pool& pool, HeadBoard& board, Blocks& blocks, absl::Duration interval) : pool_{pool}, board_{board}, blocks_{blocks}, interval_{interval} {}
+  FetcherService(Pool& pool, HeadBoard& board, Headers& headers, absl::Duration interval) : pool_{pool}, board_{board}, headers_{headers}, interval_{interval} {}
 
   grpc::Status WatchHeads(grpc::ServerContext*, const v1::WatchHeadsRequest*, grpc::ServerWriter<v1::WatchHeadsResponse>*) override;
   grpc::Status GetHeaders(grpc::ServerContext*, const v1::GetHeadersRequest*, v1::GetHeadersResponse*) override;
@@ -23,20 +23,23 @@ class FetcherService final : public v1::RemoteFetcher::Service {
  private:
   Pool& pool_;
   HeadBoard& board_;
-  Blocks& blocks_;
+  Headers& headers_;
   const absl::Duration interval_;
 };
 
 class PayloadService final : public v1::PayloadSource::Service {
  public:
-  PayloadService(Pool& pool, Blocks& blocks) : pool_{pool}, blocks_{blocks} {}
+  PayloadService(const rollup::Config& config, Headers& headers, Bodies& bodies, PayloadStreams& streams)
+      : config_{config}, headers_{headers}, bodies_{bodies}, streams_{streams} {}
 
   grpc::Status GetPayload(grpc::ServerContext*, const v1::GetPayloadRequest*, v1::GetPayloadResponse*) override;
   grpc::Status StreamPayloads(grpc::ServerContext*, const v1::StreamPayloadsRequest*, grpc::ServerWriter<v1::StreamPayloadsResponse>*) override;
 
  private:
-  Pool& pool_;
-  Blocks& blocks_;
+  const rollup::Config& config_;
+  Headers& headers_;
+  Bodies& bodies_;
+  PayloadStreams& streams_;
 };
 
 }  // namespace towline::fetcher

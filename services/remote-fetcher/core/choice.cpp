@@ -1,0 +1,37 @@
+#include "services/remote-fetcher/core/choice.hpp"
+
+#include <algorithm>
+
+namespace towline::fetcher {
+
+Choice choose_el(std::span<const Endpoint* const> endpoints, const std::set<std::size_t>& except,
+                 std::optional<std::size_t> prefer, absl::Time now) {
+  const auto candidate = [&](std::size_t i) {
+    const Endpoint& e = *endpoints[i];
+    const State s = e.state(now);
+    return e.kind() == Kind::el && !except.contains(i) && (s == State::ready || s == State::backing_off);
+  };
+  // A rate-limited endpoint is healthy, but if it has to wait for long the failed ones are worth a try.
+  bool healthy = false;
+  for (std::size_t i = 0; i < endpoints.size(); ++i) {
+    healthy = healthy || (candidate(i) && endpoints[i]->healthy() && endpoints[i]->state(now) == State::ready);
+  }
+  Choice out;
+  for (std::size_t i = 0; i < endpoints.size(); ++i) {
+    if (!candidate(i)) continue;
+    const Endpoint& e = *endpoints[i];
+    out.possible = true;
+    if (healthy && !e.healthy()) continue;
+    const absl::Time at = e.next_slot(now);
+    if (at > now) {
+      out.not_before = std::min(out.not_before, at);
+      continue;
+    }
+    const bool better = !out.endpoint || prefer == i ||
+                        (prefer != *out.endpoint && e.in_flight() < endpoints[*out.endpoint]->in_flight());
+    if (better) out.endpoint = i;
+  }
+  return out;
+}
+
+}  // namespace towline::fetcher

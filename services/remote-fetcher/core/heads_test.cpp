@@ -1,0 +1,170 @@
+#include "services/remote-fetcher/core/heads.hpp"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <functional>
+#include <iterator>
+
+#include "libs/base/hex.hpp"
+
+namespace towline::fetcher {
+namespace {
+
+const absl::Time t0 = absl::FromUnixSeconds(1'700'000'000);
+
+eth::BlockRef block(std::uint64_t number, std::uint8_t branch = 1) {
+  return {number, {{branch, static_cast<std::uint8_t>(number)}}, {{branch, static_cast<std::uint8_t>(number - 1)}}, number * 2};
+}
+
+HeadSnapshot heads(const std::string& endpoint, Kind kind, std::uint64_t unsafe, absl::Time observed = t0) {
+  HeadSnapshot s;
+  s.endpoint = endpoint;
+  s.kind = kind;
+  s.unsafe = block(unsafe);
+  s.safe = block(unsafe - 5);
+  s.finalized = block(unsafe - 10);
+  s.observed = observed;
+  return s;
+}
+
+HeadChoice choice() { return HeadChoice{absl::Seconds(3), absl::Seconds(13)}; }
+
+/// The header of a real block as eth_getBlockByNumber gives it.
+std::string real_header() {
+  std::ifstream in{TOWLINE_SOURCE_DIR "/tests/vectors/devnet-forks-042-jovian.json"};
+  const std::string text{std::istreambuf_iterator<char>{in}, {}};
+  simdjson::dom::parser parser;
+  const auto doc = parser.parse(text).value();
+  return absl::StrCat("{\"hash\":", simdjson::minify(doc["hash"].value()), ",", simdjson::minify(doc["header"].value()).substr(1));
+}
+
+absl::StatusOr<HeadSnapshot> from_el(const std::string& latest, const std::string& safe, const std::string& finalized) {
+  auto a = jsonrpc::Answers::parse(absl::StrCat("[{\"id\":0,", latest, "},{\"id\":1,", safe, "},{\"id\":2,", finalized, "}]"), 3, true);
+  EXPECT_TRUE(a.ok()) << a.status();
+  return snapshot_from_el(a->answers[0], a->answers[1], a->answers[2]);
+}
+
+TEST(Snapshot, OfAnElHasWhatItsHeadersHashTo) {
+  const std::string result = absl::StrCat("\"result\":", real_header());
+  const std::string unset = R"("error":{"code":-32000,"message":"safe block not found"})";
+  auto s = from_el(result, unset, "\"result\":null");
+  ASSERT_TRUE(s.ok()) << s.status();
+  ASSERT_TRUE(s->unsafe);
+  EXPECT_FALSE(s->safe) << "not found is unset";
+  EXPECT_FALSE(s->finalized);
+}
+
+TEST(Snapshot, OfAnElIsDroppedWholeWhenOnePartIsBad) {
+  const std::string good = absl::StrCat("\"result\":", real_header());
+  const std::string lie = absl::StrReplaceAll(good, {{"\"gasUsed\":\"0x", "\"gasUsed\":\"0x1"}});
+  ASSERT_NE(good, lie);
+  EXPECT_TRUE(absl::IsDataLoss(from_el(good, lie, good).status()));
+  EXPECT_FALSE(from_el(good, R"("error":{"code":-32603,"message":"internal error"})", good).ok());
+  EXPECT_FALSE(from_el(good, good, "\"nothing\":0").ok());
+  EXPECT_FALSE(from_el("\"result\":null", good, good).ok());
+  EXPECT_FALSE(from_el("\"result\":7", good, good).ok());
+}
+
+TEST(Snapshot, OfAClHasItsLabelsAndItsL1) {
+  const auto ref = [](std::uint64_t n) {
+    return absl::StrCat("{\"hash\":\"", to_hex(block(n).hash.view()), "\",\"parentHash\":\"", to_hex(block(n - 1).hash.view()), "\",\"number\":", n, ",\"timestamp\":", n * 2, "}");
+  };
+  const std::string zero = absl::StrCat("{\"hash\":\"0x", std::string(64, '0'), "\",\"number\":0,\"parentHash\":\"0x", std::string(64, '0'), "\",\"timestamp\":0}");
+  simdjson::dom::parser parser;
+  auto s = snapshot_from_cl(parser.parse(absl::StrCat("{\"current_l1\":", zero, ",\"unsafe_l2\":", ref(30), ",\"local_safe_l2\":", ref(25), ",\"safe_l2\":", ref(20),
+                                                      ",\"finalized_l2\":", zero, "}")).value());
+  ASSERT_TRUE(s.ok()) << s.status();
+  EXPECT_EQ(s->kind, Kind::cl);
+  EXPECT_EQ(s->unsafe->number, 30U);
+  EXPECT_EQ(s->local_safe->number, 25U);
+  EXPECT_EQ(s->safe->number, 20U);
+  EXPECT_FALSE(s->finalized);
+  ASSERT_TRUE(s->current_l1);
+  EXPECT_TRUE(s->current_l1->hash.is_zero()) << "it is starting or replaying";
+  EXPECT_FALSE(snapshot_from_cl(parser.parse(absl::StrCat("{\"unsafe_l2\":", zero, "}")).value()).ok());
+}
+
+TEST(Snapshot, MustBeInOrder) {
+  HeadSnapshot s = heads("a", Kind::cl, 100);
+  s.local_safe = block(97);
+  EXPECT_TRUE(check_order(s).ok());
+  s.finalized = s.safe;
+  EXPECT_TRUE(check_order(s).ok()) << "equal blocks are in order";
+  for (const auto& breaks : std::vector<std::function<void(HeadSnapshot&)>>{
+           [](HeadSnapshot& x) { x.safe = block(101); },
+           [](HeadSnapshot& x) { x.finalized = block(96); },
+           [](HeadSnapshot& x) { x.local_safe = block(94); },
+           [](HeadSnapshot& x) { x.safe.reset(), x.finalized = block(101); },
+           [](HeadSnapshot& x) { x.finalized = block(95, 2); },  // the height of safe, another block
+       }) {
+    HeadSnapshot broken = heads("a", Kind::cl, 100);
+    broken.local_safe = block(97);
+    breaks(broken);
+    EXPECT_TRUE(absl::IsDataLoss(check_order(broken)));
+  }
+}
+
+TEST(HeadChoice, StaysWithItsEndpoint) {
+  HeadChoice c = choice();
+  EXPECT_FALSE(c.choose(t0));
+  c.put(heads("b", Kind::el, 100), AnchorView::unknown);
+  EXPECT_EQ(c.choose(t0)->endpoint, "b");
+  c.put(heads("a", Kind::el, 120), AnchorView::unknown);
+  EXPECT_EQ(c.choose(t0)->endpoint, "b") << "another's higher head is no reason";
+  c.drop("b");
+  EXPECT_EQ(c.choose(t0)->endpoint, "a");
+  c.put(heads("b", Kind::el, 130), AnchorView::unknown);
+  EXPECT_EQ(c.choose(t0)->endpoint, "a");
+}
+
+TEST(HeadChoice, PrefersAClAndLeavesOneThatIsLate) {
+  HeadChoice c = choice();
+  c.put(heads("el", Kind::el, 100), AnchorView::unknown);
+  EXPECT_EQ(c.choose(t0)->endpoint, "el");
+  c.put(heads("cl", Kind::cl, 90), AnchorView::unknown);
+  EXPECT_EQ(c.choose(t0)->endpoint, "cl");
+  c.put(heads("el", Kind::el, 101, t0 + absl::Seconds(4)), AnchorView::unknown);
+  EXPECT_EQ(c.choose(t0 + absl::Seconds(4))->endpoint, "el") << "the CL hangs";
+  EXPECT_EQ(c.choose(t0 + absl::Seconds(14))->endpoint, "el") << "late, but the last one there is";
+  EXPECT_FALSE(c.choose(t0 + absl::Seconds(18)));
+}
+
+TEST(HeadChoice, WhoContradictsTheAnchorIsOutvotedOnlyByOneThatAgrees) {
+  HeadChoice c = choice();
+  c.put(heads("liar", Kind::el, 100), AnchorView::contradicts);
+  EXPECT_FALSE(c.outvoted("liar", t0));
+  EXPECT_TRUE(c.choose(t0)->contradicts_anchor) << "served all the same, and said";
+  c.put(heads("cl", Kind::cl, 100), AnchorView::unknown);
+  EXPECT_EQ(c.choose(t0)->endpoint, "cl");
+  EXPECT_TRUE(c.choose(t0)->contradicts_anchor) << "one that cannot tell is no witness";
+  EXPECT_FALSE(c.outvoted("liar", t0));
+  c.put(heads("honest", Kind::el, 90), AnchorView::agrees);
+  EXPECT_TRUE(c.outvoted("liar", t0));
+  EXPECT_FALSE(c.outvoted("honest", t0));
+  EXPECT_FALSE(c.choose(t0)->contradicts_anchor);
+  EXPECT_FALSE(c.outvoted("liar", t0 + absl::Seconds(20))) << "an old witness is none";
+}
+
+TEST(HeadChoice, KnowsWhetherAnotherElVerifies) {
+  HeadChoice c = choice();
+  c.put(heads("a", Kind::el, 100), AnchorView::unknown);
+  c.put(heads("cl", Kind::cl, 100), AnchorView::unknown);
+  EXPECT_FALSE(c.others_verify("a", t0)) << "a CL proves nothing";
+  c.put(heads("b", Kind::el, 100), AnchorView::unknown);
+  EXPECT_TRUE(c.others_verify("a", t0));
+  EXPECT_FALSE(c.others_verify("a", t0 + absl::Seconds(4)));
+}
+
+TEST(HeadChoice, SameHeadsAreToldFromNewOnes) {
+  const HeadSnapshot a = heads("a", Kind::el, 100);
+  HeadSnapshot b = heads("a", Kind::el, 100, t0 + absl::Seconds(1));
+  EXPECT_TRUE(same_heads(a, b));
+  b.safe = block(96);
+  EXPECT_FALSE(same_heads(a, b));
+}
+
+}  // namespace
+}  // namespace towline::fetcher

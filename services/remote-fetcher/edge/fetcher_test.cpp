@@ -1,0 +1,623 @@
+// The whole service but its main(): gRPC calls on one side, fake nodes on the other, and a test for each fault that a source can have.
+#include <absl/strings/str_replace.h>
+#include <absl/time/clock.h>
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/scoped_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "libs/eth/payload.hpp"
+#include "libs/eth/raw_block.hpp"
+#include "libs/wire/convert.hpp"
+#include "services/remote-fetcher/actors/head_poller.hpp"
+#include "services/remote-fetcher/edge/fake_node.hpp"
+#include "services/remote-fetcher/edge/fetcher_service.hpp"
+
+namespace towline::fetcher {
+namespace {
+
+using fetcher::testing::FakeNode;
+using fetcher::testing::make_chain;
+using ::testing::HasSubstr;
+using towline::testing::SampleBlock;
+
+constexpr absl::Duration kInterval = absl::Milliseconds(50);
+
+rollup::Config config_for(const std::vector<SampleBlock>& chain) {
+  rollup::Config c;
+  c.l2_chain_id = 901;
+  c.l2_genesis = {0, chain[0].hash};
+  c.block_time = 2;
+  c.fork_times.fill(0);
+  c.fork_times[static_cast<std::size_t>(rollup::Fork::karst)].reset();
+  c.fork_times[static_cast<std::size_t>(rollup::Fork::lagoon)].reset();
+  return c;
+}
+
+eth::BlockId id(const SampleBlock& b) { return {b.header.number, b.hash}; }
+
+/// The fetcher with the nodes as endpoints. Destroyed before them.
+class Fetcher {
+ public:
+  Fetcher(rollup::Config config, const std::vector<const FakeNode*>& nodes, EndpointLimits limits = {}, absl::Duration timeout = absl::Seconds(1), std::string suffix = {},
+          StreamOptions stream = {})
+      : config_{std::move(config)}, evidence_{std::filesystem::path{::testing::TempDir()} / absl::StrCat("evidence-", getpid(), "-", ++count_, ".jsonl")} {
+    std::vector<EndpointConfig> endpoints;
+    for (const FakeNode* n : nodes) endpoints.push_back({n->url() + suffix, {}, {}, limits});
+    pool_ = std::make_unique<Pool>(endpoints, timeout, evidence_, metrics_);
+    board_ = std::make_unique<HeadBoard>(absl::Milliseconds(500), timeout + absl::Seconds(1));
+    headers_ = std::make_unique<Headers>(config_, *pool_, *board_);
+    bodies_ = std::make_unique<Bodies>(*pool_, *board_, metrics_);
+    streams_ = std::make_unique<PayloadStreams>(stream, *pool_, *headers_, *bodies_);
+    heads_service_ = std::make_unique<FetcherService>(*pool_, *board_, *headers_, kInterval);
+    payload_service_ = std::make_unique<PayloadService>(config_, *headers_, *bodies_, *streams_);
+    grpc::ServerBuilder builder;
+    builder.RegisterService(heads_service_.get());
+    builder.RegisterService(payload_service_.get());
+    server_ = builder.BuildAndStart();
+    channel_ = server_->InProcessChannel({});
+    heads = v1::RemoteFetcher::NewStub(channel_);
+    payloads = v1::PayloadSource::NewStub(channel_);
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      pollers_.push_back(system_.spawn<caf::detached>(head_poller, PollerConfig{i, kInterval, &config_, pool_.get(), board_.get(), &metrics_}));
+    }
+  }
+  ~Fetcher() {
+    pool_->stop();
+    board_->stop();
+    server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds{2});
+    server_->Wait();
+    caf::scoped_actor self{system_};
+    for (auto& p : pollers_) {
+      self->send_exit(p, caf::exit_reason::user_shutdown);
+      self->wait_for(p);
+    }
+    std::error_code ec;
+    std::filesystem::remove(evidence_, ec);
+  }
+
+  /// Waits until the service says so; the test fails after a while.
+  void eventually(const std::string& what, const std::function<bool()>& condition, absl::Duration limit = absl::Seconds(10)) {
+    const absl::Time end = absl::Now() + limit;
+    while (!condition()) {
+      if (absl::Now() > end) return void(ADD_FAILURE() << "never: " << what);
+      absl::SleepFor(absl::Milliseconds(10));
+    }
+  }
+  v1::Endpoint endpoint(std::size_t i) {
+    grpc::ClientContext ctx;
+    v1::ListEndpointsResponse resp;
+    EXPECT_TRUE(heads->ListEndpoints(&ctx, {}, &resp).ok());
+    return resp.endpoints(static_cast<int>(i));
+  }
+  void until_ready(std::size_t i) {
+    eventually("endpoint ready", [&] { return endpoint(i).state() == v1::ENDPOINT_STATE_READY; });
+  }
+  /// The first snapshot that fits.
+  std::optional<v1::HeadSnapshot> head(const std::function<bool(const v1::HeadSnapshot&)>& fits, std::optional<eth::BlockId> anchor = {}) {
+    const absl::Time end = absl::Now() + absl::Seconds(10);
+    while (absl::Now() < end) {
+      grpc::ClientContext ctx;
+      ctx.set_deadline(absl::ToChronoTime(end));
+      v1::WatchHeadsRequest req;
+      if (anchor) *req.mutable_anchor() = wire::to_proto(*anchor);
+      auto reader = heads->WatchHeads(&ctx, req);
+      v1::WatchHeadsResponse m;
+      while (reader->Read(&m)) {
+        if (!fits(m.snapshot())) continue;
+        ctx.TryCancel();
+        return m.snapshot();
+      }
+      reader->Finish();
+    }
+    return std::nullopt;
+  }
+
+  struct Streamed {
+    std::vector<eth::Payload> payloads;
+    std::set<std::string> endpoints;
+    grpc::Status status;
+  };
+  Streamed stream(const eth::BlockId& parent, const eth::BlockId& tip, const std::function<void(std::size_t)>& after = {}) {
+    grpc::ClientContext ctx;
+    ctx.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{60});
+    v1::StreamPayloadsRequest req;
+    *req.mutable_parent() = wire::to_proto(parent);
+    *req.mutable_tip() = wire::to_proto(tip);
+    auto reader = payloads->StreamPayloads(&ctx, req);
+    v1::StreamPayloadsResponse m;
+    Streamed out;
+    while (reader->Read(&m)) {
+      out.payloads.push_back(*wire::from_proto(m.payload()));
+      out.endpoints.insert(m.endpoint());
+      if (after) after(out.payloads.size());
+    }
+    out.status = reader->Finish();
+    return out;
+  }
+  std::string evidence() const {
+    std::ifstream in{evidence_};
+    return {std::istreambuf_iterator<char>{in}, {}};
+  }
+  std::string metrics() const { return metrics_.text(); }
+
+ private:
+  static inline int count_ = 0;
+  const rollup::Config config_;
+  const std::string evidence_;
+  caf::actor_system_config cfg_;
+  caf::actor_system system_{cfg_};
+  Metrics metrics_;
+  std::unique_ptr<Pool> pool_;
+  std::unique_ptr<HeadBoard> board_;
+  std::unique_ptr<Headers> headers_;
+  std::unique_ptr<Bodies> bodies_;
+  std::unique_ptr<PayloadStreams> streams_;
+  std::unique_ptr<FetcherService> heads_service_;
+  std::unique_ptr<PayloadService> payload_service_;
+  std::unique_ptr<grpc::Server> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::vector<head_poller_actor> pollers_;
+
+ public:
+  std::unique_ptr<v1::RemoteFetcher::Stub> heads;
+  std::unique_ptr<v1::PayloadSource::Stub> payloads;
+};
+
+/// Every payload is the chain's, in order, and hashes to what it says.
+void expect_chain(const Fetcher::Streamed& got, const std::vector<SampleBlock>& chain, std::size_t first, std::size_t last) {
+  ASSERT_TRUE(got.status.ok()) << got.status.error_message();
+  ASSERT_EQ(got.payloads.size(), last - first + 1);
+  for (std::size_t n = first; n <= last; ++n) {
+    const eth::Payload& p = got.payloads[n - first];
+    ASSERT_EQ(p.block_hash, chain[n].hash);
+    ASSERT_EQ(eth::hash_of(p), chain[n].hash);
+    ASSERT_EQ(p.transactions, chain[n].transactions);
+  }
+}
+
+TEST(Fetcher, StreamsAVerifiedRange) {
+  const auto chain = make_chain(400);
+  FakeNode node{chain};
+  Fetcher f{config_for(chain), {&node}};
+  f.until_ready(0);
+  expect_chain(f.stream(id(chain[0]), id(chain[399])), chain, 1, 399);
+  expect_chain(f.stream(id(chain[398]), id(chain[399])), chain, 399, 399);
+  EXPECT_EQ(f.endpoint(0).lies(), 0U);
+}
+
+TEST(Fetcher, StreamsFromRawBlocks) {
+  const auto chain = make_chain(60);
+  FakeNode node{chain};
+  node.faults.raw = true;
+  Fetcher f{config_for(chain), {&node}};
+  f.until_ready(0);
+  EXPECT_TRUE(f.endpoint(0).raw_methods());
+  expect_chain(f.stream(id(chain[0]), id(chain[59])), chain, 1, 59);
+  node.faults.raw = false;  // they are taken away
+  expect_chain(f.stream(id(chain[0]), id(chain[59])), chain, 1, 59);
+}
+
+TEST(Fetcher, TakesUnknownTransactionTypesRaw) {
+  const auto chain = make_chain(20);
+  FakeNode node{chain};
+  node.faults.new_type = true;
+  Fetcher f{config_for(chain), {&node}};
+  f.until_ready(0);
+  expect_chain(f.stream(id(chain[0]), id(chain[19])), chain, 1, 19);
+  EXPECT_GT(node.calls("eth_getRawTransactionByBlockHashAndIndex"), 0);
+}
+
+TEST(Fetcher, ServesCoherentHeads) {
+  const auto chain = make_chain(50);
+  FakeNode node{chain};
+  Fetcher f{config_for(chain), {&node}};
+  const auto s = f.head([](const auto&) { return true; });
+  ASSERT_TRUE(s);
+  EXPECT_EQ(s->kind(), v1::ENDPOINT_KIND_EL);
+  EXPECT_EQ(wire::from_proto(s->unsafe())->hash, chain[49].hash);
+  EXPECT_EQ(wire::from_proto(s->safe())->hash, chain[24].hash);
+  EXPECT_EQ(wire::from_proto(s->finalized())->hash, chain[12].hash);
+  node.set_labels(40, 45, 12);
+  f.eventually("out of order snapshots are counted", [&] { return f.metrics().find("towline_fetcher_snapshots_dropped_total") != std::string::npos; });
+  node.set_labels(48, 45, 12);
+  EXPECT_TRUE(f.head([](const auto& x) { return x.unsafe().number() == 48; }));
+}
+
+TEST(Fetcher, PrefersTheHeadsOfAClAndTakesBlocksOfAnEl) {
+  const auto chain = make_chain(50);
+  FakeNode el{chain}, cl{chain, true};
+  Fetcher f{config_for(chain), {&el, &cl}};
+  const auto s = f.head([](const auto& x) { return x.kind() == v1::ENDPOINT_KIND_CL; });
+  ASSERT_TRUE(s);
+  EXPECT_TRUE(s->has_local_safe());
+  EXPECT_TRUE(s->has_current_l1());
+  f.until_ready(0);
+  expect_chain(f.stream(id(chain[0]), id(chain[49])), chain, 1, 49);
+}
+
+TEST(Fetcher, HeadsGoOnWhileOneHangs) {
+  const auto chain = make_chain(50);
+  FakeNode a{chain}, b{chain};
+  Fetcher f{config_for(chain), {&a, &b}};
+  f.until_ready(0);
+  f.until_ready(1);
+  const auto first = f.head([](const auto&) { return true; });
+  ASSERT_TRUE(first);
+  FakeNode& primary = first->endpoint() == f.endpoint(0).name() ? a : b;
+  FakeNode& other = &primary == &a ? b : a;
+  primary.faults.hang = true;
+  const int asked = primary.requests();
+  other.set_labels(49, 30, 20);
+  EXPECT_TRUE(f.head([&](const auto& x) { return x.endpoint() != first->endpoint() && x.safe().number() == 30; }));
+  EXPECT_LE(primary.requests(), asked + 3) << "one head request at a time";
+}
+
+TEST(Fetcher, FollowsNobodyWhoContradictsTheAnchorWhileAnotherAgrees) {
+  const auto chain = make_chain(60);
+  const auto foreign = make_chain(80, 10'000, 5);
+  FakeNode honest{chain}, liar{foreign};
+  Fetcher f{config_for(chain), {&liar, &honest}};
+  f.until_ready(0);
+  f.until_ready(1);
+  const auto s = f.head([&](const auto& x) { return x.unsafe().number() == 59 && !x.contradicts_anchor(); }, id(chain[10]));
+  ASSERT_TRUE(s);
+  f.eventually("the liar is set aside", [&] { return f.endpoint(0).state() == v1::ENDPOINT_STATE_SET_ASIDE; });
+  EXPECT_EQ(f.endpoint(1).lies(), 0U);
+  EXPECT_THAT(f.evidence(), HasSubstr("finalized"));
+}
+
+TEST(Fetcher, SaysThatEverybodyContradictsTheAnchor) {
+  const auto chain = make_chain(60);
+  const auto foreign = make_chain(80, 10'000, 5);
+  FakeNode only{foreign};
+  Fetcher f{config_for(chain), {&only}};
+  EXPECT_TRUE(f.head([&](const auto& x) { return x.contradicts_anchor(); }, id(chain[10])));
+  EXPECT_EQ(f.endpoint(0).lies(), 0U);
+}
+
+TEST(Fetcher, RefusesAnotherChain) {
+  const auto chain = make_chain(30);
+  FakeNode wrong_id{chain}, wrong_genesis{make_chain(30, 10'000, 0)}, wrong_cl{chain, true}, good{chain};
+  wrong_id.faults.chain_id = 10;
+  wrong_cl.faults.chain_id = 10;
+  Fetcher f{config_for(chain), {&wrong_id, &wrong_genesis, &wrong_cl, &good}};
+  for (std::size_t i = 0; i < 3; ++i) {
+    f.eventually("refused", [&] { return f.endpoint(i).state() == v1::ENDPOINT_STATE_REFUSED; });
+    EXPECT_THAT(f.endpoint(i).reason(), HasSubstr("another chain"));
+  }
+  f.until_ready(3);
+  expect_chain(f.stream(id(chain[0]), id(chain[29])), chain, 1, 29);
+  EXPECT_THAT(f.metrics(), HasSubstr("towline_fetcher_refused_endpoints_total"));
+}
+
+TEST(Fetcher, NoticesThatAUrlLeadsToAnotherChainAfterAnOutage) {
+  const auto chain = make_chain(30);
+  FakeNode node{chain};
+  Fetcher f{config_for(chain), {&node}};
+  f.until_ready(0);
+  node.faults.html = true;
+  f.eventually("it failed", [&] { return f.endpoint(0).errors() > 0; });
+  node.faults.chain_id = 10;
+  node.faults.html = false;
+  f.eventually("refused", [&] { return f.endpoint(0).state() == v1::ENDPOINT_STATE_REFUSED; });
+}
+
+TEST(Fetcher, ALieInABodyIsFoundAndAnotherIsAsked) {
+  const auto chain = make_chain(120);
+  for (const bool raw : {false, true}) {
+    FakeNode liar{chain}, honest{chain};
+    liar.faults.raw = honest.faults.raw = raw;
+    Fetcher f{config_for(chain), {&liar, &honest}};
+    f.until_ready(0);
+    f.until_ready(1);
+    liar.faults.lie_in_body = true;
+    const auto got = f.stream(id(chain[0]), id(chain[119]));
+    expect_chain(got, chain, 1, 119);
+    EXPECT_EQ(got.endpoints, std::set<std::string>{f.endpoint(1).name()});
+    EXPECT_EQ(f.endpoint(0).lies(), 1U);
+    EXPECT_EQ(f.endpoint(0).state(), v1::ENDPOINT_STATE_SET_ASIDE);
+    EXPECT_THAT(f.evidence(), HasSubstr("transaction"));
+    grpc::ClientContext ctx;
+    v1::UncordonEndpointRequest req;
+    v1::UncordonEndpointResponse resp;
+    req.set_name(f.endpoint(0).name());
+    EXPECT_TRUE(f.heads->UncordonEndpoint(&ctx, req, &resp).ok());
+    EXPECT_NE(f.endpoint(0).state(), v1::ENDPOINT_STATE_SET_ASIDE);
+  }
+}
+
+TEST(Fetcher, ALieInAHeaderIsFoundAndAnotherIsAsked) {
+  const auto chain = make_chain(120);
+  FakeNode liar{chain}, honest{chain};
+  Fetcher f{config_for(chain), {&liar, &honest}};
+  f.until_ready(0);
+  f.until_ready(1);
+  liar.faults.lie_in_header = true;
+  expect_chain(f.stream(id(chain[0]), id(chain[119])), chain, 1, 119);
+  f.eventually("set aside", [&] { return f.endpoint(0).state() == v1::ENDPOINT_STATE_SET_ASIDE; });
+  EXPECT_THAT(f.evidence(), HasSubstr("hash"));
+}
+
+TEST(Fetcher, WhatEverybodyFailsIsAnUnknownRuleAndNobodyIsAccused) {
+  const auto chain = make_chain(40);
+  FakeNode a{chain}, b{chain};
+  Fetcher f{config_for(chain), {&a, &b}};
+  f.until_ready(0);
+  f.until_ready(1);
+  a.faults.lie_in_body = b.faults.lie_in_body = true;
+  const auto got = f.stream(id(chain[0]), id(chain[39]));
+  EXPECT_EQ(got.status.error_code(), grpc::StatusCode::UNAVAILABLE) << got.status.error_message();
+  EXPECT_TRUE(got.payloads.empty());
+  const auto s = f.head([](const auto& x) { return !x.unknown_rules().empty(); });
+  ASSERT_TRUE(s);
+  EXPECT_THAT(s->unknown_rules(), HasSubstr("transaction"));
+  EXPECT_EQ(f.endpoint(0).lies() + f.endpoint(1).lies(), 0U);
+  a.faults.lie_in_body = b.faults.lie_in_body = false;
+  expect_chain(f.stream(id(chain[0]), id(chain[39])), chain, 1, 39);
+  EXPECT_TRUE(f.head([](const auto& x) { return x.unknown_rules().empty(); })) << "it heals by itself";
+}
+
+TEST(Fetcher, AWholeForeignBranchIsNotFollowed) {
+  const auto chain = make_chain(100);
+  const auto foreign = make_chain(100, 10'000, 50);
+  FakeNode other{foreign}, honest{chain};
+  other.set_labels(99, 30, 20);
+  honest.set_labels(99, 30, 20);
+  Fetcher f{config_for(chain), {&other, &honest}};
+  f.until_ready(0);
+  f.until_ready(1);
+  for (int i = 0; i < 3; ++i) expect_chain(f.stream(id(chain[40]), id(chain[99])), chain, 41, 99);
+  // It may be honest, and the one that is right: after a moment it is asked again.
+  f.until_ready(0);
+  expect_chain(f.stream(id(foreign[40]), id(foreign[99])), foreign, 41, 99);
+  EXPECT_EQ(f.endpoint(0).lies() + f.endpoint(1).lies(), 0U) << "nothing of it is below what is final";
+}
+
+TEST(Fetcher, TellsReorgsOfTheRangeApart) {
+  const auto chain = make_chain(100);
+  const auto foreign = make_chain(100, 10'000, 50);
+  FakeNode node{chain};
+  Fetcher f{config_for(chain), {&node}};
+  f.until_ready(0);
+  EXPECT_EQ(f.stream(id(foreign[60]), id(chain[99])).status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(f.stream(id(chain[40]), id(foreign[99])).status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(f.stream(id(chain[40]), {200, foreign[99].hash}).status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(f.stream(id(chain[40]), id(chain[40])).status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(f.endpoint(0).lies(), 0U);
+}
+
+TEST(Fetcher, FailsOverWithoutAGapWhenOneDies) {
+  const auto chain = make_chain(300);
+  FakeNode a{chain}, b{chain};
+  a.faults.delay_ms = b.faults.delay_ms = 10;
+  Fetcher f{config_for(chain), {&a, &b}};
+  f.until_ready(0);
+  f.until_ready(1);
+  const auto got = f.stream(id(chain[0]), id(chain[299]), [&](std::size_t n) {
+    if (n == 60) a.stop();
+  });
+  expect_chain(got, chain, 1, 299);
+}
+
+TEST(Fetcher, FailsOverWithoutAGapWhenOneHangs) {
+  const auto chain = make_chain(300);
+  FakeNode a{chain}, b{chain};
+  Fetcher f{config_for(chain), {&a, &b}};
+  f.until_ready(0);
+  f.until_ready(1);
+  const absl::Time start = absl::Now();
+  const auto got = f.stream(id(chain[0]), id(chain[299]), [&](std::size_t n) {
+    if (n == 60) a.faults.hang = true;
+  });
+  expect_chain(got, chain, 1, 299);
+  EXPECT_LT(absl::Now() - start, absl::Seconds(8)) << "it is left alone after its first timeout";
+}
+
+TEST(Fetcher, GoesOnWhenItsOnlySourceComesBack) {
+  const auto chain = make_chain(300);
+  FakeNode node{chain};
+  Fetcher f{config_for(chain), {&node}};
+  f.until_ready(0);
+  std::thread heal;
+  const auto got = f.stream(id(chain[0]), id(chain[299]), [&](std::size_t n) {
+    if (n != 20) return;
+    node.faults.html = true;
+    heal = std::thread{[&] {
+      absl::SleepFor(absl::Milliseconds(700));
+      node.faults.html = false;
+    }};
+  });
+  heal.join();
+  expect_chain(got, chain, 1, 299);
+}
+
+TEST(Fetcher, ObeysRateLimits) {
+  const auto chain = make_chain(100);
+  FakeNode node{chain};
+  Fetcher f{config_for(chain), {&node}};
+  f.until_ready(0);
+  node.faults.rate_limit = 1;
+  f.eventually("limited", [&] { return f.endpoint(0).rate_limited() == 1; });
+  const int asked = node.requests();
+  absl::SleepFor(absl::Milliseconds(600));
+  EXPECT_LE(node.requests(), asked + 1) << "Retry-After: 1";
+  expect_chain(f.stream(id(chain[0]), id(chain[99])), chain, 1, 99);
+}
+
+TEST(Fetcher, HoldsTheRateThatItIsGiven) {
+  const auto chain = make_chain(30);
+  FakeNode node{chain};
+  Fetcher f{config_for(chain), {&node}, {4, 40}};
+  f.until_ready(0);
+  const int asked = node.requests();
+  const absl::Time start = absl::Now();
+  expect_chain(f.stream(id(chain[0]), id(chain[29])), chain, 1, 29);
+  EXPECT_LE(node.requests() - asked, 5 + static_cast<int>(absl::ToDoubleSeconds(absl::Now() - start) * (40 + 20 + 5)));
+}
+
+TEST(Fetcher, LosesNoHeightToBadBatches) {
+  const auto chain = make_chain(300);
+  for (const char* fault : {"gaps", "413", "none"}) {
+    SCOPED_TRACE(fault);
+    FakeNode node{chain};
+    if (fault[0] == 'g') node.faults.batch_gaps = true;
+    if (fault[0] == '4') node.faults.batch_limit = 7;
+    if (fault[0] == 'n') node.faults.no_batches = true;
+    Fetcher f{config_for(chain), {&node}};
+    f.until_ready(0);
+    EXPECT_TRUE(f.head([](const auto& x) { return x.unsafe().number() == 299; }));
+    expect_chain(f.stream(id(chain[0]), id(chain[299])), chain, 1, 299);
+    grpc::ClientContext ctx;
+    v1::GetHeadersRequest req;
+    v1::GetHeadersResponse resp;
+    for (const std::uint64_t n : {250U, 3U, 250U, 17U, 40U, 41U, 42U, 43U, 44U, 1000U}) req.add_numbers(n);
+    ASSERT_TRUE(f.heads->GetHeaders(&ctx, req, &resp).ok());
+    ASSERT_EQ(resp.headers_size(), 8) << "doubled and unknown heights are left out";
+    EXPECT_EQ(resp.headers(0).number(), 3U);
+    EXPECT_EQ(wire::from_proto(resp.headers(7))->hash, chain[250].hash);
+    EXPECT_LT(f.endpoint(0).max_batch(), 100U);
+  }
+}
+
+TEST(Fetcher, BadAnswersAreErrorsAndItIsAskedOn) {
+  const auto chain = make_chain(30);
+  const struct {
+    const char* name;
+    std::function<void(FakeNode::Faults&, bool)> set;
+  } faults[] = {
+      {"HTML page", [](auto& x, bool on) { x.html = on; }},
+      {"truncated", [](auto& x, bool on) { x.truncate = on; }},
+      {"oversized", [](auto& x, bool on) { x.oversize = on ? std::size_t{70} << 20U : 0; }},
+      {"slow drip", [](auto& x, bool on) { x.slow_drip = on; }},
+  };
+  for (const auto& fault : faults) {
+    SCOPED_TRACE(fault.name);
+    FakeNode node{chain};
+    Fetcher f{config_for(chain), {&node}};
+    f.until_ready(0);
+    fault.set(node.faults, true);
+    f.eventually("an error is counted", [&] { return f.endpoint(0).errors() > 0; });
+    EXPECT_THAT(f.endpoint(0).reason(), ::testing::Not(HasSubstr("<html>")));
+    fault.set(node.faults, false);
+    f.until_ready(0);
+    expect_chain(f.stream(id(chain[0]), id(chain[29])), chain, 1, 29);
+    EXPECT_EQ(f.endpoint(0).lies(), 0U);
+  }
+}
+
+TEST(Fetcher, GetsPayloadsAndHeadersByHash) {
+  const auto chain = make_chain(30);
+  FakeNode node{chain};
+  Fetcher f{config_for(chain), {&node}};
+  f.until_ready(0);
+  const auto get = [&](const std::string& hash, v1::GetPayloadResponse& resp) {
+    grpc::ClientContext ctx;
+    v1::GetPayloadRequest req;
+    req.set_block_hash(hash);
+    return f.payloads->GetPayload(&ctx, req, &resp).error_code();
+  };
+  v1::GetPayloadResponse resp;
+  const auto bytes = chain[17].hash.view();
+  ASSERT_EQ(get({bytes.begin(), bytes.end()}, resp), grpc::StatusCode::OK);
+  EXPECT_EQ(wire::from_proto(resp.payload())->transactions, chain[17].transactions);
+  EXPECT_EQ(get(std::string(32, 'x'), resp), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(get("short", resp), grpc::StatusCode::INVALID_ARGUMENT);
+  grpc::ClientContext ctx;
+  v1::GetHeaderByHashRequest req;
+  v1::GetHeaderByHashResponse header;
+  req.set_block_hash({bytes.begin(), bytes.end()});
+  ASSERT_TRUE(f.heads->GetHeaderByHash(&ctx, req, &header).ok());
+  EXPECT_EQ(header.header().number(), 17U);
+}
+
+TEST(Fetcher, CancellingAStreamStopsWhatIsInFlight) {
+  const auto chain = make_chain(200);
+  FakeNode node{chain};
+  Fetcher f{config_for(chain), {&node}, {}, absl::Seconds(30)};
+  f.until_ready(0);
+  node.faults.hang = true;
+  grpc::ClientContext ctx;
+  v1::StreamPayloadsRequest req;
+  *req.mutable_parent() = wire::to_proto(id(chain[0]));
+  *req.mutable_tip() = wire::to_proto(id(chain[199]));
+  auto reader = f.payloads->StreamPayloads(&ctx, req);
+  f.eventually("requests are in flight", [&] { return f.endpoint(0).in_flight() >= 2; });
+  const absl::Time start = absl::Now();
+  ctx.TryCancel();
+  // The head poll that hangs may stay.
+  f.eventually("they are gone", [&] { return f.endpoint(0).in_flight() <= 1; }, absl::Seconds(3));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(3));
+  reader->Finish();
+}
+
+TEST(Fetcher, StopsSoonWhileEverythingHangs) {
+  const auto chain = make_chain(200);
+  FakeNode node{chain};
+  absl::Time start;
+  std::thread watcher;
+  {
+    Fetcher f{config_for(chain), {&node}, {}, absl::Seconds(30)};
+    f.until_ready(0);
+    node.faults.hang = true;
+    watcher = std::thread{[&f, &chain] { f.stream(id(chain[0]), id(chain[199])); }};
+    f.eventually("requests are in flight", [&] { return f.endpoint(0).in_flight() >= 2; });
+    start = absl::Now();
+  }
+  EXPECT_LT(absl::Now() - start, absl::Seconds(4));
+  watcher.join();
+}
+
+TEST(Fetcher, BackPressureHoldsTheStream) {
+  const auto chain = make_chain(150, 0, SIZE_MAX, 20'000);  // 40 kB a block
+  FakeNode node{chain};
+  Fetcher f{config_for(chain), {&node}, {}, absl::Seconds(5), {}, {1U << 20U, 16}};
+  f.until_ready(0);
+  bool held = false;
+  const auto got = f.stream(id(chain[0]), id(chain[149]), [&](std::size_t n) {
+    if (n != 5) return;
+    // The reader sleeps: after a while nothing more is asked for.
+    f.eventually("quiet", [&] {
+      const int before = node.calls("eth_getBlockByHash");
+      absl::SleepFor(absl::Milliseconds(400));
+      return node.calls("eth_getBlockByHash") == before;
+    });
+    held = node.calls("eth_getBlockByHash") < 100;
+  });
+  EXPECT_TRUE(held);
+  expect_chain(got, chain, 1, 149);
+}
+
+TEST(Fetcher, CordonsAndShowsNoSecrets) {
+  const auto chain = make_chain(20);
+  FakeNode node{chain};
+  Fetcher f{config_for(chain), {&node}, {}, absl::Seconds(1), "/v3/canary-path-4711?key=canary-query-4712"};
+  f.until_ready(0);
+  const std::string name = f.endpoint(0).name();
+  EXPECT_THAT(name, HasSubstr("127.0.0.1:"));
+  EXPECT_THAT(name, ::testing::Not(HasSubstr("canary")));
+  const auto cordon = [&](const std::string& who) {
+    grpc::ClientContext ctx;
+    v1::CordonEndpointRequest req;
+    v1::CordonEndpointResponse resp;
+    req.set_name(who);
+    req.set_reason("maintenance");
+    return f.heads->CordonEndpoint(&ctx, req, &resp).error_code();
+  };
+  EXPECT_EQ(cordon("nobody"), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(cordon(name), grpc::StatusCode::OK);
+  EXPECT_EQ(f.endpoint(0).state(), v1::ENDPOINT_STATE_CORDONED);
+  EXPECT_EQ(f.endpoint(0).reason(), "maintenance");
+  EXPECT_EQ(f.stream(id(chain[0]), id(chain[19])).status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(f.metrics(), ::testing::Not(HasSubstr("canary")));
+}
+
+}  // namespace
+}  // namespace towline::fetcher

@@ -1,0 +1,162 @@
+"""The devnet and the three services as processes on free ports, each with a log file."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+BIN = Path(os.environ.get("TOWLINE_BIN") or Path(__file__).resolve().parents[2] / "build/release/bin")
+SERVICES = ("remote-fetcher", "engine-driver", "sync-coordinator")
+_handed_out = set()
+
+
+def free_port():
+    while True:
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        if port not in _handed_out:
+            _handed_out.add(port)
+            return port
+
+
+def http(url, body=None, timeout=10):
+    """(status, text)"""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data=body), timeout=timeout) as r:
+            return r.status, r.read().decode()
+    except urllib.error.HTTPError as e:
+        return e.code, e.read().decode()
+
+
+class Process:
+    def __init__(self, name, flags, directory, env=None):
+        self.name, self.flags, self.log = name, [str(f) for f in flags], Path(directory) / f"{name}.log"
+        self.env, self.popen = {**os.environ, **(env or {})}, None
+
+    def start(self):
+        with open(self.log, "a") as out:
+            self.popen = subprocess.Popen([BIN / self.name, *self.flags], stdout=out, stderr=out, env=self.env)
+        return self
+
+    def kill(self):
+        self.popen.send_signal(signal.SIGKILL)
+        self.popen.wait()
+
+    def stop(self, seconds=10):
+        """SIGTERM; the seconds it took and the exit code."""
+        begin = time.monotonic()
+        if self.popen and self.popen.poll() is None:
+            self.popen.send_signal(signal.SIGTERM)
+            try:
+                self.popen.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise AssertionError(f"{self.name} did not stop within {seconds} s") from None
+        return time.monotonic() - begin, self.popen.returncode if self.popen else 0
+
+    def tail(self, lines=15):
+        return f"--- {self.name}\n" + "\n".join(self.log.read_text().splitlines()[-lines:]) if self.log.exists() else ""
+
+
+class Stack:
+    """devnet flags as keywords: blocks=500 is --blocks 500."""
+
+    def __init__(self, directory, **flags):
+        self.dir = Path(directory)
+        net = self.dir / "net"
+        self.trace = self.dir / "trace.jsonl"
+        arguments = {"blocks": 200, "block_time": 0.5, **flags, "dir": net, "engine_trace": self.trace}
+        self.devnet = Process("towline-devnet", [x for k, v in arguments.items() for x in ("--" + k.replace("_", "-"), v)], self.dir).start()
+        self.processes = {}
+        self.wait("devnet", lambda: (net / "endpoints.json").exists(), 30)
+        self.endpoints = json.loads((net / "endpoints.json").read_text())
+        self.ports = {s: (free_port(), free_port()) for s in SERVICES}
+        self.evidence = self.dir / "evidence.jsonl"
+
+    def flags(self, service, endpoints=None, extra=()):
+        e = self.endpoints
+        grpc, status = self.ports[service]
+        own = {
+            "remote-fetcher": ["--poll-interval=200ms", f"--evidence-file={self.evidence}", *(f"--endpoint={u}" for u in endpoints or [e["cl"], *e["sources"]])],
+            "engine-driver": [f"--engine={e['engine']}", f"--jwt-secret={e['jwt']}", f"--engine.admin-rpc={e['admin']}", f"--data-dir={self.dir / 'data'}",
+                              f"--payload-source=dns:///127.0.0.1:{self.ports['remote-fetcher'][0]}"],
+            "sync-coordinator": [f"--remote-fetcher=dns:///127.0.0.1:{self.ports['remote-fetcher'][0]}",
+                                 f"--engine-driver=dns:///127.0.0.1:{self.ports['engine-driver'][0]}"],
+        }[service]
+        return [f"--rollup-config={e['rollup']}", f"--grpc.addr=127.0.0.1:{grpc}", f"--http.addr=127.0.0.1:{status}", *own, *extra]
+
+    def start(self, endpoints=None, fetcher_extra=(), env=None):
+        for s in SERVICES:
+            extra = fetcher_extra if s == "remote-fetcher" else ()
+            self.processes[s] = Process(s, self.flags(s, endpoints, extra), self.dir, env).start()
+        for s in SERVICES:
+            self.wait(f"{s} alive", lambda s=s: self.get(s, "/livez")[0] == 200, 20)
+        return self
+
+    def get(self, service, path):
+        return http(f"http://127.0.0.1:{self.ports[service][1]}{path}")
+
+    def stats(self):
+        return json.loads(http(self.endpoints["control"] + "/stats")[1])
+
+    def ctl(self, cmd, **more):
+        status, text = http(self.endpoints["control"] + "/ctl", json.dumps({"cmd": cmd, **more}).encode())
+        assert status == 200, text
+        return json.loads(text)
+
+    def wait(self, what, probe, seconds=40):
+        deadline, last = time.monotonic() + seconds, None
+        while time.monotonic() < deadline:
+            try:
+                last = probe()
+                if last:
+                    return last
+            except OSError as e:
+                last = e
+            time.sleep(0.1)
+        raise AssertionError(f"{what}: not within {seconds} s; last: {last}\n" + "\n".join(p.tail() for p in [self.devnet, *self.processes.values()]))
+
+    def wait_tip(self, seconds=60):
+        """The client is on the remote chain, at most two blocks behind, with labels."""
+        def there():
+            s = self.stats()
+            if not s["el"]["safe"] or not s["el"]["finalized"] or s["chain"]["head"]["number"] - s["el"]["head"]["number"] > 2:
+                return None
+            return s
+        return self.wait("at the tip", there, seconds)
+
+    def wait_same_head(self, seconds=30):
+        """Production stops, and the client ends on exactly the remote's labels."""
+        self.ctl("produce", on=False)
+        def same():
+            s = self.stats()
+            return s if s["el"] == s["chain"] else None
+        return self.wait("the same labels", same, seconds)
+
+    def records(self):
+        return [json.loads(line) for line in self.trace.read_text().splitlines()] if self.trace.exists() else []
+
+    def check_trace(self):
+        """The invariants that hold for whatever happened: every answer was expected, finalized never went back, labels were in order."""
+        number, finalized = {"0x" + "00" * 32: -1}, -1
+        for r in self.records():
+            if r["kind"] == "newPayload":
+                assert r["status"] != "INVALID" and not r["status"].startswith("error"), r
+                number[r["hash"]] = r["number"]
+            elif r["kind"] == "forkchoice":
+                assert not r["attributes"] and not r["status"].startswith("error"), r
+                head, safe, final = (number.get(r[k], 0) for k in ("head", "safe", "finalized"))
+                assert head >= safe and (safe == -1 or safe >= final), r
+                if final >= 0:
+                    assert final >= finalized, f"finalized went back from {finalized}: {r}"
+                    finalized = final
+
+    def close(self):
+        for p in [*self.processes.values(), self.devnet]:
+            if p.popen and p.popen.poll() is None:
+                p.kill()

@@ -1,0 +1,45 @@
+"""Catching up, following the tip, reorgs, and restarts of everything."""
+import pytest
+from stack import SERVICES
+
+
+@pytest.mark.parametrize("profile", ["op-geth", "op-reth"])
+def test_catch_up_tip_and_reorg(stack, profile):
+    s = stack(blocks=1000, sources=2, el_profile=profile).start()
+    at = s.wait_tip()["el"]["head"]["number"]
+    s.wait("three more blocks", lambda: s.stats()["el"]["head"]["number"] >= at + 3, 15)
+    s.wait("ready", lambda: s.get("sync-coordinator", "/readyz")[0] == 200, 10)
+    s.ctl("reorg", depth=5)
+    s.wait_same_head()
+    s.check_trace()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_kill_9_while_catching_up(stack, service):
+    s = stack(blocks=600, el_exec_us=3000).start()
+    s.wait("some blocks", lambda: s.stats()["el"]["head"]["number"] >= 60)
+    s.processes[service].kill()
+    s.processes[service].start()
+    s.wait_tip()
+    s.wait_same_head()
+    s.check_trace()
+
+
+@pytest.mark.parametrize("profile", ["op-geth", "op-reth"])
+def test_execution_client_killed(stack, profile):
+    s = stack(blocks=400, el_profile=profile).start()
+    s.wait_tip()
+    before = s.stats()["el"]["head"]["number"]
+    after = s.ctl("kill")["el"]
+    assert (after["head"]["number"] < before and after["finalized"] is None) == (profile == "op-geth")
+    s.wait_same_head()
+    s.check_trace()
+
+
+def test_deep_reorg_of_the_unsafe_chain(stack):
+    s = stack(blocks=400, safe_lag=300, finalized_lag=320).start()
+    s.wait_tip()
+    s.ctl("produce", on=False)
+    s.ctl("reorg", depth=100)
+    s.wait_same_head()
+    s.check_trace()

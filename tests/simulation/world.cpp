@@ -93,6 +93,12 @@ fetcher::HeadSnapshot World::snapshot() const {
   s.unsafe = source_.head();
   s.safe = source_.safe();
   s.finalized = source_.finalized();
+  if (lagging_) {
+    // A replica behind a load balancer: the same chain, older labels.
+    const auto older = [&](const eth::BlockRef& b) { return source_.chain()[b.number - std::min<std::uint64_t>(b.number, 15)]; };
+    s.safe = older(source_.safe());
+    s.finalized = older(source_.finalized());
+  }
   if (replaying_) {
     // A source that restarts: old heads, and no L1 block yet.
     s.current_l1 = eth::BlockRef{};
@@ -290,6 +296,9 @@ void World::chaos() {
     case 9:
       replaying_ = !replaying_;
       break;
+    case 14:
+      lagging_ = !lagging_;
+      break;
     case 10:
       el_.kill();
       ++session_;
@@ -343,7 +352,7 @@ std::string World::run() {
     step();
   }
   source_up_ = el_up_ = driver_up_ = true;
-  replaying_ = false;
+  replaying_ = lagging_ = false;
   ++session_;
   note("faults stop");
   // A source whose safe is below ours holds the label where it is: let it move on, as a live chain does.

@@ -91,6 +91,7 @@ class World {
   std::optional<Importing> importing_;
   bool source_up_ = true;
   bool replaying_ = false;
+  bool lagging_ = false;
   bool el_up_ = true;
   bool driver_up_ = true;
   std::uint64_t session_ = 1;

@@ -198,6 +198,7 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
                            : control.bind_to_port("127.0.0.1", flags.control_port) ? flags.control_port : -1;
   if (control_port <= 0) return absl::UnavailableError("cannot listen for --control-port");
   std::thread control_thread{[&] { control.listen_after_bind(); }};
+  while (!control.is_running()) std::this_thread::yield();  // a stop() before would be lost
 
   endpoints["cl"] = net.cl_server->url();
   endpoints["engine"] = net.engine_server->url();

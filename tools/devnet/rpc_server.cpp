@@ -154,6 +154,8 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(int port, World& wor
   }
   if (impl.port <= 0) return absl::UnavailableError(absl::StrCat("cannot listen on 127.0.0.1:", port));
   impl.thread = std::thread{[&impl] { impl.http.listen_after_bind(); }};
+  // A stop() before the loop runs would be lost, and the destructor would wait for ever.
+  while (!impl.http.is_running()) std::this_thread::yield();
   return s;
 }
 

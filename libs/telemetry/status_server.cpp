@@ -63,6 +63,8 @@ absl::StatusOr<std::unique_ptr<StatusServer>> StatusServer::start(const std::str
     s->impl_->port = port;
   }
   s->impl_->thread = std::thread{[&http] { http.listen_after_bind(); }};
+  // A stop() before the loop runs would be lost, and the destructor would wait for ever.
+  while (!http.is_running()) std::this_thread::yield();
   return s;
 }
 

@@ -4,19 +4,23 @@
 
 #include <toml++/toml.h>
 
+#include <fstream>
+
 namespace towline::fetcher {
 
 absl::StatusOr<std::vector<EndpointConfig>> read_endpoints_file(const std::string& path, const EndpointLimits& defaults) {
   const auto bad = [&](absl::string_view why) { return absl::InvalidArgumentError(absl::StrCat("--endpoints-file: ", path, ": ", why)); };
+  std::ifstream in{path};
+  if (!in) return bad("cannot be read; does it exist, and may this user read it?");
   toml::table doc;
   try {
-    doc = toml::parse_file(path);
+    doc = toml::parse(in);
   } catch (const toml::parse_error& e) {
     // The description may quote the line: only where it is may be told.
-    return bad(absl::StrCat("cannot be read as TOML (line ", e.source().begin.line, ")"));
+    return bad(absl::StrCat("not TOML (line ", e.source().begin.line, ")"));
   }
   const toml::array* list = doc["endpoint"].as_array();
-  if (list == nullptr || list->empty()) return bad("no [[endpoint]]");
+  if (list == nullptr || list->empty()) return bad("no [[endpoint]] table with a url in it");
   std::vector<EndpointConfig> out;
   for (const auto& node : *list) {
     const std::string where = absl::StrCat("endpoint ", out.size() + 1, ": ");
@@ -40,7 +44,7 @@ absl::StatusOr<std::vector<EndpointConfig>> read_endpoints_file(const std::strin
           c.headers.push_back(h.as_string()->get());
         }
       } else {
-        return bad(absl::StrCat(where, "unknown key or wrong type: ", k));
+        return bad(absl::StrCat(where, "unknown key or wrong type: ", k, " (known: url, headers, ca_file, max_in_flight, max_rps)"));
       }
     }
     if (auto st = http::check_url(c.url); !st.ok()) return bad(absl::StrCat(where, "url: ", st.message()));

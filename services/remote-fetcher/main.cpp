@@ -5,6 +5,7 @@
 #include <caf/actor_system.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
+#include <fstream>
 
 #include "libs/base/status.hpp"
 #include "libs/service/service_main.hpp"
@@ -27,7 +28,7 @@ class RemoteFetcher final : public service::Program {
     app.add_option("--max-in-flight", limits_.max_in_flight, "requests in flight to one endpoint")->capture_default_str()->check(CLI::Range(1, 256));
     app.add_option("--max-rps", limits_.max_requests_per_s, "requests a second to one endpoint, 0: no limit")->capture_default_str()->check(CLI::NonNegativeNumber);
     app.add_option("--max-buffered-bytes", options_.max_buffered_bytes, "bytes of payloads held for one reader")->capture_default_str();
-    app.add_option("--evidence-file", evidence_file_, "JSON lines: what endpoints were set aside for");
+    app.add_option("--evidence-file", evidence_file_, "JSON lines: what endpoints were set aside for; kept to 32 MiB");
   }
 
   absl::Status start(service::Context& ctx) override {
@@ -44,6 +45,9 @@ class RemoteFetcher final : public service::Program {
     if (!endpoints_file_.empty()) {
       TOWLINE_ASSIGN_OR_RETURN(auto more, read_endpoints_file(endpoints_file_, limits_));
       for (auto& e : more) endpoints.push_back(std::move(e));
+    }
+    if (!evidence_file_.empty() && !std::ofstream{evidence_file_, std::ios::app}) {
+      return absl::InvalidArgumentError(absl::StrCat("--evidence-file: cannot write ", evidence_file_, "; does its directory exist?"));
     }
     if (endpoints.empty()) return absl::InvalidArgumentError("no endpoint: give --endpoint URL or --endpoints-file FILE");
     const std::size_t count = endpoints.size();
@@ -68,7 +72,7 @@ class RemoteFetcher final : public service::Program {
 
   Readiness readiness() override {
     const auto s = board_->current();
-    const std::size_t els = pool_->usable_els().size();
+    const std::size_t els = pool_->ready_els();
     Readiness r{s && els > 0 && s->unknown_rules.empty(), "ready", {}, {}};
     if (!s) {
       r.code = "no_heads";
@@ -79,7 +83,7 @@ class RemoteFetcher final : public service::Program {
       }
     } else if (els == 0) {
       r.code = "no_blocks";
-      r.reason = "no execution endpoint can be used for blocks";
+      r.reason = "no execution endpoint is ready to serve blocks; see `towline endpoints`";
     } else if (!s->unknown_rules.empty()) {
       r.code = "unknown_rules";
       r.reason = s->unknown_rules;

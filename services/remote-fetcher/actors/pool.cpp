@@ -70,6 +70,14 @@ std::vector<std::size_t> Pool::usable_els() const {
   return out;
 }
 
+std::size_t Pool::ready_els() const {
+  std::lock_guard lock{mutex_};
+  const absl::Time now = absl::Now();
+  return static_cast<std::size_t>(std::count_if(endpoints_.begin(), endpoints_.end(), [&](const auto& e) {
+    return e->kind() == Kind::el && e->state(now) == State::ready;
+  }));
+}
+
 absl::StatusOr<std::size_t> Pool::take_el(const std::set<std::size_t>& except, absl::Time deadline, const Cancelled& cancelled,
                                           std::optional<std::size_t> prefer) {
   std::vector<const Endpoint*> all;

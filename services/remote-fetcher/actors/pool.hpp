@@ -46,6 +46,8 @@ class Pool {
   std::optional<std::size_t> find(const std::string& name) const;
   /// ELs that may be used for blocks, now or after a back-off.
   std::vector<std::size_t> usable_els() const;
+  /// How many ELs can be asked for blocks right now.
+  std::size_t ready_els() const;
 
   /// Waits for a slot of an EL outside `except` (choice.hpp says which). UNAVAILABLE: there is none, CANCELLED, DEADLINE_EXCEEDED.
   absl::StatusOr<std::size_t> take_el(const std::set<std::size_t>& except, absl::Time deadline, const Cancelled& cancelled,

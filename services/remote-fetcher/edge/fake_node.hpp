@@ -95,12 +95,12 @@ class FakeNode {
       res.set_header("Retry-After", "1");
       return;
     }
-    if (faults.html) return res.set_content("<html><body>502 Bad Gateway</body></html>", "text/html");
+    if (faults.html) return res.set_content("<html><body>502 Bad Gateway</body></html>", kType);
     simdjson::dom::parser parser;
     const simdjson::dom::element doc = parser.parse(req.body).value();
     std::string out;
     if (simdjson::dom::array calls; doc.get(calls) == simdjson::SUCCESS) {
-      if (faults.no_batches) return res.set_content(R"({"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"batch requests are not supported"}})", "application/json");
+      if (faults.no_batches) return res.set_content(R"({"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"batch requests are not supported"}})", kType);
       if (calls.size() > faults.batch_limit) {
         res.status = 413;
         return;
@@ -119,13 +119,13 @@ class FakeNode {
     if (faults.oversize > 0) out.append(faults.oversize, ' ');
     if (faults.truncate) out.resize(out.size() / 2);
     if (faults.slow_drip) {
-      res.set_content_provider(out.size(), "application/json", [this, out](std::size_t at, std::size_t, httplib::DataSink& sink) {
+      res.set_content_provider(out.size(), kType, [this, out](std::size_t at, std::size_t, httplib::DataSink& sink) {
         std::this_thread::sleep_for(std::chrono::milliseconds{50});
         return !stopping_ && sink.write(out.data() + at, 1);
       });
       return;
     }
-    res.set_content(out, "application/json");
+    res.set_content(out, kType);
   }
 
   std::string answer(simdjson::dom::element call) {
@@ -192,6 +192,8 @@ class FakeNode {
     return absl::StrCat("\"result\":{", towline::testing::header_fields_json(h, b.hash), R"(,"transactions":[]})");
   }
 
+  /// Not a type that the library would spend a second on compressing.
+  static constexpr const char* kType = "application/octet-stream";
   const bool cl_;
   mutable std::mutex mutex_;
   std::vector<SampleBlock> chain_;

@@ -418,7 +418,7 @@ TEST(Fetcher, FailsOverWithoutAGapWhenOneHangs) {
     if (n == 60) a.faults.hang = true;
   });
   expect_chain(got, chain, 1, 299);
-  EXPECT_LT(absl::Now() - start, absl::Seconds(8)) << "it is left alone after its first timeout";
+  EXPECT_LT(absl::Now() - start, absl::Seconds(6)) << "it is left alone after its first timeout";
 }
 
 TEST(Fetcher, GoesOnWhenItsOnlySourceComesBack) {

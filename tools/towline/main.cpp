@@ -1,11 +1,14 @@
+// towline, the operator's command line: one function per verb, small calls with a deadline.
 #include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
+#include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
 #include <grpcpp/grpcpp.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -16,7 +19,9 @@
 #include "libs/http/client.hpp"
 #include "libs/jsonrpc/jsonrpc.hpp"
 #include "libs/wire/convert.hpp"
+#include "tools/towline/demo.hpp"
 #include "tools/towline/inspect/inspect.hpp"
+#include "tools/towline/live_area.hpp"
 #include "tools/towline/render.hpp"
 #include "tools/towline/supervisor.hpp"
 #include "towline/v1/remote_fetcher.grpc.pb.h"
@@ -25,9 +30,9 @@
 namespace towline::cli {
 namespace {
 
-// Exit codes: README.md has them, too.
+// Exit codes: --help and docs/operations.md have them, too.
 constexpr int kOk = 0;
-constexpr int kFailed = 1;       // the answer is no: INVALID, NOT_FOUND, a service that cannot run
+constexpr int kFailed = 1;       // the answer is no: INVALID, no such name, a service that cannot run
 constexpr int kUsage = 2;        // wrong flags
 constexpr int kUnreachable = 3;  // the service does not answer
 constexpr int kUnhealthy = 4;    // status --check: not at the tip
@@ -54,9 +59,13 @@ class Cli {
  public:
   int run(int argc, char** argv) {
     CLI::App app{"Towline tows a local execution client along an OP Stack chain.\n\n"
-                 "  towline up --source https://rpc.example --engine http://127.0.0.1:8551 --jwt-secret jwt.hex --network op-mainnet\n"
-                 "  towline status\n  towline inspect block block.json",
+                 "  towline up --source https://rpc.example --engine http://127.0.0.1:8551 \\\n"
+                 "             --jwt-secret jwt.hex --network op-mainnet\n"
+                 "  towline status            where it is, and why\n"
+                 "  towline decisions -n 20   what it did last, and why\n"
+                 "  towline recover           what to do when it cannot go on\n",
                  "towline"};
+    app.footer("Exit codes: 0 done; 1 the answer is no (INVALID, no such name, a service that\ncannot run); 2 wrong flags; 3 the service does not answer; 4 `status --check`:\nnot at the tip.");
     app.set_version_flag("--version", "towline " TOWLINE_VERSION);
     app.require_subcommand(1);
     app.fallthrough();
@@ -81,7 +90,7 @@ class Cli {
     auto* cordon = app.add_subcommand("cordon", "take a source out of use");
     cordon->add_option("name", name, "as `towline endpoints` shows it")->required();
     cordon->add_option("--reason", reason, "kept and shown");
-    auto* uncordon = app.add_subcommand("uncordon", "put a source back into use");
+    CLI::App* uncordon = app.add_subcommand("uncordon", "put a source back into use");
     uncordon->add_option("name", name, "as `towline endpoints` shows it")->required();
     std::string driver;
     auto* pause = app.add_subcommand("pause", "stop towing after the command in hand");
@@ -91,6 +100,8 @@ class Cli {
     resume->add_option("--driver", driver, "only this engine-driver");
     auto* recover = app.add_subcommand("recover", "what to do when the tow is DIVERGED or NEEDS_OPERATOR");
     auto* networks = app.add_subcommand("networks", "the chains that --network knows");
+    auto* version = app.add_subcommand("version", "the version of this program");
+    auto* demo_command = app.add_subcommand("demo", "tow a simulated client along a simulated chain and check every step: about 75 seconds");
     auto* inspect = app.add_subcommand("inspect", "look into data")->require_subcommand(1);
     auto* block = inspect->add_subcommand("block", "recompute every hash of a block and say whether it verifies (exit code 0 or 1)");
     std::string file;
@@ -112,7 +123,13 @@ class Cli {
       std::cerr << "towline: " << e.what() << " (--help shows the flags)\n";
       return kUsage;
     }
+    hide_urls(argc, argv);
     if (*up_command) return run_up();
+    if (*demo_command) return demo();
+    if (*version) {
+      std::cout << "towline " TOWLINE_VERSION "\n";
+      return kOk;
+    }
     if (*networks) {
       for (const auto& n : rollup::network_names()) std::cout << n << '\n';
       return kOk;
@@ -134,7 +151,8 @@ class Cli {
       r.set_driver(driver);
       v1::PauseResponse pr;
       v1::ResumeResponse rr;
-      return coordinator_call([&](auto& s, auto* c) { return *pause ? s.Pause(c, p, &pr) : s.Resume(c, r, &rr); }, [] {});
+      return coordinator_call([&](auto& s, auto* c) { return *pause ? s.Pause(c, p, &pr) : s.Resume(c, r, &rr); },
+                              [&] { done(*pause ? "paused: `towline resume` goes on" : "resumed"); });
     }
     if (*recover) {
       v1::GetSyncStatusResponse response;
@@ -149,17 +167,26 @@ class Cli {
       request.set_name(name);
       request.set_reason(reason);
       v1::CordonEndpointResponse response;
-      return fetcher_call([&](auto& s, auto* c) { return s.CordonEndpoint(c, request, &response); }, [] {});
+      return fetcher_call([&](auto& s, auto* c) { return s.CordonEndpoint(c, request, &response); }, [&] { done(absl::StrCat(name, " is out of use: `towline uncordon ", name, "` takes it back")); });
     }
     v1::UncordonEndpointRequest request;
     request.set_name(name);
     v1::UncordonEndpointResponse response;
-    static_cast<void>(uncordon);
-    return fetcher_call([&](auto& s, auto* c) { return s.UncordonEndpoint(c, request, &response); }, [] {});
+    return fetcher_call([&](auto& s, auto* c) { return s.UncordonEndpoint(c, request, &response); }, [&] { done(absl::StrCat(name, " is in use again")); });
   }
 
  private:
+  /// URLs may hold keys, and every user of the host can read /proc/PID/cmdline: what was parsed is blanked there.
+  static void hide_urls(int argc, char** argv) {
+    for (int i = 1; i < argc; ++i) {
+      char* at = std::strstr(argv[i], "://");
+      if (at != nullptr) std::memset(at + 3, '*', std::strlen(at + 3));
+    }
+  }
+
   void add_up_flags(CLI::App& c) {
+    c.footer("Example: towline up --source https://rpc.example --engine http://127.0.0.1:8551 \\\n           --jwt-secret jwt.hex --network op-mainnet\n\n"
+             "It needs no L1 endpoint. Several --source are used together: one may fail or lie.\nCtrl-C stops everything within 5 seconds.");
     const auto env = [](CLI::Option* o) {
       o->envname("TOWLINE_" + absl::AsciiStrToUpper(absl::StrReplaceAll(o->get_lnames()[0], {{".", "_"}, {"-", "_"}})));
     };
@@ -178,7 +205,7 @@ class Cli {
 
   int run_up() {
     if (up_.sources.empty() && up_.endpoints_file.empty()) {
-      std::cerr << "towline up: no source: give --source URL or --endpoints-file FILE\n";
+      std::cerr << "towline up: no source: give --source URL (repeat it for more) or --endpoints-file FILE\n";
       return kUsage;
     }
     if (up_.network.empty() == up_.rollup_config.empty()) {
@@ -189,6 +216,8 @@ class Cli {
   }
 
   void print(const google::protobuf::Message& m, const std::string& text) const { std::cout << (json_ ? to_json(m) : text) << std::flush; }
+
+  void done(const std::string& text) const { std::cout << (json_ ? "{}" : text) << std::endl; }
 
   template <class Ask, class Show>
   int coordinator_call(Ask ask, Show show) {
@@ -223,17 +252,19 @@ class Cli {
     grpc::ClientContext context;
     auto reader = stub->WatchSyncStatus(&context, {});
     v1::WatchSyncStatusResponse message;
-    const bool tty = isatty(STDOUT_FILENO) != 0 && !json_;
+    LiveArea area;
     std::string last;
     while (reader->Read(&message)) {
-      const std::string line = json_ ? to_json(message.status(), -1) : live_line(message.status());
       if (json_) {
-        std::cout << line << std::flush;
-      } else if (line != last) {
-        std::cout << (tty ? "\r\x1b[2K" : "") << line << (tty ? "" : "\n") << std::flush;
+        std::cout << to_json(message.status(), -1) << std::flush;
+        continue;
       }
+      area.draw(live_lines(message.status()));
+      const std::string line = live_line(message.status());
+      if (!area.live() && line != last) std::cout << line << std::endl;
       last = line;
     }
+    area.leave();
     return report(reader->Finish(), "sync-coordinator at " + coordinator_);
   }
 
@@ -248,7 +279,12 @@ class Cli {
     if (!url.empty()) {
       if (auto st = http::check_url(url); !st.ok()) return fail(absl::StrCat("--url: ", st.message()));
       std::string label = number.empty() ? "latest" : number;
-      if (absl::ascii_isdigit(static_cast<unsigned char>(label[0])) && !absl::StartsWith(label, "0x")) label = to_quantity(std::stoull(label));
+      std::uint64_t height = 0;
+      if (absl::SimpleAtoi(label, &height)) {
+        label = to_quantity(height);
+      } else if (label != "latest" && label != "safe" && label != "finalized" && !absl::SimpleHexAtoi(label, &height)) {
+        return fail(absl::StrCat("--number: ", label, " is neither a number nor latest, safe or finalized"));
+      }
       http::Client client;
       http::Request request;
       request.url = url;
@@ -294,7 +330,7 @@ class Cli {
   std::string coordinator_ = "127.0.0.1:7420";
   std::string fetcher_ = "127.0.0.1:7410";
   bool json_ = false;
-  UpOptions up_{{}, {}, {}, {}, {}, {}, {}, "remote", "towline-data", "info", 7410, {}};
+  UpOptions up_;
 };
 
 }  // namespace

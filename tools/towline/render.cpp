@@ -66,6 +66,20 @@ std::string block(bool has, std::uint64_t number, const std::string& hash) {
 
 std::string label(bool has, const v1::BlockRef& b) { return block(has, b.number(), b.hash()); }
 
+std::string number_of(bool has, const v1::BlockRef& b) { return has ? thousands(b.number()) : "-"; }
+
+std::string heads_of(const v1::Tow& t) {
+  const auto& l = t.local().labels();
+  return absl::StrCat("unsafe ", number_of(l.has_latest(), l.latest()), "  safe ", number_of(l.has_safe(), l.safe()), "  finalized ", number_of(l.has_finalized(), l.finalized()));
+}
+
+std::string rates_of(const v1::Tow& t) {
+  const auto& p = t.local().import();
+  std::string out = absl::StrFormat("%.0f blocks/s  %.1f Mgas/s", p.blocks_per_s(), p.mgas_per_s());
+  if (t.eta_s() > 0) absl::StrAppend(&out, "  ETA ", duration(t.eta_s()));
+  return out;
+}
+
 const char* action_for(const v1::Tow& t) {
   if (t.reason_code() == "engine_auth_failed") return "Give engine-driver the EL's own secret (--jwt-secret) and compare the clocks of both hosts.";
   if (t.reason_code() == "engine_unreachable") return "Start the EL, or correct --engine.";
@@ -101,24 +115,40 @@ std::string state_name(v1::TowState s) {
   return std::string{absl::string_view{name}.substr(std::string{"TOW_STATE_"}.size())};
 }
 
+double share_done(const v1::Tow& t) {
+  if (!t.local().has_import()) return 1;
+  const auto& p = t.local().import();
+  const double total = static_cast<double>(p.blocks() + t.distance_blocks());
+  return total > 0 ? static_cast<double>(p.blocks()) / total : 1;
+}
+
 std::string live_line(const v1::SyncStatus& s) {
   if (s.tows_size() == 0) return "no engine-driver yet";
   const v1::Tow& t = s.tows(0);
-  const auto& labels = t.local().labels();
-  std::string line = absl::StrFormat("%-18s unsafe %s  safe %s  finalized %s", state_name(t.state()), thousands(labels.latest().number()),
-                                     labels.has_safe() ? thousands(labels.safe().number()) : "-", labels.has_finalized() ? thousands(labels.finalized().number()) : "-");
+  std::string line = absl::StrCat(state_name(t.state()), "  ", heads_of(t), "  ", thousands(t.distance_blocks()), " behind");
   if (t.local().has_import()) {
-    const auto& p = t.local().import();
-    const double total = static_cast<double>(p.blocks() + t.distance_blocks());
-    line += absl::StrFormat("  %s %s behind  %.0f blocks/s  %.0f Mgas/s", progress_bar(total > 0 ? static_cast<double>(p.blocks()) / total : 1, 16),
-                            thousands(t.distance_blocks()), p.blocks_per_s(), p.mgas_per_s());
-    if (t.eta_s() > 0) line += absl::StrCat("  ETA ", duration(t.eta_s()));
-  } else {
-    line += absl::StrCat("  ", thousands(t.distance_blocks()), " behind");
-    if (t.state() != v1::TOW_STATE_AT_TIP) line += absl::StrCat("  ", t.reason());
+    absl::StrAppend(&line, "  ", rates_of(t));
+  } else if (t.state() != v1::TOW_STATE_AT_TIP) {
+    absl::StrAppend(&line, "  ", t.reason());
   }
-  if (s.tows_size() > 1) line += absl::StrCat("  (+", s.tows_size() - 1, " more)");
+  if (s.tows_size() > 1) absl::StrAppend(&line, "  (+", s.tows_size() - 1, " more)");
   return line;
+}
+
+std::vector<std::string> live_lines(const v1::SyncStatus& s) {
+  std::vector<std::string> lines;
+  for (const v1::Tow& t : s.tows()) {
+    std::string first = absl::StrFormat("%-18s ", state_name(t.state()));
+    if (t.state() == v1::TOW_STATE_IMPORTING && t.local().has_import()) {
+      absl::StrAppendFormat(&first, "%s %5.1f %%  %s behind", progress_bar(share_done(t), 24), 100 * share_done(t), thousands(t.distance_blocks()));
+    } else {
+      first += t.reason();
+    }
+    lines.push_back(first.substr(0, 80));
+    lines.push_back(heads_of(t));
+    lines.push_back(t.local().has_import() ? rates_of(t) : absl::StrCat(thousands(t.distance_blocks()), " behind ", s.has_remote() ? s.remote().endpoint() : "the source"));
+  }
+  return lines;
 }
 
 std::string status_text(const v1::SyncStatus& s) {

@@ -3,6 +3,7 @@
 #include <google/protobuf/message.h>
 
 #include <string>
+#include <vector>
 
 #include "towline/v1/remote_fetcher.pb.h"
 #include "towline/v1/sync_coordinator.pb.h"
@@ -21,8 +22,12 @@ std::string progress_bar(double share, int width);
 /// "IMPORTING" of TOW_STATE_IMPORTING.
 std::string state_name(v1::TowState s);
 
-/// One line for a live display: state, heads, distance, rates, ETA.
+/// Of the import in hand, 0 to 1; 1 when there is none.
+double share_done(const v1::Tow& t);
+/// One line for a log: state, heads, distance, rates, ETA.
 std::string live_line(const v1::SyncStatus& s);
+/// The same as three lines of at most 80 columns for each tow, for a live display.
+std::vector<std::string> live_lines(const v1::SyncStatus& s);
 std::string status_text(const v1::SyncStatus& s);
 std::string decisions_text(const v1::ListDecisionsResponse& d);
 std::string endpoints_text(const v1::ListEndpointsResponse& e);

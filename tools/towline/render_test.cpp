@@ -43,18 +43,47 @@ TEST(Render, RecoverNamesTheStepsForTheClient) {
   EXPECT_NE(recover_text(s).find("stage unwind"), std::string::npos);
 }
 
-TEST(Render, LiveLineFitsATerminal) {
+TEST(Render, LiveLinesFitATerminal) {
   v1::SyncStatus s;
   auto& t = *s.add_tows();
   t.set_state(v1::TOW_STATE_IMPORTING);
-  t.set_distance_blocks(1500);
-  t.set_eta_s(12);
+  t.set_reason("importing");
+  t.set_distance_blocks(142'345'678);
+  t.set_eta_s(1'234'567);
+  auto& l = *t.mutable_local()->mutable_labels();
+  for (auto* label : {l.mutable_latest(), l.mutable_safe(), l.mutable_finalized()}) label->set_number(142'345'678);
   auto& p = *t.mutable_local()->mutable_import();
-  p.set_blocks(500);
-  p.set_blocks_per_s(125);
-  const std::string line = live_line(s);
-  EXPECT_NE(line.find("[####............]"), std::string::npos) << line;
-  EXPECT_NE(line.find("1,500 behind"), std::string::npos) << line;
+  p.set_blocks(142'345'678);
+  p.set_blocks_per_s(12'345);
+  p.set_mgas_per_s(1234.5);
+  const auto lines = live_lines(s);
+  ASSERT_EQ(lines.size(), 3U);
+  for (const auto& line : lines) EXPECT_LE(line.size(), 80U) << line;
+  EXPECT_NE(lines[0].find("[############............]  50.0 %"), std::string::npos) << lines[0];
+  EXPECT_NE(lines[2].find("ETA 342h56m"), std::string::npos) << lines[2];
+  t.set_state(v1::TOW_STATE_NEEDS_OPERATOR);
+  t.mutable_local()->clear_import();
+  t.set_reason(std::string(300, 'x'));
+  for (const auto& line : live_lines(s)) EXPECT_LE(line.size(), 80U);
+}
+
+TEST(Render, LiveLineSaysWhyWhenNotAtTheTip) {
+  v1::SyncStatus s;
+  auto& t = *s.add_tows();
+  t.set_state(v1::TOW_STATE_WAITING_FOR_SOURCE);
+  t.set_reason("no endpoint answers");
+  EXPECT_NE(live_line(s).find("no endpoint answers"), std::string::npos);
+  t.set_state(v1::TOW_STATE_AT_TIP);
+  EXPECT_EQ(live_line(s).find("no endpoint answers"), std::string::npos);
+}
+
+TEST(Render, DecisionsFoldRepeats) {
+  v1::ListDecisionsResponse r;
+  auto& d = *r.add_decisions();
+  d.set_action("hold_safe");
+  d.set_reason("remote safe is below ours");
+  d.set_repeated(2);
+  EXPECT_NE(decisions_text(r).find("hold_safe        remote safe is below ours  (3 times)"), std::string::npos) << decisions_text(r);
 }
 
 }  // namespace

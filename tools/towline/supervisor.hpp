@@ -1,7 +1,15 @@
-// `towline up`: the three services as child processes of one host, watched over.
+// The three services as child processes of one host, watched over: what `towline up` runs.
 #pragma once
+#include <absl/status/statusor.h>
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "tools/towline/process.hpp"
+#include "towline/v1/sync_coordinator.grpc.pb.h"
 
 namespace towline::cli {
 
@@ -13,16 +21,51 @@ struct UpOptions {
   std::string admin_rpc;
   std::string network;
   std::string rollup_config;
-  std::string unsafe_source;
-  std::string data_dir;
-  std::string log_level;
-  /// First of six ports; 0: any free ones.
+  std::string unsafe_source = "remote";
+  std::string data_dir = "towline-data";
+  std::string log_level = "info";
+  /// First of six ports (see Fleet::addresses); 0: any free ones.
   int base_port = 7410;
-  /// Where the children's programs are; empty: beside this one.
-  std::string bin_dir;
 };
 
-/// Runs until SIGINT or SIGTERM. Exit code: 0 stopped, 1 a service cannot run (it has said why).
+class Fleet {
+ public:
+  /// Creates the data directory and starts the services.
+  static absl::StatusOr<std::unique_ptr<Fleet>> start(const UpOptions& options);
+  /// Stops all of them, within 5 seconds.
+  ~Fleet();
+
+  /// To be called a few times a second. Starts again what ended, with back-off, and appends a line about it to `news`.
+  /// An error: a service cannot run at all; it says why in the service's own words.
+  absl::Status supervise(std::vector<std::string>& news);
+
+  /// What the coordinator says now; nothing when it does not answer (yet).
+  std::optional<v1::SyncStatus> status();
+  v1::SyncCoordinator::Stub& coordinator() { return *stub_; }
+  /// For a person: where everything listens and where the logs are.
+  std::string addresses() const;
+
+ private:
+  struct Service {
+    std::unique_ptr<Process> process;
+    std::int64_t started_ms = 0;
+    std::int64_t restart_ms = 0;
+    int quick_deaths = 0;
+    bool proven = false;  // it once ran for a while, so its flags are right
+  };
+  Fleet() = default;
+
+  std::vector<Service> services_;
+  std::vector<std::string> addresses_;  // gRPC, HTTP of fetcher, coordinator, driver
+  std::string data_dir_;
+  std::unique_ptr<v1::SyncCoordinator::Stub> stub_;
+};
+
+/// True after SIGINT, SIGTERM or SIGHUP, once catch_stop_signals() was called.
+void catch_stop_signals();
+bool stop_requested();
+
+/// `towline up`: runs until told to stop. Exit code: 0 stopped, 1 a service cannot run (it has said why).
 int up(const UpOptions& options);
 
 }  // namespace towline::cli

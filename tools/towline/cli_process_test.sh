@@ -1,0 +1,82 @@
+#!/bin/bash
+# The programs as an operator meets them: exit codes and one clear line for wrong input. Argument: the folder of the programs.
+set -u
+bin=$1
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+failures=0
+
+# expect CODE TEXT COMMAND...: exit code and a piece of the output.
+expect() {
+  local code=$1 text=$2 out got
+  shift 2
+  out=$("$@" 2>&1)
+  got=$?
+  if [ "$got" -ne "$code" ] || [[ "$out" != *"$text"* ]]; then
+    echo "FAILED: $* -> exit code $got (expected $code), expected to say '$text', said: $out"
+    failures=$((failures + 1))
+  fi
+}
+
+towline=$bin/towline
+nobody=127.0.0.1:1
+printf '%064d' 1 >"$dir/jwt.hex"
+expect 0 "Exit codes" "$towline" --help
+expect 0 "towline " "$towline" --version
+expect 0 "towline " "$towline" version
+expect 0 "op-mainnet" "$towline" networks
+expect 2 "--help shows the flags" "$towline" status --no-such-flag
+expect 2 "--help shows the flags" "$towline" no-such-verb
+expect 2 "no source" "$towline" up --engine http://127.0.0.1:1 --network op-mainnet
+expect 2 "--network and --rollup-config" "$towline" up --engine http://127.0.0.1:1 --source http://127.0.0.1:1
+expect 3 "does not answer" "$towline" status --coordinator $nobody
+expect 3 "does not answer" "$towline" watch --coordinator $nobody
+expect 3 "does not answer" "$towline" endpoints --fetcher $nobody
+expect 3 "does not answer" "$towline" cordon x --fetcher $nobody
+expect 3 "127.0.0.1:1" "$towline" inspect block --url http://user:secret@127.0.0.1:1/key --number 1
+expect 2 "--number" "$towline" inspect block --url http://127.0.0.1:1 --number 99999999999999999999999
+expect 2 "cannot read" "$towline" inspect block "$dir/none.json"
+echo '<html>' >"$dir/page.json"
+expect 1 "INVALID" "$towline" inspect block "$dir/page.json"
+
+# `up` hands on the one clear line of the service that cannot run, and leaves nothing behind.
+up=("$towline" up --base-port 0 --source http://127.0.0.1:1 --engine http://127.0.0.1:1 --data-dir)
+expect 1 "--jwt-secret: cannot read" "${up[@]}" "$dir/data" --network op-mainnet --jwt-secret "$dir/none.hex"
+expect 1 "--network" "${up[@]}" "$dir/data" --network no-such-chain --jwt-secret "$dir/jwt.hex"
+expect 1 "--rollup-config" "${up[@]}" "$dir/data" --rollup-config "$dir/page.json" --jwt-secret "$dir/jwt.hex"
+expect 1 "--data-dir" "${up[@]}" /proc/none --network op-mainnet --jwt-secret "$dir/jwt.hex"
+
+# It runs with nobody to talk to, hides URLs, and stops in time.
+"$towline" up --base-port 0 --data-dir "$dir/run" --source http://user:canary@127.0.0.1:1/canary --engine http://127.0.0.1:1/canary \
+  --network op-mainnet --jwt-secret "$dir/jwt.hex" >"$dir/up.log" 2>&1 &
+pid=$!
+for _ in $(seq 100); do
+  grep -qE 'WAITING|STARTING' "$dir/up.log" && break
+  sleep 0.1
+done
+grep -qE 'WAITING|STARTING' "$dir/up.log" || { echo "FAILED: up shows no state: $(cat "$dir/up.log")"; failures=$((failures + 1)); }
+children=$(pgrep -P $pid | tr '\n' ' ')
+[ "$(wc -w <<<"$children")" -eq 3 ] || { echo "FAILED: up has not three children: $children"; failures=$((failures + 1)); }
+for p in $pid $children; do
+  if tr '\0' ' ' <"/proc/$p/cmdline" | grep -q canary; then
+    echo "FAILED: a URL is on the command line of process $p"
+    failures=$((failures + 1))
+  fi
+done
+if grep -rq canary "$dir/up.log" "$dir/run"; then
+  echo "FAILED: a URL is in the logs"
+  failures=$((failures + 1))
+fi
+start=$SECONDS
+kill -TERM $pid
+wait $pid
+code=$?
+[ $code -eq 0 ] && [ $((SECONDS - start)) -le 6 ] || { echo "FAILED: up ended with $code after $((SECONDS - start)) s"; failures=$((failures + 1)); }
+for p in $children; do
+  if kill -0 "$p" 2>/dev/null; then
+    echo "FAILED: child $p is still there"
+    failures=$((failures + 1))
+  fi
+done
+[ $failures -eq 0 ] && echo "all as expected"
+exit $((failures > 0))

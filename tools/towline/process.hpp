@@ -1,0 +1,57 @@
+// A child process: started with its own environment and log, stopped in time, gone when its parent is.
+#pragma once
+#include <sys/types.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace towline::cli {
+
+struct ProcessSpec {
+  std::string name;  // of the program, and what argv[0] says
+  std::string dir;   // where the program is
+  std::vector<std::string> args;
+  /// Added to the environment, from which every TOWLINE_ variable is taken out before: those are for this process.
+  std::map<std::string, std::string> env;
+  std::string log;  // standard output and error are appended here
+};
+
+/// Not thread safe: start and stop from the thread that outlives it (the kernel stops the child when that thread ends).
+class Process {
+ public:
+  explicit Process(ProcessSpec spec) : spec_{std::move(spec)} {}
+  ~Process() { stop(); }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  const std::string& name() const { return spec_.name; }
+  void start();
+  bool running() const { return pid_ > 0; }
+  /// The wait status, once, after the process ended by itself.
+  std::optional<int> poll();
+  /// Asks it to stop; see wait_or_kill().
+  void terminate() const;
+  /// Waits until `deadline_ms` (steady milliseconds of now_ms()), then kills.
+  void wait_or_kill(std::int64_t deadline_ms);
+  /// terminate() and wait_or_kill() within 5 seconds.
+  void stop();
+  /// The last line it wrote since it was started last; empty: none.
+  std::string last_line() const;
+
+ private:
+  ProcessSpec spec_;
+  pid_t pid_ = -1;
+  std::int64_t log_start_ = 0;
+};
+
+std::int64_t now_ms();
+/// The directory that this program is in.
+std::string own_directory();
+/// A TCP port of 127.0.0.1 that was free just now.
+int free_port();
+/// "by signal 9", "with exit code 1" of a wait status.
+std::string describe_exit(int wait_status);
+
+}  // namespace towline::cli

@@ -153,7 +153,8 @@ absl::StatusOr<CommandResult> Writer::set_forkchoice(const Command& c, const For
 absl::StatusOr<CommandResult> Writer::rewind(const Command& c, const eth::BlockId& to) {
   TOWLINE_ASSIGN_OR_RETURN(const Labels el, admit(c));
   if (!engine_.can_rewind()) return absl::FailedPreconditionError("no --engine.admin-rpc: this driver cannot rewind its EL");
-  TOWLINE_RETURN_IF_ERROR(gate_.check_rewind(to));
+  // To its own head nothing goes back; it makes the EL forget what it has above.
+  if (to.hash != el.latest->hash) TOWLINE_RETURN_IF_ERROR(gate_.check_rewind(to));
   TOWLINE_RETURN_IF_ERROR(check_canonical(to, "the block to rewind to"));
   log::warn("rewinding the EL", {log::kv("from", el.latest->id()), log::kv("to", to)});
   metrics_.counter("towline_driver_rewinds_total", "debug_setHead calls.").inc();
@@ -269,7 +270,13 @@ absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const Impor
         f->safe.reset();
         f->finalized.reset();
       }
-      if (auto bad = update(*f, cancelled)) return leave(*bad);
+      if (auto bad = update(*f, cancelled)) {
+        // op-geth after a kill: it still knows blocks above its head, answers VALID to them and to updates to them, and stays where it is.
+        // Blocks that it does not know as canonical move it, so the import goes on to those.
+        const bool stayed = bad->outcome == Outcome::not_applied && bad->labels.latest && bad->labels.latest->hash == el.latest->hash;
+        if (!stayed || plan.done()) return leave(*bad);
+        log::debug("the EL's head stays where it is, importing on", {log::kv("update", f->head), log::kv("head", bad->labels.latest->id())});
+      }
       tell(now);
     } else if (now - told >= kProgressEvery) {
       tell(now);

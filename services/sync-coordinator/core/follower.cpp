@@ -130,6 +130,9 @@ Effects Follower::on_local(const driver::DriverState& s, absl::Time now) {
     compared_target_.reset();
     invalid_target_.reset();
   }
+  if (needs_operator() && pending_ == Pending::import && s.import && s.import->blocks > 0 && s.labels.latest && s.labels.latest->hash != head_before_) {
+    enter(TowState::importing, "importing", absl::StrCat("importing to ", eth::to_string(s.import->tip)), now);
+  }
   local_ = s;
   if (epoch_ == 0 && s.status != driver::EngineStatus::starting) epoch_ = s.persistent.epoch + 1;
   superseded_ = epoch_ != 0 && s.persistent.epoch > epoch_;
@@ -182,6 +185,11 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
     }
     return start_walkback(absl::StrCat("the remote has ", eth::to_string(t), " at a height where we have another block"), now);
   }
+  if (!local_->labels.latest || walkback_head_ != local_->labels.latest->hash) {
+    // The EL has another head by now: what was searched below the old one says nothing of it.
+    walkback_.reset();
+    return step(now);
+  }
   switch (walkback_->on_answers(*remote, *local)) {
     case Walkback::Result::searching:
       return continue_walkback();
@@ -202,6 +210,10 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
   const eth::BlockId ancestor = walkback_->ancestor();
   last_walkback_rounds_ = walkback_->rounds();
   walkback_.reset();
+  if (ancestor.number == walkback_high_ && std::min(local_->labels.latest->number, t.number) > walkback_high_) {
+    // The target was lower when the search began (a source that restarted): there may be more in common above.
+    return start_walkback("the target has grown during the search", now);
+  }
   diverged_remote_.reset();
   const eth::BlockRef& head = *local_->labels.latest;
   if (t.number <= ancestor.number) {
@@ -385,7 +397,7 @@ Effects Follower::import(const eth::BlockId& parent, const std::string& why, abs
   if (!remote_->unknown_rules.empty()) {
     enter(TowState::unknown_rules, "unknown_rules",
           absl::StrCat("every source fails the same check, is there a fork that this version does not know? ", remote_->unknown_rules), now);
-  } else if (state_ != TowState::at_tip || blocks > kTipBlocks) {
+  } else if (!needs_operator() && (state_ != TowState::at_tip || blocks > kTipBlocks)) {
     enter(TowState::importing, "importing", absl::StrCat("importing ", blocks, " block(s) to ", eth::to_string(t)), now);
   }
   return {Import{start(Pending::import), command(), *importing_}};
@@ -413,28 +425,7 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
         progress();
         return step(now);
       }
-      if (!stuck_at_ || *stuck_at_ != range.parent) {
-        stuck_at_ = range.parent;
-        stuck_since_ = now;
-      }
-      const bool switches = range.parent.hash != head_before_;
-      if (switches && local_->can_rewind) {
-        decide("rewind", absl::StrCat("the EL has not got the state of ", eth::to_string(range.parent), ": rewinding it there"), now);
-        return {Rewind{start(Pending::rewind), command(), range.parent}};
-      }
-      if (now - stuck_since_ < kOperatorAfter) {
-        enter(TowState::waiting_for_engine, "engine_missing_state", absl::StrCat("the EL has not got the state of ", eth::to_string(range.parent), " (yet): ", r.reason), now);
-      } else if (switches) {
-        enter(TowState::needs_operator, "branch_too_deep",
-              absl::StrCat("the EL cannot switch to the branch that leaves ours after ", eth::to_string(range.parent),
-                           ": it has not got the state there. Rewind it to that block (op-geth: debug_setHead(\"0x", absl::Hex(range.parent.number),
-                           "\"), or give engine-driver --engine.admin-rpc)"), now);
-      } else {
-        enter(TowState::needs_operator, "engine_missing_state",
-              absl::StrCat("the EL has not got the state of its own head ", eth::to_string(range.parent), ": restart it, or rewind it to a block that it has"), now);
-      }
-      back_off(now);
-      return {};
+      return cannot_go_on(range.parent, r.reason, now);
     }
     case driver::Outcome::invalid:
       decide("invalid_block", r.reason, now);
@@ -445,8 +436,12 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
       return {};
     case driver::Outcome::not_applied:
       decide("not_applied", r.reason, now);
+      if (absl::StrContains(r.reason, "fence")) {
+        back_off(now);
+        return diverged(fence(), r.block, now);
+      }
+      if (!moved && r.labels.latest) return cannot_go_on(range.parent, r.reason, now);
       back_off(now);
-      if (absl::StrContains(r.reason, "fence")) return diverged(fence(), r.block, now);
       return {};
     case driver::Outcome::engine_unavailable:
       decide("engine_unavailable", r.reason, now);
@@ -473,6 +468,36 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
   return {};
 }
 
+Effects Follower::cannot_go_on(const eth::BlockId& parent, const std::string& why, absl::Time now) {
+  const bool again = stuck_at_ == parent;
+  if (!again) {
+    stuck_at_ = parent;
+    stuck_since_ = now;
+  }
+  const bool switches = parent.hash != head_before_;
+  // A killed op-geth that came back lower keeps blocks above its head and does not move onto them: a rewind to its own head clears them away.
+  // One such answer can also be a call that was repeated to a client that had just come back, so it takes two.
+  if (local_->can_rewind && (switches || again)) {
+    decide("rewind", switches ? absl::StrCat("the EL has not got the state of ", eth::to_string(parent), ": rewinding it there")
+                              : absl::StrCat("the EL does not move from its head ", eth::to_string(parent), " although it was restarted there: rewinding it to it"), now);
+    return {Rewind{start(Pending::rewind), command(), parent}};
+  }
+  const std::string set_head = absl::StrCat("debug_setHead(\"0x", absl::Hex(parent.number), "\")");
+  if (now - stuck_since_ < kOperatorAfter) {
+    enter(TowState::waiting_for_engine, "engine_missing_state", absl::StrCat("the EL cannot go on from ", eth::to_string(parent), " (yet): ", why), now);
+  } else if (switches) {
+    enter(TowState::needs_operator, "branch_too_deep",
+          absl::StrCat("the EL cannot switch to the branch that leaves ours after ", eth::to_string(parent),
+                       ": it has not got the state there. Rewind it to that block (op-geth: ", set_head, "), or give engine-driver --engine.admin-rpc"), now);
+  } else {
+    enter(TowState::needs_operator, "engine_missing_state",
+          absl::StrCat("the EL does not go on from its own head ", eth::to_string(parent), ": was it killed? Rewind it to that block (op-geth: ", set_head,
+                       "), or give engine-driver --engine.admin-rpc"), now);
+  }
+  back_off(now);
+  return {};
+}
+
 Effects Follower::start_walkback(const std::string& why, absl::Time now) {
   const auto t = target();
   const eth::BlockRef& head = *local_->labels.latest;
@@ -485,8 +510,10 @@ Effects Follower::start_walkback(const std::string& why, absl::Time now) {
     back_off(now);
     return {};
   }
-  enter(TowState::walking_back, "walking_back", why, now);
+  if (!needs_operator()) enter(TowState::walking_back, "walking_back", why, now);
   walkback_.emplace(f, high, options_.header_batch);
+  walkback_head_ = head.hash;
+  walkback_high_ = high;
   return continue_walkback();
 }
 

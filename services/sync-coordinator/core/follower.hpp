@@ -123,6 +123,10 @@ class Follower {
   Effects continue_walkback();
   Effects import(const eth::BlockId& parent, const std::string& why, absl::Time now);
   Effects after_import(const driver::CommandResult& r, absl::Time now);
+  /// The EL does not take what stands on `parent`: it waits, rewinds, or asks for an operator.
+  Effects cannot_go_on(const eth::BlockId& parent, const std::string& why, absl::Time now);
+  /// Shown while it is tried again and again, until the EL takes a block.
+  bool needs_operator() const { return state_ == TowState::needs_operator && stuck_at_; }
   Effects diverged(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs, absl::Time now);
 
   /// The highest block that may never change here.
@@ -156,6 +160,9 @@ class Follower {
   std::uint64_t pending_id_ = 0;
   std::uint64_t last_id_ = 0;
   std::optional<Walkback> walkback_;
+  /// What the search began with.
+  Hash32 walkback_head_;
+  std::uint64_t walkback_high_ = 0;
   std::optional<driver::ImportPlan::Range> importing_;
   Hash32 head_before_;
   std::optional<driver::Forkchoice> setting_;

@@ -14,7 +14,7 @@ class EngineTrace:
 
     newPayload  method, number, hash, parent, status (VALID .. or "error -38005" or "lost")
     forkchoice  method, head, safe, finalized, status, attributes (bool)
-    read        method, params, status
+    read        method, params, status; number and hash too where it asked for the latest block
     mark        what, and whatever the test wants to say
     """
 
@@ -52,13 +52,15 @@ class EngineTrace:
         """
         number = {ZERO: -1, **numbers}
         parent, out, head, finalized, known = {}, [], None, -1, set(numbers)
-        switch = restarted = False
+        switch, top, came_back_below = False, -1, -1
         for i, r in enumerate(self.records()):
             if r["kind"] == "mark":
                 if r["what"] in ("engine restarted", "rewound"):
-                    head, restarted = r["latest"], True
+                    head, came_back_below = r["latest"], top
                 elif r["what"] == "switch":
                     switch = True
+            elif r["kind"] == "read" and "hash" in r:
+                head, number[r["hash"]] = r["hash"], r["number"]
             elif r["kind"] == "newPayload":
                 number[r["hash"]], parent[r["hash"]] = r["number"], r["parent"]
                 if r["parent"] not in known:
@@ -67,10 +69,12 @@ class EngineTrace:
                     known.add(r["hash"])
                 elif r["status"] == "INVALID":
                     out.append(f"record {i}: the client called {r['number']} {r['hash']} INVALID: {r.get('error')}")
-                elif r["status"] in ("SYNCING", "ACCEPTED") and not restarted and not switch:
+                elif r["status"] in ("SYNCING", "ACCEPTED") and came_back_below < 0 and not switch:
                     out.append(f"record {i}: the client has not got what {r['number']} {r['hash']} stands on: {r['status']}")
-                if r["status"] not in ("lost", "pending"):
-                    restarted = False  # one payload that was in flight may be repeated to a client that came back lower
+                if r["status"] == "VALID":
+                    top = max(top, r["number"])
+                    if r["number"] > came_back_below:
+                        came_back_below = -1  # until here a client that was killed may miss what it once had
             elif r["kind"] == "forkchoice":
                 if r["attributes"]:
                     out.append(f"record {i}: a forkchoice update with attributes")
@@ -115,6 +119,10 @@ class EngineProxy(HttpProxy):
             record["status"] = f"http {status}"
         elif record["kind"] == "read":
             record["status"] = "answered"
+            if record["method"] == "eth_getBlockByNumber" and record["params"][0] == "latest":
+                block = json.loads(answer).get("result")
+                if block:
+                    record["number"], record["hash"] = int(block["number"], 16), block["hash"]
         else:
             self._finish(record, json.loads(answer))
         record["ms"] = round(1000 * (time.monotonic() - record["t"]), 1)

@@ -82,8 +82,10 @@ std::string rates_of(const v1::Tow& t) {
 
 const char* action_for(const v1::Tow& t) {
   if (t.reason_code() == "engine_auth_failed") return "Give engine-driver the EL's own secret (--jwt-secret) and compare the clocks of both hosts.";
+  if (t.reason_code() == "driver_unreachable") return "Start engine-driver, or correct the coordinator's --engine-driver.";
   if (t.reason_code() == "engine_unreachable") return "Start the EL, or correct --engine.";
   if (t.reason_code() == "no_heads" || t.reason_code() == "source_unavailable") return "Look at `towline endpoints`: it says why none can be used.";
+  if (t.reason_code() == "unknown_rules") return "Is there a fork that this version does not know? Upgrade Towline, or correct the rollup config.";
   if (t.reason_code() == "superseded") return "Two coordinators run for this engine-driver: stop one of them.";
   return nullptr;
 }
@@ -217,6 +219,11 @@ std::string recover_text(const v1::SyncStatus& s) {
         absl::StrAppend(&out, reth ? "  1. Stop op-reth, run `op-reth stage unwind to-block N` with the block named above, start it again.\n"
                                    : "  1. On the EL's ordinary RPC (with the debug namespace): debug_setHead to the block named above.\n",
                         "  2. Or start engine-driver with --engine.admin-rpc URL: it then rewinds op-geth by itself, never below the fence.\n  Towing goes on by itself.\n");
+      } else if (t.reason_code() == "engine_missing_state") {
+        absl::StrAppend(&out, "  1. Restart the EL: it may find the state again, or come back at a block that it has.\n",
+                        reth ? "  2. Else stop op-reth and run `op-reth stage unwind to-block N`, N a block below the one named above.\n"
+                             : "  2. Else rewind it with debug_setHead to a block that it has, not below the fence.\n",
+                        "  Towing goes on by itself.\n");
       } else if (t.reason_code() == "engine_wrong_chain") {
         absl::StrAppend(&out, "  1. Point --engine at the EL of this chain, or initialise it with this chain's genesis, or correct --rollup-config / --network.\n");
       } else {

@@ -41,6 +41,11 @@ TEST(Render, RecoverNamesTheStepsForTheClient) {
   EXPECT_NE(recover_text(s).find("debug_setHead"), std::string::npos);
   t.mutable_local()->set_client_version("reth/v1.10.2");
   EXPECT_NE(recover_text(s).find("stage unwind"), std::string::npos);
+  t.set_reason_code("engine_missing_state");
+  EXPECT_NE(recover_text(s).find("Restart the EL"), std::string::npos);
+  t.set_state(v1::TOW_STATE_AT_TIP);
+  t.set_reason_code("at_tip");
+  EXPECT_NE(recover_text(s).find("Nothing needs an operator"), std::string::npos);
 }
 
 TEST(Render, LiveLinesFitATerminal) {

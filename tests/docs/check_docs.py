@@ -1,0 +1,39 @@
+"""Documents and code say the same: metrics, reason codes, links. Argument: the repository."""
+import re
+import sys
+from pathlib import Path
+
+root = Path(sys.argv[1])
+failures = []
+
+
+def sources(*folders):
+    for folder in folders:
+        for f in sorted((root / folder).rglob("*.cpp")):
+            if not f.name.endswith("_test.cpp"):
+                yield f.read_text()
+
+
+def compare(what, code, page, documented):
+    if not code:
+        failures.append(f"no {what} found in the code: is this check still right?")
+    failures.extend(f"{page}: {what} {name} is not documented" for name in sorted(code - documented))
+    failures.extend(f"{page}: {what} {name} is not in the code" for name in sorted(documented - code))
+
+
+metrics = {m for text in sources("services", "libs") for m in re.findall(r'"(towline_(?:fetcher|coordinator|driver)_\w+|towline_info)"', text)}
+compare("metric", metrics, "docs/metrics.md", set(re.findall(r"towline_(?:fetcher|coordinator|driver)_\w+|towline_info", (root / "docs/metrics.md").read_text())))
+
+follower = (root / "services/sync-coordinator/core/follower.cpp").read_text()
+codes = set(re.findall(r'enter\(TowState::\w+, "(\w+)"', follower))
+codes |= {c for pair in re.findall(r'enter\([^;]*?\? TowState::\w+ : TowState::\w+, [^;]*?\? "(\w+)" : "(\w+)"', follower) for c in pair}
+errors = (root / "docs/errors.md").read_text().split("## gRPC")[0]
+compare("reason code", codes, "docs/errors.md", set(re.findall(r"^\| `(\w+)` \|", errors, re.M)))
+
+for page in [*root.glob("*.md"), *root.glob("docs/**/*.md"), *root.glob("services/*/README.md"), *root.glob("tools/**/README.md")]:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        if "://" not in target and not (page.parent / target).exists():
+            failures.append(f"{page.relative_to(root)}: {target} does not exist")
+
+print("\n".join(failures) or f"{len(metrics)} metrics and {len(codes)} reason codes are documented, links lead somewhere")
+sys.exit(1 if failures else 0)

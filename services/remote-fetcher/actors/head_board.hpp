@@ -80,6 +80,7 @@ class HeadBoard {
   }
   void raise_anchor(const eth::BlockId& a) {
     std::lock_guard lock{mutex_};
+    if (!anchor_) choice_.drop_unchecked();
     if (!anchor_ || a.number > anchor_->number) anchor_ = a;
   }
   /// Up to here a chain does not change: the anchor, or the followed endpoint's finalized block if that is higher.

@@ -93,6 +93,10 @@ void HeadChoice::put(HeadSnapshot s, AnchorView anchor) {
   views_[endpoint] = {std::move(s), anchor};
 }
 
+void HeadChoice::drop_unchecked() {
+  std::erase_if(views_, [](const auto& v) { return v.second.snapshot.kind == Kind::el && v.second.anchor == AnchorView::unknown; });
+}
+
 std::optional<HeadSnapshot> HeadChoice::of(const std::string& endpoint) const {
   const auto it = views_.find(endpoint);
   if (it == views_.end()) return std::nullopt;

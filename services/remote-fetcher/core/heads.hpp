@@ -47,6 +47,8 @@ class HeadChoice {
   void put(HeadSnapshot s, AnchorView anchor);
   /// The endpoint was set aside or cordoned.
   void drop(const std::string& endpoint) { views_.erase(endpoint); }
+  /// What ELs told before there was an anchor was not checked against it.
+  void drop_unchecked();
   /// The snapshot to follow; nullopt while there is none that is fresh. One that contradicts the anchor comes last, a CL goes before an
   /// EL. contradicts_anchor: somebody contradicts it and nobody agrees.
   std::optional<HeadSnapshot> choose(absl::Time now);

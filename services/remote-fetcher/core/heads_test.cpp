@@ -148,6 +148,17 @@ TEST(HeadChoice, WhoContradictsTheAnchorIsOutvotedOnlyByOneThatAgrees) {
   EXPECT_FALSE(c.outvoted("liar", t0 + absl::Seconds(20))) << "an old witness is none";
 }
 
+TEST(HeadChoice, ForgetsWhatWasNotCheckedAgainstTheAnchor) {
+  HeadChoice c = choice();
+  c.put(heads("early", Kind::el, 100), AnchorView::unknown);
+  c.put(heads("checked", Kind::el, 100), AnchorView::agrees);
+  c.put(heads("cl", Kind::cl, 100), AnchorView::unknown);
+  c.drop_unchecked();
+  EXPECT_FALSE(c.of("early"));
+  EXPECT_TRUE(c.of("checked"));
+  EXPECT_TRUE(c.of("cl")) << "it has no blocks by number to check";
+}
+
 TEST(HeadChoice, KnowsWhetherAnotherElVerifies) {
   HeadChoice c = choice();
   c.put(heads("a", Kind::el, 100), AnchorView::unknown);

@@ -45,9 +45,12 @@ grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::Watc
   std::uint64_t seen = 0;
   std::optional<HeadSnapshot> sent;
   absl::Time next = absl::Now();
+  // The first look at the endpoints may still be under way.
+  const absl::Time patience = next + std::max(interval_ * 3, absl::Seconds(2));
   while (!ctx->IsCancelled() && !board_.stopped()) {
     const auto s = board_.wait(seen, absl::ToChronoMilliseconds(interval_));
     if (board_.stopped()) break;
+    if (!s && !sent && absl::Now() < patience) continue;
     if (!s) {
       // Said as an error, so that the caller does not take silence for a quiet chain.
       const std::string rules = board_.unknown_rules();

@@ -29,8 +29,8 @@ using nlohmann::json;
 constexpr std::uint64_t kHistory = 2000;
 constexpr int kExecutionMicros = 8000;
 constexpr std::uint64_t kReorgDepth = 5;
-constexpr std::uint64_t kTipBlocks = 10;
-constexpr std::uint64_t kFinalizedBlocks = 10;
+constexpr std::uint64_t kTipBlocks = 25;
+constexpr std::uint64_t kFinalizedBlocks = 15;
 
 struct Head {
   std::uint64_t number = 0;
@@ -58,11 +58,16 @@ class Demo {
     area_.leave();
     fleet_.reset();
     devnet_.reset();
+    std::error_code ec;
+    if (absl::IsCancelled(result)) {
+      std::filesystem::remove_all(dir_, ec);
+      std::cerr << "\ndemo interrupted\n";
+      return 1;
+    }
     if (!result.ok()) {
       std::cerr << "\ndemo FAILED: " << result.message() << "\nlogs are kept in " << dir_.string() << '\n';
       return 1;
     }
-    std::error_code ec;
     std::filesystem::remove_all(dir_, ec);
     std::cout << "\nSummary\n";
     for (const auto& [what, figure] : summary_) std::cout << absl::StrFormat("  %-34s %s\n", what, figure);

@@ -70,11 +70,13 @@ void append_new_payload_params(const Payload& p, int version, std::string& out) 
   out += ']';
 }
 
-void append_forkchoice_params(const Hash32& head, const Hash32& safe, const Hash32& finalized, std::string& out) {
+void append_forkchoice_params(const Hash32& head, const Hash32& safe, const Hash32& finalized, std::string& out, const std::string& attributes) {
   data_field("[{\"headBlockHash\":", head.view(), out);
   data_field(",\"safeBlockHash\":", safe.view(), out);
   data_field(",\"finalizedBlockHash\":", finalized.view(), out);
-  out += "},null]";
+  out += "},";
+  out += attributes;
+  out += ']';
 }
 
 }  // namespace towline::eth

@@ -71,9 +71,7 @@ def seeded(*what):
 @pytest.mark.parametrize("moment", range(MOMENTS // 2 or 1))
 @pytest.mark.parametrize("target", TARGETS)
 def test_killed_in_catch_up(make_tow, net, half_way, target, moment):
-    # An op-geth that is killed while finalized is far below its head keeps blocks above the head that it comes back to, answers VALID to them and does
-    # not move; where the block after them did not get to its disk, only debug_setHead to its own head makes it go on
-    tow = make_tow([net.cl_url, net.el_url], copy_of=half_way, admin=target == "local-geth").start()
+    tow = make_tow([net.cl_url, net.el_url], copy_of=half_way).start()
     wait_for("the import", lambda: tow.el.height() > 1000, 20)
     print(kill_once(target, tow, net, seeded("catch-up", target, moment), 4))
     tow.check()

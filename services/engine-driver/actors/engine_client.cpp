@@ -143,6 +143,26 @@ EngineAnswer EngineClient::forkchoice_updated(const Forkchoice& f) {
   return a;
 }
 
+absl::StatusOr<EngineClient::Reply> EngineClient::engine_call(const std::string& method, const std::string& params) {
+  Reply r = call(options_.url, method, params, true);
+  TOWLINE_RETURN_IF_ERROR(r.status);
+  const jsonrpc::Answer& a = r.answer();
+  if (a.kind == jsonrpc::Answer::Kind::error) {
+    return absl::FailedPreconditionError(absl::StrCat(method, ": error ", a.error.code, " ", a.error.message, a.error.detail.empty() ? "" : ": ", a.error.detail));
+  }
+  return r;
+}
+
+absl::StatusOr<std::string> EngineClient::build(const eth::BlockId& parent, const TwinPlan& plan) {
+  std::string params;
+  eth::append_forkchoice_params(parent.hash, {}, {}, params, plan.attributes);
+  TOWLINE_ASSIGN_OR_RETURN(const Reply update, engine_call(absl::StrCat("engine_forkchoiceUpdatedV", plan.version >= 3 ? 3 : 2), params));
+  std::string_view id;
+  if (update.answer().result["payloadId"].get(id) != simdjson::SUCCESS) return absl::FailedPreconditionError("the EL builds no block");
+  TOWLINE_ASSIGN_OR_RETURN(const Reply built, engine_call(absl::StrCat("engine_getPayloadV", plan.version), absl::StrCat("[\"", std::string{id}, "\"]")));
+  return simdjson::minify(built.answer().result);
+}
+
 absl::StatusOr<std::uint64_t> EngineClient::chain_id() {
   Reply r = call(options_.url, "eth_chainId", "[]", true);
   TOWLINE_RETURN_IF_ERROR(r.status);

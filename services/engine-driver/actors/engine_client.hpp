@@ -15,6 +15,7 @@
 #include "services/engine-driver/core/gate.hpp"
 #include "services/engine-driver/core/import_plan.hpp"
 #include "services/engine-driver/core/jwt.hpp"
+#include "services/engine-driver/core/twin.hpp"
 
 namespace towline::driver {
 
@@ -31,6 +32,8 @@ class EngineClient {
   /// `body` is a complete JSON-RPC request for engine_newPayloadV*.
   EngineAnswer new_payload(std::string body);
   EngineAnswer forkchoice_updated(const Forkchoice& f);
+  /// Has the EL build a block on `parent`, without moving its head: the result of engine_getPayload as JSON.
+  absl::StatusOr<std::string> build(const eth::BlockId& parent, const TwinPlan& plan);
 
   /// UNAVAILABLE: not reachable; UNAUTHENTICATED: 401 or 403; otherwise the EL's own error.
   absl::StatusOr<std::uint64_t> chain_id();
@@ -54,6 +57,8 @@ class EngineClient {
   http::Request make_request(const std::string& url, std::string body, bool token) const;
   EngineAnswer write(const char* method, std::string body, const char* status_field);
   absl::StatusOr<std::optional<eth::BlockRef>> block(const std::string& method, const std::string& params);
+  /// An Engine API call whose answer is not a payload status; an error answer is FAILED_PRECONDITION.
+  absl::StatusOr<Reply> engine_call(const std::string& method, const std::string& params);
 
   const Options options_;
   Metrics& metrics_;

@@ -140,6 +140,21 @@ std::optional<CommandResult> Writer::update(const Forkchoice& f, const Cancelled
   return CommandResult{Outcome::not_applied, absl::StrCat("VALID, but ", wrong), f.head, *labels};
 }
 
+absl::StatusOr<bool> Writer::lead_through_twin(const PreparedPayload& payload) {
+  metrics_.counter("towline_driver_twins_total", "Twins of blocks that the EL kept when it was killed: it had to build them so that it moves on.").inc();
+  const auto proceeds = [](Call call, const EngineAnswer& a, const char* what) {
+    return react(call, a) == Reaction::proceed ? absl::OkStatus() : absl::FailedPreconditionError(absl::StrCat(what, ": ", describe(a)));
+  };
+  TOWLINE_ASSIGN_OR_RETURN(const TwinPlan plan, plan_twin(payload.body));
+  TOWLINE_ASSIGN_OR_RETURN(const std::string built, engine_.build({payload.ref.number - 1, payload.ref.parent_hash}, plan));
+  TOWLINE_ASSIGN_OR_RETURN(const Twin twin, read_twin(plan, built));
+  TOWLINE_RETURN_IF_ERROR(proceeds(Call::new_payload, engine_.new_payload(twin.new_payload), "newPayload of a twin"));
+  TOWLINE_RETURN_IF_ERROR(proceeds(Call::forkchoice_updated, engine_.forkchoice_updated({{payload.ref.number, twin.hash}, {}, {}}), "forkchoiceUpdated to a twin"));
+  TOWLINE_RETURN_IF_ERROR(proceeds(Call::forkchoice_updated, engine_.forkchoice_updated({payload.ref.id(), {}, {}}), "forkchoiceUpdated after a twin"));
+  TOWLINE_ASSIGN_OR_RETURN(const Labels labels, engine_.labels());
+  return labels.latest->hash == payload.ref.hash;
+}
+
 absl::StatusOr<CommandResult> Writer::set_forkchoice(const Command& c, const Forkchoice& f, const Cancelled& cancelled) {
   TOWLINE_ASSIGN_OR_RETURN(const Labels el, admit(c));
   TOWLINE_RETURN_IF_ERROR(gate_.check_labels(f.head, f.safe, f.finalized, el));
@@ -224,6 +239,19 @@ absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const Impor
 
   int tries = 0;
   std::unique_ptr<PayloadStream> stream = open_stream_(plan.last(), range.tip);
+  // An EL that calls blocks above its head VALID and does not move onto them: see core/twin.hpp.
+  const auto stays = [&](const std::optional<CommandResult>& r) {
+    return r && r->outcome == Outcome::not_applied && r->labels.latest && r->labels.latest->hash == el.latest->hash;
+  };
+  bool was_led = false;
+  bool leading = false;
+  const auto lead_from_the_start = [&] {
+    log::warn("the EL does not move onto blocks that it has, as op-geth does when it was killed: leading it through twins of them",
+              {log::kv("head", el.latest->id()), log::kv("after", range.parent)});
+    was_led = leading = true;
+    plan = ImportPlan{range, options_.forkchoice_every, el, gate_.state().fence};
+    stream = open_stream_(range.parent, range.tip);
+  };
   while (!plan.done()) {
     if (cancelled()) return leave(ended(Outcome::cancelled, "cancelled by the caller"));
     auto next = stream->next(std::chrono::milliseconds{100});
@@ -253,7 +281,21 @@ absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const Impor
     }
     const std::size_t bytes = payload.body.size();
     const EngineAnswer a = until_known(Call::new_payload, [&] { return engine_.new_payload(payload.body); }, cancelled);
-    if (react(Call::new_payload, a) != Reaction::proceed) return leave(failed(Call::new_payload, a, payload.ref.id(), cancelled));
+    if (react(Call::new_payload, a) != Reaction::proceed) {
+      if (const auto f = plan.finish_early(); f && !was_led && react(Call::new_payload, a) == Reaction::missing_state && stays(update({f->head, {}, {}}, cancelled))) {
+        lead_from_the_start();
+        continue;
+      }
+      return leave(failed(Call::new_payload, a, payload.ref.id(), cancelled));
+    }
+    if (leading) {
+      const auto moved = lead_through_twin(payload);
+      if (!moved.ok()) {
+        log::warn("the EL cannot be led through twins", {log::kv("block", payload.ref.id()), log::kv("why", moved.status())});
+        return leave(ended(Outcome::missing_state, std::string{moved.status().message()}, payload.ref.id()));
+      }
+      leading = !*moved;
+    }
     tries = 0;
     const absl::Time now = absl::Now();
     rates.add(now, payload.gas_used);
@@ -270,12 +312,10 @@ absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const Impor
         f->safe.reset();
         f->finalized.reset();
       }
-      if (auto bad = update(*f, cancelled)) {
-        // op-geth after a kill: it still knows blocks above its head, answers VALID to them and to updates to them, and stays where it is.
-        // Blocks that it does not know as canonical move it, so the import goes on to those.
-        const bool stayed = bad->outcome == Outcome::not_applied && bad->labels.latest && bad->labels.latest->hash == el.latest->hash;
-        if (!stayed || plan.done()) return leave(*bad);
-        log::debug("the EL's head stays where it is, importing on", {log::kv("update", f->head), log::kv("head", bad->labels.latest->id())});
+      if (auto bad = leading && !plan.done() ? std::nullopt : update(*f, cancelled)) {
+        if (was_led || !stays(bad)) return leave(*bad);
+        lead_from_the_start();
+        continue;
       }
       tell(now);
     } else if (now - told >= kProgressEvery) {

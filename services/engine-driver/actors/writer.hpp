@@ -47,6 +47,9 @@ class Writer {
   EngineAnswer until_known(Call call, const std::function<EngineAnswer()>& ask, const Cancelled& cancelled);
   /// Sends the update and reads back; nullopt: done and equal.
   std::optional<CommandResult> update(const Forkchoice& f, const Cancelled& cancelled);
+  /// Leads an EL that does not move onto `payload`, whose parent it has, through a twin of it (core/twin.hpp). True: the payload's block is
+  /// the head now; false: the twin is.
+  absl::StatusOr<bool> lead_through_twin(const PreparedPayload& payload);
   CommandResult failed(Call call, const EngineAnswer& answer, const eth::BlockId& block, const Cancelled& cancelled);
   /// The result with the labels as they read back.
   CommandResult ended(Outcome o, std::string reason, std::optional<eth::BlockId> block = {});

@@ -10,6 +10,7 @@
 #include "services/engine-driver/core/import_plan.hpp"
 #include "services/engine-driver/core/jwt.hpp"
 #include "services/engine-driver/core/rates.hpp"
+#include "services/engine-driver/core/twin.hpp"
 
 namespace towline::driver {
 namespace {
@@ -224,6 +225,51 @@ TEST(EdgeCases, D1_SnapshotThatReachesAnotherBlockThanTheFenceIsSeen) {
   for (std::uint64_t n = 101; n <= 120; ++n) last = plan.on_valid(ref(n));
   EXPECT_TRUE(plan.contradicts_fence());
   EXPECT_FALSE(last);
+}
+
+const char* const kJovianRequest =
+    R"({"jsonrpc":"2.0","id":0,"method":"engine_newPayloadV4","params":[{"parentHash":"0x01","feeRecipient":"0x4200000000000000000000000000000000000011",)"
+    R"("prevRandao":"0xff00000000000000000000000000000000000000000000000000000000000000","blockNumber":"0x7","gasLimit":"0x3938700","timestamp":"0x64",)"
+    R"("extraData":"0x01000000fa000000060000000000000102","transactions":["0x7e01","0x02aa"],"withdrawals":[]},[],)"
+    R"("0x1100000000000000000000000000000000000000000000000000000000000000",[]]})";
+
+TEST(Twin, HasEverythingOfTheBlockButPrevRandao) {
+  const auto plan = plan_twin(kJovianRequest);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->version, 4);
+  EXPECT_EQ(plan->attributes,
+            R"({"timestamp":"0x64","prevRandao":"0xfe00000000000000000000000000000000000000000000000000000000000000",)"
+            R"("suggestedFeeRecipient":"0x4200000000000000000000000000000000000011","withdrawals":[],"transactions":["0x7e01","0x02aa"],)"
+            R"("noTxPool":true,"gasLimit":"0x3938700","eip1559Params":"0x000000fa00000006","minBaseFee":258,)"
+            R"("parentBeaconBlockRoot":"0x1100000000000000000000000000000000000000000000000000000000000000"})");
+}
+
+TEST(Twin, OfABedrockBlockHasNoneOfTheLaterFields) {
+  const auto plan = plan_twin(R"({"method":"engine_newPayloadV2","params":[{"feeRecipient":"0x01","timestamp":"0x64","gasLimit":"0x1","extraData":"0x","transactions":[],)"
+                              R"("prevRandao":"0x0000000000000000000000000000000000000000000000000000000000000000"}]})");
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->attributes, R"({"timestamp":"0x64","prevRandao":"0x0100000000000000000000000000000000000000000000000000000000000000",)"
+                              R"("suggestedFeeRecipient":"0x01","transactions":[],"noTxPool":true,"gasLimit":"0x1"})");
+}
+
+TEST(Twin, IsSentBackAsItWasBuilt) {
+  const auto plan = plan_twin(kJovianRequest);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const std::string built = R"({"executionPayload":{"blockHash":"0x2200000000000000000000000000000000000000000000000000000000000000","x":[1]},"blockValue":"0x0"})";
+  const auto twin = read_twin(*plan, built);
+  ASSERT_TRUE(twin.ok()) << twin.status();
+  EXPECT_EQ(twin->hash.bytes[0], 0x22);
+  EXPECT_EQ(twin->new_payload,
+            R"({"jsonrpc":"2.0","id":0,"method":"engine_newPayloadV4","params":[{"blockHash":"0x2200000000000000000000000000000000000000000000000000000000000000","x":[1]},[],)"
+            R"("0x1100000000000000000000000000000000000000000000000000000000000000",[]]})");
+}
+
+TEST(Twin, NonsenseIsRefused) {
+  for (const char* text : {"", "[]", "{}", R"({"method":"engine_newPayloadV4","params":[]})", R"({"method":"engine_newPayloadV4","params":[{}]})",
+                           R"({"method":"eth_call","params":[{"transactions":[]}]})", R"({"method":"engine_newPayloadV4","params":[{"transactions":[]}]})"}) {
+    EXPECT_FALSE(plan_twin(text).ok()) << text;
+  }
+  for (const char* text : {"", "null", R"({"executionPayload":null})", R"({"executionPayload":{"blockHash":"0x22"}})"}) EXPECT_FALSE(read_twin({4, "", "\"0x\""}, text).ok()) << text;
 }
 
 TEST(Rates, CountTheLastSeconds) {

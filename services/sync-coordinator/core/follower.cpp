@@ -501,7 +501,8 @@ Effects Follower::cannot_go_on(const eth::BlockId& parent, const std::string& wh
 Effects Follower::start_walkback(const std::string& why, absl::Time now) {
   const auto t = target();
   const eth::BlockRef& head = *local_->labels.latest;
-  const eth::BlockId f = fence();
+  // An EL that came back below what is final has nothing of it: any block that it shares with the remote will do.
+  const eth::BlockId f = head.number < fence().number ? options_.genesis : fence();
   const std::uint64_t high = std::min(head.number, t ? t->number : head.number);
   decide("walkback", why, now);
   if (high < f.number) {

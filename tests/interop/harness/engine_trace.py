@@ -76,8 +76,8 @@ class EngineTrace:
                     if r["number"] > came_back_below:
                         came_back_below = -1  # until here a client that was killed may miss what it once had
             elif r["kind"] == "forkchoice":
-                if r["attributes"]:
-                    out.append(f"record {i}: a forkchoice update with attributes")
+                if r["attributes"] and came_back_below < 0:
+                    out.append(f"record {i}: a forkchoice update with attributes, to a client that was not killed")
                 if r["head"] not in number:
                     out.append(f"record {i}: forkchoice head {r['head']} was never seen")
                     continue

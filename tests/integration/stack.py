@@ -35,12 +35,12 @@ def http(url, body=None, timeout=10):
 
 class Process:
     def __init__(self, name, flags, directory, env=None):
-        self.name, self.flags, self.log = name, [str(f) for f in flags], Path(directory) / f"{name}.log"
+        self.name, self.binary, self.flags, self.log = name, BIN / name, [str(f) for f in flags], Path(directory) / f"{name}.log"
         self.env, self.popen = {**os.environ, **(env or {})}, None
 
     def start(self):
         with open(self.log, "a") as out:
-            self.popen = subprocess.Popen([BIN / self.name, *self.flags], stdout=out, stderr=out, env=self.env)
+            self.popen = subprocess.Popen([self.binary, *self.flags], stdout=out, stderr=out, env=self.env)
         return self
 
     def kill(self):

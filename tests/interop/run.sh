@@ -1,19 +1,6 @@
 #!/bin/sh
 # The proof on real nodes: builds the peers, prepares a virtual environment, runs the tests. Arguments go to pytest.
 set -eu
-here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$here/../.." && pwd)
-python=/usr/bin/python3
-[ -x "$python" ] || python=python3
-"$python" "$here/peers.py" "$root"
-venv="$root/build/interop-venv"
-wanted=$(sha256sum "$here/requirements.txt")
-if [ "$(cat "$venv/requirements.sha256" 2>/dev/null || true)" != "$wanted" ]; then
-  rm -rf "$venv"
-  "$python" -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
-  echo "$wanted" >"$venv/requirements.sha256"
-fi
-export TOWLINE_BIN="${TOWLINE_BIN:-$root/build/release/bin}"
-cd "$here"
-exec "$venv/bin/python" -m pytest -p no:cacheprovider "$@"
+. "$(dirname "$0")/prepare.sh"
+cd "$root/tests/interop"
+exec "$python" -m pytest -p no:cacheprovider "$@"

@@ -254,6 +254,19 @@ std::string EngineClient::client_version() {
   return {};
 }
 
+std::vector<std::string> EngineClient::capabilities() {
+  std::vector<std::string> out;
+  auto reply = engine_call("engine_exchangeCapabilities",
+                           R"([["engine_newPayloadV2","engine_newPayloadV3","engine_newPayloadV4","engine_forkchoiceUpdatedV3"]])");
+  simdjson::dom::array methods;
+  if (!reply.ok() || reply->answer().result.get(methods) != simdjson::SUCCESS) return out;
+  for (simdjson::dom::element m : methods) {
+    std::string_view name;
+    if (m.get(name) == simdjson::SUCCESS) out.emplace_back(name);
+  }
+  return out;
+}
+
 absl::Status EngineClient::set_head(std::uint64_t number) {
   Reply r = call(options_.admin_url, "debug_setHead", absl::StrCat("[\"", to_quantity(number), "\"]"), false);
   TOWLINE_RETURN_IF_ERROR(r.status);

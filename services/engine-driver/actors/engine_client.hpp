@@ -44,6 +44,8 @@ class EngineClient {
   absl::StatusOr<Labels> labels();
   /// "Geth/v1.2.3", or empty where the EL does not say.
   std::string client_version();
+  /// The Engine API methods that the EL says it has; empty where it does not say.
+  std::vector<std::string> capabilities();
   bool can_rewind() const { return !options_.admin_url.empty(); }
   /// debug_setHead through the admin RPC.
   absl::Status set_head(std::uint64_t number);

@@ -1,6 +1,9 @@
 #include "services/engine-driver/actors/monitor.hpp"
 
 #include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+
+#include <algorithm>
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -44,6 +47,18 @@ absl::Status MonitorState::identify() {
   return absl::OkStatus();
 }
 
+void MonitorState::check_capabilities() {
+  // For a warning only: clients list what they were compiled with, whatever the fork, and some list nothing.
+  const auto has = config_.engine->capabilities();
+  if (has.empty()) return;
+  const int version = rollup::new_payload_version(*config_.rollup, static_cast<std::uint64_t>(absl::ToUnixSeconds(absl::Now())));
+  for (const std::string& method : {absl::StrCat("engine_newPayloadV", version), std::string{"engine_forkchoiceUpdatedV3"}}) {
+    if (std::find(has.begin(), has.end(), method) == has.end()) {
+      log::warn("the EL does not list a method that this chain's fork asks for: is it too old?", {log::kv("method", method)});
+    }
+  }
+}
+
 void MonitorState::look() {
   const auto fail = [&](EngineStatus status, const absl::Status& why) {
     const DriverState before = config_.board->get();
@@ -79,6 +94,7 @@ void MonitorState::look() {
     }
   });
   if (fresh) {
+    check_capabilities();
     log::info("the EL is there", {log::kv("client", version), log::kv("head", labels->latest->id()), log::kv("was_lost", lost_)});
   }
   lost_ = false;

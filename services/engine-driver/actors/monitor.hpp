@@ -31,6 +31,7 @@ class MonitorState {
   void look();
   /// OK once chain id and genesis were compared.
   absl::Status identify();
+  void check_capabilities();
   monitor_actor::pointer self_;
   MonitorConfig config_{};
   bool identified_ = false;

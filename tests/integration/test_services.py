@@ -1,0 +1,156 @@
+"""What every service offers beside its own work: reflection, health, readiness, metrics, one setting in three places; and who may command."""
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from stack import SERVICES, Process, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+OWN = {"remote-fetcher": ["towline.v1.PayloadSource", "towline.v1.RemoteFetcher"], "engine-driver": ["towline.v1.EngineDriver"],
+       "sync-coordinator": ["towline.v1.SyncCoordinator"]}
+
+
+def buf_curl(url, *flags):
+    """A client that knows no proto file: what it prints it has from the service's reflection."""
+    p = subprocess.run([sys.executable, ROOT / "scripts/buf.py", "curl", "--protocol", "grpc", "--http2-prior-knowledge", *flags, url],
+                       capture_output=True, text=True, timeout=60, check=False)
+    assert p.returncode == 0, p.stderr
+    return p.stdout
+
+
+def test_reflection_health_and_a_call(stack):
+    s = stack(blocks=20).start()
+    s.wait_tip()
+    for service in SERVICES:
+        url = f"http://127.0.0.1:{s.ports[service][0]}"
+        listed = buf_curl(url, "--list-methods")
+        for name in [*OWN[service], "grpc.health.v1.Health"]:
+            assert any(line.startswith(name + "/") for line in listed.splitlines()), listed
+        assert json.loads(buf_curl(url + "/grpc.health.v1.Health/Check", "-d", "{}"))["status"] == "SERVING"
+    tow = json.loads(buf_curl(f"http://127.0.0.1:{s.ports['sync-coordinator'][0]}/towline.v1.SyncCoordinator/GetSyncStatus", "-d", "{}"))
+    assert tow["status"]["tows"][0]["state"] == "TOW_STATE_AT_TIP", tow
+
+
+def test_ready_says_why_not(stack):
+    s = stack(blocks=20)
+    dead = f"http://127.0.0.1:{free_port()}"
+    s.start(endpoints=[dead])
+    for service in SERVICES:
+        assert s.get(service, "/livez")[0] == 200
+    status, text = s.get("sync-coordinator", "/readyz")
+    assert status == 503 and json.loads(text)["code"], text
+    p = s.processes["remote-fetcher"]
+    p.stop()
+    p.flags = s.flags("remote-fetcher")
+    p.start()
+    s.wait_tip()
+    s.wait("ready", lambda: s.get("sync-coordinator", "/readyz")[0] == 200, 10)
+
+
+def test_metrics_are_well_formed(stack):
+    s = stack(blocks=50).start()
+    s.wait_tip()
+    for service in SERVICES:
+        text = s.get(service, "/metrics")[1]
+        typed = set(re.findall(r"^# TYPE (\S+) (?:counter|gauge|histogram)$", text, re.M))
+        helped = set(re.findall(r"^# HELP (\S+) \S", text, re.M))
+        assert typed == helped, typed ^ helped
+        for line in text.splitlines():
+            if line.startswith("#") or not line:
+                continue
+            sample = re.fullmatch(r'([a-z_]+)(?:\{(?:[a-z_]+="[^"\n]*",?)*\})? (\S+)', line)
+            assert sample, line
+            float(sample.group(2))
+            assert sample.group(1) in typed or re.sub("_(bucket|sum|count)$", "", sample.group(1)) in typed, line
+        for name in ("process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds", "process_start_time_seconds"):
+            assert name in typed, f"{service}: {name}"
+
+
+@pytest.mark.parametrize("where", ["flag", "environment", "file"])
+def test_one_setting_in_three_places(stack, where):
+    s = stack(blocks=5)
+    flags = [f for f in s.flags("remote-fetcher") if not f.startswith("--http.addr")]
+    address = f"127.0.0.1:{s.ports['remote-fetcher'][1]}"
+    env = {}
+    if where == "flag":
+        flags.append(f"--http.addr={address}")
+    elif where == "environment":
+        env["TOWLINE_HTTP_ADDR"] = address
+    else:
+        config = s.dir / "fetcher.toml"
+        config.write_text(f'"http.addr" = "{address}"\n')
+        flags.append(f"--config={config}")
+    s.processes["remote-fetcher"] = Process("remote-fetcher", flags, s.dir, env).start()
+    s.wait("alive where it was told", lambda: s.get("remote-fetcher", "/livez")[0] == 200, 10)
+
+
+def test_the_older_of_two_coordinators_stays_out(stack):
+    s = stack(blocks=200).start()
+    s.wait_tip()
+    older = s.processes["sync-coordinator"]
+    s.ports["sync-coordinator"] = (free_port(), free_port())
+    second = s.dir / "second"
+    second.mkdir()
+    s.processes["second"] = Process("sync-coordinator", s.flags("sync-coordinator"), second).start()
+    s.wait("the newer one commands", lambda: s.get("sync-coordinator", "/readyz")[0] == 200, 20)
+    s.wait("the older one knows", lambda: "another coordinator commands this engine-driver" in older.log.read_text(), 20)
+    at = s.stats()["el"]["head"]["number"]
+    s.wait("blocks go on", lambda: s.stats()["el"]["head"]["number"] >= at + 4, 15)
+    older.stop()
+    s.wait_same_head()
+    s.check_trace()
+
+
+def test_a_clock_that_goes_back_one_hour(stack):
+    """Nothing that a restart relies on is a time: the epoch still grows, the fence holds. The EL refuses the token until the clock is right, and that is said."""
+    s = stack(blocks=200).start()
+    s.wait_tip()
+    kept = s.dir / "data" / "state.json"
+    before = json.loads(kept.read_text())
+    for name in ("engine-driver", "sync-coordinator"):
+        s.processes[name].kill()
+    preload = subprocess.run(["dpkg", "-L", "libfaketime"], capture_output=True, text=True, check=True).stdout.split()
+    library = next(f for f in preload if f.endswith("libfaketime.so.1"))
+    env = {"LD_PRELOAD": library, "FAKETIME": "-1h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    for name in ("engine-driver", "sync-coordinator"):
+        s.processes[name].env = {**os.environ, **env}
+        s.processes[name].start()
+    driver = s.processes["engine-driver"]
+    s.wait("the clock is named", lambda: "clocks of this host and the EL differ" in driver.log.read_text(), 20)
+    for name in ("engine-driver", "sync-coordinator"):
+        s.processes[name].kill()
+        s.processes[name].env = dict(os.environ)
+        s.processes[name].start()
+    at = s.stats()["chain"]["head"]["number"]
+    s.wait("newer blocks", lambda: s.stats()["el"]["head"]["number"] > at, 20)
+    s.wait_same_head()
+    s.check_trace()
+    after = json.loads(kept.read_text())
+    assert after["epoch"] > before["epoch"] and after["fence"]["number"] >= before["fence"]["number"], (before, after)
+
+
+def test_an_el_of_another_genesis_is_not_written_to(stack):
+    s = stack(blocks=20)
+    rollup = json.loads(Path(s.endpoints["rollup"]).read_text())
+    rollup["genesis"]["l2"]["hash"] = "0x" + "ab" * 32
+    other = s.dir / "other-rollup.json"
+    other.write_text(json.dumps(rollup))
+    s.endpoints["rollup"] = str(other)
+    s.start()
+    driver = s.processes["engine-driver"]
+    s.wait("it is named", lambda: "wrong genesis" in driver.log.read_text(), 20)
+    assert "initialise the EL with this chain's genesis" in driver.log.read_text()
+    assert json.loads(s.get("engine-driver", "/readyz")[1])["code"]
+    assert s.stats()["engine"]["payloads"] == 0
+
+
+def test_contradictory_settings(stack):
+    s = stack(blocks=5)
+    for service in SERVICES:
+        p = subprocess.run([Process(service, [], s.dir).binary, *s.flags(service), "--network=op-mainnet"], capture_output=True, text=True, timeout=15, check=False)
+        said = (p.stdout + p.stderr).strip()
+        assert p.returncode != 0 and "--network" in said and "--rollup-config" in said and len(said.splitlines()) <= 3, said

@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+
 namespace towline::log {
 namespace {
 
@@ -16,9 +18,13 @@ constexpr const char* kLevels[] = {"trace", "debug", "info", "warn", "error"};
 std::atomic<Level> g_level{Level::info};
 std::atomic<Format> g_format{Format::text};
 
-/// logfmt and text: quoted when it has a space or a quote.
+bool has_control(absl::string_view v) {
+  return std::any_of(v.begin(), v.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
+
+/// logfmt and text: quoted when it has a space, a quote, or what would break the line.
 std::string quoted_if_needed(const std::string& v) {
-  if (!v.empty() && v.find_first_of(" \"=\n\t") == std::string::npos) return v;
+  if (!v.empty() && v.find_first_of(" \"=") == std::string::npos && !has_control(v)) return v;
   return nlohmann::json(v).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -68,7 +74,7 @@ void write(Level level, absl::string_view message, std::initializer_list<Field> 
       line += '\n';
       break;
     case Format::text:
-      line = absl::StrCat(t, " ", level == Level::info || level == Level::warn ? " " : "", name, "  ", message);
+      line = absl::StrCat(t, " ", level == Level::info || level == Level::warn ? " " : "", name, "  ", has_control(message) ? json_string(message) : std::string{message});
       for (const auto& f : fields) absl::StrAppend(&line, "  ", f.key, "=", quoted_if_needed(f.value));
       line += '\n';
       break;

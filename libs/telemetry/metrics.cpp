@@ -22,9 +22,9 @@ struct Metrics::Impl {
 Metrics::Metrics() : impl_{std::make_unique<Impl>()} {}
 Metrics::~Metrics() = default;
 
-void Metrics::Counter::inc(double n) { static_cast<prometheus::Counter*>(impl_)->Increment(n); }
-void Metrics::Gauge::set(double v) { static_cast<prometheus::Gauge*>(impl_)->Set(v); }
-void Metrics::Histogram::observe(double v) { static_cast<prometheus::Histogram*>(impl_)->Observe(v); }
+void Metrics::Counter::inc(double n) { impl_->Increment(n); }
+void Metrics::Gauge::set(double v) { impl_->Set(v); }
+void Metrics::Histogram::observe(double v) { impl_->Observe(v); }
 
 Metrics::Counter Metrics::counter(const std::string& name, const std::string& help, const Labels& labels) {
   Counter c;

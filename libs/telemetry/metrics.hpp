@@ -5,6 +5,12 @@
 #include <string>
 #include <vector>
 
+namespace prometheus {
+class Counter;
+class Gauge;
+class Histogram;
+}  // namespace prometheus
+
 namespace towline {
 
 using Labels = std::map<std::string, std::string>;
@@ -17,7 +23,7 @@ class Metrics {
 
    private:
     friend class Metrics;
-    void* impl_ = nullptr;
+    prometheus::Counter* impl_ = nullptr;
   };
   class Gauge {
    public:
@@ -25,7 +31,7 @@ class Metrics {
 
    private:
     friend class Metrics;
-    void* impl_ = nullptr;
+    prometheus::Gauge* impl_ = nullptr;
   };
   class Histogram {
    public:
@@ -33,7 +39,7 @@ class Metrics {
 
    private:
     friend class Metrics;
-    void* impl_ = nullptr;
+    prometheus::Histogram* impl_ = nullptr;
   };
 
   Metrics();

@@ -1,0 +1,199 @@
+#include "libs/http/client.hpp"
+
+#include <gtest/gtest.h>
+#include <httplib.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+namespace towline::http {
+namespace {
+
+/// Each connection holds a thread of the server for as long as it is kept alive.
+constexpr int kServerThreads = 64;
+
+/// A server whose answers each test chooses; hung handlers are let go at the end.
+class HttpTest : public ::testing::Test {
+ protected:
+  HttpTest() {
+    server_.set_keep_alive_timeout(1);
+    server_.new_task_queue = [] { return new httplib::ThreadPool(kServerThreads); };
+    server_.Post("/echo", [](const httplib::Request& req, httplib::Response& res) { res.set_content(req.body, "application/json"); });
+    server_.Post("/429", [](const httplib::Request&, httplib::Response& res) {
+      res.status = 429;
+      res.set_header("Retry-After", "7");
+    });
+    server_.Post("/large", [](const httplib::Request&, httplib::Response& res) { res.set_content(std::string(1U << 20U, 'x'), "text/plain"); });
+    server_.Post("/hang", [this](const httplib::Request&, httplib::Response&) {
+      std::unique_lock lock{mutex_};
+      ++hung_;
+      changed_.notify_all();
+      changed_.wait(lock, [this] { return let_go_; });
+    });
+    server_.Post("/drip", [this](const httplib::Request&, httplib::Response& res) {
+      res.set_chunked_content_provider("text/plain", [this](std::size_t, httplib::DataSink& sink) {
+        std::unique_lock lock{mutex_};
+        if (changed_.wait_for(lock, std::chrono::milliseconds{20}, [this] { return let_go_; })) return false;
+        return sink.write("x", 1);
+      });
+    });
+    port_ = server_.bind_to_any_port("127.0.0.1");
+    thread_ = std::thread{[this] { server_.listen_after_bind(); }};
+  }
+  ~HttpTest() override {
+    {
+      const std::lock_guard lock{mutex_};
+      let_go_ = true;
+    }
+    changed_.notify_all();
+    server_.stop();
+    thread_.join();
+  }
+
+  Request to(const std::string& path, std::string body = "{}") const {
+    Request r;
+    r.url = "http://127.0.0.1:" + std::to_string(port_) + path;
+    r.body = std::move(body);
+    return r;
+  }
+  void wait_hung(int n) {
+    std::unique_lock lock{mutex_};
+    changed_.wait(lock, [&] { return hung_ >= n; });
+  }
+
+  httplib::Server server_;
+  int port_ = 0;
+  std::thread thread_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int hung_ = 0;
+  bool let_go_ = false;
+};
+
+TEST_F(HttpTest, SendsTheBodyAndReadsTheAnswer) {
+  Client c;
+  const Response r = c.post_and_wait(to("/echo", R"({"a":1})"));
+  ASSERT_TRUE(r.transport.ok()) << r.transport;
+  EXPECT_EQ(r.status, 200);
+  EXPECT_EQ(r.body, R"({"a":1})");
+}
+
+TEST_F(HttpTest, AnErrorStatusIsAnAnswerAndRetryAfterIsRead) {
+  Client c;
+  const Response r = c.post_and_wait(to("/429"));
+  ASSERT_TRUE(r.transport.ok()) << r.transport;
+  EXPECT_EQ(r.status, 429);
+  EXPECT_EQ(r.retry_after, absl::Seconds(7));
+}
+
+TEST_F(HttpTest, AnAnswerThatIsTooLargeIsCut) {
+  Client c;
+  Request r = to("/large");
+  r.max_response_bytes = 1000;
+  const Response answer = c.post_and_wait(r);
+  EXPECT_TRUE(absl::IsResourceExhausted(answer.transport)) << answer.transport;
+  EXPECT_LE(answer.body.size(), 1000U);
+}
+
+TEST_F(HttpTest, ASlowDripEndsAtTheTimeout) {
+  Client c;
+  Request r = to("/drip");
+  r.timeout = absl::Milliseconds(200);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(c.post_and_wait(r).transport));
+}
+
+TEST_F(HttpTest, NothingListensThere) {
+  Client c;
+  Request r = to("/echo");
+  r.url = "http://user:pa55word@127.0.0.1:1/key-in-path?key=1";
+  const Response answer = c.post_and_wait(r);
+  EXPECT_TRUE(absl::IsUnavailable(answer.transport)) << answer.transport;
+  for (const char* secret : {"pa55word", "key-in-path", "key=1"}) EXPECT_EQ(answer.transport.message().find(secret), absl::string_view::npos) << secret;
+}
+
+TEST_F(HttpTest, ACancelledRequestEndsOnceAndAtOnce) {
+  Client c;
+  std::atomic<int> ended = 0;
+  std::mutex mutex;
+  std::condition_variable done;
+  absl::Status how;
+  const auto id = c.post(to("/hang"), [&](Response r) {
+    const std::lock_guard lock{mutex};
+    how = r.transport;
+    ++ended;
+    done.notify_all();
+  });
+  wait_hung(1);
+  c.cancel(id);
+  std::unique_lock lock{mutex};
+  done.wait(lock, [&] { return ended > 0; });
+  EXPECT_TRUE(absl::IsCancelled(how)) << how;
+  lock.unlock();
+  c.cancel(id);
+  EXPECT_TRUE(c.post_and_wait(to("/echo")).transport.ok());
+  EXPECT_EQ(ended, 1);
+}
+
+TEST_F(HttpTest, CancelAllEndsWhatRunsAndWhatComes) {
+  std::atomic<int> cancelled = 0;
+  {
+    Client c;
+    for (int i = 0; i < 3; ++i) {
+      c.post(to("/hang"), [&](const Response& r) { cancelled += absl::IsCancelled(r.transport) ? 1 : 0; });
+    }
+    wait_hung(3);
+    c.cancel_all();
+    EXPECT_TRUE(absl::IsCancelled(c.post_and_wait(to("/echo")).transport));
+  }
+  EXPECT_EQ(cancelled, 3);
+}
+
+TEST_F(HttpTest, TheDestructorRunsEveryCallback) {
+  std::atomic<int> ended = 0;
+  {
+    Client c;
+    for (int i = 0; i < 3; ++i) c.post(to("/hang"), [&](const Response&) { ++ended; });
+    wait_hung(3);
+  }
+  EXPECT_EQ(ended, 3);
+}
+
+TEST_F(HttpTest, ManyAtOnceAreAllAnswered) {
+  Client c;
+  std::mutex mutex;
+  std::condition_variable done;
+  int answered = 0;
+  constexpr int kRequests = kServerThreads;
+  for (int i = 0; i < kRequests; ++i) {
+    c.post(to("/echo", std::to_string(i)), [&, i](const Response& r) {
+      EXPECT_EQ(r.body, std::to_string(i)) << r.transport;
+      const std::lock_guard lock{mutex};
+      ++answered;
+      done.notify_all();
+    });
+  }
+  std::unique_lock lock{mutex};
+  EXPECT_TRUE(done.wait_for(lock, std::chrono::seconds{30}, [&] { return answered == kRequests; }));
+}
+
+TEST(Url, IsCheckedAndShownWithoutSecrets) {
+  EXPECT_TRUE(check_url("http://127.0.0.1:8545").ok());
+  EXPECT_TRUE(check_url("https://u:p@host.example/v2/key?x=1").ok());
+  for (const char* bad : {"", "host:8545", "ftp://host", "http://"}) EXPECT_FALSE(check_url(bad).ok()) << bad;
+  EXPECT_EQ(redact_url("https://u:p@host.example:444/v2/key?x=1"), "https://host.example:444");
+}
+
+TEST(RetryAfter, SecondsADateOrNothing) {
+  const absl::Time now = absl::FromUnixSeconds(784111777);  // Sun, 06 Nov 1994 08:49:37 GMT
+  EXPECT_EQ(parse_retry_after("12", now), absl::Seconds(12));
+  EXPECT_EQ(parse_retry_after("Sun, 06 Nov 1994 08:50:07 GMT", now), absl::Seconds(30));
+  EXPECT_EQ(parse_retry_after("Sun, 06 Nov 1994 08:00:00 GMT", now), absl::ZeroDuration());
+  EXPECT_EQ(parse_retry_after("86400", now), absl::Minutes(5));
+  EXPECT_EQ(parse_retry_after("soon", now), std::nullopt);
+  EXPECT_EQ(parse_retry_after("", now), std::nullopt);
+}
+
+}  // namespace
+}  // namespace towline::http

@@ -10,5 +10,6 @@ if grep -rnE '#include <(caf|grpcpp|curl|httplib|prometheus|spdlog)|\.pb\.h' lib
   echo "a pure folder includes one of the above" >&2
   bad=1
 fi
+"${PYTHON:-/usr/bin/python3}" scripts/check_docs.py || bad=1
 "${PYTHON:-/usr/bin/python3}" scripts/buf.py lint proto || bad=1
 exit $bad

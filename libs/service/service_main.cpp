@@ -6,6 +6,7 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/resource_quota.h>
+#include <malloc.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -66,6 +67,9 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  // A catch-up allocates and frees much on many threads. Few arenas that give back what is free keep what it leaves behind small.
+  mallopt(M_ARENA_MAX, 2);
+  mallopt(M_TRIM_THRESHOLD, 4 << 20);
 
   CLI::App app{info.summary, info.name};
   app.set_version_flag("--version", info.name + " " TOWLINE_VERSION);

@@ -1,4 +1,6 @@
 """Catching up, following the tip, reorgs, and restarts of everything."""
+import json
+
 import pytest
 from stack import SERVICES
 
@@ -41,5 +43,22 @@ def test_deep_reorg_of_the_unsafe_chain(stack):
     s.wait_tip()
     s.ctl("produce", on=False)
     s.ctl("reorg", depth=100)
+    s.wait_same_head()
+    s.check_trace()
+
+
+@pytest.mark.parametrize("fault", [{"hang": True}, {"disconnect": True}, {"error_rate": 1.0}, {"html": True}, {"error_rate": 0.3}])
+def test_faults_of_the_engine(stack, fault):
+    """Nothing is lost by what an EL does not answer: the same payloads are sent again when it answers."""
+    s = stack(blocks=600, el_exec_us=2000).start()
+    s.wait("some blocks", lambda: s.stats()["el"]["head"]["number"] >= 60)
+    s.ctl("fault", node="engine", **fault)
+    lasting = fault != {"error_rate": 0.3}
+    if lasting:
+        s.wait("it is told", lambda: json.loads(s.get("sync-coordinator", "/readyz")[1])["code"] != "ready", 10)
+        s.wait("and why", lambda: "engine call failed" in s.processes["engine-driver"].log.read_text() or fault == {"hang": True}, 10)
+        s.ctl("fault", node="engine")
+    s.wait_tip(90)
+    s.ctl("fault", node="engine")
     s.wait_same_head()
     s.check_trace()

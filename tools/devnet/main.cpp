@@ -38,7 +38,8 @@ struct Flags {
   int el_exec_us = 0;
   std::string engine_trace;
   std::string dir;
-  int control_port = 0;
+  std::string host = "127.0.0.1";
+  int base_port = 0;
 };
 
 struct Devnet {
@@ -168,17 +169,18 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
   TOWLINE_RETURN_IF_ERROR(write_file(dir / "rollup.json", world.chain.rollup_json()));
   net.engine = std::make_unique<Engine>(world, engine_options);
 
+  const auto port = [&](std::size_t i) { return flags.base_port == 0 ? 0 : flags.base_port + static_cast<int>(i); };
   json endpoints = {{"sources", json::array()}, {"rollup", (dir / "rollup.json").string()}, {"jwt", (dir / "jwt.hex").string()}};
   for (std::size_t i = 0; i < flags.sources; ++i) {
     net.source_states.push_back(std::make_unique<NodeState>(NodeState{.name = absl::StrCat("source", i), .fault = {}}));
     NodeState& state = *net.source_states.back();
-    TOWLINE_ASSIGN_OR_RETURN(auto server, RpcServer::start(0, world, state, el_source(world, state)));
+    TOWLINE_ASSIGN_OR_RETURN(auto server, RpcServer::start(flags.host, port(4 + i), world, state, el_source(world, state)));
     endpoints["sources"].push_back(server->url());
     net.source_servers.push_back(std::move(server));
   }
-  TOWLINE_ASSIGN_OR_RETURN(net.cl_server, RpcServer::start(0, world, net.cl_state, cl_source(world)));
-  TOWLINE_ASSIGN_OR_RETURN(net.engine_server, RpcServer::start(0, world, net.engine_state, net.engine->engine_api(), net.engine->gate()));
-  TOWLINE_ASSIGN_OR_RETURN(net.admin_server, RpcServer::start(0, world, net.admin_state, net.engine->ordinary_rpc()));
+  TOWLINE_ASSIGN_OR_RETURN(net.cl_server, RpcServer::start(flags.host, port(3), world, net.cl_state, cl_source(world)));
+  TOWLINE_ASSIGN_OR_RETURN(net.engine_server, RpcServer::start(flags.host, port(1), world, net.engine_state, net.engine->engine_api(), net.engine->gate()));
+  TOWLINE_ASSIGN_OR_RETURN(net.admin_server, RpcServer::start(flags.host, port(2), world, net.admin_state, net.engine->ordinary_rpc()));
 
   httplib::Server control;
   control.new_task_queue = [] { return new httplib::ThreadPool{4}; };
@@ -194,16 +196,15 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
     res.status = wrong.empty() ? 200 : 400;
     res.set_content((wrong.empty() ? net.stats() : json{{"error", wrong}}).dump() + "\n", "application/json");
   });
-  const int control_port = flags.control_port == 0 ? control.bind_to_any_port("127.0.0.1")
-                           : control.bind_to_port("127.0.0.1", flags.control_port) ? flags.control_port : -1;
-  if (control_port <= 0) return absl::UnavailableError("cannot listen for --control-port");
+  const int control_port = flags.base_port == 0 ? control.bind_to_any_port(flags.host) : control.bind_to_port(flags.host, flags.base_port) ? flags.base_port : -1;
+  if (control_port <= 0) return absl::UnavailableError(absl::StrCat("cannot listen on ", flags.host, ":", flags.base_port));
   std::thread control_thread{[&] { control.listen_after_bind(); }};
   while (!control.is_running()) std::this_thread::yield();  // a stop() before would be lost
 
   endpoints["cl"] = net.cl_server->url();
   endpoints["engine"] = net.engine_server->url();
   endpoints["admin"] = net.admin_server->url();
-  endpoints["control"] = absl::StrCat("http://127.0.0.1:", control_port);
+  endpoints["control"] = absl::StrCat("http://", flags.host, ":", control_port);
   absl::Status result = write_file(dir / "endpoints.json", endpoints.dump(2) + "\n");
   if (result.ok()) std::cout << "ready" << std::endl;
 
@@ -250,7 +251,9 @@ int main(int argc, char** argv) {
   app.add_option("--el-profile", f.el_profile, "which execution client the Engine API behaves like")->capture_default_str()->check(CLI::IsMember({"op-geth", "op-reth"}));
   app.add_option("--el-exec-us", f.el_exec_us, "execution time of a block, microseconds")->capture_default_str()->check(CLI::NonNegativeNumber);
   app.add_option("--engine-trace", f.engine_trace, "JSON lines: every write to the execution client and its answer");
-  app.add_option("--control-port", f.control_port, "POST /ctl and GET /stats; 0: any")->capture_default_str();
+  app.add_option("--host", f.host, "listen on this address")->capture_default_str();
+  app.add_option("--base-port", f.base_port, "control (POST /ctl, GET /stats) on this port, then engine, admin, CL and the sources; 0: any")
+      ->capture_default_str()->check(CLI::Range(0, 65000));
   CLI11_PARSE(app, argc, argv);
 
   // Before the first thread: all of them leave the signals to sigtimedwait().

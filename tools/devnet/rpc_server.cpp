@@ -64,6 +64,7 @@ std::string_view text_param(simdjson::dom::element params, std::size_t i) {
 struct RpcServer::Impl {
   httplib::Server http;
   std::thread thread;
+  std::string host;
   int port = 0;
   std::atomic<std::uint64_t> count{0};
 };
@@ -76,9 +77,9 @@ RpcServer::~RpcServer() {
 }
 
 int RpcServer::port() const { return impl_->port; }
-std::string RpcServer::url() const { return absl::StrCat("http://127.0.0.1:", impl_->port); }
+std::string RpcServer::url() const { return absl::StrCat("http://", impl_->host, ":", impl_->port); }
 
-absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(int port, World& world, NodeState& state, Handler handler, Gate gate) {
+absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const std::string& host, int port, World& world, NodeState& state, Handler handler, Gate gate) {
   std::unique_ptr<RpcServer> s{new RpcServer};
   Impl& impl = *s->impl_;
   // A kept connection holds a thread.
@@ -148,12 +149,13 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(int port, World& wor
     // With the charset it is not a type that the HTTP library compresses: that would cost more than everything else here.
     res.set_content(std::move(out), "application/json; charset=utf-8");
   });
+  impl.host = host;
   if (port == 0) {
-    impl.port = impl.http.bind_to_any_port("127.0.0.1");
+    impl.port = impl.http.bind_to_any_port(host);
   } else {
-    impl.port = impl.http.bind_to_port("127.0.0.1", port) ? port : -1;
+    impl.port = impl.http.bind_to_port(host, port) ? port : -1;
   }
-  if (impl.port <= 0) return absl::UnavailableError(absl::StrCat("cannot listen on 127.0.0.1:", port));
+  if (impl.port <= 0) return absl::UnavailableError(absl::StrCat("cannot listen on ", host, ":", port));
   impl.thread = std::thread{[&impl] { impl.http.listen_after_bind(); }};
   // A stop() before the loop runs would be lost, and the destructor would wait for ever.
   while (!impl.http.is_running()) std::this_thread::yield();

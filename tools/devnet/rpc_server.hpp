@@ -30,8 +30,8 @@ class RpcServer {
   /// Empty: allowed. Else the text of an HTTP 401. Gets the Authorization header.
   using Gate = std::function<std::string(const std::string& authorization)>;
 
-  /// Listens on 127.0.0.1; port 0: any. `state` belongs to `world` and is looked at with its mutex held; `handler` is not.
-  static absl::StatusOr<std::unique_ptr<RpcServer>> start(int port, World& world, NodeState& state, Handler handler, Gate gate = {});
+  /// Port 0: any. `state` belongs to `world` and is looked at with its mutex held; `handler` is not.
+  static absl::StatusOr<std::unique_ptr<RpcServer>> start(const std::string& host, int port, World& world, NodeState& state, Handler handler, Gate gate = {});
   /// Set World::stopping before: hanging requests end by it.
   ~RpcServer();
   int port() const;

@@ -67,9 +67,15 @@ http::Request EngineClient::make_request(const std::string& url, std::string bod
 }
 
 EngineClient::Reply EngineClient::call(const std::string& url, const std::string& method, const std::string& params, bool token) {
-  http::Response r = http_.post_and_wait(make_request(url, jsonrpc::request({method, params}), token));
+  const std::string body = jsonrpc::request({method, params});
+  http::Response r = http_.post_and_wait(make_request(url, body, token));
   Reply out;
   out.status = transport_error(r);
+  if (absl::IsUnavailable(out.status)) {
+    // Once more: one read that is lost, with a connection that was closed while idle perhaps, is no outage.
+    r = http_.post_and_wait(make_request(url, body, token));
+    out.status = transport_error(r);
+  }
   if (out.status.ok()) {
     auto parsed = jsonrpc::Answers::parse(r.body, 1, false);
     if (parsed.ok()) {

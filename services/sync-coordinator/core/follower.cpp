@@ -226,7 +226,8 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
     decide("reorg", absl::StrCat("the remote left our chain after ", eth::to_string(ancestor), ", ", last_reorg_depth_, " below our head ", eth::to_string(head),
                                  "; found in ", last_walkback_rounds_, " round(s)"), now);
   }
-  return import(ancestor, "", now);
+  searched_ = true;
+  return import(ancestor, now);
 }
 
 Effects Follower::on_command_done(std::uint64_t id, const absl::StatusOr<driver::CommandResult>& result, absl::Time now) {
@@ -334,7 +335,8 @@ Effects Follower::follow(absl::Time now) {
       back_off(now);
       return {};
     }
-    return import(head.id(), "", now);
+    searched_ = false;
+    return import(head.id(), now);
   }
   if (compared_target_ == t->hash) return follow_labels(now);
   return {Compare{start(Pending::compare_near), {t->number}, remote_->endpoint}};
@@ -388,12 +390,12 @@ driver::ImportPlan::Range Follower::with_labels(driver::ImportPlan::Range r) con
   return r;
 }
 
-Effects Follower::import(const eth::BlockId& parent, const std::string& why, absl::Time now) {
+Effects Follower::import(const eth::BlockId& parent, absl::Time now) {
   const eth::BlockRef t = *target();
   importing_ = with_labels({parent, t.id(), {}, {}});
   head_before_ = local_->labels.latest->hash;
   const std::uint64_t blocks = t.number - parent.number;
-  decide("import", absl::StrCat(blocks, " block(s) from ", eth::to_string(parent), " to ", eth::to_string(t), why.empty() ? "" : ": ", why), now);
+  decide("import", absl::StrCat(blocks, " block(s) from ", eth::to_string(parent), " to ", eth::to_string(t)), now);
   if (!remote_->unknown_rules.empty()) {
     enter(TowState::unknown_rules, "unknown_rules",
           absl::StrCat("every source fails the same check, is there a fork that this version does not know? ", remote_->unknown_rules), now);
@@ -415,8 +417,12 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
       return step(now);
     case driver::Outcome::source_reorged:
       decide("source_reorged", r.reason, now);
-      // Without a back-off once; a source that keeps saying it is asked less often.
-      if (failures_++ > 0) back_off(now);
+      if (searched_) {
+        // What the search found does not hold any more: the source is changing, or does not know itself. Its next snapshot may tell.
+        searched_ = false;
+        back_off(now);
+        return {};
+      }
       return start_walkback("the target is not a descendant of our head", now);
     case driver::Outcome::missing_state: {
       decide("missing_state", r.reason, now);

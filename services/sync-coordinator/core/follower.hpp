@@ -75,7 +75,7 @@ class Follower {
     bool unsafe_from_remote = true;
     std::size_t header_batch = 100;
     /// Final from the start.
-    eth::BlockId genesis;
+    eth::BlockId genesis{};
     std::uint64_t seed = 1;
   };
   explicit Follower(Options options);
@@ -121,7 +121,7 @@ class Follower {
   Effects follow_labels(absl::Time now);
   Effects start_walkback(const std::string& why, absl::Time now);
   Effects continue_walkback();
-  Effects import(const eth::BlockId& parent, const std::string& why, absl::Time now);
+  Effects import(const eth::BlockId& parent, absl::Time now);
   Effects after_import(const driver::CommandResult& r, absl::Time now);
   /// The EL does not take what stands on `parent`: it waits, rewinds, or asks for an operator.
   Effects cannot_go_on(const eth::BlockId& parent, const std::string& why, absl::Time now);
@@ -164,6 +164,8 @@ class Follower {
   Hash32 walkback_head_;
   std::uint64_t walkback_high_ = 0;
   std::optional<driver::ImportPlan::Range> importing_;
+  /// Its parent was found by a search.
+  bool searched_ = false;
   Hash32 head_before_;
   std::optional<driver::Forkchoice> setting_;
 

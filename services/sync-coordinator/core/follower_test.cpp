@@ -1,0 +1,748 @@
+// One behaviour a test, with both sides played: what the follower asks for is answered from two chains, or as the test says.
+// Names with D and a number stand in docs/edge-cases.md.
+#include "services/sync-coordinator/core/follower.hpp"
+
+#include <absl/strings/str_cat.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+namespace towline::coordinator {
+namespace {
+
+using driver::CommandResult;
+using driver::EngineStatus;
+using driver::Outcome;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+/// Blocks 0 .. tip; a fork is another branch from some height on.
+class Chain {
+ public:
+  explicit Chain(std::uint64_t tip) { grow(tip, 0); }
+  Chain fork(std::uint64_t after, std::uint8_t branch, std::uint64_t tip) const {
+    Chain c = *this;
+    c.blocks_.resize(after + 1);
+    c.grow(tip, branch);
+    return c;
+  }
+  void grow(std::uint64_t tip, std::uint8_t branch) {
+    while (blocks_.size() <= tip) {
+      eth::BlockRef b{blocks_.size(), {}, {}, 1000 + 2 * blocks_.size()};
+      for (unsigned i = 0; i < 8; ++i) b.hash.bytes[i] = static_cast<std::uint8_t>(b.number >> (8U * i));
+      b.hash.bytes[8] = branch;
+      b.hash.bytes[31] = 1;
+      if (!blocks_.empty()) b.parent_hash = blocks_.back().hash;
+      blocks_.push_back(b);
+    }
+  }
+  std::uint64_t tip() const { return blocks_.size() - 1; }
+  std::optional<eth::BlockRef> at(std::uint64_t n) const { return n < blocks_.size() ? std::optional{blocks_[n]} : std::nullopt; }
+  std::optional<eth::BlockRef> at(const std::optional<std::uint64_t>& n) const { return n ? at(*n) : std::nullopt; }
+  bool has(const eth::BlockId& b) const { return b.number < blocks_.size() && blocks_[b.number].hash == b.hash; }
+
+ private:
+  std::vector<eth::BlockRef> blocks_;
+};
+
+std::string show(const std::optional<eth::BlockId>& b) { return b ? absl::StrCat(b->number) : "-"; }
+
+class FollowerTest : public ::testing::Test {
+ protected:
+  /// Both at 100, safe 90, finalized 80.
+  FollowerTest() { follower_.emplace(Follower::Options{.genesis = theirs.at(0)->id()}); }
+
+  Chain ours{100}, theirs{100};
+  std::optional<std::uint64_t> safe = 90, finalized = 80;               // ours
+  std::optional<std::uint64_t> remote_safe = 90, remote_finalized = 80;  // theirs
+  bool remote_has_unsafe = true;
+  driver::DriverState driver = [] {
+    driver::DriverState s;
+    s.status = EngineStatus::ready;
+    s.engine_session = 1;
+    return s;
+  }();
+  absl::Time now = absl::FromUnixSeconds(1'700'000'000);
+  /// What was commanded: "import 100..110 safe 105 finalized 95", "labels safe - finalized 90", "rewind 85"; and "compare" once a round.
+  std::vector<std::string> did;
+  /// Instead of an EL that takes everything.
+  std::function<absl::StatusOr<CommandResult>(const Import&)> on_import;
+  std::function<void()> on_compare;
+  absl::Status remote_headers;
+
+  Follower& follower() { return *follower_; }
+  const driver::Labels labels() const { return {ours.at(ours.tip()), ours.at(safe), ours.at(finalized)}; }
+  fetcher::HeadSnapshot snapshot() const {
+    fetcher::HeadSnapshot s;
+    s.endpoint = "a";
+    if (remote_has_unsafe) s.unsafe = theirs.at(theirs.tip());
+    s.safe = theirs.at(remote_safe);
+    s.finalized = theirs.at(remote_finalized);
+    s.observed = now;
+    return s;
+  }
+  CommandResult ended(Outcome o, std::string reason = "as the test says") const { return {o, std::move(reason), {}, labels()}; }
+
+  void local() {
+    driver.labels = labels();
+    play(follower().on_local(driver, now));
+  }
+  void remote() { play(follower().on_remote(snapshot(), now)); }
+  void both() {
+    local();
+    remote();
+  }
+  /// Lets the time pass to where something is due, at most `limit`.
+  bool wake(absl::Duration limit = absl::Hours(1)) {
+    if (follower().next_wake() > now + limit) return false;
+    now = std::max(now, follower().next_wake());
+    play(follower().on_wake(now));
+    return true;
+  }
+  void play(const Effects& effects) {
+    for (const Effect& e : effects) play(std::visit([this](const auto& x) { return answer(x); }, e));
+  }
+  std::vector<std::string> taken() { return std::exchange(did, {}); }
+  std::vector<std::string> actions() const {
+    std::vector<std::string> out;
+    for (const auto& d : follower_->decisions()) out.push_back(d.action);
+    return out;
+  }
+
+ private:
+  Effects answer(const Compare& c) {
+    if (did.empty() || did.back() != "compare") did.emplace_back("compare");
+    if (on_compare) on_compare();
+    std::vector<eth::BlockRef> mine;
+    std::vector<eth::BlockRef> other;
+    for (const std::uint64_t n : c.numbers) {
+      if (const auto b = ours.at(n)) mine.push_back(*b);
+      if (const auto b = theirs.at(n)) other.push_back(*b);
+    }
+    if (!remote_headers.ok()) return follower().on_compared(c.id, remote_headers, mine, now);
+    return follower().on_compared(c.id, other, mine, now);
+  }
+  Effects answer(const Import& i) {
+    did.push_back(absl::StrCat("import ", i.range.parent.number, "..", i.range.tip.number, " safe ", show(i.range.safe), " finalized ", show(i.range.finalized)));
+    EXPECT_TRUE(ours.has(i.range.parent)) << "a parent that the EL has not got: " << did.back();
+    EXPECT_EQ(i.command.expected_head, ours.at(ours.tip())->hash);
+    absl::StatusOr<CommandResult> r = on_import ? on_import(i) : import(i);
+    return follower().on_command_done(i.id, r, now);
+  }
+  Effects answer(const SetForkchoice& f) {
+    did.push_back(absl::StrCat("labels safe ", show(f.forkchoice.safe), " finalized ", show(f.forkchoice.finalized)));
+    EXPECT_EQ(f.forkchoice.head.hash, ours.at(ours.tip())->hash) << "labels move the head";
+    apply(f.forkchoice.safe, f.forkchoice.finalized);
+    return follower().on_command_done(f.id, ended(Outcome::done, ""), now);
+  }
+  Effects answer(const Rewind& r) {
+    did.push_back(absl::StrCat("rewind ", r.to.number));
+    ours = ours.fork(r.to.number, 0, r.to.number);
+    return follower().on_command_done(r.id, ended(Outcome::done, ""), now);
+  }
+  CommandResult import(const Import& i) {
+    if (!theirs.has(i.range.tip) || !theirs.has(i.range.parent)) return ended(Outcome::source_reorged, "the tip does not descend from the parent");
+    ours = theirs.fork(i.range.tip.number, 0, i.range.tip.number);
+    apply(i.range.safe, i.range.finalized);
+    return ended(Outcome::done, "");
+  }
+  void apply(const std::optional<eth::BlockId>& s, const std::optional<eth::BlockId>& f) {
+    if (s) {
+      EXPECT_TRUE(ours.has(*s)) << "safe off our chain";
+      safe = s->number;
+    }
+    if (f) {
+      EXPECT_TRUE(ours.has(*f)) << "finalized off our chain";
+      EXPECT_GE(f->number, finalized.value_or(0)) << "finalized went back";
+      finalized = f->number;
+    }
+    EXPECT_LE(finalized.value_or(0), safe.value_or(finalized.value_or(0)));
+  }
+  std::optional<Follower> follower_;
+
+ protected:
+  void restart(Follower::Options options) {
+    options.genesis = theirs.at(0)->id();
+    follower_.emplace(options);
+  }
+};
+
+// ---------------------------------------------------------------- startup
+
+TEST_F(FollowerTest, D1_FromASnapshotBelowWhatIsFinalThereIsOneImportToTheTip) {
+  ours = Chain{50};
+  safe = finalized = std::nullopt;
+  driver.persistent.fence = theirs.at(80)->id();
+  both();
+  EXPECT_THAT(did, ElementsAre("import 50..100 safe 90 finalized 80"));
+  EXPECT_EQ(follower().state(), TowState::at_tip);
+}
+
+TEST_F(FollowerTest, D1_AHeadBelowTheFenceAndOffTheRemoteChainIsLedBackToWhatIsShared) {
+  ours = theirs.fork(40, 1, 50);
+  safe = finalized = std::nullopt;
+  driver.persistent.fence = theirs.at(80)->id();
+  both();
+  EXPECT_THAT(did, ElementsAre("import 50..100 safe 90 finalized 80", "compare", "import 40..100 safe 90 finalized 80"));
+  EXPECT_EQ(follower().state(), TowState::at_tip);
+}
+
+TEST_F(FollowerTest, D2_GenesisIsPromotedToSafeAndFinalized) {
+  ours = theirs = Chain{0};
+  safe = finalized = std::nullopt;
+  remote_safe = remote_finalized = 0;
+  both();
+  EXPECT_THAT(did, ElementsAre("labels safe 0 finalized 0"));
+}
+
+TEST_F(FollowerTest, D3_AMissingSafeLabelIsSeeded) {
+  safe = std::nullopt;
+  both();
+  EXPECT_THAT(did, ElementsAre("labels safe 90 finalized -"));
+}
+
+TEST_F(FollowerTest, D4_NothingIsDecidedBeforeTheEngineHasAnswered) {
+  driver.status = EngineStatus::starting;
+  play(follower().on_local(driver, now));
+  remote();
+  EXPECT_THAT(did, IsEmpty());
+  EXPECT_EQ(follower().state(), TowState::starting);
+  driver.status = EngineStatus::ready;
+  safe = finalized = std::nullopt;
+  local();
+  EXPECT_THAT(did, ElementsAre("labels safe 90 finalized 80"));
+}
+
+TEST_F(FollowerTest, D5_RestartWithEqualHeadsSendsNothing) {
+  both();
+  EXPECT_THAT(did, IsEmpty());
+  EXPECT_EQ(follower().state(), TowState::at_tip);
+}
+
+TEST_F(FollowerTest, D6_AnEngineThatStartsLaterIsFollowedFromThen) {
+  driver.status = EngineStatus::unreachable;
+  driver.reason = "connection refused";
+  theirs.grow(110, 0);
+  both();
+  EXPECT_THAT(did, IsEmpty());
+  EXPECT_EQ(follower().state(), TowState::waiting_for_engine);
+  EXPECT_EQ(follower().reason(), "connection refused");
+  driver.status = EngineStatus::ready;
+  local();
+  EXPECT_THAT(did, ElementsAre("import 100..110 safe - finalized -"));
+}
+
+// ---------------------------------------------------------------- following
+
+TEST_F(FollowerTest, D8_LabelsReachTheRemotesOnes) {
+  both();
+  remote_safe = 97;
+  remote_finalized = 92;
+  remote();
+  EXPECT_THAT(did, ElementsAre("labels safe 97 finalized 92"));
+  EXPECT_EQ(safe, 97);
+  EXPECT_EQ(finalized, 92);
+}
+
+TEST_F(FollowerTest, D9_OneBlockAtATimeStaysAtTheTip) {
+  both();
+  for (std::uint64_t n = 101; n <= 200; ++n) {
+    theirs.grow(n, 0);
+    remote_safe = n - 10;
+    remote_finalized = n - 20;
+    remote();
+    ASSERT_THAT(taken(), ElementsAre(absl::StrCat("import ", n - 1, "..", n, " safe ", n - 10, " finalized ", n - 20)));
+    ASSERT_EQ(follower().state(), TowState::at_tip);
+  }
+}
+
+TEST_F(FollowerTest, D12_ABlockThatIsThereAlreadyGetsItsLabelOnly) {
+  ours.grow(103, 0);
+  both();
+  EXPECT_THAT(taken(), ElementsAre("compare"));
+  theirs.grow(103, 0);
+  remote_safe = 95;
+  remote();
+  EXPECT_THAT(did, ElementsAre("labels safe 95 finalized -"));
+}
+
+TEST_F(FollowerTest, D47_AGapOfAnySizeIsOneImport) {
+  theirs.grow(5000, 0);
+  both();
+  EXPECT_THAT(did, ElementsAre("import 100..5000 safe - finalized -"));
+}
+
+TEST_F(FollowerTest, TheUnsafeHeadIsLeftAloneWithUnsafeSourceNone) {
+  restart({.unsafe_from_remote = false});
+  ours = Chain{90};
+  remote_safe = 95;
+  both();
+  EXPECT_THAT(did, ElementsAre("import 90..95 safe 95 finalized -"));
+}
+
+// ---------------------------------------------------------------- labels
+
+TEST_F(FollowerTest, D16_FinalizedAheadOfOurSafeLiftsSafeWithIt) {
+  safe = 50;
+  finalized = 40;
+  remote_safe = std::nullopt;
+  both();
+  EXPECT_THAT(did, ElementsAre("labels safe 80 finalized 80"));
+}
+
+TEST_F(FollowerTest, D17_RemoteSafeBelowOurFinalizedChangesNothing) {
+  remote_safe = 70;
+  remote_finalized = 60;
+  both();
+  EXPECT_THAT(did, IsEmpty());
+  EXPECT_THAT(actions(), ElementsAre("hold_safe", "hold_finalized"));
+  EXPECT_EQ(follower().state(), TowState::at_tip);
+}
+
+TEST_F(FollowerTest, D18_RemoteSafeBehindOursOnTheSameChainIsHeld) {
+  remote_safe = 85;
+  both();
+  EXPECT_THAT(did, IsEmpty());
+  EXPECT_THAT(actions(), ElementsAre("hold_safe"));
+}
+
+TEST_F(FollowerTest, D19_AnotherFinalizedBlockAtOurHeightIsAnAlarmAndHealsByItself) {
+  const Chain honest = theirs;
+  theirs = theirs.fork(75, 1, 120);
+  both();
+  EXPECT_THAT(did, IsEmpty());
+  EXPECT_EQ(follower().state(), TowState::diverged);
+  EXPECT_EQ(follower().diverged_remote()->number, 80U);
+  while (now < absl::FromUnixSeconds(1'700'000'060)) {
+    if (!wake(absl::Seconds(30))) break;
+  }
+  EXPECT_THAT(taken(), IsEmpty()) << "something was sent while diverged";
+  theirs = honest;
+  theirs.grow(120, 0);
+  remote();
+  wake();
+  EXPECT_THAT(did, ElementsAre("import 100..120 safe - finalized -"));
+  EXPECT_EQ(follower().state(), TowState::at_tip);
+  EXPECT_FALSE(follower().diverged_remote());
+}
+
+TEST_F(FollowerTest, D20_ASafeBlockInOurRangeWithAnotherHashIsAReorg) {
+  restart({.unsafe_from_remote = false});
+  theirs = theirs.fork(92, 1, 95);
+  remote_safe = 95;
+  both();
+  EXPECT_THAT(did, ElementsAre("compare", "import 92..95 safe 95 finalized -"));
+}
+
+TEST_F(FollowerTest, D21_ALabelAboveOurHeadWaits) {
+  remote_safe = 100;
+  both();
+  EXPECT_THAT(taken(), ElementsAre("labels safe 100 finalized -"));
+  auto s = snapshot();
+  Chain longer = theirs;
+  longer.grow(130, 0);
+  s.safe = longer.at(130);
+  play(follower().on_remote(s, now));
+  EXPECT_THAT(did, IsEmpty());
+}
+
+TEST_F(FollowerTest, D23_SafeAndFinalizedMoveInOneCommand) {
+  remote_safe = 99;
+  remote_finalized = 98;
+  both();
+  EXPECT_THAT(did, ElementsAre("labels safe 99 finalized 98"));
+}
+
+TEST_F(FollowerTest, D23_FinalizedIsNotUnwoundWhenAnUpdateFails) {
+  both();
+  remote_safe = 95;
+  remote_finalized = 85;
+  theirs.grow(101, 0);
+  on_import = [&](const Import&) { return ended(Outcome::not_applied, "VALID, but safe reads back as 90"); };
+  remote();
+  on_import = nullptr;
+  wake();
+  EXPECT_EQ(finalized, 85);
+  EXPECT_EQ(safe, 95);
+}
+
+// ---------------------------------------------------------------- reorgs
+
+TEST_F(FollowerTest, D25_SafeMovesForwardOnAnotherBranchPastOurHead) {
+  theirs = theirs.fork(92, 1, 110);
+  remote_safe = 105;
+  both();
+  EXPECT_THAT(did, ElementsAre("import 100..110 safe 105 finalized -", "compare", "import 92..110 safe 105 finalized -"));
+  EXPECT_EQ(follower().last_reorg_depth(), 8U);
+  EXPECT_LE(follower().last_walkback_rounds(), 2);
+  EXPECT_THAT(actions(), Contains("reorg"));
+}
+
+TEST_F(FollowerTest, D26_AnotherBranchOfTheSameHeight) {
+  theirs = theirs.fork(95, 1, 100);
+  both();
+  EXPECT_THAT(did, ElementsAre("compare", "import 95..100 safe 90 finalized -"));
+}
+
+TEST_F(FollowerTest, D27_AnotherBranchThatIsLower) {
+  theirs = theirs.fork(93, 1, 97);
+  both();
+  EXPECT_THAT(did, ElementsAre("compare", "import 93..97 safe 90 finalized -"));
+  EXPECT_EQ(ours.tip(), 97U);
+}
+
+TEST_F(FollowerTest, D28_AnL1ReorgTakesSafeBlocksAway) {
+  theirs = theirs.fork(84, 1, 120);
+  remote_safe = 86;
+  both();
+  EXPECT_THAT(did, ElementsAre(HasSubstr("import 100..120"), "compare", "import 84..120 safe 86 finalized -"));
+  EXPECT_EQ(safe, 86);
+}
+
+TEST_F(FollowerTest, D29_AReorgThatEndsInOurSafeBlockLeavesItSafe) {
+  theirs = theirs.fork(90, 1, 101);
+  both();
+  EXPECT_EQ(ours.at(101)->hash, theirs.at(101)->hash);
+  EXPECT_EQ(safe, 90);
+  EXPECT_EQ(finalized, 80);
+}
+
+TEST_F(FollowerTest, D30_ABranchThatLeavesBelowFinalizedIsRefusedAndHealsByItself) {
+  const Chain honest = theirs;
+  theirs = theirs.fork(70, 1, 120);
+  remote_finalized = 60;
+  both();
+  EXPECT_THAT(taken(), Not(Contains(HasSubstr("import 7"))));
+  EXPECT_EQ(follower().state(), TowState::diverged);
+  EXPECT_EQ(ours.at(100)->hash, honest.at(100)->hash);
+  theirs = honest;
+  theirs.grow(121, 0);
+  remote();
+  while (follower().state() != TowState::at_tip && wake(absl::Minutes(1))) {
+  }
+  EXPECT_EQ(ours.tip(), 121U);
+}
+
+TEST_F(FollowerTest, D30_ASearchThatCannotBeAnsweredIsTriedAgain) {
+  theirs = theirs.fork(95, 1, 100);
+  remote_headers = absl::UnavailableError("all endpoints failed");
+  both();
+  EXPECT_THAT(taken(), ElementsAre("compare"));
+  EXPECT_EQ(follower().state(), TowState::waiting_for_source);
+  EXPECT_THAT(follower().reason(), HasSubstr("all endpoints failed"));
+  remote_headers = absl::OkStatus();
+  ASSERT_TRUE(wake(absl::Seconds(5)));
+  EXPECT_EQ(ours.at(100)->hash, theirs.at(100)->hash);
+}
+
+TEST_F(FollowerTest, D30_TheSourceTakesAnotherBranchInTheMiddleOfASearch) {
+  const Chain before = theirs;
+  ours = theirs = Chain{4000};
+  safe = remote_safe = 1100;
+  finalized = remote_finalized = 1000;
+  both();
+  theirs = theirs.fork(1500, 1, 4010);
+  int rounds = 0;
+  on_compare = [&] {
+    if (++rounds == 2) theirs = theirs.fork(1300, 2, 4020);
+  };
+  remote();
+  for (int i = 0; i < 20 && ours.at(ours.tip())->hash != theirs.at(theirs.tip())->hash; ++i) {
+    remote();
+    wake(absl::Minutes(1));
+  }
+  EXPECT_EQ(ours.tip(), 4020U);
+  EXPECT_EQ(ours.at(4020)->hash, theirs.at(4020)->hash);
+}
+
+TEST_F(FollowerTest, D30_AReorgDuringACatchUp) {
+  theirs.grow(1000, 0);
+  on_import = [&](const Import&) {
+    // Half of it, then the source leaves that branch, below what we have by then.
+    ours = theirs.fork(600, 0, 600);
+    theirs = theirs.fork(550, 1, 1005);
+    on_import = nullptr;
+    return ended(Outcome::source_reorged, "the tip is gone");
+  };
+  both();
+  remote();
+  for (int i = 0; i < 10 && ours.tip() != 1005; ++i) wake(absl::Minutes(1));
+  EXPECT_EQ(ours.at(1005)->hash, theirs.at(1005)->hash);
+  EXPECT_THAT(did, Contains(HasSubstr("import 550..1005")));
+}
+
+TEST_F(FollowerTest, D32_ACLThatReplaysAfterARestartIsNotBelieved) {
+  both();
+  auto s = snapshot();
+  s.kind = fetcher::Kind::cl;
+  s.unsafe = s.safe = s.finalized = theirs.at(85);
+  s.current_l1 = eth::BlockRef{};
+  play(follower().on_remote(s, now));
+  EXPECT_THAT(did, IsEmpty());
+  EXPECT_EQ(follower().state(), TowState::at_tip);
+  EXPECT_THAT(actions(), ElementsAre("hold"));
+  theirs.grow(101, 0);
+  s = snapshot();
+  s.kind = fetcher::Kind::cl;
+  s.current_l1 = theirs.at(7);
+  play(follower().on_remote(s, now));
+  EXPECT_THAT(did, ElementsAre("import 100..101 safe - finalized -"));
+}
+
+TEST_F(FollowerTest, D51_ARemoteHeadThatIsAnAncestorIsNothingToDoAndSaysSo) {
+  theirs = Chain{95};
+  both();
+  EXPECT_THAT(did, ElementsAre("compare"));
+  EXPECT_EQ(follower().state(), TowState::at_tip);
+  EXPECT_EQ(follower().reason_code(), "ahead_of_source");
+  EXPECT_THAT(follower().reason(), HasSubstr("is an ancestor of ours"));
+  EXPECT_THAT(actions(), ElementsAre("no_op"));
+  did.clear();
+  remote();
+  EXPECT_THAT(did, IsEmpty()) << "the same head was compared again";
+}
+
+// ---------------------------------------------------------------- answers of the EL
+
+TEST_F(FollowerTest, D35_WhileTheEngineMissesBlocksNoLabelMoves) {
+  theirs.grow(120, 0);
+  remote_safe = 110;
+  on_import = [&](const Import&) { return ended(Outcome::missing_state, "newPayload 101: SYNCING"); };
+  both();
+  for (int i = 0; i < 5; ++i) wake();
+  EXPECT_THAT(did, Not(Contains(HasSubstr("labels"))));
+  EXPECT_THAT(did, Not(Contains(HasSubstr("rewind"))));
+  EXPECT_EQ(safe, 90);
+  EXPECT_EQ(follower().state(), TowState::waiting_for_engine);
+}
+
+TEST_F(FollowerTest, D36_AnInvalidBlockDoesNotTakeTheHeadBack) {
+  theirs.grow(110, 0);
+  on_import = [&](const Import& i) {
+    auto r = ended(Outcome::invalid, "newPayload 105: INVALID");
+    r.block = theirs.at(105)->id();
+    EXPECT_EQ(i.range.parent.number, 100U);
+    return r;
+  };
+  both();
+  for (int i = 0; i < 4; ++i) wake();
+  EXPECT_EQ(ours.tip(), 100U);
+  EXPECT_EQ(follower().reason_code(), "invalid_block");
+  EXPECT_THAT(did, Not(Contains(HasSubstr("rewind"))));
+}
+
+TEST_F(FollowerTest, D37_AnEngineThatComesBackLowerIsTowedFromThere) {
+  theirs.grow(300, 0);
+  on_import = [&](const Import&) {
+    on_import = nullptr;
+    return ended(Outcome::engine_unavailable, "connection refused");
+  };
+  both();
+  EXPECT_EQ(follower().state(), TowState::waiting_for_engine);
+  ours = Chain{60};
+  safe = finalized = std::nullopt;
+  driver.engine_session = 2;
+  driver.persistent.fence = theirs.at(80)->id();
+  did.clear();
+  local();
+  EXPECT_THAT(did, ElementsAre("import 60..300 safe 90 finalized 80"));
+}
+
+TEST_F(FollowerTest, D37b_APoisonedHeadIsLeftAsSoonAsTheSourceLeavesIt) {
+  theirs.grow(110, 0);
+  on_import = [&](const Import&) { return ended(Outcome::invalid, "newPayload 110: INVALID"); };
+  both();
+  on_import = nullptr;
+  theirs = theirs.fork(105, 1, 112);
+  remote();
+  wake();
+  EXPECT_EQ(ours.at(112)->hash, theirs.at(112)->hash);
+}
+
+TEST_F(FollowerTest, D38_AnEngineThatSyncedByItselfToAnotherHeightIsTakenAsItIs) {
+  theirs.grow(200, 0);
+  ours.grow(160, 0);
+  both();
+  EXPECT_THAT(did, ElementsAre("import 160..200 safe - finalized -"));
+}
+
+TEST_F(FollowerTest, ABranchTooDeepNeedsAnOperatorAfterAWhileAndGoesOnByItself) {
+  ours = theirs = Chain{1000};
+  safe = remote_safe = 500;
+  finalized = remote_finalized = 400;
+  both();
+  theirs = theirs.fork(800, 1, 1010);
+  const auto too_deep = [&](const Import& i) {
+    return i.range.parent.number == 1000 ? ended(Outcome::source_reorged) : ended(Outcome::missing_state, "newPayload 801: ACCEPTED");
+  };
+  on_import = too_deep;
+  remote();
+  EXPECT_EQ(follower().state(), TowState::waiting_for_engine);
+  const absl::Time began = now;
+  while (now < began + absl::Seconds(45)) ASSERT_TRUE(wake(absl::Seconds(30)));
+  EXPECT_EQ(follower().state(), TowState::needs_operator);
+  EXPECT_EQ(follower().reason_code(), "branch_too_deep");
+  EXPECT_THAT(follower().reason(), HasSubstr("debug_setHead(\"0x320\")"));
+  EXPECT_THAT(did, Not(Contains(HasSubstr("rewind"))));
+  on_import = nullptr;  // an operator rewound the EL
+  for (int i = 0; i < 5 && ours.tip() != 1010; ++i) wake();
+  EXPECT_EQ(follower().state(), TowState::at_tip);
+}
+
+TEST_F(FollowerTest, ABranchTooDeepIsRewoundToWithAnAdminRpc) {
+  driver.can_rewind = true;
+  ours = theirs = Chain{1000};
+  safe = remote_safe = 500;
+  finalized = remote_finalized = 400;
+  both();
+  theirs = theirs.fork(800, 1, 1010);
+  on_import = [&](const Import& i) -> absl::StatusOr<CommandResult> {
+    if (i.range.parent.number == 1000) return ended(Outcome::source_reorged);
+    on_import = nullptr;
+    return ended(Outcome::missing_state, "newPayload 801: ACCEPTED");
+  };
+  remote();
+  EXPECT_THAT(did, ElementsAre("import 1000..1010 safe - finalized -", "compare", "import 800..1010 safe 500 finalized -", "rewind 800",
+                               "import 800..1010 safe - finalized -"));
+  EXPECT_EQ(follower().state(), TowState::at_tip);
+}
+
+TEST_F(FollowerTest, AChainWhoseRulesAreUnknownIsNamedAndTriedOn) {
+  theirs.grow(110, 0);
+  on_import = [&](const Import&) { return ended(Outcome::source_unavailable, "withdrawalsRoot: absent"); };
+  local();
+  auto s = snapshot();
+  s.unknown_rules = "withdrawalsRoot: absent";
+  play(follower().on_remote(s, now));
+  EXPECT_EQ(follower().state(), TowState::unknown_rules);
+  EXPECT_THAT(follower().reason(), HasSubstr("withdrawalsRoot: absent"));
+  on_import = nullptr;
+  wake();
+  EXPECT_EQ(ours.tip(), 110U);
+}
+
+TEST_F(FollowerTest, AnEngineThatDoesNotTakeTheForksNeedsAnOperator) {
+  theirs.grow(110, 0);
+  on_import = [&](const Import&) { return ended(Outcome::unsupported, "newPayload 101: error -38005 Unsupported fork"); };
+  both();
+  EXPECT_EQ(follower().state(), TowState::needs_operator);
+  EXPECT_THAT(follower().reason(), HasSubstr("-38005"));
+  EXPECT_LT(follower().next_wake(), absl::InfiniteFuture());
+}
+
+/// Whatever ends an import, again and again: it is tried again, later each time, and never in a loop.
+TEST_F(FollowerTest, NoOutcomeIsForgottenAndNoneIsRepeatedWithoutAPause) {
+  for (const Outcome o : {Outcome::missing_state, Outcome::invalid, Outcome::not_applied, Outcome::engine_unavailable, Outcome::source_unavailable,
+                          Outcome::source_reorged, Outcome::unsupported, Outcome::cancelled}) {
+    SCOPED_TRACE(driver::name(o));
+    restart({});
+    ours = theirs = Chain{100};
+    theirs.grow(110, 0);
+    int imports = 0;
+    on_import = [&](const Import&) {
+      EXPECT_LT(++imports, 100) << "a loop";
+      return imports < 100 ? ended(o) : ended(Outcome::cancelled);
+    };
+    both();
+    const absl::Time began = now;
+    while (now < began + absl::Minutes(2)) ASSERT_TRUE(wake(absl::Minutes(1))) << "nothing is due any more";
+    EXPECT_LE(imports, 40);
+    EXPECT_GE(imports, 5);
+    on_import = nullptr;
+    while (ours.tip() != 110) ASSERT_TRUE(wake(absl::Minutes(1)));
+    EXPECT_EQ(follower().state(), TowState::at_tip);
+  }
+}
+
+// ---------------------------------------------------------------- outages, operators, rivals
+
+TEST_F(FollowerTest, D40_ASourceThatIsDownAndComesBack) {
+  both();
+  play(follower().on_remote_lost("remote-fetcher: connection refused", now));
+  EXPECT_EQ(follower().state(), TowState::waiting_for_source);
+  EXPECT_EQ(follower().reason(), "remote-fetcher: connection refused");
+  theirs.grow(130, 0);
+  remote();
+  EXPECT_THAT(did, ElementsAre("import 100..130 safe - finalized -"));
+  EXPECT_EQ(follower().state(), TowState::at_tip);
+}
+
+TEST_F(FollowerTest, ADriverThatIsLostInTheMiddleOfAnImport) {
+  theirs.grow(110, 0);
+  on_import = [&](const Import&) -> absl::StatusOr<CommandResult> {
+    on_import = nullptr;
+    follower().on_local_lost("engine-driver: connection refused", now);
+    return absl::UnavailableError("engine-driver: connection refused");
+  };
+  both();
+  EXPECT_EQ(follower().state(), TowState::waiting_for_engine);
+  local();
+  wake();
+  EXPECT_EQ(ours.tip(), 110U);
+}
+
+TEST_F(FollowerTest, PausedNothingIsSentUntilItIsResumed) {
+  both();
+  play(follower().pause("maintenance", now));
+  EXPECT_EQ(follower().state(), TowState::paused);
+  EXPECT_EQ(follower().reason(), "maintenance");
+  theirs.grow(105, 0);
+  remote();
+  local();
+  EXPECT_THAT(did, IsEmpty());
+  play(follower().resume(now));
+  EXPECT_THAT(did, ElementsAre("import 100..105 safe - finalized -"));
+}
+
+TEST_F(FollowerTest, AnotherCoordinatorWithANewerEpochIsLeftAlone) {
+  both();
+  EXPECT_EQ(follower().epoch(), 1U);
+  driver.persistent.epoch = 2;
+  local();
+  theirs.grow(105, 0);
+  remote();
+  EXPECT_THAT(did, IsEmpty());
+  EXPECT_EQ(follower().reason_code(), "superseded");
+}
+
+TEST_F(FollowerTest, ARefusalForAnOldEpochStopsIt) {
+  theirs.grow(105, 0);
+  on_import = [](const Import&) -> absl::StatusOr<CommandResult> { return absl::FailedPreconditionError("stale epoch 1, the driver has 2"); };
+  both();
+  EXPECT_EQ(follower().reason_code(), "superseded");
+  EXPECT_EQ(did.size(), 1U);
+}
+
+TEST_F(FollowerTest, ItsEpochIsAboveTheOneThatTheDriverKept) {
+  driver.persistent.epoch = 41;
+  both();
+  EXPECT_EQ(follower().epoch(), 42U);
+}
+
+TEST_F(FollowerTest, AnAnswerToAnOldQuestionIsIgnored) {
+  both();
+  EXPECT_THAT(follower().on_command_done(77, ended(Outcome::invalid), now), IsEmpty());
+  EXPECT_THAT(follower().on_compared(77, std::vector<eth::BlockRef>{}, std::vector<eth::BlockRef>{}, now), IsEmpty());
+  EXPECT_EQ(follower().state(), TowState::at_tip);
+}
+
+TEST_F(FollowerTest, DecisionsAreABoundedRingThatCountsRepeats) {
+  remote_safe = 85;
+  both();
+  for (int i = 0; i < 10; ++i) remote();
+  ASSERT_EQ(follower().decisions().size(), 1U);
+  EXPECT_EQ(follower().decisions().front().repeated, 10U);
+  for (int i = 0; i < 5000; ++i) {
+    remote_safe = 85 + i % 2;
+    remote();
+  }
+  EXPECT_LE(follower().decisions().size(), 1024U);
+  EXPECT_EQ(follower().decisions().back().sequence, 5000U);
+}
+
+}  // namespace
+}  // namespace towline::coordinator

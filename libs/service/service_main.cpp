@@ -127,6 +127,8 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   builder.AddListeningPort(grpc_addr, grpc::InsecureServerCredentials(), &port);
   // Two processes on one port would share its calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // Clients look their target up again when a connection ends: that is how they find replicas that were added. Streams go on to their end.
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, 30'000);
   builder.SetMaxReceiveMessageSize(64 << 20);
   builder.SetMaxSendMessageSize(64 << 20);
   grpc::ResourceQuota quota{info.name};

@@ -12,6 +12,7 @@
 #include "libs/base/status.hpp"
 #include "libs/service/service_main.hpp"
 #include "libs/telemetry/log.hpp"
+#include "libs/wire/channel.hpp"
 #include "services/engine-driver/actors/monitor.hpp"
 #include "services/engine-driver/edge/driver_service.hpp"
 #include "services/engine-driver/edge/payload_client.hpp"
@@ -71,7 +72,7 @@ class Driver final : public service::Program {
     initial.persistent = persistent;
     initial.can_rewind = engine_->can_rewind();
     board_ = std::make_unique<StateBoard>(initial);
-    channel_ = payload_channel(payload_source_);
+    channel_ = wire::make_channel(payload_source_);
     Writer::Options wo;
     wo.forkchoice_every = every_;
     writer_ = std::make_unique<Writer>(wo, Gate{persistent}, *file_, *engine_, *board_, open_over(channel_, config_), ctx.metrics);

@@ -21,7 +21,7 @@ class RemoteFetcher final : public service::Program {
  public:
   void add_flags(CLI::App& app) override {
     chain_.add(app);
-    app.add_option("--endpoint", urls_, "JSON-RPC URL of a remote EL or CL, best first; repeat it. For URLs with keys use --endpoints-file")->delimiter(',');
+    app.add_option("--endpoint", urls_, "JSON-RPC URL of a remote EL or CL, best first; repeat it, or separate by commas. For URLs with keys use --endpoints-file")->delimiter(',');
     app.add_option("--endpoints-file", endpoints_file_, "TOML file of [[endpoint]] tables: url, headers, ca_file, max_in_flight, max_rps");
     app.add_option("--poll-interval", poll_interval_, "time between two looks at an endpoint's heads")->capture_default_str();
     app.add_option("--request-timeout", request_timeout_, "time for one request")->capture_default_str();

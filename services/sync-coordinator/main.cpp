@@ -7,6 +7,7 @@
 #include "libs/base/status.hpp"
 #include "libs/service/service_main.hpp"
 #include "libs/telemetry/log.hpp"
+#include "libs/wire/channel.hpp"
 #include "services/sync-coordinator/edge/clients.hpp"
 #include "services/sync-coordinator/edge/coordinator_service.hpp"
 
@@ -34,9 +35,9 @@ class Coordinator final : public service::Program {
     options.genesis = config.l2_genesis;
     options.seed = static_cast<std::uint64_t>(absl::ToUnixNanos(absl::Now()));
     system_ = &ctx.system;
-    const auto fetcher_channel = make_channel(fetcher_target_);
+    const auto fetcher_channel = wire::make_channel(fetcher_target_);
     for (std::size_t i = 0; i < driver_targets_.size(); ++i) {
-      drivers_.push_back(make_driver_client(make_channel(driver_targets_[i])));
+      drivers_.push_back(make_driver_client(wire::make_channel(driver_targets_[i])));
       fetchers_.push_back(make_fetcher_client(fetcher_channel));
       tows_.push_back(std::make_unique<Tow>(ctx.system, TowConfig{i, driver_targets_[i], options, drivers_.back().get(), fetchers_.back().get(), &board_, &ctx.metrics}));
     }

@@ -154,3 +154,10 @@ def test_contradictory_settings(stack):
         p = subprocess.run([Process(service, [], s.dir).binary, *s.flags(service), "--network=op-mainnet"], capture_output=True, text=True, timeout=15, check=False)
         said = (p.stdout + p.stderr).strip()
         assert p.returncode != 0 and "--network" in said and "--rollup-config" in said and len(said.splitlines()) <= 3, said
+
+
+def test_every_program_is_installed(tmp_path):
+    subprocess.run(["cmake", "--install", ROOT / "build/release", "--prefix", tmp_path], check=True, capture_output=True)
+    for program in (*SERVICES, "towline", "towline-devnet"):
+        p = subprocess.run([tmp_path / "bin" / program, "--version"], capture_output=True, text=True, timeout=10, check=False)
+        assert p.returncode == 0 and (ROOT / "VERSION").read_text().strip() in p.stdout, (program, p)

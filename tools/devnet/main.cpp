@@ -238,6 +238,7 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
 int main(int argc, char** argv) {
   towline::devnet::Flags f;
   CLI::App app{"A simulated OP Stack chain with JSON-RPC sources, a consensus client and an execution client's Engine API, all on loopback."};
+  app.set_version_flag("--version", "towline-devnet " TOWLINE_VERSION);
   app.add_option("--dir", f.dir, "writes endpoints.json, rollup.json and jwt.hex here, then prints \"ready\"")->required();
   app.add_option("--blocks", f.blocks, "blocks on the chain at start")->capture_default_str();
   app.add_option("--block-time", f.block_time, "seconds between new blocks, 0: none are made")->capture_default_str()->check(CLI::NonNegativeNumber);

@@ -239,7 +239,7 @@ absl::StatusOr<Labels> EngineClient::labels() {
 }
 
 std::string EngineClient::client_version() {
-  Reply r = call(options_.url, "engine_getClientVersionV1", R"([{"code":"TL","name":"Towline","version":"0.1.0","commit":"0x00000000"}])", true);
+  Reply r = call(options_.url, "engine_getClientVersionV1", R"([{"code":"TL","name":"Towline","version":")" TOWLINE_VERSION R"(","commit":"0x00000000"}])", true);
   if (r.status.ok() && r.answer().kind == jsonrpc::Answer::Kind::result) {
     simdjson::dom::array versions;
     if (r.answer().result.get(versions) == simdjson::SUCCESS) {

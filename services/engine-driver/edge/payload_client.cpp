@@ -115,15 +115,6 @@ class GrpcPayloadStream final : public PayloadStream {
 
 }  // namespace
 
-std::shared_ptr<grpc::Channel> payload_channel(const std::string& target) {
-  grpc::ChannelArguments args;
-  args.SetMaxReceiveMessageSize(64 << 20);
-  args.SetLoadBalancingPolicyName("round_robin");
-  args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
-  args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
-  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), args);
-}
-
 OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> channel, const rollup::Config& config) {
   return [channel = std::move(channel), &config](const eth::BlockId& parent, const eth::BlockId& tip) -> std::unique_ptr<PayloadStream> {
     return std::make_unique<GrpcPayloadStream>(channel, config, parent, tip);

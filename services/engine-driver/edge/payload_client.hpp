@@ -9,8 +9,6 @@
 
 namespace towline::driver {
 
-/// A channel that spreads its calls over all addresses of `target`.
-std::shared_ptr<grpc::Channel> payload_channel(const std::string& target);
 OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> channel, const rollup::Config& config);
 
 }  // namespace towline::driver

@@ -281,17 +281,6 @@ class GrpcFetcher final : public FetcherClient {
 
 }  // namespace
 
-std::shared_ptr<grpc::Channel> make_channel(const std::string& target) {
-  grpc::ChannelArguments args;
-  args.SetMaxReceiveMessageSize(64 << 20);
-  args.SetLoadBalancingPolicyName("round_robin");
-  args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
-  args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
-  args.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5000);
-  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), args);
-}
-
 std::unique_ptr<DriverClient> make_driver_client(std::shared_ptr<grpc::Channel> channel) { return std::make_unique<GrpcDriver>(std::move(channel)); }
 std::unique_ptr<FetcherClient> make_fetcher_client(std::shared_ptr<grpc::Channel> channel) { return std::make_unique<GrpcFetcher>(std::move(channel)); }
 

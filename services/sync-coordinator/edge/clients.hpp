@@ -8,7 +8,6 @@
 
 namespace towline::coordinator {
 
-std::shared_ptr<grpc::Channel> make_channel(const std::string& target);
 std::unique_ptr<DriverClient> make_driver_client(std::shared_ptr<grpc::Channel> channel);
 std::unique_ptr<FetcherClient> make_fetcher_client(std::shared_ptr<grpc::Channel> channel);
 

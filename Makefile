@@ -33,7 +33,7 @@ bench: build ## measure against a real client; prints a table, writes JSON
 format: deps ## format the C++ sources
 	@git ls-files '*.hpp' '*.cpp' | xargs clang-format-14 -i
 
-lint: deps ## contracts, layers, words
+lint: deps ## contracts, layers, format, documents
 	@scripts/lint.sh
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs clang

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What can be checked of the sources without running them: contracts, layers, format of the protos' lint, words that do not belong.
+# What can be checked of the sources without running them: contracts, layers, format, and whether documents and code agree.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
@@ -8,6 +8,12 @@ bad=0
 if grep -rnE '#include <(caf|grpcpp|curl|httplib|prometheus|spdlog)|\.pb\.h' libs/base libs/crypto libs/rlp libs/trie libs/eth libs/rollup libs/jsonrpc libs/sim \
   services/*/core --include='*.hpp' --include='*.cpp' 2>/dev/null; then
   echo "a pure folder includes one of the above" >&2
+  bad=1
+fi
+git ls-files '*.cpp' '*.hpp' | xargs clang-format-14 --dry-run -Werror 2>&1 | head -20 >build/format.txt
+if [ -s build/format.txt ]; then
+  cat build/format.txt >&2
+  echo "run make format" >&2
   bad=1
 fi
 "${PYTHON:-/usr/bin/python3}" scripts/check_docs.py || bad=1

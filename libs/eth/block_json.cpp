@@ -316,8 +316,7 @@ absl::StatusOr<Bytes> encode_transaction(element tx) {
       payload.insert(payload.begin(), 0x7d);
       return payload;
     }
-    default:
-      return absl::UnimplementedError(absl::StrCat("type: 0x", absl::Hex(*type), " can only be had raw"));
+    default: return absl::UnimplementedError(absl::StrCat("type: 0x", absl::Hex(*type), " can only be had raw"));
   }
 }
 

@@ -43,16 +43,11 @@ Hash32 l1_info_source_hash(const Hash32& l1_hash, std::uint64_t sequence_number)
 
 const char* name(L1InfoLayout l) {
   switch (l) {
-    case L1InfoLayout::bedrock:
-      return "bedrock";
-    case L1InfoLayout::ecotone:
-      return "ecotone";
-    case L1InfoLayout::isthmus:
-      return "isthmus";
-    case L1InfoLayout::jovian:
-      return "jovian";
-    case L1InfoLayout::unknown:
-      break;
+    case L1InfoLayout::bedrock: return "bedrock";
+    case L1InfoLayout::ecotone: return "ecotone";
+    case L1InfoLayout::isthmus: return "isthmus";
+    case L1InfoLayout::jovian: return "jovian";
+    case L1InfoLayout::unknown: break;
   }
   return "unknown";
 }

@@ -70,7 +70,8 @@ void append_new_payload_params(const Payload& p, int version, std::string& out) 
   out += ']';
 }
 
-void append_forkchoice_params(const Hash32& head, const Hash32& safe, const Hash32& finalized, std::string& out, const std::string& attributes) {
+void append_forkchoice_params(const Hash32& head, const Hash32& safe, const Hash32& finalized, std::string& out,
+                              const std::string& attributes) {
   data_field("[{\"headBlockHash\":", head.view(), out);
   data_field(",\"safeBlockHash\":", safe.view(), out);
   data_field(",\"finalizedBlockHash\":", finalized.view(), out);

@@ -14,7 +14,8 @@ int new_payload_version_by_shape(const Payload& p);
 /// The parameters of engine_newPayloadV<version>, with the brackets. Keys of inactive forks are left out.
 void append_new_payload_params(const Payload& p, int version, std::string& out);
 
-/// The parameters of engine_forkchoiceUpdated. A zero hash leaves that label as it is. `attributes`: PayloadAttributes as JSON.
+/// The parameters of engine_forkchoiceUpdated. A zero hash leaves that label as it is. `attributes`: PayloadAttributes
+/// as JSON.
 void append_forkchoice_params(const Hash32& head, const Hash32& safe, const Hash32& finalized, std::string& out,
                               const std::string& attributes = "null");
 

@@ -49,27 +49,25 @@ std::size_t on_header(char* data, std::size_t, std::size_t n, void* user) {
 
 absl::Status to_status(CURLcode code, const Transfer& t) {
   switch (code) {
-    case CURLE_OK:
-      return absl::OkStatus();
+    case CURLE_OK: return absl::OkStatus();
     case CURLE_OPERATION_TIMEDOUT:
-      return absl::DeadlineExceededError(absl::StrCat("no whole answer within ", absl::FormatDuration(t.request.timeout)));
+      return absl::DeadlineExceededError(
+          absl::StrCat("no whole answer within ", absl::FormatDuration(t.request.timeout)));
     case CURLE_WRITE_ERROR:
-      if (t.too_large) return absl::ResourceExhaustedError(absl::StrCat("answer larger than ", t.request.max_response_bytes, " bytes"));
+      if (t.too_large)
+        return absl::ResourceExhaustedError(
+            absl::StrCat("answer larger than ", t.request.max_response_bytes, " bytes"));
       break;
-    case CURLE_COULDNT_RESOLVE_HOST:
-      return absl::UnavailableError("host name does not resolve");
-    case CURLE_COULDNT_CONNECT:
-      return absl::UnavailableError("connection refused");
+    case CURLE_COULDNT_RESOLVE_HOST: return absl::UnavailableError("host name does not resolve");
+    case CURLE_COULDNT_CONNECT: return absl::UnavailableError("connection refused");
     case CURLE_PARTIAL_FILE:
     case CURLE_GOT_NOTHING:
     case CURLE_RECV_ERROR:
-    case CURLE_SEND_ERROR:
-      return absl::UnavailableError("connection lost before the whole answer");
+    case CURLE_SEND_ERROR: return absl::UnavailableError("connection lost before the whole answer");
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
       return absl::UnavailableError("TLS certificate does not verify (is a CA file needed?)");
-    default:
-      break;
+    default: break;
   }
   // Curl's own texts for codes name no URL.
   return absl::UnavailableError(curl_easy_strerror(code));
@@ -100,7 +98,8 @@ struct Client::Impl {
     curl_easy_setopt(x.easy, CURLOPT_HTTPHEADER, x.headers);
     curl_easy_setopt(x.easy, CURLOPT_POSTFIELDS, x.request.body.data());
     curl_easy_setopt(x.easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(x.request.body.size()));
-    curl_easy_setopt(x.easy, CURLOPT_TIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(1, absl::ToInt64Milliseconds(x.request.timeout))));
+    curl_easy_setopt(x.easy, CURLOPT_TIMEOUT_MS,
+                     static_cast<long>(std::max<std::int64_t>(1, absl::ToInt64Milliseconds(x.request.timeout))));
     curl_easy_setopt(x.easy, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
     curl_easy_setopt(x.easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(x.easy, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -235,9 +234,11 @@ Response Client::post_and_wait(Request request) {
 
 absl::Status check_url(const std::string& url) {
   const bool plain = absl::StartsWithIgnoreCase(url, "http://");
-  if (!plain && !absl::StartsWithIgnoreCase(url, "https://")) return absl::InvalidArgumentError("not an http:// or https:// URL");
+  if (!plain && !absl::StartsWithIgnoreCase(url, "https://"))
+    return absl::InvalidArgumentError("not an http:// or https:// URL");
   std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> u{curl_url(), curl_url_cleanup};
-  if (curl_url_set(u.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK) return absl::InvalidArgumentError("not a well-formed URL");
+  if (curl_url_set(u.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK)
+    return absl::InvalidArgumentError("not a well-formed URL");
   return absl::OkStatus();
 }
 

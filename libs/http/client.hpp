@@ -1,5 +1,5 @@
-// HTTP POST for JSON-RPC: one thread, many requests at once, connections kept alive. HTTP/1.1 over plain text, HTTP/2 where TLS
-// negotiates it (libcurl 7.88 cannot reuse a plain-text HTTP/2 connection).
+// HTTP POST for JSON-RPC: one thread, many requests at once, connections kept alive. HTTP/1.1 over plain text, HTTP/2
+// where TLS negotiates it (libcurl 7.88 cannot reuse a plain-text HTTP/2 connection).
 #pragma once
 #include <absl/status/status.h>
 #include <absl/time/time.h>
@@ -23,8 +23,9 @@ struct Request {
 };
 
 struct Response {
-  /// OK: an HTTP answer arrived whole, whatever its status. UNAVAILABLE: refused, reset, no such host. DEADLINE_EXCEEDED: the
-  /// timeout, a slow drip included. RESOURCE_EXHAUSTED: larger than allowed. CANCELLED. Messages hold no part of the URL.
+  /// OK: an HTTP answer arrived whole, whatever its status. UNAVAILABLE: refused, reset, no such host.
+  /// DEADLINE_EXCEEDED: the timeout, a slow drip included. RESOURCE_EXHAUSTED: larger than allowed. CANCELLED. Messages
+  /// hold no part of the URL.
   absl::Status transport;
   long status = 0;
   std::string body;

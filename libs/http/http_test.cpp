@@ -20,12 +20,16 @@ class HttpTest : public ::testing::Test {
   HttpTest() {
     server_.set_keep_alive_timeout(1);
     server_.new_task_queue = [] { return new httplib::ThreadPool(kServerThreads); };
-    server_.Post("/echo", [](const httplib::Request& req, httplib::Response& res) { res.set_content(req.body, "application/json"); });
+    server_.Post("/echo", [](const httplib::Request& req, httplib::Response& res) {
+      res.set_content(req.body, "application/json");
+    });
     server_.Post("/429", [](const httplib::Request&, httplib::Response& res) {
       res.status = 429;
       res.set_header("Retry-After", "7");
     });
-    server_.Post("/large", [](const httplib::Request&, httplib::Response& res) { res.set_content(std::string(1U << 20U, 'x'), "text/plain"); });
+    server_.Post("/large", [](const httplib::Request&, httplib::Response& res) {
+      res.set_content(std::string(1U << 20U, 'x'), "text/plain");
+    });
     server_.Post("/hang", [this](const httplib::Request&, httplib::Response&) {
       std::unique_lock lock{mutex_};
       ++hung_;
@@ -110,7 +114,8 @@ TEST_F(HttpTest, NothingListensThere) {
   r.url = "http://user:pa55word@127.0.0.1:1/key-in-path?key=1";
   const Response answer = c.post_and_wait(r);
   EXPECT_TRUE(absl::IsUnavailable(answer.transport)) << answer.transport;
-  for (const char* secret : {"pa55word", "key-in-path", "key=1"}) EXPECT_EQ(answer.transport.message().find(secret), absl::string_view::npos) << secret;
+  for (const char* secret : {"pa55word", "key-in-path", "key=1"})
+    EXPECT_EQ(answer.transport.message().find(secret), absl::string_view::npos) << secret;
 }
 
 TEST_F(HttpTest, ACancelledRequestEndsOnceAndAtOnce) {

@@ -137,8 +137,7 @@ bool is_rate_limit(const Error& e) {
     case -32016:
     case -32055:
     case 429:
-    case 1008:
-      return true;
+    case 1008: return true;
     default:
       return !is_too_large(e) &&
              mentions(e, {"rate limit", "too many requests", "request limit reached", "daily request count exceeded"});

@@ -28,7 +28,8 @@ grpc::Status Health::Check(grpc::ServerContext*, const HealthCheckRequest* req, 
   return grpc::Status::OK;
 }
 
-grpc::Status Health::Watch(grpc::ServerContext* ctx, const HealthCheckRequest* req, grpc::ServerWriter<HealthCheckResponse>* out) {
+grpc::Status Health::Watch(grpc::ServerContext* ctx, const HealthCheckRequest* req,
+                           grpc::ServerWriter<HealthCheckResponse>* out) {
   std::optional<HealthCheckResponse::ServingStatus> last;
   while (!ctx->IsCancelled()) {
     const auto status = status_of(req->service());

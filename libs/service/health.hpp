@@ -1,5 +1,5 @@
-// grpc.health.v1.Health, made from our own copy of the proto: the one inside gRPC 1.51 has no descriptor, and without it reflection
-// clients cannot describe any service of the process.
+// grpc.health.v1.Health, made from our own copy of the proto: the one inside gRPC 1.51 has no descriptor, and without
+// it reflection clients cannot describe any service of the process.
 #pragma once
 #include <atomic>
 #include <condition_variable>

@@ -42,19 +42,23 @@ void ChainFlags::add(CLI::App& app) {
 }
 
 absl::StatusOr<rollup::Config> ChainFlags::load() const {
-  if (network.empty() == rollup_config.empty()) return absl::InvalidArgumentError("give one of --network and --rollup-config");
+  if (network.empty() == rollup_config.empty())
+    return absl::InvalidArgumentError("give one of --network and --rollup-config");
   absl::StatusOr<rollup::Config> config;
   if (network.empty()) {
     std::ifstream in{rollup_config, std::ios::binary};
     if (!in) return absl::NotFoundError(absl::StrCat("--rollup-config: cannot read ", rollup_config));
     config = rollup::parse_config(std::string{std::istreambuf_iterator<char>{in}, {}});
-    if (!config.ok()) return absl::InvalidArgumentError(absl::StrCat("--rollup-config: ", rollup_config, ": ", config.status().message()));
+    if (!config.ok())
+      return absl::InvalidArgumentError(
+          absl::StrCat("--rollup-config: ", rollup_config, ": ", config.status().message()));
   } else {
     config = rollup::network(network);
     if (!config.ok()) return absl::InvalidArgumentError(absl::StrCat("--network: ", config.status().message()));
   }
   for (const auto& [key, time] : config->unknown_forks) {
-    log::warn("the rollup config names a fork that this version does not know", {log::kv("fork", key), log::kv("time", time)});
+    log::warn("the rollup config names a fork that this version does not know",
+              {log::kv("fork", key), log::kv("time", time)});
   }
   return config;
 }
@@ -67,7 +71,8 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
-  // A catch-up allocates and frees much on many threads. Few arenas that give back what is free keep what it leaves behind small.
+  // A catch-up allocates and frees much on many threads. Few arenas that give back what is free keep what it leaves
+  // behind small.
   mallopt(M_ARENA_MAX, 2);
   mallopt(M_TRIM_THRESHOLD, 4 << 20);
 
@@ -111,7 +116,8 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   cfg.set("scheduler.max-threads", 2);
   caf::actor_system system{cfg};
   Metrics metrics;
-  metrics.gauge("towline_info", "Version of this process.", {{"service", info.name}, {"version", TOWLINE_VERSION}}).set(1);
+  metrics.gauge("towline_info", "Version of this process.", {{"service", info.name}, {"version", TOWLINE_VERSION}})
+      .set(1);
   Context context{system, metrics};
   if (auto st = program.start(context); !st.ok()) {
     program.stop();
@@ -127,7 +133,8 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   builder.AddListeningPort(grpc_addr, grpc::InsecureServerCredentials(), &port);
   // Two processes on one port would share its calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  // Clients look their target up again when a connection ends: that is how they find replicas that were added. Streams go on to their end.
+  // Clients look their target up again when a connection ends: that is how they find replicas that were added. Streams
+  // go on to their end.
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, 30'000);
   builder.SetMaxReceiveMessageSize(64 << 20);
   builder.SetMaxSendMessageSize(64 << 20);
@@ -145,8 +152,8 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   } else if (!status_server.ok()) {
     exit_code = refuse(absl::StrCat("--http.addr: ", status_server.status().message()));
   } else {
-    log::info("started", {log::kv("service", info.name), log::kv("version", TOWLINE_VERSION), log::kv("grpc_port", port),
-                          log::kv("http_port", (*status_server)->port())});
+    log::info("started", {log::kv("service", info.name), log::kv("version", TOWLINE_VERSION),
+                          log::kv("grpc_port", port), log::kv("http_port", (*status_server)->port())});
     int sig = 0;
     sigwait(&signals, &sig);
     log::info("stopping", {log::kv("signal", sig)});

@@ -19,7 +19,8 @@ constexpr std::uint64_t kL1BlockTime = 12;
 constexpr std::uint64_t kL1ChainId = 900;
 
 void append_be(std::uint64_t value, std::size_t bytes, Bytes& out) {
-  for (std::size_t i = bytes; i-- > 0;) out.push_back(i < 8 ? static_cast<std::uint8_t>(value >> (8 * i)) : std::uint8_t{0});
+  for (std::size_t i = bytes; i-- > 0;)
+    out.push_back(i < 8 ? static_cast<std::uint8_t>(value >> (8 * i)) : std::uint8_t{0});
 }
 
 void append_bytes(BytesView v, Bytes& out) { out.insert(out.end(), v.begin(), v.end()); }
@@ -123,7 +124,8 @@ BlockPtr Chain::append() {
   b.transactions.push_back(l1_info(h.number));
   for (std::size_t i = 0; i < options_.transactions; ++i) {
     static constexpr std::uint8_t kTypes[] = {0x00, 0x01, 0x02, 0x04};
-    b.transactions.push_back(towline::testing::random_transaction(random, kTypes[random() % std::size(kTypes)], options_.input_bytes));
+    b.transactions.push_back(
+        towline::testing::random_transaction(random, kTypes[random() % std::size(kTypes)], options_.input_bytes));
   }
   h.miner = towline::testing::random_fixed<20>(random);
   h.state_root = towline::testing::random_fixed<32>(random);
@@ -153,7 +155,9 @@ void Chain::set_labels(std::uint64_t safe, std::uint64_t finalized) {
   finalized_ = std::min(finalized, safe_);
 }
 
-BlockPtr Chain::by_number(std::uint64_t number) const { return number < canonical_.size() ? canonical_[number] : nullptr; }
+BlockPtr Chain::by_number(std::uint64_t number) const {
+  return number < canonical_.size() ? canonical_[number] : nullptr;
+}
 
 BlockPtr Chain::by_hash(const Hash32& hash) const {
   const auto it = blocks_.find(hash);
@@ -162,12 +166,14 @@ BlockPtr Chain::by_hash(const Hash32& hash) const {
 
 std::string Chain::rollup_json() const {
   std::string forks;
-  for (const char* fork : {"regolith", "canyon", "delta", "ecotone", "fjord", "granite", "holocene", "isthmus", "jovian"}) {
+  for (const char* fork :
+       {"regolith", "canyon", "delta", "ecotone", "fjord", "granite", "holocene", "isthmus", "jovian"}) {
     absl::StrAppend(&forks, ",\n  \"", fork, "_time\": 0");
   }
-  return absl::StrCat("{\n  \"genesis\": {\"l1\": {\"hash\": \"", to_hex(l1_block(kFirstL1Block).hash.view()), "\", \"number\": ", kFirstL1Block,
-                      "}, \"l2\": {\"hash\": \"", to_hex(canonical_[0]->hash.view()), "\", \"number\": 0}, \"l2_time\": ",
-                      options_.genesis_time, "},\n  \"block_time\": ", options_.block_time, ",\n  \"l1_chain_id\": ", kL1ChainId,
+  return absl::StrCat("{\n  \"genesis\": {\"l1\": {\"hash\": \"", to_hex(l1_block(kFirstL1Block).hash.view()),
+                      "\", \"number\": ", kFirstL1Block, "}, \"l2\": {\"hash\": \"", to_hex(canonical_[0]->hash.view()),
+                      "\", \"number\": 0}, \"l2_time\": ", options_.genesis_time,
+                      "},\n  \"block_time\": ", options_.block_time, ",\n  \"l1_chain_id\": ", kL1ChainId,
                       ",\n  \"l2_chain_id\": ", options_.chain_id, forks, "\n}\n");
 }
 

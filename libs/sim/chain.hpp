@@ -60,7 +60,7 @@ class Chain {
   Bytes l1_info(std::uint64_t number) const;
 
   ChainOptions options_;
-  std::uint64_t branch_ = 0;  // makes the blocks of each branch different
+  std::uint64_t branch_ = 0;         // makes the blocks of each branch different
   std::vector<BlockPtr> canonical_;  // by number
   absl::flat_hash_map<Hash32, BlockPtr> blocks_;
   std::uint64_t safe_ = 0;

@@ -26,7 +26,8 @@ const char* name(ElStatus s) {
   return "?";
 }
 
-ElModel::ElModel(ElProfile profile, const eth::BlockRef& genesis) : profile_{profile}, head_{genesis}, first_{genesis.number} {
+ElModel::ElModel(ElProfile profile, const eth::BlockRef& genesis)
+    : profile_{profile}, head_{genesis}, first_{genesis.number} {
   blocks_[genesis.hash] = {genesis, true};
   canonical_.push_back(genesis.hash);
 }
@@ -115,8 +116,10 @@ ElAnswer ElModel::forkchoice_updated(const Hash32& head, const Hash32& safe, con
   } else {
     move_head(to);
   }
-  if (!apply_label(finalized, finalized_)) return error(-38002, "Invalid forkchoice state: finalized block not available in database or not canonical");
-  if (!apply_label(safe, safe_)) return error(-38002, "Invalid forkchoice state: safe block not available in database or not canonical");
+  if (!apply_label(finalized, finalized_))
+    return error(-38002, "Invalid forkchoice state: finalized block not available in database or not canonical");
+  if (!apply_label(safe, safe_))
+    return error(-38002, "Invalid forkchoice state: safe block not available in database or not canonical");
   return valid;
 }
 

@@ -1,5 +1,5 @@
-// An execution client as its Engine API shows it, over block references: no state, no transactions. Two profiles answer as
-// op-geth v1.101702 and op-reth v1.10 were measured to. Pure.
+// An execution client as its Engine API shows it, over block references: no state, no transactions. Two profiles answer
+// as op-geth v1.101702 and op-reth v1.10 were measured to. Pure.
 #pragma once
 #include <absl/container/flat_hash_map.h>
 
@@ -70,8 +70,8 @@ class ElModel {
   std::optional<eth::BlockRef> safe_;
   std::optional<eth::BlockRef> finalized_;
   absl::flat_hash_map<Hash32, Known> blocks_;
-  std::uint64_t first_;                // the number of canonical_[0]
-  std::vector<Hash32> canonical_;      // up to the head
+  std::uint64_t first_;            // the number of canonical_[0]
+  std::vector<Hash32> canonical_;  // up to the head
 };
 
 }  // namespace towline::sim

@@ -29,7 +29,8 @@ struct El : ElModel {
     }
   }
   ElAnswer fcu(std::uint64_t head, std::uint64_t safe = 0, std::uint64_t finalized = 0) {
-    return forkchoice_updated(block(head).hash, safe ? block(safe).hash : Hash32{}, finalized ? block(finalized).hash : Hash32{});
+    return forkchoice_updated(block(head).hash, safe ? block(safe).hash : Hash32{},
+                              finalized ? block(finalized).hash : Hash32{});
   }
   std::uint64_t safe_number() const { return safe() ? safe()->number : 0; }
   std::uint64_t finalized_number() const { return finalized() ? finalized()->number : 0; }
@@ -86,7 +87,8 @@ TEST(ElModel, UnknownLabelIsRefusedAfterTheHeadMoved) {
       el.fcu(50, 40, 30);
       el.new_payload(block(51));
       const Hash32 strange = hash_for(1, 'x');
-      EXPECT_EQ(el.forkchoice_updated(block(51).hash, safe ? strange : Hash32{}, safe ? Hash32{} : strange).error_code, -38002);
+      EXPECT_EQ(el.forkchoice_updated(block(51).hash, safe ? strange : Hash32{}, safe ? Hash32{} : strange).error_code,
+                -38002);
       EXPECT_EQ(el.latest().number, 51U);
       EXPECT_EQ(el.safe_number(), 40U);
       EXPECT_EQ(el.finalized_number(), 30U);

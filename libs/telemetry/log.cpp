@@ -65,7 +65,8 @@ void write(Level level, absl::string_view message, std::initializer_list<Field> 
   switch (g_format.load(std::memory_order_relaxed)) {
     case Format::json:
       line = absl::StrCat("{\"t\":\"", t, "\",\"lvl\":\"", name, "\",\"msg\":", json_string(message));
-      for (const auto& f : fields) absl::StrAppend(&line, ",", json_string(f.key), ":", f.quoted ? json_string(f.value) : f.value);
+      for (const auto& f : fields)
+        absl::StrAppend(&line, ",", json_string(f.key), ":", f.quoted ? json_string(f.value) : f.value);
       line += "}\n";
       break;
     case Format::logfmt:
@@ -74,7 +75,8 @@ void write(Level level, absl::string_view message, std::initializer_list<Field> 
       line += '\n';
       break;
     case Format::text:
-      line = absl::StrCat(t, " ", level == Level::info || level == Level::warn ? " " : "", name, "  ", has_control(message) ? json_string(message) : std::string{message});
+      line = absl::StrCat(t, " ", level == Level::info || level == Level::warn ? " " : "", name, "  ",
+                          has_control(message) ? json_string(message) : std::string{message});
       for (const auto& f : fields) absl::StrAppend(&line, "  ", f.key, "=", quoted_if_needed(f.value));
       line += '\n';
       break;

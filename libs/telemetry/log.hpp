@@ -25,8 +25,7 @@ inline Field kv(std::string key, const char* value) { return {std::move(key), va
 inline Field kv(std::string key, absl::string_view value) { return {std::move(key), std::string{value}, true}; }
 inline Field kv(std::string key, bool value) { return {std::move(key), value ? "true" : "false", false}; }
 template <class N>
-  requires std::is_arithmetic_v<N>
-Field kv(std::string key, N value) {
+requires std::is_arithmetic_v<N> Field kv(std::string key, N value) {
   return {std::move(key), std::to_string(value), false};
 }
 inline Field kv(std::string key, const absl::Status& s) { return {std::move(key), s.ToString(), true}; }

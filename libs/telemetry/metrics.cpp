@@ -38,8 +38,8 @@ Metrics::Gauge Metrics::gauge(const std::string& name, const std::string& help, 
   return g;
 }
 
-Metrics::Histogram Metrics::histogram(const std::string& name, const std::string& help, const std::vector<double>& buckets,
-                                      const Labels& labels) {
+Metrics::Histogram Metrics::histogram(const std::string& name, const std::string& help,
+                                      const std::vector<double>& buckets, const Labels& labels) {
   Histogram h;
   h.impl_ = &prometheus::BuildHistogram().Name(name).Help(help).Register(impl_->registry).Add(labels, buckets);
   return h;
@@ -67,8 +67,10 @@ std::string process_text() {
     for (std::string l; std::getline(global, l);) {
       if (l.starts_with("btime ")) boot = std::stod(l.substr(6));
     }
-    append(out, "process_cpu_seconds_total", "counter", "User and system CPU time in seconds.", (std::stod(f[11]) + std::stod(f[12])) / tick);
-    append(out, "process_start_time_seconds", "gauge", "Start time in seconds since the epoch.", boot + std::stod(f[19]) / tick);
+    append(out, "process_cpu_seconds_total", "counter", "User and system CPU time in seconds.",
+           (std::stod(f[11]) + std::stod(f[12])) / tick);
+    append(out, "process_start_time_seconds", "gauge", "Start time in seconds since the epoch.",
+           boot + std::stod(f[19]) / tick);
     append(out, "process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.", std::stod(f[20]));
     append(out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.",
            std::stod(f[21]) * static_cast<double>(sysconf(_SC_PAGESIZE)));

@@ -48,7 +48,8 @@ class Metrics {
   /// The same name and labels give the same series. Names: towline_<service>_<what>_<unit or total>.
   Counter counter(const std::string& name, const std::string& help, const Labels& labels = {});
   Gauge gauge(const std::string& name, const std::string& help, const Labels& labels = {});
-  Histogram histogram(const std::string& name, const std::string& help, const std::vector<double>& buckets, const Labels& labels = {});
+  Histogram histogram(const std::string& name, const std::string& help, const std::vector<double>& buckets,
+                      const Labels& labels = {});
 
   /// The text exposition format.
   std::string text() const;

@@ -58,7 +58,8 @@ absl::StatusOr<std::unique_ptr<StatusServer>> StatusServer::start(const std::str
     if (s->impl_->port <= 0) return absl::UnavailableError(absl::StrCat("cannot listen on ", addr));
   } else {
     if (!http.bind_to_port(host, port)) {
-      return absl::UnavailableError(absl::StrCat("cannot listen on ", addr, ": ", std::strerror(errno), "; is another process using it?"));
+      return absl::UnavailableError(
+          absl::StrCat("cannot listen on ", addr, ": ", std::strerror(errno), "; is another process using it?"));
     }
     s->impl_->port = port;
   }

@@ -21,7 +21,8 @@ struct Readiness {
 
 class StatusServer {
  public:
-  /// Listens on "host:port" (port 0: any). `ready` is called on a server thread. UNAVAILABLE: the address cannot be taken.
+  /// Listens on "host:port" (port 0: any). `ready` is called on a server thread. UNAVAILABLE: the address cannot be
+  /// taken.
   static absl::StatusOr<std::unique_ptr<StatusServer>> start(const std::string& addr, const Metrics& metrics,
                                                              std::function<Readiness()> ready);
   ~StatusServer();

@@ -22,7 +22,9 @@ std::string logged(log::Format format, log::Level level, const std::function<voi
 }
 
 TEST(Log, OneRecordIsOneLineWhateverIsInIt) {
-  const auto nasty = [] { log::info("a\nb", {log::kv("key", "x\ny \"quoted\" \x01"), log::kv("n", 7), log::kv("ok", true)}); };
+  const auto nasty = [] {
+    log::info("a\nb", {log::kv("key", "x\ny \"quoted\" \x01"), log::kv("n", 7), log::kv("ok", true)});
+  };
   for (const auto format : {log::Format::text, log::Format::logfmt, log::Format::json}) {
     const std::string line = logged(format, log::Level::info, nasty);
     EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1) << line;
@@ -36,7 +38,8 @@ TEST(Log, OneRecordIsOneLineWhateverIsInIt) {
 }
 
 TEST(Log, BytesThatAreNoTextDoNotBreakTheJson) {
-  const std::string line = logged(log::Format::json, log::Level::info, [] { log::info("x", {log::kv("raw", std::string{"\xff\xfe"})}); });
+  const std::string line =
+      logged(log::Format::json, log::Level::info, [] { log::info("x", {log::kv("raw", std::string{"\xff\xfe"})}); });
   EXPECT_TRUE(nlohmann::json::accept(line)) << line;
 }
 

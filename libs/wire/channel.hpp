@@ -7,8 +7,9 @@
 
 namespace towline::wire {
 
-/// `target` as gRPC has it, for example dns:///remote-fetcher:7410. Where the name has several addresses calls go round them; an address that
-/// goes away is left within seconds, and a new one is found when a connection ends (the server ends each after a while).
+/// `target` as gRPC has it, for example dns:///remote-fetcher:7410. Where the name has several addresses calls go round
+/// them; an address that goes away is left within seconds, and a new one is found when a connection ends (the server
+/// ends each after a while).
 std::shared_ptr<grpc::Channel> make_channel(const std::string& target);
 
 }  // namespace towline::wire

@@ -101,7 +101,8 @@ absl::StatusOr<eth::Payload> from_proto(const v1::ExecutionPayload& p) {
   if (p.has_blob_gas_used()) out.blob_gas_used = p.blob_gas_used();
   if (p.has_excess_blob_gas()) out.excess_blob_gas = p.excess_blob_gas();
   if (p.has_parent_beacon_block_root()) {
-    TOWLINE_RETURN_IF_ERROR(read(p.parent_beacon_block_root(), "parent_beacon_block_root", out.parent_beacon_block_root.emplace()));
+    TOWLINE_RETURN_IF_ERROR(
+        read(p.parent_beacon_block_root(), "parent_beacon_block_root", out.parent_beacon_block_root.emplace()));
   }
   if (p.has_withdrawals_root()) {
     TOWLINE_RETURN_IF_ERROR(read(p.withdrawals_root(), "withdrawals_root", out.withdrawals_root.emplace()));

@@ -38,7 +38,8 @@ absl::StatusOr<JwtSecret> read_secret(const std::string& path) {
   std::ifstream in{path};
   if (!in) return absl::NotFoundError(absl::StrCat("--jwt-secret: cannot read ", path, ": ", std::strerror(errno)));
   auto secret = parse_jwt_secret({std::istreambuf_iterator<char>{in}, {}});
-  if (!secret.ok()) return absl::InvalidArgumentError(absl::StrCat("--jwt-secret: ", path, ": ", secret.status().message()));
+  if (!secret.ok())
+    return absl::InvalidArgumentError(absl::StrCat("--jwt-secret: ", path, ": ", secret.status().message()));
   return secret;
 }
 
@@ -46,21 +47,31 @@ class Driver final : public service::Program {
  public:
   void add_flags(CLI::App& app) override {
     chain_.add(app);
-    app.add_option("--engine", engine_url_, "Engine API of the local EL, for example http://127.0.0.1:8551")->required();
-    app.add_option("--jwt-secret", jwt_file_, "file with the EL's JWT secret (64 hex digits); leave out for an EL that asks for none");
-    app.add_option("--engine.admin-rpc", admin_url_, "the EL's ordinary RPC with debug_setHead, to rewind it when a branch forks too deep");
-    app.add_option("--engine.timeout", timeout_s_, "seconds to wait for one answer of the EL")->capture_default_str()->check(CLI::Range(1, 600));
+    app.add_option("--engine", engine_url_, "Engine API of the local EL, for example http://127.0.0.1:8551")
+        ->required();
+    app.add_option("--jwt-secret", jwt_file_,
+                   "file with the EL's JWT secret (64 hex digits); leave out for an EL that asks for none");
+    app.add_option("--engine.admin-rpc", admin_url_,
+                   "the EL's ordinary RPC with debug_setHead, to rewind it when a branch forks too deep");
+    app.add_option("--engine.timeout", timeout_s_, "seconds to wait for one answer of the EL")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 600));
     app.add_option("--payload-source", payload_source_, "gRPC target of the payload source")->capture_default_str();
-    app.add_option("--data-dir", data_dir_, "keeps the fence (highest confirmed finalized block) and the epoch")->capture_default_str();
-    app.add_option("--forkchoice-every", every_, "blocks between two forkchoice updates while importing")->capture_default_str()->check(CLI::Range(1, 64));
+    app.add_option("--data-dir", data_dir_, "keeps the fence (highest confirmed finalized block) and the epoch")
+        ->capture_default_str();
+    app.add_option("--forkchoice-every", every_, "blocks between two forkchoice updates while importing")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 64));
   }
 
   absl::Status start(service::Context& ctx) override {
     TOWLINE_ASSIGN_OR_RETURN(config_, chain_.load());
     EngineClient::Options o{engine_url_, {}, admin_url_, absl::Seconds(timeout_s_)};
-    if (auto st = http::check_url(engine_url_); !st.ok()) return absl::InvalidArgumentError(absl::StrCat("--engine: ", st.message()));
+    if (auto st = http::check_url(engine_url_); !st.ok())
+      return absl::InvalidArgumentError(absl::StrCat("--engine: ", st.message()));
     if (!admin_url_.empty()) {
-      if (auto st = http::check_url(admin_url_); !st.ok()) return absl::InvalidArgumentError(absl::StrCat("--engine.admin-rpc: ", st.message()));
+      if (auto st = http::check_url(admin_url_); !st.ok())
+        return absl::InvalidArgumentError(absl::StrCat("--engine.admin-rpc: ", st.message()));
     }
     if (!jwt_file_.empty()) {
       TOWLINE_ASSIGN_OR_RETURN(o.jwt, read_secret(jwt_file_));
@@ -75,14 +86,18 @@ class Driver final : public service::Program {
     channel_ = wire::make_channel(payload_source_);
     Writer::Options wo;
     wo.forkchoice_every = every_;
-    writer_ = std::make_unique<Writer>(wo, Gate{persistent}, *file_, *engine_, *board_, open_over(channel_, config_), ctx.metrics);
+    writer_ = std::make_unique<Writer>(wo, Gate{persistent}, *file_, *engine_, *board_, open_over(channel_, config_),
+                                       ctx.metrics);
     system_ = &ctx.system;
     serial_ = ctx.system.spawn<caf::detached>([](writer_actor::pointer) -> writer_actor::behavior_type {
       return {[](run_atom, const JobPtr& job) { (*job)(); }};
     });
-    monitor_ = ctx.system.spawn<caf::detached>(monitor, MonitorConfig{&config_, engine_.get(), board_.get(), &ctx.metrics});
-    service_ = std::make_unique<DriverService>(*engine_, *board_, *writer_, [this](const std::function<void()>& job) { return run(job); });
-    log::info("driving", {log::kv("engine", http::redact_url(engine_url_)), log::kv("chain_id", config_.l2_chain_id), log::kv("epoch", persistent.epoch),
+    monitor_ =
+        ctx.system.spawn<caf::detached>(monitor, MonitorConfig{&config_, engine_.get(), board_.get(), &ctx.metrics});
+    service_ = std::make_unique<DriverService>(*engine_, *board_, *writer_,
+                                               [this](const std::function<void()>& job) { return run(job); });
+    log::info("driving", {log::kv("engine", http::redact_url(engine_url_)), log::kv("chain_id", config_.l2_chain_id),
+                          log::kv("epoch", persistent.epoch),
                           log::kv("fence", persistent.fence ? eth::to_string(*persistent.fence) : "none")});
     return absl::OkStatus();
   }
@@ -90,7 +105,9 @@ class Driver final : public service::Program {
   std::vector<grpc::Service*> services() override { return {service_.get()}; }
 
   Readiness readiness() override {
-    static constexpr const char* kCodes[] = {"starting", "ready", "engine_unreachable", "engine_auth_failed", "engine_wrong_chain", "engine_syncing", "engine_invalid"};
+    static constexpr const char* kCodes[] = {
+        "starting",           "ready",          "engine_unreachable", "engine_auth_failed",
+        "engine_wrong_chain", "engine_syncing", "engine_invalid"};
     const DriverState s = board_->get();
     Readiness r{s.status == EngineStatus::ready, kCodes[static_cast<int>(s.status)], s.reason, {}};
     if (s.labels.latest) r.details["head"] = eth::to_string(*s.labels.latest);
@@ -159,7 +176,8 @@ class Driver final : public service::Program {
 
 int main(int argc, char** argv) {
   towline::driver::Driver driver;
-  return towline::service::service_main({"engine-driver", "The only writer to one execution client: imports verified payloads and moves its labels.",
-                                         "127.0.0.1:7430", "127.0.0.1:7431"},
-                                        driver, argc, argv);
+  return towline::service::service_main(
+      {"engine-driver", "The only writer to one execution client: imports verified payloads and moves its labels.",
+       "127.0.0.1:7430", "127.0.0.1:7431"},
+      driver, argc, argv);
 }

@@ -8,8 +8,11 @@
 
 namespace towline::fetcher {
 
-absl::StatusOr<std::vector<EndpointConfig>> read_endpoints_file(const std::string& path, const EndpointLimits& defaults) {
-  const auto bad = [&](absl::string_view why) { return absl::InvalidArgumentError(absl::StrCat("--endpoints-file: ", path, ": ", why)); };
+absl::StatusOr<std::vector<EndpointConfig>> read_endpoints_file(const std::string& path,
+                                                                const EndpointLimits& defaults) {
+  const auto bad = [&](absl::string_view why) {
+    return absl::InvalidArgumentError(absl::StrCat("--endpoints-file: ", path, ": ", why));
+  };
   std::ifstream in{path};
   if (!in) return bad("cannot be read; does it exist, and may this user read it?");
   toml::table doc;
@@ -44,7 +47,8 @@ absl::StatusOr<std::vector<EndpointConfig>> read_endpoints_file(const std::strin
           c.headers.push_back(h.as_string()->get());
         }
       } else {
-        return bad(absl::StrCat(where, "unknown key or wrong type: ", k, " (known: url, headers, ca_file, max_in_flight, max_rps)"));
+        return bad(absl::StrCat(where, "unknown key or wrong type: ", k,
+                                " (known: url, headers, ca_file, max_in_flight, max_rps)"));
       }
     }
     if (auto st = http::check_url(c.url); !st.ok()) return bad(absl::StrCat(where, "url: ", st.message()));

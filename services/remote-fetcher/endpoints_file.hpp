@@ -16,6 +16,7 @@
 namespace towline::fetcher {
 
 /// Errors name the place in the file and never its values.
-absl::StatusOr<std::vector<EndpointConfig>> read_endpoints_file(const std::string& path, const EndpointLimits& defaults);
+absl::StatusOr<std::vector<EndpointConfig>> read_endpoints_file(const std::string& path,
+                                                                const EndpointLimits& defaults);
 
 }  // namespace towline::fetcher

@@ -21,13 +21,23 @@ class RemoteFetcher final : public service::Program {
  public:
   void add_flags(CLI::App& app) override {
     chain_.add(app);
-    app.add_option("--endpoint", urls_, "JSON-RPC URL of a remote EL or CL, best first; repeat it, or separate by commas. For URLs with keys use --endpoints-file")->delimiter(',');
-    app.add_option("--endpoints-file", endpoints_file_, "TOML file of [[endpoint]] tables: url, headers, ca_file, max_in_flight, max_rps");
-    app.add_option("--poll-interval", poll_interval_, "time between two looks at an endpoint's heads")->capture_default_str();
+    app.add_option("--endpoint", urls_,
+                   "JSON-RPC URL of a remote EL or CL, best first; repeat it, or separate by commas. For URLs with "
+                   "keys use --endpoints-file")
+        ->delimiter(',');
+    app.add_option("--endpoints-file", endpoints_file_,
+                   "TOML file of [[endpoint]] tables: url, headers, ca_file, max_in_flight, max_rps");
+    app.add_option("--poll-interval", poll_interval_, "time between two looks at an endpoint's heads")
+        ->capture_default_str();
     app.add_option("--request-timeout", request_timeout_, "time for one request")->capture_default_str();
-    app.add_option("--max-in-flight", limits_.max_in_flight, "requests in flight to one endpoint")->capture_default_str()->check(CLI::Range(1, 256));
-    app.add_option("--max-rps", limits_.max_requests_per_s, "requests a second to one endpoint, 0: no limit")->capture_default_str()->check(CLI::NonNegativeNumber);
-    app.add_option("--max-buffered-bytes", options_.max_buffered_bytes, "bytes of payloads held for one reader")->capture_default_str();
+    app.add_option("--max-in-flight", limits_.max_in_flight, "requests in flight to one endpoint")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 256));
+    app.add_option("--max-rps", limits_.max_requests_per_s, "requests a second to one endpoint, 0: no limit")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber);
+    app.add_option("--max-buffered-bytes", options_.max_buffered_bytes, "bytes of payloads held for one reader")
+        ->capture_default_str();
     app.add_option("--evidence-file", evidence_file_, "JSON lines: what endpoints were set aside for; kept to 32 MiB");
   }
 
@@ -35,11 +45,14 @@ class RemoteFetcher final : public service::Program {
     TOWLINE_ASSIGN_OR_RETURN(config_, chain_.load());
     absl::Duration interval;
     absl::Duration timeout;
-    if (!absl::ParseDuration(poll_interval_, &interval) || interval < absl::Milliseconds(50)) return absl::InvalidArgumentError("--poll-interval: a duration such as 1s or 500ms, 50ms at least");
-    if (!absl::ParseDuration(request_timeout_, &timeout) || timeout < absl::Milliseconds(100)) return absl::InvalidArgumentError("--request-timeout: a duration such as 10s, 100ms at least");
+    if (!absl::ParseDuration(poll_interval_, &interval) || interval < absl::Milliseconds(50))
+      return absl::InvalidArgumentError("--poll-interval: a duration such as 1s or 500ms, 50ms at least");
+    if (!absl::ParseDuration(request_timeout_, &timeout) || timeout < absl::Milliseconds(100))
+      return absl::InvalidArgumentError("--request-timeout: a duration such as 10s, 100ms at least");
     std::vector<EndpointConfig> endpoints;
     for (const auto& url : urls_) {
-      if (auto st = http::check_url(url); !st.ok()) return absl::InvalidArgumentError(absl::StrCat("--endpoint ", endpoints.size() + 1, ": ", st.message()));
+      if (auto st = http::check_url(url); !st.ok())
+        return absl::InvalidArgumentError(absl::StrCat("--endpoint ", endpoints.size() + 1, ": ", st.message()));
       endpoints.push_back({url, {}, {}, limits_});
     }
     if (!endpoints_file_.empty()) {
@@ -47,9 +60,11 @@ class RemoteFetcher final : public service::Program {
       for (auto& e : more) endpoints.push_back(std::move(e));
     }
     if (!evidence_file_.empty() && !std::ofstream{evidence_file_, std::ios::app}) {
-      return absl::InvalidArgumentError(absl::StrCat("--evidence-file: cannot write ", evidence_file_, "; does its directory exist?"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("--evidence-file: cannot write ", evidence_file_, "; does its directory exist?"));
     }
-    if (endpoints.empty()) return absl::InvalidArgumentError("no endpoint: give --endpoint URL or --endpoints-file FILE");
+    if (endpoints.empty())
+      return absl::InvalidArgumentError("no endpoint: give --endpoint URL or --endpoints-file FILE");
     const std::size_t count = endpoints.size();
     pool_ = std::make_unique<Pool>(std::move(endpoints), timeout, evidence_file_, ctx.metrics);
     // Late: it missed three looks, another is better. Stale: each of them may have waited for a whole request.
@@ -62,7 +77,8 @@ class RemoteFetcher final : public service::Program {
     payloads_ = std::make_unique<PayloadService>(config_, *headers_, *bodies_, *streams_);
     system_ = &ctx.system;
     for (std::size_t i = 0; i < count; ++i) {
-      pollers_.push_back(ctx.system.spawn<caf::detached>(head_poller, PollerConfig{i, interval, &config_, pool_.get(), board_.get(), &ctx.metrics}));
+      pollers_.push_back(ctx.system.spawn<caf::detached>(
+          head_poller, PollerConfig{i, interval, &config_, pool_.get(), board_.get(), &ctx.metrics}));
     }
     log::info("fetching", {log::kv("chain_id", config_.l2_chain_id), log::kv("endpoints", count)});
     return absl::OkStatus();
@@ -134,6 +150,7 @@ class RemoteFetcher final : public service::Program {
 
 int main(int argc, char** argv) {
   towline::fetcher::RemoteFetcher fetcher;
-  return towline::service::service_main({"remote-fetcher", "Heads, headers and payloads from remote RPCs, verified.", "127.0.0.1:7410", "127.0.0.1:7411"},
-                                        fetcher, argc, argv);
+  return towline::service::service_main(
+      {"remote-fetcher", "Heads, headers and payloads from remote RPCs, verified.", "127.0.0.1:7410", "127.0.0.1:7411"},
+      fetcher, argc, argv);
 }

@@ -19,11 +19,18 @@ class Coordinator final : public service::Program {
   void add_flags(CLI::App& app) override {
     chain_.add(app);
     app.add_option("--remote-fetcher", fetcher_target_, "gRPC target of the remote-fetcher")->capture_default_str();
-    app.add_option("--engine-driver", driver_targets_, "gRPC target of an engine-driver; repeat it to tow several ELs")->delimiter(',');
-    app.add_option("--unsafe-source", unsafe_source_, "where the unsafe head comes from: remote, or none to follow the safe head")->capture_default_str()->check(CLI::IsMember({"remote", "none"}));
-    app.add_option("--header-batch", header_batch_, "headers in one round of the search for a common block")->capture_default_str()->check(CLI::Range(2, 1024));
+    app.add_option("--engine-driver", driver_targets_, "gRPC target of an engine-driver; repeat it to tow several ELs")
+        ->delimiter(',');
+    app.add_option("--unsafe-source", unsafe_source_,
+                   "where the unsafe head comes from: remote, or none to follow the safe head")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"remote", "none"}));
+    app.add_option("--header-batch", header_batch_, "headers in one round of the search for a common block")
+        ->capture_default_str()
+        ->check(CLI::Range(2, 1024));
     app.add_option("--ready.max-blocks", ready_blocks_, "/readyz: most blocks behind")->capture_default_str();
-    app.add_option("--ready.max-seconds", ready_seconds_, "/readyz: most seconds without news of the source")->capture_default_str();
+    app.add_option("--ready.max-seconds", ready_seconds_, "/readyz: most seconds without news of the source")
+        ->capture_default_str();
   }
 
   absl::Status start(service::Context& ctx) override {
@@ -39,10 +46,12 @@ class Coordinator final : public service::Program {
     for (std::size_t i = 0; i < driver_targets_.size(); ++i) {
       drivers_.push_back(make_driver_client(wire::make_channel(driver_targets_[i])));
       fetchers_.push_back(make_fetcher_client(fetcher_channel));
-      tows_.push_back(std::make_unique<Tow>(ctx.system, TowConfig{i, driver_targets_[i], options, drivers_.back().get(), fetchers_.back().get(), &board_, &ctx.metrics}));
+      tows_.push_back(std::make_unique<Tow>(ctx.system, TowConfig{i, driver_targets_[i], options, drivers_.back().get(),
+                                                                  fetchers_.back().get(), &board_, &ctx.metrics}));
     }
     service_ = std::make_unique<CoordinatorService>(board_, tows_);
-    log::info("coordinating", {log::kv("chain_id", config.l2_chain_id), log::kv("drivers", driver_targets_.size()), log::kv("unsafe_source", unsafe_source_)});
+    log::info("coordinating", {log::kv("chain_id", config.l2_chain_id), log::kv("drivers", driver_targets_.size()),
+                               log::kv("unsafe_source", unsafe_source_)});
     return absl::OkStatus();
   }
 
@@ -63,8 +72,10 @@ class Coordinator final : public service::Program {
       r.details[prefix + "distance_blocks"] = absl::StrCat(v.distance);
       if (v.local && v.local->labels.latest) r.details[prefix + "head"] = eth::to_string(*v.local->labels.latest);
       if (v.state != TowState::at_tip && v.state != TowState::importing) not_ready(v.reason_code, v.reason);
-      else if (!v.local || v.local->status != driver::EngineStatus::ready) not_ready("engine_not_valid", v.local ? v.local->reason : "no engine");
-      else if (!v.remote || now - v.remote->observed > absl::Seconds(ready_seconds_)) not_ready("source_silent", "no news of the source");
+      else if (!v.local || v.local->status != driver::EngineStatus::ready)
+        not_ready("engine_not_valid", v.local ? v.local->reason : "no engine");
+      else if (!v.remote || now - v.remote->observed > absl::Seconds(ready_seconds_))
+        not_ready("source_silent", "no news of the source");
       else if (v.distance > ready_blocks_) not_ready("behind", absl::StrCat(v.distance, " blocks behind"));
     }
     return r;
@@ -106,7 +117,9 @@ class Coordinator final : public service::Program {
 
 int main(int argc, char** argv) {
   towline::coordinator::Coordinator coordinator;
-  return towline::service::service_main({"sync-coordinator", "Decides what every towed execution client imports and what its labels become, and says why.",
-                                         "127.0.0.1:7420", "127.0.0.1:7421"},
-                                        coordinator, argc, argv);
+  return towline::service::service_main(
+      {"sync-coordinator",
+       "Decides what every towed execution client imports and what its labels become, and says why.", "127.0.0.1:7420",
+       "127.0.0.1:7421"},
+      coordinator, argc, argv);
 }

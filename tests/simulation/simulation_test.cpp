@@ -34,7 +34,8 @@ int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
   for (int i = 1; i < argc; ++i) {
     if (std::strncmp(argv[i], "--seed=", 7) == 0) towline::simulation::g_seed = std::strtoull(argv[i] + 7, nullptr, 10);
-    else if (std::strncmp(argv[i], "--schedules=", 12) == 0) towline::simulation::g_schedules = std::strtoull(argv[i] + 12, nullptr, 10);
+    else if (std::strncmp(argv[i], "--schedules=", 12) == 0)
+      towline::simulation::g_schedules = std::strtoull(argv[i] + 12, nullptr, 10);
     else {
       std::cerr << "simulation_test: unknown argument " << argv[i] << " (--seed=N --schedules=N)\n";
       return 2;

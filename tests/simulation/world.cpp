@@ -95,7 +95,9 @@ fetcher::HeadSnapshot World::snapshot() const {
   s.finalized = source_.finalized();
   if (lagging_) {
     // A replica behind a load balancer: the same chain, older labels.
-    const auto older = [&](const eth::BlockRef& b) { return source_.chain()[b.number - std::min<std::uint64_t>(b.number, 15)]; };
+    const auto older = [&](const eth::BlockRef& b) {
+      return source_.chain()[b.number - std::min<std::uint64_t>(b.number, 15)];
+    };
     s.safe = older(source_.safe());
     s.finalized = older(source_.finalized());
   }
@@ -125,35 +127,45 @@ std::optional<driver::CommandResult> World::update(const driver::Forkchoice& f) 
   const eth::BlockRef before = el_.latest();
   // No needless rewind: an ancestor of the head is never asked for.
   if (f.head.hash != before.hash) {
-    if (const auto b = el_.by_number(f.head.number); b && b->hash == f.head.hash && f.head.number < before.number) broken("a forkchoice update to an ancestor of the head");
+    if (const auto b = el_.by_number(f.head.number); b && b->hash == f.head.hash && f.head.number < before.number)
+      broken("a forkchoice update to an ancestor of the head");
   }
   if (gate_.state().epoch < highest_epoch_) broken("a forkchoice update with an older epoch after a newer one");
   highest_epoch_ = gate_.state().epoch;
-  if (f.finalized && highest_finalized_ && (f.finalized->number < highest_finalized_->number ||
-                                            (f.finalized->number == highest_finalized_->number && f.finalized->hash != highest_finalized_->hash))) {
-    broken(absl::StrCat("finalized goes back from ", eth::to_string(*highest_finalized_), " to ", eth::to_string(*f.finalized)));
+  if (f.finalized && highest_finalized_ &&
+      (f.finalized->number < highest_finalized_->number ||
+       (f.finalized->number == highest_finalized_->number && f.finalized->hash != highest_finalized_->hash))) {
+    broken(absl::StrCat("finalized goes back from ", eth::to_string(*highest_finalized_), " to ",
+                        eth::to_string(*f.finalized)));
   }
-  const auto a = el_.forkchoice_updated(f.head.hash, f.safe ? f.safe->hash : Hash32{}, f.finalized ? f.finalized->hash : Hash32{});
-  note(absl::StrCat("forkchoice head ", eth::to_string(f.head), " safe ", f.safe ? eth::to_string(*f.safe) : "-", " finalized ",
-                    f.finalized ? eth::to_string(*f.finalized) : "-", ": ", a.error_code != 0 ? absl::StrCat(a.error_code) : sim::name(a.status)));
+  const auto a =
+      el_.forkchoice_updated(f.head.hash, f.safe ? f.safe->hash : Hash32{}, f.finalized ? f.finalized->hash : Hash32{});
+  note(absl::StrCat("forkchoice head ", eth::to_string(f.head), " safe ", f.safe ? eth::to_string(*f.safe) : "-",
+                    " finalized ", f.finalized ? eth::to_string(*f.finalized) : "-", ": ",
+                    a.error_code != 0 ? absl::StrCat(a.error_code) : sim::name(a.status)));
   if (a.error_code == -38002) return ended(driver::Outcome::not_applied, a.message, f.head);
   if (a.error_code != 0) return ended(driver::Outcome::engine_unavailable, a.message, f.head);
   if (a.status == sim::ElStatus::invalid) return ended(driver::Outcome::invalid, "INVALID", f.head);
   if (a.status != sim::ElStatus::valid) return ended(driver::Outcome::missing_state, "SYNCING", f.head);
-  const auto differs = [](const std::optional<eth::BlockId>& wanted, const std::optional<eth::BlockRef>& have) { return wanted && (!have || have->hash != wanted->hash); };
+  const auto differs = [](const std::optional<eth::BlockId>& wanted, const std::optional<eth::BlockRef>& have) {
+    return wanted && (!have || have->hash != wanted->hash);
+  };
   const driver::Labels l = labels();
-  if (differs(f.head, l.latest) || differs(f.safe, l.safe) || differs(f.finalized, l.finalized)) return ended(driver::Outcome::not_applied, "reads back as something else", f.head);
+  if (differs(f.head, l.latest) || differs(f.safe, l.safe) || differs(f.finalized, l.finalized))
+    return ended(driver::Outcome::not_applied, "reads back as something else", f.head);
   if (f.finalized) {
     gate_.confirm_finalized(*f.finalized);
     highest_finalized_ = f.finalized;
   }
   // Confirmed labels are in order, by number and by ancestry.
   if (l.safe && l.safe->number > l.latest->number) broken("safe above the head");
-  if (l.safe && l.finalized && l.finalized->number > l.safe->number && l.finalized->number <= l.latest->number) broken("finalized above safe");
+  if (l.safe && l.finalized && l.finalized->number > l.safe->number && l.finalized->number <= l.latest->number)
+    broken("finalized above safe");
   for (const auto& label : {l.safe, l.finalized}) {
     if (!label || label->number > l.latest->number) continue;
     const auto at = el_.by_number(label->number);
-    if (!at || at->hash != label->hash) broken(absl::StrCat("label ", eth::to_string(*label), " is not on the head's chain"));
+    if (!at || at->hash != label->hash)
+      broken(absl::StrCat("label ", eth::to_string(*label), " is not on the head's chain"));
   }
   return std::nullopt;
 }
@@ -161,26 +173,32 @@ std::optional<driver::CommandResult> World::update(const driver::Forkchoice& f) 
 void World::finish(std::uint64_t id, absl::StatusOr<driver::CommandResult> r) {
   pending_.reset();
   importing_.reset();
-  note(absl::StrCat("command ends: ", r.ok() ? absl::StrCat(driver::name(r->outcome), " ", r->reason) : std::string{r.status().message()}));
+  note(absl::StrCat("command ends: ", r.ok() ? absl::StrCat(driver::name(r->outcome), " ", r->reason)
+                                             : std::string{r.status().message()}));
   carry_out(follower_->on_command_done(id, r, now_));
 }
 
 void World::import_step() {
   Importing& i = *importing_;
   const auto leave = [&](driver::CommandResult r) {
-    if (auto f = i.plan.finish_early(); f && el_answers() && gate_.check_labels(f->head, f->safe, f->finalized, i.before).ok()) update(*f);
+    if (auto f = i.plan.finish_early();
+        f && el_answers() && gate_.check_labels(f->head, f->safe, f->finalized, i.before).ok())
+      update(*f);
     r.labels = labels();
     finish(i.id, r);
   };
   if (i.plan.done()) return finish(i.id, ended(driver::Outcome::done, {}));
   if (!source_up_) return leave(ended(driver::Outcome::source_unavailable, "the source is down"));
   const eth::BlockRef& block = i.blocks[i.next++];
-  if (auto st = i.plan.check(block); !st.ok()) return leave(ended(driver::Outcome::source_reorged, std::string{st.message()}, block.id()));
-  if (!el_.by_hash(block.parent_hash)) broken(absl::StrCat("newPayload ", eth::to_string(block), " whose parent the EL does not know"));
+  if (auto st = i.plan.check(block); !st.ok())
+    return leave(ended(driver::Outcome::source_reorged, std::string{st.message()}, block.id()));
+  if (!el_.by_hash(block.parent_hash))
+    broken(absl::StrCat("newPayload ", eth::to_string(block), " whose parent the EL does not know"));
   const auto a = el_.new_payload(block);
   if (a.error_code != 0) return leave(ended(driver::Outcome::engine_unavailable, a.message, block.id()));
   if (a.status == sim::ElStatus::invalid) return leave(ended(driver::Outcome::invalid, "INVALID", block.id()));
-  if (a.status != sim::ElStatus::valid) return leave(ended(driver::Outcome::missing_state, sim::name(a.status), block.id()));
+  if (a.status != sim::ElStatus::valid)
+    return leave(ended(driver::Outcome::missing_state, sim::name(a.status), block.id()));
   if (auto f = i.plan.on_valid(block)) {
     if (!gate_.check_labels(f->head, f->safe, f->finalized, i.before).ok()) {
       f->safe.reset();
@@ -188,7 +206,8 @@ void World::import_step() {
     }
     if (auto bad = update(*f)) return leave(*bad);
   }
-  if (i.plan.contradicts_fence()) return leave(ended(driver::Outcome::not_applied, "another block than the fence", block.id()));
+  if (i.plan.contradicts_fence())
+    return leave(ended(driver::Outcome::not_applied, "another block than the fence", block.id()));
   if (i.plan.done()) finish(i.id, ended(driver::Outcome::done, {}));
 }
 
@@ -225,7 +244,8 @@ void World::run_pending() {
     if (auto st = admit(i->command); !st.ok()) return finish(id, st);
     driver::ImportPlan::Range range = i->range;
     if (!canonical(range.parent)) return finish(id, absl::FailedPreconditionError("parent is not on the EL's chain"));
-    if (const auto& fence = gate_.state().fence; fence && range.parent.number < fence->number && el_.latest().number >= fence->number) {
+    if (const auto& fence = gate_.state().fence;
+        fence && range.parent.number < fence->number && el_.latest().number >= fence->number) {
       return finish(id, absl::FailedPreconditionError("a branch would replace the fence"));
     }
     for (auto* label : {&range.safe, &range.finalized}) {
@@ -233,18 +253,26 @@ void World::run_pending() {
     }
     if (!source_up_) return finish(id, ended(driver::Outcome::source_unavailable, "the source is down"));
     const auto& chain = source_.chain();
-    if (range.tip.number >= chain.size() || chain[range.tip.number].hash != range.tip.hash || chain[range.parent.number].hash != range.parent.hash) {
+    if (range.tip.number >= chain.size() || chain[range.tip.number].hash != range.tip.hash ||
+        chain[range.parent.number].hash != range.parent.hash) {
       return finish(id, ended(driver::Outcome::source_reorged, "the tip does not descend from the parent"));
     }
-    importing_ = Importing{id, driver::ImportPlan{range, 32, labels(), gate_.state().fence},
-                           {chain.begin() + static_cast<std::ptrdiff_t>(range.parent.number) + 1, chain.begin() + static_cast<std::ptrdiff_t>(range.tip.number) + 1}, 0, labels()};
+    importing_ = Importing{id,
+                           driver::ImportPlan{range, 32, labels(), gate_.state().fence},
+                           {chain.begin() + static_cast<std::ptrdiff_t>(range.parent.number) + 1,
+                            chain.begin() + static_cast<std::ptrdiff_t>(range.tip.number) + 1},
+                           0,
+                           labels()};
     return;
   }
   if (const auto* f = std::get_if<coordinator::SetForkchoice>(&effect)) {
     if (auto st = admit(f->command); !st.ok()) return finish(id, st);
-    if (auto st = gate_.check_labels(f->forkchoice.head, f->forkchoice.safe, f->forkchoice.finalized, labels()); !st.ok()) return finish(id, st);
+    if (auto st = gate_.check_labels(f->forkchoice.head, f->forkchoice.safe, f->forkchoice.finalized, labels());
+        !st.ok())
+      return finish(id, st);
     for (const auto& label : {f->forkchoice.safe, f->forkchoice.finalized}) {
-      if (label && !canonical(*label)) return finish(id, absl::FailedPreconditionError("label is not on the EL's chain"));
+      if (label && !canonical(*label))
+        return finish(id, absl::FailedPreconditionError("label is not on the EL's chain"));
     }
     if (auto bad = update(f->forkchoice)) return finish(id, *bad);
     return finish(id, ended(driver::Outcome::done, {}));
@@ -252,7 +280,8 @@ void World::run_pending() {
   const auto& r = std::get<coordinator::Rewind>(effect);
   if (auto st = admit(r.command); !st.ok()) return finish(id, st);
   if (auto st = gate_.check_rewind(r.to); !st.ok()) return finish(id, st);
-  if (!canonical(r.to) || !el_.set_head(r.to.number)) return finish(id, ended(driver::Outcome::not_applied, "debug_setHead failed", r.to));
+  if (!canonical(r.to) || !el_.set_head(r.to.number))
+    return finish(id, ended(driver::Outcome::not_applied, "debug_setHead failed", r.to));
   note(absl::StrCat("rewound to ", eth::to_string(r.to)));
   finish(id, ended(driver::Outcome::done, {}, r.to));
 }
@@ -270,16 +299,17 @@ void World::carry_out(coordinator::Effects effects) {
 void World::chaos() {
   const std::uint64_t head = source_.head().number;
   switch (random_() % 22) {
-    case 0: case 1: case 2:
-      source_.extend(1 + random_() % 5);
+    case 0:
+    case 1:
+    case 2: source_.extend(1 + random_() % 5); break;
+    case 3: source_.extend(random_() % 300); break;
+    case 4:
+    case 5:
+      source_.raise_labels(head - std::min<std::uint64_t>(head, random_() % 30),
+                           head - std::min<std::uint64_t>(head, 20 + random_() % 60));
       break;
-    case 3:
-      source_.extend(random_() % 300);
-      break;
-    case 4: case 5:
-      source_.raise_labels(head - std::min<std::uint64_t>(head, random_() % 30), head - std::min<std::uint64_t>(head, 20 + random_() % 60));
-      break;
-    case 6: case 7: {
+    case 6:
+    case 7: {
       // Never below what the source called final: that is another test's matter.
       const std::uint64_t final_number = source_.finalized().number;
       const std::uint64_t depth = random_() % 3 == 0 ? random_() % 400 : random_() % 12;
@@ -293,12 +323,8 @@ void World::chaos() {
       source_up_ = !source_up_;
       note(source_up_ ? "source up" : "source down");
       break;
-    case 9:
-      replaying_ = !replaying_;
-      break;
-    case 14:
-      lagging_ = !lagging_;
-      break;
+    case 9: replaying_ = !replaying_; break;
+    case 14: lagging_ = !lagging_; break;
     case 10:
       el_.kill();
       ++session_;
@@ -321,8 +347,7 @@ void World::chaos() {
       follower_.emplace(make_follower());
       break;
     }
-    default:
-      break;
+    default: break;
   }
 }
 
@@ -338,11 +363,13 @@ void World::step() {
 }
 
 void World::check() {
-  if (gate_.state().fence && highest_finalized_ && gate_.state().fence->number < highest_finalized_->number) broken("the fence went back");
+  if (gate_.state().fence && highest_finalized_ && gate_.state().fence->number < highest_finalized_->number)
+    broken("the fence went back");
 }
 
 bool World::converged() const {
-  return el_.latest().hash == source_.head().hash && el_.safe() && el_.safe()->hash == source_.safe().hash && el_.finalized() && el_.finalized()->hash == source_.finalized().hash &&
+  return el_.latest().hash == source_.head().hash && el_.safe() && el_.safe()->hash == source_.safe().hash &&
+         el_.finalized() && el_.finalized()->hash == source_.finalized().hash &&
          follower_->state() == coordinator::TowState::at_tip;
 }
 
@@ -363,15 +390,22 @@ std::string World::run() {
   const bool op_geth = el_.profile() == sim::ElProfile::op_geth;
   if (broken_.empty() && !converged()) {
     const bool legit = follower_->state() == coordinator::TowState::needs_operator && op_geth && !can_rewind_;
-    if (!legit) broken(absl::StrCat("no convergence: ", coordinator::name(follower_->state()), ": ", follower_->reason(), "; EL ", eth::to_string(el_.latest()), " safe ",
-                                    el_.safe() ? eth::to_string(*el_.safe()) : "-", " finalized ", el_.finalized() ? eth::to_string(*el_.finalized()) : "-", "; source ",
-                                    eth::to_string(source_.head()), " safe ", eth::to_string(source_.safe()), " finalized ", eth::to_string(source_.finalized())));
+    if (!legit)
+      broken(absl::StrCat("no convergence: ", coordinator::name(follower_->state()), ": ", follower_->reason(), "; EL ",
+                          eth::to_string(el_.latest()), " safe ", el_.safe() ? eth::to_string(*el_.safe()) : "-",
+                          " finalized ", el_.finalized() ? eth::to_string(*el_.finalized()) : "-", "; source ",
+                          eth::to_string(source_.head()), " safe ", eth::to_string(source_.safe()), " finalized ",
+                          eth::to_string(source_.finalized())));
   }
   if (broken_.empty()) return {};
   std::vector<std::string> decisions;
-  for (const auto& d : follower_->decisions()) decisions.push_back(absl::StrCat(d.action, ": ", d.reason, d.repeated > 0 ? absl::StrCat(" x", d.repeated + 1) : ""));
+  for (const auto& d : follower_->decisions())
+    decisions.push_back(
+        absl::StrCat(d.action, ": ", d.reason, d.repeated > 0 ? absl::StrCat(" x", d.repeated + 1) : ""));
   if (decisions.size() > 25) decisions.erase(decisions.begin(), decisions.end() - 25);
-  return absl::StrCat(broken_, "\n  EL: ", op_geth ? "op-geth" : "op-reth", can_rewind_ ? " with" : " without", " admin RPC\n  ", absl::StrJoin(history_, "\n  "), "\ndecisions:\n  ", absl::StrJoin(decisions, "\n  "));
+  return absl::StrCat(broken_, "\n  EL: ", op_geth ? "op-geth" : "op-reth", can_rewind_ ? " with" : " without",
+                      " admin RPC\n  ", absl::StrJoin(history_, "\n  "), "\ndecisions:\n  ",
+                      absl::StrJoin(decisions, "\n  "));
 }
 
 }  // namespace towline::simulation

@@ -1,5 +1,5 @@
-// A whole tow without a wire: the coordinator's machine, the driver's gate and import plan, a simulated source and a simulated EL.
-// Everything that happens is drawn from one seed. After every step the invariants are checked.
+// A whole tow without a wire: the coordinator's machine, the driver's gate and import plan, a simulated source and a
+// simulated EL. Everything that happens is drawn from one seed. After every step the invariants are checked.
 #pragma once
 #include <absl/time/time.h>
 

@@ -1,10 +1,13 @@
 // Serves a recorded chain with answers that were encoded before, so that a bench pays next to nothing for its source:
 //
-//   towline-bench-replay CHAIN_FILE source DELAY_MS RAW   a JSON-RPC source; each answer leaves DELAY_MS after its request came; RAW 1: with
+//   towline-bench-replay CHAIN_FILE source DELAY_MS RAW   a JSON-RPC source; each answer leaves DELAY_MS after its
+//   request came; RAW 1: with
 //                                                         debug_getRawBlock and debug_getRawHeader, 0: without
-//   towline-bench-replay CHAIN_FILE engine                an Engine API client that answers VALID at once (payloads are not executed)
+//   towline-bench-replay CHAIN_FILE engine                an Engine API client that answers VALID at once (payloads are
+//   not executed)
 //
-// Prints its port (of 127.0.0.1) and serves until it is killed. One thread. A request must fit the trusted client that a bench is.
+// Prints its port (of 127.0.0.1) and serves until it is killed. One thread. A request must fit the trusted client that
+// a bench is.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <simdjson.h>
@@ -40,8 +43,8 @@ struct Chain {
   std::unordered_map<std::string_view, std::size_t> by_hash;
 };
 
-/// Fields are a length (4 bytes, little endian) and that many bytes; a block is hash, light, full, raw block, raw header, the count of
-/// transactions as decimal text, and each raw transaction.
+/// Fields are a length (4 bytes, little endian) and that many bytes; a block is hash, light, full, raw block, raw
+/// header, the count of transactions as decimal text, and each raw transaction.
 bool load(const char* path, Chain& chain) {
   std::ifstream in(path, std::ios::binary);
   if (!in) {
@@ -58,7 +61,8 @@ bool load(const char* path, Chain& chain) {
   Block block;
   while (field(block.hash)) {
     std::string count;
-    if (!field(block.light) || !field(block.full) || !field(block.raw_block) || !field(block.raw_header) || !field(count)) {
+    if (!field(block.light) || !field(block.full) || !field(block.raw_block) || !field(block.raw_header) ||
+        !field(count)) {
       return false;
     }
     block.raw_transactions.resize(std::stoul(count));
@@ -86,7 +90,12 @@ T value_or(simdjson::simdjson_result<simdjson::dom::element> from, T fallback) {
 class Answerer {
  public:
   Answerer(const Chain& chain, bool engine, bool raw)
-      : chain_(chain), engine_(engine), raw_(raw), latest_(engine ? 0 : chain.blocks.size() - 1), safe_(engine ? kUnset : latest_ - 10), finalized_(engine ? kUnset : latest_ - 20) {}
+      : chain_(chain),
+        engine_(engine),
+        raw_(raw),
+        latest_(engine ? 0 : chain.blocks.size() - 1),
+        safe_(engine ? kUnset : latest_ - 10),
+        finalized_(engine ? kUnset : latest_ - 20) {}
 
   std::string answer(std::string_view body) {
     std::string out;
@@ -176,14 +185,18 @@ class Answerer {
     } else if (!engine_ && raw_ && (method == "debug_getRawBlock" || method == "debug_getRawHeader")) {
       std::size_t at = by_tag(text(params, 0));
       out += R"("result":)";
-      out += at == kUnset ? "null" : method == "debug_getRawBlock" ? chain_.blocks[at].raw_block : chain_.blocks[at].raw_header;
+      out += at == kUnset                    ? "null"
+             : method == "debug_getRawBlock" ? chain_.blocks[at].raw_block
+                                             : chain_.blocks[at].raw_header;
     } else if (!engine_ && method == "eth_getRawTransactionByBlockHashAndIndex") {
       std::size_t at = by_tag(text(params, 0));
       std::size_t index = 0;
       std::string_view hex = text(params, 1);
       std::from_chars(hex.data() + 2, hex.data() + hex.size(), index, 16);
       out += R"("result":)";
-      out += at == kUnset || index >= chain_.blocks[at].raw_transactions.size() ? "null" : chain_.blocks[at].raw_transactions[index];
+      out += at == kUnset || index >= chain_.blocks[at].raw_transactions.size()
+                 ? "null"
+                 : chain_.blocks[at].raw_transactions[index];
     } else if (engine_ && method.starts_with("engine_newPayload")) {
       std::string_view hash = value_or(params.at(0)["blockHash"], std::string_view());
       out += R"("result":{"status":"VALID","latestValidHash":")" + std::string(hash) + R"(","validationError":null})";
@@ -194,7 +207,8 @@ class Answerer {
       latest_ = by_tag(head);
       safe_ = safe == kUnset ? safe_ : safe;
       finalized_ = finalized == kUnset ? finalized_ : finalized;
-      out += R"("result":{"payloadStatus":{"status":"VALID","latestValidHash":")" + std::string(head) + R"(","validationError":null},"payloadId":null})";
+      out += R"("result":{"payloadStatus":{"status":"VALID","latestValidHash":")" + std::string(head) +
+             R"(","validationError":null},"payloadId":null})";
     } else {
       out += R"("error":{"code":-32601,"message":"the method )" + std::string(method) + R"( does not exist"})";
     }
@@ -268,7 +282,8 @@ class Server {
     return left < 0 ? 0 : static_cast<int>(left);
   }
 
-  // An id is the descriptor in the low half and a count in the high half, so that a late answer never reaches a later connection.
+  // An id is the descriptor in the low half and a count in the high half, so that a late answer never reaches a later
+  // connection.
   static int fd_of(std::uint64_t id) { return static_cast<int>(id & 0xffffffff); }
 
   void accept_all(int listener) {
@@ -333,7 +348,9 @@ class Server {
       }
       std::string body = answerer_.answer(std::string_view(connection.in).substr(head + 4, length));
       connection.in.erase(0, head + 4 + length);
-      auto bytes = std::make_shared<std::string>("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: " + std::to_string(body.size()) + "\r\n\r\n");
+      auto bytes = std::make_shared<std::string>(
+          "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: " + std::to_string(body.size()) +
+          "\r\n\r\n");
       *bytes += body;
       late_.push({Clock::now() + delay_, id, std::move(bytes)});
     }

@@ -77,11 +77,13 @@ absl::StatusOr<eth::Payload> parse_payload(simdjson::dom::element e) {
 
 std::string status_json(const sim::ElAnswer& a) {
   return absl::StrCat(R"({"status":")", sim::name(a.status), R"(","latestValidHash":)",
-                      a.latest_valid_hash ? absl::StrCat("\"", to_hex(a.latest_valid_hash->view()), "\"") : "null", R"(,"validationError":)",
-                      a.message.empty() ? "null" : json_string(a.message), "}");
+                      a.latest_valid_hash ? absl::StrCat("\"", to_hex(a.latest_valid_hash->view()), "\"") : "null",
+                      R"(,"validationError":)", a.message.empty() ? "null" : json_string(a.message), "}");
 }
 
-std::string outcome(const sim::ElAnswer& a) { return a.error_code != 0 ? absl::StrCat("error ", a.error_code) : sim::name(a.status); }
+std::string outcome(const sim::ElAnswer& a) {
+  return a.error_code != 0 ? absl::StrCat("error ", a.error_code) : sim::name(a.status);
+}
 
 }  // namespace
 
@@ -92,7 +94,8 @@ Engine::Engine(World& world, Options options) : world_{world}, options_{std::mov
 void Engine::trace(const std::string& kind, const std::string& fields) {
   if (!trace_.is_open()) return;
   const std::lock_guard lock{trace_mutex_};
-  trace_ << absl::StrCat(R"({"t":)", absl::ToUnixMicros(absl::Now()), R"(,"kind":")", kind, "\"", fields, "}\n") << std::flush;
+  trace_ << absl::StrCat(R"({"t":)", absl::ToUnixMicros(absl::Now()), R"(,"kind":")", kind, "\"", fields, "}\n")
+         << std::flush;
 }
 
 void Engine::kill() {
@@ -111,7 +114,9 @@ RpcServer::Gate Engine::gate() const {
     const std::vector<std::string> parts = absl::StrSplit(authorization.substr(7), '.');
     std::string signature;
     std::string claims;
-    if (parts.size() != 3 || !absl::WebSafeBase64Unescape(parts[1], &claims) || !absl::WebSafeBase64Unescape(parts[2], &signature)) return "token is malformed";
+    if (parts.size() != 3 || !absl::WebSafeBase64Unescape(parts[1], &claims) ||
+        !absl::WebSafeBase64Unescape(parts[2], &signature))
+      return "token is malformed";
     const std::string signed_text = absl::StrCat(parts[0], ".", parts[1]);
     unsigned char mac[32];
     unsigned int size = sizeof mac;
@@ -120,7 +125,8 @@ RpcServer::Gate Engine::gate() const {
     simdjson::dom::parser parser;
     simdjson::dom::element doc;
     std::int64_t iat = 0;
-    if (parser.parse(claims).get(doc) != simdjson::SUCCESS || doc["iat"].get(iat) != simdjson::SUCCESS) return "missing issued-at";
+    if (parser.parse(claims).get(doc) != simdjson::SUCCESS || doc["iat"].get(iat) != simdjson::SUCCESS)
+      return "missing issued-at";
     if (std::abs(absl::ToUnixSeconds(absl::Now()) - iat) > 60) return "stale token";
     return {};
   };
@@ -128,12 +134,15 @@ RpcServer::Gate Engine::gate() const {
 
 std::string Engine::block_json(const eth::BlockRef& ref, bool full) {
   if (const auto b = world_.chain.by_hash(ref.hash)) return block_result(*b, full);
-  return absl::StrCat(R"({"hash":")", to_hex(ref.hash.view()), R"(","parentHash":")", to_hex(ref.parent_hash.view()), R"(","number":")",
-                      to_quantity(ref.number), R"(","timestamp":")", to_quantity(ref.timestamp), R"("})");
+  return absl::StrCat(R"({"hash":")", to_hex(ref.hash.view()), R"(","parentHash":")", to_hex(ref.parent_hash.view()),
+                      R"(","number":")", to_quantity(ref.number), R"(","timestamp":")", to_quantity(ref.timestamp),
+                      R"("})");
 }
 
 Reply Engine::read(std::string_view method, simdjson::dom::element params) {
-  if (method == "web3_clientVersion") return {world_.el.profile() == sim::ElProfile::op_geth ? R"("Geth/v1.101702.3-devnet")" : R"("reth/v1.10.2-devnet")"};
+  if (method == "web3_clientVersion")
+    return {world_.el.profile() == sim::ElProfile::op_geth ? R"("Geth/v1.101702.3-devnet")"
+                                                           : R"("reth/v1.10.2-devnet")"};
   if (method == "eth_chainId") return {absl::StrCat("\"", to_quantity(options_.config.l2_chain_id), "\"")};
   if (method == "eth_syncing") return {"false"};
   const std::lock_guard lock{world_.mutex};
@@ -146,7 +155,8 @@ Reply Engine::read(std::string_view method, simdjson::dom::element params) {
   } else if (method == "eth_getBlockByNumber") {
     if (which == "safe" || which == "finalized") {
       found = which == "safe" ? el.safe() : el.finalized();
-      if (!found && el.profile() == sim::ElProfile::op_geth) return {absl::StrCat(std::string{which}, " block not found"), -32000};
+      if (!found && el.profile() == sim::ElProfile::op_geth)
+        return {absl::StrCat(std::string{which}, " block not found"), -32000};
     } else if (which == "latest" || which == "pending") {
       found = el.latest();
     } else if (which == "earliest") {
@@ -164,7 +174,8 @@ Reply Engine::read(std::string_view method, simdjson::dom::element params) {
 
 Reply Engine::new_payload(int version, simdjson::dom::element params) {
   simdjson::dom::element first;
-  if (!params.is_array() || simdjson::dom::array{params}.at(0).get(first) != simdjson::SUCCESS || !first.is_object()) return {"invalid params", -32602};
+  if (!params.is_array() || simdjson::dom::array{params}.at(0).get(first) != simdjson::SUCCESS || !first.is_object())
+    return {"invalid params", -32602};
   auto p = parse_payload(first);
   if (!p.ok()) return {absl::StrCat("invalid params: ", std::string{p.status().message()}), -32602};
   if (version >= 3) {
@@ -187,30 +198,34 @@ Reply Engine::new_payload(int version, simdjson::dom::element params) {
     std::this_thread::sleep_for(std::chrono::microseconds{options_.exec_us});
   }
   ++payloads_;
-  trace("newPayload", absl::StrCat(R"(,"method":"engine_newPayloadV)", version, R"(","number":)", p->number, R"(,"hash":")", to_hex(p->block_hash.view()),
-                                   R"(","parent":")", to_hex(p->parent_hash.view()), R"(","status":")", outcome(a), "\""));
+  trace("newPayload", absl::StrCat(R"(,"method":"engine_newPayloadV)", version, R"(","number":)", p->number,
+                                   R"(,"hash":")", to_hex(p->block_hash.view()), R"(","parent":")",
+                                   to_hex(p->parent_hash.view()), R"(","status":")", outcome(a), "\""));
   if (a.error_code != 0) return {a.message, a.error_code};
   return {status_json(a)};
 }
 
 Reply Engine::forkchoice_updated(simdjson::dom::element params) {
   simdjson::dom::element state;
-  if (!params.is_array() || simdjson::dom::array{params}.at(0).get(state) != simdjson::SUCCESS || !state.is_object()) return {"invalid params", -32602};
+  if (!params.is_array() || simdjson::dom::array{params}.at(0).get(state) != simdjson::SUCCESS || !state.is_object())
+    return {"invalid params", -32602};
   const auto head = parse_fixed_hex<32>(text(state, "headBlockHash"));
   const auto safe = parse_fixed_hex<32>(text(state, "safeBlockHash"));
   const auto finalized = parse_fixed_hex<32>(text(state, "finalizedBlockHash"));
   if (!head.ok() || !safe.ok() || !finalized.ok()) return {"invalid params", -32602};
   simdjson::dom::element attributes;
-  const bool attributed = simdjson::dom::array{params}.at(1).get(attributes) == simdjson::SUCCESS && !attributes.is_null();
+  const bool attributed =
+      simdjson::dom::array{params}.at(1).get(attributes) == simdjson::SUCCESS && !attributes.is_null();
   sim::ElAnswer a;
   {
     const std::lock_guard lock{world_.mutex};
     a = world_.el.forkchoice_updated(*head, *safe, *finalized);
   }
   ++forkchoice_updates_;
-  trace("forkchoice", absl::StrCat(R"(,"method":"engine_forkchoiceUpdatedV3","head":")", to_hex(head->view()), R"(","safe":")", to_hex(safe->view()),
-                                   R"(","finalized":")", to_hex(finalized->view()), R"(","status":")", outcome(a), R"(","attributes":)",
-                                   attributed ? "true" : "false"));
+  trace("forkchoice",
+        absl::StrCat(R"(,"method":"engine_forkchoiceUpdatedV3","head":")", to_hex(head->view()), R"(","safe":")",
+                     to_hex(safe->view()), R"(","finalized":")", to_hex(finalized->view()), R"(","status":")",
+                     outcome(a), R"(","attributes":)", attributed ? "true" : "false"));
   if (a.error_code != 0) return {a.message, a.error_code};
   return {absl::StrCat(R"({"payloadStatus":)", status_json(a), R"(,"payloadId":null})")};
 }
@@ -222,11 +237,13 @@ RpcServer::Handler Engine::engine_api() {
     if (method == "engine_newPayloadV4") return new_payload(4, params);
     if (method == "engine_forkchoiceUpdatedV3") return forkchoice_updated(params);
     if (method == "engine_exchangeCapabilities") {
-      return {R"(["engine_newPayloadV2","engine_newPayloadV3","engine_newPayloadV4","engine_forkchoiceUpdatedV3","engine_getClientVersionV1"])"};
+      return {
+          R"(["engine_newPayloadV2","engine_newPayloadV3","engine_newPayloadV4","engine_forkchoiceUpdatedV3","engine_getClientVersionV1"])"};
     }
     if (method == "engine_getClientVersionV1") {
-      return {world_.el.profile() == sim::ElProfile::op_geth ? R"([{"code":"GE","name":"op-geth","version":"v1.101702.3-devnet","commit":"0x00000000"}])"
-                                                             : R"([{"code":"RH","name":"op-reth","version":"v1.10.2-devnet","commit":"0x00000000"}])"};
+      return {world_.el.profile() == sim::ElProfile::op_geth
+                  ? R"([{"code":"GE","name":"op-geth","version":"v1.101702.3-devnet","commit":"0x00000000"}])"
+                  : R"([{"code":"RH","name":"op-reth","version":"v1.10.2-devnet","commit":"0x00000000"}])"};
     }
     return read(method, params);
   };

@@ -58,7 +58,8 @@ struct Devnet {
   std::unique_ptr<RpcServer> admin_server;
 
   NodeState* state(const json& which) {
-    if (which.is_number_unsigned() && which.get<std::size_t>() < source_states.size()) return source_states[which.get<std::size_t>()].get();
+    if (which.is_number_unsigned() && which.get<std::size_t>() < source_states.size())
+      return source_states[which.get<std::size_t>()].get();
     for (NodeState* s : {&cl_state, &engine_state, &admin_state}) {
       if (which == s->name) return s;
     }
@@ -75,8 +76,14 @@ struct Devnet {
     const auto node = [&](const NodeState& s) { nodes[s.name] = {{"requests", s.requests}, {"calls", s.calls}}; };
     for (const auto& s : source_states) node(*s);
     for (const NodeState* s : {&cl_state, &engine_state, &admin_state}) node(*s);
-    return {{"chain", {{"head", block_json(world.chain.head()->ref())}, {"safe", block_json(world.chain.safe()->ref())}, {"finalized", block_json(world.chain.finalized()->ref())}}},
-            {"el", {{"head", block_json(world.el.latest())}, {"safe", maybe(world.el.safe())}, {"finalized", maybe(world.el.finalized())}}},
+    return {{"chain",
+             {{"head", block_json(world.chain.head()->ref())},
+              {"safe", block_json(world.chain.safe()->ref())},
+              {"finalized", block_json(world.chain.finalized()->ref())}}},
+            {"el",
+             {{"head", block_json(world.el.latest())},
+              {"safe", maybe(world.el.safe())},
+              {"finalized", maybe(world.el.finalized())}}},
             {"engine", {{"payloads", engine->payloads()}, {"forkchoice_updates", engine->forkchoice_updates()}}},
             {"nodes", nodes}};
   }
@@ -99,7 +106,8 @@ struct Devnet {
       return {};
     } else if (cmd == "labels") {
       world.labels_follow = c.value("follow", false);
-      world.chain.set_labels(c.value("safe", world.chain.safe()->header.number), c.value("finalized", world.chain.finalized()->header.number));
+      world.chain.set_labels(c.value("safe", world.chain.safe()->header.number),
+                             c.value("finalized", world.chain.finalized()->header.number));
     } else if (cmd == "fault") {
       NodeState* s = state(c.value("node", json{}));
       if (s == nullptr) return R"("node" is the number of a source, or "cl", "engine", "admin")";
@@ -150,8 +158,11 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
   options.chain_id = flags.chain_id;
   options.transactions = flags.transactions;
   options.input_bytes = flags.input_bytes;
-  options.block_time = flags.block_time == 0 ? 2 : std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::llround(flags.block_time)));
-  options.genesis_time = static_cast<std::uint64_t>(absl::ToUnixSeconds(absl::Now())) - flags.blocks * options.block_time;
+  options.block_time = flags.block_time == 0
+                           ? 2
+                           : std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::llround(flags.block_time)));
+  options.genesis_time =
+      static_cast<std::uint64_t>(absl::ToUnixSeconds(absl::Now())) - flags.blocks * options.block_time;
   Devnet net{options, flags.el_profile == "op-geth" ? sim::ElProfile::op_geth : sim::ElProfile::op_reth};
   World& world = net.world;
   world.safe_lag = flags.safe_lag;
@@ -170,22 +181,28 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
   net.engine = std::make_unique<Engine>(world, engine_options);
 
   const auto port = [&](std::size_t i) { return flags.base_port == 0 ? 0 : flags.base_port + static_cast<int>(i); };
-  json endpoints = {{"sources", json::array()}, {"rollup", (dir / "rollup.json").string()}, {"jwt", (dir / "jwt.hex").string()}};
+  json endpoints = {
+      {"sources", json::array()}, {"rollup", (dir / "rollup.json").string()}, {"jwt", (dir / "jwt.hex").string()}};
   for (std::size_t i = 0; i < flags.sources; ++i) {
     net.source_states.push_back(std::make_unique<NodeState>(NodeState{.name = absl::StrCat("source", i), .fault = {}}));
     NodeState& state = *net.source_states.back();
-    TOWLINE_ASSIGN_OR_RETURN(auto server, RpcServer::start(flags.host, port(4 + i), world, state, el_source(world, state)));
+    TOWLINE_ASSIGN_OR_RETURN(auto server,
+                             RpcServer::start(flags.host, port(4 + i), world, state, el_source(world, state)));
     endpoints["sources"].push_back(server->url());
     net.source_servers.push_back(std::move(server));
   }
   TOWLINE_ASSIGN_OR_RETURN(net.cl_server, RpcServer::start(flags.host, port(3), world, net.cl_state, cl_source(world)));
-  TOWLINE_ASSIGN_OR_RETURN(net.engine_server, RpcServer::start(flags.host, port(1), world, net.engine_state, net.engine->engine_api(), net.engine->gate()));
-  TOWLINE_ASSIGN_OR_RETURN(net.admin_server, RpcServer::start(flags.host, port(2), world, net.admin_state, net.engine->ordinary_rpc()));
+  TOWLINE_ASSIGN_OR_RETURN(net.engine_server, RpcServer::start(flags.host, port(1), world, net.engine_state,
+                                                               net.engine->engine_api(), net.engine->gate()));
+  TOWLINE_ASSIGN_OR_RETURN(net.admin_server,
+                           RpcServer::start(flags.host, port(2), world, net.admin_state, net.engine->ordinary_rpc()));
 
   httplib::Server control;
   control.new_task_queue = [] { return new httplib::ThreadPool{4}; };
   control.set_keep_alive_timeout(1);
-  control.Get("/stats", [&](const httplib::Request&, httplib::Response& res) { res.set_content(net.stats().dump() + "\n", "application/json"); });
+  control.Get("/stats", [&](const httplib::Request&, httplib::Response& res) {
+    res.set_content(net.stats().dump() + "\n", "application/json");
+  });
   control.Post("/ctl", [&](const httplib::Request& req, httplib::Response& res) {
     std::string wrong;
     try {
@@ -196,8 +213,11 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
     res.status = wrong.empty() ? 200 : 400;
     res.set_content((wrong.empty() ? net.stats() : json{{"error", wrong}}).dump() + "\n", "application/json");
   });
-  const int control_port = flags.base_port == 0 ? control.bind_to_any_port(flags.host) : control.bind_to_port(flags.host, flags.base_port) ? flags.base_port : -1;
-  if (control_port <= 0) return absl::UnavailableError(absl::StrCat("cannot listen on ", flags.host, ":", flags.base_port));
+  const int control_port = flags.base_port == 0                                ? control.bind_to_any_port(flags.host)
+                           : control.bind_to_port(flags.host, flags.base_port) ? flags.base_port
+                                                                               : -1;
+  if (control_port <= 0)
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", flags.host, ":", flags.base_port));
   std::thread control_thread{[&] { control.listen_after_bind(); }};
   while (!control.is_running()) std::this_thread::yield();  // a stop() before would be lost
 
@@ -237,24 +257,37 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
 
 int main(int argc, char** argv) {
   towline::devnet::Flags f;
-  CLI::App app{"A simulated OP Stack chain with JSON-RPC sources, a consensus client and an execution client's Engine API, all on loopback."};
+  CLI::App app{
+      "A simulated OP Stack chain with JSON-RPC sources, a consensus client and an execution client's Engine API, all "
+      "on loopback."};
   app.set_version_flag("--version", "towline-devnet " TOWLINE_VERSION);
-  app.add_option("--dir", f.dir, "writes endpoints.json, rollup.json and jwt.hex here, then prints \"ready\"")->required();
+  app.add_option("--dir", f.dir, "writes endpoints.json, rollup.json and jwt.hex here, then prints \"ready\"")
+      ->required();
   app.add_option("--blocks", f.blocks, "blocks on the chain at start")->capture_default_str();
-  app.add_option("--block-time", f.block_time, "seconds between new blocks, 0: none are made")->capture_default_str()->check(CLI::NonNegativeNumber);
+  app.add_option("--block-time", f.block_time, "seconds between new blocks, 0: none are made")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--tx-per-block", f.transactions, "transactions beside the L1-info deposit")->capture_default_str();
   app.add_option("--tx-bytes", f.input_bytes, "input bytes of a transaction")->capture_default_str();
-  app.add_option("--sources", f.sources, "number of execution clients to read from")->capture_default_str()->check(CLI::Range(1, 8));
+  app.add_option("--sources", f.sources, "number of execution clients to read from")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 8));
   app.add_option("--seed", f.seed, "makes another chain")->capture_default_str();
   app.add_option("--chain-id", f.chain_id, "L2 chain id")->capture_default_str();
   app.add_option("--safe-lag", f.safe_lag, "blocks from the head to safe")->capture_default_str();
   app.add_option("--finalized-lag", f.finalized_lag, "blocks from the head to finalized")->capture_default_str();
-  app.add_option("--el-profile", f.el_profile, "which execution client the Engine API behaves like")->capture_default_str()->check(CLI::IsMember({"op-geth", "op-reth"}));
-  app.add_option("--el-exec-us", f.el_exec_us, "execution time of a block, microseconds")->capture_default_str()->check(CLI::NonNegativeNumber);
+  app.add_option("--el-profile", f.el_profile, "which execution client the Engine API behaves like")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"op-geth", "op-reth"}));
+  app.add_option("--el-exec-us", f.el_exec_us, "execution time of a block, microseconds")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--engine-trace", f.engine_trace, "JSON lines: every write to the execution client and its answer");
   app.add_option("--host", f.host, "listen on this address")->capture_default_str();
-  app.add_option("--base-port", f.base_port, "control (POST /ctl, GET /stats) on this port, then engine, admin, CL and the sources; 0: any")
-      ->capture_default_str()->check(CLI::Range(0, 65000));
+  app.add_option("--base-port", f.base_port,
+                 "control (POST /ctl, GET /stats) on this port, then engine, admin, CL and the sources; 0: any")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 65000));
   CLI11_PARSE(app, argc, argv);
 
   // Before the first thread: all of them leave the signals to sigtimedwait().

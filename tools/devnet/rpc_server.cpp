@@ -19,13 +19,15 @@ std::string answer_one(simdjson::dom::element call, const RpcServer::Handler& ha
   std::string_view method;
   const std::string id_text = call["id"].get(id) == simdjson::SUCCESS ? simdjson::minify(id) : "null";
   if (call["method"].get(method) != simdjson::SUCCESS) {
-    return absl::StrCat(R"({"jsonrpc":"2.0","id":)", id_text, R"(,"error":{"code":-32600,"message":"invalid request"}})");
+    return absl::StrCat(R"({"jsonrpc":"2.0","id":)", id_text,
+                        R"(,"error":{"code":-32600,"message":"invalid request"}})");
   }
   if (call["params"].get(params) != simdjson::SUCCESS) params = {};
   Reply r = handler(method, params);
   left_out = r.left_out;
   if (r.code != 0) {
-    return absl::StrCat(R"({"jsonrpc":"2.0","id":)", id_text, R"(,"error":{"code":)", r.code, R"(,"message":)", json_string(r.json), "}}");
+    return absl::StrCat(R"({"jsonrpc":"2.0","id":)", id_text, R"(,"error":{"code":)", r.code, R"(,"message":)",
+                        json_string(r.json), "}}");
   }
   return absl::StrCat(R"({"jsonrpc":"2.0","id":)", id_text, R"(,"result":)", r.json, "}");
 }
@@ -53,7 +55,9 @@ std::string answer(const std::string& body, const RpcServer::Handler& handler, s
 
 }  // namespace
 
-std::string json_string(const std::string& s) { return nlohmann::json(s).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace); }
+std::string json_string(const std::string& s) {
+  return nlohmann::json(s).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
 
 std::string_view text_param(simdjson::dom::element params, std::size_t i) {
   std::string_view s;
@@ -79,7 +83,8 @@ RpcServer::~RpcServer() {
 int RpcServer::port() const { return impl_->port; }
 std::string RpcServer::url() const { return absl::StrCat("http://", impl_->host, ":", impl_->port); }
 
-absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const std::string& host, int port, World& world, NodeState& state, Handler handler, Gate gate) {
+absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const std::string& host, int port, World& world,
+                                                            NodeState& state, Handler handler, Gate gate) {
   std::unique_ptr<RpcServer> s{new RpcServer};
   Impl& impl = *s->impl_;
   // A kept connection holds a thread.
@@ -92,7 +97,8 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const std::string& h
     int yes = 1;
     setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   });
-  impl.http.Post(".*", [&impl, &world, &state, handler = std::move(handler), gate = std::move(gate)](const httplib::Request& req, httplib::Response& res) {
+  impl.http.Post(".*", [&impl, &world, &state, handler = std::move(handler), gate = std::move(gate)](
+                           const httplib::Request& req, httplib::Response& res) {
     Fault fault;
     {
       std::unique_lock lock{world.mutex};
@@ -120,7 +126,8 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const std::string& h
     }
     // Spread evenly instead of drawn: a rate of 0.25 fails each fourth request.
     const std::uint64_t n = impl.count++;
-    if (fault.error_rate > 0 && static_cast<std::uint64_t>(static_cast<double>(n + 1) * fault.error_rate) > static_cast<std::uint64_t>(static_cast<double>(n) * fault.error_rate)) {
+    if (fault.error_rate > 0 && static_cast<std::uint64_t>(static_cast<double>(n + 1) * fault.error_rate) >
+                                    static_cast<std::uint64_t>(static_cast<double>(n) * fault.error_rate)) {
       res.status = 500;
       res.set_content("internal error\n", "text/plain");
       return;
@@ -130,14 +137,16 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const std::string& h
       return;
     }
     if (fault.disconnect) {
-      res.set_content_provider(1000, "application/json", [](std::size_t, std::size_t, httplib::DataSink&) { return false; });
+      res.set_content_provider(1000, "application/json",
+                               [](std::size_t, std::size_t, httplib::DataSink&) { return false; });
       return;
     }
     if (fault.oversized) {
-      res.set_content_provider(kOversized, "application/json", [](std::size_t, std::size_t length, httplib::DataSink& sink) {
-        static const std::string blanks(1U << 20U, ' ');
-        return sink.write(blanks.data(), std::min(length, blanks.size()));
-      });
+      res.set_content_provider(kOversized, "application/json",
+                               [](std::size_t, std::size_t length, httplib::DataSink& sink) {
+                                 static const std::string blanks(1U << 20U, ' ');
+                                 return sink.write(blanks.data(), std::min(length, blanks.size()));
+                               });
       return;
     }
     std::size_t calls = 0;
@@ -146,7 +155,8 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const std::string& h
       const std::lock_guard lock{world.mutex};
       state.calls += calls;
     }
-    // With the charset it is not a type that the HTTP library compresses: that would cost more than everything else here.
+    // With the charset it is not a type that the HTTP library compresses: that would cost more than everything else
+    // here.
     res.set_content(std::move(out), "application/json; charset=utf-8");
   });
   impl.host = host;

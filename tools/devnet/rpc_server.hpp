@@ -17,7 +17,9 @@ struct Reply {
   std::int64_t code = 0;
   bool left_out = false;  // a gap: no answer in a batch
 };
-inline Reply method_not_found(std::string_view method) { return {"the method " + std::string{method} + " does not exist/is not available", -32601}; }
+inline Reply method_not_found(std::string_view method) {
+  return {"the method " + std::string{method} + " does not exist/is not available", -32601};
+}
 /// `s` with quotes, as JSON.
 std::string json_string(const std::string& s);
 /// The parameter at `i` as text; empty: none, or not a string.
@@ -31,7 +33,8 @@ class RpcServer {
   using Gate = std::function<std::string(const std::string& authorization)>;
 
   /// Port 0: any. `state` belongs to `world` and is looked at with its mutex held; `handler` is not.
-  static absl::StatusOr<std::unique_ptr<RpcServer>> start(const std::string& host, int port, World& world, NodeState& state, Handler handler, Gate gate = {});
+  static absl::StatusOr<std::unique_ptr<RpcServer>> start(const std::string& host, int port, World& world,
+                                                          NodeState& state, Handler handler, Gate gate = {});
   /// Set World::stopping before: hanging requests end by it.
   ~RpcServer();
   int port() const;

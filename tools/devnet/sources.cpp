@@ -62,23 +62,25 @@ sim::Block tampered(sim::Block b, const std::string& lie) {
 }
 
 std::string ref_json(const eth::BlockRef& r, const std::string& more = {}) {
-  return absl::StrCat(R"({"hash":")", to_hex(r.hash.view()), R"(","number":)", r.number, R"(,"parentHash":")", to_hex(r.parent_hash.view()),
-                      R"(","timestamp":)", r.timestamp, more, "}");
+  return absl::StrCat(R"({"hash":")", to_hex(r.hash.view()), R"(","number":)", r.number, R"(,"parentHash":")",
+                      to_hex(r.parent_hash.view()), R"(","timestamp":)", r.timestamp, more, "}");
 }
 
 std::string l2_ref_json(const sim::Chain& chain, const sim::BlockPtr& b) {
   const eth::BlockRef origin = chain.l1_origin(b->header.number);
   std::uint64_t sequence = 0;
-  while (sequence < b->header.number && chain.l1_origin(b->header.number - sequence - 1).number == origin.number) ++sequence;
-  return ref_json(b->ref(), absl::StrCat(R"(,"l1origin":{"hash":")", to_hex(origin.hash.view()), R"(","number":)", origin.number,
-                                         R"(},"sequenceNumber":)", sequence));
+  while (sequence < b->header.number && chain.l1_origin(b->header.number - sequence - 1).number == origin.number)
+    ++sequence;
+  return ref_json(b->ref(), absl::StrCat(R"(,"l1origin":{"hash":")", to_hex(origin.hash.view()), R"(","number":)",
+                                         origin.number, R"(},"sequenceNumber":)", sequence));
 }
 
 }  // namespace
 
 std::string block_result(const sim::Block& b, bool full) {
   if (full) return towline::testing::block_json(b.header, b.hash, b.transactions);
-  std::string out = absl::StrCat("{", towline::testing::header_fields_json(b.header, b.hash), R"(,"size":"0x1000","uncles":[],"withdrawals":[],"transactions":[)");
+  std::string out = absl::StrCat("{", towline::testing::header_fields_json(b.header, b.hash),
+                                 R"(,"size":"0x1000","uncles":[],"withdrawals":[],"transactions":[)");
   for (std::size_t i = 0; i < b.transactions.size(); ++i) {
     absl::StrAppend(&out, i == 0 ? "\"" : ",\"", to_hex(keccak256(b.transactions[i]).view()), "\"");
   }
@@ -97,8 +99,10 @@ RpcServer::Handler el_source(World& world, NodeState& state) {
       block = find_block(world.chain, text_param(params, 0));
       fault = state.fault;
     }
-    if (method == "eth_chainId") return {absl::StrCat("\"", to_quantity(world.chain.options().chain_id + (fault.wrong_chain ? 1 : 0)), "\"")};
-    if (method == "net_version") return {absl::StrCat("\"", world.chain.options().chain_id + (fault.wrong_chain ? 1 : 0), "\"")};
+    if (method == "eth_chainId")
+      return {absl::StrCat("\"", to_quantity(world.chain.options().chain_id + (fault.wrong_chain ? 1 : 0)), "\"")};
+    if (method == "net_version")
+      return {absl::StrCat("\"", world.chain.options().chain_id + (fault.wrong_chain ? 1 : 0), "\"")};
     if (method == "web3_clientVersion") return {R"("towline-devnet/v1")"};
     if (method == "eth_syncing") return {"false"};
     if (method == "eth_blockNumber") return {absl::StrCat("\"", to_quantity(head->header.number), "\"")};
@@ -113,7 +117,9 @@ RpcServer::Handler el_source(World& world, NodeState& state) {
     if (by && (!params.is_array() || simdjson::dom::array{params}.at(1).get(full) != simdjson::SUCCESS)) full = false;
     const auto encode = [&](const sim::Block& b) {
       if (by) return block_result(b, full);
-      return absl::StrCat("\"", to_hex(raw_block ? eth::encode_raw_block(b.header, b.transactions) : eth::encode_header(b.header)), "\"");
+      return absl::StrCat(
+          "\"", to_hex(raw_block ? eth::encode_raw_block(b.header, b.transactions) : eth::encode_header(b.header)),
+          "\"");
     };
     if (!fault.lie.empty() && block->header.number > 0) return {encode(tampered(*block, fault.lie))};
     return {cache->get(block->hash, by ? (full ? 'f' : 'h') : (raw_block ? 'b' : 'r'), [&] { return encode(*block); })};
@@ -128,11 +134,12 @@ RpcServer::Handler cl_source(World& world) {
     if (method == "optimism_version") return {R"("towline-devnet")"};
     if (method != "optimism_syncStatus") return method_not_found(method);
     const std::string head_l1 = ref_json(c.l1_origin(c.head()->header.number));
-    return {absl::StrCat(R"({"current_l1":)", head_l1, R"(,"current_l1_finalized":)", head_l1, R"(,"head_l1":)", head_l1, R"(,"safe_l1":)",
-                         ref_json(c.l1_origin(c.safe()->header.number)), R"(,"finalized_l1":)", ref_json(c.l1_origin(c.finalized()->header.number)),
-                         R"(,"unsafe_l2":)", l2_ref_json(c, c.head()), R"(,"safe_l2":)", l2_ref_json(c, c.safe()), R"(,"finalized_l2":)",
-                         l2_ref_json(c, c.finalized()), R"(,"cross_unsafe_l2":)", l2_ref_json(c, c.head()), R"(,"local_safe_l2":)",
-                         l2_ref_json(c, c.safe()), "}")};
+    return {absl::StrCat(R"({"current_l1":)", head_l1, R"(,"current_l1_finalized":)", head_l1, R"(,"head_l1":)",
+                         head_l1, R"(,"safe_l1":)", ref_json(c.l1_origin(c.safe()->header.number)),
+                         R"(,"finalized_l1":)", ref_json(c.l1_origin(c.finalized()->header.number)), R"(,"unsafe_l2":)",
+                         l2_ref_json(c, c.head()), R"(,"safe_l2":)", l2_ref_json(c, c.safe()), R"(,"finalized_l2":)",
+                         l2_ref_json(c, c.finalized()), R"(,"cross_unsafe_l2":)", l2_ref_json(c, c.head()),
+                         R"(,"local_safe_l2":)", l2_ref_json(c, c.safe()), "}")};
   };
 }
 

@@ -14,8 +14,8 @@ namespace towline::devnet {
 /// What is wrong with a server; all off by default. Set whole by each `fault` command.
 struct Fault {
   int delay_ms = 0;
-  double error_rate = 0;     // share of requests that are answered HTTP 500
-  bool rate_limit = false;   // HTTP 429
+  double error_rate = 0;    // share of requests that are answered HTTP 500
+  bool rate_limit = false;  // HTTP 429
   int retry_after_s = 1;
   bool hang = false;         // no answer until the fault is taken away or the server stops
   bool disconnect = false;   // the answer is cut
@@ -34,8 +34,7 @@ struct NodeState {
 };
 
 struct World {
-  World(const sim::ChainOptions& options, sim::ElProfile profile)
-      : chain{options}, el{profile, chain.head()->ref()} {}
+  World(const sim::ChainOptions& options, sim::ElProfile profile) : chain{options}, el{profile, chain.head()->ref()} {}
 
   std::mutex mutex;
   std::condition_variable changed;  // faults, and stopping
@@ -52,7 +51,8 @@ struct World {
     if (!labels_follow) return;
     const std::uint64_t head = chain.head()->header.number;
     const auto lag = [&](std::uint64_t by) { return head > by ? head - by : 0; };
-    chain.set_labels(std::max(chain.safe()->header.number, lag(safe_lag)), std::max(chain.finalized()->header.number, lag(finalized_lag)));
+    chain.set_labels(std::max(chain.safe()->header.number, lag(safe_lag)),
+                     std::max(chain.finalized()->header.number, lag(finalized_lag)));
   }
 };
 

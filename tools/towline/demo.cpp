@@ -71,7 +71,8 @@ class Demo {
     std::filesystem::remove_all(dir_, ec);
     std::cout << "\nSummary\n";
     for (const auto& [what, figure] : summary_) std::cout << absl::StrFormat("  %-34s %s\n", what, figure);
-    std::cout << absl::StrFormat("  %-34s %.0f s\n\nAll of it happened as it should.\n", "the whole demo", seconds_since(start));
+    std::cout << absl::StrFormat("  %-34s %.0f s\n\nAll of it happened as it should.\n", "the whole demo",
+                                 seconds_since(start));
     return 0;
   }
 
@@ -96,17 +97,20 @@ class Demo {
   absl::Status make_chain() {
     title(1, absl::StrCat("A chain of ", thousands(kHistory), " blocks with transactions, and an empty EL beside it"));
     std::string pattern = (std::filesystem::temp_directory_path() / "towline-demo-XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) return absl::UnavailableError(absl::StrCat("cannot make a directory ", pattern));
+    if (mkdtemp(pattern.data()) == nullptr)
+      return absl::UnavailableError(absl::StrCat("cannot make a directory ", pattern));
     dir_ = pattern;
-    devnet_ = std::make_unique<Process>(ProcessSpec{"towline-devnet",
-                                                    own_directory(),
-                                                    {absl::StrCat("--dir=", dir_.string()), absl::StrCat("--blocks=", kHistory), "--block-time=1", "--tx-per-block=8",
-                                                     absl::StrCat("--el-exec-us=", kExecutionMicros), "--el-profile=op-geth"},
-                                                    {},
-                                                    (dir_ / "devnet.log").string()});
+    devnet_ = std::make_unique<Process>(
+        ProcessSpec{"towline-devnet",
+                    own_directory(),
+                    {absl::StrCat("--dir=", dir_.string()), absl::StrCat("--blocks=", kHistory), "--block-time=1",
+                     "--tx-per-block=8", absl::StrCat("--el-exec-us=", kExecutionMicros), "--el-profile=op-geth"},
+                    {},
+                    (dir_ / "devnet.log").string()});
     devnet_->start();
     const auto file = dir_ / "endpoints.json";
-    TOWLINE_RETURN_IF_ERROR(wait(30, "the simulated chain did not start", [&]() -> absl::StatusOr<bool> { return std::filesystem::exists(file); }));
+    TOWLINE_RETURN_IF_ERROR(wait(30, "the simulated chain did not start",
+                                 [&]() -> absl::StatusOr<bool> { return std::filesystem::exists(file); }));
     std::ifstream in{file};
     const json endpoints = json::parse(in, nullptr, false);
     if (!endpoints.is_object()) return absl::InternalError("the simulated chain's endpoints.json does not read");
@@ -121,7 +125,8 @@ class Demo {
     o.base_port = 0;
     TOWLINE_ASSIGN_OR_RETURN(const Truth t, look());
     if (t.el_head.number != 0) return absl::InternalError("the EL does not start at genesis");
-    say(absl::StrCat("chain head ", show(t.chain_head), "; the EL is at genesis and takes ", kExecutionMicros / 1000, " ms to execute a block"));
+    say(absl::StrCat("chain head ", show(t.chain_head), "; the EL is at genesis and takes ", kExecutionMicros / 1000,
+                     " ms to execute a block"));
     import_start_ = now_ms();
     TOWLINE_ASSIGN_OR_RETURN(fleet_, Fleet::start(o));
     say("started remote-fetcher, engine-driver and sync-coordinator");
@@ -136,8 +141,13 @@ class Demo {
       TOWLINE_ASSIGN_OR_RETURN(const Truth t, look());
       const double share = static_cast<double>(t.el_head.number) / static_cast<double>(t.chain_head.number);
       const double rate = static_cast<double>(t.el_head.number) / seconds_since(import_start_);
-      const std::string eta = rate > 0 ? duration(static_cast<double>(t.chain_head.number - std::min(t.chain_head.number, t.el_head.number)) / rate) : "-";
-      const std::string line = absl::StrFormat("      %s %s / %s  %.0f blocks/s  ETA %s", progress_bar(share, 28), thousands(t.el_head.number), thousands(t.chain_head.number), rate, eta);
+      const std::string eta =
+          rate > 0
+              ? duration(static_cast<double>(t.chain_head.number - std::min(t.chain_head.number, t.el_head.number)) /
+                         rate)
+              : "-";
+      const std::string line = absl::StrFormat("      %s %s / %s  %.0f blocks/s  ETA %s", progress_bar(share, 28),
+                                               thousands(t.el_head.number), thousands(t.chain_head.number), rate, eta);
       area_.draw({line});
       if (!area_.live() && now_ms() >= next_line) {
         std::cout << line << std::endl;
@@ -148,8 +158,10 @@ class Demo {
     }));
     TOWLINE_ASSIGN_OR_RETURN(const Truth t, look());
     const double took = seconds_since(import_start_);
-    say(absl::StrFormat("the EL has %s blocks after %.1f s; its head is the chain's: %s", thousands(t.el_head.number), took, show(t.el_head)));
-    summary_.emplace_back("catch-up", absl::StrFormat("%s blocks in %.1f s, %.0f blocks/s", thousands(t.el_head.number), took, static_cast<double>(t.el_head.number) / took));
+    say(absl::StrFormat("the EL has %s blocks after %.1f s; its head is the chain's: %s", thousands(t.el_head.number),
+                        took, show(t.el_head)));
+    summary_.emplace_back("catch-up", absl::StrFormat("%s blocks in %.1f s, %.0f blocks/s", thousands(t.el_head.number),
+                                                      took, static_cast<double>(t.el_head.number) / took));
     summary_.emplace_back("the EL's own limit", absl::StrFormat("%.0f blocks/s", 1e6 / kExecutionMicros));
     return absl::OkStatus();
   }
@@ -170,7 +182,8 @@ class Demo {
     }));
     TOWLINE_RETURN_IF_ERROR(same_head(20, nullptr));
     say(absl::StrCat("followed block by block, at most ", late, " behind"));
-    summary_.emplace_back("at the tip", absl::StrCat(seen - first.el_head.number, " blocks, at most ", late, " behind"));
+    summary_.emplace_back("at the tip",
+                          absl::StrCat(seen - first.el_head.number, " blocks, at most ", late, " behind"));
     return absl::OkStatus();
   }
 
@@ -203,7 +216,8 @@ class Demo {
       say(absl::StrFormat("  %-9s %s", d.action(), d.reason()));
       explained = explained || (d.action() == "reorg" && absl::StrContains(d.reason(), depth));
     }
-    if (!explained) return absl::InternalError(absl::StrCat("no decision explains a reorg of ", kReorgDepth, " blocks"));
+    if (!explained)
+      return absl::InternalError(absl::StrCat("no decision explains a reorg of ", kReorgDepth, " blocks"));
     summary_.emplace_back("reorg walked back and switched", absl::StrFormat("%d blocks in %.1f s", kReorgDepth, took));
     return absl::OkStatus();
   }
@@ -223,13 +237,16 @@ class Demo {
       TOWLINE_ASSIGN_OR_RETURN(const Truth t, look());
       return t.el_finalized == t.chain_finalized;
     }));
-    say(absl::StrCat("finalized ", thousands(first.el_finalized.number), " -> ", thousands(last), " in the EL, never back, same hash as the chain's"));
+    say(absl::StrCat("finalized ", thousands(first.el_finalized.number), " -> ", thousands(last),
+                     " in the EL, never back, same hash as the chain's"));
     summary_.emplace_back("finalized", absl::StrCat(thousands(first.el_finalized.number), " -> ", thousands(last)));
     return absl::OkStatus();
   }
 
   void show_heads(const Truth& t) {
-    const std::string line = absl::StrCat("      EL: unsafe ", thousands(t.el_head.number), "  safe ", thousands(t.el_safe.number), "  finalized ", thousands(t.el_finalized.number));
+    const std::string line =
+        absl::StrCat("      EL: unsafe ", thousands(t.el_head.number), "  safe ", thousands(t.el_safe.number),
+                     "  finalized ", thousands(t.el_finalized.number));
     area_.draw({line});
     if (!area_.live()) std::cout << line << std::endl;
   }
@@ -257,7 +274,8 @@ class Demo {
       if (done) return absl::OkStatus();
       if (now_ms() > deadline) {
         const auto s = fleet_ ? fleet_->status() : std::nullopt;
-        return absl::DeadlineExceededError(absl::StrCat(otherwise, " in ", seconds, " s", s ? absl::StrCat("; ", live_line(*s)) : ""));
+        return absl::DeadlineExceededError(
+            absl::StrCat(otherwise, " in ", seconds, " s", s ? absl::StrCat("; ", live_line(*s)) : ""));
       }
       std::this_thread::sleep_for(std::chrono::milliseconds{100});
     }
@@ -271,7 +289,8 @@ class Demo {
     const http::Response answer = http_.post_and_wait(std::move(r));
     TOWLINE_RETURN_IF_ERROR(answer.transport);
     json stats = json::parse(answer.body, nullptr, false);
-    if (answer.status != 200 || !stats.is_object()) return absl::InternalError(absl::StrCat("the simulated chain refuses ", c.dump(), ": ", answer.body));
+    if (answer.status != 200 || !stats.is_object())
+      return absl::InternalError(absl::StrCat("the simulated chain refuses ", c.dump(), ": ", answer.body));
     return stats;
   }
 
@@ -282,14 +301,16 @@ class Demo {
       const json& b = s[side][label];
       return b.is_object() ? Head{b.value("number", std::uint64_t{0}), b.value("hash", "")} : Head{};
     };
-    return Truth{head("chain", "head"), head("chain", "finalized"), head("el", "head"), head("el", "safe"), head("el", "finalized")};
+    return Truth{head("chain", "head"), head("chain", "finalized"), head("el", "head"), head("el", "safe"),
+                 head("el", "finalized")};
   }
 
   absl::Status list_decisions(v1::ListDecisionsResponse& out) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{5});
     const grpc::Status s = fleet_->coordinator().ListDecisions(&context, {}, &out);
-    return s.ok() ? absl::OkStatus() : absl::UnavailableError(absl::StrCat("sync-coordinator does not answer: ", s.error_message()));
+    return s.ok() ? absl::OkStatus()
+                  : absl::UnavailableError(absl::StrCat("sync-coordinator does not answer: ", s.error_message()));
   }
 
   absl::StatusOr<std::uint64_t> last_decision() {

@@ -58,21 +58,28 @@ std::string read_all(std::istream& in) { return {std::istreambuf_iterator<char>{
 class Cli {
  public:
   int run(int argc, char** argv) {
-    CLI::App app{"Towline tows a local execution client along an OP Stack chain.\n\n"
-                 "  towline up --source https://rpc.example --engine http://127.0.0.1:8551 \\\n"
-                 "             --jwt-secret jwt.hex --network op-mainnet\n"
-                 "  towline status            where it is, and why\n"
-                 "  towline decisions -n 20   what it did last, and why\n"
-                 "  towline recover           what to do when it cannot go on\n",
-                 "towline"};
-    app.footer("Exit codes: 0 done; 1 the answer is no (INVALID, no such name, a service that\ncannot run); 2 wrong flags; 3 the service does not answer; 4 `status --check`:\nnot at the tip.");
+    CLI::App app{
+        "Towline tows a local execution client along an OP Stack chain.\n\n"
+        "  towline up --source https://rpc.example --engine http://127.0.0.1:8551 \\\n"
+        "             --jwt-secret jwt.hex --network op-mainnet\n"
+        "  towline status            where it is, and why\n"
+        "  towline decisions -n 20   what it did last, and why\n"
+        "  towline recover           what to do when it cannot go on\n",
+        "towline"};
+    app.footer(
+        "Exit codes: 0 done; 1 the answer is no (INVALID, no such name, a service that\ncannot run); 2 wrong flags; 3 "
+        "the service does not answer; 4 `status --check`:\nnot at the tip.");
     app.set_version_flag("--version", "towline " TOWLINE_VERSION);
     app.require_subcommand(1);
     app.fallthrough();
     app.set_config("--config", "", "TOML file with these flags as keys")->envname("TOWLINE_CONFIG");
     app.get_config_formatter_base()->parentSeparator('/');
-    app.add_option("--coordinator", coordinator_, "gRPC address of the sync-coordinator")->envname("TOWLINE_COORDINATOR")->capture_default_str();
-    app.add_option("--fetcher", fetcher_, "gRPC address of the remote-fetcher")->envname("TOWLINE_FETCHER")->capture_default_str();
+    app.add_option("--coordinator", coordinator_, "gRPC address of the sync-coordinator")
+        ->envname("TOWLINE_COORDINATOR")
+        ->capture_default_str();
+    app.add_option("--fetcher", fetcher_, "gRPC address of the remote-fetcher")
+        ->envname("TOWLINE_FETCHER")
+        ->capture_default_str();
     app.add_flag("--json", json_, "print JSON, fields named as in the protos");
 
     auto* up_command = app.add_subcommand("up", "run all services on this host and show how far they are");
@@ -101,9 +108,11 @@ class Cli {
     auto* recover = app.add_subcommand("recover", "what to do when the tow is DIVERGED or NEEDS_OPERATOR");
     auto* networks = app.add_subcommand("networks", "the chains that --network knows");
     auto* version = app.add_subcommand("version", "the version of this program");
-    auto* demo_command = app.add_subcommand("demo", "tow a simulated client along a simulated chain and check every step: about 75 seconds");
+    auto* demo_command = app.add_subcommand(
+        "demo", "tow a simulated client along a simulated chain and check every step: about 75 seconds");
     auto* inspect = app.add_subcommand("inspect", "look into data")->require_subcommand(1);
-    auto* block = inspect->add_subcommand("block", "recompute every hash of a block and say whether it verifies (exit code 0 or 1)");
+    auto* block = inspect->add_subcommand(
+        "block", "recompute every hash of a block and say whether it verifies (exit code 0 or 1)");
     std::string file;
     std::string url;
     std::string number;
@@ -141,7 +150,8 @@ class Cli {
       v1::ListDecisionsRequest request;
       request.set_limit(limit);
       v1::ListDecisionsResponse response;
-      return coordinator_call([&](auto& s, auto* c) { return s.ListDecisions(c, request, &response); }, [&] { print(response, decisions_text(response)); });
+      return coordinator_call([&](auto& s, auto* c) { return s.ListDecisions(c, request, &response); },
+                              [&] { print(response, decisions_text(response)); });
     }
     if (*pause || *resume) {
       v1::PauseRequest p;
@@ -156,23 +166,28 @@ class Cli {
     }
     if (*recover) {
       v1::GetSyncStatusResponse response;
-      return coordinator_call([&](auto& s, auto* c) { return s.GetSyncStatus(c, {}, &response); }, [&] { print(response.status(), recover_text(response.status())); });
+      return coordinator_call([&](auto& s, auto* c) { return s.GetSyncStatus(c, {}, &response); },
+                              [&] { print(response.status(), recover_text(response.status())); });
     }
     if (*endpoints) {
       v1::ListEndpointsResponse response;
-      return fetcher_call([&](auto& s, auto* c) { return s.ListEndpoints(c, {}, &response); }, [&] { print(response, endpoints_text(response)); });
+      return fetcher_call([&](auto& s, auto* c) { return s.ListEndpoints(c, {}, &response); },
+                          [&] { print(response, endpoints_text(response)); });
     }
     if (*cordon) {
       v1::CordonEndpointRequest request;
       request.set_name(name);
       request.set_reason(reason);
       v1::CordonEndpointResponse response;
-      return fetcher_call([&](auto& s, auto* c) { return s.CordonEndpoint(c, request, &response); }, [&] { done(absl::StrCat(name, " is out of use: `towline uncordon ", name, "` takes it back")); });
+      return fetcher_call(
+          [&](auto& s, auto* c) { return s.CordonEndpoint(c, request, &response); },
+          [&] { done(absl::StrCat(name, " is out of use: `towline uncordon ", name, "` takes it back")); });
     }
     v1::UncordonEndpointRequest request;
     request.set_name(name);
     v1::UncordonEndpointResponse response;
-    return fetcher_call([&](auto& s, auto* c) { return s.UncordonEndpoint(c, request, &response); }, [&] { done(absl::StrCat(name, " is in use again")); });
+    return fetcher_call([&](auto& s, auto* c) { return s.UncordonEndpoint(c, request, &response); },
+                        [&] { done(absl::StrCat(name, " is in use again")); });
   }
 
  private:
@@ -185,22 +200,30 @@ class Cli {
   }
 
   void add_up_flags(CLI::App& c) {
-    c.footer("Example: towline up --source https://rpc.example --engine http://127.0.0.1:8551 \\\n           --jwt-secret jwt.hex --network op-mainnet\n\n"
-             "It needs no L1 endpoint. Several --source are used together: one may fail or lie.\nCtrl-C stops everything within 5 seconds.");
+    c.footer(
+        "Example: towline up --source https://rpc.example --engine http://127.0.0.1:8551 \\\n           --jwt-secret "
+        "jwt.hex --network op-mainnet\n\n"
+        "It needs no L1 endpoint. Several --source are used together: one may fail or lie.\nCtrl-C stops everything "
+        "within 5 seconds.");
     const auto env = [](CLI::Option* o) {
       o->envname("TOWLINE_" + absl::AsciiStrToUpper(absl::StrReplaceAll(o->get_lnames()[0], {{".", "_"}, {"-", "_"}})));
     };
-    env(c.add_option("--source", up_.sources, "JSON-RPC URL of a remote node (EL or CL), best first; repeat it")->delimiter(','));
+    env(c.add_option("--source", up_.sources, "JSON-RPC URL of a remote node (EL or CL), best first; repeat it")
+            ->delimiter(','));
     env(c.add_option("--endpoints-file", up_.endpoints_file, "TOML file of sources, for URLs with keys"));
-    env(c.add_option("--engine", up_.engine, "Engine API of the local EL, for example http://127.0.0.1:8551")->required());
+    env(c.add_option("--engine", up_.engine, "Engine API of the local EL, for example http://127.0.0.1:8551")
+            ->required());
     env(c.add_option("--jwt-secret", up_.jwt_secret, "file with the EL's JWT secret"));
     env(c.add_option("--engine.admin-rpc", up_.admin_rpc, "the EL's ordinary RPC with debug_setHead (optional)"));
     env(c.add_option("--network", up_.network, "a known chain by name (`towline networks`)"));
     env(c.add_option("--rollup-config", up_.rollup_config, "or its rollup.json"));
-    env(c.add_option("--unsafe-source", up_.unsafe_source, "remote, or none to follow the safe head")->capture_default_str()->check(CLI::IsMember({"remote", "none"})));
+    env(c.add_option("--unsafe-source", up_.unsafe_source, "remote, or none to follow the safe head")
+            ->capture_default_str()
+            ->check(CLI::IsMember({"remote", "none"})));
     env(c.add_option("--data-dir", up_.data_dir, "fence, epoch and logs")->capture_default_str());
     env(c.add_option("--log.level", up_.log_level, "of the services' logs")->capture_default_str());
-    env(c.add_option("--base-port", up_.base_port, "services listen on loopback from this port on; 0: any free ports")->capture_default_str());
+    env(c.add_option("--base-port", up_.base_port, "services listen on loopback from this port on; 0: any free ports")
+            ->capture_default_str());
   }
 
   int run_up() {
@@ -215,7 +238,9 @@ class Cli {
     return up(up_);
   }
 
-  void print(const google::protobuf::Message& m, const std::string& text) const { std::cout << (json_ ? to_json(m) : text) << std::flush; }
+  void print(const google::protobuf::Message& m, const std::string& text) const {
+    std::cout << (json_ ? to_json(m) : text) << std::flush;
+  }
 
   void done(const std::string& text) const { std::cout << (json_ ? "{}" : text) << std::endl; }
 
@@ -223,7 +248,8 @@ class Cli {
   int coordinator_call(Ask ask, Show show) {
     auto stub = v1::SyncCoordinator::NewStub(grpc::CreateChannel(coordinator_, grpc::InsecureChannelCredentials()));
     Call call;
-    if (const grpc::Status s = ask(*stub, &call.context); !s.ok()) return report(s, "sync-coordinator at " + coordinator_);
+    if (const grpc::Status s = ask(*stub, &call.context); !s.ok())
+      return report(s, "sync-coordinator at " + coordinator_);
     show();
     return kOk;
   }
@@ -239,7 +265,8 @@ class Cli {
 
   int run_status(bool check) {
     v1::GetSyncStatusResponse response;
-    const int code = coordinator_call([&](auto& s, auto* c) { return s.GetSyncStatus(c, {}, &response); }, [&] { print(response.status(), status_text(response.status())); });
+    const int code = coordinator_call([&](auto& s, auto* c) { return s.GetSyncStatus(c, {}, &response); },
+                                      [&] { print(response.status(), status_text(response.status())); });
     if (code != kOk || !check) return code;
     for (const auto& t : response.status().tows()) {
       if (t.state() != v1::TOW_STATE_AT_TIP) return kUnhealthy;
@@ -291,7 +318,8 @@ class Cli {
       request.body = jsonrpc::request({"eth_getBlockByNumber", absl::StrCat("[\"", label, "\",true]")});
       const http::Response r = client.post_and_wait(std::move(request));
       if (!r.transport.ok() || r.status != 200) {
-        std::cerr << "towline inspect: " << http::redact_url(url) << ": " << (r.transport.ok() ? absl::StrCat("HTTP ", r.status) : std::string{r.transport.message()}) << '\n';
+        std::cerr << "towline inspect: " << http::redact_url(url) << ": "
+                  << (r.transport.ok() ? absl::StrCat("HTTP ", r.status) : std::string{r.transport.message()}) << '\n';
         return kUnreachable;
       }
       text = r.body;

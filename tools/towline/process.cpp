@@ -30,7 +30,10 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
 
 }  // namespace
 
-std::int64_t now_ms() { return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+std::int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
 std::string own_directory() {
   std::error_code ec;
@@ -44,13 +47,16 @@ int free_port() {
   a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t len = sizeof a;
   int port = 0;
-  if (bind(fd, reinterpret_cast<sockaddr*>(&a), len) == 0 && getsockname(fd, reinterpret_cast<sockaddr*>(&a), &len) == 0) port = ntohs(a.sin_port);
+  if (bind(fd, reinterpret_cast<sockaddr*>(&a), len) == 0 &&
+      getsockname(fd, reinterpret_cast<sockaddr*>(&a), &len) == 0)
+    port = ntohs(a.sin_port);
   close(fd);
   return port;
 }
 
 std::string describe_exit(int wait_status) {
-  return WIFSIGNALED(wait_status) ? absl::StrCat("by signal ", WTERMSIG(wait_status)) : absl::StrCat("with exit code ", WEXITSTATUS(wait_status));
+  return WIFSIGNALED(wait_status) ? absl::StrCat("by signal ", WTERMSIG(wait_status))
+                                  : absl::StrCat("with exit code ", WEXITSTATUS(wait_status));
 }
 
 void Process::start() {
@@ -65,7 +71,8 @@ void Process::start() {
   const auto argv = pointers(args);
   const auto envp = pointers(env);
   const std::string program = spec_.dir + "/" + spec_.name;
-  const std::string excuse = absl::StrCat(spec_.name, ": cannot start ", program, "; is it installed beside towline?\n");
+  const std::string excuse =
+      absl::StrCat(spec_.name, ": cannot start ", program, "; is it installed beside towline?\n");
   const int log = open(spec_.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   struct stat st {};
   log_start_ = log >= 0 && fstat(log, &st) == 0 ? st.st_size : 0;

@@ -22,7 +22,9 @@ class ProcessTest : public testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(dir_); }
 
-  ProcessSpec shell(const std::string& script) { return {"sh", "/bin", {"-c", script}, {{"ADDED", "here"}}, dir_ + "/log"}; }
+  ProcessSpec shell(const std::string& script) {
+    return {"sh", "/bin", {"-c", script}, {{"ADDED", "here"}}, dir_ + "/log"};
+  }
   std::string log() {
     std::ifstream in{dir_ + "/log"};
     return {std::istreambuf_iterator<char>{in}, {}};

@@ -32,12 +32,14 @@ ordered_json field_value(const Message& m, const FieldDescriptor& f, int index) 
     case FieldDescriptor::CPPTYPE_DOUBLE: return repeated ? r.GetRepeatedDouble(m, &f, index) : r.GetDouble(m, &f);
     case FieldDescriptor::CPPTYPE_FLOAT: return repeated ? r.GetRepeatedFloat(m, &f, index) : r.GetFloat(m, &f);
     case FieldDescriptor::CPPTYPE_BOOL: return repeated ? r.GetRepeatedBool(m, &f, index) : r.GetBool(m, &f);
-    case FieldDescriptor::CPPTYPE_ENUM: return std::string{(repeated ? r.GetRepeatedEnum(m, &f, index) : r.GetEnum(m, &f))->name()};
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return std::string{(repeated ? r.GetRepeatedEnum(m, &f, index) : r.GetEnum(m, &f))->name()};
     case FieldDescriptor::CPPTYPE_STRING: {
       const std::string s = repeated ? r.GetRepeatedString(m, &f, index) : r.GetString(m, &f);
       return f.type() == FieldDescriptor::TYPE_BYTES ? to_hex(as_bytes(s)) : s;
     }
-    case FieldDescriptor::CPPTYPE_MESSAGE: return to_value(repeated ? r.GetRepeatedMessage(m, &f, index) : r.GetMessage(m, &f));
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      return to_value(repeated ? r.GetRepeatedMessage(m, &f, index) : r.GetMessage(m, &f));
   }
   return nullptr;
 }
@@ -70,7 +72,8 @@ std::string number_of(bool has, const v1::BlockRef& b) { return has ? thousands(
 
 std::string heads_of(const v1::Tow& t) {
   const auto& l = t.local().labels();
-  return absl::StrCat("unsafe ", number_of(l.has_latest(), l.latest()), "  safe ", number_of(l.has_safe(), l.safe()), "  finalized ", number_of(l.has_finalized(), l.finalized()));
+  return absl::StrCat("unsafe ", number_of(l.has_latest(), l.latest()), "  safe ", number_of(l.has_safe(), l.safe()),
+                      "  finalized ", number_of(l.has_finalized(), l.finalized()));
 }
 
 std::string rates_of(const v1::Tow& t) {
@@ -81,11 +84,15 @@ std::string rates_of(const v1::Tow& t) {
 }
 
 const char* action_for(const v1::Tow& t) {
-  if (t.reason_code() == "engine_auth_failed") return "Give engine-driver the EL's own secret (--jwt-secret) and compare the clocks of both hosts.";
-  if (t.reason_code() == "driver_unreachable") return "Start engine-driver, or correct the coordinator's --engine-driver.";
+  if (t.reason_code() == "engine_auth_failed")
+    return "Give engine-driver the EL's own secret (--jwt-secret) and compare the clocks of both hosts.";
+  if (t.reason_code() == "driver_unreachable")
+    return "Start engine-driver, or correct the coordinator's --engine-driver.";
   if (t.reason_code() == "engine_unreachable") return "Start the EL, or correct --engine.";
-  if (t.reason_code() == "no_heads" || t.reason_code() == "source_unavailable") return "Look at `towline endpoints`: it says why none can be used.";
-  if (t.reason_code() == "unknown_rules") return "Is there a fork that this version does not know? Upgrade Towline, or correct the rollup config.";
+  if (t.reason_code() == "no_heads" || t.reason_code() == "source_unavailable")
+    return "Look at `towline endpoints`: it says why none can be used.";
+  if (t.reason_code() == "unknown_rules")
+    return "Is there a fork that this version does not know? Upgrade Towline, or correct the rollup config.";
   if (t.reason_code() == "superseded") return "Two coordinators run for this engine-driver: stop one of them.";
   return nullptr;
 }
@@ -109,7 +116,8 @@ std::string duration(double seconds) {
 
 std::string progress_bar(double share, int width) {
   const int filled = static_cast<int>(std::clamp(share, 0.0, 1.0) * width);
-  return absl::StrCat("[", std::string(static_cast<std::size_t>(filled), '#'), std::string(static_cast<std::size_t>(width - filled), '.'), "]");
+  return absl::StrCat("[", std::string(static_cast<std::size_t>(filled), '#'),
+                      std::string(static_cast<std::size_t>(width - filled), '.'), "]");
 }
 
 std::string state_name(v1::TowState s) {
@@ -127,7 +135,8 @@ double share_done(const v1::Tow& t) {
 std::string live_line(const v1::SyncStatus& s) {
   if (s.tows_size() == 0) return "no engine-driver yet";
   const v1::Tow& t = s.tows(0);
-  std::string line = absl::StrCat(state_name(t.state()), "  ", heads_of(t), "  ", thousands(t.distance_blocks()), " behind");
+  std::string line =
+      absl::StrCat(state_name(t.state()), "  ", heads_of(t), "  ", thousands(t.distance_blocks()), " behind");
   if (t.local().has_import()) {
     absl::StrAppend(&line, "  ", rates_of(t));
   } else if (t.state() != v1::TOW_STATE_AT_TIP) {
@@ -142,13 +151,16 @@ std::vector<std::string> live_lines(const v1::SyncStatus& s) {
   for (const v1::Tow& t : s.tows()) {
     std::string first = absl::StrFormat("%-18s ", state_name(t.state()));
     if (t.state() == v1::TOW_STATE_IMPORTING && t.local().has_import()) {
-      absl::StrAppendFormat(&first, "%s %5.1f %%  %s behind", progress_bar(share_done(t), 24), 100 * share_done(t), thousands(t.distance_blocks()));
+      absl::StrAppendFormat(&first, "%s %5.1f %%  %s behind", progress_bar(share_done(t), 24), 100 * share_done(t),
+                            thousands(t.distance_blocks()));
     } else {
       first += t.reason();
     }
     lines.push_back(first.substr(0, 80));
     lines.push_back(heads_of(t));
-    lines.push_back(t.local().has_import() ? rates_of(t) : absl::StrCat(thousands(t.distance_blocks()), " behind ", s.has_remote() ? s.remote().endpoint() : "the source"));
+    lines.push_back(t.local().has_import() ? rates_of(t)
+                                           : absl::StrCat(thousands(t.distance_blocks()), " behind ",
+                                                          s.has_remote() ? s.remote().endpoint() : "the source"));
   }
   return lines;
 }
@@ -157,12 +169,15 @@ std::string status_text(const v1::SyncStatus& s) {
   std::string out;
   for (const v1::Tow& t : s.tows()) {
     const auto& local = t.local();
-    absl::StrAppend(&out, "driver     ", t.driver(), local.client_version().empty() ? "" : "  ", local.client_version(), "\n");
+    absl::StrAppend(&out, "driver     ", t.driver(), local.client_version().empty() ? "" : "  ", local.client_version(),
+                    "\n");
     absl::StrAppend(&out, "state      ", state_name(t.state()), "\n");
     absl::StrAppend(&out, "reason     ", t.reason(), "\n");
     if (const char* action = action_for(t)) absl::StrAppend(&out, "do         ", action, "\n");
     absl::StrAppendFormat(&out, "%-10s %-24s %-24s\n", "", "local", "remote");
-    const auto row = [&](const char* name, const std::string& ours, const std::string& theirs) { absl::StrAppendFormat(&out, "%-10s %-24s %-24s\n", name, ours, theirs); };
+    const auto row = [&](const char* name, const std::string& ours, const std::string& theirs) {
+      absl::StrAppendFormat(&out, "%-10s %-24s %-24s\n", name, ours, theirs);
+    };
     const auto& l = local.labels();
     const auto& r = s.remote();
     row("unsafe", label(l.has_latest(), l.latest()), label(r.has_unsafe(), r.unsafe()));
@@ -171,10 +186,13 @@ std::string status_text(const v1::SyncStatus& s) {
     row("fence", block(local.has_fence(), local.fence().number(), local.fence().hash()), "");
     absl::StrAppend(&out, "distance   ", thousands(t.distance_blocks()), " blocks");
     if (local.has_import()) {
-      absl::StrAppendFormat(&out, ", %.0f blocks/s, %.0f Mgas/s", local.import().blocks_per_s(), local.import().mgas_per_s());
+      absl::StrAppendFormat(&out, ", %.0f blocks/s, %.0f Mgas/s", local.import().blocks_per_s(),
+                            local.import().mgas_per_s());
       if (t.eta_s() > 0) absl::StrAppend(&out, ", ETA ", duration(t.eta_s()));
     }
-    absl::StrAppend(&out, "\nsource     ", s.has_remote() ? s.remote().endpoint() : "-", s.has_remote() ? absl::StrFormat(", %.1f s ago", static_cast<double>(s.remote_age_ms()) / 1000) : "", "\n");
+    absl::StrAppend(
+        &out, "\nsource     ", s.has_remote() ? s.remote().endpoint() : "-",
+        s.has_remote() ? absl::StrFormat(", %.1f s ago", static_cast<double>(s.remote_age_ms()) / 1000) : "", "\n");
   }
   if (s.tows_size() == 0) out = "no engine-driver is towed\n";
   return out;
@@ -183,20 +201,26 @@ std::string status_text(const v1::SyncStatus& s) {
 std::string decisions_text(const v1::ListDecisionsResponse& d) {
   std::string out;
   for (const auto& x : d.decisions()) {
-    absl::StrAppend(&out, absl::FormatTime("%H:%M:%E3S", absl::FromUnixMillis(static_cast<std::int64_t>(x.time_ms())), absl::UTCTimeZone()), "  ",
-                    absl::StrFormat("%-16s ", x.action()), x.reason(), x.repeated() > 0 ? absl::StrCat("  (", x.repeated() + 1, " times)") : "", "\n");
+    absl::StrAppend(&out,
+                    absl::FormatTime("%H:%M:%E3S", absl::FromUnixMillis(static_cast<std::int64_t>(x.time_ms())),
+                                     absl::UTCTimeZone()),
+                    "  ", absl::StrFormat("%-16s ", x.action()), x.reason(),
+                    x.repeated() > 0 ? absl::StrCat("  (", x.repeated() + 1, " times)") : "", "\n");
   }
   return out.empty() ? "no decision yet\n" : out;
 }
 
 std::string endpoints_text(const v1::ListEndpointsResponse& e) {
-  std::string out = absl::StrFormat("%-28s %-4s %-12s %8s %7s %6s %5s %9s  %s\n", "endpoint", "kind", "state", "requests", "errors", "429", "lies", "latency", "unsafe / reason");
+  std::string out = absl::StrFormat("%-28s %-4s %-12s %8s %7s %6s %5s %9s  %s\n", "endpoint", "kind", "state",
+                                    "requests", "errors", "429", "lies", "latency", "unsafe / reason");
   for (const auto& x : e.endpoints()) {
     const std::string kind = x.kind() == v1::ENDPOINT_KIND_EL ? "EL" : x.kind() == v1::ENDPOINT_KIND_CL ? "CL" : "?";
     const std::string state_full = v1::EndpointState_Name(x.state());
     const std::string state = absl::AsciiStrToLower(state_full.substr(std::string{"ENDPOINT_STATE_"}.size()));
-    absl::StrAppendFormat(&out, "%-28s %-4s %-12s %8d %7d %6d %5d %6.1f ms  %s\n", x.name(), kind, state, x.requests(), x.errors(), x.rate_limited(), x.lies(), x.latency_ms(),
-                          x.reason().empty() ? (x.heads().has_unsafe() ? thousands(x.heads().unsafe().number()) : "") : x.reason());
+    absl::StrAppendFormat(
+        &out, "%-28s %-4s %-12s %8d %7d %6d %5d %6.1f ms  %s\n", x.name(), kind, state, x.requests(), x.errors(),
+        x.rate_limited(), x.lies(), x.latency_ms(),
+        x.reason().empty() ? (x.heads().has_unsafe() ? thousands(x.heads().unsafe().number()) : "") : x.reason());
   }
   return out;
 }
@@ -208,26 +232,43 @@ std::string recover_text(const v1::SyncStatus& s) {
     const std::string client = absl::AsciiStrToLower(t.local().client_version());
     const bool reth = absl::StrContains(client, "reth");
     if (t.state() == v1::TOW_STATE_DIVERGED) {
-      absl::StrAppend(&out, "  ours:   ", block(t.local().has_fence(), t.local().fence().number(), t.local().fence().hash()), " (final here)\n",
-                      "  theirs: ", t.has_diverged_remote() ? block(true, t.diverged_remote().number(), t.diverged_remote().hash()) : "unknown", "\n",
-                      "  1. Find out who is right: ask a third source for the block at that height (towline inspect block --url URL --number N).\n"
-                      "  2. The source is wrong: cordon it (towline cordon NAME) or replace it. Towing goes on by itself.\n"
-                      "  3. We are wrong: stop engine-driver, delete state.json in its --data-dir, restore the EL from a trusted snapshot",
-                      reth ? " (or `op-reth stage unwind`)" : " (or rewind it with debug_setHead below that block)", ", start both.\n");
+      absl::StrAppend(
+          &out, "  ours:   ", block(t.local().has_fence(), t.local().fence().number(), t.local().fence().hash()),
+          " (final here)\n", "  theirs: ",
+          t.has_diverged_remote() ? block(true, t.diverged_remote().number(), t.diverged_remote().hash()) : "unknown",
+          "\n",
+          "  1. Find out who is right: ask a third source for the block at that height (towline inspect block --url "
+          "URL --number N).\n"
+          "  2. The source is wrong: cordon it (towline cordon NAME) or replace it. Towing goes on by itself.\n"
+          "  3. We are wrong: stop engine-driver, delete state.json in its --data-dir, restore the EL from a trusted "
+          "snapshot",
+          reth ? " (or `op-reth stage unwind`)" : " (or rewind it with debug_setHead below that block)",
+          ", start both.\n");
     } else if (t.state() == v1::TOW_STATE_NEEDS_OPERATOR) {
       if (t.reason_code() == "branch_too_deep" || t.reason_code() == "rewind_failed") {
-        absl::StrAppend(&out, reth ? "  1. Stop op-reth, run `op-reth stage unwind to-block N` with the block named above, start it again.\n"
-                                   : "  1. On the EL's ordinary RPC (with the debug namespace): debug_setHead to the block named above.\n",
-                        "  2. Or start engine-driver with --engine.admin-rpc URL: it then rewinds op-geth by itself, never below the fence.\n  Towing goes on by itself.\n");
+        absl::StrAppend(
+            &out,
+            reth
+                ? "  1. Stop op-reth, run `op-reth stage unwind to-block N` with the block named above, start it "
+                  "again.\n"
+                : "  1. On the EL's ordinary RPC (with the debug namespace): debug_setHead to the block named above.\n",
+            "  2. Or start engine-driver with --engine.admin-rpc URL: it then rewinds op-geth by itself, never below "
+            "the fence.\n  Towing goes on by itself.\n");
       } else if (t.reason_code() == "engine_missing_state") {
-        absl::StrAppend(&out, "  1. Restart the EL: it may find the state again, or come back at a block that it has.\n",
-                        reth ? "  2. Else stop op-reth and run `op-reth stage unwind to-block N`, N a block below the one named above.\n"
+        absl::StrAppend(&out,
+                        "  1. Restart the EL: it may find the state again, or come back at a block that it has.\n",
+                        reth ? "  2. Else stop op-reth and run `op-reth stage unwind to-block N`, N a block below the "
+                               "one named above.\n"
                              : "  2. Else rewind it with debug_setHead to a block that it has, not below the fence.\n",
                         "  Towing goes on by itself.\n");
       } else if (t.reason_code() == "engine_wrong_chain") {
-        absl::StrAppend(&out, "  1. Point --engine at the EL of this chain, or initialise it with this chain's genesis, or correct --rollup-config / --network.\n");
+        absl::StrAppend(&out,
+                        "  1. Point --engine at the EL of this chain, or initialise it with this chain's genesis, or "
+                        "correct --rollup-config / --network.\n");
       } else {
-        absl::StrAppend(&out, "  1. Compare the fork times of the rollup config with the chain's.\n  2. Upgrade the EL (", t.local().client_version(), ").\n");
+        absl::StrAppend(&out,
+                        "  1. Compare the fork times of the rollup config with the chain's.\n  2. Upgrade the EL (",
+                        t.local().client_version(), ").\n");
       }
     } else {
       const char* action = action_for(t);

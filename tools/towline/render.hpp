@@ -10,7 +10,8 @@
 
 namespace towline::cli {
 
-/// JSON with the fields' names as in the protos, `bytes` as 0x hex, unset messages left out, everything else always there.
+/// JSON with the fields' names as in the protos, `bytes` as 0x hex, unset messages left out, everything else always
+/// there.
 std::string to_json(const google::protobuf::Message& m, int indent = 1);
 
 /// "1,234,567"

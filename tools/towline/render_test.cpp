@@ -88,7 +88,8 @@ TEST(Render, DecisionsFoldRepeats) {
   d.set_action("hold_safe");
   d.set_reason("remote safe is below ours");
   d.set_repeated(2);
-  EXPECT_NE(decisions_text(r).find("hold_safe        remote safe is below ours  (3 times)"), std::string::npos) << decisions_text(r);
+  EXPECT_NE(decisions_text(r).find("hold_safe        remote safe is below ours  (3 times)"), std::string::npos)
+      << decisions_text(r);
 }
 
 }  // namespace

@@ -42,13 +42,18 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   std::unique_ptr<Fleet> f{new Fleet};
   f->data_dir_ = o.data_dir;
   // Port, port+1 for the fetcher, +10 for the coordinator, +20 for the driver, as the services have them by default.
-  for (int i = 0; i < 6; ++i) f->addresses_.push_back(absl::StrCat("127.0.0.1:", o.base_port == 0 ? free_port() : o.base_port + i / 2 * 10 + i % 2));
+  for (int i = 0; i < 6; ++i)
+    f->addresses_.push_back(
+        absl::StrCat("127.0.0.1:", o.base_port == 0 ? free_port() : o.base_port + i / 2 * 10 + i % 2));
   const auto& addr = f->addresses_;
   const std::string chain = o.network.empty() ? "--rollup-config=" + o.rollup_config : "--network=" + o.network;
-  const auto add = [&](const std::string& name, std::size_t at, std::vector<std::string> args, std::map<std::string, std::string> env) {
-    args.insert(args.begin(), {chain, "--grpc.addr=" + addr[at], "--http.addr=" + addr[at + 1], "--log.level=" + o.log_level});
+  const auto add = [&](const std::string& name, std::size_t at, std::vector<std::string> args,
+                       std::map<std::string, std::string> env) {
+    args.insert(args.begin(),
+                {chain, "--grpc.addr=" + addr[at], "--http.addr=" + addr[at + 1], "--log.level=" + o.log_level});
     Service s;
-    s.process = std::make_unique<Process>(ProcessSpec{name, own_directory(), std::move(args), std::move(env), o.data_dir + "/" + name + ".log"});
+    s.process = std::make_unique<Process>(
+        ProcessSpec{name, own_directory(), std::move(args), std::move(env), o.data_dir + "/" + name + ".log"});
     f->services_.push_back(std::move(s));
   };
   // URLs may hold keys: they travel by environment, never on a command line.
@@ -62,7 +67,8 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   std::vector<std::string> driver_args{"--data-dir=" + o.data_dir, "--payload-source=dns:///" + addr[0]};
   if (!o.jwt_secret.empty()) driver_args.push_back("--jwt-secret=" + o.jwt_secret);
   add("engine-driver", 4, driver_args, driver_env);
-  add("sync-coordinator", 2, {"--remote-fetcher=dns:///" + addr[0], "--engine-driver=" + addr[4], "--unsafe-source=" + o.unsafe_source}, {});
+  add("sync-coordinator", 2,
+      {"--remote-fetcher=dns:///" + addr[0], "--engine-driver=" + addr[4], "--unsafe-source=" + o.unsafe_source}, {});
   f->stub_ = v1::SyncCoordinator::NewStub(grpc::CreateChannel(addr[2], grpc::InsecureChannelCredentials()));
   for (auto& s : f->services_) {
     s.process->start();
@@ -86,7 +92,8 @@ absl::Status Fleet::supervise(std::vector<std::string>& news) {
       s.quick_deaths = quick ? s.quick_deaths + 1 : 0;
       s.restart_ms = now_ms() + std::min<std::int64_t>(200LL << std::min(s.quick_deaths, 6), kLongestBackoffMs);
       std::string line = absl::StrCat(s.process->name(), " ended ", describe_exit(*ended), ", starting it again");
-      if (const std::string why = s.process->last_line(); WIFEXITED(*ended) && !why.empty()) absl::StrAppend(&line, "; its last words: ", why);
+      if (const std::string why = s.process->last_line(); WIFEXITED(*ended) && !why.empty())
+        absl::StrAppend(&line, "; its last words: ", why);
       news.push_back(std::move(line));
     } else if (s.process->running()) {
       s.proven = s.proven || now_ms() - s.started_ms >= kQuickMs;
@@ -107,8 +114,9 @@ std::optional<v1::SyncStatus> Fleet::status() {
 }
 
 std::string Fleet::addresses() const {
-  return absl::StrCat("coordinator ", addresses_[2], ", fetcher ", addresses_[0], ", driver ", addresses_[4], "\nmetrics     ", addresses_[3], ", ", addresses_[1], ", ",
-                      addresses_[5], "\nlogs        ", data_dir_);
+  return absl::StrCat("coordinator ", addresses_[2], ", fetcher ", addresses_[0], ", driver ", addresses_[4],
+                      "\nmetrics     ", addresses_[3], ", ", addresses_[1], ", ", addresses_[5], "\nlogs        ",
+                      data_dir_);
 }
 
 int up(const UpOptions& o) {

@@ -30,13 +30,14 @@ absl::StatusOr<eth::BlockRef> ref_from(simdjson::dom::element e) {
 }
 
 absl::Status transport_error(const http::Response& r) {
-  if (!r.transport.ok()) return absl::Status{r.transport.code(), absl::StrCat("the EL does not answer: ", r.transport.message())};
+  if (!r.transport.ok())
+    return absl::Status{r.transport.code(), absl::StrCat("the EL does not answer: ", r.transport.message())};
   if (r.status == 401 || r.status == 403) {
     const std::string said = r.body.substr(0, 80);
-    return absl::UnauthenticatedError(absl::StrCat(
-        "the EL refuses the JWT (HTTP ", r.status, "): ",
-        absl::StrContains(said, "stale") || absl::StrContains(said, "future") ? "the clocks of this host and the EL differ by more than 60 s"
-                                                                               : "--jwt-secret must be the file that the EL uses"));
+    return absl::UnauthenticatedError(absl::StrCat("the EL refuses the JWT (HTTP ", r.status, "): ",
+                                                   absl::StrContains(said, "stale") || absl::StrContains(said, "future")
+                                                       ? "the clocks of this host and the EL differ by more than 60 s"
+                                                       : "--jwt-secret must be the file that the EL uses"));
   }
   if (r.status != 200) return absl::UnavailableError(absl::StrCat("the EL answers HTTP ", r.status));
   return absl::OkStatus();
@@ -61,12 +62,14 @@ http::Request EngineClient::make_request(const std::string& url, std::string bod
   r.body = std::move(body);
   r.timeout = options_.timeout;
   if (token && options_.jwt) {
-    r.headers.push_back(absl::StrCat("Authorization: Bearer ", make_jwt(*options_.jwt, absl::ToUnixSeconds(absl::Now()))));
+    r.headers.push_back(
+        absl::StrCat("Authorization: Bearer ", make_jwt(*options_.jwt, absl::ToUnixSeconds(absl::Now()))));
   }
   return r;
 }
 
-EngineClient::Reply EngineClient::call(const std::string& url, const std::string& method, const std::string& params, bool token) {
+EngineClient::Reply EngineClient::call(const std::string& url, const std::string& method, const std::string& params,
+                                       bool token) {
   const std::string body = jsonrpc::request({method, params});
   http::Response r = http_.post_and_wait(make_request(url, body, token));
   Reply out;
@@ -104,7 +107,8 @@ EngineAnswer EngineClient::write(const char* method, std::string body, const cha
   } else if (const auto& answer = parsed->answers[0]; answer.kind == jsonrpc::Answer::Kind::error) {
     a.kind = EngineAnswer::Kind::error;
     a.code = answer.error.code;
-    a.message = answer.error.detail.empty() ? answer.error.message : absl::StrCat(answer.error.message, ": ", answer.error.detail);
+    a.message = answer.error.detail.empty() ? answer.error.message
+                                            : absl::StrCat(answer.error.message, ": ", answer.error.detail);
   } else {
     simdjson::dom::element status = answer.result;
     std::string_view text;
@@ -135,17 +139,23 @@ EngineAnswer EngineClient::write(const char* method, std::string body, const cha
 
 EngineAnswer EngineClient::new_payload(std::string body) {
   const EngineAnswer a = write("newPayload", std::move(body), nullptr);
-  metrics_.counter("towline_driver_engine_answers_total", "Answers of the EL to writes, by the reaction to them.",
-                   {{"method", "newPayload"}, {"reaction", name(react(Call::new_payload, a))}}).inc();
+  metrics_
+      .counter("towline_driver_engine_answers_total", "Answers of the EL to writes, by the reaction to them.",
+               {{"method", "newPayload"}, {"reaction", name(react(Call::new_payload, a))}})
+      .inc();
   return a;
 }
 
 EngineAnswer EngineClient::forkchoice_updated(const Forkchoice& f) {
   std::string params;
-  eth::append_forkchoice_params(f.head.hash, f.safe ? f.safe->hash : Hash32{}, f.finalized ? f.finalized->hash : Hash32{}, params);
-  const EngineAnswer a = write("forkchoiceUpdated", jsonrpc::request({"engine_forkchoiceUpdatedV3", std::move(params)}), "payloadStatus");
-  metrics_.counter("towline_driver_engine_answers_total", "Answers of the EL to writes, by the reaction to them.",
-                   {{"method", "forkchoiceUpdated"}, {"reaction", name(react(Call::forkchoice_updated, a))}}).inc();
+  eth::append_forkchoice_params(f.head.hash, f.safe ? f.safe->hash : Hash32{},
+                                f.finalized ? f.finalized->hash : Hash32{}, params);
+  const EngineAnswer a =
+      write("forkchoiceUpdated", jsonrpc::request({"engine_forkchoiceUpdatedV3", std::move(params)}), "payloadStatus");
+  metrics_
+      .counter("towline_driver_engine_answers_total", "Answers of the EL to writes, by the reaction to them.",
+               {{"method", "forkchoiceUpdated"}, {"reaction", name(react(Call::forkchoice_updated, a))}})
+      .inc();
   return a;
 }
 
@@ -154,7 +164,8 @@ absl::StatusOr<EngineClient::Reply> EngineClient::engine_call(const std::string&
   TOWLINE_RETURN_IF_ERROR(r.status);
   const jsonrpc::Answer& a = r.answer();
   if (a.kind == jsonrpc::Answer::Kind::error) {
-    return absl::FailedPreconditionError(absl::StrCat(method, ": error ", a.error.code, " ", a.error.message, a.error.detail.empty() ? "" : ": ", a.error.detail));
+    return absl::FailedPreconditionError(absl::StrCat(method, ": error ", a.error.code, " ", a.error.message,
+                                                      a.error.detail.empty() ? "" : ": ", a.error.detail));
   }
   return r;
 }
@@ -162,17 +173,21 @@ absl::StatusOr<EngineClient::Reply> EngineClient::engine_call(const std::string&
 absl::StatusOr<std::string> EngineClient::build(const eth::BlockId& parent, const TwinPlan& plan) {
   std::string params;
   eth::append_forkchoice_params(parent.hash, {}, {}, params, plan.attributes);
-  TOWLINE_ASSIGN_OR_RETURN(const Reply update, engine_call(absl::StrCat("engine_forkchoiceUpdatedV", plan.version >= 3 ? 3 : 2), params));
+  TOWLINE_ASSIGN_OR_RETURN(const Reply update,
+                           engine_call(absl::StrCat("engine_forkchoiceUpdatedV", plan.version >= 3 ? 3 : 2), params));
   std::string_view id;
-  if (update.answer().result["payloadId"].get(id) != simdjson::SUCCESS) return absl::FailedPreconditionError("the EL builds no block");
-  TOWLINE_ASSIGN_OR_RETURN(const Reply built, engine_call(absl::StrCat("engine_getPayloadV", plan.version), absl::StrCat("[\"", std::string{id}, "\"]")));
+  if (update.answer().result["payloadId"].get(id) != simdjson::SUCCESS)
+    return absl::FailedPreconditionError("the EL builds no block");
+  TOWLINE_ASSIGN_OR_RETURN(const Reply built, engine_call(absl::StrCat("engine_getPayloadV", plan.version),
+                                                          absl::StrCat("[\"", std::string{id}, "\"]")));
   return simdjson::minify(built.answer().result);
 }
 
 absl::StatusOr<std::uint64_t> EngineClient::chain_id() {
   Reply r = call(options_.url, "eth_chainId", "[]", true);
   TOWLINE_RETURN_IF_ERROR(r.status);
-  if (r.answer().kind != jsonrpc::Answer::Kind::result) return absl::UnavailableError(absl::StrCat("eth_chainId: ", r.answer().error.message));
+  if (r.answer().kind != jsonrpc::Answer::Kind::result)
+    return absl::UnavailableError(absl::StrCat("eth_chainId: ", r.answer().error.message));
   std::string_view s;
   if (r.answer().result.get(s) != simdjson::SUCCESS) return absl::UnavailableError("eth_chainId: not a string");
   return parse_quantity({s.data(), s.size()});
@@ -183,7 +198,8 @@ absl::StatusOr<std::optional<eth::BlockRef>> EngineClient::block(const std::stri
   TOWLINE_RETURN_IF_ERROR(r.status);
   if (r.answer().kind == jsonrpc::Answer::Kind::error) {
     if (jsonrpc::is_not_found(r.answer().error)) return std::nullopt;
-    return absl::UnavailableError(absl::StrCat(method, ": error ", r.answer().error.code, " ", r.answer().error.message));
+    return absl::UnavailableError(
+        absl::StrCat(method, ": error ", r.answer().error.code, " ", r.answer().error.message));
   }
   if (r.answer().result.is_null()) return std::nullopt;
   auto ref = ref_from(r.answer().result);
@@ -200,7 +216,8 @@ absl::StatusOr<std::vector<eth::BlockRef>> EngineClient::blocks_by_number(const 
   constexpr std::size_t kBatch = 100;
   for (std::size_t at = 0; at < numbers.size(); at += kBatch) {
     std::vector<jsonrpc::Call> calls;
-    for (std::size_t i = at; i < std::min(numbers.size(), at + kBatch); ++i) calls.push_back({"eth_getBlockByNumber", quoted_number(numbers[i])});
+    for (std::size_t i = at; i < std::min(numbers.size(), at + kBatch); ++i)
+      calls.push_back({"eth_getBlockByNumber", quoted_number(numbers[i])});
     http::Response r = http_.post_and_wait(make_request(options_.url, jsonrpc::batch(calls), true));
     TOWLINE_RETURN_IF_ERROR(transport_error(r));
     auto parsed = jsonrpc::Answers::parse(r.body, calls.size(), true);
@@ -223,7 +240,8 @@ absl::StatusOr<std::vector<eth::BlockRef>> EngineClient::blocks_by_number(const 
 
 absl::StatusOr<Labels> EngineClient::labels() {
   const auto ask = [this](const char* label) {
-    return std::async(std::launch::async, [this, label] { return block("eth_getBlockByNumber", absl::StrCat("[\"", label, "\",false]")); });
+    return std::async(std::launch::async,
+                      [this, label] { return block("eth_getBlockByNumber", absl::StrCat("[\"", label, "\",false]")); });
   };
   auto safe = ask("safe");
   auto finalized = ask("finalized");
@@ -239,7 +257,8 @@ absl::StatusOr<Labels> EngineClient::labels() {
 }
 
 std::string EngineClient::client_version() {
-  Reply r = call(options_.url, "engine_getClientVersionV1", R"([{"code":"TL","name":"Towline","version":")" TOWLINE_VERSION R"(","commit":"0x00000000"}])", true);
+  Reply r = call(options_.url, "engine_getClientVersionV1",
+                 R"([{"code":"TL","name":"Towline","version":")" TOWLINE_VERSION R"(","commit":"0x00000000"}])", true);
   if (r.status.ok() && r.answer().kind == jsonrpc::Answer::Kind::result) {
     simdjson::dom::array versions;
     if (r.answer().result.get(versions) == simdjson::SUCCESS) {
@@ -254,7 +273,8 @@ std::string EngineClient::client_version() {
   }
   Reply w = call(options_.url, "web3_clientVersion", "[]", true);
   std::string_view s;
-  if (w.status.ok() && w.answer().kind == jsonrpc::Answer::Kind::result && w.answer().result.get(s) == simdjson::SUCCESS) {
+  if (w.status.ok() && w.answer().kind == jsonrpc::Answer::Kind::result &&
+      w.answer().result.get(s) == simdjson::SUCCESS) {
     return std::string{s.substr(0, 128)};
   }
   return {};
@@ -262,8 +282,9 @@ std::string EngineClient::client_version() {
 
 std::vector<std::string> EngineClient::capabilities() {
   std::vector<std::string> out;
-  auto reply = engine_call("engine_exchangeCapabilities",
-                           R"([["engine_newPayloadV2","engine_newPayloadV3","engine_newPayloadV4","engine_forkchoiceUpdatedV3"]])");
+  auto reply = engine_call(
+      "engine_exchangeCapabilities",
+      R"([["engine_newPayloadV2","engine_newPayloadV3","engine_newPayloadV4","engine_forkchoiceUpdatedV3"]])");
   simdjson::dom::array methods;
   if (!reply.ok() || reply->answer().result.get(methods) != simdjson::SUCCESS) return out;
   for (simdjson::dom::element m : methods) {
@@ -277,7 +298,8 @@ absl::Status EngineClient::set_head(std::uint64_t number) {
   Reply r = call(options_.admin_url, "debug_setHead", absl::StrCat("[\"", to_quantity(number), "\"]"), false);
   TOWLINE_RETURN_IF_ERROR(r.status);
   if (r.answer().kind == jsonrpc::Answer::Kind::error) {
-    return absl::FailedPreconditionError(absl::StrCat("debug_setHead: error ", r.answer().error.code, " ", r.answer().error.message));
+    return absl::FailedPreconditionError(
+        absl::StrCat("debug_setHead: error ", r.answer().error.code, " ", r.answer().error.message));
   }
   return absl::OkStatus();
 }

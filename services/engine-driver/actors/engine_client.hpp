@@ -1,5 +1,5 @@
-// Blocking calls to one EL: the Engine API with its token, ordinary reads, and the optional admin RPC. Thread safe: a slow
-// newPayload holds no read up, each call has a connection of its own.
+// Blocking calls to one EL: the Engine API with its token, ordinary reads, and the optional admin RPC. Thread safe: a
+// slow newPayload holds no read up, each call has a connection of its own.
 #pragma once
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>

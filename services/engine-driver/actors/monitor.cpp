@@ -31,18 +31,21 @@ absl::Status MonitorState::identify() {
   if (!id.ok()) return id.status();
   const rollup::Config& c = *config_.rollup;
   if (*id != c.l2_chain_id) {
-    return absl::FailedPreconditionError(absl::StrCat("wrong chain: the EL has chain id ", *id, ", the rollup config says ", c.l2_chain_id));
+    return absl::FailedPreconditionError(
+        absl::StrCat("wrong chain: the EL has chain id ", *id, ", the rollup config says ", c.l2_chain_id));
   }
   auto genesis = config_.engine->block_by_number(c.l2_genesis.number);
   if (!genesis.ok()) return genesis.status();
   if (!*genesis) {
     // An EL that keeps no block that old cannot be asked; its chain id has to do.
-    log::warn("the EL has no block at the L2 genesis height, its genesis was not compared", {log::kv("number", c.l2_genesis.number)});
+    log::warn("the EL has no block at the L2 genesis height, its genesis was not compared",
+              {log::kv("number", c.l2_genesis.number)});
     return absl::OkStatus();
   }
   if ((*genesis)->hash != c.l2_genesis.hash) {
-    return absl::FailedPreconditionError(absl::StrCat("wrong genesis: the EL has ", eth::to_string(**genesis), ", the rollup config says ",
-                                                      eth::to_string(c.l2_genesis), "; initialise the EL with this chain's genesis"));
+    return absl::FailedPreconditionError(absl::StrCat("wrong genesis: the EL has ", eth::to_string(**genesis),
+                                                      ", the rollup config says ", eth::to_string(c.l2_genesis),
+                                                      "; initialise the EL with this chain's genesis"));
   }
   return absl::OkStatus();
 }
@@ -51,10 +54,13 @@ void MonitorState::check_capabilities() {
   // For a warning only: clients list what they were compiled with, whatever the fork, and some list nothing.
   const auto has = config_.engine->capabilities();
   if (has.empty()) return;
-  const int version = rollup::new_payload_version(*config_.rollup, static_cast<std::uint64_t>(absl::ToUnixSeconds(absl::Now())));
-  for (const std::string& method : {absl::StrCat("engine_newPayloadV", version), std::string{"engine_forkchoiceUpdatedV3"}}) {
+  const int version =
+      rollup::new_payload_version(*config_.rollup, static_cast<std::uint64_t>(absl::ToUnixSeconds(absl::Now())));
+  for (const std::string& method :
+       {absl::StrCat("engine_newPayloadV", version), std::string{"engine_forkchoiceUpdatedV3"}}) {
     if (std::find(has.begin(), has.end(), method) == has.end()) {
-      log::warn("the EL does not list a method that this chain's fork asks for: is it too old?", {log::kv("method", method)});
+      log::warn("the EL does not list a method that this chain's fork asks for: is it too old?",
+                {log::kv("method", method)});
     }
   }
 }
@@ -83,7 +89,8 @@ void MonitorState::look() {
   std::string version;
   if (fresh) version = config_.engine->client_version();
   config_.board->update([&](DriverState& s) {
-    // A head below the last one without an import of ours: it was restarted between two looks, or someone else writes to it.
+    // A head below the last one without an import of ours: it was restarted between two looks, or someone else writes
+    // to it.
     const bool went_back = s.labels.latest && !s.import && labels->latest->number < s.labels.latest->number;
     s.labels = *labels;
     if (fresh) s.client_version = version;
@@ -95,12 +102,14 @@ void MonitorState::look() {
   });
   if (fresh) {
     check_capabilities();
-    log::info("the EL is there", {log::kv("client", version), log::kv("head", labels->latest->id()), log::kv("was_lost", lost_)});
+    log::info("the EL is there",
+              {log::kv("client", version), log::kv("head", labels->latest->id()), log::kv("was_lost", lost_)});
   }
   lost_ = false;
   auto& m = *config_.metrics;
   const auto number = [&](const char* label, const std::optional<eth::BlockRef>& b) {
-    m.gauge("towline_driver_block_number", "Block numbers of the EL's labels.", {{"label", label}}).set(b ? static_cast<double>(b->number) : 0);
+    m.gauge("towline_driver_block_number", "Block numbers of the EL's labels.", {{"label", label}})
+        .set(b ? static_cast<double>(b->number) : 0);
   };
   number("latest", labels->latest);
   number("safe", labels->safe);

@@ -1,7 +1,8 @@
-// Watches the EL: is it there, is it the right chain, where is its head. An actor in its own thread that looks once a second.
+// Watches the EL: is it there, is it the right chain, where is its head. An actor in its own thread that looks once a
+// second.
 //
-// Owns: the engine session. In: ticks from itself. Out: the state board. If the EL dies: status unreachable, and a new session when
-// it is back.
+// Owns: the engine session. In: ticks from itself. Out: the state board. If the EL dies: status unreachable, and a new
+// session when it is back.
 #pragma once
 #include <caf/typed_actor.hpp>
 

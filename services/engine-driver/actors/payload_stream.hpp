@@ -23,10 +23,12 @@ struct PreparedPayload {
 class PayloadStream {
  public:
   virtual ~PayloadStream() = default;
-  /// The next payload; nullopt: not within `limit`. OUT_OF_RANGE: the stream is complete. Other errors as in payload_source.proto.
+  /// The next payload; nullopt: not within `limit`. OUT_OF_RANGE: the stream is complete. Other errors as in
+  /// payload_source.proto.
   virtual absl::StatusOr<std::optional<PreparedPayload>> next(std::chrono::milliseconds limit) = 0;
 };
 
-using OpenPayloadStream = std::function<std::unique_ptr<PayloadStream>(const eth::BlockId& parent, const eth::BlockId& tip)>;
+using OpenPayloadStream =
+    std::function<std::unique_ptr<PayloadStream>(const eth::BlockId& parent, const eth::BlockId& tip)>;
 
 }  // namespace towline::driver

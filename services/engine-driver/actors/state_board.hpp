@@ -1,4 +1,5 @@
-// The driver's state as everyone sees it: written by monitor and writer, read and awaited by gRPC handlers. Thread safe.
+// The driver's state as everyone sees it: written by monitor and writer, read and awaited by gRPC handlers. Thread
+// safe.
 #pragma once
 #include <chrono>
 #include <condition_variable>

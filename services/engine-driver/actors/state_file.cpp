@@ -27,7 +27,8 @@ absl::StatusOr<std::unique_ptr<StateFile>> StateFile::open(const std::string& di
   if (lock < 0) return errno_status(absl::StrCat("--data-dir: cannot write in ", directory));
   if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
     ::close(lock);
-    return absl::FailedPreconditionError(absl::StrCat("--data-dir: ", directory, " is in use by another engine-driver"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("--data-dir: ", directory, " is in use by another engine-driver"));
   }
   return std::unique_ptr<StateFile>{new StateFile{directory, lock}};
 }
@@ -43,8 +44,9 @@ absl::StatusOr<Persistent> StateFile::load() const {
   }
   auto p = decode_persistent({std::istreambuf_iterator<char>{in}, {}});
   if (!p.ok()) {
-    return absl::DataLossError(absl::StrCat(path, ": ", p.status().message(),
-                                            ". It guards what is final: restore it, or delete it to trust the EL's own labels"));
+    return absl::DataLossError(
+        absl::StrCat(path, ": ", p.status().message(),
+                     ". It guards what is final: restore it, or delete it to trust the EL's own labels"));
   }
   return p;
 }

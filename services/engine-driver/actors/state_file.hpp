@@ -1,4 +1,5 @@
-// The driver's persistent state on disk: one small file, replaced by fsync and rename, and a lock that keeps a second driver out.
+// The driver's persistent state on disk: one small file, replaced by fsync and rename, and a lock that keeps a second
+// driver out.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -11,7 +12,8 @@ namespace towline::driver {
 
 class StateFile {
  public:
-  /// FAILED_PRECONDITION: another process holds the directory. PERMISSION_DENIED / UNAVAILABLE: it cannot be made or written.
+  /// FAILED_PRECONDITION: another process holds the directory. PERMISSION_DENIED / UNAVAILABLE: it cannot be made or
+  /// written.
   static absl::StatusOr<std::unique_ptr<StateFile>> open(const std::string& directory);
   ~StateFile();
 

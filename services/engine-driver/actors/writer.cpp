@@ -19,9 +19,15 @@ constexpr absl::Duration kProgressEvery = absl::Milliseconds(250);
 
 }  // namespace
 
-Writer::Writer(Options options, Gate gate, const StateFile& file, EngineClient& engine, StateBoard& board, OpenPayloadStream open_stream,
-               Metrics& metrics)
-    : options_{options}, gate_{std::move(gate)}, file_{file}, engine_{engine}, board_{board}, open_stream_{std::move(open_stream)}, metrics_{metrics} {}
+Writer::Writer(Options options, Gate gate, const StateFile& file, EngineClient& engine, StateBoard& board,
+               OpenPayloadStream open_stream, Metrics& metrics)
+    : options_{options},
+      gate_{std::move(gate)},
+      file_{file},
+      engine_{engine},
+      board_{board},
+      open_stream_{std::move(open_stream)},
+      metrics_{metrics} {}
 
 absl::StatusOr<Labels> Writer::admit(const Command& c) {
   const DriverState state = board_.get();
@@ -56,8 +62,11 @@ EngineAnswer Writer::until_known(Call call, const std::function<EngineAnswer()>&
   while (true) {
     const EngineAnswer a = ask();
     if (react(call, a) != Reaction::retry || cancelled() || absl::Now() + wait > give_up) return a;
-    log::warn("engine call failed, trying again", {log::kv("answer", describe(a)), log::kv("in_ms", absl::ToInt64Milliseconds(wait))});
-    metrics_.counter("towline_driver_engine_retries_total", "Engine calls sent again because their outcome was not known.").inc();
+    log::warn("engine call failed, trying again",
+              {log::kv("answer", describe(a)), log::kv("in_ms", absl::ToInt64Milliseconds(wait))});
+    metrics_
+        .counter("towline_driver_engine_retries_total", "Engine calls sent again because their outcome was not known.")
+        .inc();
     absl::SleepFor(wait);
     wait = std::min(wait * 2, absl::Seconds(2));
   }
@@ -82,7 +91,8 @@ void Writer::quarantine(const Hash32& hash) {
 }
 
 CommandResult Writer::failed(Call call, const EngineAnswer& a, const eth::BlockId& block, const Cancelled& cancelled) {
-  const std::string said = absl::StrCat(call == Call::new_payload ? "newPayload " : "forkchoiceUpdated ", eth::to_string(block), ": ", describe(a));
+  const std::string said = absl::StrCat(call == Call::new_payload ? "newPayload " : "forkchoiceUpdated ",
+                                        eth::to_string(block), ": ", describe(a));
   const auto set_status = [&](EngineStatus status) {
     board_.update([&](DriverState& s) {
       s.status = status;
@@ -90,33 +100,32 @@ CommandResult Writer::failed(Call call, const EngineAnswer& a, const eth::BlockI
     });
   };
   switch (react(call, a)) {
-    case Reaction::missing_state:
-      set_status(EngineStatus::syncing);
-      return ended(Outcome::missing_state, said, block);
+    case Reaction::missing_state: set_status(EngineStatus::syncing); return ended(Outcome::missing_state, said, block);
     case Reaction::invalid:
       set_status(EngineStatus::invalid);
       quarantine(block.hash);
       log::error("the EL calls a block INVALID", {log::kv("block", block), log::kv("answer", describe(a))});
       return ended(Outcome::invalid, said, block);
-    case Reaction::not_applied:
-      return ended(Outcome::not_applied, said, block);
+    case Reaction::not_applied: return ended(Outcome::not_applied, said, block);
     case Reaction::unsupported:
-      log::error("the EL does not take this call: wrong fork times in the rollup config, or an EL that is too old", {log::kv("answer", said)});
+      log::error("the EL does not take this call: wrong fork times in the rollup config, or an EL that is too old",
+                 {log::kv("answer", said)});
       return ended(Outcome::unsupported, said, block);
     case Reaction::auth_failed:
       set_status(EngineStatus::auth_failed);
       return ended(Outcome::engine_unavailable, said, block);
     case Reaction::retry:
-    case Reaction::proceed:
-      break;
+    case Reaction::proceed: break;
   }
   if (cancelled()) return ended(Outcome::cancelled, "cancelled", block);
   return ended(Outcome::engine_unavailable, said, block);
 }
 
 std::optional<CommandResult> Writer::update(const Forkchoice& f, const Cancelled& cancelled) {
-  const EngineAnswer a = until_known(Call::forkchoice_updated, [&] { return engine_.forkchoice_updated(f); }, cancelled);
-  if (react(Call::forkchoice_updated, a) != Reaction::proceed) return failed(Call::forkchoice_updated, a, f.head, cancelled);
+  const EngineAnswer a = until_known(
+      Call::forkchoice_updated, [&] { return engine_.forkchoice_updated(f); }, cancelled);
+  if (react(Call::forkchoice_updated, a) != Reaction::proceed)
+    return failed(Call::forkchoice_updated, a, f.head, cancelled);
   // VALID is no proof: an EL says it to an update that it did not apply.
   auto labels = engine_.labels();
   if (!labels.ok()) return ended(Outcome::engine_unavailable, std::string{labels.status().message()}, f.head);
@@ -125,10 +134,14 @@ std::optional<CommandResult> Writer::update(const Forkchoice& f, const Cancelled
   };
   std::string wrong;
   if (differs(f.head, labels->latest)) wrong = absl::StrCat("head reads back as ", eth::to_string(*labels->latest));
-  else if (differs(f.safe, labels->safe)) wrong = absl::StrCat("safe reads back as ", labels->safe ? eth::to_string(*labels->safe) : "not set");
-  else if (differs(f.finalized, labels->finalized)) wrong = absl::StrCat("finalized reads back as ", labels->finalized ? eth::to_string(*labels->finalized) : "not set");
+  else if (differs(f.safe, labels->safe))
+    wrong = absl::StrCat("safe reads back as ", labels->safe ? eth::to_string(*labels->safe) : "not set");
+  else if (differs(f.finalized, labels->finalized))
+    wrong =
+        absl::StrCat("finalized reads back as ", labels->finalized ? eth::to_string(*labels->finalized) : "not set");
   if (wrong.empty() && f.finalized && gate_.confirm_finalized(*f.finalized)) {
-    if (auto st = file_.save(gate_.state()); !st.ok()) return ended(Outcome::engine_unavailable, std::string{st.message()}, f.head);
+    if (auto st = file_.save(gate_.state()); !st.ok())
+      return ended(Outcome::engine_unavailable, std::string{st.message()}, f.head);
   }
   board_.update([&](DriverState& s) {
     s.labels = *labels;
@@ -141,24 +154,34 @@ std::optional<CommandResult> Writer::update(const Forkchoice& f, const Cancelled
 }
 
 absl::StatusOr<bool> Writer::lead_through_twin(const PreparedPayload& payload) {
-  metrics_.counter("towline_driver_twins_total", "Twins of blocks that the EL kept when it was killed: it had to build them so that it moves on.").inc();
+  metrics_
+      .counter("towline_driver_twins_total",
+               "Twins of blocks that the EL kept when it was killed: it had to build them so that it moves on.")
+      .inc();
   const auto proceeds = [](Call call, const EngineAnswer& a, const char* what) {
-    return react(call, a) == Reaction::proceed ? absl::OkStatus() : absl::FailedPreconditionError(absl::StrCat(what, ": ", describe(a)));
+    return react(call, a) == Reaction::proceed ? absl::OkStatus()
+                                               : absl::FailedPreconditionError(absl::StrCat(what, ": ", describe(a)));
   };
   TOWLINE_ASSIGN_OR_RETURN(const TwinPlan plan, plan_twin(payload.body));
-  TOWLINE_ASSIGN_OR_RETURN(const std::string built, engine_.build({payload.ref.number - 1, payload.ref.parent_hash}, plan));
+  TOWLINE_ASSIGN_OR_RETURN(const std::string built,
+                           engine_.build({payload.ref.number - 1, payload.ref.parent_hash}, plan));
   TOWLINE_ASSIGN_OR_RETURN(const Twin twin, read_twin(plan, built));
   TOWLINE_RETURN_IF_ERROR(proceeds(Call::new_payload, engine_.new_payload(twin.new_payload), "newPayload of a twin"));
-  TOWLINE_RETURN_IF_ERROR(proceeds(Call::forkchoice_updated, engine_.forkchoice_updated({{payload.ref.number, twin.hash}, {}, {}}), "forkchoiceUpdated to a twin"));
-  TOWLINE_RETURN_IF_ERROR(proceeds(Call::forkchoice_updated, engine_.forkchoice_updated({payload.ref.id(), {}, {}}), "forkchoiceUpdated after a twin"));
+  TOWLINE_RETURN_IF_ERROR(proceeds(Call::forkchoice_updated,
+                                   engine_.forkchoice_updated({{payload.ref.number, twin.hash}, {}, {}}),
+                                   "forkchoiceUpdated to a twin"));
+  TOWLINE_RETURN_IF_ERROR(proceeds(Call::forkchoice_updated, engine_.forkchoice_updated({payload.ref.id(), {}, {}}),
+                                   "forkchoiceUpdated after a twin"));
   TOWLINE_ASSIGN_OR_RETURN(const Labels labels, engine_.labels());
   return labels.latest->hash == payload.ref.hash;
 }
 
-absl::StatusOr<CommandResult> Writer::set_forkchoice(const Command& c, const Forkchoice& f, const Cancelled& cancelled) {
+absl::StatusOr<CommandResult> Writer::set_forkchoice(const Command& c, const Forkchoice& f,
+                                                     const Cancelled& cancelled) {
   TOWLINE_ASSIGN_OR_RETURN(const Labels el, admit(c));
   TOWLINE_RETURN_IF_ERROR(gate_.check_labels(f.head, f.safe, f.finalized, el));
-  if (f.head.hash != el.latest->hash) return absl::FailedPreconditionError("SetForkchoice moves labels only; the head moves by ImportRange");
+  if (f.head.hash != el.latest->hash)
+    return absl::FailedPreconditionError("SetForkchoice moves labels only; the head moves by ImportRange");
   if (f.safe) TOWLINE_RETURN_IF_ERROR(check_canonical(*f.safe, "safe"));
   if (f.finalized) TOWLINE_RETURN_IF_ERROR(check_canonical(*f.finalized, "finalized"));
   if (auto bad = update(f, cancelled)) return *bad;
@@ -167,13 +190,15 @@ absl::StatusOr<CommandResult> Writer::set_forkchoice(const Command& c, const For
 
 absl::StatusOr<CommandResult> Writer::rewind(const Command& c, const eth::BlockId& to) {
   TOWLINE_ASSIGN_OR_RETURN(const Labels el, admit(c));
-  if (!engine_.can_rewind()) return absl::FailedPreconditionError("no --engine.admin-rpc: this driver cannot rewind its EL");
+  if (!engine_.can_rewind())
+    return absl::FailedPreconditionError("no --engine.admin-rpc: this driver cannot rewind its EL");
   // To its own head nothing goes back; it makes the EL forget what it has above.
   if (to.hash != el.latest->hash) TOWLINE_RETURN_IF_ERROR(gate_.check_rewind(to));
   TOWLINE_RETURN_IF_ERROR(check_canonical(to, "the block to rewind to"));
   log::warn("rewinding the EL", {log::kv("from", el.latest->id()), log::kv("to", to)});
   metrics_.counter("towline_driver_rewinds_total", "debug_setHead calls.").inc();
-  if (auto st = engine_.set_head(to.number); !st.ok()) return ended(Outcome::not_applied, std::string{st.message()}, to);
+  if (auto st = engine_.set_head(to.number); !st.ok())
+    return ended(Outcome::not_applied, std::string{st.message()}, to);
   CommandResult r = ended(Outcome::done, {}, to);
   if (!r.labels.latest) return ended(Outcome::engine_unavailable, "the EL does not answer after the rewind", to);
   if (r.labels.latest->hash != to.hash) {
@@ -183,16 +208,19 @@ absl::StatusOr<CommandResult> Writer::rewind(const Command& c, const eth::BlockI
   return r;
 }
 
-absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const ImportPlan::Range& wanted, const Cancelled& cancelled,
-                                                   const OnProgress& on_progress) {
+absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const ImportPlan::Range& wanted,
+                                                   const Cancelled& cancelled, const OnProgress& on_progress) {
   TOWLINE_ASSIGN_OR_RETURN(const Labels el, admit(c));
   if (wanted.tip.number <= wanted.parent.number) return absl::InvalidArgumentError("an empty range");
   if (wanted.parent.hash != el.latest->hash) TOWLINE_RETURN_IF_ERROR(check_canonical(wanted.parent, "parent"));
-  if (const auto& fence = gate_.state().fence; fence && wanted.parent.number < fence->number && el.latest->number >= fence->number) {
-    return absl::FailedPreconditionError(absl::StrCat("a branch from ", eth::to_string(wanted.parent), " would replace the fence ", eth::to_string(*fence)));
+  if (const auto& fence = gate_.state().fence;
+      fence && wanted.parent.number < fence->number && el.latest->number >= fence->number) {
+    return absl::FailedPreconditionError(absl::StrCat("a branch from ", eth::to_string(wanted.parent),
+                                                      " would replace the fence ", eth::to_string(*fence)));
   }
   ImportPlan::Range range = wanted;
-  // A label below the range is applied only if it is on the chain that stays; one in the range is checked when it is reached.
+  // A label below the range is applied only if it is on the chain that stays; one in the range is checked when it is
+  // reached.
   const auto keep_if_canonical = [&](std::optional<eth::BlockId>& label, const char* what) -> absl::Status {
     if (!label || label->number > range.parent.number) return absl::OkStatus();
     if (auto st = check_canonical(*label, what); !st.ok()) {
@@ -228,13 +256,15 @@ absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const Impor
   // Whatever ends the import, what was imported becomes the head: the blocks would be lost with the EL's memory.
   const auto leave = [&](CommandResult r) {
     if (auto f = plan.finish_early()) {
-      if (gate_.check_labels(f->head, f->safe, f->finalized, el).ok() && !update(*f, [] { return true; })) r.labels = board_.get().labels;
+      if (gate_.check_labels(f->head, f->safe, f->finalized, el).ok() && !update(*f, [] { return true; }))
+        r.labels = board_.get().labels;
     }
     tell(absl::Now());
     board_.update([](DriverState& s) { s.import.reset(); });
     return r;
   };
-  auto blocks_total = metrics_.counter("towline_driver_blocks_imported_total", "Blocks that the EL answered VALID for.");
+  auto blocks_total =
+      metrics_.counter("towline_driver_blocks_imported_total", "Blocks that the EL answered VALID for.");
   auto gas_total = metrics_.counter("towline_driver_gas_imported_total", "Gas of those blocks.");
 
   int tries = 0;
@@ -246,8 +276,10 @@ absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const Impor
   bool was_led = false;
   bool leading = false;
   const auto lead_from_the_start = [&] {
-    log::warn("the EL does not move onto blocks that it has, as op-geth does when it was killed: leading it through twins of them",
-              {log::kv("head", el.latest->id()), log::kv("after", range.parent)});
+    log::warn(
+        "the EL does not move onto blocks that it has, as op-geth does when it was killed: leading it through twins of "
+        "them",
+        {log::kv("head", el.latest->id()), log::kv("after", range.parent)});
     was_led = leading = true;
     plan = ImportPlan{range, options_.forkchoice_every, el, gate_.state().fence};
     stream = open_stream_(range.parent, range.tip);
@@ -257,7 +289,8 @@ absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const Impor
     auto next = stream->next(std::chrono::milliseconds{100});
     if (!next.ok()) {
       const absl::Status& why = next.status();
-      if (absl::IsFailedPrecondition(why) || absl::IsNotFound(why)) return leave(ended(Outcome::source_reorged, std::string{why.message()}));
+      if (absl::IsFailedPrecondition(why) || absl::IsNotFound(why))
+        return leave(ended(Outcome::source_reorged, std::string{why.message()}));
       if (++tries > kStreamTries || absl::IsInvalidArgument(why)) {
         return leave(ended(Outcome::source_unavailable, absl::StrCat("payload source: ", why.message())));
       }
@@ -273,16 +306,22 @@ absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const Impor
     }
     PreparedPayload& payload = **next;
     if (auto st = plan.check(payload.ref); !st.ok()) {
-      metrics_.counter("towline_driver_broken_links_total", "Payloads of the source that did not continue the chain.").inc();
+      metrics_.counter("towline_driver_broken_links_total", "Payloads of the source that did not continue the chain.")
+          .inc();
       return leave(ended(Outcome::source_reorged, std::string{st.message()}, payload.ref.id()));
     }
     if (quarantined_.contains(payload.ref.hash)) {
-      return leave(ended(Outcome::invalid, absl::StrCat("block ", eth::to_string(payload.ref), " is quarantined: the EL called it INVALID"), payload.ref.id()));
+      return leave(
+          ended(Outcome::invalid,
+                absl::StrCat("block ", eth::to_string(payload.ref), " is quarantined: the EL called it INVALID"),
+                payload.ref.id()));
     }
     const std::size_t bytes = payload.body.size();
-    const EngineAnswer a = until_known(Call::new_payload, [&] { return engine_.new_payload(payload.body); }, cancelled);
+    const EngineAnswer a = until_known(
+        Call::new_payload, [&] { return engine_.new_payload(payload.body); }, cancelled);
     if (react(Call::new_payload, a) != Reaction::proceed) {
-      if (const auto f = plan.finish_early(); f && !was_led && react(Call::new_payload, a) == Reaction::missing_state && stays(update({f->head, {}, {}}, cancelled))) {
+      if (const auto f = plan.finish_early(); f && !was_led && react(Call::new_payload, a) == Reaction::missing_state &&
+                                              stays(update({f->head, {}, {}}, cancelled))) {
         lead_from_the_start();
         continue;
       }
@@ -291,7 +330,8 @@ absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const Impor
     if (leading) {
       const auto moved = lead_through_twin(payload);
       if (!moved.ok()) {
-        log::warn("the EL cannot be led through twins", {log::kv("block", payload.ref.id()), log::kv("why", moved.status())});
+        log::warn("the EL cannot be led through twins",
+                  {log::kv("block", payload.ref.id()), log::kv("why", moved.status())});
         return leave(ended(Outcome::missing_state, std::string{moved.status().message()}, payload.ref.id()));
       }
       leading = !*moved;
@@ -322,7 +362,10 @@ absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const Impor
       tell(now);
     }
     if (plan.contradicts_fence()) {
-      return leave(ended(Outcome::not_applied, absl::StrCat("the chain has another block than the fence ", eth::to_string(*gate_.state().fence)), payload.ref.id()));
+      return leave(
+          ended(Outcome::not_applied,
+                absl::StrCat("the chain has another block than the fence ", eth::to_string(*gate_.state().fence)),
+                payload.ref.id()));
     }
   }
   tell(absl::Now());

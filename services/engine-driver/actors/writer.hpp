@@ -1,7 +1,8 @@
 // The only writer to the EL. An actor in its own thread runs one command after the other; each passes the gate first.
 //
-// Owns: the gate, the state file, the quarantine. In: jobs. Out: results through the job. Timers: none. If the EL dies the command
-// in hand ends with engine_unavailable; if the payload source dies it is asked again a few times, then source_unavailable.
+// Owns: the gate, the state file, the quarantine. In: jobs. Out: results through the job. Timers: none. If the EL dies
+// the command in hand ends with engine_unavailable; if the payload source dies it is asked again a few times, then
+// source_unavailable.
 #pragma once
 #include <absl/container/flat_hash_set.h>
 
@@ -31,10 +32,12 @@ class Writer {
   using Cancelled = std::function<bool()>;
   using OnProgress = std::function<void(const ImportProgress&)>;
 
-  Writer(Options options, Gate gate, const StateFile& file, EngineClient& engine, StateBoard& board, OpenPayloadStream open_stream, Metrics& metrics);
+  Writer(Options options, Gate gate, const StateFile& file, EngineClient& engine, StateBoard& board,
+         OpenPayloadStream open_stream, Metrics& metrics);
 
   /// An error is a refusal by the gate: nothing was sent.
-  absl::StatusOr<CommandResult> import_range(const Command& c, const ImportPlan::Range& range, const Cancelled& cancelled, const OnProgress& progress);
+  absl::StatusOr<CommandResult> import_range(const Command& c, const ImportPlan::Range& range,
+                                             const Cancelled& cancelled, const OnProgress& progress);
   absl::StatusOr<CommandResult> set_forkchoice(const Command& c, const Forkchoice& f, const Cancelled& cancelled);
   absl::StatusOr<CommandResult> rewind(const Command& c, const eth::BlockId& to);
 
@@ -47,8 +50,8 @@ class Writer {
   EngineAnswer until_known(Call call, const std::function<EngineAnswer()>& ask, const Cancelled& cancelled);
   /// Sends the update and reads back; nullopt: done and equal.
   std::optional<CommandResult> update(const Forkchoice& f, const Cancelled& cancelled);
-  /// Leads an EL that does not move onto `payload`, whose parent it has, through a twin of it (core/twin.hpp). True: the payload's block is
-  /// the head now; false: the twin is.
+  /// Leads an EL that does not move onto `payload`, whose parent it has, through a twin of it (core/twin.hpp). True:
+  /// the payload's block is the head now; false: the twin is.
   absl::StatusOr<bool> lead_through_twin(const PreparedPayload& payload);
   CommandResult failed(Call call, const EngineAnswer& answer, const eth::BlockId& block, const Cancelled& cancelled);
   /// The result with the labels as they read back.

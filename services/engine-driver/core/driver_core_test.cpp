@@ -23,15 +23,20 @@ Hash32 hash(std::uint64_t n, std::uint8_t branch = 0) {
   return h;
 }
 eth::BlockId id(std::uint64_t n, std::uint8_t branch = 0) { return {n, hash(n, branch)}; }
-eth::BlockRef ref(std::uint64_t n, std::uint8_t branch = 0, std::uint8_t parent_branch = 0) { return {n, hash(n, branch), hash(n - 1, parent_branch), n * 2}; }
-Labels labels(std::uint64_t latest, std::uint64_t safe, std::uint64_t finalized) { return {ref(latest), ref(safe), ref(finalized)}; }
+eth::BlockRef ref(std::uint64_t n, std::uint8_t branch = 0, std::uint8_t parent_branch = 0) {
+  return {n, hash(n, branch), hash(n - 1, parent_branch), n * 2};
+}
+Labels labels(std::uint64_t latest, std::uint64_t safe, std::uint64_t finalized) {
+  return {ref(latest), ref(safe), ref(finalized)};
+}
 
 // The reference's vector: the secret is "secret" repeated to 32 bytes.
 TEST(Jwt, MatchesTheVector) {
   const auto secret = parse_jwt_secret("0x7365637265747365637265747365637265747365637265747365637265747365\n");
   ASSERT_TRUE(secret.ok()) << secret.status();
-  EXPECT_EQ(make_jwt(*secret, 1700000000),
-            "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpYXQiOjE3MDAwMDAwMDB9.M2nY84VaM-AUfRGDPC_vdyUsN1rvFs8UaGBU76h2vK4");
+  EXPECT_EQ(
+      make_jwt(*secret, 1700000000),
+      "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpYXQiOjE3MDAwMDAwMDB9.M2nY84VaM-AUfRGDPC_vdyUsN1rvFs8UaGBU76h2vK4");
 }
 
 TEST(Jwt, BadSecretsAreNamedAndNeverShown) {
@@ -104,7 +109,8 @@ TEST(Reactions, TheDocumentHasTheSameTable) {
   text << in.rdbuf();
   for (const Row& r : rows()) {
     const std::string line = std::string{"| "} + r.name + " | `" + name(r.reaction) + "` |";
-    EXPECT_NE(text.str().find(line), std::string::npos) << "docs/engine-reactions.md has no line starting with: " << line;
+    EXPECT_NE(text.str().find(line), std::string::npos)
+        << "docs/engine-reactions.md has no line starting with: " << line;
   }
 }
 
@@ -150,7 +156,8 @@ TEST(Persistent, SurvivesAndDamageIsSeen) {
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(*again, p);
   const std::string text = encode(p);
-  for (std::size_t cut = 0; cut + 2 < text.size(); ++cut) EXPECT_FALSE(decode_persistent(text.substr(0, cut)).ok()) << cut;
+  for (std::size_t cut = 0; cut + 2 < text.size(); ++cut)
+    EXPECT_FALSE(decode_persistent(text.substr(0, cut)).ok()) << cut;
 }
 
 TEST(ImportPlan, UpdatesEachNBlocksAndAtTheEnd) {
@@ -237,39 +244,47 @@ TEST(Twin, HasEverythingOfTheBlockButPrevRandao) {
   const auto plan = plan_twin(kJovianRequest);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->version, 4);
-  EXPECT_EQ(plan->attributes,
-            R"({"timestamp":"0x64","prevRandao":"0xfe00000000000000000000000000000000000000000000000000000000000000",)"
-            R"("suggestedFeeRecipient":"0x4200000000000000000000000000000000000011","withdrawals":[],"transactions":["0x7e01","0x02aa"],)"
-            R"("noTxPool":true,"gasLimit":"0x3938700","eip1559Params":"0x000000fa00000006","minBaseFee":258,)"
-            R"("parentBeaconBlockRoot":"0x1100000000000000000000000000000000000000000000000000000000000000"})");
+  EXPECT_EQ(
+      plan->attributes,
+      R"({"timestamp":"0x64","prevRandao":"0xfe00000000000000000000000000000000000000000000000000000000000000",)"
+      R"("suggestedFeeRecipient":"0x4200000000000000000000000000000000000011","withdrawals":[],"transactions":["0x7e01","0x02aa"],)"
+      R"("noTxPool":true,"gasLimit":"0x3938700","eip1559Params":"0x000000fa00000006","minBaseFee":258,)"
+      R"("parentBeaconBlockRoot":"0x1100000000000000000000000000000000000000000000000000000000000000"})");
 }
 
 TEST(Twin, OfABedrockBlockHasNoneOfTheLaterFields) {
-  const auto plan = plan_twin(R"({"method":"engine_newPayloadV2","params":[{"feeRecipient":"0x01","timestamp":"0x64","gasLimit":"0x1","extraData":"0x","transactions":[],)"
-                              R"("prevRandao":"0x0000000000000000000000000000000000000000000000000000000000000000"}]})");
+  const auto plan = plan_twin(
+      R"({"method":"engine_newPayloadV2","params":[{"feeRecipient":"0x01","timestamp":"0x64","gasLimit":"0x1","extraData":"0x","transactions":[],)"
+      R"("prevRandao":"0x0000000000000000000000000000000000000000000000000000000000000000"}]})");
   ASSERT_TRUE(plan.ok()) << plan.status();
-  EXPECT_EQ(plan->attributes, R"({"timestamp":"0x64","prevRandao":"0x0100000000000000000000000000000000000000000000000000000000000000",)"
-                              R"("suggestedFeeRecipient":"0x01","transactions":[],"noTxPool":true,"gasLimit":"0x1"})");
+  EXPECT_EQ(plan->attributes,
+            R"({"timestamp":"0x64","prevRandao":"0x0100000000000000000000000000000000000000000000000000000000000000",)"
+            R"("suggestedFeeRecipient":"0x01","transactions":[],"noTxPool":true,"gasLimit":"0x1"})");
 }
 
 TEST(Twin, IsSentBackAsItWasBuilt) {
   const auto plan = plan_twin(kJovianRequest);
   ASSERT_TRUE(plan.ok()) << plan.status();
-  const std::string built = R"({"executionPayload":{"blockHash":"0x2200000000000000000000000000000000000000000000000000000000000000","x":[1]},"blockValue":"0x0"})";
+  const std::string built =
+      R"({"executionPayload":{"blockHash":"0x2200000000000000000000000000000000000000000000000000000000000000","x":[1]},"blockValue":"0x0"})";
   const auto twin = read_twin(*plan, built);
   ASSERT_TRUE(twin.ok()) << twin.status();
   EXPECT_EQ(twin->hash.bytes[0], 0x22);
-  EXPECT_EQ(twin->new_payload,
-            R"({"jsonrpc":"2.0","id":0,"method":"engine_newPayloadV4","params":[{"blockHash":"0x2200000000000000000000000000000000000000000000000000000000000000","x":[1]},[],)"
-            R"("0x1100000000000000000000000000000000000000000000000000000000000000",[]]})");
+  EXPECT_EQ(
+      twin->new_payload,
+      R"({"jsonrpc":"2.0","id":0,"method":"engine_newPayloadV4","params":[{"blockHash":"0x2200000000000000000000000000000000000000000000000000000000000000","x":[1]},[],)"
+      R"("0x1100000000000000000000000000000000000000000000000000000000000000",[]]})");
 }
 
 TEST(Twin, NonsenseIsRefused) {
-  for (const char* text : {"", "[]", "{}", R"({"method":"engine_newPayloadV4","params":[]})", R"({"method":"engine_newPayloadV4","params":[{}]})",
-                           R"({"method":"eth_call","params":[{"transactions":[]}]})", R"({"method":"engine_newPayloadV4","params":[{"transactions":[]}]})"}) {
+  for (const char* text :
+       {"", "[]", "{}", R"({"method":"engine_newPayloadV4","params":[]})",
+        R"({"method":"engine_newPayloadV4","params":[{}]})", R"({"method":"eth_call","params":[{"transactions":[]}]})",
+        R"({"method":"engine_newPayloadV4","params":[{"transactions":[]}]})"}) {
     EXPECT_FALSE(plan_twin(text).ok()) << text;
   }
-  for (const char* text : {"", "null", R"({"executionPayload":null})", R"({"executionPayload":{"blockHash":"0x22"}})"}) EXPECT_FALSE(read_twin({4, "", "\"0x\""}, text).ok()) << text;
+  for (const char* text : {"", "null", R"({"executionPayload":null})", R"({"executionPayload":{"blockHash":"0x22"}})"})
+    EXPECT_FALSE(read_twin({4, "", "\"0x\""}, text).ok()) << text;
 }
 
 TEST(Rates, CountTheLastSeconds) {

@@ -44,12 +44,10 @@ Reaction react(Call call, const EngineAnswer& a) {
         default:      // -32603 internal, -32000 server, and whatever else an EL may think of
           return Reaction::retry;
       }
-    case EngineAnswer::Kind::http:
-      return a.code == 401 || a.code == 403 ? Reaction::auth_failed : Reaction::retry;
+    case EngineAnswer::Kind::http: return a.code == 401 || a.code == 403 ? Reaction::auth_failed : Reaction::retry;
     case EngineAnswer::Kind::timeout:
     case EngineAnswer::Kind::transport:
-    case EngineAnswer::Kind::malformed:
-      return Reaction::retry;
+    case EngineAnswer::Kind::malformed: return Reaction::retry;
   }
   static_cast<void>(call);
   return Reaction::retry;
@@ -59,9 +57,11 @@ std::string describe(const EngineAnswer& a) {
   static constexpr const char* kStatuses[] = {"VALID", "INVALID", "SYNCING", "ACCEPTED"};
   switch (a.kind) {
     case EngineAnswer::Kind::status:
-      return a.message.empty() ? kStatuses[static_cast<int>(a.status)] : absl::StrCat(kStatuses[static_cast<int>(a.status)], " (", a.message, ")");
+      return a.message.empty() ? kStatuses[static_cast<int>(a.status)]
+                               : absl::StrCat(kStatuses[static_cast<int>(a.status)], " (", a.message, ")");
     case EngineAnswer::Kind::error: return absl::StrCat("error ", a.code, " (", a.message, ")");
-    case EngineAnswer::Kind::http: return absl::StrCat("HTTP ", a.code, a.message.empty() ? "" : " (", a.message, a.message.empty() ? "" : ")");
+    case EngineAnswer::Kind::http:
+      return absl::StrCat("HTTP ", a.code, a.message.empty() ? "" : " (", a.message, a.message.empty() ? "" : ")");
     case EngineAnswer::Kind::timeout: return "no answer in time";
     case EngineAnswer::Kind::transport: return absl::StrCat("not reachable: ", a.message);
     case EngineAnswer::Kind::malformed: return absl::StrCat("not a JSON-RPC answer: ", a.message);

@@ -1,4 +1,5 @@
-// What an EL may answer to a write, and the one reaction to each: docs/engine-reactions.md is this table for people. Pure.
+// What an EL may answer to a write, and the one reaction to each: docs/engine-reactions.md is this table for people.
+// Pure.
 #pragma once
 #include <optional>
 #include <string>

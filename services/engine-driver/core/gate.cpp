@@ -16,7 +16,9 @@ std::string encode(const Persistent& p) {
 
 absl::StatusOr<Persistent> decode_persistent(const std::string& text) {
   const auto doc = nlohmann::json::parse(text, nullptr, false);
-  const auto bad = [](absl::string_view what) { return absl::DataLossError(absl::StrCat("the state file is damaged: ", what)); };
+  const auto bad = [](absl::string_view what) {
+    return absl::DataLossError(absl::StrCat("the state file is damaged: ", what));
+  };
   if (!doc.is_object()) return bad("not a JSON object");
   Persistent p;
   if (!doc.contains("authority") || !doc["authority"].is_string()) return bad("no authority");
@@ -25,7 +27,8 @@ absl::StatusOr<Persistent> decode_persistent(const std::string& text) {
   p.epoch = doc["epoch"].get<std::uint64_t>();
   if (doc.contains("fence")) {
     const auto& f = doc["fence"];
-    if (!f.is_object() || !f.contains("number") || !f["number"].is_number_unsigned() || !f.contains("hash") || !f["hash"].is_string()) {
+    if (!f.is_object() || !f.contains("number") || !f["number"].is_number_unsigned() || !f.contains("hash") ||
+        !f["hash"].is_string()) {
       return bad("fence");
     }
     auto hash = parse_fixed_hex<32>(f["hash"].get<std::string>());
@@ -47,8 +50,8 @@ absl::Status Gate::admit(const Command& c, const Labels& el) {
   }
   if (!el.latest) return absl::UnavailableError("the EL's head is not known");
   if (el.latest->hash != c.expected_head) {
-    return absl::FailedPreconditionError(absl::StrCat("head moved: the EL is at ", eth::to_string(*el.latest), ", expected ",
-                                                      short_hex(c.expected_head.view())));
+    return absl::FailedPreconditionError(absl::StrCat("head moved: the EL is at ", eth::to_string(*el.latest),
+                                                      ", expected ", short_hex(c.expected_head.view())));
   }
   state_.authority = c.authority;
   state_.epoch = c.epoch;
@@ -71,12 +74,14 @@ absl::Status Gate::check_labels(const eth::BlockId& head, const std::optional<et
     return refuse("finalized", *finalized_after, "is above safe", *safe_after);
   }
   if (finalized && state_.fence) {
-    if (finalized->number < state_.fence->number) return refuse("finalized", *finalized, "is below the fence", *state_.fence);
+    if (finalized->number < state_.fence->number)
+      return refuse("finalized", *finalized, "is below the fence", *state_.fence);
     if (finalized->number == state_.fence->number && finalized->hash != state_.fence->hash) {
       return refuse("finalized", *finalized, "is not the fence", *state_.fence);
     }
   }
-  if (safe && state_.fence && safe->number < state_.fence->number) return refuse("safe", *safe, "is below the fence", *state_.fence);
+  if (safe && state_.fence && safe->number < state_.fence->number)
+    return refuse("safe", *safe, "is below the fence", *state_.fence);
   return absl::OkStatus();
 }
 

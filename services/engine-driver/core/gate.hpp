@@ -1,5 +1,5 @@
-// The last gate before the EL. An EL enforces next to nothing of this (it answers VALID to a finalized label that goes back), so
-// every write passes here: who may command, on what view of the EL, and what the labels may become. Pure.
+// The last gate before the EL. An EL enforces next to nothing of this (it answers VALID to a finalized label that goes
+// back), so every write passes here: who may command, on what view of the EL, and what the labels may become. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -39,12 +39,13 @@ class Gate {
   explicit Gate(Persistent p) : state_{std::move(p)} {}
   const Persistent& state() const { return state_; }
 
-  /// FAILED_PRECONDITION: an older epoch, another authority, or the EL's head is not the expected one. A newer epoch is taken
-  /// over: persist state() before anything is sent.
+  /// FAILED_PRECONDITION: an older epoch, another authority, or the EL's head is not the expected one. A newer epoch is
+  /// taken over: persist state() before anything is sent.
   absl::Status admit(const Command& c, const Labels& el);
 
-  /// Labels for a chain whose head is `head`. A label that is absent stays as it is. FAILED_PRECONDITION: finalized above safe, safe
-  /// above head, or finalized below or beside the fence. Canonicality is the caller's to check (it needs the EL).
+  /// Labels for a chain whose head is `head`. A label that is absent stays as it is. FAILED_PRECONDITION: finalized
+  /// above safe, safe above head, or finalized below or beside the fence. Canonicality is the caller's to check (it
+  /// needs the EL).
   absl::Status check_labels(const eth::BlockId& head, const std::optional<eth::BlockId>& safe,
                             const std::optional<eth::BlockId>& finalized, const Labels& el) const;
 

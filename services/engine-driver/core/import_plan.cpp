@@ -9,7 +9,9 @@ namespace towline::driver {
 ImportPlan::ImportPlan(Range range, std::uint64_t every, const Labels& el, const std::optional<eth::BlockId>& fence)
     : range_{std::move(range)}, every_{every}, fence_{fence}, last_{range_.parent} {
   if (el.safe) el_safe_ = el.safe->id();
-  const auto reached = [&](const std::optional<eth::BlockId>& label) { return label && label->number <= range_.parent.number; };
+  const auto reached = [&](const std::optional<eth::BlockId>& label) {
+    return label && label->number <= range_.parent.number;
+  };
   if (reached(range_.safe)) safe_ = range_.safe;
   if (reached(range_.finalized)) finalized_ = range_.finalized;
   // A start from a snapshot: the head is below what is final. Labels wait until the chain is there again.
@@ -20,11 +22,13 @@ ImportPlan::ImportPlan(Range range, std::uint64_t every, const Labels& el, const
 
 absl::Status ImportPlan::check(const eth::BlockRef& next) const {
   if (next.number != last_.number + 1 || next.parent_hash != last_.hash) {
-    return absl::DataLossError(absl::StrCat("payload ", eth::to_string(next), " with parent ", short_hex(next.parent_hash.view()),
-                                            " does not continue ", eth::to_string(last_)));
+    return absl::DataLossError(absl::StrCat("payload ", eth::to_string(next), " with parent ",
+                                            short_hex(next.parent_hash.view()), " does not continue ",
+                                            eth::to_string(last_)));
   }
   if (next.number == range_.tip.number && next.hash != range_.tip.hash) {
-    return absl::DataLossError(absl::StrCat("the range ends at ", eth::to_string(next), ", not at ", eth::to_string(range_.tip)));
+    return absl::DataLossError(
+        absl::StrCat("the range ends at ", eth::to_string(next), ", not at ", eth::to_string(range_.tip)));
   }
   return absl::OkStatus();
 }
@@ -41,7 +45,8 @@ std::optional<Forkchoice> ImportPlan::on_valid(const eth::BlockRef& block) {
     }
   }
   if (range_.safe && range_.safe->number == block.number && range_.safe->hash == block.hash) safe_ = range_.safe;
-  if (range_.finalized && range_.finalized->number == block.number && range_.finalized->hash == block.hash) finalized_ = range_.finalized;
+  if (range_.finalized && range_.finalized->number == block.number && range_.finalized->hash == block.hash)
+    finalized_ = range_.finalized;
   if (contradicts_fence_) return std::nullopt;
   if (since_update_ < every_ && !done()) return std::nullopt;
   since_update_ = 0;

@@ -25,7 +25,8 @@ absl::StatusOr<JwtSecret> parse_jwt_secret(const std::string& text) {
   if (digits.empty()) return absl::InvalidArgumentError("the JWT secret file is empty; it must hold 64 hex digits");
   if (digits.size() != 64) {
     return absl::InvalidArgumentError(
-        absl::StrCat("the JWT secret has ", digits.size(), " characters; it must be 64 hex digits (32 bytes), the same as the EL's"));
+        absl::StrCat("the JWT secret has ", digits.size(),
+                     " characters; it must be 64 hex digits (32 bytes), the same as the EL's"));
   }
   auto secret = parse_fixed_hex<32>(absl::StrCat("0x", digits));
   if (!secret.ok()) return absl::InvalidArgumentError("the JWT secret is not hexadecimal; it must be 64 hex digits");

@@ -41,12 +41,14 @@ absl::StatusOr<TwinPlan> plan_twin(const std::string& new_payload) {
   simdjson::dom::element request;
   simdjson::dom::array params;
   simdjson::dom::array transactions;
-  if (parser.parse(new_payload).get(request) != simdjson::SUCCESS || request["params"].get(params) != simdjson::SUCCESS || params.size() == 0 ||
+  if (parser.parse(new_payload).get(request) != simdjson::SUCCESS ||
+      request["params"].get(params) != simdjson::SUCCESS || params.size() == 0 ||
       params.at(0)["transactions"].get(transactions) != simdjson::SUCCESS) {
     return absl::InvalidArgumentError("not a newPayload request");
   }
   const absl::string_view method = text(request, "method");
-  if (!absl::StartsWith(method, kMethod) || method.size() != kMethod.size() + 1) return absl::InvalidArgumentError("not a newPayload request");
+  if (!absl::StartsWith(method, kMethod) || method.size() != kMethod.size() + 1)
+    return absl::InvalidArgumentError("not a newPayload request");
   TwinPlan plan;
   plan.version = method.back() - '0';
 
@@ -55,13 +57,15 @@ absl::StatusOr<TwinPlan> plan_twin(const std::string& new_payload) {
   prev_randao.bytes[0] ^= 1U;
   TOWLINE_ASSIGN_OR_RETURN(const std::string fees, fee_attributes(text(payload, "extraData")));
   simdjson::dom::element withdrawals;
-  plan.attributes = absl::StrCat(R"({"timestamp":")", text(payload, "timestamp"), R"(","prevRandao":")", to_hex(prev_randao.view()),
-                                 R"(","suggestedFeeRecipient":")", text(payload, "feeRecipient"), "\"",
-                                 payload["withdrawals"].get(withdrawals) == simdjson::SUCCESS ? R"(,"withdrawals":[])" : "", R"(,"transactions":)",
-                                 simdjson::minify(transactions), R"(,"noTxPool":true,"gasLimit":")", text(payload, "gasLimit"), "\"", fees);
+  plan.attributes = absl::StrCat(
+      R"({"timestamp":")", text(payload, "timestamp"), R"(","prevRandao":")", to_hex(prev_randao.view()),
+      R"(","suggestedFeeRecipient":")", text(payload, "feeRecipient"), "\"",
+      payload["withdrawals"].get(withdrawals) == simdjson::SUCCESS ? R"(,"withdrawals":[])" : "", R"(,"transactions":)",
+      simdjson::minify(transactions), R"(,"noTxPool":true,"gasLimit":")", text(payload, "gasLimit"), "\"", fees);
   if (plan.version >= 3) {
     std::string_view root;
-    if (params.size() < 3 || params.at(2).get(root) != simdjson::SUCCESS) return absl::InvalidArgumentError("no parent beacon block root");
+    if (params.size() < 3 || params.at(2).get(root) != simdjson::SUCCESS)
+      return absl::InvalidArgumentError("no parent beacon block root");
     plan.parent_beacon_block_root = absl::StrCat("\"", std::string{root}, "\"");
     absl::StrAppend(&plan.attributes, ",\"parentBeaconBlockRoot\":", plan.parent_beacon_block_root);
   }
@@ -73,7 +77,8 @@ absl::StatusOr<Twin> read_twin(const TwinPlan& plan, const std::string& built) {
   simdjson::dom::parser parser;
   simdjson::dom::element result;
   simdjson::dom::element payload;
-  if (parser.parse(built).get(result) != simdjson::SUCCESS || result["executionPayload"].get(payload) != simdjson::SUCCESS) {
+  if (parser.parse(built).get(result) != simdjson::SUCCESS ||
+      result["executionPayload"].get(payload) != simdjson::SUCCESS) {
     return absl::InvalidArgumentError("engine_getPayload: no payload");
   }
   Twin twin;

@@ -1,8 +1,9 @@
 // A block that differs from a given one in prevRandao alone, built by the EL itself.
 //
-// op-geth, killed, comes back below blocks that it still has. It answers VALID to them without executing them, and VALID to updates to
-// them without moving, because its index calls them canonical already: it would stay there for ever. Their twins are new to it. It
-// executes them, which gives it the state of the real blocks, and moves onto them, which corrects the index. Pure.
+// op-geth, killed, comes back below blocks that it still has. It answers VALID to them without executing them, and
+// VALID to updates to them without moving, because its index calls them canonical already: it would stay there for
+// ever. Their twins are new to it. It executes them, which gives it the state of the real blocks, and moves onto them,
+// which corrects the index. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 

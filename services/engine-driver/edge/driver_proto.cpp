@@ -42,8 +42,9 @@ v1::Outcome to_proto(Outcome o) {
 }
 
 v1::DriverState to_proto(const DriverState& s) {
-  static constexpr v1::EngineStatus kStatus[] = {v1::ENGINE_STATUS_STARTING,    v1::ENGINE_STATUS_READY,   v1::ENGINE_STATUS_UNREACHABLE,
-                                                 v1::ENGINE_STATUS_AUTH_FAILED, v1::ENGINE_STATUS_WRONG_CHAIN, v1::ENGINE_STATUS_SYNCING,
+  static constexpr v1::EngineStatus kStatus[] = {v1::ENGINE_STATUS_STARTING,    v1::ENGINE_STATUS_READY,
+                                                 v1::ENGINE_STATUS_UNREACHABLE, v1::ENGINE_STATUS_AUTH_FAILED,
+                                                 v1::ENGINE_STATUS_WRONG_CHAIN, v1::ENGINE_STATUS_SYNCING,
                                                  v1::ENGINE_STATUS_INVALID};
   v1::DriverState out;
   out.set_status(kStatus[static_cast<int>(s.status)]);

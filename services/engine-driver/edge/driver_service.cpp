@@ -29,7 +29,8 @@ grpc::Status DriverService::GetState(grpc::ServerContext*, const v1::GetStateReq
   return grpc::Status::OK;
 }
 
-grpc::Status DriverService::WatchState(grpc::ServerContext* ctx, const v1::WatchStateRequest*, grpc::ServerWriter<v1::WatchStateResponse>* out) {
+grpc::Status DriverService::WatchState(grpc::ServerContext* ctx, const v1::WatchStateRequest*,
+                                       grpc::ServerWriter<v1::WatchStateResponse>* out) {
   std::uint64_t seen = 0;
   while (!ctx->IsCancelled() && !board_.stopped()) {
     v1::WatchStateResponse message;
@@ -39,8 +40,10 @@ grpc::Status DriverService::WatchState(grpc::ServerContext* ctx, const v1::Watch
   return {grpc::StatusCode::UNAVAILABLE, "shutting down"};
 }
 
-grpc::Status DriverService::GetCanonicalBlocks(grpc::ServerContext*, const v1::GetCanonicalBlocksRequest* req, v1::GetCanonicalBlocksResponse* resp) {
-  if (req->numbers_size() > kMaxNumbers) return {grpc::StatusCode::INVALID_ARGUMENT, absl::StrCat("at most ", kMaxNumbers, " numbers")};
+grpc::Status DriverService::GetCanonicalBlocks(grpc::ServerContext*, const v1::GetCanonicalBlocksRequest* req,
+                                               v1::GetCanonicalBlocksResponse* resp) {
+  if (req->numbers_size() > kMaxNumbers)
+    return {grpc::StatusCode::INVALID_ARGUMENT, absl::StrCat("at most ", kMaxNumbers, " numbers")};
   std::vector<std::uint64_t> numbers{req->numbers().begin(), req->numbers().end()};
   std::sort(numbers.begin(), numbers.end());
   auto blocks = engine_.blocks_by_number(numbers);
@@ -49,7 +52,8 @@ grpc::Status DriverService::GetCanonicalBlocks(grpc::ServerContext*, const v1::G
   return grpc::Status::OK;
 }
 
-grpc::Status DriverService::ImportRange(grpc::ServerContext* ctx, const v1::ImportRangeRequest* req, grpc::ServerWriter<v1::ImportRangeResponse>* out) {
+grpc::Status DriverService::ImportRange(grpc::ServerContext* ctx, const v1::ImportRangeRequest* req,
+                                        grpc::ServerWriter<v1::ImportRangeResponse>* out) {
   const auto parse = [&](Command& c, ImportPlan::Range& r) -> absl::Status {
     TOWLINE_ASSIGN_OR_RETURN(c, command_from(req->command()));
     TOWLINE_ASSIGN_OR_RETURN(r.parent, wire::from_proto(req->parent()));
@@ -84,7 +88,8 @@ grpc::Status DriverService::ImportRange(grpc::ServerContext* ctx, const v1::Impo
   return grpc::Status::OK;
 }
 
-grpc::Status DriverService::ImportPayload(grpc::ServerContext* ctx, const v1::ImportPayloadRequest* req, v1::ImportPayloadResponse* resp) {
+grpc::Status DriverService::ImportPayload(grpc::ServerContext* ctx, const v1::ImportPayloadRequest* req,
+                                          v1::ImportPayloadResponse* resp) {
   absl::StatusOr<CommandResult> result = absl::InternalError("not run");
   const absl::Status ran = run_([&] {
     const auto import = [&]() -> absl::StatusOr<CommandResult> {
@@ -92,7 +97,8 @@ grpc::Status DriverService::ImportPayload(grpc::ServerContext* ctx, const v1::Im
       TOWLINE_ASSIGN_OR_RETURN(const eth::BlockId tip, wire::from_proto(req->block()));
       if (tip.number == 0) return absl::InvalidArgumentError("block 0 cannot be imported");
       const ImportPlan::Range range{{tip.number - 1, command.expected_head}, tip, {}, {}};
-      return writer_.import_range(command, range, [&] { return ctx->IsCancelled() || board_.stopped(); }, [](const ImportProgress&) {});
+      return writer_.import_range(
+          command, range, [&] { return ctx->IsCancelled() || board_.stopped(); }, [](const ImportProgress&) {});
     };
     result = import();
   });
@@ -104,7 +110,8 @@ grpc::Status DriverService::ImportPayload(grpc::ServerContext* ctx, const v1::Im
   return grpc::Status::OK;
 }
 
-grpc::Status DriverService::SetForkchoice(grpc::ServerContext* ctx, const v1::SetForkchoiceRequest* req, v1::SetForkchoiceResponse* resp) {
+grpc::Status DriverService::SetForkchoice(grpc::ServerContext* ctx, const v1::SetForkchoiceRequest* req,
+                                          v1::SetForkchoiceResponse* resp) {
   absl::StatusOr<CommandResult> result = absl::InternalError("not run");
   const absl::Status ran = run_([&] {
     const auto set = [&]() -> absl::StatusOr<CommandResult> {

@@ -17,14 +17,20 @@ using RunOnWriter = std::function<absl::Status(const std::function<void()>& job)
 
 class DriverService final : public v1::EngineDriver::Service {
  public:
-  DriverService(EngineClient& engine, StateBoard& board, Writer& writer, RunOnWriter run) : engine_{engine}, board_{board}, writer_{writer}, run_{std::move(run)} {}
+  DriverService(EngineClient& engine, StateBoard& board, Writer& writer, RunOnWriter run)
+      : engine_{engine}, board_{board}, writer_{writer}, run_{std::move(run)} {}
 
   grpc::Status GetState(grpc::ServerContext*, const v1::GetStateRequest*, v1::GetStateResponse*) override;
-  grpc::Status WatchState(grpc::ServerContext*, const v1::WatchStateRequest*, grpc::ServerWriter<v1::WatchStateResponse>*) override;
-  grpc::Status GetCanonicalBlocks(grpc::ServerContext*, const v1::GetCanonicalBlocksRequest*, v1::GetCanonicalBlocksResponse*) override;
-  grpc::Status ImportRange(grpc::ServerContext*, const v1::ImportRangeRequest*, grpc::ServerWriter<v1::ImportRangeResponse>*) override;
-  grpc::Status ImportPayload(grpc::ServerContext*, const v1::ImportPayloadRequest*, v1::ImportPayloadResponse*) override;
-  grpc::Status SetForkchoice(grpc::ServerContext*, const v1::SetForkchoiceRequest*, v1::SetForkchoiceResponse*) override;
+  grpc::Status WatchState(grpc::ServerContext*, const v1::WatchStateRequest*,
+                          grpc::ServerWriter<v1::WatchStateResponse>*) override;
+  grpc::Status GetCanonicalBlocks(grpc::ServerContext*, const v1::GetCanonicalBlocksRequest*,
+                                  v1::GetCanonicalBlocksResponse*) override;
+  grpc::Status ImportRange(grpc::ServerContext*, const v1::ImportRangeRequest*,
+                           grpc::ServerWriter<v1::ImportRangeResponse>*) override;
+  grpc::Status ImportPayload(grpc::ServerContext*, const v1::ImportPayloadRequest*,
+                             v1::ImportPayloadResponse*) override;
+  grpc::Status SetForkchoice(grpc::ServerContext*, const v1::SetForkchoiceRequest*,
+                             v1::SetForkchoiceResponse*) override;
   grpc::Status Rewind(grpc::ServerContext*, const v1::RewindRequest*, v1::RewindResponse*) override;
 
  private:

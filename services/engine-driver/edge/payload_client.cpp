@@ -19,7 +19,8 @@ constexpr std::size_t kMaxAheadBytes = 32U << 20U;
 
 class GrpcPayloadStream final : public PayloadStream {
  public:
-  GrpcPayloadStream(const std::shared_ptr<grpc::Channel>& channel, const rollup::Config& config, const eth::BlockId& parent, const eth::BlockId& tip)
+  GrpcPayloadStream(const std::shared_ptr<grpc::Channel>& channel, const rollup::Config& config,
+                    const eth::BlockId& parent, const eth::BlockId& tip)
       : config_{config}, stub_{v1::PayloadSource::NewStub(channel)} {
     *request_.mutable_parent() = wire::to_proto(parent);
     *request_.mutable_tip() = wire::to_proto(tip);
@@ -84,9 +85,10 @@ class GrpcPayloadStream final : public PayloadStream {
     if (!payload.ok()) return absl::DataLossError(absl::StrCat("malformed payload: ", payload.status().message()));
     const int version = rollup::new_payload_version(config_, payload->timestamp);
     if (version != eth::new_payload_version_by_shape(*payload)) {
-      return absl::InvalidArgumentError(absl::StrCat("payload ", eth::to_string(payload->ref()), " has the shape of engine_newPayloadV",
-                                                     eth::new_payload_version_by_shape(*payload), ", but its fork asks for V", version,
-                                                     ": are the fork times of the rollup config right?"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("payload ", eth::to_string(payload->ref()), " has the shape of engine_newPayloadV",
+                       eth::new_payload_version_by_shape(*payload), ", but its fork asks for V", version,
+                       ": are the fork times of the rollup config right?"));
     }
     PreparedPayload p;
     p.ref = payload->ref();
@@ -116,7 +118,8 @@ class GrpcPayloadStream final : public PayloadStream {
 }  // namespace
 
 OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> channel, const rollup::Config& config) {
-  return [channel = std::move(channel), &config](const eth::BlockId& parent, const eth::BlockId& tip) -> std::unique_ptr<PayloadStream> {
+  return [channel = std::move(channel), &config](const eth::BlockId& parent,
+                                                 const eth::BlockId& tip) -> std::unique_ptr<PayloadStream> {
     return std::make_unique<GrpcPayloadStream>(channel, config, parent, tip);
   };
 }

@@ -1,4 +1,5 @@
-// Payloads from a PayloadSource over gRPC. A thread of its own reads ahead and prepares the EL's requests, bounded in bytes.
+// Payloads from a PayloadSource over gRPC. A thread of its own reads ahead and prepares the EL's requests, bounded in
+// bytes.
 #pragma once
 #include <grpcpp/channel.h>
 

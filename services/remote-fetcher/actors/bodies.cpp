@@ -23,7 +23,9 @@ absl::string_view text(simdjson::dom::element e) {
 }
 
 /// A malformed body does not verify either.
-absl::Status as_data_loss(const char* field, const absl::Status& st) { return absl::DataLossError(absl::StrCat(field, ": ", st.message())); }
+absl::Status as_data_loss(const char* field, const absl::Status& st) {
+  return absl::DataLossError(absl::StrCat(field, ": ", st.message()));
+}
 
 }  // namespace
 
@@ -33,20 +35,23 @@ Bodies::Bodies(Pool& pool, HeadBoard& board, Metrics& metrics)
       blocks_{metrics.counter("towline_fetcher_blocks_total", "Verified blocks that were fetched.")},
       refetched_{metrics.counter("towline_fetcher_bodies_refetched_total", "Bodies that had to be asked for again.")} {}
 
-absl::StatusOr<std::vector<Bytes>> Bodies::raw_transactions(std::size_t i, const HashedHeader& wanted, std::size_t count, const Cancelled& cancelled) {
+absl::StatusOr<std::vector<Bytes>> Bodies::raw_transactions(std::size_t i, const HashedHeader& wanted,
+                                                            std::size_t count, const Cancelled& cancelled) {
   std::vector<Bytes> out;
   while (out.size() < count) {
     TOWLINE_RETURN_IF_ERROR(pool_.take(i, absl::Now() + kPatience, cancelled).status());
     const std::size_t n = std::min(count - out.size(), pool_.get(i).max_batch());
     std::vector<jsonrpc::Call> calls;
     for (std::size_t k = 0; k < n; ++k) {
-      calls.push_back({"eth_getRawTransactionByBlockHashAndIndex", absl::StrCat("[\"", to_hex(wanted.hash.view()), "\",\"", to_quantity(out.size() + k), "\"]")});
+      calls.push_back({"eth_getRawTransactionByBlockHashAndIndex",
+                       absl::StrCat("[\"", to_hex(wanted.hash.view()), "\",\"", to_quantity(out.size() + k), "\"]")});
     }
     const auto reply = pool_.call(i, calls, cancelled);
     if (absl::IsResourceExhausted(reply.status()) && n > 1) continue;
     if (!reply.ok()) return reply.status();
     for (const auto& a : reply->answers.answers) {
-      if (a.kind != jsonrpc::Answer::Kind::result || !a.result.is_string()) return absl::UnimplementedError("it serves no raw transactions");
+      if (a.kind != jsonrpc::Answer::Kind::result || !a.result.is_string())
+        return absl::UnimplementedError("it serves no raw transactions");
       auto raw = parse_hex(text(a.result));
       if (!raw.ok()) return as_data_loss("transactions", raw.status());
       out.push_back(*std::move(raw));
@@ -56,7 +61,8 @@ absl::StatusOr<std::vector<Bytes>> Bodies::raw_transactions(std::size_t i, const
   return out;
 }
 
-absl::StatusOr<std::vector<Bytes>> Bodies::read(std::size_t i, const jsonrpc::Answer& a, bool raw, const HashedHeader& wanted, const Cancelled& cancelled) {
+absl::StatusOr<std::vector<Bytes>> Bodies::read(std::size_t i, const jsonrpc::Answer& a, bool raw,
+                                                const HashedHeader& wanted, const Cancelled& cancelled) {
   if (a.kind == jsonrpc::Answer::Kind::error) {
     if (jsonrpc::is_not_found(a.error)) return absl::NotFoundError("not found");
     const std::string why = absl::StrCat("error ", a.error.code, " ", a.error.message);
@@ -82,14 +88,17 @@ absl::StatusOr<std::vector<Bytes>> Bodies::read(std::size_t i, const jsonrpc::An
   return txs;
 }
 
-absl::StatusOr<std::vector<Served>> Bodies::fetch(std::span<const HashedHeader> wanted, const Cancelled& cancelled, std::size_t& bytes) {
+absl::StatusOr<std::vector<Served>> Bodies::fetch(std::span<const HashedHeader> wanted, const Cancelled& cancelled,
+                                                  std::size_t& bytes) {
   std::vector<Served> out;
   out.reserve(wanted.size());
   absl::Time deadline = absl::Now() + kPatience;
   Trial trial{pool_, board_};
   absl::Status last;
   while (out.size() < wanted.size()) {
-    const auto question = [&] { return absl::StrCat("block ", wanted[out.size()].header.number, " ", to_hex(wanted[out.size()].hash.view())); };
+    const auto question = [&] {
+      return absl::StrCat("block ", wanted[out.size()].header.number, " ", to_hex(wanted[out.size()].hash.view()));
+    };
     const auto i = pool_.take_el(trial.asked(), deadline, cancelled);
     if (!i.ok()) {
       if (absl::IsCancelled(i.status())) return i.status();

@@ -25,7 +25,8 @@ class HeadBoard {
     });
     return !outvoted;
   }
-  /// A header of `endpoint` does not verify. True: others' do, so it lies; else it may be we who miss a rule, and that is noted.
+  /// A header of `endpoint` does not verify. True: others' do, so it lies; else it may be we who miss a rule, and that
+  /// is noted.
   bool on_bad_header(const std::string& endpoint, const std::string& what) {
     bool lie = false;
     change([&] {
@@ -54,7 +55,8 @@ class HeadBoard {
     return choose();
   }
 
-  /// A check that every source fails. It is forgotten after a while, so that a block that is not asked for again alarms nobody.
+  /// A check that every source fails. It is forgotten after a while, so that a block that is not asked for again alarms
+  /// nobody.
   void set_unknown_rules(std::string what) {
     change([&] { note_unknown_rules(std::move(what)); });
   }

@@ -14,7 +14,9 @@ namespace {
 
 const char* name_of(State s) { return name(s); }  // HeadPollerState::name hides it
 
-jsonrpc::Call block_call(const std::string& label) { return {"eth_getBlockByNumber", absl::StrCat("[\"", label, "\",false]")}; }
+jsonrpc::Call block_call(const std::string& label) {
+  return {"eth_getBlockByNumber", absl::StrCat("[\"", label, "\",false]")};
+}
 
 absl::string_view text(simdjson::dom::element e) {
   std::string_view s;
@@ -35,7 +37,9 @@ head_poller_actor::behavior_type HeadPollerState::make_behavior(PollerConfig con
   }};
 }
 
-absl::StatusOr<Reply> HeadPollerState::ask(const jsonrpc::Call& call) { return config_.pool->poll(config_.index, {call}); }
+absl::StatusOr<Reply> HeadPollerState::ask(const jsonrpc::Call& call) {
+  return config_.pool->poll(config_.index, {call});
+}
 
 absl::Status HeadPollerState::check_genesis_of_el() {
   const rollup::Config& c = *config_.rollup;
@@ -45,7 +49,8 @@ absl::Status HeadPollerState::check_genesis_of_el() {
   if (answer.kind != jsonrpc::Answer::Kind::result || answer.result.is_null()) return absl::OkStatus();
   simdjson::dom::element hash;
   if (answer.result["hash"].get(hash) != simdjson::SUCCESS || text(hash) != to_hex(c.l2_genesis.hash.view())) {
-    return absl::FailedPreconditionError(absl::StrCat("another chain: its block ", c.l2_genesis.number, " is not the L2 genesis of the rollup config"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("another chain: its block ", c.l2_genesis.number, " is not the L2 genesis of the rollup config"));
   }
   return absl::OkStatus();
 }
@@ -57,10 +62,13 @@ absl::Status HeadPollerState::check_genesis_of_cl() {
   if (answer.kind != jsonrpc::Answer::Kind::result) return absl::OkStatus();
   simdjson::dom::element e;
   std::uint64_t id = 0;
-  if (answer.result["l2_chain_id"].get(e) == simdjson::SUCCESS && e.get(id) == simdjson::SUCCESS && id != c.l2_chain_id) {
-    return absl::FailedPreconditionError(absl::StrCat("another chain: it has chain id ", id, ", the rollup config says ", c.l2_chain_id));
+  if (answer.result["l2_chain_id"].get(e) == simdjson::SUCCESS && e.get(id) == simdjson::SUCCESS &&
+      id != c.l2_chain_id) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("another chain: it has chain id ", id, ", the rollup config says ", c.l2_chain_id));
   }
-  if (answer.result["genesis"]["l2"]["hash"].get(e) == simdjson::SUCCESS && text(e) != to_hex(c.l2_genesis.hash.view())) {
+  if (answer.result["genesis"]["l2"]["hash"].get(e) == simdjson::SUCCESS &&
+      text(e) != to_hex(c.l2_genesis.hash.view())) {
     return absl::FailedPreconditionError("another chain: its L2 genesis is not that of the rollup config");
   }
   return absl::OkStatus();
@@ -76,20 +84,24 @@ absl::Status HeadPollerState::probe() {
     const auto n = parse_quantity(text(chain.result));
     if (!n.ok()) return absl::UnavailableError("eth_chainId: malformed");
     if (*n != config_.rollup->l2_chain_id) {
-      return absl::FailedPreconditionError(absl::StrCat("another chain: it has chain id ", *n, ", the rollup config says ", config_.rollup->l2_chain_id));
+      return absl::FailedPreconditionError(absl::StrCat("another chain: it has chain id ", *n,
+                                                        ", the rollup config says ", config_.rollup->l2_chain_id));
     }
     TOWLINE_RETURN_IF_ERROR(check_genesis_of_el());
     TOWLINE_ASSIGN_OR_RETURN(const auto raw, ask({"debug_getRawBlock", "[\"latest\"]"}));
     const auto& block = raw.answers.answers[0];
     const bool raw_methods = block.kind == jsonrpc::Answer::Kind::result && block.result.is_string();
     pool.update(i, [&](Endpoint& e) { e.on_probed(absl::Now(), Kind::el, raw_methods); });
-    if (before != Kind::el) log::info("endpoint probed", {log::kv("endpoint", pool.name(i)), log::kv("kind", "el"), log::kv("raw_methods", raw_methods)});
+    if (before != Kind::el)
+      log::info("endpoint probed",
+                {log::kv("endpoint", pool.name(i)), log::kv("kind", "el"), log::kv("raw_methods", raw_methods)});
     return absl::OkStatus();
   }
   TOWLINE_ASSIGN_OR_RETURN(const auto status, ask({"optimism_syncStatus", "[]"}));
   const auto& sync = status.answers.answers[0];
   if (sync.kind != jsonrpc::Answer::Kind::result) {
-    return absl::UnavailableError(absl::StrCat("neither an EL (eth_chainId: ", chain.error.message, ") nor a CL (optimism_syncStatus: ", sync.error.message, ")"));
+    return absl::UnavailableError(absl::StrCat("neither an EL (eth_chainId: ", chain.error.message,
+                                               ") nor a CL (optimism_syncStatus: ", sync.error.message, ")"));
   }
   TOWLINE_RETURN_IF_ERROR(check_genesis_of_cl());
   pool.update(i, [](Endpoint& e) { e.on_probed(absl::Now(), Kind::cl, false); });
@@ -106,8 +118,12 @@ absl::Status HeadPollerState::identify() {
   const std::string why{st.message()};
   if (absl::IsFailedPrecondition(st)) {
     pool.update(i, [&](Endpoint& e) { e.refuse(why); });
-    config_.metrics->counter("towline_fetcher_refused_endpoints_total", "Endpoints of another chain.", {{"endpoint", pool.name(i)}}).inc();
-    log::error("endpoint refused; remove it or correct the rollup config", {log::kv("endpoint", pool.name(i)), log::kv("why", why)});
+    config_.metrics
+        ->counter("towline_fetcher_refused_endpoints_total", "Endpoints of another chain.",
+                  {{"endpoint", pool.name(i)}})
+        .inc();
+    log::error("endpoint refused; remove it or correct the rollup config",
+               {log::kv("endpoint", pool.name(i)), log::kv("why", why)});
     return st;
   }
   // What failed on the way was counted there; an answer that says nothing is counted here.
@@ -131,7 +147,8 @@ absl::StatusOr<HeadSnapshot> HeadPollerState::snapshot(AnchorView& anchor) {
   if (e.kind() == Kind::cl) {
     TOWLINE_ASSIGN_OR_RETURN(const auto reply, ask({"optimism_syncStatus", "[]"}));
     const auto& a = reply.answers.answers[0];
-    if (a.kind != jsonrpc::Answer::Kind::result) return absl::UnavailableError(absl::StrCat("optimism_syncStatus: ", a.error.message));
+    if (a.kind != jsonrpc::Answer::Kind::result)
+      return absl::UnavailableError(absl::StrCat("optimism_syncStatus: ", a.error.message));
     return snapshot_from_cl(a.result);
   }
   std::vector<jsonrpc::Call> calls = {block_call("latest"), block_call("safe"), block_call("finalized")};
@@ -139,7 +156,8 @@ absl::StatusOr<HeadSnapshot> HeadPollerState::snapshot(AnchorView& anchor) {
   if (final_here) calls.push_back(block_call(to_quantity(final_here->number)));
   const auto view_of = [&](const jsonrpc::Answer& a) {
     simdjson::dom::element hash;
-    if (a.kind != jsonrpc::Answer::Kind::result || a.result["hash"].get(hash) != simdjson::SUCCESS) return AnchorView::unknown;
+    if (a.kind != jsonrpc::Answer::Kind::result || a.result["hash"].get(hash) != simdjson::SUCCESS)
+      return AnchorView::unknown;
     return text(hash) == to_hex(final_here->hash.view()) ? AnchorView::agrees : AnchorView::contradicts;
   };
   if (e.max_batch() < calls.size()) {
@@ -157,7 +175,9 @@ absl::StatusOr<HeadSnapshot> HeadPollerState::snapshot(AnchorView& anchor) {
 
 void HeadPollerState::show(const HeadSnapshot& s) {
   const auto number = [&](const char* label, const std::optional<eth::BlockRef>& b) {
-    config_.metrics->gauge("towline_fetcher_head_number", "Heads as the endpoint tells them.", {{"endpoint", s.endpoint}, {"label", label}})
+    config_.metrics
+        ->gauge("towline_fetcher_head_number", "Heads as the endpoint tells them.",
+                {{"endpoint", s.endpoint}, {"label", label}})
         .set(b ? static_cast<double>(b->number) : 0);
   };
   number("unsafe", s.unsafe);
@@ -167,8 +187,11 @@ void HeadPollerState::show(const HeadSnapshot& s) {
 
 void HeadPollerState::show_state() {
   const State now = config_.pool->get(config_.index).state(absl::Now());
-  for (const State s : {State::probing, State::ready, State::backing_off, State::set_aside, State::cordoned, State::refused}) {
-    config_.metrics->gauge("towline_fetcher_endpoint_state", "1 for the state that the endpoint is in.", {{"endpoint", config_.pool->name(config_.index)}, {"state", name_of(s)}})
+  for (const State s :
+       {State::probing, State::ready, State::backing_off, State::set_aside, State::cordoned, State::refused}) {
+    config_.metrics
+        ->gauge("towline_fetcher_endpoint_state", "1 for the state that the endpoint is in.",
+                {{"endpoint", config_.pool->name(config_.index)}, {"state", name_of(s)}})
         .set(s == now ? 1 : 0);
   }
 }
@@ -202,18 +225,23 @@ void HeadPollerState::poll() {
   }
   if (!s.ok()) {
     if (absl::IsCancelled(s.status())) return;
-    config_.metrics->counter("towline_fetcher_snapshots_dropped_total", "Answers for heads that were not used.",
-                             {{"endpoint", endpoint}, {"reason", absl::IsDataLoss(s.status()) ? "out_of_order_or_lie" : "error"}}).inc();
+    config_.metrics
+        ->counter("towline_fetcher_snapshots_dropped_total", "Answers for heads that were not used.",
+                  {{"endpoint", endpoint}, {"reason", absl::IsDataLoss(s.status()) ? "out_of_order_or_lie" : "error"}})
+        .inc();
     log::debug("no heads from endpoint", {log::kv("endpoint", endpoint), log::kv("why", s.status())});
     return;
   }
   show(*s);
   const auto contradicted = config_.board->anchor();
   if (config_.board->put(*std::move(s), anchor) || !contradicted) return;
-  pool.accuse(i, "finalized", absl::StrCat("its block ", contradicted->number, " is not ", to_hex(contradicted->hash.view()), ", which is final here and which another endpoint has"));
+  pool.accuse(i, "finalized",
+              absl::StrCat("its block ", contradicted->number, " is not ", to_hex(contradicted->hash.view()),
+                           ", which is final here and which another endpoint has"));
 }
 
-head_poller_actor::behavior_type head_poller(head_poller_actor::stateful_pointer<HeadPollerState> self, PollerConfig config) {
+head_poller_actor::behavior_type head_poller(head_poller_actor::stateful_pointer<HeadPollerState> self,
+                                             PollerConfig config) {
   return self->state.make_behavior(config);
 }
 

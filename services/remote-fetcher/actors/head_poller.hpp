@@ -1,7 +1,8 @@
-// One actor an endpoint, in its own thread: probes it, then asks for its heads each interval. A hung endpoint holds up its own
-// poller only, and has one head request outstanding at most.
+// One actor an endpoint, in its own thread: probes it, then asks for its heads each interval. A hung endpoint holds up
+// its own poller only, and has one head request outstanding at most.
 //
-// In: ticks from itself. Out: the head board, the pool's endpoint state. If the endpoint dies its view is dropped and it is asked on.
+// In: ticks from itself. Out: the head board, the pool's endpoint state. If the endpoint dies its view is dropped and
+// it is asked on.
 #pragma once
 #include <caf/typed_actor.hpp>
 
@@ -47,6 +48,7 @@ class HeadPollerState {
   PollerConfig config_{};
 };
 
-head_poller_actor::behavior_type head_poller(head_poller_actor::stateful_pointer<HeadPollerState> self, PollerConfig config);
+head_poller_actor::behavior_type head_poller(head_poller_actor::stateful_pointer<HeadPollerState> self,
+                                             PollerConfig config);
 
 }  // namespace towline::fetcher

@@ -29,9 +29,12 @@ std::vector<std::uint64_t> range(std::uint64_t first, std::size_t count) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<std::optional<HashedHeader>>> Headers::batch(std::size_t i, std::span<const std::uint64_t> numbers, const Cancelled& cancelled) {
+absl::StatusOr<std::vector<std::optional<HashedHeader>>> Headers::batch(std::size_t i,
+                                                                        std::span<const std::uint64_t> numbers,
+                                                                        const Cancelled& cancelled) {
   std::vector<jsonrpc::Call> calls;
-  for (const std::uint64_t n : numbers) calls.push_back({"eth_getBlockByNumber", absl::StrCat("[\"", to_quantity(n), "\",false]")});
+  for (const std::uint64_t n : numbers)
+    calls.push_back({"eth_getBlockByNumber", absl::StrCat("[\"", to_quantity(n), "\",false]")});
   TOWLINE_ASSIGN_OR_RETURN(const auto reply, pool_.call(i, calls, cancelled));
   std::vector<std::optional<HashedHeader>> out(numbers.size());
   const auto useless = [&](const std::string& why) {
@@ -49,15 +52,18 @@ absl::StatusOr<std::vector<std::optional<HashedHeader>>> Headers::batch(std::siz
     if (!h.ok()) return useless(absl::StrCat("header ", numbers[k], ": ", h.status().message()));
     const Hash32 hash = eth::hash_header(h->header);
     if (hash != h->claimed_hash) {
-      return absl::DataLossError(absl::StrCat("hash: header ", numbers[k], " is claimed to be ", to_hex(h->claimed_hash.view()), " but hashes to ", to_hex(hash.view())));
+      return absl::DataLossError(absl::StrCat("hash: header ", numbers[k], " is claimed to be ",
+                                              to_hex(h->claimed_hash.view()), " but hashes to ", to_hex(hash.view())));
     }
-    if (h->header.number != numbers[k]) return absl::DataLossError(absl::StrCat("number: asked for header ", numbers[k], ", got ", h->header.number));
+    if (h->header.number != numbers[k])
+      return absl::DataLossError(absl::StrCat("number: asked for header ", numbers[k], ", got ", h->header.number));
     out[k] = HashedHeader{hash, std::move(h->header)};
   }
   return out;
 }
 
-absl::StatusOr<Headers::View> Headers::view_of(std::size_t i, const std::vector<std::uint64_t>& numbers, const Cancelled& cancelled) {
+absl::StatusOr<Headers::View> Headers::view_of(std::size_t i, const std::vector<std::uint64_t>& numbers,
+                                               const Cancelled& cancelled) {
   View out;
   out.endpoint = pool_.name(i);
   bool taken = true;
@@ -77,7 +83,8 @@ absl::StatusOr<Headers::View> Headers::view_of(std::size_t i, const std::vector<
   return out;
 }
 
-absl::StatusOr<Headers::View> Headers::by_numbers(const std::vector<std::uint64_t>& numbers, std::optional<std::size_t> prefer, const Cancelled& cancelled) {
+absl::StatusOr<Headers::View> Headers::by_numbers(const std::vector<std::uint64_t>& numbers,
+                                                  std::optional<std::size_t> prefer, const Cancelled& cancelled) {
   const absl::Time deadline = absl::Now() + kPatience;
   Trial trial{pool_, board_};
   absl::Status last;
@@ -109,7 +116,8 @@ absl::StatusOr<eth::Header> Headers::by_hash(const Hash32& hash, const Cancelled
       if (absl::IsCancelled(i.status())) return i.status();
       return trial.unsolved(absl::StrCat("block ", to_hex(hash.view())), last.ok() ? i.status() : last);
     }
-    const auto reply = pool_.call(*i, {{"eth_getBlockByHash", absl::StrCat("[\"", to_hex(hash.view()), "\",false]")}}, cancelled);
+    const auto reply =
+        pool_.call(*i, {{"eth_getBlockByHash", absl::StrCat("[\"", to_hex(hash.view()), "\",false]")}}, cancelled);
     if (absl::IsCancelled(reply.status())) return reply.status();
     if (!reply.ok()) {
       last = reply.status();
@@ -122,7 +130,8 @@ absl::StatusOr<eth::Header> Headers::by_hash(const Hash32& hash, const Cancelled
       continue;
     }
     auto h = a.kind == jsonrpc::Answer::Kind::result ? eth::header_from_json(a.result)
-                                                     : absl::StatusOr<eth::JsonHeader>{absl::UnavailableError(absl::StrCat("error ", a.error.code, " ", a.error.message))};
+                                                     : absl::StatusOr<eth::JsonHeader>{absl::UnavailableError(
+                                                           absl::StrCat("error ", a.error.code, " ", a.error.message))};
     if (!h.ok()) {
       last = h.status();
       pool_.complain(*i, std::string{last.message()});
@@ -154,7 +163,9 @@ absl::StatusOr<eth::BlockId> Headers::agreed(std::uint64_t number, const Cancell
   for (auto& a : answers) {
     const auto id = a.get();
     if (!id) continue;
-    if (out && *out != *id) disagreement = absl::UnavailableError(absl::StrCat("sources disagree about block ", number, ": ", eth::to_string(*out), " and ", eth::to_string(*id)));
+    if (out && *out != *id)
+      disagreement = absl::UnavailableError(absl::StrCat("sources disagree about block ", number, ": ",
+                                                         eth::to_string(*out), " and ", eth::to_string(*id)));
     out = id;
   }
   if (cancelled()) return absl::CancelledError("cancelled");
@@ -216,7 +227,8 @@ absl::Status Headers::fill(ChainProof& proof, const Cancelled& cancelled) {
   return failure;
 }
 
-absl::Status Headers::close(ChainProof& proof, const ChainProof::Gap& gap, const eth::BlockId& tip, const Cancelled& cancelled) {
+absl::Status Headers::close(ChainProof& proof, const ChainProof::Gap& gap, const eth::BlockId& tip,
+                            const Cancelled& cancelled) {
   const absl::Time deadline = absl::Now() + kPatience;
   std::set<std::size_t> tried;
   if (gap.suspect) tried.insert(*gap.suspect);
@@ -234,8 +246,9 @@ absl::Status Headers::close(ChainProof& proof, const ChainProof::Gap& gap, const
       if (h) proof.put(*std::move(h), *i);
     }
     if (gap.suspect) {
-      const std::string evidence = absl::StrCat("its header ", gap.number, " is not ", to_hex(gap.hash.view()), ", which ", eth::to_string(tip), " descends from; ",
-                                                pool_.name(*i), " has it");
+      const std::string evidence =
+          absl::StrCat("its header ", gap.number, " is not ", to_hex(gap.hash.view()), ", which ", eth::to_string(tip),
+                       " descends from; ", pool_.name(*i), " has it");
       // Above what is final it may be honest, and only behind.
       if (gap.number <= board_.final_up_to()) pool_.accuse(*gap.suspect, "branch", evidence);
       else pool_.step_aside(*gap.suspect, evidence);
@@ -243,15 +256,19 @@ absl::Status Headers::close(ChainProof& proof, const ChainProof::Gap& gap, const
     return absl::OkStatus();
   }
   auto h = by_hash(gap.hash, cancelled);
-  if (absl::IsNotFound(h.status())) return absl::NotFoundError(absl::StrCat("no source's chain leads to ", eth::to_string(tip), " (it was reorged out, or not seen yet)"));
+  if (absl::IsNotFound(h.status()))
+    return absl::NotFoundError(
+        absl::StrCat("no source's chain leads to ", eth::to_string(tip), " (it was reorged out, or not seen yet)"));
   if (!h.ok()) return h.status();
-  if (h->number != gap.number) return absl::FailedPreconditionError("the numbers of linked headers do not follow each other");
+  if (h->number != gap.number)
+    return absl::FailedPreconditionError("the numbers of linked headers do not follow each other");
   // Nobody is known to have what is below it: no suspect.
   proof.put({gap.hash, *std::move(h)}, 0);
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<HashedHeader>> Headers::prove(const eth::BlockId& parent, const eth::BlockId& tip, const Cancelled& cancelled) {
+absl::StatusOr<std::vector<HashedHeader>> Headers::prove(const eth::BlockId& parent, const eth::BlockId& tip,
+                                                         const Cancelled& cancelled) {
   ChainProof proof{parent, tip};
   TOWLINE_RETURN_IF_ERROR(fill(proof, cancelled));
   while (const auto gap = proof.next_gap()) TOWLINE_RETURN_IF_ERROR(close(proof, *gap, tip, cancelled));
@@ -262,7 +279,8 @@ absl::StatusOr<std::vector<HashedHeader>> Headers::prove(const eth::BlockId& par
     if (st.ok()) continue;
     // Its hash is the one that the chain names: every source has it so.
     board_.set_unknown_rules(std::string{st.message()});
-    return absl::UnavailableError(absl::StrCat("the chain breaks a rule of its fork (is there one that this version does not know?): ", st.message()));
+    return absl::UnavailableError(absl::StrCat(
+        "the chain breaks a rule of its fork (is there one that this version does not know?): ", st.message()));
   }
   return out;
 }

@@ -13,8 +13,8 @@
 namespace towline::fetcher {
 namespace {
 
-/// Headers that are proven and held at once. A longer range is cut at blocks that all endpoints agree on: a first window that is soon
-/// proven, then large ones, each proven while the bodies of the one before travel.
+/// Headers that are proven and held at once. A longer range is cut at blocks that all endpoints agree on: a first
+/// window that is soon proven, then large ones, each proven while the bodies of the one before travel.
 constexpr std::uint64_t kWindow = 8192;
 constexpr std::uint64_t kFirstWindow = 2048;
 constexpr std::size_t kMaxWorkers = 48;
@@ -114,7 +114,8 @@ class Reassembly {
 
 }  // namespace
 
-absl::Status PayloadStreams::write_bodies(std::span<const HashedHeader> proven, const Write& write, const Cancelled& outer) {
+absl::Status PayloadStreams::write_bodies(std::span<const HashedHeader> proven, const Write& write,
+                                          const Cancelled& outer) {
   Reassembly bodies{proven, options_.max_buffered_bytes};
   const Cancelled cancelled = [&] { return bodies.stopped() || outer(); };
   const auto work = [&] {
@@ -124,7 +125,8 @@ absl::Status PayloadStreams::write_bodies(std::span<const HashedHeader> proven, 
       bodies.put(*b, std::move(got), bytes);
     }
   };
-  const std::size_t lines = static_cast<std::size_t>(options_.max_in_flight) * std::max<std::size_t>(1, pool_.usable_els().size());
+  const std::size_t lines =
+      static_cast<std::size_t>(options_.max_in_flight) * std::max<std::size_t>(1, pool_.usable_els().size());
   std::vector<std::thread> workers;
   for (std::size_t w = 0; w < std::min({lines, kMaxWorkers, (proven.size() + 3) / 4}); ++w) workers.emplace_back(work);
   absl::Status result;
@@ -146,11 +148,13 @@ absl::Status PayloadStreams::write_bodies(std::span<const HashedHeader> proven, 
   return result;
 }
 
-absl::Status PayloadStreams::run(const eth::BlockId& parent, const eth::BlockId& tip, const Write& write, const Cancelled& outer) {
+absl::Status PayloadStreams::run(const eth::BlockId& parent, const eth::BlockId& tip, const Write& write,
+                                 const Cancelled& outer) {
   if (tip.number <= parent.number) return absl::InvalidArgumentError("tip must be above parent");
   std::atomic<bool> ended{false};
   const Cancelled cancelled = [&] { return ended || outer(); };
-  const auto proof_of = [&](const eth::BlockId& from, std::uint64_t width) -> absl::StatusOr<std::vector<HashedHeader>> {
+  const auto proof_of = [&](const eth::BlockId& from,
+                            std::uint64_t width) -> absl::StatusOr<std::vector<HashedHeader>> {
     if (tip.number - from.number <= kWindow) return headers_.prove(from, tip, cancelled);
     TOWLINE_ASSIGN_OR_RETURN(const eth::BlockId border, headers_.agreed(from.number + width, cancelled));
     return headers_.prove(from, border, cancelled);

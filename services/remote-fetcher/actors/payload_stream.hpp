@@ -1,5 +1,5 @@
-// Payloads of a range: headers proven window by window, bodies fetched many at a time, written in order and bounded in bytes. Blocking: one
-// call runs in its caller's thread and starts its own workers. Thread safe.
+// Payloads of a range: headers proven window by window, bodies fetched many at a time, written in order and bounded in
+// bytes. Blocking: one call runs in its caller's thread and starts its own workers. Thread safe.
 #pragma once
 #include <functional>
 
@@ -17,7 +17,8 @@ struct StreamOptions {
 
 class PayloadStreams {
  public:
-  PayloadStreams(StreamOptions options, Pool& pool, Headers& headers, Bodies& bodies) : options_{options}, pool_{pool}, headers_{headers}, bodies_{bodies} {}
+  PayloadStreams(StreamOptions options, Pool& pool, Headers& headers, Bodies& bodies)
+      : options_{options}, pool_{pool}, headers_{headers}, bodies_{bodies} {}
 
   /// Takes one payload; false: the reader is gone. May block: that is the back-pressure.
   using Write = std::function<bool(const Served&)>;

@@ -38,8 +38,12 @@ Jitter make_jitter() {
 
 }  // namespace
 
-Pool::Pool(std::vector<EndpointConfig> endpoints, absl::Duration request_timeout, std::string evidence_file, Metrics& metrics)
-    : configs_{std::move(endpoints)}, timeout_{request_timeout}, evidence_file_{std::move(evidence_file)}, metrics_{metrics} {
+Pool::Pool(std::vector<EndpointConfig> endpoints, absl::Duration request_timeout, std::string evidence_file,
+           Metrics& metrics)
+    : configs_{std::move(endpoints)},
+      timeout_{request_timeout},
+      evidence_file_{std::move(evidence_file)},
+      metrics_{metrics} {
   const Jitter jitter = make_jitter();
   for (std::size_t i = 0; i < configs_.size(); ++i) {
     names_.push_back(name_of(configs_[i].url, i));
@@ -78,8 +82,8 @@ std::size_t Pool::ready_els() const {
   }));
 }
 
-absl::StatusOr<std::size_t> Pool::take_el(const std::set<std::size_t>& except, absl::Time deadline, const Cancelled& cancelled,
-                                          std::optional<std::size_t> prefer) {
+absl::StatusOr<std::size_t> Pool::take_el(const std::set<std::size_t>& except, absl::Time deadline,
+                                          const Cancelled& cancelled, std::optional<std::size_t> prefer) {
   std::vector<const Endpoint*> all;
   for (const auto& e : endpoints_) all.push_back(e.get());
   while (true) {
@@ -93,7 +97,8 @@ absl::StatusOr<std::size_t> Pool::take_el(const std::set<std::size_t>& except, a
       endpoints_[*c.endpoint]->on_request(now);
       return *c.endpoint;
     }
-    if (!c.possible) return absl::UnavailableError("no execution endpoint can be used for this; `towline endpoints` says why");
+    if (!c.possible)
+      return absl::UnavailableError("no execution endpoint can be used for this; `towline endpoints` says why");
     if (now >= deadline) return absl::DeadlineExceededError("no endpoint had a free slot in time");
     const absl::Duration wait = std::clamp(c.not_before - now, absl::Milliseconds(1), kLook);
     changed_.wait_for(lock, absl::ToChronoMilliseconds(wait));
@@ -109,7 +114,10 @@ absl::StatusOr<std::size_t> Pool::take(std::size_t i, absl::Time deadline, const
 }
 
 void Pool::count(std::size_t i, const char* result) {
-  metrics_.counter("towline_fetcher_requests_total", "Requests to endpoints by result.", {{"endpoint", name(i)}, {"result", result}}).inc();
+  metrics_
+      .counter("towline_fetcher_requests_total", "Requests to endpoints by result.",
+               {{"endpoint", name(i)}, {"result", result}})
+      .inc();
 }
 
 http::Response Pool::send(std::size_t i, std::string body, std::size_t count_of_calls, const Cancelled& cancelled) {
@@ -172,13 +180,16 @@ absl::StatusOr<Reply> Pool::call(std::size_t i, const std::vector<jsonrpc::Call>
     return absl::UnavailableError(why);
   }
   if (absl::IsResourceExhausted(r.transport)) {
-    return batch ? too_much("too_large", std::string{r.transport.message()}) : fail("too_large", std::string{r.transport.message()});
+    return batch ? too_much("too_large", std::string{r.transport.message()})
+                 : fail("too_large", std::string{r.transport.message()});
   }
   if (!r.transport.ok()) return fail("transport", std::string{r.transport.message()});
   if (r.status == 429) return limited();
   if (r.status == 413 && batch) return too_much("too_large", "HTTP 413");
   auto answers = jsonrpc::Answers::parse(r.body, n, batch);
-  if (!answers.ok()) return fail("malformed", r.status == 200 ? std::string{answers.status().message()} : absl::StrCat("HTTP ", r.status));
+  if (!answers.ok())
+    return fail("malformed",
+                r.status == 200 ? std::string{answers.status().message()} : absl::StrCat("HTTP ", r.status));
   if (answers->whole_batch_error) {
     if (jsonrpc::is_rate_limit(answers->batch_error)) return limited();
     // Whatever it says, fewer at once is what can be done about it.
@@ -198,7 +209,8 @@ absl::StatusOr<Reply> Pool::call(std::size_t i, const std::vector<jsonrpc::Call>
   if (gaps && batch) return too_much("gaps", "the batch's answer has gaps");
   if (r.status != 200) return fail("http_error", absl::StrCat("HTTP ", r.status));
   settle("ok", [&](Endpoint& e) { e.on_success(now, r.elapsed); });
-  metrics_.counter("towline_fetcher_received_bytes_total", "Bytes of answers, uncompressed.", {{"endpoint", name(i)}}).inc(static_cast<double>(r.body.size()));
+  metrics_.counter("towline_fetcher_received_bytes_total", "Bytes of answers, uncompressed.", {{"endpoint", name(i)}})
+      .inc(static_cast<double>(r.body.size()));
   return Reply{*std::move(answers), r.body.size()};
 }
 
@@ -224,15 +236,23 @@ void Pool::accuse(std::size_t i, const std::string& what, const std::string& evi
   bool news = false;
   update(i, [&](Endpoint& e) { news = e.set_aside(absl::Now(), absl::StrCat(what, ": ", evidence)); });
   if (!news) return;
-  metrics_.counter("towline_fetcher_lies_total", "Answers that do not verify or contradict what is final.", {{"endpoint", name(i)}}).inc();
-  log::error("endpoint set aside: it served what does not verify", {log::kv("endpoint", name(i)), log::kv("what", what), log::kv("evidence", evidence)});
+  metrics_
+      .counter("towline_fetcher_lies_total", "Answers that do not verify or contradict what is final.",
+               {{"endpoint", name(i)}})
+      .inc();
+  log::error("endpoint set aside: it served what does not verify",
+             {log::kv("endpoint", name(i)), log::kv("what", what), log::kv("evidence", evidence)});
   keep_evidence(i, what, evidence);
 }
 
 void Pool::step_aside(std::size_t i, const std::string& evidence) {
   update(i, [&](Endpoint& e) { e.step_aside(absl::Now(), evidence); });
-  metrics_.counter("towline_fetcher_other_branch_total", "Headers of another branch than the one that was asked for.", {{"endpoint", name(i)}}).inc();
-  log::warn("endpoint is on another branch, asking others for a moment", {log::kv("endpoint", name(i)), log::kv("evidence", evidence)});
+  metrics_
+      .counter("towline_fetcher_other_branch_total", "Headers of another branch than the one that was asked for.",
+               {{"endpoint", name(i)}})
+      .inc();
+  log::warn("endpoint is on another branch, asking others for a moment",
+            {log::kv("endpoint", name(i)), log::kv("evidence", evidence)});
   keep_evidence(i, "other_branch", evidence);
 }
 
@@ -244,7 +264,12 @@ void Pool::keep_evidence(std::size_t i, const std::string& what, const std::stri
     std::filesystem::rename(evidence_file_, evidence_file_ + ".1", ec);
   }
   std::ofstream out{evidence_file_, std::ios::app};
-  out << nlohmann::json{{"time_ms", absl::ToUnixMillis(absl::Now())}, {"endpoint", name(i)}, {"what", what}, {"evidence", evidence}}.dump() << '\n';
+  out << nlohmann::json{{"time_ms", absl::ToUnixMillis(absl::Now())},
+                        {"endpoint", name(i)},
+                        {"what", what},
+                        {"evidence", evidence}}
+             .dump()
+      << '\n';
 }
 
 void Pool::stop() {

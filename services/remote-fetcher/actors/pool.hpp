@@ -1,5 +1,5 @@
-// All endpoints of this process and the calls to them. Thread safe: a caller takes a slot of an endpoint that may be asked now, makes
-// its call, and what came of it is what the endpoint's state becomes.
+// All endpoints of this process and the calls to them. Thread safe: a caller takes a slot of an endpoint that may be
+// asked now, makes its call, and what came of it is what the endpoint's state becomes.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -37,7 +37,8 @@ struct Reply {
 
 class Pool {
  public:
-  Pool(std::vector<EndpointConfig> endpoints, absl::Duration request_timeout, std::string evidence_file, Metrics& metrics);
+  Pool(std::vector<EndpointConfig> endpoints, absl::Duration request_timeout, std::string evidence_file,
+       Metrics& metrics);
 
   std::size_t size() const { return endpoints_.size(); }
   const std::string& name(std::size_t i) const { return names_[i]; }
@@ -49,13 +50,14 @@ class Pool {
   /// How many ELs can be asked for blocks right now.
   std::size_t ready_els() const;
 
-  /// Waits for a slot of an EL outside `except` (choice.hpp says which). UNAVAILABLE: there is none, CANCELLED, DEADLINE_EXCEEDED.
-  absl::StatusOr<std::size_t> take_el(const std::set<std::size_t>& except, absl::Time deadline, const Cancelled& cancelled,
-                                      std::optional<std::size_t> prefer = {});
+  /// Waits for a slot of an EL outside `except` (choice.hpp says which). UNAVAILABLE: there is none, CANCELLED,
+  /// DEADLINE_EXCEEDED.
+  absl::StatusOr<std::size_t> take_el(const std::set<std::size_t>& except, absl::Time deadline,
+                                      const Cancelled& cancelled, std::optional<std::size_t> prefer = {});
   /// A slot of endpoint `i` and no other; errors as above.
   absl::StatusOr<std::size_t> take(std::size_t i, absl::Time deadline, const Cancelled& cancelled);
-  /// One batch to endpoint `i`, whose slot the caller has taken. RESOURCE_EXHAUSTED: too much at once, or answered with gaps: ask for
-  /// less. UNAVAILABLE: it failed. CANCELLED: the request was broken off.
+  /// One batch to endpoint `i`, whose slot the caller has taken. RESOURCE_EXHAUSTED: too much at once, or answered with
+  /// gaps: ask for less. UNAVAILABLE: it failed. CANCELLED: the request was broken off.
   absl::StatusOr<Reply> call(std::size_t i, const std::vector<jsonrpc::Call>& calls, const Cancelled& cancelled);
   /// Takes the slot itself, whatever bulk work is in flight: for polls and probes, which are paced already.
   absl::StatusOr<Reply> poll(std::size_t i, const std::vector<jsonrpc::Call>& calls);

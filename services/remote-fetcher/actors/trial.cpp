@@ -12,7 +12,8 @@ std::string field(const std::string& what) { return what.substr(0, what.find(':'
 }  // namespace
 
 void Trial::solved_by(std::size_t i) {
-  for (const auto& [liar, what] : failed_) pool_.accuse(liar, field(what), absl::StrCat(what, "; ", pool_.name(i), " serves it right"));
+  for (const auto& [liar, what] : failed_)
+    pool_.accuse(liar, field(what), absl::StrCat(what, "; ", pool_.name(i), " serves it right"));
   if (!failed_.empty()) board_.clear_unknown_rules();
   asked_.clear();
   failed_.clear();
@@ -27,8 +28,9 @@ absl::Status Trial::unsolved(const std::string& question, const absl::Status& la
   const std::string what = failed_.begin()->second;
   if (const auto rule = rule_we_miss(failed_, not_found_)) {
     board_.set_unknown_rules(absl::StrCat(question, ": ", *rule));
-    log::error("every source fails the same check: is there a fork that this version does not know? Look for a newer one",
-               {log::kv("question", question), log::kv("what", *rule)});
+    log::error(
+        "every source fails the same check: is there a fork that this version does not know? Look for a newer one",
+        {log::kv("question", question), log::kv("what", *rule)});
   } else if (!not_found_) {
     for (const auto& [liar, evidence] : failed_) pool_.accuse(liar, field(evidence), evidence);
   }

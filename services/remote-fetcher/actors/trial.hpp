@@ -1,5 +1,5 @@
-// One question put to one endpoint after the other, and the judgement once it is over: endpoints whose answers do not verify are accused
-// only when another could do it.
+// One question put to one endpoint after the other, and the judgement once it is over: endpoints whose answers do not
+// verify are accused only when another could do it.
 #pragma once
 #include <set>
 
@@ -30,7 +30,8 @@ class Trial {
 
   /// Endpoint `i` could do it, so those whose answers did not verify lie.
   void solved_by(std::size_t i);
-  /// Nobody could. What it means: UNAVAILABLE (that nothing verifies, or `last`), NOT_FOUND when an endpoint has not got it.
+  /// Nobody could. What it means: UNAVAILABLE (that nothing verifies, or `last`), NOT_FOUND when an endpoint has not
+  /// got it.
   absl::Status unsolved(const std::string& question, const absl::Status& last);
 
  private:

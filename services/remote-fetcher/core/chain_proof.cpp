@@ -5,7 +5,11 @@
 namespace towline::fetcher {
 
 ChainProof::ChainProof(const eth::BlockId& parent, const eth::BlockId& tip)
-    : parent_{parent}, tip_{tip}, slots_(static_cast<std::size_t>(tip.number - parent.number)), proven_from_{slots_.size()}, expected_{tip.hash} {}
+    : parent_{parent},
+      tip_{tip},
+      slots_(static_cast<std::size_t>(tip.number - parent.number)),
+      proven_from_{slots_.size()},
+      expected_{tip.hash} {}
 
 void ChainProof::put(HashedHeader h, std::size_t endpoint) {
   if (h.header.number < first()) return;
@@ -27,7 +31,8 @@ std::optional<ChainProof::Gap> ChainProof::next_gap() {
 
 absl::StatusOr<std::vector<HashedHeader>> ChainProof::take() && {
   if (expected_ != parent_.hash) {
-    return absl::FailedPreconditionError(absl::StrCat(eth::to_string(tip_), " does not descend from ", eth::to_string(parent_), " but from ",
+    return absl::FailedPreconditionError(absl::StrCat(eth::to_string(tip_), " does not descend from ",
+                                                      eth::to_string(parent_), " but from ",
                                                       eth::to_string(eth::BlockId{parent_.number, expected_})));
   }
   std::vector<HashedHeader> out;

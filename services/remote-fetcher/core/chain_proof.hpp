@@ -1,5 +1,5 @@
-// The proof that a run of headers links from a tip down to a parent. Headers come from anywhere and in any order, with hashes that were
-// computed from them; what counts is only that each is the one that its child names. Pure.
+// The proof that a run of headers links from a tip down to a parent. Headers come from anywhere and in any order, with
+// hashes that were computed from them; what counts is only that each is the one that its child names. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 

@@ -17,8 +17,8 @@ struct Choice {
   bool possible = false;
 };
 
-/// The endpoint with the fewest requests in flight among those whose last answer was good (`prefer` first, if it is one of them);
-/// ones that failed only while there is no other. `except` is never chosen.
+/// The endpoint with the fewest requests in flight among those whose last answer was good (`prefer` first, if it is one
+/// of them); ones that failed only while there is no other. `except` is never chosen.
 Choice choose_el(std::span<const Endpoint* const> endpoints, const std::set<std::size_t>& except,
                  std::optional<std::size_t> prefer, absl::Time now);
 

@@ -1,4 +1,5 @@
-// What is known of one remote RPC, and when it may be asked: probing, back-off, rate limits, batch size, being set aside. Pure.
+// What is known of one remote RPC, and when it may be asked: probing, back-off, rate limits, batch size, being set
+// aside. Pure.
 #pragma once
 #include <absl/time/time.h>
 
@@ -42,8 +43,8 @@ class Endpoint {
   /// Its last answer was good. One that failed is not given work while another can do it: its next poll will tell.
   bool healthy() const { return failures_ == 0; }
 
-  /// When back-off, rate limit and set-aside are over; InfiniteFuture while it may not be used at all. For polls, which must not
-  /// wait for bulk work to leave a slot.
+  /// When back-off, rate limit and set-aside are over; InfiniteFuture while it may not be used at all. For polls, which
+  /// must not wait for bulk work to leave a slot.
   absl::Time allowed_at(absl::Time now) const;
   /// When the next bulk request may leave; InfiniteFuture while all its slots are taken too.
   absl::Time next_slot(absl::Time now) const;
@@ -68,8 +69,8 @@ class Endpoint {
   bool probe_due(absl::Time now) const;
   /// Another chain or genesis.
   void refuse(std::string why);
-  /// It served data that does not verify, or that contradicts what is final. Each time for longer; false: it is aside already, and this
-  /// was on its way when it was found out.
+  /// It served data that does not verify, or that contradicts what is final. Each time for longer; false: it is aside
+  /// already, and this was on its way when it was found out.
   bool set_aside(absl::Time now, std::string why);
   /// It is on another branch than the one that is asked for, above what is final: it may be honest and only behind.
   void step_aside(absl::Time now, std::string why);

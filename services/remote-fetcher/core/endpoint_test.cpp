@@ -16,7 +16,9 @@ const absl::Time t0 = absl::FromUnixSeconds(1'700'000'000);
 constexpr absl::Duration kRtt = absl::Milliseconds(50);
 
 /// A jitter of 1: what it waits is what the table says.
-Endpoint endpoint(EndpointLimits limits = {}) { return Endpoint{"node:8545#1", limits, [] { return 0.5; }}; }
+Endpoint endpoint(EndpointLimits limits = {}) {
+  return Endpoint{"node:8545#1", limits, [] { return 0.5; }};
+}
 
 Endpoint ready(EndpointLimits limits = {}) {
   Endpoint e = endpoint(limits);
@@ -226,9 +228,11 @@ TEST(Choice, SaysWhenToLookAgain) {
 
 TEST(Verdict, OnlyWhatEverybodyFailsIsOurFault) {
   EXPECT_FALSE(rule_we_miss({}, false));
-  EXPECT_THAT(*rule_we_miss({{0, "transactionsRoot: a"}, {1, "transactionsRoot: b"}}, false), HasSubstr("transactionsRoot"));
+  EXPECT_THAT(*rule_we_miss({{0, "transactionsRoot: a"}, {1, "transactionsRoot: b"}}, false),
+              HasSubstr("transactionsRoot"));
   EXPECT_FALSE(rule_we_miss({{0, "transactionsRoot: a"}, {1, "withdrawals: b"}}, false));
-  EXPECT_FALSE(rule_we_miss({{0, "transactionsRoot: a"}}, true)) << "the others have not got it, so nothing is known of them";
+  EXPECT_FALSE(rule_we_miss({{0, "transactionsRoot: a"}}, true))
+      << "the others have not got it, so nothing is known of them";
 }
 
 TEST(BodyBatch, AimsAtItsBytes) {

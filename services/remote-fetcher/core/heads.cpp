@@ -23,7 +23,9 @@ absl::StatusOr<std::optional<eth::BlockRef>> label(const jsonrpc::Answer& a, con
   auto h = eth::header_from_json(a.result);
   if (!h.ok()) return absl::UnavailableError(absl::StrCat(what, ": ", h.status().message()));
   const Hash32 hash = eth::hash_header(h->header);
-  if (hash != h->claimed_hash) return absl::DataLossError(absl::StrCat(what, ": hash: header ", h->header.number, " does not hash to what is claimed"));
+  if (hash != h->claimed_hash)
+    return absl::DataLossError(
+        absl::StrCat(what, ": hash: header ", h->header.number, " does not hash to what is claimed"));
   return eth::ref_of(h->header, hash);
 }
 
@@ -40,13 +42,15 @@ std::optional<eth::BlockRef> ref(simdjson::dom::element status, const char* key)
   r.hash = hash("hash");
   if (r.hash.is_zero()) return std::nullopt;
   r.parent_hash = hash("parentHash");
-  if (e["number"].get(r.number) != simdjson::SUCCESS || e["timestamp"].get(r.timestamp) != simdjson::SUCCESS) return std::nullopt;
+  if (e["number"].get(r.number) != simdjson::SUCCESS || e["timestamp"].get(r.timestamp) != simdjson::SUCCESS)
+    return std::nullopt;
   return r;
 }
 
 }  // namespace
 
-absl::StatusOr<HeadSnapshot> snapshot_from_el(const jsonrpc::Answer& latest, const jsonrpc::Answer& safe, const jsonrpc::Answer& finalized) {
+absl::StatusOr<HeadSnapshot> snapshot_from_el(const jsonrpc::Answer& latest, const jsonrpc::Answer& safe,
+                                              const jsonrpc::Answer& finalized) {
   HeadSnapshot s;
   s.kind = Kind::el;
   TOWLINE_ASSIGN_OR_RETURN(s.unsafe, label(latest, "latest"));
@@ -70,10 +74,11 @@ absl::StatusOr<HeadSnapshot> snapshot_from_cl(simdjson::dom::element status) {
 }
 
 absl::Status check_order(const HeadSnapshot& s) {
-  const auto check = [](const std::optional<eth::BlockRef>& low, const char* low_name, const std::optional<eth::BlockRef>& high,
-                        const char* high_name) -> absl::Status {
+  const auto check = [](const std::optional<eth::BlockRef>& low, const char* low_name,
+                        const std::optional<eth::BlockRef>& high, const char* high_name) -> absl::Status {
     if (!low || !high || low->number < high->number || low->hash == high->hash) return absl::OkStatus();
-    return absl::DataLossError(absl::StrCat(low_name, " ", eth::to_string(*low), " is not below ", high_name, " ", eth::to_string(*high)));
+    return absl::DataLossError(
+        absl::StrCat(low_name, " ", eth::to_string(*low), " is not below ", high_name, " ", eth::to_string(*high)));
   };
   TOWLINE_RETURN_IF_ERROR(check(s.finalized, "finalized", s.safe, "safe"));
   TOWLINE_RETURN_IF_ERROR(check(s.finalized, "finalized", s.unsafe, "unsafe"));
@@ -83,7 +88,8 @@ absl::Status check_order(const HeadSnapshot& s) {
 
 bool same_heads(const HeadSnapshot& a, const HeadSnapshot& b) {
   const auto all = [](const HeadSnapshot& s) {
-    return std::tie(s.endpoint, s.unsafe, s.local_safe, s.safe, s.finalized, s.current_l1, s.contradicts_anchor, s.unknown_rules);
+    return std::tie(s.endpoint, s.unsafe, s.local_safe, s.safe, s.finalized, s.current_l1, s.contradicts_anchor,
+                    s.unknown_rules);
   };
   return all(a) == all(b);
 }
@@ -94,7 +100,9 @@ void HeadChoice::put(HeadSnapshot s, AnchorView anchor) {
 }
 
 void HeadChoice::drop_unchecked() {
-  std::erase_if(views_, [](const auto& v) { return v.second.snapshot.kind == Kind::el && v.second.anchor == AnchorView::unknown; });
+  std::erase_if(views_, [](const auto& v) {
+    return v.second.snapshot.kind == Kind::el && v.second.anchor == AnchorView::unknown;
+  });
 }
 
 std::optional<HeadSnapshot> HeadChoice::of(const std::string& endpoint) const {
@@ -126,7 +134,8 @@ std::optional<HeadSnapshot> HeadChoice::choose(absl::Time now) {
   // Smaller is better.
   const auto rank = [&](const View& v) {
     const HeadSnapshot& s = v.snapshot;
-    return std::make_tuple(v.anchor == AnchorView::contradicts, now - s.observed > late_after_, s.kind != Kind::cl, s.endpoint != primary_);
+    return std::make_tuple(v.anchor == AnchorView::contradicts, now - s.observed > late_after_, s.kind != Kind::cl,
+                           s.endpoint != primary_);
   };
   for (const auto& [name, view] : views_) {
     if (now - view.snapshot.observed > stale_after_) continue;

@@ -26,7 +26,8 @@ struct HeadSnapshot {
 };
 
 /// From the answers to eth_getBlockByNumber of latest, safe and finalized. Hashes are recomputed.
-absl::StatusOr<HeadSnapshot> snapshot_from_el(const jsonrpc::Answer& latest, const jsonrpc::Answer& safe, const jsonrpc::Answer& finalized);
+absl::StatusOr<HeadSnapshot> snapshot_from_el(const jsonrpc::Answer& latest, const jsonrpc::Answer& safe,
+                                              const jsonrpc::Answer& finalized);
 /// From optimism_syncStatus.
 absl::StatusOr<HeadSnapshot> snapshot_from_cl(simdjson::dom::element status);
 /// DATA_LOSS: the labels are out of order.
@@ -42,15 +43,16 @@ enum class AnchorView { unknown, agrees, contradicts };
 class HeadChoice {
  public:
   /// Views older than `late_after` come after all others; those older than `stale_after` are not used.
-  HeadChoice(absl::Duration late_after, absl::Duration stale_after) : late_after_{late_after}, stale_after_{stale_after} {}
+  HeadChoice(absl::Duration late_after, absl::Duration stale_after)
+      : late_after_{late_after}, stale_after_{stale_after} {}
 
   void put(HeadSnapshot s, AnchorView anchor);
   /// The endpoint was set aside or cordoned.
   void drop(const std::string& endpoint) { views_.erase(endpoint); }
   /// What ELs told before there was an anchor was not checked against it.
   void drop_unchecked();
-  /// The snapshot to follow; nullopt while there is none that is fresh. One that contradicts the anchor comes last, a CL goes before an
-  /// EL. contradicts_anchor: somebody contradicts it and nobody agrees.
+  /// The snapshot to follow; nullopt while there is none that is fresh. One that contradicts the anchor comes last, a
+  /// CL goes before an EL. contradicts_anchor: somebody contradicts it and nobody agrees.
   std::optional<HeadSnapshot> choose(absl::Time now);
   /// It contradicts the anchor and another agrees with it.
   bool outvoted(const std::string& endpoint, absl::Time now) const;

@@ -16,7 +16,10 @@ namespace {
 const absl::Time t0 = absl::FromUnixSeconds(1'700'000'000);
 
 eth::BlockRef block(std::uint64_t number, std::uint8_t branch = 1) {
-  return {number, {{branch, static_cast<std::uint8_t>(number)}}, {{branch, static_cast<std::uint8_t>(number - 1)}}, number * 2};
+  return {number,
+          {{branch, static_cast<std::uint8_t>(number)}},
+          {{branch, static_cast<std::uint8_t>(number - 1)}},
+          number * 2};
 }
 
 HeadSnapshot heads(const std::string& endpoint, Kind kind, std::uint64_t unsafe, absl::Time observed = t0) {
@@ -38,11 +41,13 @@ std::string real_header() {
   const std::string text{std::istreambuf_iterator<char>{in}, {}};
   simdjson::dom::parser parser;
   const auto doc = parser.parse(text).value();
-  return absl::StrCat("{\"hash\":", simdjson::minify(doc["hash"].value()), ",", simdjson::minify(doc["header"].value()).substr(1));
+  return absl::StrCat("{\"hash\":", simdjson::minify(doc["hash"].value()), ",",
+                      simdjson::minify(doc["header"].value()).substr(1));
 }
 
 absl::StatusOr<HeadSnapshot> from_el(const std::string& latest, const std::string& safe, const std::string& finalized) {
-  auto a = jsonrpc::Answers::parse(absl::StrCat("[{\"id\":0,", latest, "},{\"id\":1,", safe, "},{\"id\":2,", finalized, "}]"), 3, true);
+  auto a = jsonrpc::Answers::parse(
+      absl::StrCat("[{\"id\":0,", latest, "},{\"id\":1,", safe, "},{\"id\":2,", finalized, "}]"), 3, true);
   EXPECT_TRUE(a.ok()) << a.status();
   return snapshot_from_el(a->answers[0], a->answers[1], a->answers[2]);
 }
@@ -70,12 +75,17 @@ TEST(Snapshot, OfAnElIsDroppedWholeWhenOnePartIsBad) {
 
 TEST(Snapshot, OfAClHasItsLabelsAndItsL1) {
   const auto ref = [](std::uint64_t n) {
-    return absl::StrCat("{\"hash\":\"", to_hex(block(n).hash.view()), "\",\"parentHash\":\"", to_hex(block(n - 1).hash.view()), "\",\"number\":", n, ",\"timestamp\":", n * 2, "}");
+    return absl::StrCat("{\"hash\":\"", to_hex(block(n).hash.view()), "\",\"parentHash\":\"",
+                        to_hex(block(n - 1).hash.view()), "\",\"number\":", n, ",\"timestamp\":", n * 2, "}");
   };
-  const std::string zero = absl::StrCat("{\"hash\":\"0x", std::string(64, '0'), "\",\"number\":0,\"parentHash\":\"0x", std::string(64, '0'), "\",\"timestamp\":0}");
+  const std::string zero = absl::StrCat("{\"hash\":\"0x", std::string(64, '0'), "\",\"number\":0,\"parentHash\":\"0x",
+                                        std::string(64, '0'), "\",\"timestamp\":0}");
   simdjson::dom::parser parser;
-  auto s = snapshot_from_cl(parser.parse(absl::StrCat("{\"current_l1\":", zero, ",\"unsafe_l2\":", ref(30), ",\"local_safe_l2\":", ref(25), ",\"safe_l2\":", ref(20),
-                                                      ",\"finalized_l2\":", zero, "}")).value());
+  auto s = snapshot_from_cl(
+      parser
+          .parse(absl::StrCat("{\"current_l1\":", zero, ",\"unsafe_l2\":", ref(30), ",\"local_safe_l2\":", ref(25),
+                              ",\"safe_l2\":", ref(20), ",\"finalized_l2\":", zero, "}"))
+          .value());
   ASSERT_TRUE(s.ok()) << s.status();
   EXPECT_EQ(s->kind, Kind::cl);
   EXPECT_EQ(s->unsafe->number, 30U);
@@ -94,8 +104,7 @@ TEST(Snapshot, MustBeInOrder) {
   s.finalized = s.safe;
   EXPECT_TRUE(check_order(s).ok()) << "equal blocks are in order";
   for (const auto& breaks : std::vector<std::function<void(HeadSnapshot&)>>{
-           [](HeadSnapshot& x) { x.safe = block(101); },
-           [](HeadSnapshot& x) { x.finalized = block(96); },
+           [](HeadSnapshot& x) { x.safe = block(101); }, [](HeadSnapshot& x) { x.finalized = block(96); },
            [](HeadSnapshot& x) { x.local_safe = block(94); },
            [](HeadSnapshot& x) { x.safe.reset(), x.finalized = block(101); },
            [](HeadSnapshot& x) { x.finalized = block(95, 2); },  // the height of safe, another block

@@ -6,7 +6,8 @@ namespace towline::fetcher {
 namespace {
 
 TEST(Redact, TakesOutWhatIsSecret) {
-  const auto s = secrets_of("https://user:hunter22@rpc.example:8443/v3/c0ffee0123456789?token=s3cr3tvalue", {"Authorization: Bearer abcdef012345"});
+  const auto s = secrets_of("https://user:hunter22@rpc.example:8443/v3/c0ffee0123456789?token=s3cr3tvalue",
+                            {"Authorization: Bearer abcdef012345"});
   const auto shown = [&](const std::string& text) { return presentable(text, s); };
   EXPECT_EQ(shown("no project c0ffee0123456789"), "no project ***");
   EXPECT_EQ(shown("bad path /v3/c0ffee0123456789?token=s3cr3tvalue!"), "bad path ***!");

@@ -1,4 +1,5 @@
-// A JSON-RPC node for tests: a chain of real hashes over HTTP, with every fault that a source can have, switched while it runs.
+// A JSON-RPC node for tests: a chain of real hashes over HTTP, with every fault that a source can have, switched while
+// it runs.
 #pragma once
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
@@ -20,7 +21,8 @@ namespace towline::fetcher::testing {
 using towline::testing::SampleBlock;
 
 /// A chain of `count` linked blocks from number 0; `branch_seed` makes others above `fork_at`.
-inline std::vector<SampleBlock> make_chain(std::size_t count, std::uint64_t branch_seed = 0, std::size_t fork_at = SIZE_MAX, std::size_t input_size = 40) {
+inline std::vector<SampleBlock> make_chain(std::size_t count, std::uint64_t branch_seed = 0,
+                                           std::size_t fork_at = SIZE_MAX, std::size_t input_size = 40) {
   std::vector<SampleBlock> out;
   for (std::size_t n = 0; n < count; ++n) {
     SampleBlock b = towline::testing::sample_block(n >= fork_at ? n + branch_seed : n, 1 + n % 3, input_size);
@@ -36,14 +38,14 @@ inline std::vector<SampleBlock> make_chain(std::size_t count, std::uint64_t bran
 class FakeNode {
  public:
   struct Faults {
-    std::atomic<bool> hang{false}, lie_in_body{false}, lie_in_header{false}, html{false}, truncate{false}, slow_drip{false}, no_batches{false},
-        batch_gaps{false}, raw{false}, bodies_gone{false};
+    std::atomic<bool> hang{false}, lie_in_body{false}, lie_in_header{false}, html{false}, truncate{false},
+        slow_drip{false}, no_batches{false}, batch_gaps{false}, raw{false}, bodies_gone{false};
     std::atomic<std::uint64_t> chain_id{901};
-    std::atomic<std::size_t> oversize{0};         // bytes of padding
-    std::atomic<std::size_t> batch_limit{1000};   // HTTP 413 above
-    std::atomic<int> rate_limit{0};               // so many answers are 429 with Retry-After: 1
+    std::atomic<std::size_t> oversize{0};        // bytes of padding
+    std::atomic<std::size_t> batch_limit{1000};  // HTTP 413 above
+    std::atomic<int> rate_limit{0};              // so many answers are 429 with Retry-After: 1
     std::atomic<int> delay_ms{0};
-    std::atomic<bool> new_type{false};            // answers with a transaction type that nobody knows in JSON
+    std::atomic<bool> new_type{false};  // answers with a transaction type that nobody knows in JSON
   } faults;
 
   explicit FakeNode(std::vector<SampleBlock> chain, bool cl = false) : cl_{cl} {
@@ -88,7 +90,8 @@ class FakeNode {
  private:
   void serve(const httplib::Request& req, httplib::Response& res) {
     ++requests_;
-    for (int waited = 0; !stopping_ && (faults.hang || waited < faults.delay_ms); waited += 5) std::this_thread::sleep_for(std::chrono::milliseconds{5});
+    for (int waited = 0; !stopping_ && (faults.hang || waited < faults.delay_ms); waited += 5)
+      std::this_thread::sleep_for(std::chrono::milliseconds{5});
     if (faults.rate_limit > 0) {
       --faults.rate_limit;
       res.status = 429;
@@ -100,7 +103,10 @@ class FakeNode {
     const simdjson::dom::element doc = parser.parse(req.body).value();
     std::string out;
     if (simdjson::dom::array calls; doc.get(calls) == simdjson::SUCCESS) {
-      if (faults.no_batches) return res.set_content(R"({"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"batch requests are not supported"}})", kType);
+      if (faults.no_batches)
+        return res.set_content(
+            R"({"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"batch requests are not supported"}})",
+            kType);
       if (calls.size() > faults.batch_limit) {
         res.status = 413;
         return;
@@ -151,22 +157,28 @@ class FakeNode {
 
   std::string block_ref(std::uint64_t n) const {
     const auto& b = chain_[n];
-    return absl::StrCat(R"({"hash":")", to_hex(b.hash.view()), R"(","number":)", n, R"(,"parentHash":")", to_hex(b.header.parent_hash.view()), R"(","timestamp":)", b.header.timestamp, "}");
+    return absl::StrCat(R"({"hash":")", to_hex(b.hash.view()), R"(","number":)", n, R"(,"parentHash":")",
+                        to_hex(b.header.parent_hash.view()), R"(","timestamp":)", b.header.timestamp, "}");
   }
 
   std::string result(const std::string& method, simdjson::dom::element call) {
-    const std::string unsupported = absl::StrCat(R"("error":{"code":-32601,"message":"the method )", method, R"( does not exist/is not available"})");
+    const std::string unsupported = absl::StrCat(R"("error":{"code":-32601,"message":"the method )", method,
+                                                 R"( does not exist/is not available"})");
     if (method == "optimism_syncStatus") {
       if (!cl_) return unsupported;
-      return absl::StrCat(R"("result":{"current_l1":)", block_ref(1), R"(,"unsafe_l2":)", block_ref(latest_), R"(,"local_safe_l2":)", block_ref(safe_), R"(,"safe_l2":)", block_ref(safe_),
+      return absl::StrCat(R"("result":{"current_l1":)", block_ref(1), R"(,"unsafe_l2":)", block_ref(latest_),
+                          R"(,"local_safe_l2":)", block_ref(safe_), R"(,"safe_l2":)", block_ref(safe_),
                           R"(,"finalized_l2":)", block_ref(finalized_), "}");
     }
-    if (method == "optimism_rollupConfig" && cl_) return absl::StrCat(R"("result":{"l2_chain_id":)", faults.chain_id.load(), "}");
+    if (method == "optimism_rollupConfig" && cl_)
+      return absl::StrCat(R"("result":{"l2_chain_id":)", faults.chain_id.load(), "}");
     if (cl_) return unsupported;
     if (method == "eth_chainId") return absl::StrCat(R"("result":")", to_quantity(faults.chain_id.load()), "\"");
     const bool raw_block = method == "debug_getRawBlock";
     if (raw_block && !faults.raw) return unsupported;
-    if (!raw_block && method != "eth_getBlockByNumber" && method != "eth_getBlockByHash" && method != "eth_getRawTransactionByBlockHashAndIndex") return unsupported;
+    if (!raw_block && method != "eth_getBlockByNumber" && method != "eth_getBlockByHash" &&
+        method != "eth_getRawTransactionByBlockHashAndIndex")
+      return unsupported;
     const auto params = call["params"].get_array().value();
     const auto n = find(params.at(0).get_string().value());
     if (!n) return R"("result":null)";
@@ -174,7 +186,8 @@ class FakeNode {
     std::vector<Bytes> txs = b.transactions;
     if (faults.lie_in_body) txs = chain_[(*n + 1) % chain_.size()].transactions;
     if (method == "eth_getRawTransactionByBlockHashAndIndex") {
-      const std::uint64_t at = *parse_quantity({params.at(1).get_string().value().data(), params.at(1).get_string().value().size()});
+      const std::uint64_t at =
+          *parse_quantity({params.at(1).get_string().value().data(), params.at(1).get_string().value().size()});
       return absl::StrCat(R"("result":")", to_hex(txs.at(at)), "\"");
     }
     if (raw_block) return absl::StrCat(R"("result":")", to_hex(eth::encode_raw_block(b.header, txs)), "\"");

@@ -36,7 +36,8 @@ Cancelled cancelled_by(grpc::ServerContext* ctx) {
 
 }  // namespace
 
-grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::WatchHeadsRequest* req, grpc::ServerWriter<v1::WatchHeadsResponse>* out) {
+grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::WatchHeadsRequest* req,
+                                        grpc::ServerWriter<v1::WatchHeadsResponse>* out) {
   if (req->has_anchor()) {
     auto anchor = wire::from_proto(req->anchor());
     if (!anchor.ok()) return wire::to_grpc(anchor.status());
@@ -54,7 +55,10 @@ grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::Watc
     if (!s) {
       // Said as an error, so that the caller does not take silence for a quiet chain.
       const std::string rules = board_.unknown_rules();
-      if (!rules.empty()) return {grpc::StatusCode::UNAVAILABLE, absl::StrCat("every endpoint fails the same check, is there a fork that this version does not know? ", rules)};
+      if (!rules.empty())
+        return {grpc::StatusCode::UNAVAILABLE,
+                absl::StrCat("every endpoint fails the same check, is there a fork that this version does not know? ",
+                             rules)};
       return {grpc::StatusCode::UNAVAILABLE, "no endpoint gives heads; `towline endpoints` says why"};
     }
     // Looks at other endpoints wake us too.
@@ -69,8 +73,10 @@ grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::Watc
   return {grpc::StatusCode::UNAVAILABLE, "shutting down"};
 }
 
-grpc::Status FetcherService::GetHeaders(grpc::ServerContext* ctx, const v1::GetHeadersRequest* req, v1::GetHeadersResponse* resp) {
-  if (req->numbers_size() > kMaxNumbers) return {grpc::StatusCode::INVALID_ARGUMENT, absl::StrCat("at most ", kMaxNumbers, " numbers")};
+grpc::Status FetcherService::GetHeaders(grpc::ServerContext* ctx, const v1::GetHeadersRequest* req,
+                                        v1::GetHeadersResponse* resp) {
+  if (req->numbers_size() > kMaxNumbers)
+    return {grpc::StatusCode::INVALID_ARGUMENT, absl::StrCat("at most ", kMaxNumbers, " numbers")};
   std::vector<std::uint64_t> numbers{req->numbers().begin(), req->numbers().end()};
   std::sort(numbers.begin(), numbers.end());
   numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
@@ -83,7 +89,8 @@ grpc::Status FetcherService::GetHeaders(grpc::ServerContext* ctx, const v1::GetH
   return grpc::Status::OK;
 }
 
-grpc::Status FetcherService::GetHeaderByHash(grpc::ServerContext* ctx, const v1::GetHeaderByHashRequest* req, v1::GetHeaderByHashResponse* resp) {
+grpc::Status FetcherService::GetHeaderByHash(grpc::ServerContext* ctx, const v1::GetHeaderByHashRequest* req,
+                                             v1::GetHeaderByHashResponse* resp) {
   auto hash = wire::hash_from(req->block_hash(), "block_hash");
   if (!hash.ok()) return wire::to_grpc(hash.status());
   const auto h = headers_.by_hash(*hash, cancelled_by(ctx));
@@ -92,7 +99,8 @@ grpc::Status FetcherService::GetHeaderByHash(grpc::ServerContext* ctx, const v1:
   return grpc::Status::OK;
 }
 
-grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListEndpointsRequest*, v1::ListEndpointsResponse* resp) {
+grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListEndpointsRequest*,
+                                           v1::ListEndpointsResponse* resp) {
   const absl::Time now = absl::Now();
   for (std::size_t i = 0; i < pool_.size(); ++i) {
     const Endpoint e = pool_.get(i);
@@ -114,7 +122,8 @@ grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListE
   return grpc::Status::OK;
 }
 
-grpc::Status FetcherService::CordonEndpoint(grpc::ServerContext*, const v1::CordonEndpointRequest* req, v1::CordonEndpointResponse*) {
+grpc::Status FetcherService::CordonEndpoint(grpc::ServerContext*, const v1::CordonEndpointRequest* req,
+                                            v1::CordonEndpointResponse*) {
   const auto i = pool_.find(req->name());
   if (!i) return no_such_endpoint(req->name());
   pool_.update(*i, [&](Endpoint& e) { e.cordon(req->reason().empty() ? "cordoned by an operator" : req->reason()); });
@@ -123,7 +132,8 @@ grpc::Status FetcherService::CordonEndpoint(grpc::ServerContext*, const v1::Cord
   return grpc::Status::OK;
 }
 
-grpc::Status FetcherService::UncordonEndpoint(grpc::ServerContext*, const v1::UncordonEndpointRequest* req, v1::UncordonEndpointResponse*) {
+grpc::Status FetcherService::UncordonEndpoint(grpc::ServerContext*, const v1::UncordonEndpointRequest* req,
+                                              v1::UncordonEndpointResponse*) {
   const auto i = pool_.find(req->name());
   if (!i) return no_such_endpoint(req->name());
   pool_.update(*i, [](Endpoint& e) { e.uncordon(); });
@@ -131,13 +141,15 @@ grpc::Status FetcherService::UncordonEndpoint(grpc::ServerContext*, const v1::Un
   return grpc::Status::OK;
 }
 
-grpc::Status PayloadService::GetPayload(grpc::ServerContext* ctx, const v1::GetPayloadRequest* req, v1::GetPayloadResponse* resp) {
+grpc::Status PayloadService::GetPayload(grpc::ServerContext* ctx, const v1::GetPayloadRequest* req,
+                                        v1::GetPayloadResponse* resp) {
   auto hash = wire::hash_from(req->block_hash(), "block_hash");
   if (!hash.ok()) return wire::to_grpc(hash.status());
   const Cancelled cancelled = cancelled_by(ctx);
   auto header = headers_.by_hash(*hash, cancelled);
   if (!header.ok()) return wire::to_grpc(header.status());
-  if (auto st = rollup::check_header_shape(config_, *header); !st.ok()) return wire::to_grpc(absl::UnavailableError(st.message()));
+  if (auto st = rollup::check_header_shape(config_, *header); !st.ok())
+    return wire::to_grpc(absl::UnavailableError(st.message()));
   const HashedHeader wanted{*hash, *std::move(header)};
   std::size_t bytes = 0;
   const auto got = bodies_.fetch({&wanted, 1}, cancelled, bytes);
@@ -147,7 +159,8 @@ grpc::Status PayloadService::GetPayload(grpc::ServerContext* ctx, const v1::GetP
   return grpc::Status::OK;
 }
 
-grpc::Status PayloadService::StreamPayloads(grpc::ServerContext* ctx, const v1::StreamPayloadsRequest* req, grpc::ServerWriter<v1::StreamPayloadsResponse>* out) {
+grpc::Status PayloadService::StreamPayloads(grpc::ServerContext* ctx, const v1::StreamPayloadsRequest* req,
+                                            grpc::ServerWriter<v1::StreamPayloadsResponse>* out) {
   auto parent = wire::from_proto(req->parent());
   if (!parent.ok()) return wire::to_grpc(parent.status());
   auto tip = wire::from_proto(req->tip());
@@ -159,7 +172,8 @@ grpc::Status PayloadService::StreamPayloads(grpc::ServerContext* ctx, const v1::
     return out->Write(message);
   };
   const absl::Status st = streams_.run(*parent, *tip, write, cancelled_by(ctx));
-  if (!st.ok()) log::debug("payload stream ended", {log::kv("parent", *parent), log::kv("tip", *tip), log::kv("why", st)});
+  if (!st.ok())
+    log::debug("payload stream ended", {log::kv("parent", *parent), log::kv("tip", *tip), log::kv("why", st)});
   return wire::to_grpc(st);
 }
 

@@ -11,14 +11,20 @@ namespace towline::fetcher {
 
 class FetcherService final : public v1::RemoteFetcher::Service {
  public:
-  FetcherService(Pool& pool, HeadBoard& board, Headers& headers, absl::Duration interval) : pool_{pool}, board_{board}, headers_{headers}, interval_{interval} {}
+  FetcherService(Pool& pool, HeadBoard& board, Headers& headers, absl::Duration interval)
+      : pool_{pool}, board_{board}, headers_{headers}, interval_{interval} {}
 
-  grpc::Status WatchHeads(grpc::ServerContext*, const v1::WatchHeadsRequest*, grpc::ServerWriter<v1::WatchHeadsResponse>*) override;
+  grpc::Status WatchHeads(grpc::ServerContext*, const v1::WatchHeadsRequest*,
+                          grpc::ServerWriter<v1::WatchHeadsResponse>*) override;
   grpc::Status GetHeaders(grpc::ServerContext*, const v1::GetHeadersRequest*, v1::GetHeadersResponse*) override;
-  grpc::Status GetHeaderByHash(grpc::ServerContext*, const v1::GetHeaderByHashRequest*, v1::GetHeaderByHashResponse*) override;
-  grpc::Status ListEndpoints(grpc::ServerContext*, const v1::ListEndpointsRequest*, v1::ListEndpointsResponse*) override;
-  grpc::Status CordonEndpoint(grpc::ServerContext*, const v1::CordonEndpointRequest*, v1::CordonEndpointResponse*) override;
-  grpc::Status UncordonEndpoint(grpc::ServerContext*, const v1::UncordonEndpointRequest*, v1::UncordonEndpointResponse*) override;
+  grpc::Status GetHeaderByHash(grpc::ServerContext*, const v1::GetHeaderByHashRequest*,
+                               v1::GetHeaderByHashResponse*) override;
+  grpc::Status ListEndpoints(grpc::ServerContext*, const v1::ListEndpointsRequest*,
+                             v1::ListEndpointsResponse*) override;
+  grpc::Status CordonEndpoint(grpc::ServerContext*, const v1::CordonEndpointRequest*,
+                              v1::CordonEndpointResponse*) override;
+  grpc::Status UncordonEndpoint(grpc::ServerContext*, const v1::UncordonEndpointRequest*,
+                                v1::UncordonEndpointResponse*) override;
 
  private:
   Pool& pool_;
@@ -33,7 +39,8 @@ class PayloadService final : public v1::PayloadSource::Service {
       : config_{config}, headers_{headers}, bodies_{bodies}, streams_{streams} {}
 
   grpc::Status GetPayload(grpc::ServerContext*, const v1::GetPayloadRequest*, v1::GetPayloadResponse*) override;
-  grpc::Status StreamPayloads(grpc::ServerContext*, const v1::StreamPayloadsRequest*, grpc::ServerWriter<v1::StreamPayloadsResponse>*) override;
+  grpc::Status StreamPayloads(grpc::ServerContext*, const v1::StreamPayloadsRequest*,
+                              grpc::ServerWriter<v1::StreamPayloadsResponse>*) override;
 
  private:
   const rollup::Config& config_;

@@ -1,4 +1,5 @@
-// The whole service but its main(): gRPC calls on one side, fake nodes on the other, and a test for each fault that a source can have.
+// The whole service but its main(): gRPC calls on one side, fake nodes on the other, and a test for each fault that a
+// source can have.
 #include <absl/strings/str_replace.h>
 #include <absl/time/clock.h>
 #include <gmock/gmock.h>
@@ -46,9 +47,11 @@ eth::BlockId id(const SampleBlock& b) { return {b.header.number, b.hash}; }
 /// The fetcher with the nodes as endpoints. Destroyed before them.
 class Fetcher {
  public:
-  Fetcher(rollup::Config config, const std::vector<const FakeNode*>& nodes, EndpointLimits limits = {}, absl::Duration timeout = absl::Seconds(1), std::string suffix = {},
-          StreamOptions stream = {})
-      : config_{std::move(config)}, evidence_{std::filesystem::path{::testing::TempDir()} / absl::StrCat("evidence-", getpid(), "-", ++count_, ".jsonl")} {
+  Fetcher(rollup::Config config, const std::vector<const FakeNode*>& nodes, EndpointLimits limits = {},
+          absl::Duration timeout = absl::Seconds(1), std::string suffix = {}, StreamOptions stream = {})
+      : config_{std::move(config)},
+        evidence_{std::filesystem::path{::testing::TempDir()} /
+                  absl::StrCat("evidence-", getpid(), "-", ++count_, ".jsonl")} {
     std::vector<EndpointConfig> endpoints;
     for (const FakeNode* n : nodes) endpoints.push_back({n->url() + suffix, {}, {}, limits});
     pool_ = std::make_unique<Pool>(endpoints, timeout, evidence_, metrics_);
@@ -66,7 +69,8 @@ class Fetcher {
     heads = v1::RemoteFetcher::NewStub(channel_);
     payloads = v1::PayloadSource::NewStub(channel_);
     for (std::size_t i = 0; i < nodes.size(); ++i) {
-      pollers_.push_back(system_.spawn<caf::detached>(head_poller, PollerConfig{i, kInterval, &config_, pool_.get(), board_.get(), &metrics_}));
+      pollers_.push_back(system_.spawn<caf::detached>(
+          head_poller, PollerConfig{i, kInterval, &config_, pool_.get(), board_.get(), &metrics_}));
     }
   }
   ~Fetcher() {
@@ -84,7 +88,8 @@ class Fetcher {
   }
 
   /// Waits until the service says so; the test fails after a while.
-  void eventually(const std::string& what, const std::function<bool()>& condition, absl::Duration limit = absl::Seconds(10)) {
+  void eventually(const std::string& what, const std::function<bool()>& condition,
+                  absl::Duration limit = absl::Seconds(10)) {
     const absl::Time end = absl::Now() + limit;
     while (!condition()) {
       if (absl::Now() > end) return void(ADD_FAILURE() << "never: " << what);
@@ -101,7 +106,8 @@ class Fetcher {
     eventually("endpoint ready", [&] { return endpoint(i).state() == v1::ENDPOINT_STATE_READY; });
   }
   /// The first snapshot that fits.
-  std::optional<v1::HeadSnapshot> head(const std::function<bool(const v1::HeadSnapshot&)>& fits, std::optional<eth::BlockId> anchor = {}) {
+  std::optional<v1::HeadSnapshot> head(const std::function<bool(const v1::HeadSnapshot&)>& fits,
+                                       std::optional<eth::BlockId> anchor = {}) {
     const absl::Time end = absl::Now() + absl::Seconds(10);
     while (absl::Now() < end) {
       grpc::ClientContext ctx;
@@ -125,7 +131,8 @@ class Fetcher {
     std::set<std::string> endpoints;
     grpc::Status status;
   };
-  Streamed stream(const eth::BlockId& parent, const eth::BlockId& tip, const std::function<void(std::size_t)>& after = {}) {
+  Streamed stream(const eth::BlockId& parent, const eth::BlockId& tip,
+                  const std::function<void(std::size_t)>& after = {}) {
     grpc::ClientContext ctx;
     ctx.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{60});
     v1::StreamPayloadsRequest req;
@@ -172,7 +179,8 @@ class Fetcher {
 };
 
 /// Every payload is the chain's, in order, and hashes to what it says.
-void expect_chain(const Fetcher::Streamed& got, const std::vector<SampleBlock>& chain, std::size_t first, std::size_t last) {
+void expect_chain(const Fetcher::Streamed& got, const std::vector<SampleBlock>& chain, std::size_t first,
+                  std::size_t last) {
   ASSERT_TRUE(got.status.ok()) << got.status.error_message();
   ASSERT_EQ(got.payloads.size(), last - first + 1);
   for (std::size_t n = first; n <= last; ++n) {
@@ -226,7 +234,8 @@ TEST(Fetcher, ServesCoherentHeads) {
   EXPECT_EQ(wire::from_proto(s->safe())->hash, chain[24].hash);
   EXPECT_EQ(wire::from_proto(s->finalized())->hash, chain[12].hash);
   node.set_labels(40, 45, 12);
-  f.eventually("out of order snapshots are counted", [&] { return f.metrics().find("towline_fetcher_snapshots_dropped_total") != std::string::npos; });
+  f.eventually("out of order snapshots are counted",
+               [&] { return f.metrics().find("towline_fetcher_snapshots_dropped_total") != std::string::npos; });
   node.set_labels(48, 45, 12);
   EXPECT_TRUE(f.head([](const auto& x) { return x.unsafe().number() == 48; }));
 }
@@ -267,7 +276,8 @@ TEST(Fetcher, FollowsNobodyWhoContradictsTheAnchorWhileAnotherAgrees) {
   Fetcher f{config_for(chain), {&liar, &honest}};
   f.until_ready(0);
   f.until_ready(1);
-  const auto s = f.head([&](const auto& x) { return x.unsafe().number() == 59 && !x.contradicts_anchor(); }, id(chain[10]));
+  const auto s =
+      f.head([&](const auto& x) { return x.unsafe().number() == 59 && !x.contradicts_anchor(); }, id(chain[10]));
   ASSERT_TRUE(s);
   f.eventually("the liar is set aside", [&] { return f.endpoint(0).state() == v1::ENDPOINT_STATE_SET_ASIDE; });
   EXPECT_EQ(f.endpoint(1).lies(), 0U);
@@ -553,7 +563,8 @@ TEST(Fetcher, CancellingAStreamStopsWhatIsInFlight) {
   const absl::Time start = absl::Now();
   ctx.TryCancel();
   // The head poll that hangs may stay.
-  f.eventually("they are gone", [&] { return f.endpoint(0).in_flight() <= 1; }, absl::Seconds(3));
+  f.eventually(
+      "they are gone", [&] { return f.endpoint(0).in_flight() <= 1; }, absl::Seconds(3));
   EXPECT_LT(absl::Now() - start, absl::Seconds(3));
   reader->Finish();
 }

@@ -1,4 +1,5 @@
-// What the follower's actor needs of the outside: blocking calls, made on threads of their own. The edge implements them over gRPC.
+// What the follower's actor needs of the outside: blocking calls, made on threads of their own. The edge implements
+// them over gRPC.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -27,8 +28,10 @@ class DriverClient {
 class FetcherClient {
  public:
   virtual ~FetcherClient() = default;
-  virtual absl::StatusOr<std::vector<eth::BlockRef>> headers(const std::vector<std::uint64_t>& numbers, const std::string& endpoint) = 0;
-  virtual absl::Status watch(const std::optional<eth::BlockId>& anchor, const std::function<void(const fetcher::HeadSnapshot&)>& on_snapshot) = 0;
+  virtual absl::StatusOr<std::vector<eth::BlockRef>> headers(const std::vector<std::uint64_t>& numbers,
+                                                             const std::string& endpoint) = 0;
+  virtual absl::Status watch(const std::optional<eth::BlockId>& anchor,
+                             const std::function<void(const fetcher::HeadSnapshot&)>& on_snapshot) = 0;
   virtual void stop() = 0;
 };
 

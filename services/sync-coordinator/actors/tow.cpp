@@ -19,12 +19,15 @@ constexpr auto kWatchAgain = std::chrono::milliseconds{300};
 worker_actor::behavior_type worker(worker_actor::pointer, tow_actor tow, DriverClient* driver, FetcherClient* fetcher) {
   return {[=](run_atom, const EffectPtr& effect) {
     const auto command = [&](std::uint64_t id, absl::StatusOr<driver::CommandResult> r) {
-      caf::anon_send(tow, done_atom{}, CommandDonePtr{std::make_shared<const CommandDone>(CommandDone{id, std::move(r)})});
+      caf::anon_send(tow, done_atom{},
+                     CommandDonePtr{std::make_shared<const CommandDone>(CommandDone{id, std::move(r)})});
     };
     if (const auto* c = std::get_if<Compare>(effect.get())) {
       auto remote = fetcher->headers(c->numbers, c->endpoint);
       auto local = driver->canonical_blocks(c->numbers);
-      caf::anon_send(tow, done_atom{}, ComparedPtr{std::make_shared<const Compared>(Compared{c->id, std::move(remote), std::move(local)})});
+      caf::anon_send(
+          tow, done_atom{},
+          ComparedPtr{std::make_shared<const Compared>(Compared{c->id, std::move(remote), std::move(local)})});
     } else if (const auto* i = std::get_if<Import>(effect.get())) {
       command(i->id, driver->import(*i));
     } else if (const auto* f = std::get_if<SetForkchoice>(effect.get())) {
@@ -56,7 +59,9 @@ class TowStateObject {
         [this](remote_atom, lost_atom, const std::string& why) { apply(machine_->on_remote_lost(why, absl::Now())); },
         [this](local_atom, const StatePtr& s) { apply(machine_->on_local(*s, absl::Now())); },
         [this](local_atom, lost_atom, const std::string& why) { apply(machine_->on_local_lost(why, absl::Now())); },
-        [this](done_atom, const ComparedPtr& c) { apply(machine_->on_compared(c->id, c->remote, c->local, absl::Now())); },
+        [this](done_atom, const ComparedPtr& c) {
+          apply(machine_->on_compared(c->id, c->remote, c->local, absl::Now()));
+        },
         [this](done_atom, const CommandDonePtr& c) { apply(machine_->on_command_done(c->id, c->result, absl::Now())); },
         [this](wake_atom, std::uint64_t generation) {
           if (generation == alarm_) apply(machine_->on_wake(absl::Now()));
@@ -70,40 +75,56 @@ class TowStateObject {
   void apply(Effects effects) {
     for (auto& e : effects) self_->send(*worker_, run_atom{}, EffectPtr{std::make_shared<const Effect>(std::move(e))});
     if (const absl::Time at = machine_->next_wake(); at != absl::InfiniteFuture()) {
-      self_->delayed_send(self_, std::chrono::milliseconds{std::max<std::int64_t>(1, absl::ToInt64Milliseconds(at - absl::Now()) + 1)}, wake_atom{}, ++alarm_);
+      self_->delayed_send(
+          self_, std::chrono::milliseconds{std::max<std::int64_t>(1, absl::ToInt64Milliseconds(at - absl::Now()) + 1)},
+          wake_atom{}, ++alarm_);
     }
     publish();
   }
 
   void publish() {
     const Follower& m = *machine_;
-    config_.board->put(config_.index, {config_.driver_name, m.state(), m.reason(), m.reason_code(), m.since(), m.local(), m.remote(), m.target(), m.distance(),
-                                       m.diverged_remote(), m.epoch()});
+    config_.board->put(config_.index,
+                       {config_.driver_name, m.state(), m.reason(), m.reason_code(), m.since(), m.local(), m.remote(),
+                        m.target(), m.distance(), m.diverged_remote(), m.epoch()});
     auto& metrics = *config_.metrics;
     if (m.state() != shown_) {
-      const bool alarm = m.state() == TowState::diverged || m.state() == TowState::needs_operator || m.state() == TowState::unknown_rules;
+      const bool alarm = m.state() == TowState::diverged || m.state() == TowState::needs_operator ||
+                         m.state() == TowState::unknown_rules;
       const auto line = alarm ? log::error : log::info;
-      line("state", {log::kv("driver", config_.driver_name), log::kv("state", coordinator::name(m.state())), log::kv("was", coordinator::name(shown_)), log::kv("reason", m.reason())});
+      line("state", {log::kv("driver", config_.driver_name), log::kv("state", coordinator::name(m.state())),
+                     log::kv("was", coordinator::name(shown_)), log::kv("reason", m.reason())});
       const auto state = [&](TowState s, double v) {
-        metrics.gauge("towline_coordinator_state", "1 for the state that the tow is in.", {{"driver", config_.driver_name}, {"state", coordinator::name(s)}}).set(v);
+        metrics
+            .gauge("towline_coordinator_state", "1 for the state that the tow is in.",
+                   {{"driver", config_.driver_name}, {"state", coordinator::name(s)}})
+            .set(v);
       };
       state(shown_, 0);
       state(m.state(), 1);
       shown_ = m.state();
     }
-    if (!m.decisions().empty() && (m.decisions().back().sequence != last_decision_ || m.decisions().back().repeated != last_repeated_)) {
+    if (!m.decisions().empty() &&
+        (m.decisions().back().sequence != last_decision_ || m.decisions().back().repeated != last_repeated_)) {
       for (const Decision& d : m.decisions()) {
         if (d.sequence <= last_decision_) continue;
-        log::info("decision", {log::kv("driver", config_.driver_name), log::kv("action", d.action), log::kv("reason", d.reason)});
-        metrics.counter("towline_coordinator_decisions_total", "Decisions by action.", {{"driver", config_.driver_name}, {"action", d.action}}).inc();
+        log::info("decision",
+                  {log::kv("driver", config_.driver_name), log::kv("action", d.action), log::kv("reason", d.reason)});
+        metrics
+            .counter("towline_coordinator_decisions_total", "Decisions by action.",
+                     {{"driver", config_.driver_name}, {"action", d.action}})
+            .inc();
       }
       last_decision_ = m.decisions().back().sequence;
       last_repeated_ = m.decisions().back().repeated;
       config_.board->put_decisions(config_.index, m.decisions());
     }
-    metrics.gauge("towline_coordinator_distance_blocks", "Blocks to the target.", {{"driver", config_.driver_name}}).set(static_cast<double>(m.distance()));
+    metrics.gauge("towline_coordinator_distance_blocks", "Blocks to the target.", {{"driver", config_.driver_name}})
+        .set(static_cast<double>(m.distance()));
     const auto number = [&](const char* side, const char* label, const std::optional<eth::BlockRef>& b) {
-      metrics.gauge("towline_coordinator_block_number", "Heads on both sides.", {{"driver", config_.driver_name}, {"side", side}, {"label", label}})
+      metrics
+          .gauge("towline_coordinator_block_number", "Heads on both sides.",
+                 {{"driver", config_.driver_name}, {"side", side}, {"label", label}})
           .set(b ? static_cast<double>(b->number) : 0);
     };
     if (m.local()) {
@@ -116,8 +137,14 @@ class TowStateObject {
       number("remote", "safe", m.remote()->safe);
       number("remote", "finalized", m.remote()->finalized);
     }
-    metrics.gauge("towline_coordinator_last_reorg_depth_blocks", "Depth of the last switch of branches.", {{"driver", config_.driver_name}}).set(static_cast<double>(m.last_reorg_depth()));
-    metrics.gauge("towline_coordinator_last_walkback_rounds", "Round trips of the last search for a common block.", {{"driver", config_.driver_name}}).set(m.last_walkback_rounds());
+    metrics
+        .gauge("towline_coordinator_last_reorg_depth_blocks", "Depth of the last switch of branches.",
+               {{"driver", config_.driver_name}})
+        .set(static_cast<double>(m.last_reorg_depth()));
+    metrics
+        .gauge("towline_coordinator_last_walkback_rounds", "Round trips of the last search for a common block.",
+               {{"driver", config_.driver_name}})
+        .set(m.last_walkback_rounds());
   }
 
   tow_actor::pointer self_;
@@ -130,7 +157,9 @@ class TowStateObject {
   std::uint64_t last_repeated_ = 0;
 };
 
-tow_actor::behavior_type tow(tow_actor::stateful_pointer<TowStateObject> self, const TowConfig& config) { return self->state.make_behavior(config); }
+tow_actor::behavior_type tow(tow_actor::stateful_pointer<TowStateObject> self, const TowConfig& config) {
+  return self->state.make_behavior(config);
+}
 
 watcher_actor::behavior_type driver_watcher(watcher_actor::pointer self, tow_actor to, const TowConfig& config) {
   self->send(self, watch_atom{});
@@ -139,7 +168,9 @@ watcher_actor::behavior_type driver_watcher(watcher_actor::pointer self, tow_act
       caf::anon_send(to, local_atom{}, StatePtr{std::make_shared<const driver::DriverState>(s)});
     });
     if (config.board->stopped()) return;
-    caf::anon_send(to, local_atom{}, lost_atom{}, absl::StrCat("the engine-driver at ", config.driver_name, " does not answer: ", std::string{why.message()}));
+    caf::anon_send(
+        to, local_atom{}, lost_atom{},
+        absl::StrCat("the engine-driver at ", config.driver_name, " does not answer: ", std::string{why.message()}));
     self->delayed_send(self, kWatchAgain, watch_atom{});
   }};
 }
@@ -157,7 +188,8 @@ watcher_actor::behavior_type head_watcher(watcher_actor::pointer self, tow_actor
     if (config.board->stopped()) return;
     // The watch ends by itself when its anchor is old; that is no loss.
     if (!absl::IsDeadlineExceeded(why)) {
-      caf::anon_send(to, remote_atom{}, lost_atom{}, absl::StrCat("no heads from the remote-fetcher: ", std::string{why.message()}));
+      caf::anon_send(to, remote_atom{}, lost_atom{},
+                     absl::StrCat("no heads from the remote-fetcher: ", std::string{why.message()}));
       self->delayed_send(self, kWatchAgain, watch_atom{});
     } else {
       self->send(self, watch_atom{});

@@ -1,8 +1,9 @@
 // One tow: the follower's machine, and the actors around it.
 //
-// `tow` owns the machine; it handles events, carries effects out and keeps the board up to date. `worker` (in its own thread) makes the
-// blocking calls, one at a time, and sends back what came of them. Two watchers (own threads) stream the driver's state and the
-// remote heads; a lost stream is opened again with a short pause. If the worker's peer dies the call ends with an error, never hangs.
+// `tow` owns the machine; it handles events, carries effects out and keeps the board up to date. `worker` (in its own
+// thread) makes the blocking calls, one at a time, and sends back what came of them. Two watchers (own threads) stream
+// the driver's state and the remote heads; a lost stream is opened again with a short pause. If the worker's peer dies
+// the call ends with an error, never hangs.
 #pragma once
 #include <caf/typed_actor.hpp>
 
@@ -49,10 +50,12 @@ using resume_atom = caf::atom_constant<caf::atom("resume")>;
 using run_atom = caf::atom_constant<caf::atom("run")>;
 using watch_atom = caf::atom_constant<caf::atom("watch")>;
 
-using tow_actor = caf::typed_actor<caf::reacts_to<remote_atom, SnapshotPtr>, caf::reacts_to<remote_atom, lost_atom, std::string>,
-                                   caf::reacts_to<local_atom, StatePtr>, caf::reacts_to<local_atom, lost_atom, std::string>,
-                                   caf::reacts_to<done_atom, ComparedPtr>, caf::reacts_to<done_atom, CommandDonePtr>,
-                                   caf::reacts_to<wake_atom, std::uint64_t>, caf::reacts_to<pause_atom, std::string>, caf::reacts_to<resume_atom>>;
+using tow_actor =
+    caf::typed_actor<caf::reacts_to<remote_atom, SnapshotPtr>, caf::reacts_to<remote_atom, lost_atom, std::string>,
+                     caf::reacts_to<local_atom, StatePtr>, caf::reacts_to<local_atom, lost_atom, std::string>,
+                     caf::reacts_to<done_atom, ComparedPtr>, caf::reacts_to<done_atom, CommandDonePtr>,
+                     caf::reacts_to<wake_atom, std::uint64_t>, caf::reacts_to<pause_atom, std::string>,
+                     caf::reacts_to<resume_atom>>;
 using worker_actor = caf::typed_actor<caf::reacts_to<run_atom, EffectPtr>>;
 using watcher_actor = caf::typed_actor<caf::reacts_to<watch_atom>>;
 

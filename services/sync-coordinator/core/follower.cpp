@@ -53,7 +53,8 @@ std::optional<eth::BlockRef> Follower::target() const {
 std::uint64_t Follower::distance() const {
   const auto t = target();
   if (!t || !local_ || !local_->labels.latest) return 0;
-  const std::uint64_t head = local_->import ? std::max(local_->import->imported.number, local_->labels.latest->number) : local_->labels.latest->number;
+  const std::uint64_t head = local_->import ? std::max(local_->import->imported.number, local_->labels.latest->number)
+                                            : local_->labels.latest->number;
   return t->number > head ? t->number - head : 0;
 }
 
@@ -108,7 +109,9 @@ void Follower::progress() {
   not_before_ = absl::InfinitePast();
 }
 
-absl::Time Follower::next_wake() const { return pending_ == Pending::none && not_before_ != absl::InfinitePast() ? not_before_ : absl::InfiniteFuture(); }
+absl::Time Follower::next_wake() const {
+  return pending_ == Pending::none && not_before_ != absl::InfinitePast() ? not_before_ : absl::InfiniteFuture();
+}
 
 // ---------------------------------------------------------------- events
 
@@ -130,7 +133,8 @@ Effects Follower::on_local(const driver::DriverState& s, absl::Time now) {
     compared_target_.reset();
     invalid_target_.reset();
   }
-  if (needs_operator() && pending_ == Pending::import && s.import && s.import->blocks > 0 && s.labels.latest && s.labels.latest->hash != head_before_) {
+  if (needs_operator() && pending_ == Pending::import && s.import && s.import->blocks > 0 && s.labels.latest &&
+      s.labels.latest->hash != head_before_) {
     enter(TowState::importing, "importing", absl::StrCat("importing to ", eth::to_string(s.import->tip)), now);
   }
   local_ = s;
@@ -171,7 +175,8 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
   if (!local.ok() || !remote.ok()) {
     walkback_.reset();
     const absl::Status& why = local.ok() ? remote.status() : local.status();
-    enter(local.ok() ? TowState::waiting_for_source : TowState::waiting_for_engine, local.ok() ? "source_unavailable" : "engine_unavailable",
+    enter(local.ok() ? TowState::waiting_for_source : TowState::waiting_for_engine,
+          local.ok() ? "source_unavailable" : "engine_unavailable",
           absl::StrCat("headers cannot be compared: ", short_of(why)), now);
     back_off(now);
     return {};
@@ -183,7 +188,8 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
       compared_target_ = t.hash;
       return step(now);
     }
-    return start_walkback(absl::StrCat("the remote has ", eth::to_string(t), " at a height where we have another block"), now);
+    return start_walkback(
+        absl::StrCat("the remote has ", eth::to_string(t), " at a height where we have another block"), now);
   }
   if (!local_->labels.latest || walkback_head_ != local_->labels.latest->hash) {
     // The EL has another head by now: what was searched below the old one says nothing of it.
@@ -191,8 +197,7 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
     return step(now);
   }
   switch (walkback_->on_answers(*remote, *local)) {
-    case Walkback::Result::searching:
-      return continue_walkback();
+    case Walkback::Result::searching: return continue_walkback();
     case Walkback::Result::stuck:
       walkback_.reset();
       decide("walkback_again", "the answers of the two sides do not fit together", now);
@@ -204,8 +209,7 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
       walkback_.reset();
       return diverged(ours, theirs, now);
     }
-    case Walkback::Result::found:
-      break;
+    case Walkback::Result::found: break;
   }
   const eth::BlockId ancestor = walkback_->ancestor();
   last_walkback_rounds_ = walkback_->rounds();
@@ -223,14 +227,17 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
   }
   if (ancestor.hash != head.hash) {
     last_reorg_depth_ = head.number > ancestor.number ? head.number - ancestor.number : 0;
-    decide("reorg", absl::StrCat("the remote left our chain after ", eth::to_string(ancestor), ", ", last_reorg_depth_, " below our head ", eth::to_string(head),
-                                 "; found in ", last_walkback_rounds_, " round(s)"), now);
+    decide("reorg",
+           absl::StrCat("the remote left our chain after ", eth::to_string(ancestor), ", ", last_reorg_depth_,
+                        " below our head ", eth::to_string(head), "; found in ", last_walkback_rounds_, " round(s)"),
+           now);
   }
   searched_ = true;
   return import(ancestor, now);
 }
 
-Effects Follower::on_command_done(std::uint64_t id, const absl::StatusOr<driver::CommandResult>& result, absl::Time now) {
+Effects Follower::on_command_done(std::uint64_t id, const absl::StatusOr<driver::CommandResult>& result,
+                                  absl::Time now) {
   const Pending was = pending_;
   if (!finish(id)) return {};
   if (result.ok() && local_ && result->labels.latest) local_->labels = result->labels;
@@ -243,7 +250,8 @@ Effects Follower::on_command_done(std::uint64_t id, const absl::StatusOr<driver:
     }
     decide("refused", short_of(why), now);
     back_off(now);
-    if (absl::IsFailedPrecondition(why) && absl::StrContains(why.message(), "not on the EL's chain") && local_ && remote_) {
+    if (absl::IsFailedPrecondition(why) && absl::StrContains(why.message(), "not on the EL's chain") && local_ &&
+        remote_) {
       return start_walkback(short_of(why), now);
     }
     if (absl::IsUnavailable(why)) enter(TowState::waiting_for_engine, "engine_unavailable", short_of(why), now);
@@ -257,12 +265,14 @@ Effects Follower::on_command_done(std::uint64_t id, const absl::StatusOr<driver:
   if (was == Pending::import) return after_import(r, now);
   if (r.outcome == driver::Outcome::done) {
     progress();
-    if (was == Pending::rewind) decide("rewound", absl::StrCat("the EL's head is ", eth::to_string(*r.labels.latest)), now);
+    if (was == Pending::rewind)
+      decide("rewound", absl::StrCat("the EL's head is ", eth::to_string(*r.labels.latest)), now);
     return step(now);
   }
   decide(was == Pending::rewind ? "rewind_failed" : "forkchoice_failed", r.reason, now);
   back_off(now);
-  if (was == Pending::rewind) enter(TowState::needs_operator, "rewind_failed", absl::StrCat("the EL could not be rewound: ", r.reason), now);
+  if (was == Pending::rewind)
+    enter(TowState::needs_operator, "rewind_failed", absl::StrCat("the EL could not be rewound: ", r.reason), now);
   return {};
 }
 
@@ -280,7 +290,8 @@ Effects Follower::step(absl::Time now) {
     return {};
   }
   if (superseded_) {
-    enter(TowState::waiting_for_engine, "superseded", "another coordinator commands this engine-driver; this one stays out of its way", now);
+    enter(TowState::waiting_for_engine, "superseded",
+          "another coordinator commands this engine-driver; this one stays out of its way", now);
     return {};
   }
   switch (local_->status) {
@@ -298,8 +309,7 @@ Effects Follower::step(absl::Time now) {
       return {};
     case driver::EngineStatus::ready:
     case driver::EngineStatus::syncing:
-    case driver::EngineStatus::invalid:
-      break;
+    case driver::EngineStatus::invalid: break;
   }
   if (!local_->labels.latest) return {};
   if (!remote_) {
@@ -320,16 +330,21 @@ Effects Follower::follow(absl::Time now) {
   if (remote_->kind == fetcher::Kind::cl && remote_->current_l1 && remote_->current_l1->hash.is_zero()) {
     // A CL that restarts shows its old heads, or none: nothing is decided on its word.
     decide("hold", "the source is starting or replaying (current_l1 is zero)", now);
-    if (state_ != TowState::at_tip) enter(TowState::waiting_for_source, "source_replaying", "the source is starting or replaying (current_l1 is zero)", now);
+    if (state_ != TowState::at_tip)
+      enter(TowState::waiting_for_source, "source_replaying",
+            "the source is starting or replaying (current_l1 is zero)", now);
     return {};
   }
   const eth::BlockId f = fence();
-  if (remote_->finalized && remote_->finalized->number == f.number && remote_->finalized->hash != f.hash) return diverged(f, remote_->finalized->id(), now);
+  if (remote_->finalized && remote_->finalized->number == f.number && remote_->finalized->hash != f.hash)
+    return diverged(f, remote_->finalized->id(), now);
   if (t->hash == head.hash) return follow_labels(now);
   if (t->number > head.number) {
     if (invalid_target_ == t->hash) {
       enter(TowState::waiting_for_source, "invalid_block",
-            absl::StrCat("the EL calls ", eth::to_string(*invalid_block_), " INVALID; waiting for the source to take another branch"), now);
+            absl::StrCat("the EL calls ", eth::to_string(*invalid_block_),
+                         " INVALID; waiting for the source to take another branch"),
+            now);
       invalid_target_.reset();  // asked again when the back-off is over: an EL's restart may have healed it
       failures_ = std::max(failures_, 5);
       back_off(now);
@@ -349,10 +364,16 @@ Effects Follower::follow_labels(absl::Time now) {
   diverged_remote_.reset();
   const auto& have_safe = local_->labels.safe;
   if (remote_->safe && have_safe && remote_->safe->number < have_safe->number) {
-    decide("hold_safe", absl::StrCat("remote safe ", eth::to_string(*remote_->safe), " is below ours ", eth::to_string(*have_safe), " on the same chain"), now);
+    decide("hold_safe",
+           absl::StrCat("remote safe ", eth::to_string(*remote_->safe), " is below ours ", eth::to_string(*have_safe),
+                        " on the same chain"),
+           now);
   }
   if (remote_->finalized && remote_->finalized->number < fence().number) {
-    decide("hold_finalized", absl::StrCat("remote finalized ", eth::to_string(*remote_->finalized), " is below ours ", eth::to_string(fence())), now);
+    decide("hold_finalized",
+           absl::StrCat("remote finalized ", eth::to_string(*remote_->finalized), " is below ours ",
+                        eth::to_string(fence())),
+           now);
   }
   const driver::ImportPlan::Range wanted = with_labels({head.id(), head.id(), {}, {}});
   if (!wanted.safe && !wanted.finalized) {
@@ -360,14 +381,17 @@ Effects Follower::follow_labels(absl::Time now) {
     if (t->hash == head.hash) {
       enter(TowState::at_tip, "at_tip", "at the head of the source", now);
     } else {
-      enter(TowState::at_tip, "ahead_of_source", absl::StrCat("the source's head ", eth::to_string(*t), " is an ancestor of ours"), now);
+      enter(TowState::at_tip, "ahead_of_source",
+            absl::StrCat("the source's head ", eth::to_string(*t), " is an ancestor of ours"), now);
       decide("no_op", reason_, now);
     }
     return {};
   }
   setting_ = driver::Forkchoice{head.id(), wanted.safe, wanted.finalized};
-  decide("forkchoice", absl::StrCat("labels to", wanted.safe ? absl::StrCat(" safe ", eth::to_string(*wanted.safe)) : "",
-                                    wanted.finalized ? absl::StrCat(" finalized ", eth::to_string(*wanted.finalized)) : ""), now);
+  decide("forkchoice",
+         absl::StrCat("labels to", wanted.safe ? absl::StrCat(" safe ", eth::to_string(*wanted.safe)) : "",
+                      wanted.finalized ? absl::StrCat(" finalized ", eth::to_string(*wanted.finalized)) : ""),
+         now);
   if (t->hash == head.hash) enter(TowState::at_tip, "at_tip", "at the head of the source", now);
   return {SetForkchoice{start(Pending::forkchoice), command(), *setting_}};
 }
@@ -378,10 +402,13 @@ driver::ImportPlan::Range Follower::with_labels(driver::ImportPlan::Range r) con
   const bool switches = r.parent.hash != local_->labels.latest->hash;
   const auto& safe = remote_->safe;
   const auto& finalized = remote_->finalized;
-  if (finalized && finalized->number <= r.tip.number && finalized->number >= fence().number && (!have_finalized || finalized->number > have_finalized->number)) {
+  if (finalized && finalized->number <= r.tip.number && finalized->number >= fence().number &&
+      (!have_finalized || finalized->number > have_finalized->number)) {
     r.finalized = finalized->id();
   }
-  if (safe && safe->number <= r.tip.number && safe->number >= fence().number && (!have_safe || safe->number > have_safe->number || switches)) r.safe = safe->id();
+  if (safe && safe->number <= r.tip.number && safe->number >= fence().number &&
+      (!have_safe || safe->number > have_safe->number || switches))
+    r.safe = safe->id();
   // Finalized is safe, too: a label that lags behind is lifted with it.
   if (r.finalized) {
     const std::uint64_t safe_number = r.safe ? r.safe->number : number_of(have_safe);
@@ -398,9 +425,12 @@ Effects Follower::import(const eth::BlockId& parent, absl::Time now) {
   decide("import", absl::StrCat(blocks, " block(s) from ", eth::to_string(parent), " to ", eth::to_string(t)), now);
   if (!remote_->unknown_rules.empty()) {
     enter(TowState::unknown_rules, "unknown_rules",
-          absl::StrCat("every source fails the same check, is there a fork that this version does not know? ", remote_->unknown_rules), now);
+          absl::StrCat("every source fails the same check, is there a fork that this version does not know? ",
+                       remote_->unknown_rules),
+          now);
   } else if (!needs_operator() && (state_ != TowState::at_tip || blocks > kTipBlocks)) {
-    enter(TowState::importing, "importing", absl::StrCat("importing ", blocks, " block(s) to ", eth::to_string(t)), now);
+    enter(TowState::importing, "importing", absl::StrCat("importing ", blocks, " block(s) to ", eth::to_string(t)),
+          now);
   }
   return {Import{start(Pending::import), command(), *importing_}};
 }
@@ -418,7 +448,8 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
     case driver::Outcome::source_reorged:
       decide("source_reorged", r.reason, now);
       if (searched_) {
-        // What the search found does not hold any more: the source is changing, or does not know itself. Its next snapshot may tell.
+        // What the search found does not hold any more: the source is changing, or does not know itself. Its next
+        // snapshot may tell.
         searched_ = false;
         back_off(now);
         return {};
@@ -456,13 +487,19 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
       return {};
     case driver::Outcome::source_unavailable:
       decide("source_unavailable", r.reason, now);
-      if (remote_ && remote_->unknown_rules.empty()) enter(TowState::waiting_for_source, "source_unavailable", r.reason, now);
+      if (remote_ && remote_->unknown_rules.empty())
+        enter(TowState::waiting_for_source, "source_unavailable", r.reason, now);
       if (moved) progress();
       back_off(now);
       return {};
     case driver::Outcome::unsupported:
       decide("unsupported", r.reason, now);
-      enter(TowState::needs_operator, "unsupported", absl::StrCat("the EL does not take what this chain's forks ask for (fork times in the rollup config, or an old EL): ", r.reason), now);
+      enter(
+          TowState::needs_operator, "unsupported",
+          absl::StrCat(
+              "the EL does not take what this chain's forks ask for (fork times in the rollup config, or an old EL): ",
+              r.reason),
+          now);
       failures_ = 10;
       back_off(now);
       return {};
@@ -481,24 +518,33 @@ Effects Follower::cannot_go_on(const eth::BlockId& parent, const std::string& wh
     stuck_since_ = now;
   }
   const bool switches = parent.hash != head_before_;
-  // A killed op-geth that came back lower keeps blocks above its head and does not move onto them: a rewind to its own head clears them away.
-  // One such answer can also be a call that was repeated to a client that had just come back, so it takes two.
+  // A killed op-geth that came back lower keeps blocks above its head and does not move onto them: a rewind to its own
+  // head clears them away. One such answer can also be a call that was repeated to a client that had just come back, so
+  // it takes two.
   if (local_->can_rewind && (switches || again)) {
-    decide("rewind", switches ? absl::StrCat("the EL has not got the state of ", eth::to_string(parent), ": rewinding it there")
-                              : absl::StrCat("the EL does not move from its head ", eth::to_string(parent), " although it was restarted there: rewinding it to it"), now);
+    decide("rewind",
+           switches ? absl::StrCat("the EL has not got the state of ", eth::to_string(parent), ": rewinding it there")
+                    : absl::StrCat("the EL does not move from its head ", eth::to_string(parent),
+                                   " although it was restarted there: rewinding it to it"),
+           now);
     return {Rewind{start(Pending::rewind), command(), parent}};
   }
   const std::string set_head = absl::StrCat("debug_setHead(\"0x", absl::Hex(parent.number), "\")");
   if (now - stuck_since_ < kOperatorAfter) {
-    enter(TowState::waiting_for_engine, "engine_missing_state", absl::StrCat("the EL cannot go on from ", eth::to_string(parent), " (yet): ", why), now);
+    enter(TowState::waiting_for_engine, "engine_missing_state",
+          absl::StrCat("the EL cannot go on from ", eth::to_string(parent), " (yet): ", why), now);
   } else if (switches) {
     enter(TowState::needs_operator, "branch_too_deep",
           absl::StrCat("the EL cannot switch to the branch that leaves ours after ", eth::to_string(parent),
-                       ": it has not got the state there. Rewind it to that block (op-geth: ", set_head, "), or give engine-driver --engine.admin-rpc"), now);
+                       ": it has not got the state there. Rewind it to that block (op-geth: ", set_head,
+                       "), or give engine-driver --engine.admin-rpc"),
+          now);
   } else {
     enter(TowState::needs_operator, "engine_missing_state",
-          absl::StrCat("the EL does not go on from its own head ", eth::to_string(parent), ": was it killed? Rewind it to that block (op-geth: ", set_head,
-                       "), or give engine-driver --engine.admin-rpc"), now);
+          absl::StrCat("the EL does not go on from its own head ", eth::to_string(parent),
+                       ": was it killed? Rewind it to that block (op-geth: ", set_head,
+                       "), or give engine-driver --engine.admin-rpc"),
+          now);
   }
   back_off(now);
   return {};
@@ -513,7 +559,8 @@ Effects Follower::start_walkback(const std::string& why, absl::Time now) {
   decide("walkback", why, now);
   if (high < f.number) {
     // Below what is final there is nothing to go back to; a source that merely lags heals by itself.
-    enter(TowState::waiting_for_source, "source_below_finalized", absl::StrCat("the source's head is below our finalized ", eth::to_string(f)), now);
+    enter(TowState::waiting_for_source, "source_below_finalized",
+          absl::StrCat("the source's head is below our finalized ", eth::to_string(f)), now);
     back_off(now);
     return {};
   }
@@ -524,13 +571,17 @@ Effects Follower::start_walkback(const std::string& why, absl::Time now) {
   return continue_walkback();
 }
 
-Effects Follower::continue_walkback() { return {Compare{start(Pending::walkback), walkback_->numbers(), remote_->endpoint}}; }
+Effects Follower::continue_walkback() {
+  return {Compare{start(Pending::walkback), walkback_->numbers(), remote_->endpoint}};
+}
 
 Effects Follower::diverged(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs, absl::Time now) {
   diverged_remote_ = theirs;
   enter(TowState::diverged, "diverged",
-        absl::StrCat("the source contradicts a block that is final here: ours is ", eth::to_string(ours), theirs ? absl::StrCat(", theirs ", eth::to_string(*theirs)) : "",
-                     ". Nothing is followed until the source heals; see `towline recover`"), now);
+        absl::StrCat("the source contradicts a block that is final here: ours is ", eth::to_string(ours),
+                     theirs ? absl::StrCat(", theirs ", eth::to_string(*theirs)) : "",
+                     ". Nothing is followed until the source heals; see `towline recover`"),
+        now);
   decide("diverged", reason_, now);
   failures_ = std::max(failures_, 3);
   back_off(now);

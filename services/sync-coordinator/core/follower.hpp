@@ -1,8 +1,9 @@
-// The decisions for one engine-driver: what to import, what the labels become, and why. One machine, no I/O: events and the time in,
-// effects out. It asks for one thing at a time: a command, or one round of the search for a common block.
+// The decisions for one engine-driver: what to import, what the labels become, and why. One machine, no I/O: events and
+// the time in, effects out. It asks for one thing at a time: a command, or one round of the search for a common block.
 //
-// Rules it keeps (docs/architecture.md has the reasons): finalized never goes back, a label is applied by hash on our own chain
-// only, the head moves only onto new blocks, an ancestor of ours is nothing to do, one command is in flight at most.
+// Rules it keeps (docs/architecture.md has the reasons): finalized never goes back, a label is applied by hash on our
+// own chain only, the head moves only onto new blocks, an ancestor of ours is nothing to do, one command is in flight
+// at most.
 #pragma once
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>

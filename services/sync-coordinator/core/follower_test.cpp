@@ -1,5 +1,5 @@
-// One behaviour a test, with both sides played: what the follower asks for is answered from two chains, or as the test says.
-// Names with D and a number stand in docs/edge-cases.md.
+// One behaviour a test, with both sides played: what the follower asks for is answered from two chains, or as the test
+// says. Names with D and a number stand in docs/edge-cases.md.
 #include "services/sync-coordinator/core/follower.hpp"
 
 #include <absl/strings/str_cat.h>
@@ -41,7 +41,9 @@ class Chain {
     }
   }
   std::uint64_t tip() const { return blocks_.size() - 1; }
-  std::optional<eth::BlockRef> at(std::uint64_t n) const { return n < blocks_.size() ? std::optional{blocks_[n]} : std::nullopt; }
+  std::optional<eth::BlockRef> at(std::uint64_t n) const {
+    return n < blocks_.size() ? std::optional{blocks_[n]} : std::nullopt;
+  }
   std::optional<eth::BlockRef> at(const std::optional<std::uint64_t>& n) const { return n ? at(*n) : std::nullopt; }
   bool has(const eth::BlockId& b) const { return b.number < blocks_.size() && blocks_[b.number].hash == b.hash; }
 
@@ -57,7 +59,7 @@ class FollowerTest : public ::testing::Test {
   FollowerTest() { follower_.emplace(Follower::Options{.genesis = theirs.at(0)->id()}); }
 
   Chain ours{100}, theirs{100};
-  std::optional<std::uint64_t> safe = 90, finalized = 80;               // ours
+  std::optional<std::uint64_t> safe = 90, finalized = 80;                // ours
   std::optional<std::uint64_t> remote_safe = 90, remote_finalized = 80;  // theirs
   bool remote_has_unsafe = true;
   driver::DriverState driver = [] {
@@ -67,7 +69,8 @@ class FollowerTest : public ::testing::Test {
     return s;
   }();
   absl::Time now = absl::FromUnixSeconds(1'700'000'000);
-  /// What was commanded: "import 100..110 safe 105 finalized 95", "labels safe - finalized 90", "rewind 85"; and "compare" once a round.
+  /// What was commanded: "import 100..110 safe 105 finalized 95", "labels safe - finalized 90", "rewind 85"; and
+  /// "compare" once a round.
   std::vector<std::string> did;
   /// Instead of an EL that takes everything.
   std::function<absl::StatusOr<CommandResult>(const Import&)> on_import;
@@ -85,7 +88,9 @@ class FollowerTest : public ::testing::Test {
     s.observed = now;
     return s;
   }
-  CommandResult ended(Outcome o, std::string reason = "as the test says") const { return {o, std::move(reason), {}, labels()}; }
+  CommandResult ended(Outcome o, std::string reason = "as the test says") const {
+    return {o, std::move(reason), {}, labels()};
+  }
 
   void local() {
     driver.labels = labels();
@@ -127,7 +132,8 @@ class FollowerTest : public ::testing::Test {
     return follower().on_compared(c.id, other, mine, now);
   }
   Effects answer(const Import& i) {
-    did.push_back(absl::StrCat("import ", i.range.parent.number, "..", i.range.tip.number, " safe ", show(i.range.safe), " finalized ", show(i.range.finalized)));
+    did.push_back(absl::StrCat("import ", i.range.parent.number, "..", i.range.tip.number, " safe ", show(i.range.safe),
+                               " finalized ", show(i.range.finalized)));
     EXPECT_TRUE(ours.has(i.range.parent)) << "a parent that the EL has not got: " << did.back();
     EXPECT_EQ(i.command.expected_head, ours.at(ours.tip())->hash);
     absl::StatusOr<CommandResult> r = on_import ? on_import(i) : import(i);
@@ -145,7 +151,8 @@ class FollowerTest : public ::testing::Test {
     return follower().on_command_done(r.id, ended(Outcome::done, ""), now);
   }
   CommandResult import(const Import& i) {
-    if (!theirs.has(i.range.tip) || !theirs.has(i.range.parent)) return ended(Outcome::source_reorged, "the tip does not descend from the parent");
+    if (!theirs.has(i.range.tip) || !theirs.has(i.range.parent))
+      return ended(Outcome::source_reorged, "the tip does not descend from the parent");
     ours = theirs.fork(i.range.tip.number, 0, i.range.tip.number);
     apply(i.range.safe, i.range.finalized);
     return ended(Outcome::done, "");
@@ -187,7 +194,8 @@ TEST_F(FollowerTest, D1_AHeadBelowTheFenceAndOffTheRemoteChainIsLedBackToWhatIsS
   safe = finalized = std::nullopt;
   driver.persistent.fence = theirs.at(80)->id();
   both();
-  EXPECT_THAT(did, ElementsAre("import 50..100 safe 90 finalized 80", "compare", "import 40..100 safe 90 finalized 80"));
+  EXPECT_THAT(did,
+              ElementsAre("import 50..100 safe 90 finalized 80", "compare", "import 40..100 safe 90 finalized 80"));
   EXPECT_EQ(follower().state(), TowState::at_tip);
 }
 
@@ -376,7 +384,8 @@ TEST_F(FollowerTest, D25_SafeMovesForwardOnAnotherBranchPastOurHead) {
   theirs = theirs.fork(92, 1, 110);
   remote_safe = 105;
   both();
-  EXPECT_THAT(did, ElementsAre("import 100..110 safe 105 finalized -", "compare", "import 92..110 safe 105 finalized -"));
+  EXPECT_THAT(did,
+              ElementsAre("import 100..110 safe 105 finalized -", "compare", "import 92..110 safe 105 finalized -"));
   EXPECT_EQ(follower().last_reorg_depth(), 8U);
   EXPECT_LE(follower().last_walkback_rounds(), 2);
   EXPECT_THAT(actions(), Contains("reorg"));
@@ -577,7 +586,8 @@ TEST_F(FollowerTest, ABranchTooDeepNeedsAnOperatorAfterAWhileAndGoesOnByItself) 
   both();
   theirs = theirs.fork(800, 1, 1010);
   const auto too_deep = [&](const Import& i) {
-    return i.range.parent.number == 1000 ? ended(Outcome::source_reorged) : ended(Outcome::missing_state, "newPayload 801: ACCEPTED");
+    return i.range.parent.number == 1000 ? ended(Outcome::source_reorged)
+                                         : ended(Outcome::missing_state, "newPayload 801: ACCEPTED");
   };
   on_import = too_deep;
   remote();
@@ -606,8 +616,9 @@ TEST_F(FollowerTest, ABranchTooDeepIsRewoundToWithAnAdminRpc) {
     return ended(Outcome::missing_state, "newPayload 801: ACCEPTED");
   };
   remote();
-  EXPECT_THAT(did, ElementsAre("import 1000..1010 safe - finalized -", "compare", "import 800..1010 safe 500 finalized -", "rewind 800",
-                               "import 800..1010 safe - finalized -"));
+  EXPECT_THAT(did,
+              ElementsAre("import 1000..1010 safe - finalized -", "compare", "import 800..1010 safe 500 finalized -",
+                          "rewind 800", "import 800..1010 safe - finalized -"));
   EXPECT_EQ(follower().state(), TowState::at_tip);
 }
 
@@ -627,7 +638,9 @@ TEST_F(FollowerTest, AChainWhoseRulesAreUnknownIsNamedAndTriedOn) {
 
 TEST_F(FollowerTest, AnEngineThatDoesNotTakeTheForksNeedsAnOperator) {
   theirs.grow(110, 0);
-  on_import = [&](const Import&) { return ended(Outcome::unsupported, "newPayload 101: error -38005 Unsupported fork"); };
+  on_import = [&](const Import&) {
+    return ended(Outcome::unsupported, "newPayload 101: error -38005 Unsupported fork");
+  };
   both();
   EXPECT_EQ(follower().state(), TowState::needs_operator);
   EXPECT_THAT(follower().reason(), HasSubstr("-38005"));
@@ -636,8 +649,9 @@ TEST_F(FollowerTest, AnEngineThatDoesNotTakeTheForksNeedsAnOperator) {
 
 /// Whatever ends an import, again and again: it is tried again, later each time, and never in a loop.
 TEST_F(FollowerTest, NoOutcomeIsForgottenAndNoneIsRepeatedWithoutAPause) {
-  for (const Outcome o : {Outcome::missing_state, Outcome::invalid, Outcome::not_applied, Outcome::engine_unavailable, Outcome::source_unavailable,
-                          Outcome::source_reorged, Outcome::unsupported, Outcome::cancelled}) {
+  for (const Outcome o :
+       {Outcome::missing_state, Outcome::invalid, Outcome::not_applied, Outcome::engine_unavailable,
+        Outcome::source_unavailable, Outcome::source_reorged, Outcome::unsupported, Outcome::cancelled}) {
     SCOPED_TRACE(driver::name(o));
     restart({});
     ours = theirs = Chain{100};
@@ -711,7 +725,9 @@ TEST_F(FollowerTest, AnotherCoordinatorWithANewerEpochIsLeftAlone) {
 
 TEST_F(FollowerTest, ARefusalForAnOldEpochStopsIt) {
   theirs.grow(105, 0);
-  on_import = [](const Import&) -> absl::StatusOr<CommandResult> { return absl::FailedPreconditionError("stale epoch 1, the driver has 2"); };
+  on_import = [](const Import&) -> absl::StatusOr<CommandResult> {
+    return absl::FailedPreconditionError("stale epoch 1, the driver has 2");
+  };
   both();
   EXPECT_EQ(follower().reason_code(), "superseded");
   EXPECT_EQ(did.size(), 1U);

@@ -30,7 +30,8 @@ void Walkback::plan() {
   numbers_.assign(pick.begin(), pick.end());
 }
 
-Walkback::Result Walkback::on_answers(const std::vector<eth::BlockRef>& remote, const std::vector<eth::BlockRef>& local) {
+Walkback::Result Walkback::on_answers(const std::vector<eth::BlockRef>& remote,
+                                      const std::vector<eth::BlockRef>& local) {
   ++rounds_;
   std::map<std::uint64_t, Hash32> ours;
   for (const auto& b : local) ours[b.number] = b.hash;
@@ -58,7 +59,8 @@ Walkback::Result Walkback::on_answers(const std::vector<eth::BlockRef>& remote, 
     }
   }
   if (high_ <= low_.number) return Result::stuck;  // the answers came from different views
-  if (high_ == low_.number + 1) return low_compared_ || high_before == before.number + 1 ? Result::found : Result::stuck;
+  if (high_ == low_.number + 1)
+    return low_compared_ || high_before == before.number + 1 ? Result::found : Result::stuck;
   if (low_ == before && high_ == high_before && rounds_ > 1) return Result::stuck;
   plan();
   return numbers_.empty() ? Result::stuck : Result::searching;

@@ -1,5 +1,5 @@
-// The search for the highest block that two chains have in common, by headers only: each round asks both sides for the same
-// heights in one batch each, and the interval shrinks by the width of the batch. Pure.
+// The search for the highest block that two chains have in common, by headers only: each round asks both sides for the
+// same heights in one batch each, and the interval shrinks by the width of the batch. Pure.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +13,8 @@ namespace towline::coordinator {
 
 class Walkback {
  public:
-  /// Most reorgs are shallow: the first round looks at this many heights one by one (16 that differ and one that does not).
+  /// Most reorgs are shallow: the first round looks at this many heights one by one (16 that differ and one that does
+  /// not).
   static constexpr std::uint64_t kNear = 17;
 
   enum class Result {
@@ -38,8 +39,8 @@ class Walkback {
 
  private:
   void plan();
-  eth::BlockId low_;        // highest height known to be common (or final here, until it was compared)
-  std::uint64_t high_;      // lowest height known to differ, or one above the search
+  eth::BlockId low_;    // highest height known to be common (or final here, until it was compared)
+  std::uint64_t high_;  // lowest height known to differ, or one above the search
   const std::size_t width_;
   bool low_compared_ = false;
   int rounds_ = 0;

@@ -62,7 +62,8 @@ TEST(Walkback, FindsTheHighestCommonBlock) {
     const std::uint64_t common = low + random() % (high - low + 1);
     const std::size_t width = 2 + random() % 120;
     const Outcome o = search(Fork{common}, low, high, width);
-    ASSERT_EQ(o.result, Walkback::Result::found) << "low " << low << " high " << high << " common " << common << " width " << width;
+    ASSERT_EQ(o.result, Walkback::Result::found)
+        << "low " << low << " high " << high << " common " << common << " width " << width;
     ASSERT_EQ(o.ancestor, common) << "low " << low << " high " << high << " width " << width;
   }
 }
@@ -97,7 +98,8 @@ TEST(Walkback, SmallBatchesDegradeAsTheFormulaSays) {
       ++bound;
     }
     for (std::uint64_t common = 7; common < 1'000'000; common += 99'991) {
-      EXPECT_LE(search(Fork{common}, 0, 1'000'000, width).rounds, bound + 1) << "width " << width << " common " << common;
+      EXPECT_LE(search(Fork{common}, 0, 1'000'000, width).rounds, bound + 1)
+          << "width " << width << " common " << common;
     }
   }
 }

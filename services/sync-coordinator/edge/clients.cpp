@@ -15,7 +15,8 @@ namespace towline::coordinator {
 namespace {
 
 constexpr auto kUnaryDeadline = std::chrono::seconds{30};
-/// Both watches speak at least once a second or poll interval; an import speaks several times a second, but one payload may take long.
+/// Both watches speak at least once a second or poll interval; an import speaks several times a second, but one payload
+/// may take long.
 constexpr auto kWatchDeadline = std::chrono::seconds{60};
 
 /// The contexts of the calls in flight, so that stop() can end them.
@@ -49,7 +50,9 @@ class Calls {
   bool stopped_ = false;
 };
 
-void set_deadline(grpc::ClientContext& c, std::chrono::seconds s) { c.set_deadline(std::chrono::system_clock::now() + s); }
+void set_deadline(grpc::ClientContext& c, std::chrono::seconds s) {
+  c.set_deadline(std::chrono::system_clock::now() + s);
+}
 
 absl::Status read(bool has, const v1::BlockRef& b, std::optional<eth::BlockRef>& out) {
   out.reset();
@@ -229,7 +232,8 @@ class GrpcFetcher final : public FetcherClient {
  public:
   explicit GrpcFetcher(std::shared_ptr<grpc::Channel> channel) : stub_{v1::RemoteFetcher::NewStub(channel)} {}
 
-  absl::StatusOr<std::vector<eth::BlockRef>> headers(const std::vector<std::uint64_t>& numbers, const std::string& endpoint) override {
+  absl::StatusOr<std::vector<eth::BlockRef>> headers(const std::vector<std::uint64_t>& numbers,
+                                                     const std::string& endpoint) override {
     Calls::Call call{calls_};
     set_deadline(call.context, kUnaryDeadline);
     v1::GetHeadersRequest request;
@@ -245,7 +249,8 @@ class GrpcFetcher final : public FetcherClient {
     return out;
   }
 
-  absl::Status watch(const std::optional<eth::BlockId>& anchor, const std::function<void(const fetcher::HeadSnapshot&)>& on_snapshot) override {
+  absl::Status watch(const std::optional<eth::BlockId>& anchor,
+                     const std::function<void(const fetcher::HeadSnapshot&)>& on_snapshot) override {
     Calls::Call call{calls_};
     // Opened again with a newer anchor each time.
     set_deadline(call.context, kWatchDeadline);
@@ -281,7 +286,11 @@ class GrpcFetcher final : public FetcherClient {
 
 }  // namespace
 
-std::unique_ptr<DriverClient> make_driver_client(std::shared_ptr<grpc::Channel> channel) { return std::make_unique<GrpcDriver>(std::move(channel)); }
-std::unique_ptr<FetcherClient> make_fetcher_client(std::shared_ptr<grpc::Channel> channel) { return std::make_unique<GrpcFetcher>(std::move(channel)); }
+std::unique_ptr<DriverClient> make_driver_client(std::shared_ptr<grpc::Channel> channel) {
+  return std::make_unique<GrpcDriver>(std::move(channel));
+}
+std::unique_ptr<FetcherClient> make_fetcher_client(std::shared_ptr<grpc::Channel> channel) {
+  return std::make_unique<GrpcFetcher>(std::move(channel));
+}
 
 }  // namespace towline::coordinator

@@ -1,4 +1,5 @@
-// The coordinator's outgoing calls over gRPC. A call that stops making progress ends: deadlines on single calls, silence on streams.
+// The coordinator's outgoing calls over gRPC. A call that stops making progress ends: deadlines on single calls,
+// silence on streams.
 #pragma once
 #include <grpcpp/channel.h>
 

@@ -28,7 +28,9 @@ v1::TowState to_proto(TowState s) {
   return v1::TOW_STATE_UNSPECIFIED;
 }
 
-std::uint64_t millis(absl::Time t) { return static_cast<std::uint64_t>(std::max<std::int64_t>(0, absl::ToUnixMillis(t))); }
+std::uint64_t millis(absl::Time t) {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, absl::ToUnixMillis(t)));
+}
 
 }  // namespace
 
@@ -43,24 +45,28 @@ v1::SyncStatus to_proto(const std::vector<TowView>& views, absl::Time now) {
     if (v.local) *t.mutable_local() = driver::to_proto(*v.local);
     if (v.target) *t.mutable_target() = wire::to_proto(v.target->id());
     t.set_distance_blocks(v.distance);
-    if (v.local && v.local->import && v.local->import->blocks_per_s > 0) t.set_eta_s(static_cast<double>(v.distance) / v.local->import->blocks_per_s);
+    if (v.local && v.local->import && v.local->import->blocks_per_s > 0)
+      t.set_eta_s(static_cast<double>(v.distance) / v.local->import->blocks_per_s);
     if (v.diverged_remote) *t.mutable_diverged_remote() = wire::to_proto(*v.diverged_remote);
     t.set_epoch(v.epoch);
     t.set_since_ms(millis(v.since));
     if (v.remote && !out.has_remote()) {
       *out.mutable_remote() = fetcher::to_proto(*v.remote);
-      out.set_remote_age_ms(static_cast<std::uint64_t>(std::max<std::int64_t>(0, absl::ToInt64Milliseconds(now - v.remote->observed))));
+      out.set_remote_age_ms(
+          static_cast<std::uint64_t>(std::max<std::int64_t>(0, absl::ToInt64Milliseconds(now - v.remote->observed))));
     }
   }
   return out;
 }
 
-grpc::Status CoordinatorService::GetSyncStatus(grpc::ServerContext*, const v1::GetSyncStatusRequest*, v1::GetSyncStatusResponse* resp) {
+grpc::Status CoordinatorService::GetSyncStatus(grpc::ServerContext*, const v1::GetSyncStatusRequest*,
+                                               v1::GetSyncStatusResponse* resp) {
   *resp->mutable_status() = to_proto(board_.views(), absl::Now());
   return grpc::Status::OK;
 }
 
-grpc::Status CoordinatorService::WatchSyncStatus(grpc::ServerContext* ctx, const v1::WatchSyncStatusRequest*, grpc::ServerWriter<v1::WatchSyncStatusResponse>* out) {
+grpc::Status CoordinatorService::WatchSyncStatus(grpc::ServerContext* ctx, const v1::WatchSyncStatusRequest*,
+                                                 grpc::ServerWriter<v1::WatchSyncStatusResponse>* out) {
   std::uint64_t seen = 0;
   while (!ctx->IsCancelled() && !board_.stopped()) {
     v1::WatchSyncStatusResponse message;
@@ -89,7 +95,8 @@ grpc::Status CoordinatorService::Resume(grpc::ServerContext*, const v1::ResumeRe
   return for_each(req->driver(), [](Tow& t) { t.resume(); });
 }
 
-grpc::Status CoordinatorService::ListDecisions(grpc::ServerContext*, const v1::ListDecisionsRequest* req, v1::ListDecisionsResponse* resp) {
+grpc::Status CoordinatorService::ListDecisions(grpc::ServerContext*, const v1::ListDecisionsRequest* req,
+                                               v1::ListDecisionsResponse* resp) {
   std::vector<std::pair<std::string, Decision>> all;
   for (std::size_t i = 0; i < tows_.size(); ++i) {
     for (auto& d : board_.decisions(i)) all.emplace_back(tows_[i]->driver_name(), d);

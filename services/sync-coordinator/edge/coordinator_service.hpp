@@ -14,11 +14,14 @@ class CoordinatorService final : public v1::SyncCoordinator::Service {
  public:
   CoordinatorService(Board& board, std::vector<std::unique_ptr<Tow>>& tows) : board_{board}, tows_{tows} {}
 
-  grpc::Status GetSyncStatus(grpc::ServerContext*, const v1::GetSyncStatusRequest*, v1::GetSyncStatusResponse*) override;
-  grpc::Status WatchSyncStatus(grpc::ServerContext*, const v1::WatchSyncStatusRequest*, grpc::ServerWriter<v1::WatchSyncStatusResponse>*) override;
+  grpc::Status GetSyncStatus(grpc::ServerContext*, const v1::GetSyncStatusRequest*,
+                             v1::GetSyncStatusResponse*) override;
+  grpc::Status WatchSyncStatus(grpc::ServerContext*, const v1::WatchSyncStatusRequest*,
+                               grpc::ServerWriter<v1::WatchSyncStatusResponse>*) override;
   grpc::Status Pause(grpc::ServerContext*, const v1::PauseRequest*, v1::PauseResponse*) override;
   grpc::Status Resume(grpc::ServerContext*, const v1::ResumeRequest*, v1::ResumeResponse*) override;
-  grpc::Status ListDecisions(grpc::ServerContext*, const v1::ListDecisionsRequest*, v1::ListDecisionsResponse*) override;
+  grpc::Status ListDecisions(grpc::ServerContext*, const v1::ListDecisionsRequest*,
+                             v1::ListDecisionsResponse*) override;
 
  private:
   grpc::Status for_each(const std::string& driver, const std::function<void(Tow&)>& what);

@@ -363,22 +363,14 @@ class Inspector {
 
 std::string type_name(int type, std::size_t count) {
   switch (type) {
-    case 0x00:
-      return absl::StrCat(count, " legacy");
-    case 0x01:
-      return absl::StrCat(count, " access list");
-    case 0x02:
-      return absl::StrCat(count, " fee market");
-    case 0x03:
-      return absl::StrCat(count, " blob");
-    case 0x04:
-      return absl::StrCat(count, " set code");
-    case 0x7d:
-      return absl::StrCat(count, " post-exec");
-    case 0x7e:
-      return absl::StrCat(count, " deposit");
-    default:
-      return absl::StrCat(count, " of type 0x", absl::Hex(type));
+    case 0x00: return absl::StrCat(count, " legacy");
+    case 0x01: return absl::StrCat(count, " access list");
+    case 0x02: return absl::StrCat(count, " fee market");
+    case 0x03: return absl::StrCat(count, " blob");
+    case 0x04: return absl::StrCat(count, " set code");
+    case 0x7d: return absl::StrCat(count, " post-exec");
+    case 0x7e: return absl::StrCat(count, " deposit");
+    default: return absl::StrCat(count, " of type 0x", absl::Hex(type));
   }
 }
 

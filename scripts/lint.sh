@@ -16,6 +16,5 @@ if [ -s build/format.txt ]; then
   echo "run make format" >&2
   bad=1
 fi
-"${PYTHON:-/usr/bin/python3}" scripts/check_docs.py || bad=1
 "${PYTHON:-/usr/bin/python3}" scripts/buf.py lint proto || bad=1
 exit $bad

@@ -71,6 +71,8 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  // gRPC's own log says in another format what is said anyway; GRPC_VERBOSITY=DEBUG brings it back.
+  setenv("GRPC_VERBOSITY", "NONE", 0);
   // A catch-up allocates and frees much on many threads. Few arenas that give back what is free keep what it leaves
   // behind small.
   mallopt(M_ARENA_MAX, 2);

@@ -47,8 +47,7 @@ class Driver final : public service::Program {
  public:
   void add_flags(CLI::App& app) override {
     chain_.add(app);
-    app.add_option("--engine", engine_url_, "Engine API of the local EL, for example http://127.0.0.1:8551")
-        ->required();
+    app.add_option("--engine", engine_url_, "Engine API of the local EL, for example http://127.0.0.1:8551 (required)");
     app.add_option("--jwt-secret", jwt_file_,
                    "file with the EL's JWT secret (64 hex digits); leave out for an EL that asks for none");
     app.add_option("--engine.admin-rpc", admin_url_,
@@ -67,6 +66,10 @@ class Driver final : public service::Program {
   absl::Status start(service::Context& ctx) override {
     TOWLINE_ASSIGN_OR_RETURN(config_, chain_.load());
     EngineClient::Options o{engine_url_, {}, admin_url_, absl::Seconds(timeout_s_)};
+    if (engine_url_.empty()) {
+      return absl::InvalidArgumentError(
+          "--engine is required: the Engine API of the local EL, for example http://127.0.0.1:8551");
+    }
     if (auto st = http::check_url(engine_url_); !st.ok())
       return absl::InvalidArgumentError(absl::StrCat("--engine: ", st.message()));
     if (!admin_url_.empty()) {

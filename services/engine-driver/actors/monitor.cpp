@@ -67,6 +67,7 @@ void MonitorState::check_capabilities() {
 
 void MonitorState::look() {
   const auto fail = [&](EngineStatus status, const absl::Status& why) {
+    if (config_.board->stopped()) return;
     const DriverState before = config_.board->get();
     if (before.status != status) log::warn("the EL cannot be used", {log::kv("why", why)});
     if (status == EngineStatus::unreachable) lost_ = true;

@@ -100,7 +100,9 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   } catch (const CLI::Success& e) {
     return app.exit(e);
   } catch (const CLI::ParseError& e) {
-    std::cerr << info.name << ": " << e.what() << " (--help shows the flags)\n";
+    std::cerr << info.name << ": "
+              << absl::StrReplaceAll(e.what(), {{"INI was not able to parse ", "--config: no such key, or no TOML: "}})
+              << " (--help shows the flags)\n";
     return 2;
   }
   const auto refuse = [&](absl::string_view why) {

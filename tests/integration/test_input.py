@@ -25,6 +25,14 @@ def test_no_engine(stack):
     assert code == 1 and "--engine is required" in said and len(said.strip().splitlines()) == 1, said
 
 
+@pytest.mark.parametrize("program", [*SERVICES, "towline"])
+def test_config_file_with_an_unknown_key(tmp_path, program):
+    config = tmp_path / "bad.toml"
+    config.write_text("nonsense = 1\n")
+    code, said = run(program, f"--config={config}", *(["status"] if program == "towline" else []))
+    assert code == 2 and "--config" in said and "nonsense" in said and len(said.strip().splitlines()) == 1, said
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_port_taken(stack, service):
     s = stack(blocks=5)

@@ -6,6 +6,7 @@ from harness.nodes import Geth
 from harness.payload import Builder, EngineApi, fetch_blocks, read_rollup
 from harness.procs import free_port, wait_for
 from harness.source_proxy import SourceProxy, lie_in_body
+from harness.towline import Service
 
 
 def test_the_EL_alone(make_tow, net):
@@ -69,3 +70,29 @@ def test_three_sources_one_dies_one_lies(make_tow, work, net, half_way):
             proxy.stop()
         if foreign:
             foreign.stop()
+
+
+def test_MultiELSync(make_tow, net, half_way):
+    """One fetcher and one coordinator tow two clients, each through a driver of its own; the second one dies and comes back, the first goes on."""
+    tow = make_tow([net.cl_url, net.el_url], copy_of=half_way)
+    second = Geth("second-geth", tow.dir, net.genesis, copy_of=half_way).start()
+    data = tow.dir / "second-data"
+    data.mkdir()
+    driver = Service("engine-driver", tow.dir, [f"--rollup-config={net.rollup}", f"--engine={second.engine_url}", f"--jwt-secret={second.jwt_file}",
+                                                f"--data-dir={data}", f"--payload-source=dns:///{tow.towline.fetcher.grpc}"], name="second-driver").start()
+    tow.towline.coordinator.proc.argv.append(f"--engine-driver={driver.grpc}")
+    try:
+        tow.start()
+        tow.wait_tip(90)
+        wait_for("the second one at the tip", lambda: second.el.height() >= net.el.height() - 2, 60, procs=[driver.proc])
+        second.proc.kill()
+        height = tow.el.height()
+        wait_for("the first one goes on", lambda: tow.el.height() >= height + 5, 20, procs=tow.towline.procs())
+        second.start()
+        wait_for("the second one is back", lambda: second.el.height() >= net.el.height() - 2, 30, procs=[driver.proc])
+        low = min(second.el.height(), net.el.height())
+        assert second.el.hashes(0, low) == net.el.hashes(0, low)
+        tow.check()
+    finally:
+        driver.proc.stop()
+        second.stop()

@@ -72,7 +72,9 @@ class Cli {
     app.set_version_flag("--version", "towline " TOWLINE_VERSION);
     app.require_subcommand(1);
     app.fallthrough();
-    app.set_config("--config", "", "TOML file with these flags as keys")->envname("TOWLINE_CONFIG");
+    app.set_config("--config", "", "TOML file of flags; those of a command stand in its section, as engine under [up]")
+        ->envname("TOWLINE_CONFIG");
+    app.allow_config_extras(CLI::config_extras_mode::error);
     app.get_config_formatter_base()->parentSeparator('/');
     app.add_option("--coordinator", coordinator_, "gRPC address of the sync-coordinator")
         ->envname("TOWLINE_COORDINATOR")
@@ -129,7 +131,10 @@ class Cli {
     } catch (const CLI::Success& e) {
       return app.exit(e);
     } catch (const CLI::ParseError& e) {
-      std::cerr << "towline: " << e.what() << " (--help shows the flags)\n";
+      std::cerr << "towline: "
+                << absl::StrReplaceAll(e.what(),
+                                       {{"INI was not able to parse ", "--config: no such key, or no TOML: "}})
+                << " (--help shows the flags)\n";
       return kUsage;
     }
     hide_urls(argc, argv);

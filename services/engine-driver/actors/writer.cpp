@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t kMaxQuarantined = 512;
 constexpr int kStreamTries = 5;
+constexpr int kReadBackLooks = 3;
+constexpr absl::Duration kReadBackWait = absl::Milliseconds(100);
 constexpr absl::Duration kProgressEvery = absl::Milliseconds(250);
 
 }  // namespace
@@ -126,19 +128,27 @@ std::optional<CommandResult> Writer::update(const Forkchoice& f, const Cancelled
       Call::forkchoice_updated, [&] { return engine_.forkchoice_updated(f); }, cancelled);
   if (react(Call::forkchoice_updated, a) != Reaction::proceed)
     return failed(Call::forkchoice_updated, a, f.head, cancelled);
-  // VALID is no proof: an EL says it to an update that it did not apply.
-  auto labels = engine_.labels();
-  if (!labels.ok()) return ended(Outcome::engine_unavailable, std::string{labels.status().message()}, f.head);
-  const auto differs = [](const std::optional<eth::BlockId>& wanted, const std::optional<eth::BlockRef>& have) {
-    return wanted && (!have || have->hash != wanted->hash);
+  // VALID is no proof: an EL says it to an update that it did not apply. What it shows may follow its answer by a
+  // moment, though.
+  const auto difference = [&f](const Labels& l) -> std::string {
+    const auto differs = [](const std::optional<eth::BlockId>& wanted, const std::optional<eth::BlockRef>& have) {
+      return wanted && (!have || have->hash != wanted->hash);
+    };
+    const auto reads = [](const char* what, const std::optional<eth::BlockRef>& have) {
+      return absl::StrCat(what, " reads back as ", have ? eth::to_string(*have) : "not set");
+    };
+    if (differs(f.head, l.latest)) return reads("head", l.latest);
+    if (differs(f.safe, l.safe)) return reads("safe", l.safe);
+    if (differs(f.finalized, l.finalized)) return reads("finalized", l.finalized);
+    return {};
   };
-  std::string wrong;
-  if (differs(f.head, labels->latest)) wrong = absl::StrCat("head reads back as ", eth::to_string(*labels->latest));
-  else if (differs(f.safe, labels->safe))
-    wrong = absl::StrCat("safe reads back as ", labels->safe ? eth::to_string(*labels->safe) : "not set");
-  else if (differs(f.finalized, labels->finalized))
-    wrong =
-        absl::StrCat("finalized reads back as ", labels->finalized ? eth::to_string(*labels->finalized) : "not set");
+  auto labels = engine_.labels();
+  for (int looks = 1; labels.ok() && looks < kReadBackLooks && !difference(*labels).empty(); ++looks) {
+    absl::SleepFor(kReadBackWait);
+    labels = engine_.labels();
+  }
+  if (!labels.ok()) return ended(Outcome::engine_unavailable, std::string{labels.status().message()}, f.head);
+  const std::string wrong = difference(*labels);
   if (wrong.empty() && f.finalized && gate_.confirm_finalized(*f.finalized)) {
     if (auto st = file_.save(gate_.state()); !st.ok())
       return ended(Outcome::engine_unavailable, std::string{st.message()}, f.head);

@@ -4,20 +4,17 @@
 #include <absl/time/clock.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "libs/base/status.hpp"
 #include "libs/telemetry/log.hpp"
-#include "services/engine-driver/core/rates.hpp"
+#include "services/engine-driver/actors/range_import.hpp"
 
 namespace towline::driver {
 namespace {
 
 constexpr std::size_t kMaxQuarantined = 512;
-constexpr int kStreamTries = 5;
 constexpr int kReadBackLooks = 3;
 constexpr absl::Duration kReadBackWait = absl::Milliseconds(100);
-constexpr absl::Duration kProgressEvery = absl::Milliseconds(250);
 
 }  // namespace
 
@@ -248,139 +245,7 @@ absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const Impor
     quarantine_order_.clear();
   }
 
-  ImportPlan plan{range, options_.forkchoice_every, el, gate_.state().fence};
-  ImportProgress p;
-  p.imported = range.parent;
-  p.tip = range.tip;
-  Rates rates;
-  const absl::Time start = absl::Now();
-  absl::Time told = start;
-  const auto tell = [&](absl::Time now) {
-    p.elapsed_s = absl::ToDoubleSeconds(now - start);
-    p.blocks_per_s = rates.blocks_per_s(now);
-    p.mgas_per_s = rates.mgas_per_s(now);
-    told = now;
-    board_.update([&](DriverState& s) { s.import = p; });
-    on_progress(p);
-  };
-  // Whatever ends the import, what was imported becomes the head: the blocks would be lost with the EL's memory.
-  const auto leave = [&](CommandResult r) {
-    if (auto f = plan.finish_early()) {
-      if (gate_.check_labels(f->head, f->safe, f->finalized, el).ok() && !update(*f, [] { return true; }))
-        r.labels = board_.get().labels;
-    }
-    tell(absl::Now());
-    board_.update([](DriverState& s) { s.import.reset(); });
-    return r;
-  };
-  auto blocks_total =
-      metrics_.counter("towline_driver_blocks_imported_total", "Blocks that the EL answered VALID for.");
-  auto gas_total = metrics_.counter("towline_driver_gas_imported_total", "Gas of those blocks.");
-
-  int tries = 0;
-  std::unique_ptr<PayloadStream> stream = open_stream_(plan.last(), range.tip);
-  // An EL that calls blocks above its head VALID and does not move onto them: see core/twin.hpp.
-  const auto stays = [&](const std::optional<CommandResult>& r) {
-    return r && r->outcome == Outcome::not_applied && r->labels.latest && r->labels.latest->hash == el.latest->hash;
-  };
-  bool was_led = false;
-  bool leading = false;
-  const auto lead_from_the_start = [&] {
-    log::warn(
-        "the EL does not move onto blocks that it has, as op-geth does when it was killed: leading it through twins of "
-        "them",
-        {log::kv("head", el.latest->id()), log::kv("after", range.parent)});
-    was_led = leading = true;
-    plan = ImportPlan{range, options_.forkchoice_every, el, gate_.state().fence};
-    stream = open_stream_(range.parent, range.tip);
-  };
-  while (!plan.done()) {
-    if (cancelled()) return leave(ended(Outcome::cancelled, "cancelled by the caller"));
-    auto next = stream->next(std::chrono::milliseconds{100});
-    if (!next.ok()) {
-      const absl::Status& why = next.status();
-      if (absl::IsFailedPrecondition(why) || absl::IsNotFound(why))
-        return leave(ended(Outcome::source_reorged, std::string{why.message()}));
-      if (++tries > kStreamTries || absl::IsInvalidArgument(why)) {
-        return leave(ended(Outcome::source_unavailable, absl::StrCat("payload source: ", why.message())));
-      }
-      log::warn("payload stream broke, opening it again", {log::kv("after", plan.last()), log::kv("why", why)});
-      stream.reset();
-      absl::SleepFor(absl::Milliseconds(100) * tries);
-      stream = open_stream_(plan.last(), range.tip);
-      continue;
-    }
-    if (!*next) {
-      if (absl::Now() - told >= kProgressEvery) tell(absl::Now());
-      continue;
-    }
-    PreparedPayload& payload = **next;
-    if (auto st = plan.check(payload.ref); !st.ok()) {
-      metrics_.counter("towline_driver_broken_links_total", "Payloads of the source that did not continue the chain.")
-          .inc();
-      return leave(ended(Outcome::source_reorged, std::string{st.message()}, payload.ref.id()));
-    }
-    if (quarantined_.contains(payload.ref.hash)) {
-      return leave(
-          ended(Outcome::invalid,
-                absl::StrCat("block ", eth::to_string(payload.ref), " is quarantined: the EL called it INVALID"),
-                payload.ref.id()));
-    }
-    const std::size_t bytes = payload.body.size();
-    const EngineAnswer a = until_known(
-        Call::new_payload, [&] { return engine_.new_payload(payload.body); }, cancelled);
-    if (react(Call::new_payload, a) != Reaction::proceed) {
-      if (const auto f = plan.finish_early(); f && !was_led && react(Call::new_payload, a) == Reaction::missing_state &&
-                                              stays(update({f->head, {}, {}}, cancelled))) {
-        lead_from_the_start();
-        continue;
-      }
-      return leave(failed(Call::new_payload, a, payload.ref.id(), cancelled));
-    }
-    if (leading) {
-      const auto moved = lead_through_twin(payload);
-      if (!moved.ok()) {
-        log::warn("the EL cannot be led through twins",
-                  {log::kv("block", payload.ref.id()), log::kv("why", moved.status())});
-        return leave(ended(Outcome::missing_state, std::string{moved.status().message()}, payload.ref.id()));
-      }
-      leading = !*moved;
-    }
-    tries = 0;
-    const absl::Time now = absl::Now();
-    rates.add(now, payload.gas_used);
-    blocks_total.inc();
-    gas_total.inc(static_cast<double>(payload.gas_used));
-    p.imported = payload.ref.id();
-    ++p.blocks;
-    p.transactions += payload.transactions;
-    p.gas_used += payload.gas_used;
-    p.bytes += bytes;
-    if (auto f = plan.on_valid(payload.ref)) {
-      if (auto st = gate_.check_labels(f->head, f->safe, f->finalized, el); !st.ok()) {
-        log::warn("labels left out of an update", {log::kv("why", st)});
-        f->safe.reset();
-        f->finalized.reset();
-      }
-      if (auto bad = leading && !plan.done() ? std::nullopt : update(*f, cancelled)) {
-        if (was_led || !stays(bad)) return leave(*bad);
-        lead_from_the_start();
-        continue;
-      }
-      tell(now);
-    } else if (now - told >= kProgressEvery) {
-      tell(now);
-    }
-    if (plan.contradicts_fence()) {
-      return leave(
-          ended(Outcome::not_applied,
-                absl::StrCat("the chain has another block than the fence ", eth::to_string(*gate_.state().fence)),
-                payload.ref.id()));
-    }
-  }
-  tell(absl::Now());
-  board_.update([](DriverState& s) { s.import.reset(); });
-  return CommandResult{Outcome::done, {}, {}, board_.get().labels};
+  return RangeImport{*this, range, el, cancelled, on_progress}.run();
 }
 
 }  // namespace towline::driver

@@ -42,6 +42,7 @@ class Writer {
   absl::StatusOr<CommandResult> rewind(const Command& c, const eth::BlockId& to);
 
  private:
+  class RangeImport;
   /// Reads the EL's labels and passes `c` through the gate; a newer epoch is on disk before anything is sent.
   absl::StatusOr<Labels> admit(const Command& c);
   /// OK if `id` is canonical in the EL.

@@ -1,0 +1,176 @@
+#include "services/engine-driver/actors/range_import.hpp"
+
+#include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+
+#include "libs/telemetry/log.hpp"
+
+namespace towline::driver {
+namespace {
+
+constexpr int kStreamTries = 5;
+constexpr absl::Duration kProgressEvery = absl::Milliseconds(250);
+
+}  // namespace
+
+Writer::RangeImport::RangeImport(Writer& writer, const ImportPlan::Range& range, const Labels& el,
+                                 const Cancelled& cancelled, const OnProgress& on_progress)
+    : writer_{writer},
+      range_{range},
+      el_{el},
+      cancelled_{cancelled},
+      on_progress_{on_progress},
+      plan_{range, writer.options_.forkchoice_every, el, writer.gate_.state().fence},
+      started_{absl::Now()},
+      told_{started_},
+      blocks_total_{
+          writer.metrics_.counter("towline_driver_blocks_imported_total", "Blocks that the EL answered VALID for.")},
+      gas_total_{writer.metrics_.counter("towline_driver_gas_imported_total", "Gas of those blocks.")} {
+  progress_.imported = range.parent;
+  progress_.tip = range.tip;
+}
+
+CommandResult Writer::RangeImport::run() {
+  stream_ = writer_.open_stream_(range_.parent, range_.tip);
+  while (!plan_.done()) {
+    if (cancelled_()) return leave(writer_.ended(Outcome::cancelled, "cancelled by the caller"));
+    auto next = stream_->next(std::chrono::milliseconds{100});
+    std::optional<CommandResult> end;
+    if (!next.ok()) {
+      end = on_broken_stream(next.status());
+    } else if (*next) {
+      end = on_payload(**next);
+    }
+    if (end) return leave(*std::move(end));
+    if (const absl::Time now = absl::Now(); now - told_ >= kProgressEvery) tell(now);
+  }
+  tell(absl::Now());
+  writer_.board_.update([](DriverState& s) { s.import.reset(); });
+  return CommandResult{Outcome::done, {}, {}, writer_.board_.get().labels};
+}
+
+std::optional<CommandResult> Writer::RangeImport::on_broken_stream(const absl::Status& why) {
+  if (absl::IsFailedPrecondition(why) || absl::IsNotFound(why)) {
+    return writer_.ended(Outcome::source_reorged, std::string{why.message()});
+  }
+  if (++stream_tries_ > kStreamTries || absl::IsInvalidArgument(why)) {
+    return writer_.ended(Outcome::source_unavailable, absl::StrCat("payload source: ", why.message()));
+  }
+  log::warn("payload stream broke, opening it again", {log::kv("after", plan_.last()), log::kv("why", why)});
+  stream_.reset();
+  absl::SleepFor(absl::Milliseconds(100) * stream_tries_);
+  stream_ = writer_.open_stream_(plan_.last(), range_.tip);
+  return std::nullopt;
+}
+
+std::optional<CommandResult> Writer::RangeImport::on_payload(const PreparedPayload& payload) {
+  const eth::BlockId id = payload.ref.id();
+  if (auto st = plan_.check(payload.ref); !st.ok()) {
+    writer_.metrics_
+        .counter("towline_driver_broken_links_total", "Payloads of the source that did not continue the chain.")
+        .inc();
+    return writer_.ended(Outcome::source_reorged, std::string{st.message()}, id);
+  }
+  if (writer_.quarantined_.contains(payload.ref.hash)) {
+    return writer_.ended(Outcome::invalid,
+                         absl::StrCat("block ", eth::to_string(id), " is quarantined: the EL called it INVALID"), id);
+  }
+  const EngineAnswer a = writer_.until_known(
+      Call::new_payload, [&] { return writer_.engine_.new_payload(payload.body); }, cancelled_);
+  switch (react(Call::new_payload, a)) {
+    case Reaction::proceed: return on_valid(payload);
+    case Reaction::missing_state:
+      if (const auto f = plan_.finish_early();
+          f && !was_led_ && stayed(writer_.update({f->head, {}, {}}, cancelled_))) {
+        lead_from_the_start();
+        return std::nullopt;
+      }
+      break;
+    default: break;
+  }
+  return writer_.failed(Call::new_payload, a, id, cancelled_);
+}
+
+std::optional<CommandResult> Writer::RangeImport::on_valid(const PreparedPayload& payload) {
+  if (leading_) {
+    const auto moved = writer_.lead_through_twin(payload);
+    if (!moved.ok()) {
+      log::warn("the EL cannot be led through twins",
+                {log::kv("block", payload.ref.id()), log::kv("why", moved.status())});
+      return writer_.ended(Outcome::missing_state, std::string{moved.status().message()}, payload.ref.id());
+    }
+    leading_ = !*moved;
+  }
+  stream_tries_ = 0;
+  rates_.add(absl::Now(), payload.gas_used);
+  blocks_total_.inc();
+  gas_total_.inc(static_cast<double>(payload.gas_used));
+  progress_.imported = payload.ref.id();
+  ++progress_.blocks;
+  progress_.transactions += payload.transactions;
+  progress_.gas_used += payload.gas_used;
+  progress_.bytes += payload.body.size();
+  if (const auto f = plan_.on_valid(payload.ref); f && (!leading_ || plan_.done())) {
+    if (auto end = move_head(*f)) return end;
+  }
+  if (plan_.contradicts_fence()) {
+    return writer_.ended(
+        Outcome::not_applied,
+        absl::StrCat("the chain has another block than the fence ", eth::to_string(*writer_.gate_.state().fence)),
+        payload.ref.id());
+  }
+  return std::nullopt;
+}
+
+std::optional<CommandResult> Writer::RangeImport::move_head(Forkchoice f) {
+  if (auto st = writer_.gate_.check_labels(f.head, f.safe, f.finalized, el_); !st.ok()) {
+    log::warn("labels left out of an update", {log::kv("why", st)});
+    f.safe.reset();
+    f.finalized.reset();
+  }
+  auto bad = writer_.update(f, cancelled_);
+  if (!bad) {
+    tell(absl::Now());
+    return std::nullopt;
+  }
+  if (was_led_ || !stayed(bad)) return bad;
+  lead_from_the_start();
+  return std::nullopt;
+}
+
+bool Writer::RangeImport::stayed(const std::optional<CommandResult>& update) const {
+  return update && update->outcome == Outcome::not_applied && update->labels.latest &&
+         update->labels.latest->hash == el_.latest->hash;
+}
+
+void Writer::RangeImport::lead_from_the_start() {
+  log::warn(
+      "the EL does not move onto blocks that it has, as op-geth does when it was killed: leading it through twins",
+      {log::kv("head", el_.latest->id()), log::kv("after", range_.parent)});
+  was_led_ = leading_ = true;
+  plan_ = ImportPlan{range_, writer_.options_.forkchoice_every, el_, writer_.gate_.state().fence};
+  stream_ = writer_.open_stream_(range_.parent, range_.tip);
+}
+
+CommandResult Writer::RangeImport::leave(CommandResult r) {
+  if (auto f = plan_.finish_early()) {
+    if (writer_.gate_.check_labels(f->head, f->safe, f->finalized, el_).ok() &&
+        !writer_.update(*f, [] { return true; })) {
+      r.labels = writer_.board_.get().labels;
+    }
+  }
+  tell(absl::Now());
+  writer_.board_.update([](DriverState& s) { s.import.reset(); });
+  return r;
+}
+
+void Writer::RangeImport::tell(absl::Time now) {
+  progress_.elapsed_s = absl::ToDoubleSeconds(now - started_);
+  progress_.blocks_per_s = rates_.blocks_per_s(now);
+  progress_.mgas_per_s = rates_.mgas_per_s(now);
+  told_ = now;
+  writer_.board_.update([&](DriverState& s) { s.import = progress_; });
+  on_progress_(progress_);
+}
+
+}  // namespace towline::driver

@@ -26,6 +26,11 @@ Error read_error(element e) {
   if (e["data"].get(v) == simdjson::SUCCESS) {
     element err;
     out.detail = text(v.is_object() && v["err"].get(err) == simdjson::SUCCESS ? err : v).substr(0, 512);
+    element wait;
+    if (!v.is_object() || v.at_pointer("/rate/backoff_seconds").get(wait) != simdjson::SUCCESS ||
+        wait.get(out.backoff_s) != simdjson::SUCCESS) {
+      out.backoff_s = 0;
+    }
   }
   return out;
 }

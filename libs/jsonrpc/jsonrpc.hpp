@@ -26,6 +26,8 @@ struct Error {
   std::string message;
   /// `data.err` (geth's detail), or `data` where that is a string; else empty.
   std::string detail;
+  /// Seconds to wait that the error names in `data.rate.backoff_seconds`; 0: none.
+  double backoff_s = 0;
 };
 
 /// The answer to one call: a result, an error, or nothing at all (a batch answer may leave ids out).

@@ -133,5 +133,18 @@ TEST(Errors, AreClassified) {
   }
 }
 
+TEST(Errors, SomeSayHowLongToWait) {
+  const auto backoff = [](const std::string& data) {
+    const auto a = Answers::parse(
+        R"({"jsonrpc":"2.0","id":0,"error":{"code":-32005,"message":"limited","data":)" + data + "}}", 1, false);
+    return a.ok() ? a->answers[0].error.backoff_s : -1;
+  };
+  EXPECT_EQ(backoff(R"({"rate":{"allowed_rps":1,"backoff_seconds":30,"current_rps":1.4}})"), 30);
+  EXPECT_EQ(backoff(R"({"rate":{"backoff_seconds":0.5}})"), 0.5);
+  for (const char* none : {"null", R"("text")", "{}", R"({"rate":7})", R"({"rate":{"backoff_seconds":"soon"}})"}) {
+    EXPECT_EQ(backoff(none), 0) << none;
+  }
+}
+
 }  // namespace
 }  // namespace towline::jsonrpc

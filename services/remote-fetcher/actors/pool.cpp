@@ -22,6 +22,8 @@ constexpr std::size_t kMaxBatchBytes = 16U << 20U;
 constexpr std::size_t kMaxSingleBytes = 64U << 20U;
 /// How soon a cancelled caller is noticed.
 constexpr absl::Duration kLook = absl::Milliseconds(100);
+/// As with a Retry-After header.
+constexpr absl::Duration kLongestRateLimit = absl::Minutes(5);
 
 /// host:port and the place in the list: nothing of the URL that could be secret.
 std::string name_of(const std::string& url, std::size_t i) {
@@ -166,8 +168,10 @@ absl::StatusOr<Reply> Pool::call(std::size_t i, const std::vector<jsonrpc::Call>
     settle(result, [&](Endpoint& e) { e.on_too_large(n); });
     return absl::ResourceExhaustedError(why);
   };
-  const auto limited = [&] {
-    settle("rate_limited", [&](Endpoint& e) { e.on_rate_limit(now, r.retry_after); });
+  const auto limited = [&](const jsonrpc::Error& error) {
+    auto wait = r.retry_after;
+    if (!wait && error.backoff_s > 0) wait = std::min(absl::Seconds(error.backoff_s), kLongestRateLimit);
+    settle("rate_limited", [&](Endpoint& e) { e.on_rate_limit(now, wait); });
     return absl::UnavailableError("rate limited");
   };
   if (absl::IsCancelled(r.transport)) {
@@ -184,14 +188,18 @@ absl::StatusOr<Reply> Pool::call(std::size_t i, const std::vector<jsonrpc::Call>
                  : fail("too_large", std::string{r.transport.message()});
   }
   if (!r.transport.ok()) return fail("transport", std::string{r.transport.message()});
-  if (r.status == 429) return limited();
+  if (r.status == 429) {
+    // Where the header does not say how long, the body may.
+    const auto body = jsonrpc::Answers::parse(r.body, 1, false);
+    return limited(body.ok() ? body->answers[0].error : jsonrpc::Error{});
+  }
   if (r.status == 413 && batch) return too_much("too_large", "HTTP 413");
   auto answers = jsonrpc::Answers::parse(r.body, n, batch);
   if (!answers.ok())
     return fail("malformed",
                 r.status == 200 ? std::string{answers.status().message()} : absl::StrCat("HTTP ", r.status));
   if (answers->whole_batch_error) {
-    if (jsonrpc::is_rate_limit(answers->batch_error)) return limited();
+    if (jsonrpc::is_rate_limit(answers->batch_error)) return limited(answers->batch_error);
     // Whatever it says, fewer at once is what can be done about it.
     return too_much("batch_refused", presentable(answers->batch_error.message, secrets_[i]));
   }
@@ -200,7 +208,7 @@ absl::StatusOr<Reply> Pool::call(std::size_t i, const std::vector<jsonrpc::Call>
   for (auto& a : answers->answers) {
     gaps = gaps || a.kind == jsonrpc::Answer::Kind::missing;
     if (a.kind != jsonrpc::Answer::Kind::error) continue;
-    if (jsonrpc::is_rate_limit(a.error)) return limited();
+    if (jsonrpc::is_rate_limit(a.error)) return limited(a.error);
     too_large = too_large || jsonrpc::is_too_large(a.error);
     a.error.message = presentable(a.error.message, secrets_[i]);
     a.error.detail = presentable(a.error.detail, secrets_[i]);

@@ -41,9 +41,10 @@ class FakeNode {
     std::atomic<bool> hang{false}, lie_in_body{false}, lie_in_header{false}, html{false}, truncate{false},
         slow_drip{false}, no_batches{false}, batch_gaps{false}, raw{false}, bodies_gone{false};
     std::atomic<std::uint64_t> chain_id{901};
-    std::atomic<std::size_t> oversize{0};        // bytes of padding
-    std::atomic<std::size_t> batch_limit{1000};  // HTTP 413 above
-    std::atomic<int> rate_limit{0};              // so many answers are 429 with Retry-After: 1
+    std::atomic<std::size_t> oversize{0};         // bytes of padding
+    std::atomic<std::size_t> batch_limit{1000};   // HTTP 413 above
+    std::atomic<int> rate_limit{0};               // so many answers are 429: wait a second
+    std::atomic<bool> rate_limit_in_body{false};  // said in the error, not in Retry-After
     std::atomic<int> delay_ms{0};
     std::atomic<bool> new_type{false};  // answers with a transaction type that nobody knows in JSON
   } faults;
@@ -95,8 +96,11 @@ class FakeNode {
     if (faults.rate_limit > 0) {
       --faults.rate_limit;
       res.status = 429;
-      res.set_header("Retry-After", "1");
-      return;
+      if (!faults.rate_limit_in_body) return res.set_header("Retry-After", "1");
+      return res.set_content(
+          R"({"jsonrpc":"2.0","id":0,"error":{"code":-32005,"message":"project ID request rate exceeded",)"
+          R"("data":{"rate":{"backoff_seconds":1}}}})",
+          kType);
     }
     if (faults.html) return res.set_content("<html><body>502 Bad Gateway</body></html>", kType);
     simdjson::dom::parser parser;

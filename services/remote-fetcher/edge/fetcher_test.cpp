@@ -451,15 +451,19 @@ TEST(Fetcher, GoesOnWhenItsOnlySourceComesBack) {
 
 TEST(Fetcher, ObeysRateLimits) {
   const auto chain = make_chain(100);
-  FakeNode node{chain};
-  Fetcher f{config_for(chain), {&node}};
-  f.until_ready(0);
-  node.faults.rate_limit = 1;
-  f.eventually("limited", [&] { return f.endpoint(0).rate_limited() == 1; });
-  const int asked = node.requests();
-  absl::SleepFor(absl::Milliseconds(600));
-  EXPECT_LE(node.requests(), asked + 1) << "Retry-After: 1";
-  expect_chain(f.stream(id(chain[0]), id(chain[99])), chain, 1, 99);
+  for (const bool in_body : {false, true}) {
+    SCOPED_TRACE(in_body ? "backoff_seconds: 1" : "Retry-After: 1");
+    FakeNode node{chain};
+    node.faults.rate_limit_in_body = in_body;
+    Fetcher f{config_for(chain), {&node}};
+    f.until_ready(0);
+    node.faults.rate_limit = 1;
+    f.eventually("limited", [&] { return f.endpoint(0).rate_limited() == 1; });
+    const int asked = node.requests();
+    absl::SleepFor(absl::Milliseconds(600));
+    EXPECT_LE(node.requests(), asked + 1);
+    expect_chain(f.stream(id(chain[0]), id(chain[99])), chain, 1, 99);
+  }
 }
 
 TEST(Fetcher, HoldsTheRateThatItIsGiven) {

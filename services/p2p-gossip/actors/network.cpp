@@ -1,0 +1,581 @@
+#include "services/p2p-gossip/actors/network.hpp"
+
+#include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+
+#include <algorithm>
+#include <atomic>
+#include <boost/asio.hpp>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <sstream>
+#include <thread>
+
+#include "libs/base/status.hpp"
+#include "libs/crypto/openssl.hpp"
+#include "libs/telemetry/log.hpp"
+
+namespace towline::gossip {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using p2p::ConnectionId;
+using p2p::PeerId;
+using ErrorCode = boost::system::error_code;
+
+constexpr std::size_t kReadBytes = 64U << 10U, kWriteBytes = 64U << 10U;
+/// What a failed connection has for saying why.
+constexpr auto kLastWords = std::chrono::seconds{1};
+constexpr absl::Duration kTrimEach = absl::Seconds(10);
+constexpr absl::Duration kShowEach = absl::Seconds(1);
+
+p2p::Ip to_ip(const asio::ip::address& a) {
+  p2p::Ip out;
+  if (a.is_v6()) {
+    const auto b = a.to_v6().to_bytes();
+    std::copy(b.begin(), b.end(), out.bytes.begin());
+    return out;
+  }
+  const auto b = a.to_v4().to_bytes();
+  return p2p::ip4(b[0], b[1], b[2], b[3]);
+}
+
+asio::ip::address to_address(const p2p::Ip& ip) {
+  if (p2p::is_ip4(ip)) return asio::ip::make_address_v4(asio::ip::address_v4::bytes_type{ip.bytes[12], ip.bytes[13], ip.bytes[14], ip.bytes[15]});
+  asio::ip::address_v6::bytes_type b{};
+  std::copy(ip.bytes.begin(), ip.bytes.end(), b.begin());
+  return asio::ip::make_address_v6(b);
+}
+
+}  // namespace
+
+class Network::Loop final : private p2p::Node::Handler {
+ public:
+  Loop(NetworkConfig config, const p2p::Identity& identity, p2p::Gossipsub::Identify identify, Validate validate,
+       PayloadByNumber payload_by_number, Metrics& metrics)
+      : config_{std::move(config)},
+        identity_{identity},
+        validate_{std::move(validate)},
+        payload_by_number_{std::move(payload_by_number)},
+        metrics_{metrics},
+        manager_{config_.peers},
+        node_{identity, config_.node, std::move(identify), *this, config_.peers.seed, now()} {}
+
+  absl::Status start() {
+    TOWLINE_RETURN_IF_ERROR(read_bans());
+    TOWLINE_RETURN_IF_ERROR(listen());
+    for (const auto& a : config_.static_peers) manager_.add_static(a);
+    advertise();
+    accept();
+    tick();
+    thread_ = std::thread{[this] { io_.run(); }};
+    return absl::OkStatus();
+  }
+
+  void stop() {
+    asio::post(io_, [this] {
+      ErrorCode ignored;
+      acceptor_.close(ignored);
+      timer_.cancel();
+      for (auto& [id, s] : sockets_) s->socket.close(ignored);
+      work_.reset();
+      io_.stop();
+    });
+    if (thread_.joinable()) thread_.join();
+  }
+
+  /// Runs `f` on the loop and waits for what it returns.
+  template <typename F>
+  auto call(F f) -> decltype(f()) {
+    using R = decltype(f());
+    auto promise = std::make_shared<std::promise<R>>();
+    auto result = promise->get_future();
+    asio::post(io_, [promise, f = std::move(f)] { promise->set_value(f()); });
+    // A loop that was stopped answers nobody.
+    while (result.wait_for(std::chrono::milliseconds{100}) != std::future_status::ready)
+      if (io_.stopped()) return R{};
+    return result.get();
+  }
+  template <typename F>
+  void post(F f) {
+    asio::post(io_, std::move(f));
+  }
+
+  p2p::Node& node() { return node_; }
+  ConnectionManager& manager() { return manager_; }
+
+  absl::StatusOr<std::size_t> publish(std::size_t topic, const Bytes& message) {
+    const auto before = node_.gossip().stats().forwarded;
+    if (!node_.publish(topic, message, now())) return absl::AlreadyExistsError("the block was seen before");
+    flush();
+    const auto sent = node_.gossip().stats().forwarded - before;
+    return static_cast<std::size_t>(sent);
+  }
+
+  absl::Status ban(const std::string& target, absl::Duration how_long, const std::string& reason) {
+    TOWLINE_ASSIGN_OR_RETURN(const std::string canonical, Bans::canonical(target));
+    manager_.bans().ban(canonical, absl::Now() + how_long, reason);
+    log::warn("banned", {log::kv("target", canonical), log::kv("reason", reason), log::kv("for", absl::FormatDuration(how_long))});
+    for (const auto& p : node_.peers()) {
+      if (p.id.to_string() != canonical && p2p::to_string(p.address.ip) != canonical) continue;
+      if (!manager_.is_static(p.id)) node_.disconnect(p.id, absl::PermissionDeniedError(absl::StrCat("banned: ", reason)));
+    }
+    flush();
+    return write_bans();
+  }
+
+  absl::Status unban(const std::string& target) {
+    TOWLINE_ASSIGN_OR_RETURN(const std::string canonical, Bans::canonical(target));
+    if (!manager_.bans().unban(canonical)) return absl::NotFoundError(absl::StrCat(canonical, " is not banned"));
+    log::info("unbanned", {log::kv("target", canonical)});
+    return write_bans();
+  }
+
+  std::vector<p2p::Multiaddr> addresses() const {
+    p2p::Multiaddr a;
+    const auto ip = p2p::parse_ip(config_.advertise_ip.empty() ? config_.listen_ip : config_.advertise_ip);
+    if (ip.ok()) a.ip = *ip;
+    if (external_ && config_.advertise_ip.empty()) a.ip = *external_;
+    a.tcp = config_.advertise_port != 0 ? config_.advertise_port : port_;
+    a.peer = identity_.peer_id();
+    return {a};
+  }
+
+  void set_external_address(const p2p::Ip& ip) {
+    external_ = ip;
+    advertise();
+  }
+
+  void connect(const p2p::Multiaddr& address, std::function<void(absl::Status)> done) {
+    if (node_.connected(*address.peer)) return done(absl::OkStatus());
+    dial(address, std::move(done));
+  }
+  bool wants_peers() const { return wants_peers_; }
+
+ private:
+  struct Socket {
+    ConnectionId id = 0;
+    tcp::socket socket;
+    asio::steady_timer last_words;
+    bool inbound = false;
+    bool counted_as_handshake = false;
+    std::optional<PeerId> dialled;
+    std::array<std::uint8_t, kReadBytes> in{};
+    Bytes out;
+    bool writing = false;
+    std::function<void(absl::Status)> on_dialled;
+    explicit Socket(asio::io_context& io) : socket{io}, last_words{io} {}
+  };
+  using SocketPtr = std::shared_ptr<Socket>;
+
+  /// Of the machine's uptime, so that a clock that is set does not disturb timers; starts at the true time.
+  absl::Time now() const { return epoch_ + absl::FromChrono(std::chrono::steady_clock::now() - started_); }
+
+  absl::Status listen() {
+    ErrorCode ec;
+    const auto address = asio::ip::make_address(config_.listen_ip, ec);
+    if (ec) return absl::InvalidArgumentError(absl::StrCat("--p2p.listen.ip: not an IP address: ", config_.listen_ip));
+    const tcp::endpoint endpoint{address, config_.listen_port};
+    acceptor_.open(endpoint.protocol(), ec);
+    if (!ec) acceptor_.set_option(asio::socket_base::reuse_address{true}, ec);
+    // "::" listens for both families, as everywhere.
+    if (!ec && address.is_v6()) acceptor_.set_option(asio::ip::v6_only{!address.is_unspecified()}, ec);
+    if (!ec) acceptor_.bind(endpoint, ec);
+    if (!ec) acceptor_.listen(asio::socket_base::max_listen_connections, ec);
+    if (ec) {
+      return absl::UnavailableError(absl::StrCat("cannot listen on ", config_.listen_ip, ":", config_.listen_port,
+                                                 " for p2p: ", ec.message(), "; see --p2p.listen.ip and --p2p.listen.tcp"));
+    }
+    port_ = acceptor_.local_endpoint().port();
+    return absl::OkStatus();
+  }
+
+  void advertise() { node_.set_listen_addrs(advertised()); }
+  /// Without the peer id, as identify has it; an address that says "any" tells nobody anything.
+  std::vector<p2p::Multiaddr> advertised() const {
+    std::vector<p2p::Multiaddr> out;
+    for (auto a : addresses()) {
+      a.peer.reset();
+      if (!to_address(a.ip).is_unspecified()) out.push_back(a);
+    }
+    return out;
+  }
+
+  void accept() {
+    acceptor_.async_accept([this](ErrorCode ec, tcp::socket socket) {
+      if (ec == asio::error::operation_aborted) return;
+      if (ec) {
+        // Out of descriptors: the connections that are open must be let go first.
+        timer_accept_.expires_after(std::chrono::milliseconds{100});
+        timer_accept_.async_wait([this](ErrorCode e) {
+          if (!e) accept();
+        });
+        return;
+      }
+      on_accepted(std::move(socket));
+      accept();
+    });
+  }
+
+  void on_accepted(tcp::socket socket) {
+    ErrorCode ec;
+    const auto remote = socket.remote_endpoint(ec);
+    if (ec) return;
+    const p2p::SocketAddress address{to_ip(remote.address()), remote.port()};
+    if (const auto st = manager_.on_accepted(address.ip, absl::Now()); !st.ok()) {
+      count_refused("accept");
+      return;  // the socket closes
+    }
+    auto s = std::make_shared<Socket>(io_);
+    s->socket = std::move(socket);
+    s->inbound = s->counted_as_handshake = true;
+    add(s, address, {});
+  }
+
+  void add(const SocketPtr& s, const p2p::SocketAddress& remote, std::optional<PeerId> expected) {
+    ErrorCode ignored;
+    s->socket.set_option(tcp::no_delay{true}, ignored);
+    s->id = ++last_id_;
+    sockets_[s->id] = s;
+    node_.add_connection(s->id, !s->inbound, remote, std::move(expected), now());
+    read(s);
+    flush();
+  }
+
+  void read(const SocketPtr& s) {
+    s->socket.async_read_some(asio::buffer(s->in), [this, s](ErrorCode ec, std::size_t n) {
+      if (!sockets_.contains(s->id)) return;
+      if (ec) return close(s, absl::UnavailableError(ec == asio::error::eof ? "the peer closed the connection" : ec.message()));
+      bytes_in_ += n;
+      node_.on_bytes(s->id, BytesView{s->in}.first(n), now());
+      flush();
+      if (sockets_.contains(s->id) && node_.status(s->id).ok()) read(s);
+    });
+  }
+
+  /// Starts what has become possible to write, and ends what has failed.
+  void flush() {
+    for (const ConnectionId id : node_.take_dirty()) {
+      const auto it = sockets_.find(id);
+      if (it != sockets_.end()) write(SocketPtr{it->second});
+    }
+  }
+
+  void write(const SocketPtr& s) {
+    if (s->writing) return;
+    const absl::Status status = node_.status(s->id);
+    if (!node_.wants_output(s->id)) {
+      if (!status.ok()) close(s, status);
+      return;
+    }
+    if (!status.ok()) {
+      s->last_words.expires_after(kLastWords);
+      s->last_words.async_wait([this, s, status](ErrorCode ec) {
+        if (!ec) close(s, status);
+      });
+    }
+    s->out.clear();
+    node_.output(s->id, s->out, kWriteBytes);
+    s->writing = true;
+    asio::async_write(s->socket, asio::buffer(s->out), [this, s](ErrorCode ec, std::size_t n) {
+      s->writing = false;
+      if (!sockets_.contains(s->id)) return;
+      bytes_out_ += n;
+      if (ec) return close(s, absl::UnavailableError(ec.message()));
+      write(s);
+    });
+  }
+
+  void close(const SocketPtr& s, const absl::Status& why) {
+    ErrorCode ignored;
+    s->last_words.cancel(ignored);
+    s->socket.close(ignored);
+    if (sockets_.erase(s->id) == 0) return;
+    end_handshake(s);
+    if (s->dialled) {
+      manager_.on_dial_failed(*s->dialled, now());
+      log::debug("cannot connect", {log::kv("peer", s->dialled->to_string()), log::kv("why", why)});
+    }
+    if (s->on_dialled) std::exchange(s->on_dialled, nullptr)(why);
+    node_.remove_connection(s->id, why, now());
+  }
+
+  void end_handshake(const SocketPtr& s) {
+    if (!s->counted_as_handshake) return;
+    s->counted_as_handshake = false;
+    manager_.on_handshake_ended(true);
+  }
+
+  void dial(const p2p::Multiaddr& address, std::function<void(absl::Status)> done) {
+    auto s = std::make_shared<Socket>(io_);
+    s->dialled = address.peer;
+    s->on_dialled = std::move(done);
+    // One deadline for the name and the connection; the handshake has its own.
+    s->last_words.expires_after(absl::ToChronoMilliseconds(config_.dial_timeout));
+    s->last_words.async_wait([this, s](ErrorCode ec) {
+      if (!ec) fail_dial(s, absl::DeadlineExceededError("the dial took too long"));
+    });
+    const auto connect_to = [this, s](const tcp::endpoint& endpoint, std::function<void()> otherwise) {
+      s->socket.async_connect(endpoint, [this, s, endpoint, otherwise = std::move(otherwise)](ErrorCode ec) {
+        if (!s->dialled) return;
+        if (ec && otherwise) return otherwise();
+        if (ec) return fail_dial(s, absl::UnavailableError(ec.message()));
+        s->last_words.cancel();
+        add(s, {to_ip(endpoint.address()), endpoint.port()}, s->dialled);
+      });
+    };
+    if (address.host == p2p::Multiaddr::Host::ip) return connect_to({to_address(address.ip), address.tcp}, {});
+    auto resolver = std::make_shared<tcp::resolver>(io_);
+    resolver->async_resolve(
+        address.name, std::to_string(address.tcp),
+        [this, s, resolver, connect_to, host = address.host](ErrorCode ec, const tcp::resolver::results_type& found) {
+          if (!s->dialled) return;
+          for (const auto& e : found) {
+            if (host == p2p::Multiaddr::Host::dns4 && !e.endpoint().address().is_v4()) continue;
+            if (host == p2p::Multiaddr::Host::dns6 && !e.endpoint().address().is_v6()) continue;
+            return connect_to(e.endpoint(), {});
+          }
+          fail_dial(s, absl::UnavailableError(ec ? ec.message() : "the name has no address of this kind"));
+        });
+  }
+
+  void fail_dial(const SocketPtr& s, const absl::Status& why) {
+    if (!s->dialled) return;
+    ErrorCode ignored;
+    s->last_words.cancel(ignored);
+    s->socket.close(ignored);
+    log::debug("cannot dial", {log::kv("peer", s->dialled->to_string()), log::kv("why", why)});
+    manager_.on_dial_failed(*s->dialled, now());
+    s->dialled.reset();
+    if (s->on_dialled) std::exchange(s->on_dialled, nullptr)(why);
+  }
+
+  void tick() {
+    const absl::Time t = now();
+    node_.on_timer(t);
+    for (const auto& a : manager_.next_dials(t)) dial(a, {});
+    wants_peers_ = manager_.wants_peers();
+    if (t >= next_trim_) {
+      next_trim_ = t + kTrimEach;
+      absl::flat_hash_map<PeerId, double> scores;
+      for (const auto& p : node_.peers()) scores[p.id] = p.gossip.score;
+      for (const auto& p : manager_.to_trim(scores, t))
+        node_.disconnect(p, absl::ResourceExhaustedError("more peers are connected than wanted"));
+    }
+    if (t >= next_show_) {
+      next_show_ = t + kShowEach;
+      show();
+    }
+    flush();
+    timer_.expires_after(absl::ToChronoMilliseconds(
+        std::clamp(node_.next_timer() - now(), absl::Milliseconds(1), absl::Milliseconds(250))));
+    timer_.async_wait([this](ErrorCode ec) {
+      if (!ec) tick();
+    });
+  }
+
+  SocketPtr socket_of_peer(const PeerId& peer, bool outbound) const {
+    for (const auto& [id, s] : sockets_)
+      if (s->inbound != outbound && s->dialled == peer) return s;
+    return nullptr;
+  }
+
+  // ---------------------------------------------------------------- p2p::Node::Handler
+
+  absl::Status admit(const PeerId& peer, const p2p::SocketAddress& address, bool outbound) override {
+    const absl::Status st = manager_.admit(peer, address.ip, outbound, now());
+    if (!st.ok()) count_refused("secured");
+    return st;
+  }
+
+  void on_peer_connected(const PeerId& peer, const p2p::SocketAddress& address, bool outbound) override {
+    if (outbound) {
+      if (const auto s = socket_of_peer(peer, true)) {
+        s->dialled.reset();
+        if (s->on_dialled) std::exchange(s->on_dialled, nullptr)(absl::OkStatus());
+      }
+    } else {
+      for (const auto& [id, s] : sockets_)
+        if (s->inbound && s->counted_as_handshake && remote_is(*s, address)) end_handshake(s);
+    }
+    manager_.on_connected(peer, address.ip, outbound, now());
+    log::info("peer connected", {log::kv("peer", peer.to_string()), log::kv("address", p2p::to_string(address)),
+                                 log::kv("direction", outbound ? "outbound" : "inbound")});
+  }
+
+  static bool remote_is(const Socket& s, const p2p::SocketAddress& address) {
+    ErrorCode ec;
+    const auto remote = s.socket.remote_endpoint(ec);
+    return !ec && remote.port() == address.port && to_ip(remote.address()) == address.ip;
+  }
+
+  void on_peer_disconnected(const PeerId& peer, const absl::Status& why) override {
+    manager_.on_disconnected(peer, now());
+    log::info("peer disconnected", {log::kv("peer", peer.to_string()), log::kv("why", why)});
+  }
+
+  void on_bad_score(const PeerId& peer, double score) override {
+    if (!config_.ban_peers || manager_.is_static(peer)) return;
+    const std::string why = absl::StrCat("score ", score);
+    metrics_.counter("towline_gossip_bans_total", "Peers banned for their score.").inc();
+    // Not from within the heartbeat that found it.
+    post([this, peer, why] {
+      if (auto st = ban(peer.to_string(), config_.ban_duration, why); !st.ok())
+        log::error("the ban cannot be kept", {log::kv("why", st)});
+    });
+  }
+
+  void validate(p2p::Gossipsub::Validation v) override {
+    const p2p::MessageId id = v.id;
+    validate_(std::move(v), [this, id](p2p::Gossipsub::Verdict verdict) {
+      post([this, id, verdict] {
+        node_.validated(id, verdict, now());
+        flush();
+      });
+    });
+  }
+
+  Bytes payload_by_number(std::uint64_t number) override { return payload_by_number_(number); }
+
+  // ---------------------------------------------------------------- files, metrics
+
+  absl::Status read_bans() {
+    if (config_.bans_file.empty() || !std::filesystem::exists(config_.bans_file)) return absl::OkStatus();
+    std::ifstream in{config_.bans_file};
+    std::stringstream text;
+    text << in.rdbuf();
+    if (!in) return absl::InvalidArgumentError(absl::StrCat("cannot read ", config_.bans_file));
+    auto bans = Bans::from_json(text.str());
+    if (!bans.ok())
+      return absl::InvalidArgumentError(absl::StrCat(config_.bans_file, ": ", bans.status().message()));
+    manager_.bans() = *std::move(bans);
+    return absl::OkStatus();
+  }
+
+  absl::Status write_bans() {
+    if (config_.bans_file.empty()) return absl::OkStatus();
+    const std::string temporary = config_.bans_file + ".new";
+    {
+      std::ofstream out{temporary};
+      out << manager_.bans().to_json(absl::Now());
+      if (!out.flush()) return absl::UnavailableError(absl::StrCat("cannot write ", temporary));
+    }
+    std::error_code ec;
+    std::filesystem::rename(temporary, config_.bans_file, ec);
+    return ec ? absl::UnavailableError(absl::StrCat("cannot write ", config_.bans_file)) : absl::OkStatus();
+  }
+
+  void count_refused(const char* where) {
+    metrics_.counter("towline_gossip_connections_refused_total", "Connections that were refused.", {{"stage", where}}).inc();
+  }
+
+  void show() {
+    const auto set = [&](const char* name, const char* help, double v, const Labels& labels = {}) {
+      metrics_.gauge(name, help, labels).set(v);
+    };
+    const auto add = [&](const char* name, const char* help, std::uint64_t v, std::uint64_t& shown, const Labels& labels = {}) {
+      metrics_.counter(name, help, labels).inc(static_cast<double>(v - shown));
+      shown = v;
+    };
+    std::size_t outbound = 0;
+    for (const auto& p : node_.peers()) outbound += p.outbound ? 1 : 0;
+    set("towline_gossip_peers", "Connected peers.", static_cast<double>(outbound), {{"direction", "outbound"}});
+    set("towline_gossip_peers", "Connected peers.", static_cast<double>(node_.peer_count() - outbound), {{"direction", "inbound"}});
+    for (std::size_t t = 0; t < config_.node.topics.size(); ++t)
+      set("towline_gossip_mesh_peers", "Peers in the mesh of a block topic.", static_cast<double>(node_.gossip().mesh_size(t)),
+          {{"version", absl::StrCat(t + 1)}});
+    const auto& s = node_.gossip().stats();
+    const char* const messages = "towline_gossip_messages_total";
+    const char* const what = "Messages by what became of them.";
+    add(messages, what, s.accepted, shown_.accepted, {{"result", "accepted"}});
+    add(messages, what, s.ignored, shown_.ignored, {{"result", "ignored"}});
+    add(messages, what, s.rejected, shown_.rejected, {{"result", "rejected"}});
+    add(messages, what, s.duplicates, shown_.duplicates, {{"result", "duplicate"}});
+    add(messages, what, s.throttled, shown_.throttled, {{"result", "throttled"}});
+    add(messages, what, s.refused_signed, shown_.refused_signed, {{"result", "signed"}});
+    add("towline_gossip_forwarded_total", "Messages sent on, counted for each peer.", s.forwarded, shown_.forwarded);
+    add("towline_gossip_broken_promises_total", "Messages that a peer announced and did not send.", s.broken_promises, shown_.broken_promises);
+    add("towline_gossip_idontwant_honoured_total", "Messages not sent because the peer has them.", s.idontwant_honoured, shown_.idontwant_honoured);
+    add("towline_gossip_bytes_total", "Bytes on p2p connections.", bytes_in_, shown_bytes_in_, {{"direction", "in"}});
+    add("towline_gossip_bytes_total", "Bytes on p2p connections.", bytes_out_, shown_bytes_out_, {{"direction", "out"}});
+  }
+
+  const NetworkConfig config_;
+  const p2p::Identity& identity_;
+  const Validate validate_;
+  const PayloadByNumber payload_by_number_;
+  Metrics& metrics_;
+  const absl::Time epoch_ = absl::Now();
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  asio::io_context io_{1};
+  std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_{asio::make_work_guard(io_)};
+  tcp::acceptor acceptor_{io_};
+  asio::steady_timer timer_{io_}, timer_accept_{io_};
+  std::thread thread_;
+  ConnectionManager manager_;
+  p2p::Node node_;
+  absl::flat_hash_map<ConnectionId, SocketPtr> sockets_;
+  ConnectionId last_id_ = 0;
+  std::uint16_t port_ = 0;
+  std::optional<p2p::Ip> external_;
+  std::atomic<bool> wants_peers_{true};
+  absl::Time next_trim_ = absl::InfinitePast(), next_show_ = absl::InfinitePast();
+  std::uint64_t bytes_in_ = 0, bytes_out_ = 0, shown_bytes_in_ = 0, shown_bytes_out_ = 0;
+  p2p::Gossipsub::Stats shown_;
+};
+
+Network::Network(NetworkConfig config, const p2p::Identity& identity, p2p::Gossipsub::Identify identify,
+                 Validate validate, PayloadByNumber payload_by_number, Metrics& metrics)
+    : loop_{std::make_unique<Loop>(std::move(config), identity, std::move(identify), std::move(validate),
+                                   std::move(payload_by_number), metrics)} {}
+Network::~Network() { stop(); }
+
+absl::Status Network::start() { return loop_->start(); }
+void Network::stop() { loop_->stop(); }
+
+std::vector<p2p::Node::Peer> Network::peers() {
+  return loop_->call([this] { return loop_->node().peers(); });
+}
+std::vector<p2p::Multiaddr> Network::addresses() {
+  return loop_->call([this] { return loop_->addresses(); });
+}
+bool Network::is_static(const p2p::PeerId& peer) {
+  return loop_->call([this, peer] { return loop_->manager().is_static(peer); });
+}
+absl::StatusOr<std::size_t> Network::publish(std::size_t topic, BytesView message) {
+  return loop_->call([this, topic, bytes = Bytes{message.begin(), message.end()}] { return loop_->publish(topic, bytes); });
+}
+absl::Status Network::ban(const std::string& target, absl::Duration how_long, const std::string& reason) {
+  return loop_->call([=, this] { return loop_->ban(target, how_long, reason); });
+}
+absl::Status Network::unban(const std::string& target) {
+  return loop_->call([=, this] { return loop_->unban(target); });
+}
+std::vector<Ban> Network::bans() {
+  return loop_->call([this] { return loop_->manager().bans().list(absl::Now()); });
+}
+absl::Status Network::connect(const p2p::Multiaddr& address) {
+  auto promise = std::make_shared<std::promise<absl::Status>>();
+  auto result = promise->get_future();
+  loop_->post([this, address, promise] {
+    loop_->connect(address, [promise](const absl::Status& st) { promise->set_value(st); });
+  });
+  if (result.wait_for(std::chrono::seconds{30}) != std::future_status::ready)
+    return absl::DeadlineExceededError("the peer does not answer");
+  return result.get();
+}
+void Network::add_candidate(const p2p::Multiaddr& address) {
+  loop_->post([this, address] { loop_->manager().add_candidate(address); });
+}
+void Network::suspend_penalties(bool on) {
+  loop_->post([this, on] { loop_->node().suspend_penalties(on); });
+}
+void Network::set_external_address(const p2p::Ip& ip) {
+  loop_->post([this, ip] { loop_->set_external_address(ip); });
+}
+bool Network::wants_peers() const { return loop_->wants_peers(); }
+
+}  // namespace towline::gossip

@@ -1,0 +1,77 @@
+// The p2p network on sockets: one thread with an Asio loop owns the libp2p node, the connection manager and every
+// socket. Nothing in the loop blocks: blocks are checked elsewhere (actors/validator) and their verdicts come back as
+// tasks. If this thread dies the process does.
+//
+// In: bytes, the clock, calls of the edge. Out: messages to validate, validated blocks by way of the validator.
+#pragma once
+#include <absl/status/statusor.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libs/p2p/node.hpp"
+#include "libs/telemetry/metrics.hpp"
+#include "services/p2p-gossip/core/connection_manager.hpp"
+
+namespace towline::gossip {
+
+struct NetworkConfig {
+  std::string listen_ip = "127.0.0.1";
+  std::uint16_t listen_port = 9222;  // 0: any
+  /// What others are told, where it differs from what is listened on.
+  std::string advertise_ip;
+  std::uint16_t advertise_port = 0;
+  std::vector<p2p::Multiaddr> static_peers;
+  ConnectionManager::Options peers;
+  p2p::Node::Options node;
+  absl::Duration dial_timeout = absl::Seconds(10);
+  bool ban_peers = true;
+  double ban_threshold = -100;
+  absl::Duration ban_duration = absl::Hours(1);
+  /// Bans are kept here; empty: in memory only.
+  std::string bans_file;
+};
+
+class Network {
+ public:
+  /// Called on the loop; answers with done() on any thread.
+  using Done = std::function<void(p2p::Gossipsub::Verdict)>;
+  using Validate = std::function<void(p2p::Gossipsub::Validation, Done)>;
+  using PayloadByNumber = std::function<Bytes(std::uint64_t number)>;
+
+  Network(NetworkConfig config, const p2p::Identity& identity, p2p::Gossipsub::Identify identify, Validate validate,
+          PayloadByNumber payload_by_number, Metrics& metrics);
+  ~Network();
+
+  /// Listens, and dials from then on. INVALID_ARGUMENT, ALREADY_EXISTS: the address cannot be used.
+  absl::Status start();
+  void stop();
+
+  // Any thread; they wait for the loop.
+  std::vector<p2p::Node::Peer> peers();
+  std::vector<p2p::Multiaddr> addresses();
+  bool is_static(const p2p::PeerId& peer);
+  /// A validated message of our own. The number of peers that it was sent to at once; ALREADY_EXISTS: it was seen before.
+  absl::StatusOr<std::size_t> publish(std::size_t topic, BytesView message);
+  absl::Status ban(const std::string& target, absl::Duration how_long, const std::string& reason);
+  absl::Status unban(const std::string& target);
+  std::vector<Ban> bans();
+  /// Keeps dialling until it is connected or the dial timeout is over.
+  absl::Status connect(const p2p::Multiaddr& address);
+
+  // Any thread; they return at once.
+  void add_candidate(const p2p::Multiaddr& address);
+  void suspend_penalties(bool on);
+  /// The address at which others see us has changed.
+  void set_external_address(const p2p::Ip& ip);
+  bool wants_peers() const;
+
+ private:
+  class Loop;
+  std::unique_ptr<Loop> loop_;
+};
+
+}  // namespace towline::gossip

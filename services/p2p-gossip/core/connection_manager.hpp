@@ -1,0 +1,80 @@
+// Whom to dial, whom to let in and whom to let go: limits, back-off, static peers that are kept for ever. Pure.
+#pragma once
+#include <absl/container/flat_hash_map.h>
+#include <absl/status/status.h>
+#include <absl/time/time.h>
+
+#include <random>
+#include <vector>
+
+#include "libs/p2p/multiaddr.hpp"
+#include "services/p2p-gossip/core/bans.hpp"
+
+namespace towline::gossip {
+
+class ConnectionManager {
+ public:
+  /// Names and values as op-node's --p2p.* flags.
+  struct Options {
+    std::size_t peers_lo = 20, peers_hi = 30;
+    absl::Duration peers_grace = absl::Seconds(30);
+    std::size_t max_dials = 4;
+    std::size_t max_per_ip = 8;
+    /// Of connections whose peer is not known yet.
+    std::size_t max_handshakes = 32;
+    std::uint64_t seed = 1;
+  };
+  explicit ConnectionManager(Options options) : options_{options}, random_{options.seed} {}
+
+  /// Both have a peer id. Static peers come back by themselves for ever; a candidate is forgotten after some failures.
+  void add_static(const p2p::Multiaddr& address);
+  void add_candidate(const p2p::Multiaddr& address);
+  bool is_static(const p2p::PeerId& peer) const;
+
+  /// An inbound socket was accepted; an error: close it at once.
+  absl::Status on_accepted(const p2p::Ip& ip, absl::Time now);
+  /// A socket of ours or theirs whose peer was never known is gone.
+  void on_handshake_ended(bool inbound);
+  /// Who it is was proven; an error refuses it.
+  absl::Status admit(const p2p::PeerId& peer, const p2p::Ip& ip, bool outbound, absl::Time now) const;
+  void on_connected(const p2p::PeerId& peer, const p2p::Ip& ip, bool outbound, absl::Time now);
+  void on_disconnected(const p2p::PeerId& peer, absl::Time now);
+  /// The dial of next_dials() did not become a connection.
+  void on_dial_failed(const p2p::PeerId& peer, absl::Time now);
+
+  /// Addresses to dial now; each is answered by on_connected or on_dial_failed.
+  std::vector<p2p::Multiaddr> next_dials(absl::Time now);
+  /// Peers to let go, given their scores: more are connected than wanted.
+  std::vector<p2p::PeerId> to_trim(const absl::flat_hash_map<p2p::PeerId, double>& scores, absl::Time now) const;
+  bool wants_peers() const { return connected_.size() < options_.peers_lo; }
+
+  Bans& bans() { return bans_; }
+  const Bans& bans() const { return bans_; }
+  std::size_t connected() const { return connected_.size(); }
+  std::size_t known() const { return addresses_.size(); }
+
+ private:
+  struct Address {
+    p2p::Multiaddr address;
+    bool is_static = false;
+    bool dialling = false;
+    int failures = 0;
+    absl::Time not_before = absl::InfinitePast();
+  };
+  struct Connected {
+    p2p::Ip ip;
+    bool outbound;
+    absl::Time since;
+  };
+  bool room_for_inbound() const;
+
+  const Options options_;
+  std::mt19937_64 random_;
+  Bans bans_;
+  absl::flat_hash_map<p2p::PeerId, Address> addresses_;
+  absl::flat_hash_map<p2p::PeerId, Connected> connected_;
+  absl::flat_hash_map<p2p::Ip, std::size_t> per_ip_;
+  std::size_t handshakes_ = 0, dials_ = 0;
+};
+
+}  // namespace towline::gossip

@@ -48,6 +48,16 @@ absl::StatusOr<eth::BlockId> block_id(const json& genesis, const char* key) {
   return id;
 }
 
+/// Absent or null: nullopt.
+absl::StatusOr<std::optional<Address>> address(const json& obj, const char* key) {
+  const auto it = obj.find(key);
+  if (it == obj.end() || it->is_null()) return std::nullopt;
+  if (!it->is_string()) return bad(key, "not an address");
+  const auto parsed = parse_fixed_hex<20>(it->get<std::string>());
+  if (!parsed.ok()) return bad(key, parsed.status().message());
+  return *parsed;
+}
+
 absl::Status read_fork(const std::string& key, const json& value, Config& c) {
   if (value.is_null()) return absl::OkStatus();
   if (!value.is_number_unsigned()) return bad(key, "not a whole number of seconds");
@@ -119,6 +129,7 @@ absl::StatusOr<Config> parse_config(absl::string_view text) {
   TOWLINE_ASSIGN_OR_RETURN(c.l1_genesis, block_id(*genesis, "l1"));
   TOWLINE_ASSIGN_OR_RETURN(c.l2_genesis, block_id(*genesis, "l2"));
   TOWLINE_ASSIGN_OR_RETURN(c.l2_time, number(*genesis, "l2_time"));
+  TOWLINE_ASSIGN_OR_RETURN(c.l1_system_config, address(doc, "l1_system_config_address"));
   TOWLINE_RETURN_IF_ERROR(read_forks(doc, c));
   TOWLINE_RETURN_IF_ERROR(check(c));
   return c;
@@ -144,6 +155,8 @@ absl::StatusOr<Config> network(absl::string_view wanted) {
     TOWLINE_ASSIGN_OR_RETURN(c.l1_genesis, block_id(genesis, "l1"));
     TOWLINE_ASSIGN_OR_RETURN(c.l2_genesis, block_id(genesis, "l2"));
     TOWLINE_ASSIGN_OR_RETURN(c.l2_time, number(genesis, "l2_time"));
+    TOWLINE_ASSIGN_OR_RETURN(c.l1_system_config, address(chain, "system_config_proxy"));
+    TOWLINE_ASSIGN_OR_RETURN(c.unsafe_block_signer, address(chain, "unsafe_block_signer"));
     TOWLINE_RETURN_IF_ERROR(read_forks(chain.at("hardforks"), c));
     // The registry leaves Regolith out: all its chains have it from genesis.
     if (!c.fork_times[1]) c.fork_times[1] = 0;

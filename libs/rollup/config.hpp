@@ -29,6 +29,10 @@ struct Config {
   /// Activation in Unix seconds by fork; absent = never, 0 = at genesis. Bedrock is always 0. Lagoon was `interop_time`
   /// once.
   std::array<std::optional<std::uint64_t>, kForkCount> fork_times{};
+  /// SystemConfig on L1, where it is told.
+  std::optional<Address> l1_system_config;
+  /// Who signs the blocks of the p2p network, from the embedded table; L1 has the last word.
+  std::optional<Address> unsafe_block_signer;
   /// "<name>_time" keys that this version does not know (and "base.<name>", Base's own forks), with their times: to be
   /// named at start. What such a fork changes is not checked.
   std::vector<std::pair<std::string, std::uint64_t>> unknown_forks;

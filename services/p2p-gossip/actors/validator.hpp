@@ -1,0 +1,69 @@
+// Checks blocks off the network's thread. `validator` actors do the stateless part, as many at once as there are; what
+// depends on earlier blocks stands behind one lock. If a validator dies its messages get no verdict and expire.
+//
+// In: a message of the network. Out: the verdict, the block board, metrics.
+#pragma once
+#include <caf/actor_system.hpp>
+#include <caf/typed_actor.hpp>
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <mutex>
+
+#include "libs/p2p/gossipsub.hpp"
+#include "libs/rollup/config.hpp"
+#include "libs/telemetry/metrics.hpp"
+#include "services/p2p-gossip/actors/block_board.hpp"
+#include "services/p2p-gossip/core/signers.hpp"
+
+namespace towline::gossip {
+
+struct ValidationJob {
+  gossip_block::PayloadVersion version;
+  p2p::SharedBytes body;  // null: the message does not decompress
+  std::string peer;
+  absl::Time received;  // wall clock
+  std::function<void(const gossip_block::Checked&)> done;
+};
+using ValidationJobPtr = std::shared_ptr<const ValidationJob>;
+
+}  // namespace towline::gossip
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::gossip::ValidationJobPtr)
+
+namespace towline::gossip {
+
+using validate_atom = caf::atom_constant<caf::atom("validate")>;
+using validator_actor = caf::typed_actor<caf::reacts_to<validate_atom, ValidationJobPtr>>;
+
+class Validator {
+ public:
+  Validator(caf::actor_system& system, const rollup::Config& config, gossip_block::Options options, BlockBoard& board,
+            Metrics& metrics, std::function<void(bool)> suspend_penalties);
+
+  /// Any thread; `job.done` is called on an actor's.
+  void submit(ValidationJob job);
+  void set_signer(const Address& signer);
+  std::vector<Address> signers() const;
+  /// Why peers are not punished at present; empty: they are.
+  std::string doubt() const;
+  void join(caf::actor_system& system);
+
+ private:
+  void run(const ValidationJob& job);
+
+  const rollup::Config& config_;
+  const gossip_block::Options options_;
+  BlockBoard& board_;
+  Metrics& metrics_;
+  const std::function<void(bool)> suspend_penalties_;
+  mutable std::mutex mutex_;
+  Signers signers_;
+  SelfDoubt doubt_;
+  std::array<gossip_block::SeenBlocks, 4> seen_;
+  std::vector<validator_actor> actors_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace towline::gossip

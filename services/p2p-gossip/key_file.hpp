@@ -1,0 +1,14 @@
+// The node's private key on disk, as op-node keeps it: 64 hex digits.
+#pragma once
+#include <absl/status/statusor.h>
+
+#include <string>
+
+#include "libs/crypto/secp256k1.hpp"
+
+namespace towline::gossip {
+
+/// Reads the key; makes one, readable by its owner alone, where there is no file. Messages name the file, never the key.
+absl::StatusOr<secp256k1::SecretKey> read_or_make_key(const std::string& path);
+
+}  // namespace towline::gossip

@@ -1,0 +1,250 @@
+#include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+
+#include <CLI/CLI.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
+#include <caf/typed_event_based_actor.hpp>
+#include <filesystem>
+
+#include "libs/base/hex.hpp"
+#include "libs/base/status.hpp"
+#include "libs/http/client.hpp"
+#include "libs/service/service_main.hpp"
+#include "libs/telemetry/log.hpp"
+#include "services/p2p-gossip/actors/signer_watch.hpp"
+#include "services/p2p-gossip/edge/gossip_service.hpp"
+#include "services/p2p-gossip/key_file.hpp"
+
+namespace towline::gossip {
+namespace {
+
+/// "10s", "500ms"; a bare number is seconds, as in op-node's flags of that kind.
+absl::StatusOr<absl::Duration> duration(const char* flag, const std::string& text, absl::Duration least) {
+  absl::Duration d;
+  if (!absl::ParseDuration(text, &d) || d < least)
+    return absl::InvalidArgumentError(absl::StrCat(flag, ": a duration such as 10s or 1h, at least ", absl::FormatDuration(least)));
+  return d;
+}
+
+class P2PGossip final : public service::Program {
+ public:
+  void add_flags(CLI::App& app) override {
+    chain_.add(app);
+    app.add_option("--data-dir", data_dir_, "keeps the node's key and the bans")->capture_default_str();
+    app.add_option("--p2p.listen.ip", network_.listen_ip, "IP address to listen on; 0.0.0.0 or :: for all")->capture_default_str();
+    app.add_option("--p2p.listen.tcp", network_.listen_port, "TCP port, 0: any")->capture_default_str();
+    app.add_option("--p2p.advertise.ip", network_.advertise_ip, "IP address that others are told, where it is not the one listened on");
+    app.add_option("--p2p.advertise.tcp", network_.advertise_port, "TCP port that others are told, 0: the one listened on")
+        ->capture_default_str();
+    app.add_option("--p2p.priv.path", key_file_, "file with the node's secp256k1 key (64 hex digits), made if it is not there; default: "
+                                                 "p2p_priv.txt in the data directory");
+    app.add_option("--p2p.static", static_peers_, "multiaddr with /p2p of a peer to stay connected to; repeat it, or separate by commas")
+        ->delimiter(',');
+    app.add_option("--p2p.peers.lo", network_.peers.peers_lo, "dial until so many peers are connected")->capture_default_str();
+    app.add_option("--p2p.peers.hi", network_.peers.peers_hi, "let peers go when more are connected")->capture_default_str();
+    app.add_option("--p2p.peers.grace", grace_, "how long a new peer is kept whatever happens")->capture_default_str();
+    app.add_option("--p2p.timeout.dial", dial_timeout_, "time for one dial")->capture_default_str();
+    app.add_option("--p2p.timeout.negotiation", negotiation_timeout_, "time for a handshake")->capture_default_str();
+    app.add_option("--p2p.useragent", network_.node.agent, "what others see in identify")->capture_default_str();
+    app.add_option("--p2p.gossip.mesh.d", network_.node.gossip.d, "wanted peers in a mesh")->capture_default_str()->check(CLI::Range(1, 100));
+    app.add_option("--p2p.gossip.mesh.lo", network_.node.gossip.d_low, "graft when fewer are in it")->capture_default_str()->check(CLI::Range(1, 100));
+    app.add_option("--p2p.gossip.mesh.dhi", network_.node.gossip.d_high, "prune when more are in it")->capture_default_str()->check(CLI::Range(1, 100));
+    app.add_option("--p2p.gossip.mesh.dlazy", network_.node.gossip.d_lazy, "peers that are told of messages each heartbeat")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 100));
+    app.add_option("--p2p.gossip.mesh.floodpublish", network_.node.gossip.flood_publish, "send published blocks to all peers, not to the mesh only")
+        ->capture_default_str();
+    app.add_option("--p2p.gossip.timestamp.threshold", past_, "refuse blocks that are older")->capture_default_str();
+    app.add_option("--p2p.ban.peers", network_.ban_peers, "ban peers with a bad score")->capture_default_str();
+    app.add_option("--p2p.ban.threshold", network_.node.gossip.ban_threshold, "ban below this score")->capture_default_str();
+    app.add_option("--p2p.ban.duration", ban_duration_, "for how long")->capture_default_str();
+    app.add_option("--p2p.unsafe-block-signer", signer_, "address that signs the chain's blocks; default: the network's, or what L1 says");
+    app.add_option("--l1-rpc", l1_url_, "L1 RPC to read the signer from SystemConfig, each 10 minutes");
+    app.add_option("--max-cached-blocks", cached_blocks_, "recent blocks that are kept for the EL")->capture_default_str()->check(CLI::Range(16, 100000));
+    app.add_option("--max-cached-bytes", cached_bytes_, "and bytes of them")->capture_default_str();
+  }
+
+  absl::Status start(service::Context& ctx) override {
+    TOWLINE_ASSIGN_OR_RETURN(config_, chain_.load());
+    TOWLINE_ASSIGN_OR_RETURN(const auto signer, choose_signer());
+    TOWLINE_RETURN_IF_ERROR(read_flags());
+    std::error_code ec;
+    std::filesystem::create_directories(data_dir_, ec);
+    if (ec) return absl::InvalidArgumentError(absl::StrCat("--data-dir: cannot make ", data_dir_, ": ", ec.message()));
+    if (key_file_.empty()) key_file_ = data_dir_ + "/p2p_priv.txt";
+    TOWLINE_ASSIGN_OR_RETURN(auto key, read_or_make_key(key_file_));
+    identity_ = std::make_unique<p2p::Identity>(std::move(key));
+    network_.bans_file = data_dir_ + "/p2p_bans.json";
+    network_.node.topics = gossip_block::topic_names(config_.l2_chain_id);
+    network_.node.chain_id = config_.l2_chain_id;
+    network_.peers.seed = static_cast<std::uint64_t>(absl::ToUnixNanos(absl::Now()));
+
+    board_ = std::make_unique<BlockBoard>(cached_blocks_, cached_bytes_);
+    gossip_block::Options rules;
+    rules.chain_id = config_.l2_chain_id;
+    rules.past = past_duration_;
+    system_ = &ctx.system;
+    validator_ = std::make_unique<Validator>(ctx.system, config_, rules, *board_, ctx.metrics,
+                                             [this](bool on) { p2p_->suspend_penalties(on); });
+    if (signer) validator_->set_signer(*signer);
+    p2p_ = std::make_unique<Network>(
+        network_, *identity_,
+        [](const std::string& topic, BytesView data) {
+          auto body = gossip_block::decompress(data);
+          p2p::SharedBytes shared = body.ok() ? std::make_shared<const Bytes>(*std::move(body)) : nullptr;
+          return p2p::Gossipsub::Identified{gossip_block::message_id(topic, data, shared.get()), shared};
+        },
+        [this](p2p::Gossipsub::Validation v, Network::Done done) { validate(std::move(v), std::move(done)); },
+        [this](std::uint64_t number) { return legacy_answer(number); }, ctx.metrics);
+    TOWLINE_RETURN_IF_ERROR(p2p_->start());
+    if (!l1_url_.empty()) {
+      signer_watch_ = ctx.system.spawn<caf::detached>(
+          signer_watch, SignerWatchConfig{l1_url_, *config_.l1_system_config, validator_.get(), &ctx.metrics});
+    }
+    NodeFacts facts;
+    facts.config = &config_;
+    facts.signer_source = signer_source_;
+    service_ = std::make_unique<GossipService>(*p2p_, *validator_, *board_, facts);
+    payloads_ = std::make_unique<GossipPayloadService>(*board_);
+    log::info("gossiping", {log::kv("chain_id", config_.l2_chain_id), log::kv("address", p2p_->addresses()[0].to_string()),
+                            log::kv("signer", signer ? to_hex(signer->view()) : "from L1"),
+                            log::kv("static_peers", network_.static_peers.size())});
+    return absl::OkStatus();
+  }
+
+  std::vector<grpc::Service*> services() override { return {service_.get(), payloads_.get()}; }
+
+  Readiness readiness() override {
+    Readiness r{true, "ready", {}, {}};
+    const std::size_t peers = p2p_->peers().size();
+    const auto last = board_->last();
+    r.details["peers"] = absl::StrCat(peers);
+    if (last) r.details["last_block"] = eth::to_string(last->payload->ref());
+    const std::string doubt = validator_->doubt();
+    const auto not_ready = [&](const char* code, std::string reason) {
+      r.ready = false;
+      r.code = code;
+      r.reason = std::move(reason);
+    };
+    if (validator_->signers().empty()) not_ready("no_signer", "the unsafe block signer is not known (yet): is --l1-rpc reachable?");
+    else if (!doubt.empty()) not_ready("self_doubt", doubt);
+    else if (peers == 0) not_ready("no_peers", "no peer is connected; see `towline peers`");
+    return r;
+  }
+
+  void stop() override {
+    if (board_) board_->stop();
+  }
+
+  void release() override {
+    if (p2p_) p2p_->stop();
+    if (system_ == nullptr) return;
+    caf::scoped_actor self{*system_};
+    if (signer_watch_) {
+      self->send_exit(*signer_watch_, caf::exit_reason::user_shutdown);
+      self->wait_for(*signer_watch_);
+      signer_watch_.reset();
+    }
+    if (validator_) validator_->join(*system_);
+  }
+
+ private:
+  /// nullopt: L1 will say.
+  absl::StatusOr<std::optional<Address>> choose_signer() {
+    if (!l1_url_.empty()) {
+      if (auto st = http::check_url(l1_url_); !st.ok()) return absl::InvalidArgumentError(absl::StrCat("--l1-rpc: ", st.message()));
+      if (!config_.l1_system_config)
+        return absl::InvalidArgumentError("--l1-rpc: the rollup config has no l1_system_config_address to read the signer from");
+    }
+    if (!signer_.empty()) {
+      const auto a = parse_fixed_hex<20>(signer_);
+      if (!a.ok())
+        return absl::InvalidArgumentError(absl::StrCat("--p2p.unsafe-block-signer: not an address (0x and 40 hex digits): ", signer_));
+      signer_source_ = "flag";
+      return *a;
+    }
+    if (!l1_url_.empty()) signer_source_ = "l1";
+    if (config_.unsafe_block_signer) {
+      if (l1_url_.empty()) signer_source_ = "network";
+      return *config_.unsafe_block_signer;
+    }
+    if (!l1_url_.empty()) return std::nullopt;
+    return absl::InvalidArgumentError(
+        "the unsafe block signer of this chain is not known: give --p2p.unsafe-block-signer ADDRESS, or --l1-rpc URL to read it from L1");
+  }
+
+  absl::Status read_flags() {
+    for (const auto& text : static_peers_) {
+      const auto a = p2p::Multiaddr::parse(text);
+      if (!a.ok()) return absl::InvalidArgumentError(absl::StrCat("--p2p.static: ", a.status().message()));
+      if (!a->peer) return absl::InvalidArgumentError(absl::StrCat("--p2p.static: ", text, " has no /p2p/PEER-ID"));
+      network_.static_peers.push_back(*a);
+    }
+    if (!network_.advertise_ip.empty() && !p2p::parse_ip(network_.advertise_ip).ok())
+      return absl::InvalidArgumentError(absl::StrCat("--p2p.advertise.ip: not an IP address: ", network_.advertise_ip));
+    const auto& g = network_.node.gossip;
+    if (g.d_low > g.d || g.d > g.d_high)
+      return absl::InvalidArgumentError("--p2p.gossip.mesh: lo <= d <= dhi must hold");
+    if (network_.peers.peers_lo > network_.peers.peers_hi)
+      return absl::InvalidArgumentError("--p2p.peers.lo is larger than --p2p.peers.hi");
+    TOWLINE_ASSIGN_OR_RETURN(network_.peers.peers_grace, duration("--p2p.peers.grace", grace_, absl::ZeroDuration()));
+    TOWLINE_ASSIGN_OR_RETURN(network_.dial_timeout, duration("--p2p.timeout.dial", dial_timeout_, absl::Milliseconds(100)));
+    TOWLINE_ASSIGN_OR_RETURN(network_.node.negotiation_timeout,
+                             duration("--p2p.timeout.negotiation", negotiation_timeout_, absl::Milliseconds(100)));
+    TOWLINE_ASSIGN_OR_RETURN(network_.ban_duration, duration("--p2p.ban.duration", ban_duration_, absl::Seconds(1)));
+    TOWLINE_ASSIGN_OR_RETURN(past_duration_, duration("--p2p.gossip.timestamp.threshold", past_, absl::Seconds(1)));
+    network_.node.gossip.d_score = std::min(network_.node.gossip.d_score, network_.node.gossip.d);
+    network_.node.gossip.d_out = std::min(network_.node.gossip.d_out, network_.node.gossip.d / 2);
+    return absl::OkStatus();
+  }
+
+  void validate(p2p::Gossipsub::Validation v, Network::Done done) {
+    ValidationJob job;
+    job.version = static_cast<gossip_block::PayloadVersion>(v.topic + 1);
+    job.body = std::move(v.body);
+    job.peer = v.from.to_string();
+    job.received = absl::Now();
+    job.done = [done = std::move(done)](const gossip_block::Checked& c) {
+      switch (gossip_block::result_of(c.rule)) {
+        case gossip_block::Result::accept: return done(p2p::Gossipsub::Verdict::accept);
+        case gossip_block::Result::ignore: return done(p2p::Gossipsub::Verdict::ignore);
+        case gossip_block::Result::reject: return done(p2p::Gossipsub::Verdict::reject);
+      }
+    };
+    validator_->submit(std::move(job));
+  }
+
+  /// payload_by_number is legacy and wants a framed stream; "not found" is an answer that costs nobody anything.
+  Bytes legacy_answer(std::uint64_t) const { return {}; }
+
+  service::ChainFlags chain_;
+  NetworkConfig network_;
+  std::string data_dir_ = "towline-gossip";
+  std::string key_file_, signer_, l1_url_, signer_source_;
+  std::vector<std::string> static_peers_;
+  std::string grace_ = "30s", dial_timeout_ = "10s", negotiation_timeout_ = "10s", ban_duration_ = "1h", past_ = "60s";
+  absl::Duration past_duration_;
+  std::size_t cached_blocks_ = 512, cached_bytes_ = 32U << 20U;
+
+  rollup::Config config_;
+  caf::actor_system* system_ = nullptr;
+  std::unique_ptr<p2p::Identity> identity_;
+  std::unique_ptr<BlockBoard> board_;
+  std::unique_ptr<Validator> validator_;
+  std::unique_ptr<Network> p2p_;
+  std::unique_ptr<GossipService> service_;
+  std::unique_ptr<GossipPayloadService> payloads_;
+  std::optional<signer_watch_actor> signer_watch_;
+};
+
+}  // namespace
+}  // namespace towline::gossip
+
+int main(int argc, char** argv) {
+  towline::gossip::P2PGossip gossip;
+  return towline::service::service_main(
+      {"p2p-gossip", "Unsafe blocks from the chain's p2p network, validated.", "127.0.0.1:7440", "127.0.0.1:7441"}, gossip,
+      argc, argv);
+}

@@ -56,6 +56,8 @@ class Driver final : public service::Program {
         ->capture_default_str()
         ->check(CLI::Range(1, 600));
     app.add_option("--payload-source", payload_source_, "gRPC target of the payload source")->capture_default_str();
+    app.add_option("--gossip-source", gossip_source_, "gRPC target of p2p-gossip, for the payloads that it brought")
+        ->capture_default_str();
     app.add_option("--data-dir", data_dir_, "keeps the fence (highest confirmed finalized block) and the epoch")
         ->capture_default_str();
     app.add_option("--forkchoice-every", every_, "blocks between two forkchoice updates while importing")
@@ -89,8 +91,7 @@ class Driver final : public service::Program {
     channel_ = wire::make_channel(payload_source_);
     Writer::Options wo;
     wo.forkchoice_every = every_;
-    writer_ = std::make_unique<Writer>(wo, Gate{persistent}, *file_, *engine_, *board_, open_over(channel_, config_),
-                                       ctx.metrics);
+    writer_ = std::make_unique<Writer>(wo, Gate{persistent}, *file_, *engine_, *board_, open_over(channel_, wire::make_channel(gossip_source_), config_), ctx.metrics);
     system_ = &ctx.system;
     serial_ = ctx.system.spawn<caf::detached>([](writer_actor::pointer) -> writer_actor::behavior_type {
       return {[](run_atom, const JobPtr& job) { (*job)(); }};
@@ -157,6 +158,7 @@ class Driver final : public service::Program {
   service::ChainFlags chain_;
   std::string engine_url_, jwt_file_, admin_url_;
   std::string payload_source_ = "dns:///127.0.0.1:7410";
+  std::string gossip_source_ = "dns:///127.0.0.1:7440";
   std::string data_dir_ = "towline-data";
   int timeout_s_ = 20;
   std::uint64_t every_ = 32;

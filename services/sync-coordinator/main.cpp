@@ -22,9 +22,11 @@ class Coordinator final : public service::Program {
     app.add_option("--engine-driver", driver_targets_, "gRPC target of an engine-driver; repeat it to tow several ELs")
         ->delimiter(',');
     app.add_option("--unsafe-source", unsafe_source_,
-                   "where the unsafe head comes from: remote, or none to follow the safe head")
+                   "where the unsafe head comes from: gossip (the p2p network), remote (the remote-fetcher), both "
+                   "(whichever comes first), or none to follow the safe head")
         ->capture_default_str()
-        ->check(CLI::IsMember({"remote", "none"}));
+        ->check(CLI::IsMember({"both", "gossip", "remote", "none"}));
+    app.add_option("--p2p-gossip", gossip_target_, "gRPC target of p2p-gossip; it may be missing")->capture_default_str();
     app.add_option("--header-batch", header_batch_, "headers in one round of the search for a common block")
         ->capture_default_str()
         ->check(CLI::Range(2, 1024));
@@ -37,17 +39,22 @@ class Coordinator final : public service::Program {
     TOWLINE_ASSIGN_OR_RETURN(const rollup::Config config, chain_.load());
     if (driver_targets_.empty()) driver_targets_.push_back("127.0.0.1:7430");
     Follower::Options options;
-    options.unsafe_from_remote = unsafe_source_ == "remote";
+    options.unsafe_from_remote = unsafe_source_ == "remote" || unsafe_source_ == "both";
+    options.unsafe_from_gossip = unsafe_source_ == "gossip" || unsafe_source_ == "both";
     options.header_batch = header_batch_;
     options.genesis = config.l2_genesis;
     options.seed = static_cast<std::uint64_t>(absl::ToUnixNanos(absl::Now()));
     system_ = &ctx.system;
     const auto fetcher_channel = wire::make_channel(fetcher_target_);
+    const auto gossip_channel = wire::make_channel(gossip_target_);
     for (std::size_t i = 0; i < driver_targets_.size(); ++i) {
       drivers_.push_back(make_driver_client(wire::make_channel(driver_targets_[i])));
       fetchers_.push_back(make_fetcher_client(fetcher_channel));
+      if (options.unsafe_from_gossip) gossips_.push_back(make_gossip_client(gossip_channel));
       tows_.push_back(std::make_unique<Tow>(ctx.system, TowConfig{i, driver_targets_[i], options, drivers_.back().get(),
-                                                                  fetchers_.back().get(), &board_, &ctx.metrics}));
+                                                                  fetchers_.back().get(),
+                                                                  gossips_.empty() ? nullptr : gossips_.back().get(),
+                                                                  &board_, &ctx.metrics}));
     }
     service_ = std::make_unique<CoordinatorService>(board_, tows_);
     log::info("coordinating", {log::kv("chain_id", config.l2_chain_id), log::kv("drivers", driver_targets_.size()),
@@ -85,6 +92,7 @@ class Coordinator final : public service::Program {
     board_.stop();
     for (auto& d : drivers_) d->stop();
     for (auto& f : fetchers_) f->stop();
+    for (auto& g : gossips_) g->stop();
   }
 
   void release() override {
@@ -93,13 +101,15 @@ class Coordinator final : public service::Program {
     tows_.clear();
     drivers_.clear();
     fetchers_.clear();
+    gossips_.clear();
   }
 
  private:
   service::ChainFlags chain_;
   std::string fetcher_target_ = "dns:///127.0.0.1:7410";
   std::vector<std::string> driver_targets_;
-  std::string unsafe_source_ = "remote";
+  std::string gossip_target_ = "dns:///127.0.0.1:7440";
+  std::string unsafe_source_ = "both";
   std::size_t header_batch_ = 100;
   std::uint64_t ready_blocks_ = 5;
   std::int64_t ready_seconds_ = 60;
@@ -108,6 +118,7 @@ class Coordinator final : public service::Program {
   Board board_;
   std::vector<std::unique_ptr<DriverClient>> drivers_;
   std::vector<std::unique_ptr<FetcherClient>> fetchers_;
+  std::vector<std::unique_ptr<GossipClient>> gossips_;
   std::vector<std::unique_ptr<Tow>> tows_;
   std::unique_ptr<CoordinatorService> service_;
 };

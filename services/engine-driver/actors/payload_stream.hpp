@@ -29,6 +29,6 @@ class PayloadStream {
 };
 
 using OpenPayloadStream =
-    std::function<std::unique_ptr<PayloadStream>(const eth::BlockId& parent, const eth::BlockId& tip)>;
+    std::function<std::unique_ptr<PayloadStream>(const eth::BlockId& parent, const eth::BlockId& tip, bool from_gossip)>;
 
 }  // namespace towline::driver

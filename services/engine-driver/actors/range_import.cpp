@@ -31,7 +31,7 @@ Writer::RangeImport::RangeImport(Writer& writer, const ImportPlan::Range& range,
 }
 
 CommandResult Writer::RangeImport::run() {
-  stream_ = writer_.open_stream_(range_.parent, range_.tip);
+  stream_ = writer_.open_stream_(range_.parent, range_.tip, range_.from_gossip);
   while (!plan_.done()) {
     if (cancelled_()) return leave(writer_.ended(Outcome::cancelled, "cancelled by the caller"));
     auto next = stream_->next(std::chrono::milliseconds{100});
@@ -53,13 +53,14 @@ std::optional<CommandResult> Writer::RangeImport::on_broken_stream(const absl::S
   if (absl::IsFailedPrecondition(why) || absl::IsNotFound(why)) {
     return writer_.ended(Outcome::source_reorged, std::string{why.message()});
   }
-  if (++stream_tries_ > kStreamTries || absl::IsInvalidArgument(why)) {
+  // What the p2p network does not give at once the remote nodes will.
+  if (range_.from_gossip || ++stream_tries_ > kStreamTries || absl::IsInvalidArgument(why)) {
     return writer_.ended(Outcome::source_unavailable, absl::StrCat("payload source: ", why.message()));
   }
   log::warn("payload stream broke, opening it again", {log::kv("after", plan_.last()), log::kv("why", why)});
   stream_.reset();
   absl::SleepFor(absl::Milliseconds(100) * stream_tries_);
-  stream_ = writer_.open_stream_(plan_.last(), range_.tip);
+  stream_ = writer_.open_stream_(plan_.last(), range_.tip, range_.from_gossip);
   return std::nullopt;
 }
 
@@ -149,7 +150,7 @@ void Writer::RangeImport::lead_from_the_start() {
       {log::kv("head", el_.latest->id()), log::kv("after", range_.parent)});
   was_led_ = leading_ = true;
   plan_ = ImportPlan{range_, writer_.options_.forkchoice_every, el_, writer_.gate_.state().fence};
-  stream_ = writer_.open_stream_(range_.parent, range_.tip);
+  stream_ = writer_.open_stream_(range_.parent, range_.tip, range_.from_gossip);
 }
 
 CommandResult Writer::RangeImport::leave(CommandResult r) {

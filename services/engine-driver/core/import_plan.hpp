@@ -23,6 +23,8 @@ class ImportPlan {
     /// Wanted labels. One at or below the parent must be canonical in the EL already (the caller has checked it).
     std::optional<eth::BlockId> safe;
     std::optional<eth::BlockId> finalized;
+    /// The payloads come from the p2p network's cache, not from the remote nodes.
+    bool from_gossip = false;
   };
 
   /// `every`: blocks between two updates. `el`: the labels before the import. `fence`: see Gate.

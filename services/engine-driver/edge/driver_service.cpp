@@ -58,6 +58,7 @@ grpc::Status DriverService::ImportRange(grpc::ServerContext* ctx, const v1::Impo
     TOWLINE_ASSIGN_OR_RETURN(c, command_from(req->command()));
     TOWLINE_ASSIGN_OR_RETURN(r.parent, wire::from_proto(req->parent()));
     TOWLINE_ASSIGN_OR_RETURN(r.tip, wire::from_proto(req->tip()));
+    r.from_gossip = req->origin() == v1::PAYLOAD_ORIGIN_GOSSIP;
     TOWLINE_RETURN_IF_ERROR(read_label(req->has_safe(), req->safe(), r.safe));
     return read_label(req->has_finalized(), req->finalized(), r.finalized);
   };

@@ -117,10 +117,11 @@ class GrpcPayloadStream final : public PayloadStream {
 
 }  // namespace
 
-OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> channel, const rollup::Config& config) {
-  return [channel = std::move(channel), &config](const eth::BlockId& parent,
-                                                 const eth::BlockId& tip) -> std::unique_ptr<PayloadStream> {
-    return std::make_unique<GrpcPayloadStream>(channel, config, parent, tip);
+OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> remote, std::shared_ptr<grpc::Channel> gossip,
+                            const rollup::Config& config) {
+  return [remote = std::move(remote), gossip = std::move(gossip), &config](
+             const eth::BlockId& parent, const eth::BlockId& tip, bool from_gossip) -> std::unique_ptr<PayloadStream> {
+    return std::make_unique<GrpcPayloadStream>(from_gossip ? gossip : remote, config, parent, tip);
   };
 }
 

@@ -10,6 +10,8 @@
 
 namespace towline::driver {
 
-OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> channel, const rollup::Config& config);
+/// From the remote-fetcher, or where it is asked for from p2p-gossip.
+OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> remote, std::shared_ptr<grpc::Channel> gossip,
+                            const rollup::Config& config);
 
 }  // namespace towline::driver

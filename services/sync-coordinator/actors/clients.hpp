@@ -35,4 +35,12 @@ class FetcherClient {
   virtual void stop() = 0;
 };
 
+/// The p2p-gossip service, as above.
+class GossipClient {
+ public:
+  virtual ~GossipClient() = default;
+  virtual absl::Status watch(const std::function<void(const eth::BlockRef&)>& on_block) = 0;
+  virtual void stop() = 0;
+};
+
 }  // namespace towline::coordinator

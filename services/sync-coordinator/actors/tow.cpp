@@ -68,6 +68,7 @@ class TowStateObject {
         },
         [this](pause_atom, const std::string& reason) { apply(machine_->pause(reason, absl::Now())); },
         [this](resume_atom) { apply(machine_->resume(absl::Now())); },
+        [this](gossip_atom, const BlockPtr& b) { apply(machine_->on_gossip(*b, absl::Now())); },
     };
   }
 
@@ -197,13 +198,37 @@ watcher_actor::behavior_type head_watcher(watcher_actor::pointer self, tow_actor
   }};
 }
 
+watcher_actor::behavior_type gossip_watcher(watcher_actor::pointer self, tow_actor to, const TowConfig& config) {
+  self->send(self, watch_atom{});
+  auto said = std::make_shared<bool>(false);
+  return {[=](watch_atom) {
+    const auto gauge = config.metrics->gauge("towline_coordinator_gossip_connected", "1: p2p-gossip streams its blocks.",
+                                             {{"driver", config.driver_name}});
+    const absl::Status why = config.gossip->watch([&](const eth::BlockRef& b) {
+      auto connected = gauge;
+      connected.set(1);
+      *said = false;
+      caf::anon_send(to, gossip_atom{}, BlockPtr{std::make_shared<const eth::BlockRef>(b)});
+    });
+    if (config.board->stopped()) return;
+    auto disconnected = gauge;
+    disconnected.set(0);
+    // Said once each time: a stack without p2p is in order, too.
+    if (!*said) log::info("no blocks from p2p-gossip, trying on", {log::kv("why", std::string{why.message()})});
+    *said = true;
+    self->delayed_send(self, kWatchAgain, watch_atom{});
+  }};
+}
+
 }  // namespace
 
 Tow::Tow(caf::actor_system& system, TowConfig config)
     : config_{std::move(config)},
       tow_{system.spawn(tow, config_)},
       driver_watcher_{system.spawn<caf::detached>(driver_watcher, tow_, config_)},
-      head_watcher_{system.spawn<caf::detached>(head_watcher, tow_, config_)} {}
+      head_watcher_{system.spawn<caf::detached>(head_watcher, tow_, config_)} {
+  if (config_.gossip != nullptr) gossip_watcher_ = system.spawn<caf::detached>(gossip_watcher, tow_, config_);
+}
 
 void Tow::pause(const std::string& reason) { caf::anon_send(tow_, pause_atom{}, reason); }
 void Tow::resume() { caf::anon_send(tow_, resume_atom{}); }
@@ -214,6 +239,10 @@ void Tow::join(caf::actor_system& system) {
   self->send_exit(head_watcher_, caf::exit_reason::user_shutdown);
   self->send_exit(tow_, caf::exit_reason::user_shutdown);
   self->wait_for(driver_watcher_, head_watcher_, tow_);
+  if (gossip_watcher_) {
+    self->send_exit(*gossip_watcher_, caf::exit_reason::user_shutdown);
+    self->wait_for(*gossip_watcher_);
+  }
 }
 
 }  // namespace towline::coordinator

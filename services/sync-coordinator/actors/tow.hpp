@@ -1,8 +1,8 @@
 // One tow: the follower's machine, and the actors around it.
 //
 // `tow` owns the machine; it handles events, carries effects out and keeps the board up to date. `worker` (in its own
-// thread) makes the blocking calls, one at a time, and sends back what came of them. Two watchers (own threads) stream
-// the driver's state and the remote heads; a lost stream is opened again with a short pause. If the worker's peer dies
+// thread) makes the blocking calls, one at a time, and sends back what came of them. Watchers (own threads) stream
+// the driver's state, the remote heads and gossiped blocks; a lost stream is opened again with a short pause. If the worker's peer dies
 // the call ends with an error, never hangs.
 #pragma once
 #include <caf/typed_actor.hpp>
@@ -17,6 +17,7 @@ namespace towline::coordinator {
 
 using SnapshotPtr = std::shared_ptr<const fetcher::HeadSnapshot>;
 using StatePtr = std::shared_ptr<const driver::DriverState>;
+using BlockPtr = std::shared_ptr<const eth::BlockRef>;
 using EffectPtr = std::shared_ptr<const Effect>;
 struct Compared {
   std::uint64_t id;
@@ -34,6 +35,7 @@ using CommandDonePtr = std::shared_ptr<const CommandDone>;
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::SnapshotPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::StatePtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::BlockPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::EffectPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::ComparedPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::CommandDonePtr)
@@ -41,6 +43,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::CommandDonePtr)
 namespace towline::coordinator {
 
 using remote_atom = caf::atom_constant<caf::atom("remote")>;
+using gossip_atom = caf::atom_constant<caf::atom("gossip")>;
 using local_atom = caf::atom_constant<caf::atom("local")>;
 using lost_atom = caf::atom_constant<caf::atom("lost")>;
 using done_atom = caf::atom_constant<caf::atom("done")>;
@@ -55,7 +58,7 @@ using tow_actor =
                      caf::reacts_to<local_atom, StatePtr>, caf::reacts_to<local_atom, lost_atom, std::string>,
                      caf::reacts_to<done_atom, ComparedPtr>, caf::reacts_to<done_atom, CommandDonePtr>,
                      caf::reacts_to<wake_atom, std::uint64_t>, caf::reacts_to<pause_atom, std::string>,
-                     caf::reacts_to<resume_atom>>;
+                     caf::reacts_to<resume_atom>, caf::reacts_to<gossip_atom, BlockPtr>>;
 using worker_actor = caf::typed_actor<caf::reacts_to<run_atom, EffectPtr>>;
 using watcher_actor = caf::typed_actor<caf::reacts_to<watch_atom>>;
 
@@ -65,6 +68,7 @@ struct TowConfig {
   Follower::Options options;
   DriverClient* driver;
   FetcherClient* fetcher;
+  GossipClient* gossip;  // null: not asked
   Board* board;
   Metrics* metrics;
 };
@@ -84,6 +88,7 @@ class Tow {
   tow_actor tow_;
   watcher_actor driver_watcher_;
   watcher_actor head_watcher_;
+  std::optional<watcher_actor> gossip_watcher_;
 };
 
 }  // namespace towline::coordinator

@@ -16,6 +16,11 @@ constexpr absl::Duration kLongestWait = absl::Seconds(10);
 constexpr absl::Duration kOperatorAfter = absl::Seconds(30);
 /// A few blocks at the tip are no catch-up.
 constexpr std::uint64_t kTipBlocks = 3;
+constexpr std::size_t kRecentBlocks = 1024;
+/// A signed branch that is so much longer than ours is taken where nobody else has a word for either.
+constexpr std::uint64_t kLonger = 2;
+constexpr absl::Duration kBetweenSwitches = absl::Seconds(10);
+constexpr absl::Duration kGapAside = absl::Seconds(30);
 
 std::string short_of(const absl::Status& s) { return std::string{s.message()}; }
 
@@ -43,11 +48,52 @@ Follower::Follower(Options options) : options_{options}, random_{options.seed} {
 
 // ---------------------------------------------------------------- what is known
 
-std::optional<eth::BlockRef> Follower::target() const {
+std::optional<eth::BlockRef> Follower::goal() const {
   if (!remote_) return std::nullopt;
+  if (const auto g = gap()) return g;
   if (options_.unsafe_from_remote && remote_->unsafe) return remote_->unsafe;
   if (remote_->local_safe && number_of(remote_->local_safe) > number_of(remote_->safe)) return remote_->local_safe;
   return remote_->safe ? remote_->safe : remote_->finalized;
+}
+
+std::optional<eth::BlockRef> Follower::target() const {
+  const auto g = goal();
+  const auto highest = options_.unsafe_from_gossip ? gossip_.highest() : std::nullopt;
+  return highest && highest->tip.number > number_of(g) ? highest->tip : g;
+}
+
+std::optional<eth::BlockRef> Follower::gap() const {
+  if (!options_.unsafe_from_gossip || !remote_ || !local_ || !local_->labels.latest) return std::nullopt;
+  const auto waiting = gossip_.highest();
+  if (!waiting || waiting->lowest.number == 0 || gap_failed_ == waiting->lowest.hash) return std::nullopt;
+  if (number_of(remote_->unsafe) + 1 < waiting->lowest.number) return std::nullopt;
+  const eth::BlockRef before{waiting->lowest.number - 1, waiting->lowest.parent_hash, {}, waiting->lowest.timestamp};
+  // What stands on our own chain needs nothing of the source; what is not above our head is no way forward.
+  if (before.number <= local_->labels.latest->number || waiting->tip.number <= local_->labels.latest->number)
+    return std::nullopt;
+  return before;
+}
+
+std::optional<bool> Follower::on_our_chain(const std::optional<eth::BlockRef>& block) const {
+  if (!block) return std::nullopt;
+  const auto it = recent_.find(block->number);
+  return it == recent_.end() ? std::nullopt : std::optional{it->second == block->hash};
+}
+
+void Follower::note_head() {
+  if (!local_ || !local_->labels.latest) return;
+  const eth::BlockRef& head = *local_->labels.latest;
+  recent_.erase(recent_.upper_bound(head.number), recent_.end());
+  const eth::BlockRef* at = &head;
+  while (at != nullptr) {
+    const auto [it, added] = recent_.insert_or_assign(at->number, at->hash);
+    const auto below = at->number == 0 ? recent_.end() : recent_.find(at->number - 1);
+    if (below != recent_.end() && below->second == at->parent_hash) break;  // known from there on
+    if (below != recent_.end()) recent_.erase(recent_.begin(), it);         // of another branch
+    at = gossip_.find(at->parent_hash);
+    if (at != nullptr && at->number + 1 != it->first) break;
+  }
+  while (recent_.size() > kRecentBlocks) recent_.erase(recent_.begin());
 }
 
 std::uint64_t Follower::distance() const {
@@ -99,7 +145,8 @@ void Follower::decide(const std::string& action, const std::string& reason, absl
   if (decisions_.size() > kMaxDecisions) decisions_.pop_front();
 }
 
-void Follower::back_off(absl::Time now) {
+void Follower::back_off(absl::Time now, Trouble with) {
+  trouble_ = with;
   const absl::Duration wait = std::min(kFirstWait * std::pow(2, std::min(failures_++, 10)), kLongestWait);
   not_before_ = now + wait * std::uniform_real_distribution<double>{0.8, 1.2}(random_);
 }
@@ -126,6 +173,13 @@ Effects Follower::on_remote_lost(const std::string& why, absl::Time now) {
   return step(now);
 }
 
+Effects Follower::on_gossip(const eth::BlockRef& block, absl::Time now) {
+  if (!options_.unsafe_from_gossip) return {};
+  heard_gossip_ = true;
+  gossip_.add(block);
+  return step(now);
+}
+
 Effects Follower::on_local(const driver::DriverState& s, absl::Time now) {
   // A restarted EL is a new start: nothing that was found out of the old one counts.
   if (local_ && s.engine_session != local_->engine_session) {
@@ -138,6 +192,7 @@ Effects Follower::on_local(const driver::DriverState& s, absl::Time now) {
     enter(TowState::importing, "importing", absl::StrCat("importing to ", eth::to_string(s.import->tip)), now);
   }
   local_ = s;
+  note_head();
   if (epoch_ == 0 && s.status != driver::EngineStatus::starting) epoch_ = s.persistent.epoch + 1;
   superseded_ = epoch_ != 0 && s.persistent.epoch > epoch_;
   return step(now);
@@ -168,7 +223,7 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
                               const absl::StatusOr<std::vector<eth::BlockRef>>& local, absl::Time now) {
   const Pending was = pending_;
   if (!finish(id)) return {};
-  if (!local_ || !remote_ || !target()) {
+  if (!local_ || !remote_ || !goal()) {
     walkback_.reset();
     return step(now);
   }
@@ -178,10 +233,10 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
     enter(local.ok() ? TowState::waiting_for_source : TowState::waiting_for_engine,
           local.ok() ? "source_unavailable" : "engine_unavailable",
           absl::StrCat("headers cannot be compared: ", short_of(why)), now);
-    back_off(now);
+    back_off(now, local.ok() ? Trouble::source : Trouble::engine);
     return {};
   }
-  const eth::BlockRef t = *target();
+  const eth::BlockRef t = *goal();
   if (was == Pending::compare_near) {
     const auto ours = std::find_if(local->begin(), local->end(), [&](const auto& b) { return b.number == t.number; });
     if (ours != local->end() && ours->hash == t.hash) {
@@ -201,7 +256,7 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
     case Walkback::Result::stuck:
       walkback_.reset();
       decide("walkback_again", "the answers of the two sides do not fit together", now);
-      back_off(now);
+      back_off(now, Trouble::source);
       return {};
     case Walkback::Result::diverged: {
       const auto theirs = walkback_->remote_at_low();
@@ -225,6 +280,18 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
     back_off(now);
     return {};
   }
+  if (ancestor.hash != head.hash && heard_gossip_) {
+    // Unsafe heads may contradict each other for a while; only what is derived from L1 changes our branch at any time.
+    const bool derived = number_of(remote_->safe) > ancestor.number || number_of(remote_->local_safe) > ancestor.number;
+    if (!derived && now < hold_branch_until_) {
+      decide("hold_branch", "the source's unsafe head is on another branch, but branches were changed just now", now);
+      enter(TowState::at_tip, "hold_branch", decisions_.back().reason, now);
+      not_before_ = hold_branch_until_;
+      trouble_ = Trouble::source;
+      return {};
+    }
+    if (!derived) hold_branch_until_ = now + kBetweenSwitches;
+  }
   if (ancestor.hash != head.hash) {
     last_reorg_depth_ = head.number > ancestor.number ? head.number - ancestor.number : 0;
     decide("reorg",
@@ -240,7 +307,10 @@ Effects Follower::on_command_done(std::uint64_t id, const absl::StatusOr<driver:
                                   absl::Time now) {
   const Pending was = pending_;
   if (!finish(id)) return {};
-  if (result.ok() && local_ && result->labels.latest) local_->labels = result->labels;
+  if (result.ok() && local_ && result->labels.latest) {
+    local_->labels = result->labels;
+    note_head();
+  }
   if (local_) local_->import.reset();
   if (!result.ok()) {
     const absl::Status& why = result.status();
@@ -258,7 +328,8 @@ Effects Follower::on_command_done(std::uint64_t id, const absl::StatusOr<driver:
     return {};
   }
   const driver::CommandResult& r = *result;
-  if (!local_ || !remote_ || !local_->labels.latest) {
+  const bool of_gossip = was == Pending::import && importing_->from_gossip;
+  if (!local_ || !local_->labels.latest || (!remote_ && !of_gossip)) {
     back_off(now);
     return step(now);
   }
@@ -312,17 +383,60 @@ Effects Follower::step(absl::Time now) {
     case driver::EngineStatus::invalid: break;
   }
   if (!local_->labels.latest) return {};
-  if (!remote_) {
-    enter(TowState::waiting_for_source, "no_heads", remote_lost_, now);
-    return {};
+  if (gap_failed_ && now >= gap_failed_until_) gap_failed_.reset();
+  const bool waits = now < not_before_;
+  if (remote_ && !waits) return follow(now);
+  if (!waits || trouble_ == Trouble::source) {
+    if (auto e = follow_gossip(now)) return *std::move(e);
   }
-  if (now < not_before_) return {};
-  return follow(now);
+  if (remote_) return {};
+  if (head_from_gossip_) {
+    enter(TowState::at_tip, "gossip_only",
+          absl::StrCat("at the head of the p2p network; safe and finalized stand still: ", remote_lost_), now);
+  } else {
+    enter(TowState::waiting_for_source, "no_heads", remote_lost_, now);
+  }
+  return {};
+}
+
+std::optional<Effects> Follower::follow_gossip(absl::Time now) {
+  if (!options_.unsafe_from_gossip) return std::nullopt;
+  const eth::BlockRef& head = *local_->labels.latest;
+  if (local_->labels.safe) gossip_.drop_up_to(local_->labels.safe->number);
+  // A branch that the source's safe chain has left is not fed any more.
+  if (remote_ && (on_our_chain(remote_->safe) == false || on_our_chain(remote_->local_safe) == false)) return std::nullopt;
+  if (const auto tip = gossip_.tip_above(head.id()); tip && invalid_target_ != tip->hash) {
+    searched_ = false;
+    return import(head.id(), *tip, true, now);
+  }
+  // Another signed branch, from a block of ours on.
+  const auto other = gossip_.highest();
+  if (!other || other->tip.number < head.number + kLonger || other->lowest.number == 0 || invalid_target_ == other->tip.hash)
+    return std::nullopt;
+  const eth::BlockRef fork{other->lowest.number - 1, other->lowest.parent_hash, {}, 0};
+  if (fork.number >= head.number || on_our_chain(fork) != true) return std::nullopt;
+  if (fork.number < number_of(local_->labels.safe)) return std::nullopt;
+  const auto named = [&](const std::optional<eth::BlockRef>& b) {
+    return b && b->number > fork.number && on_our_chain(b) == true;
+  };
+  if (remote_ && (named(remote_->unsafe) || named(remote_->local_safe))) return std::nullopt;
+  if (now < hold_branch_until_) {
+    decide("hold_branch", "another signed branch is longer, but branches were changed just now", now);
+    return std::nullopt;
+  }
+  hold_branch_until_ = now + kBetweenSwitches;
+  last_reorg_depth_ = head.number - fork.number;
+  decide("reorg",
+         absl::StrCat("a signed branch leaves ours after ", eth::to_string(fork), " and is ",
+                      other->tip.number - head.number, " longer; nobody names either"),
+         now);
+  searched_ = false;
+  return import(fork.id(), other->tip, true, now);
 }
 
 Effects Follower::follow(absl::Time now) {
   const eth::BlockRef& head = *local_->labels.latest;
-  const auto t = target();
+  const auto t = goal();
   if (!t) {
     enter(TowState::waiting_for_source, "no_target", "the source has no head yet that may be followed", now);
     return {};
@@ -338,6 +452,7 @@ Effects Follower::follow(absl::Time now) {
   const eth::BlockId f = fence();
   if (remote_->finalized && remote_->finalized->number == f.number && remote_->finalized->hash != f.hash)
     return diverged(f, remote_->finalized->id(), now);
+  if (auto e = follow_gossip(now)) return *std::move(e);
   if (t->hash == head.hash) return follow_labels(now);
   if (t->number > head.number) {
     if (invalid_target_ == t->hash) {
@@ -353,13 +468,17 @@ Effects Follower::follow(absl::Time now) {
     searched_ = false;
     return import(head.id(), now);
   }
-  if (compared_target_ == t->hash) return follow_labels(now);
+  const auto ours = on_our_chain(t);
+  if (compared_target_ == t->hash || ours == true) return follow_labels(now);
+  if (ours == false && now < hold_branch_until_ && on_our_chain(remote_->safe) != false &&
+      on_our_chain(remote_->local_safe) != false)
+    return {};
   return {Compare{start(Pending::compare_near), {t->number}, remote_->endpoint}};
 }
 
 Effects Follower::follow_labels(absl::Time now) {
   const eth::BlockRef& head = *local_->labels.latest;
-  const auto t = target();
+  const auto t = goal();
   stuck_at_.reset();
   diverged_remote_.reset();
   const auto& have_safe = local_->labels.safe;
@@ -380,6 +499,8 @@ Effects Follower::follow_labels(absl::Time now) {
     progress();
     if (t->hash == head.hash) {
       enter(TowState::at_tip, "at_tip", "at the head of the source", now);
+    } else if (head_from_gossip_) {
+      enter(TowState::at_tip, "at_tip", "at the head of the p2p network", now);
     } else {
       enter(TowState::at_tip, "ahead_of_source",
             absl::StrCat("the source's head ", eth::to_string(*t), " is an ancestor of ours"), now);
@@ -397,6 +518,7 @@ Effects Follower::follow_labels(absl::Time now) {
 }
 
 driver::ImportPlan::Range Follower::with_labels(driver::ImportPlan::Range r) const {
+  if (!remote_) return r;
   const auto& have_safe = local_->labels.safe;
   const auto& have_finalized = local_->labels.finalized;
   const bool switches = r.parent.hash != local_->labels.latest->hash;
@@ -417,19 +539,23 @@ driver::ImportPlan::Range Follower::with_labels(driver::ImportPlan::Range r) con
   return r;
 }
 
-Effects Follower::import(const eth::BlockId& parent, absl::Time now) {
-  const eth::BlockRef t = *target();
-  importing_ = with_labels({parent, t.id(), {}, {}});
+Effects Follower::import(const eth::BlockId& parent, absl::Time now) { return import(parent, *goal(), false, now); }
+
+Effects Follower::import(const eth::BlockId& parent, const eth::BlockRef& tip, bool from_gossip, absl::Time now) {
+  importing_ = with_labels({parent, tip.id(), {}, {}, from_gossip});
   head_before_ = local_->labels.latest->hash;
-  const std::uint64_t blocks = t.number - parent.number;
-  decide("import", absl::StrCat(blocks, " block(s) from ", eth::to_string(parent), " to ", eth::to_string(t)), now);
-  if (!remote_->unknown_rules.empty()) {
+  const std::uint64_t blocks = tip.number - parent.number;
+  decide("import",
+         absl::StrCat(blocks, " block(s) from ", eth::to_string(parent), " to ", eth::to_string(tip),
+                      from_gossip ? ", which the p2p network brought" : ""),
+         now);
+  if (remote_ && !remote_->unknown_rules.empty()) {
     enter(TowState::unknown_rules, "unknown_rules",
           absl::StrCat("every source fails the same check, is there a fork that this version does not know? ",
                        remote_->unknown_rules),
           now);
   } else if (!needs_operator() && (state_ != TowState::at_tip || blocks > kTipBlocks)) {
-    enter(TowState::importing, "importing", absl::StrCat("importing ", blocks, " block(s) to ", eth::to_string(t)),
+    enter(TowState::importing, "importing", absl::StrCat("importing ", blocks, " block(s) to ", eth::to_string(tip)),
           now);
   }
   return {Import{start(Pending::import), command(), *importing_}};
@@ -440,6 +566,7 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
   const bool moved = r.labels.latest && r.labels.latest->hash != head_before_;
   switch (r.outcome) {
     case driver::Outcome::done:
+      head_from_gossip_ = range.from_gossip;
       progress();
       stuck_at_.reset();
       diverged_remote_.reset();
@@ -447,11 +574,24 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
       return step(now);
     case driver::Outcome::source_reorged:
       decide("source_reorged", r.reason, now);
+      if (range.from_gossip) {
+        // It does not have them any more (it was restarted): the source has.
+        gossip_.drop(range.tip.hash);
+        return step(now);
+      }
+      if (const auto waiting = gossip_.highest(); waiting && waiting->lowest.parent_hash == range.tip.hash && searched_) {
+        // Gossiped blocks that the source knows no way to.
+        gap_failed_ = waiting->lowest.hash;
+        gap_failed_until_ = now + kGapAside;
+        searched_ = false;
+        back_off(now, Trouble::source);
+        return {};
+      }
       if (searched_) {
         // What the search found does not hold any more: the source is changing, or does not know itself. Its next
         // snapshot may tell.
         searched_ = false;
-        back_off(now);
+        back_off(now, Trouble::source);
         return {};
       }
       return start_walkback("the target is not a descendant of our head", now);
@@ -468,6 +608,7 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
       decide("invalid_block", r.reason, now);
       invalid_target_ = range.tip.hash;
       invalid_block_ = r.block.value_or(range.tip);
+      if (range.from_gossip) gossip_.drop(invalid_block_->hash);
       enter(TowState::waiting_for_source, "invalid_block", r.reason, now);
       back_off(now);
       return {};
@@ -487,10 +628,14 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
       return {};
     case driver::Outcome::source_unavailable:
       decide("source_unavailable", r.reason, now);
+      if (range.from_gossip) {
+        gossip_.drop(range.tip.hash);
+        return step(now);
+      }
       if (remote_ && remote_->unknown_rules.empty())
         enter(TowState::waiting_for_source, "source_unavailable", r.reason, now);
       if (moved) progress();
-      back_off(now);
+      back_off(now, Trouble::source);
       return {};
     case driver::Outcome::unsupported:
       decide("unsupported", r.reason, now);
@@ -551,7 +696,7 @@ Effects Follower::cannot_go_on(const eth::BlockId& parent, const std::string& wh
 }
 
 Effects Follower::start_walkback(const std::string& why, absl::Time now) {
-  const auto t = target();
+  const auto t = goal();
   const eth::BlockRef& head = *local_->labels.latest;
   // An EL that came back below what is final has nothing of it: any block that it shares with the remote will do.
   const eth::BlockId f = head.number < fence().number ? options_.genesis : fence();

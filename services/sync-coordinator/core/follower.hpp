@@ -9,6 +9,7 @@
 #include <absl/time/time.h>
 
 #include <deque>
+#include <map>
 #include <optional>
 #include <random>
 #include <string>
@@ -18,6 +19,7 @@
 #include "services/engine-driver/core/import_plan.hpp"
 #include "services/engine-driver/core/state.hpp"
 #include "services/remote-fetcher/core/heads.hpp"
+#include "services/sync-coordinator/core/gossip_blocks.hpp"
 #include "services/sync-coordinator/core/walkback.hpp"
 
 namespace towline::coordinator {
@@ -72,8 +74,10 @@ using Effects = std::vector<Effect>;
 class Follower {
  public:
   struct Options {
-    /// --unsafe-source: the unsafe head comes from the source; else the tow goes to its safe head.
+    /// --unsafe-source: where the unsafe head comes from. With neither the tow goes to the source's safe head; with gossip
+    /// alone the source is asked for what leads to gossiped blocks only.
     bool unsafe_from_remote = true;
+    bool unsafe_from_gossip = false;
     std::size_t header_batch = 100;
     /// Final from the start.
     eth::BlockId genesis{};
@@ -83,6 +87,8 @@ class Follower {
 
   Effects on_remote(const fetcher::HeadSnapshot& s, absl::Time now);
   Effects on_remote_lost(const std::string& why, absl::Time now);
+  /// A signed block of the p2p network, validated.
+  Effects on_gossip(const eth::BlockRef& block, absl::Time now);
   Effects on_local(const driver::DriverState& s, absl::Time now);
   Effects on_local_lost(const std::string& why, absl::Time now);
   Effects on_compared(std::uint64_t id, const absl::StatusOr<std::vector<eth::BlockRef>>& remote,
@@ -103,6 +109,7 @@ class Follower {
   absl::Time since() const { return since_; }
   const std::optional<driver::DriverState>& local() const { return local_; }
   const std::optional<fetcher::HeadSnapshot>& remote() const { return remote_; }
+  /// What the tow is on its way to, for people.
   std::optional<eth::BlockRef> target() const;
   std::uint64_t distance() const;
   std::uint64_t epoch() const { return epoch_; }
@@ -119,10 +126,13 @@ class Follower {
 
   Effects step(absl::Time now);
   Effects follow(absl::Time now);
+  /// What the p2p network has for our head; nullopt: nothing.
+  std::optional<Effects> follow_gossip(absl::Time now);
   Effects follow_labels(absl::Time now);
   Effects start_walkback(const std::string& why, absl::Time now);
   Effects continue_walkback();
   Effects import(const eth::BlockId& parent, absl::Time now);
+  Effects import(const eth::BlockId& parent, const eth::BlockRef& tip, bool from_gossip, absl::Time now);
   Effects after_import(const driver::CommandResult& r, absl::Time now);
   /// The EL does not take what stands on `parent`: it waits, rewinds, or asks for an operator.
   Effects cannot_go_on(const eth::BlockId& parent, const std::string& why, absl::Time now);
@@ -130,6 +140,13 @@ class Follower {
   bool needs_operator() const { return state_ == TowState::needs_operator && stuck_at_; }
   Effects diverged(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs, absl::Time now);
 
+  /// What the source is followed to: its head, or the block before those that the p2p network has already brought.
+  std::optional<eth::BlockRef> goal() const;
+  /// That block, if gossiped blocks wait for it and the source has come so far.
+  std::optional<eth::BlockRef> gap() const;
+  /// The source's word for a branch: nullopt if `block` is not known to be on our chain or off it.
+  std::optional<bool> on_our_chain(const std::optional<eth::BlockRef>& block) const;
+  void note_head();
   /// The highest block that may never change here.
   eth::BlockId fence() const;
   driver::Command command() const;
@@ -139,8 +156,9 @@ class Follower {
   bool finish(std::uint64_t id);
   void enter(TowState s, std::string code, std::string reason, absl::Time now);
   void decide(const std::string& action, const std::string& reason, absl::Time now);
-  /// No progress: the next try is later each time.
-  void back_off(absl::Time now);
+  /// No progress: the next try is later each time. Trouble with the source does not hold up the p2p network.
+  enum class Trouble { engine, source };
+  void back_off(absl::Time now, Trouble with = Trouble::engine);
   void progress();
 
   const Options options_;
@@ -170,8 +188,21 @@ class Follower {
   Hash32 head_before_;
   std::optional<driver::Forkchoice> setting_;
 
+  GossipBlocks gossip_;
+  /// Our chain as far as it is known without asking, the last blocks of it.
+  std::map<std::uint64_t, Hash32> recent_;
+  /// Gossiped blocks that the source knows no way to.
+  std::optional<Hash32> gap_failed_;
+  absl::Time gap_failed_until_ = absl::InfinitePast();
+  /// Where the head came from last; whether the p2p network ever brought anything.
+  bool head_from_gossip_ = false;
+  bool heard_gossip_ = false;
+  /// Branches are not changed before, on the word of unsafe heads alone.
+  absl::Time hold_branch_until_ = absl::InfinitePast();
+
   int failures_ = 0;
   absl::Time not_before_ = absl::InfinitePast();
+  Trouble trouble_ = Trouble::engine;
   /// A branch that the EL cannot take by itself: where it leaves ours, and since when.
   std::optional<eth::BlockId> stuck_at_;
   absl::Time stuck_since_;

@@ -9,6 +9,7 @@
 #include "libs/base/status.hpp"
 #include "libs/wire/convert.hpp"
 #include "towline/v1/engine_driver.grpc.pb.h"
+#include "towline/v1/p2p_gossip.grpc.pb.h"
 #include "towline/v1/remote_fetcher.grpc.pb.h"
 
 namespace towline::coordinator {
@@ -169,6 +170,7 @@ class GrpcDriver final : public DriverClient {
     write(e.command, *request.mutable_command());
     *request.mutable_parent() = wire::to_proto(e.range.parent);
     *request.mutable_tip() = wire::to_proto(e.range.tip);
+    if (e.range.from_gossip) request.set_origin(v1::PAYLOAD_ORIGIN_GOSSIP);
     if (e.range.safe) *request.mutable_safe() = wire::to_proto(*e.range.safe);
     if (e.range.finalized) *request.mutable_finalized() = wire::to_proto(*e.range.finalized);
     auto reader = stub_->ImportRange(&call.context, request);
@@ -284,8 +286,35 @@ class GrpcFetcher final : public FetcherClient {
   Calls calls_;
 };
 
+class GrpcGossip final : public GossipClient {
+ public:
+  explicit GrpcGossip(std::shared_ptr<grpc::Channel> channel) : stub_{v1::P2PGossip::NewStub(channel)} {}
+
+  absl::Status watch(const std::function<void(const eth::BlockRef&)>& on_block) override {
+    Calls::Call call{calls_};
+    auto reader = stub_->WatchBlocks(&call.context, {});
+    v1::WatchBlocksResponse message;
+    while (reader->Read(&message)) {
+      if (!message.has_block()) continue;
+      TOWLINE_ASSIGN_OR_RETURN(const auto block, wire::from_proto(message.block().block()));
+      on_block(block);
+    }
+    const auto end = wire::from_grpc(reader->Finish());
+    return end.ok() ? absl::UnavailableError("the stream ended") : end;
+  }
+
+  void stop() override { calls_.stop(); }
+
+ private:
+  std::unique_ptr<v1::P2PGossip::Stub> stub_;
+  Calls calls_;
+};
+
 }  // namespace
 
+std::unique_ptr<GossipClient> make_gossip_client(std::shared_ptr<grpc::Channel> channel) {
+  return std::make_unique<GrpcGossip>(std::move(channel));
+}
 std::unique_ptr<DriverClient> make_driver_client(std::shared_ptr<grpc::Channel> channel) {
   return std::make_unique<GrpcDriver>(std::move(channel));
 }

@@ -11,5 +11,6 @@ namespace towline::coordinator {
 
 std::unique_ptr<DriverClient> make_driver_client(std::shared_ptr<grpc::Channel> channel);
 std::unique_ptr<FetcherClient> make_fetcher_client(std::shared_ptr<grpc::Channel> channel);
+std::unique_ptr<GossipClient> make_gossip_client(std::shared_ptr<grpc::Channel> channel);
 
 }  // namespace towline::coordinator

@@ -1,0 +1,73 @@
+#include "services/sync-coordinator/core/gossip_blocks.hpp"
+
+#include <vector>
+
+namespace towline::coordinator {
+
+void GossipBlocks::add(const eth::BlockRef& b) {
+  if (!blocks_.try_emplace(b.hash, Entry{b, ++arrivals_}).second) return;
+  by_number_.emplace(b.number, b.hash);
+  if (blocks_.size() <= kMaxBlocks) return;
+  blocks_.erase(by_number_.begin()->second);
+  by_number_.erase(by_number_.begin());
+}
+
+void GossipBlocks::drop(const Hash32& hash) {
+  std::vector<Hash32> todo{hash};
+  while (!todo.empty()) {
+    const Hash32 h = todo.back();
+    todo.pop_back();
+    if (const auto it = blocks_.find(h); it != blocks_.end()) {
+      by_number_.erase({it->second.block.number, h});
+      blocks_.erase(it);
+    }
+    for (const auto& [child, e] : blocks_)
+      if (e.block.parent_hash == h) todo.push_back(child);
+  }
+}
+
+void GossipBlocks::drop_up_to(std::uint64_t number) {
+  while (!by_number_.empty() && by_number_.begin()->first <= number) {
+    blocks_.erase(by_number_.begin()->second);
+    by_number_.erase(by_number_.begin());
+  }
+}
+
+const eth::BlockRef* GossipBlocks::find(const Hash32& hash) const {
+  const auto it = blocks_.find(hash);
+  return it == blocks_.end() ? nullptr : &it->second.block;
+}
+
+const eth::BlockRef& GossipBlocks::root_of(const eth::BlockRef& b, const Hash32& base) const {
+  const eth::BlockRef* at = &b;
+  while (at->parent_hash != base) {
+    const eth::BlockRef* parent = find(at->parent_hash);
+    // A signer may write any number: a chain must count down, or the way would not end.
+    if (parent == nullptr || parent->number + 1 != at->number) break;
+    at = parent;
+  }
+  return *at;
+}
+
+std::optional<eth::BlockRef> GossipBlocks::tip_above(const eth::BlockId& base) const {
+  const Entry* best = nullptr;
+  for (auto it = by_number_.rbegin(); it != by_number_.rend() && it->first > base.number; ++it) {
+    const Entry& e = blocks_.at(it->second);
+    if (best != nullptr && (e.block.number < best->block.number || e.arrival > best->arrival)) continue;
+    const eth::BlockRef& root = root_of(e.block, base.hash);
+    if (root.parent_hash == base.hash && root.number == base.number + 1) best = &e;
+  }
+  return best == nullptr ? std::nullopt : std::optional{best->block};
+}
+
+std::optional<GossipBlocks::Chain> GossipBlocks::highest() const {
+  const Entry* best = nullptr;
+  for (auto it = by_number_.rbegin(); it != by_number_.rend() && (best == nullptr || it->first == best->block.number); ++it) {
+    const Entry& e = blocks_.at(it->second);
+    if (best == nullptr || e.arrival < best->arrival) best = &e;
+  }
+  if (best == nullptr) return std::nullopt;
+  return Chain{root_of(best->block, Hash32{}), best->block};
+}
+
+}  // namespace towline::coordinator

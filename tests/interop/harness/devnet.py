@@ -79,7 +79,7 @@ class Devnet:
                      procs=[self.sender])
         self.gate = PatientSequencer(self.geth.engine_url, free_port())
         self.gate.patience = 0.02 if self.per_block else 0.0
-        self.node = self._op_node("seq-node").start()
+        self.node = self._sequencer().start()
         wait_for("op-node", lambda: self.cl.call("optimism_syncStatus"), 60, procs=self.procs())
         self._start_batcher()
         if wait:
@@ -110,15 +110,24 @@ class Devnet:
                                       "blobSchedule": {"cancun": {"target": 3, "max": 6, "baseFeeUpdateFraction": 3338477},
                                                        "prague": {"target": 6, "max": 9, "baseFeeUpdateFraction": 5007716}}})
 
-    def _op_node(self, name):
+    def op_node(self, name, engine_url, jwt_file, rpc_port, *flags, discovery=False):
+        """An op-node of this chain; not started. Later flags win."""
         key = self._write(name + "-p2p.txt", secrets.token_hex(32))
         return Proc(name, [peer("op-node"), f"--l1={self.l1_url}", "--l1.beacon.ignore", "--l1.rpckind=basic", "--l1.trustrpc",
-                           "--l1.http-poll-interval=1s", "--l1.epoch-poll-interval=2s", f"--l2={self.gate.url}",
-                           f"--l2.jwt-secret={self.geth.jwt_file}", f"--rollup.config={self.rollup}", f"--rollup.l1-chain-config={self.dir / 'l1-chain.json'}",
-                           "--rpc.addr=127.0.0.1", f"--rpc.port={self.cl_port}", "--rpc.enable-admin", "--p2p.listen.ip=127.0.0.1",
-                           f"--p2p.listen.tcp={free_port()}", "--p2p.no-discovery", f"--p2p.priv.path={key}", f"--p2p.bootnodes={NO_BOOTNODE}",
-                           "--p2p.discovery.path=memory", "--p2p.peerstore.path=memory", "--sequencer.enabled", "--sequencer.l1-confs=0",
-                           f"--p2p.sequencer.key={SIGNER_KEY}"], self.dir)
+                           "--l1.http-poll-interval=1s", "--l1.epoch-poll-interval=2s", f"--l2={engine_url}",
+                           f"--l2.jwt-secret={jwt_file}", f"--rollup.config={self.rollup}", f"--rollup.l1-chain-config={self.dir / 'l1-chain.json'}",
+                           "--rpc.addr=127.0.0.1", f"--rpc.port={rpc_port}", "--rpc.enable-admin", "--p2p.listen.ip=127.0.0.1",
+                           f"--p2p.listen.tcp={free_port()}", f"--p2p.priv.path={key}",
+                           *([] if discovery else ["--p2p.no-discovery", f"--p2p.bootnodes={NO_BOOTNODE}"]),
+                           "--p2p.discovery.path=memory", "--p2p.peerstore.path=memory", *flags], self.dir)
+
+    def _sequencer(self):
+        return self.op_node("seq-node", self.gate.url, self.geth.jwt_file, self.cl_port, "--sequencer.enabled", "--sequencer.l1-confs=0",
+                            f"--p2p.sequencer.key={SIGNER_KEY}")
+
+    def p2p_address(self):
+        """The sequencer's multiaddr."""
+        return next(a for a in self.cl.call("opp2p_self")["addresses"] if "/tcp/" in a)
 
     def _start_batcher(self):
         self.batcher = Proc("batcher", [peer("op-batcher"), f"--l1-eth-rpc={self.l1_url}", f"--l2-eth-rpc={self.el_url}", f"--rollup-rpc={self.cl_url}",

@@ -13,13 +13,13 @@ from .towline import Towline
 class Tow:
     """source: the Rpc of the node whose chain is the true one."""
 
-    def __init__(self, directory, net, source, sources, copy_of=None, admin=False, genesis=None, rollup=None, poll="500ms"):
+    def __init__(self, directory, net, source, sources, copy_of=None, admin=False, genesis=None, rollup=None, poll="500ms", **towline):
         self.dir, self.source = Path(directory), source
         self.geth = Geth("local-geth", self.dir, genesis or net.genesis, copy_of=copy_of).start()
         self.trace = EngineTrace()
         self.proxy = EngineProxy(self.geth.engine_url, free_port(), self.trace)
         self.towline = Towline(self.dir / "towline", rollup or net.rollup, sources, self.proxy.url, self.geth.jwt_file,
-                               admin_rpc=self.geth.url if admin else None, poll=poll)
+                               admin_rpc=self.geth.url if admin else None, poll=poll, **towline)
         # what the client had before Towline came
         self.had = {h: n for n, h in self.el.hashes(0, self.el.height()).items()}
 

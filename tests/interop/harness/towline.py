@@ -67,20 +67,27 @@ class Service:
 class Towline:
     """remote-fetcher, engine-driver and sync-coordinator for one local client.
 
-    sources: URLs, in the order of preference. engine_url: where the driver sends the Engine API (mostly an EngineProxy)."""
+    sources: URLs, in the order of preference. engine_url: where the driver sends the Engine API (mostly an EngineProxy).
+    p2p: flags of p2p-gossip, which runs only if they are given."""
 
-    def __init__(self, directory, rollup, sources, engine_url, jwt_file, admin_rpc=None, poll="500ms", coordinator_flags=(), driver_flags=()):
+    def __init__(self, directory, rollup, sources, engine_url, jwt_file, admin_rpc=None, poll="500ms", coordinator_flags=(), driver_flags=(), p2p=None):
         self.dir = Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         (self.dir / "data").mkdir(exist_ok=True)
         chain = f"--rollup-config={rollup}"
+        self.gossip = None
+        if p2p is not None:
+            self.p2p_port = free_port()
+            self.gossip = Service("p2p-gossip", self.dir, [chain, f"--data-dir={self.dir / 'p2p'}", f"--p2p.listen.tcp={self.p2p_port}", *p2p])
+            driver_flags = [*driver_flags, f"--gossip-source=dns:///{self.gossip.grpc}"]
+            coordinator_flags = [*coordinator_flags, f"--p2p-gossip=dns:///{self.gossip.grpc}"]
         self.fetcher = Service("remote-fetcher", self.dir, [chain, *(f"--endpoint={u}" for u in sources), f"--poll-interval={poll}"])
         self.driver = Service("engine-driver", self.dir, [chain, f"--engine={engine_url}", f"--jwt-secret={jwt_file}", f"--data-dir={self.dir / 'data'}",
                                                           f"--payload-source=dns:///{self.fetcher.grpc}",
                                                           *([f"--engine.admin-rpc={admin_rpc}"] if admin_rpc else []), *driver_flags])
         self.coordinator = Service("sync-coordinator", self.dir, [chain, f"--remote-fetcher=dns:///{self.fetcher.grpc}",
                                                                   f"--engine-driver={self.driver.grpc}", *coordinator_flags])
-        self.services = [self.fetcher, self.driver, self.coordinator]
+        self.services = [s for s in (self.gossip, self.fetcher, self.driver, self.coordinator) if s]
 
     def start(self):
         for s in self.services:

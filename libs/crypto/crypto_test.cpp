@@ -1,5 +1,5 @@
-// Known answers from RFC 5869 (HKDF), RFC 7748 (X25519), RFC 8439 (ChaCha20-Poly1305), the discv5 wire vectors (ECDH, id signature), and
-// the properties that callers lean on.
+// Known answers from RFC 5869 (HKDF), RFC 7748 (X25519), RFC 8439 (ChaCha20-Poly1305), the discv5 wire vectors (ECDH,
+// id signature), and the properties that callers lean on.
 #include <gtest/gtest.h>
 
 #include "libs/base/hex.hpp"
@@ -18,15 +18,16 @@ FixedBytes<N> fixed(const std::string& digits) {
 secp256k1::SecretKey key(const std::string& digits) { return *secp256k1::SecretKey::from(hex(digits)); }
 
 TEST(Hkdf, Rfc5869Case1) {
-  const auto okm = crypto::hkdf_sha256(hex("0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b"), hex("000102030405060708090a0b0c"),
-                                       hex("f0f1f2f3f4f5f6f7f8f9"), 42);
+  const auto okm = crypto::hkdf_sha256(hex("0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b"),
+                                       hex("000102030405060708090a0b0c"), hex("f0f1f2f3f4f5f6f7f8f9"), 42);
   EXPECT_EQ(to_hex(okm), "0x3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865");
 }
 
 TEST(X25519, Rfc7748) {
   const auto a = fixed<32>("77076d0a7318a57d3c16c17251b26645df1f3c0ad2f1b3f0f2c5d6e1a6d9d0e0");
   const auto b = fixed<32>("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb");
-  EXPECT_EQ(to_hex(crypto::x25519_public(b).view()), "0xde9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
+  EXPECT_EQ(to_hex(crypto::x25519_public(b).view()),
+            "0xde9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
   EXPECT_EQ(*crypto::x25519(a, crypto::x25519_public(b)), *crypto::x25519(b, crypto::x25519_public(a)));
   EXPECT_FALSE(crypto::x25519(a, Hash32{}).ok()) << "a point of low order";
 }
@@ -36,7 +37,8 @@ TEST(ChaChaPoly, Rfc8439) {
   const auto nonce = fixed<12>("070000004041424344454647");
   const auto aad = hex("50515253c0c1c2c3c4c5c6c7");
   const std::string text =
-      "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it.";
+      "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be "
+      "it.";
   Bytes sealed;
   crypto::chacha_seal(k, nonce, aad, as_bytes(text), sealed);
   EXPECT_EQ(to_hex(BytesView{sealed}.last(16)), "0x1ae10b594f09e26a7e902ecbd0600691");
@@ -95,8 +97,8 @@ TEST(Secp256k1, RefusesWhatIsNoKey) {
 TEST(Aes, GcmAndCtr) {
   const auto k = fixed<16>("9f2d77db7004bf8a1a85107ac686990b");
   const auto nonce = fixed<12>("27b5af763c446acd2749fe8e");
-  const auto sealed = crypto::aes128_gcm_seal(k, nonce, hex("93a7400fa0d6a694ebc24d5cf570f65d04215b6ac00757875e3f3a5f42107903"),
-                                              hex("01c20101"));
+  const auto sealed = crypto::aes128_gcm_seal(
+      k, nonce, hex("93a7400fa0d6a694ebc24d5cf570f65d04215b6ac00757875e3f3a5f42107903"), hex("01c20101"));
   EXPECT_EQ(to_hex(sealed), "0xa5d12a2d94b8ccb3ba55558229867dc13bfa3648") << "discv5 wire vectors";
   EXPECT_FALSE(crypto::aes128_gcm_open(k, nonce, {}, sealed).ok());
   const auto iv = fixed<16>("00112233445566778899aabbccddeeff");

@@ -1,4 +1,5 @@
-// What the wire protocols need of OpenSSL's libcrypto: hashes, HKDF, X25519, two ciphers, random bytes. Pure but for random_bytes().
+// What the wire protocols need of OpenSSL's libcrypto: hashes, HKDF, X25519, two ciphers, random bytes. Pure but for
+// random_bytes().
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -26,7 +27,8 @@ absl::Status chacha_open(const Hash32& key, const FixedBytes<12>& nonce, BytesVi
 
 /// AES-128-GCM, the tag behind the text.
 Bytes aes128_gcm_seal(const FixedBytes<16>& key, const FixedBytes<12>& nonce, BytesView aad, BytesView plain);
-absl::StatusOr<Bytes> aes128_gcm_open(const FixedBytes<16>& key, const FixedBytes<12>& nonce, BytesView aad, BytesView sealed);
+absl::StatusOr<Bytes> aes128_gcm_open(const FixedBytes<16>& key, const FixedBytes<12>& nonce, BytesView aad,
+                                      BytesView sealed);
 /// AES-128-CTR is its own inverse.
 Bytes aes128_ctr(const FixedBytes<16>& key, const FixedBytes<16>& iv, BytesView in);
 

@@ -14,8 +14,7 @@ namespace {
 
 /// Made once and never changed, so it may be shared by threads.
 const secp256k1_context* context() {
-  static const secp256k1_context* const c =
-      secp256k1_context_create(SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY);
+  static const secp256k1_context* const c = secp256k1_context_create(SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY);
   return c;
 }
 

@@ -1,5 +1,5 @@
-// How a block travels on the p2p network (OP specs, rollup-node-p2p): topics, the signed and compressed envelope, and the id
-// of a message. Pure.
+// How a block travels on the p2p network (OP specs, rollup-node-p2p): topics, the signed and compressed envelope, and
+// the id of a message. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -36,7 +36,8 @@ Bytes signed_part(PayloadVersion v, const eth::Payload& p);
 /// A whole message: signed, encoded and compressed.
 Bytes encode_message(std::uint64_t chain_id, PayloadVersion v, const eth::Payload& p, const secp256k1::SecretKey& key);
 
-/// SHA-256 with op-node's domains, and the topic, cut to 20 bytes. `body`: the decompressed message where it does decompress.
+/// SHA-256 with op-node's domains, and the topic, cut to 20 bytes. `body`: the decompressed message where it does
+/// decompress.
 FixedBytes<20> message_id(const std::string& topic, BytesView message, const Bytes* body);
 
 }  // namespace towline::gossip_block

@@ -1,4 +1,5 @@
-// The gossip envelope and its rules: op-node's golden messages, one block for each rule that it breaks, and round trips.
+// The gossip envelope and its rules: op-node's golden messages, one block for each rule that it breaks, and round
+// trips.
 #include "libs/gossip_block/envelope.hpp"
 
 #include <gtest/gtest.h>
@@ -66,14 +67,16 @@ TEST(GoldenMessages, VerifyAndEncodeBitForBit) {
     EXPECT_EQ(to_hex(part), to_hex(BytesView{*body}.subspan(65)));
     EXPECT_EQ(check(config, {kGoldenChain}, g.version, &*body, signers, at + absl::Seconds(61)).rule, Rule::too_old);
     EXPECT_EQ(check(config, {kGoldenChain}, g.version, &*body, signers, at - absl::Seconds(6)).rule, Rule::too_new);
-    EXPECT_EQ(check(config, {kGoldenChain + 1}, g.version, &*body, signers, at).rule, Rule::signature) << "another chain";
+    EXPECT_EQ(check(config, {kGoldenChain + 1}, g.version, &*body, signers, at).rule, Rule::signature)
+        << "another chain";
   }
   EXPECT_GE(whole, 2);
 }
 
 // OP specs / op-node: the hash that a sequencer signs.
 TEST(SigningHash, KnownAnswer) {
-  EXPECT_EQ(to_hex(signing_hash(10, Bytes(32, 0x99)).view()), "0x44a0e2b1aba1aae1771eddae1dcd2ad18a8cdac8891517153f03253e49d3f206");
+  EXPECT_EQ(to_hex(signing_hash(10, Bytes(32, 0x99)).view()),
+            "0x44a0e2b1aba1aae1771eddae1dcd2ad18a8cdac8891517153f03253e49d3f206");
 }
 
 TEST(MessageId, KnownAnswers) {
@@ -87,8 +90,8 @@ TEST(MessageId, KnownAnswers) {
 }
 
 TEST(Topics, OfEachVersion) {
-  EXPECT_EQ(topic_names(10), (std::vector<std::string>{"/optimism/10/0/blocks", "/optimism/10/1/blocks", "/optimism/10/2/blocks",
-                                                      "/optimism/10/3/blocks"}));
+  EXPECT_EQ(topic_names(10), (std::vector<std::string>{"/optimism/10/0/blocks", "/optimism/10/1/blocks",
+                                                       "/optimism/10/2/blocks", "/optimism/10/3/blocks"}));
   rollup::Config c;
   c.fork_times[static_cast<std::size_t>(rollup::Fork::canyon)] = 100;
   c.fork_times[static_cast<std::size_t>(rollup::Fork::ecotone)] = 200;
@@ -274,7 +277,8 @@ TEST(Ssz, RoundTrips) {
     Bytes again;
     eth::encode_ssz(v, changed->payload, again);
     EXPECT_EQ(again, out);
-    for (const std::size_t cut : {std::size_t{0}, std::size_t{507}, out.size() - 1}) (void)eth::decode_ssz(v, BytesView{out}.first(std::min(cut, out.size())));
+    for (const std::size_t cut : {std::size_t{0}, std::size_t{507}, out.size() - 1})
+      (void)eth::decode_ssz(v, BytesView{out}.first(std::min(cut, out.size())));
   }
 }
 
@@ -293,7 +297,8 @@ TEST(Ssz, EachOffsetIsChecked) {
   const auto end = static_cast<std::uint32_t>(good.size());
   EXPECT_TRUE(with(436, 560).ok());
   for (const std::uint32_t v : {0U, 559U, 561U, end, 0xffffffffU}) EXPECT_FALSE(with(436, v).ok()) << "extraData " << v;
-  for (const std::uint32_t v : {0U, 559U, 593U, end + 1, 0xffffffffU}) EXPECT_FALSE(with(504, v).ok()) << "transactions " << v;
+  for (const std::uint32_t v : {0U, 559U, 593U, end + 1, 0xffffffffU})
+    EXPECT_FALSE(with(504, v).ok()) << "transactions " << v;
   for (const std::uint32_t v : {0U, 568U, end + 1, 0xffffffffU}) EXPECT_FALSE(with(508, v).ok()) << "withdrawals " << v;
   // The list's own offsets: first 8, second 18, in a scope of 38 bytes.
   for (const std::uint32_t v : {0U, 3U, 7U, 12U, 0xfffffffcU}) EXPECT_FALSE(with(569, v).ok()) << "first " << v;

@@ -57,7 +57,8 @@ Checked check(const rollup::Config& config, const Options& options, PayloadVersi
   if (!key.ok()) return fail(Rule::signature, "the signature is malformed");
   out.signer = secp256k1::address_of(*key);
   if (std::find(signers.begin(), signers.end(), *out.signer) == signers.end())
-    return fail(Rule::signature, absl::StrCat("signed by ", to_hex(out.signer->view()), ", who is not the chain's signer"));
+    return fail(Rule::signature,
+                absl::StrCat("signed by ", to_hex(out.signer->view()), ", who is not the chain's signer"));
 
   std::optional<Hash32> beacon_root;
   if (version >= PayloadVersion::v3) {
@@ -79,7 +80,8 @@ Checked check(const rollup::Config& config, const Options& options, PayloadVersi
     return fail(Rule::too_old, absl::StrCat("its time is ", static_cast<std::int64_t>(-off), " s ago"));
   if (off > absl::ToDoubleSeconds(options.future)) return fail(Rule::too_new, "its time is in the future");
   if (const Hash32 h = eth::hash_of(p); h != p.block_hash)
-    return fail(Rule::block_hash, absl::StrCat("its fields give the hash ", to_hex(h.view()), ", it says ", to_hex(p.block_hash.view())));
+    return fail(Rule::block_hash,
+                absl::StrCat("its fields give the hash ", to_hex(h.view()), ", it says ", to_hex(p.block_hash.view())));
   if (withdrawals > 0) return fail(Rule::withdrawals, "it lists withdrawals");
   // The version's layout decides which fields are there; what is left is their values.
   if (p.blob_gas_used.value_or(0) != 0 && config.fork_at(p.timestamp) < rollup::Fork::jovian)

@@ -1,5 +1,5 @@
-// Whether a gossiped block is good: op-node's rules in op-node's order. The expensive part is a pure function that may run
-// anywhere; what depends on the blocks seen before is one small table. Pure.
+// Whether a gossiped block is good: op-node's rules in op-node's order. The expensive part is a pure function that may
+// run anywhere; what depends on the blocks seen before is one small table. Pure.
 #pragma once
 #include <absl/container/flat_hash_map.h>
 #include <absl/time/time.h>
@@ -13,19 +13,19 @@ namespace towline::gossip_block {
 
 /// What a block fails by, in the order of the checks.
 enum class Rule {
-  none,               // it is good
-  snappy,             // the message does not decompress, or is too long or too short
-  no_signer,          // we know no signer: nothing can be checked
-  signature,          // signed by nobody whom we accept
-  ssz,                // does not decode as the topic's version
-  too_old,            // its time is long ago
-  too_new,            // its time is in the future
-  block_hash,         // the fields do not give the hash
-  withdrawals,        // a list that must be empty is not
-  blob_gas,           // blob fields that its version must not have, or misses, or blob gas before Jovian
-  excess_blob_gas,    // not zero
-  too_many_at_height, // other blocks of this height came before
-  seen,               // this block came before
+  none,                // it is good
+  snappy,              // the message does not decompress, or is too long or too short
+  no_signer,           // we know no signer: nothing can be checked
+  signature,           // signed by nobody whom we accept
+  ssz,                 // does not decode as the topic's version
+  too_old,             // its time is long ago
+  too_new,             // its time is in the future
+  block_hash,          // the fields do not give the hash
+  withdrawals,         // a list that must be empty is not
+  blob_gas,            // blob fields that its version must not have, or misses, or blob gas before Jovian
+  excess_blob_gas,     // not zero
+  too_many_at_height,  // other blocks of this height came before
+  seen,                // this block came before
 };
 inline constexpr int kRuleCount = 13;
 /// snake_case, for metrics and messages.

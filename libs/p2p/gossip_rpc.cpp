@@ -27,14 +27,15 @@ void ignore(std::uint32_t, std::uint64_t) {}
 
 absl::Status parse_control(BytesView in, GossipRpc& out, std::size_t& ids) {
   const auto collect = [&ids](std::uint32_t field, BytesView message, std::vector<BytesView>& to) {
-    return walk(message,
-                [&](std::uint32_t n, BytesView v) {
-                  if (n != field) return absl::OkStatus();
-                  if (++ids > GossipRpc::kMaxIds) return too_many();
-                  to.push_back(v);
-                  return absl::OkStatus();
-                },
-                ignore);
+    return walk(
+        message,
+        [&](std::uint32_t n, BytesView v) {
+          if (n != field) return absl::OkStatus();
+          if (++ids > GossipRpc::kMaxIds) return too_many();
+          to.push_back(v);
+          return absl::OkStatus();
+        },
+        ignore);
   };
   return walk(
       in,
@@ -43,34 +44,37 @@ absl::Status parse_control(BytesView in, GossipRpc& out, std::size_t& ids) {
         switch (n) {
           case 1: {
             GossipRpc::Have h;
-            TOWLINE_RETURN_IF_ERROR(walk(v,
-                                         [&](std::uint32_t k, BytesView topic) {
-                                           if (k == 1) h.topic = text(topic);
-                                           return absl::OkStatus();
-                                         },
-                                         ignore));
+            TOWLINE_RETURN_IF_ERROR(walk(
+                v,
+                [&](std::uint32_t k, BytesView topic) {
+                  if (k == 1) h.topic = text(topic);
+                  return absl::OkStatus();
+                },
+                ignore));
             TOWLINE_RETURN_IF_ERROR(collect(2, v, h.ids));
             out.have.push_back(std::move(h));
             return absl::OkStatus();
           }
           case 2: return collect(1, v, out.want);
           case 3:
-            return walk(v,
-                        [&](std::uint32_t k, BytesView topic) {
-                          if (k == 1) out.graft.push_back(text(topic));
-                          return out.graft.size() > GossipRpc::kMaxTopics ? too_many() : absl::OkStatus();
-                        },
-                        ignore);
+            return walk(
+                v,
+                [&](std::uint32_t k, BytesView topic) {
+                  if (k == 1) out.graft.push_back(text(topic));
+                  return out.graft.size() > GossipRpc::kMaxTopics ? too_many() : absl::OkStatus();
+                },
+                ignore);
           case 4: {
             GossipRpc::Prune p;
-            TOWLINE_RETURN_IF_ERROR(walk(v,
-                                         [&](std::uint32_t k, BytesView topic) {
-                                           if (k == 1) p.topic = text(topic);
-                                           return absl::OkStatus();
-                                         },
-                                         [&](std::uint32_t k, std::uint64_t s) {
-                                           if (k == 3) p.backoff_s = s;
-                                         }));
+            TOWLINE_RETURN_IF_ERROR(walk(
+                v,
+                [&](std::uint32_t k, BytesView topic) {
+                  if (k == 1) p.topic = text(topic);
+                  return absl::OkStatus();
+                },
+                [&](std::uint32_t k, std::uint64_t s) {
+                  if (k == 3) p.backoff_s = s;
+                }));
             out.prune.push_back(p);
             return absl::OkStatus();
           }
@@ -92,27 +96,29 @@ absl::StatusOr<GossipRpc> GossipRpc::parse(BytesView in) {
         switch (n) {
           case 1: {
             Subscription s;
-            TOWLINE_RETURN_IF_ERROR(walk(v,
-                                         [&](std::uint32_t k, BytesView topic) {
-                                           if (k == 2) s.topic = text(topic);
-                                           return absl::OkStatus();
-                                         },
-                                         [&](std::uint32_t k, std::uint64_t on) {
-                                           if (k == 1) s.subscribe = on != 0;
-                                         }));
+            TOWLINE_RETURN_IF_ERROR(walk(
+                v,
+                [&](std::uint32_t k, BytesView topic) {
+                  if (k == 2) s.topic = text(topic);
+                  return absl::OkStatus();
+                },
+                [&](std::uint32_t k, std::uint64_t on) {
+                  if (k == 1) s.subscribe = on != 0;
+                }));
             out.subscriptions.push_back(s);
             return out.subscriptions.size() > kMaxTopics ? too_many() : absl::OkStatus();
           }
           case 2: {
             Message m;
-            TOWLINE_RETURN_IF_ERROR(walk(v,
-                                         [&](std::uint32_t k, BytesView part) {
-                                           if (k == 2) m.data = part;
-                                           if (k == 4) m.topic = text(part);
-                                           m.is_signed |= k == 1 || k == 3 || k == 5 || k == 6;
-                                           return absl::OkStatus();
-                                         },
-                                         ignore));
+            TOWLINE_RETURN_IF_ERROR(walk(
+                v,
+                [&](std::uint32_t k, BytesView part) {
+                  if (k == 2) m.data = part;
+                  if (k == 4) m.topic = text(part);
+                  m.is_signed |= k == 1 || k == 3 || k == 5 || k == 6;
+                  return absl::OkStatus();
+                },
+                ignore));
             out.messages.push_back(m);
             return out.messages.size() > kMaxMessages ? too_many() : absl::OkStatus();
           }

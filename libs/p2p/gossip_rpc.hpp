@@ -62,9 +62,7 @@ struct GossipRpcWriter {
       std::optional<std::uint64_t> backoff_s;
     };
     std::vector<Prune> prune;
-    bool empty() const {
-      return have.empty() && want.empty() && dont_want.empty() && graft.empty() && prune.empty();
-    }
+    bool empty() const { return have.empty() && want.empty() && dont_want.empty() && graft.empty() && prune.empty(); }
   };
   static void control(const Control& c, Bytes& out);
 };

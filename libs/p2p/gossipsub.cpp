@@ -257,7 +257,8 @@ void Gossipsub::forward(std::size_t topic, const MessageId& id, const SharedByte
   };
   for (const auto& member : mesh_[topic]) send(member, peers_.at(member));
   for (auto& [id_of_peer, peer] : peers_)
-    if (peer.version == Version::floodsub && (peer.topics >> topic & 1U) != 0 && score_of(peer) >= params_.publish_threshold)
+    if (peer.version == Version::floodsub && (peer.topics >> topic & 1U) != 0 &&
+        score_of(peer) >= params_.publish_threshold)
       send(id_of_peer, peer);
 }
 
@@ -275,7 +276,8 @@ void Gossipsub::on_graft(const PeerId& from, Peer& peer, absl::string_view name,
     if (b->second - kBackoffSlack - now > kPruneBackoff - kGraftFlood) punish(peer.behaviour, 1);
     return refuse();
   }
-  if (score_of(peer) < 0 || (mesh.size() >= static_cast<std::size_t>(params_.d_high) && !peer.outbound)) return refuse();
+  if (score_of(peer) < 0 || (mesh.size() >= static_cast<std::size_t>(params_.d_high) && !peer.outbound))
+    return refuse();
   // A graft is also a subscription that got lost.
   peer.topics |= 1ULL << *topic;
   mesh.insert(from);
@@ -286,8 +288,7 @@ void Gossipsub::on_prune(const PeerId& from, const GossipRpc::Prune& p, absl::Ti
   const auto topic = topic_index(p.topic);
   if (!topic) return;
   if (mesh_[*topic].erase(from) > 0) ++stats_.prunes;
-  back_off(from, *topic,
-           p.backoff_s ? absl::Seconds(std::min(*p.backoff_s, kLongestBackoffS)) : kPruneBackoff, now);
+  back_off(from, *topic, p.backoff_s ? absl::Seconds(std::min(*p.backoff_s, kLongestBackoffS)) : kPruneBackoff, now);
 }
 
 void Gossipsub::on_have(const PeerId& from, Peer& peer, const GossipRpc::Have& have, Control& reply, absl::Time now) {
@@ -374,9 +375,8 @@ void Gossipsub::maintain(std::size_t topic, absl::flat_hash_map<PeerId, Control>
   } else if (mesh.size() > size(params_.d_high)) {
     std::vector<PeerId> members{mesh.begin(), mesh.end()};
     std::shuffle(members.begin(), members.end(), random_);
-    std::stable_sort(members.begin(), members.end(), [&](const PeerId& a, const PeerId& b) {
-      return score_of(peers_.at(a)) > score_of(peers_.at(b));
-    });
+    std::stable_sort(members.begin(), members.end(),
+                     [&](const PeerId& a, const PeerId& b) { return score_of(peers_.at(a)) > score_of(peers_.at(b)); });
     std::shuffle(members.begin() + params_.d_score, members.end(), random_);
     // Enough of those that we chose ourselves come to the front part.
     const auto kept = members.begin() + params_.d;
@@ -451,7 +451,8 @@ void Gossipsub::prune(const PeerId& peer, std::size_t topic, Control& c, absl::T
   back_off(peer, topic, kPruneBackoff, now);
   const auto p = peers_.find(peer);
   const bool knows_backoff = p != peers_.end() && p->second.version != Version::v1_0;
-  c.prune.push_back({topics_[topic], knows_backoff ? std::optional{absl::ToInt64Seconds(kPruneBackoff)} : std::nullopt});
+  c.prune.push_back(
+      {topics_[topic], knows_backoff ? std::optional{absl::ToInt64Seconds(kPruneBackoff)} : std::nullopt});
   ++stats_.prunes;
 }
 

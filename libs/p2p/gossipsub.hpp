@@ -1,6 +1,7 @@
-// gossipsub v1.0, v1.1 and v1.2 (libp2p specs, pubsub/gossipsub) as OP Stack nodes run it: fixed topics, all subscribed,
-// StrictNoSign, no peer exchange; scores as op-node has them now (IP colocation, behaviour) and beside them one of our own
-// for what a peer's messages turn out to be. RPCs and the time in; RPCs and messages to validate out. Pure.
+// gossipsub v1.0, v1.1 and v1.2 (libp2p specs, pubsub/gossipsub) as OP Stack nodes run it: fixed topics, all
+// subscribed, StrictNoSign, no peer exchange; scores as op-node has them now (IP colocation, behaviour) and beside them
+// one of our own for what a peer's messages turn out to be. RPCs and the time in; RPCs and messages to validate out.
+// Pure.
 #pragma once
 #include <absl/container/btree_map.h>
 #include <absl/container/btree_set.h>
@@ -108,7 +109,8 @@ class Gossipsub {
     std::uint64_t accepted = 0, ignored = 0, rejected = 0;
     std::uint64_t forwarded = 0, graylisted = 0;
     std::uint64_t grafts = 0, prunes = 0, grafts_refused = 0;
-    std::uint64_t ihave_sent = 0, iwant_sent = 0, iwant_served = 0, idontwant_sent = 0, idontwant_honoured = 0, broken_promises = 0;
+    std::uint64_t ihave_sent = 0, iwant_sent = 0, iwant_served = 0, idontwant_sent = 0, idontwant_honoured = 0,
+                  broken_promises = 0;
   };
   const Stats& stats() const { return stats_; }
   std::size_t cache_bytes() const { return cache_bytes_; }
@@ -150,9 +152,11 @@ class Gossipsub {
 
   std::optional<std::size_t> topic_index(absl::string_view topic) const;
   void on_message(const PeerId& from, Peer& peer, const GossipRpc::Message& m, absl::Time now);
-  void on_graft(const PeerId& from, Peer& peer, absl::string_view topic, GossipRpcWriter::Control& reply, absl::Time now);
+  void on_graft(const PeerId& from, Peer& peer, absl::string_view topic, GossipRpcWriter::Control& reply,
+                absl::Time now);
   void on_prune(const PeerId& from, const GossipRpc::Prune& prune, absl::Time now);
-  void on_have(const PeerId& from, Peer& peer, const GossipRpc::Have& have, GossipRpcWriter::Control& reply, absl::Time now);
+  void on_have(const PeerId& from, Peer& peer, const GossipRpc::Have& have, GossipRpcWriter::Control& reply,
+               absl::Time now);
   void on_want(const PeerId& from, Peer& peer, const std::vector<BytesView>& ids);
   void maintain(std::size_t topic, absl::flat_hash_map<PeerId, GossipRpcWriter::Control>& out, absl::Time now);
   void emit_gossip(std::size_t topic, absl::flat_hash_map<PeerId, GossipRpcWriter::Control>& out);

@@ -10,7 +10,7 @@
 namespace towline::p2p {
 
 struct Identify {
-  Bytes public_key;                // PublicKey protobuf
+  Bytes public_key;                 // PublicKey protobuf
   std::vector<Bytes> listen_addrs;  // binary multiaddrs
   std::vector<std::string> protocols;
   Bytes observed_addr;

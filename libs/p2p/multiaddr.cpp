@@ -20,8 +20,10 @@ struct HostForm {
   Code code;
   Multiaddr::Host host;
 };
-constexpr HostForm kHosts[] = {{"ip4", kIp4, Multiaddr::Host::ip},     {"ip6", kIp6, Multiaddr::Host::ip},
-                               {"dns", kDns, Multiaddr::Host::dns},    {"dns4", kDns4, Multiaddr::Host::dns4},
+constexpr HostForm kHosts[] = {{"ip4", kIp4, Multiaddr::Host::ip},
+                               {"ip6", kIp6, Multiaddr::Host::ip},
+                               {"dns", kDns, Multiaddr::Host::dns},
+                               {"dns4", kDns4, Multiaddr::Host::dns4},
                                {"dns6", kDns6, Multiaddr::Host::dns6}};
 
 const HostForm& form_of(const Multiaddr& a) {
@@ -83,7 +85,8 @@ absl::StatusOr<Multiaddr> Multiaddr::parse(absl::string_view text) {
   out.host = form->host;
   if (form->host == Host::ip) {
     const auto ip = parse_ip(parts[2]);
-    if (!ip.ok() || is_ip4(*ip) != (form->code == kIp4)) return bad(absl::StrCat(parts[2], " is no ", form->name, " address"));
+    if (!ip.ok() || is_ip4(*ip) != (form->code == kIp4))
+      return bad(absl::StrCat(parts[2], " is no ", form->name, " address"));
     out.ip = *ip;
   } else {
     if (!is_host_name(parts[2])) return bad(absl::StrCat(parts[2], " is no host name"));
@@ -117,7 +120,8 @@ absl::StatusOr<Multiaddr> Multiaddr::decode(BytesView in) {
     return v;
   };
   TOWLINE_ASSIGN_OR_RETURN(const std::uint64_t code, varint());
-  const auto* form = std::find_if(std::begin(kHosts), std::end(kHosts), [&](const HostForm& f) { return f.code == code; });
+  const auto* form =
+      std::find_if(std::begin(kHosts), std::end(kHosts), [&](const HostForm& f) { return f.code == code; });
   if (form == std::end(kHosts)) return other();
   Multiaddr out;
   out.host = form->host;
@@ -150,7 +154,8 @@ absl::StatusOr<Multiaddr> Multiaddr::decode(BytesView in) {
 }
 
 std::string Multiaddr::to_string() const {
-  std::string out = absl::StrCat("/", form_of(*this).name, "/", host == Host::ip ? p2p::to_string(ip) : name, "/tcp/", tcp);
+  std::string out =
+      absl::StrCat("/", form_of(*this).name, "/", host == Host::ip ? p2p::to_string(ip) : name, "/tcp/", tcp);
   if (peer) absl::StrAppend(&out, "/p2p/", peer->to_string());
   return out;
 }

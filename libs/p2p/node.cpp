@@ -15,8 +15,8 @@ const std::string kIdentify = "/ipfs/id/1.0.0";
 const std::string kIdentifyPush = "/ipfs/id/push/1.0.0";
 const std::string kPing = "/ipfs/ping/1.0.0";
 constexpr absl::string_view kGossip[] = {"/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0", "/floodsub/1.0.0"};
-constexpr Gossipsub::Version kVersions[] = {Gossipsub::Version::v1_2, Gossipsub::Version::v1_1, Gossipsub::Version::v1_0,
-                                            Gossipsub::Version::floodsub};
+constexpr Gossipsub::Version kVersions[] = {Gossipsub::Version::v1_2, Gossipsub::Version::v1_1,
+                                            Gossipsub::Version::v1_0, Gossipsub::Version::floodsub};
 constexpr std::size_t kMaxRpc = 10U << 20U;
 constexpr std::size_t kMaxIdentify = 8192;
 constexpr int kMaxIdentifyParts = 10;
@@ -123,8 +123,8 @@ class Node::Conn final : private Connection::Handler {
       return st;
     }
     if (Conn* other = node_.conn_of(peer)) {
-      // Both dialled at once: both ends keep the one that the smaller id dialled. Else the peer came back before its old
-      // connection was seen to be dead.
+      // Both dialled at once: both ends keep the one that the smaller id dialled. Else the peer came back before its
+      // old connection was seen to be dead.
       const bool keep_outbound = node_.identity_.peer_id() < peer;
       if (other->outbound() != outbound_ && outbound_ != keep_outbound) {
         peer_.reset();
@@ -313,8 +313,8 @@ class Node::Conn final : private Connection::Handler {
   absl::Time progress_at_;
 };
 
-Node::Node(const Identity& identity, Options options, Gossipsub::Identify identify, Handler& handler, std::uint64_t seed,
-           absl::Time now)
+Node::Node(const Identity& identity, Options options, Gossipsub::Identify identify, Handler& handler,
+           std::uint64_t seed, absl::Time now)
     : identity_{identity},
       options_{std::move(options)},
       handler_{handler},
@@ -411,7 +411,8 @@ void Node::hold_to_budget() {
   const auto most = std::max_element(connections_.begin(), connections_.end(), [](const auto& a, const auto& b) {
     return a.second->buffered() < b.second->buffered();
   });
-  most->second->fail(absl::ResourceExhaustedError("too much of unfinished messages is held, and of this peer the most"));
+  most->second->fail(
+      absl::ResourceExhaustedError("too much of unfinished messages is held, and of this peer the most"));
 }
 
 Node::Conn* Node::conn_of(const PeerId& peer) {

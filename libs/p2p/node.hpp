@@ -1,6 +1,6 @@
-// A libp2p node without its sockets: connections, the protocols that every peer expects (identify, ping), gossip, and the
-// legacy payload_by_number. Bytes and the time in; bytes, messages to validate and peers out. Connections that fail are
-// marked, and closed by the owner after what output() still has. Pure.
+// A libp2p node without its sockets: connections, the protocols that every peer expects (identify, ping), gossip, and
+// the legacy payload_by_number. Bytes and the time in; bytes, messages to validate and peers out. Connections that fail
+// are marked, and closed by the owner after what output() still has. Pure.
 #pragma once
 #include <absl/container/flat_hash_map.h>
 

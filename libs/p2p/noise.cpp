@@ -33,7 +33,9 @@ FixedBytes<12> NoiseCipher::nonce() {
   return out;
 }
 
-void NoiseCipher::seal(BytesView aad, BytesView plain, Bytes& out) { crypto::chacha_seal(key_, nonce(), aad, plain, out); }
+void NoiseCipher::seal(BytesView aad, BytesView plain, Bytes& out) {
+  crypto::chacha_seal(key_, nonce(), aad, plain, out);
+}
 
 absl::Status NoiseCipher::open(BytesView aad, BytesView sealed, Bytes& out) {
   return crypto::chacha_open(key_, nonce(), aad, sealed, out);

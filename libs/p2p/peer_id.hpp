@@ -1,4 +1,5 @@
-// Identities of libp2p peers (libp2p specs, peer-ids): public keys of the four types, ids made of them, and the node's own key. Pure.
+// Identities of libp2p peers (libp2p specs, peer-ids): public keys of the four types, ids made of them, and the node's
+// own key. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -40,7 +41,8 @@ class PeerId {
 /// A peer's key as it stands in its PublicKey protobuf.
 class PublicKey {
  public:
-  /// INVALID_ARGUMENT: not a PublicKey, an unknown type, or bytes that are no key of that type; RSA keys must have 2048 to 8192 bits.
+  /// INVALID_ARGUMENT: not a PublicKey, an unknown type, or bytes that are no key of that type; RSA keys must have 2048
+  /// to 8192 bits.
   static absl::StatusOr<PublicKey> parse(BytesView protobuf);
   static PublicKey of(const secp256k1::PublicKey& key);
 

@@ -1,4 +1,5 @@
-// Varints, protobuf, peer ids, multiaddresses, multistream, Noise: known answers (libp2p specs, Noise vectors) and what must be refused.
+// Varints, protobuf, peer ids, multiaddresses, multistream, Noise: known answers (libp2p specs, Noise vectors) and what
+// must be refused.
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_split.h>
 #include <gtest/gtest.h>
@@ -69,9 +70,10 @@ TEST(PeerIds, OfTheFourKeyTypes) {
   ASSERT_TRUE(k1.ok());
   EXPECT_EQ(k1->peer_id().to_string().substr(0, 7), "16Uiu2H");
   EXPECT_EQ(to_hex(k1->peer_id().multihash()).substr(0, 14), "0x002508021221");
-  const auto ecdsa = PublicKey::parse(
-      hex("0803125b3059301306072a8648ce3d020106082a8648ce3d03010703420004de3d300fa36ae0e8f5d530899d83abab44abf3161f162a4bc901d8e6ecda020e8b"
-          "6d5f8da30525e71d6851510c098e5c47c646a597fb4dcec034e9f77c409e62"));
+  const auto ecdsa =
+      PublicKey::parse(hex("0803125b3059301306072a8648ce3d020106082a8648ce3d03010703420004de3d300fa36ae0e8f5d530899d83a"
+                           "bab44abf3161f162a4bc901d8e6ecda020e8b"
+                           "6d5f8da30525e71d6851510c098e5c47c646a597fb4dcec034e9f77c409e62"));
   ASSERT_TRUE(ecdsa.ok());
   EXPECT_EQ(ecdsa->peer_id().to_string().substr(0, 2), "Qm");
   EXPECT_EQ(to_hex(ecdsa->encoded()).substr(0, 10), "0x0803125b");
@@ -115,8 +117,9 @@ TEST(Identity, SignsWhatItsKeyVerifies) {
 TEST(Multiaddrs, TextAndBytes) {
   const Identity me{*secp256k1::SecretKey::from(Bytes(32, 7))};
   const std::string id = me.peer_id().to_string();
-  for (const auto& text : {std::string{"/ip4/127.0.0.1/tcp/9222"}, "/ip4/10.0.0.1/tcp/0/p2p/" + id, "/ip6/2001:db8::1/tcp/65535/p2p/" + id,
-                           "/dns4/bootnode.example.org/tcp/9222/p2p/" + id, std::string{"/dns/localhost/tcp/1"}}) {
+  for (const auto& text :
+       {std::string{"/ip4/127.0.0.1/tcp/9222"}, "/ip4/10.0.0.1/tcp/0/p2p/" + id, "/ip6/2001:db8::1/tcp/65535/p2p/" + id,
+        "/dns4/bootnode.example.org/tcp/9222/p2p/" + id, std::string{"/dns/localhost/tcp/1"}}) {
     const auto a = Multiaddr::parse(text);
     ASSERT_TRUE(a.ok()) << a.status();
     EXPECT_EQ(a->to_string(), text);
@@ -184,7 +187,8 @@ TEST(Multistreams, Agree) {
     a = negotiate(Multistream::dialer({"/a", "/b"}), Multistream::listener({"/c"}), step);
     EXPECT_TRUE(absl::IsNotFound(a.dialer.status()));
   }
-  EXPECT_EQ(to_hex(Multistream::dialer({"/noise"}).take_output()), "0x132f6d756c746973747265616d2f312e302e300a072f6e6f6973650a");
+  EXPECT_EQ(to_hex(Multistream::dialer({"/noise"}).take_output()),
+            "0x132f6d756c746973747265616d2f312e302e300a072f6e6f6973650a");
 }
 
 TEST(Multistreams, LeaveWhatFollows) {
@@ -263,7 +267,8 @@ struct Handshake {
   int bytes_sent = 0;
   void run(std::optional<PeerId> expected, std::vector<std::string> ma, std::vector<std::string> mb, std::size_t step,
            int corrupt = -1) {
-    NoiseHandshake ha{true, a, {hash(std::string(64, '1')), hash(std::string(64, '2'))}, std::move(expected), std::move(ma)};
+    NoiseHandshake ha{
+        true, a, {hash(std::string(64, '1')), hash(std::string(64, '2'))}, std::move(expected), std::move(ma)};
     NoiseHandshake hb{false, b, {hash(std::string(64, '3')), hash(std::string(64, '4'))}, {}, std::move(mb)};
     for (int i = 0; i < 4; ++i) {
       Bytes bytes = i % 2 == 0 ? ha.take_output() : hb.take_output();

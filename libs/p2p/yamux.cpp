@@ -35,7 +35,8 @@ Yamux::Yamux(bool client, Handler& handler, Options options, absl::Time now)
 Bytes Yamux::encode(const Frame& f) {
   Bytes out{0, f.type, static_cast<std::uint8_t>(f.flags >> 8U), static_cast<std::uint8_t>(f.flags)};
   for (const std::uint32_t n : {f.stream, f.length})
-    for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<std::uint8_t>(n >> static_cast<unsigned>(shift)));
+    for (int shift = 24; shift >= 0; shift -= 8)
+      out.push_back(static_cast<std::uint8_t>(n >> static_cast<unsigned>(shift)));
   return out;
 }
 
@@ -207,7 +208,8 @@ absl::Time Yamux::next_timer() const { return next_ping_; }
 
 absl::StatusOr<StreamId> Yamux::open() {
   if (failed_) return absl::FailedPreconditionError("yamux: the session is over");
-  if (unacknowledged_ >= kMaxUnacknowledged) return absl::ResourceExhaustedError("yamux: the peer acknowledges no stream");
+  if (unacknowledged_ >= kMaxUnacknowledged)
+    return absl::ResourceExhaustedError("yamux: the peer acknowledges no stream");
   const StreamId id = next_id_;
   next_id_ += 2;
   Stream s;
@@ -279,7 +281,8 @@ void Yamux::output(Bytes& out, std::size_t max) {
     out.insert(out.end(), header.begin(), header.end());
     for (std::uint32_t left = size; left > 0;) {
       Chunk& c = s.queue.front();
-      const BytesView part = BytesView{*c.bytes}.subspan(c.at).first(std::min<std::size_t>(left, c.bytes->size() - c.at));
+      const BytesView part =
+          BytesView{*c.bytes}.subspan(c.at).first(std::min<std::size_t>(left, c.bytes->size() - c.at));
       out.insert(out.end(), part.begin(), part.end());
       c.at += part.size();
       left -= static_cast<std::uint32_t>(part.size());

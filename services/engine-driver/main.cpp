@@ -91,7 +91,8 @@ class Driver final : public service::Program {
     channel_ = wire::make_channel(payload_source_);
     Writer::Options wo;
     wo.forkchoice_every = every_;
-    writer_ = std::make_unique<Writer>(wo, Gate{persistent}, *file_, *engine_, *board_, open_over(channel_, wire::make_channel(gossip_source_), config_), ctx.metrics);
+    writer_ = std::make_unique<Writer>(wo, Gate{persistent}, *file_, *engine_, *board_,
+                                       open_over(channel_, wire::make_channel(gossip_source_), config_), ctx.metrics);
     system_ = &ctx.system;
     serial_ = ctx.system.spawn<caf::detached>([](writer_actor::pointer) -> writer_actor::behavior_type {
       return {[](run_atom, const JobPtr& job) { (*job)(); }};

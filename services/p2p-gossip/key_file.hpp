@@ -8,7 +8,8 @@
 
 namespace towline::gossip {
 
-/// Reads the key; makes one, readable by its owner alone, where there is no file. Messages name the file, never the key.
+/// Reads the key; makes one, readable by its owner alone, where there is no file. Messages name the file, never the
+/// key.
 absl::StatusOr<secp256k1::SecretKey> read_or_make_key(const std::string& path);
 
 }  // namespace towline::gossip

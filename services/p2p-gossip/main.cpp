@@ -24,7 +24,8 @@ namespace {
 absl::StatusOr<absl::Duration> duration(const char* flag, const std::string& text, absl::Duration least) {
   absl::Duration d;
   if (!absl::ParseDuration(text, &d) || d < least)
-    return absl::InvalidArgumentError(absl::StrCat(flag, ": a duration such as 10s or 1h, at least ", absl::FormatDuration(least)));
+    return absl::InvalidArgumentError(
+        absl::StrCat(flag, ": a duration such as 10s or 1h, at least ", absl::FormatDuration(least)));
   return d;
 }
 
@@ -33,36 +34,55 @@ class P2PGossip final : public service::Program {
   void add_flags(CLI::App& app) override {
     chain_.add(app);
     app.add_option("--data-dir", data_dir_, "keeps the node's key and the bans")->capture_default_str();
-    app.add_option("--p2p.listen.ip", network_.listen_ip, "IP address to listen on; 0.0.0.0 or :: for all")->capture_default_str();
-    app.add_option("--p2p.listen.tcp", network_.listen_port, "TCP port, 0: any")->capture_default_str();
-    app.add_option("--p2p.advertise.ip", network_.advertise_ip, "IP address that others are told, where it is not the one listened on");
-    app.add_option("--p2p.advertise.tcp", network_.advertise_port, "TCP port that others are told, 0: the one listened on")
+    app.add_option("--p2p.listen.ip", network_.listen_ip, "IP address to listen on; 0.0.0.0 or :: for all")
         ->capture_default_str();
-    app.add_option("--p2p.priv.path", key_file_, "file with the node's secp256k1 key (64 hex digits), made if it is not there; default: "
-                                                 "p2p_priv.txt in the data directory");
-    app.add_option("--p2p.static", static_peers_, "multiaddr with /p2p of a peer to stay connected to; repeat it, or separate by commas")
+    app.add_option("--p2p.listen.tcp", network_.listen_port, "TCP port, 0: any")->capture_default_str();
+    app.add_option("--p2p.advertise.ip", network_.advertise_ip,
+                   "IP address that others are told, where it is not the one listened on");
+    app.add_option("--p2p.advertise.tcp", network_.advertise_port,
+                   "TCP port that others are told, 0: the one listened on")
+        ->capture_default_str();
+    app.add_option("--p2p.priv.path", key_file_,
+                   "file with the node's secp256k1 key (64 hex digits), made if it is not there; default: "
+                   "p2p_priv.txt in the data directory");
+    app.add_option("--p2p.static", static_peers_,
+                   "multiaddr with /p2p of a peer to stay connected to; repeat it, or separate by commas")
         ->delimiter(',');
-    app.add_option("--p2p.peers.lo", network_.peers.peers_lo, "dial until so many peers are connected")->capture_default_str();
-    app.add_option("--p2p.peers.hi", network_.peers.peers_hi, "let peers go when more are connected")->capture_default_str();
+    app.add_option("--p2p.peers.lo", network_.peers.peers_lo, "dial until so many peers are connected")
+        ->capture_default_str();
+    app.add_option("--p2p.peers.hi", network_.peers.peers_hi, "let peers go when more are connected")
+        ->capture_default_str();
     app.add_option("--p2p.peers.grace", grace_, "how long a new peer is kept whatever happens")->capture_default_str();
     app.add_option("--p2p.timeout.dial", dial_timeout_, "time for one dial")->capture_default_str();
     app.add_option("--p2p.timeout.negotiation", negotiation_timeout_, "time for a handshake")->capture_default_str();
     app.add_option("--p2p.useragent", network_.node.agent, "what others see in identify")->capture_default_str();
-    app.add_option("--p2p.gossip.mesh.d", network_.node.gossip.d, "wanted peers in a mesh")->capture_default_str()->check(CLI::Range(1, 100));
-    app.add_option("--p2p.gossip.mesh.lo", network_.node.gossip.d_low, "graft when fewer are in it")->capture_default_str()->check(CLI::Range(1, 100));
-    app.add_option("--p2p.gossip.mesh.dhi", network_.node.gossip.d_high, "prune when more are in it")->capture_default_str()->check(CLI::Range(1, 100));
-    app.add_option("--p2p.gossip.mesh.dlazy", network_.node.gossip.d_lazy, "peers that are told of messages each heartbeat")
+    app.add_option("--p2p.gossip.mesh.d", network_.node.gossip.d, "wanted peers in a mesh")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 100));
+    app.add_option("--p2p.gossip.mesh.lo", network_.node.gossip.d_low, "graft when fewer are in it")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 100));
+    app.add_option("--p2p.gossip.mesh.dhi", network_.node.gossip.d_high, "prune when more are in it")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 100));
+    app.add_option("--p2p.gossip.mesh.dlazy", network_.node.gossip.d_lazy,
+                   "peers that are told of messages each heartbeat")
         ->capture_default_str()
         ->check(CLI::Range(0, 100));
-    app.add_option("--p2p.gossip.mesh.floodpublish", network_.node.gossip.flood_publish, "send published blocks to all peers, not to the mesh only")
+    app.add_option("--p2p.gossip.mesh.floodpublish", network_.node.gossip.flood_publish,
+                   "send published blocks to all peers, not to the mesh only")
         ->capture_default_str();
     app.add_option("--p2p.gossip.timestamp.threshold", past_, "refuse blocks that are older")->capture_default_str();
     app.add_option("--p2p.ban.peers", network_.ban_peers, "ban peers with a bad score")->capture_default_str();
-    app.add_option("--p2p.ban.threshold", network_.node.gossip.ban_threshold, "ban below this score")->capture_default_str();
+    app.add_option("--p2p.ban.threshold", network_.node.gossip.ban_threshold, "ban below this score")
+        ->capture_default_str();
     app.add_option("--p2p.ban.duration", ban_duration_, "for how long")->capture_default_str();
-    app.add_option("--p2p.unsafe-block-signer", signer_, "address that signs the chain's blocks; default: the network's, or what L1 says");
+    app.add_option("--p2p.unsafe-block-signer", signer_,
+                   "address that signs the chain's blocks; default: the network's, or what L1 says");
     app.add_option("--l1-rpc", l1_url_, "L1 RPC to read the signer from SystemConfig, each 10 minutes");
-    app.add_option("--max-cached-blocks", cached_blocks_, "recent blocks that are kept for the EL")->capture_default_str()->check(CLI::Range(16, 100000));
+    app.add_option("--max-cached-blocks", cached_blocks_, "recent blocks that are kept for the EL")
+        ->capture_default_str()
+        ->check(CLI::Range(16, 100000));
     app.add_option("--max-cached-bytes", cached_bytes_, "and bytes of them")->capture_default_str();
   }
 
@@ -108,9 +128,10 @@ class P2PGossip final : public service::Program {
     facts.signer_source = signer_source_;
     service_ = std::make_unique<GossipService>(*p2p_, *validator_, *board_, facts);
     payloads_ = std::make_unique<GossipPayloadService>(*board_);
-    log::info("gossiping", {log::kv("chain_id", config_.l2_chain_id), log::kv("address", p2p_->addresses()[0].to_string()),
-                            log::kv("signer", signer ? to_hex(signer->view()) : "from L1"),
-                            log::kv("static_peers", network_.static_peers.size())});
+    log::info("gossiping",
+              {log::kv("chain_id", config_.l2_chain_id), log::kv("address", p2p_->addresses()[0].to_string()),
+               log::kv("signer", signer ? to_hex(signer->view()) : "from L1"),
+               log::kv("static_peers", network_.static_peers.size())});
     return absl::OkStatus();
   }
 
@@ -128,7 +149,8 @@ class P2PGossip final : public service::Program {
       r.code = code;
       r.reason = std::move(reason);
     };
-    if (validator_->signers().empty()) not_ready("no_signer", "the unsafe block signer is not known (yet): is --l1-rpc reachable?");
+    if (validator_->signers().empty())
+      not_ready("no_signer", "the unsafe block signer is not known (yet): is --l1-rpc reachable?");
     else if (!doubt.empty()) not_ready("self_doubt", doubt);
     else if (peers == 0) not_ready("no_peers", "no peer is connected; see `towline peers`");
     return r;
@@ -154,14 +176,17 @@ class P2PGossip final : public service::Program {
   /// nullopt: L1 will say.
   absl::StatusOr<std::optional<Address>> choose_signer() {
     if (!l1_url_.empty()) {
-      if (auto st = http::check_url(l1_url_); !st.ok()) return absl::InvalidArgumentError(absl::StrCat("--l1-rpc: ", st.message()));
+      if (auto st = http::check_url(l1_url_); !st.ok())
+        return absl::InvalidArgumentError(absl::StrCat("--l1-rpc: ", st.message()));
       if (!config_.l1_system_config)
-        return absl::InvalidArgumentError("--l1-rpc: the rollup config has no l1_system_config_address to read the signer from");
+        return absl::InvalidArgumentError(
+            "--l1-rpc: the rollup config has no l1_system_config_address to read the signer from");
     }
     if (!signer_.empty()) {
       const auto a = parse_fixed_hex<20>(signer_);
       if (!a.ok())
-        return absl::InvalidArgumentError(absl::StrCat("--p2p.unsafe-block-signer: not an address (0x and 40 hex digits): ", signer_));
+        return absl::InvalidArgumentError(
+            absl::StrCat("--p2p.unsafe-block-signer: not an address (0x and 40 hex digits): ", signer_));
       signer_source_ = "flag";
       return *a;
     }
@@ -172,7 +197,8 @@ class P2PGossip final : public service::Program {
     }
     if (!l1_url_.empty()) return std::nullopt;
     return absl::InvalidArgumentError(
-        "the unsafe block signer of this chain is not known: give --p2p.unsafe-block-signer ADDRESS, or --l1-rpc URL to read it from L1");
+        "the unsafe block signer of this chain is not known: give --p2p.unsafe-block-signer ADDRESS, or --l1-rpc URL "
+        "to read it from L1");
   }
 
   absl::Status read_flags() {
@@ -190,7 +216,8 @@ class P2PGossip final : public service::Program {
     if (network_.peers.peers_lo > network_.peers.peers_hi)
       return absl::InvalidArgumentError("--p2p.peers.lo is larger than --p2p.peers.hi");
     TOWLINE_ASSIGN_OR_RETURN(network_.peers.peers_grace, duration("--p2p.peers.grace", grace_, absl::ZeroDuration()));
-    TOWLINE_ASSIGN_OR_RETURN(network_.dial_timeout, duration("--p2p.timeout.dial", dial_timeout_, absl::Milliseconds(100)));
+    TOWLINE_ASSIGN_OR_RETURN(network_.dial_timeout,
+                             duration("--p2p.timeout.dial", dial_timeout_, absl::Milliseconds(100)));
     TOWLINE_ASSIGN_OR_RETURN(network_.node.negotiation_timeout,
                              duration("--p2p.timeout.negotiation", negotiation_timeout_, absl::Milliseconds(100)));
     TOWLINE_ASSIGN_OR_RETURN(network_.ban_duration, duration("--p2p.ban.duration", ban_duration_, absl::Seconds(1)));
@@ -245,6 +272,6 @@ class P2PGossip final : public service::Program {
 int main(int argc, char** argv) {
   towline::gossip::P2PGossip gossip;
   return towline::service::service_main(
-      {"p2p-gossip", "Unsafe blocks from the chain's p2p network, validated.", "127.0.0.1:7440", "127.0.0.1:7441"}, gossip,
-      argc, argv);
+      {"p2p-gossip", "Unsafe blocks from the chain's p2p network, validated.", "127.0.0.1:7440", "127.0.0.1:7441"},
+      gossip, argc, argv);
 }

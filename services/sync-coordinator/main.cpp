@@ -26,7 +26,8 @@ class Coordinator final : public service::Program {
                    "(whichever comes first), or none to follow the safe head")
         ->capture_default_str()
         ->check(CLI::IsMember({"both", "gossip", "remote", "none"}));
-    app.add_option("--p2p-gossip", gossip_target_, "gRPC target of p2p-gossip; it may be missing")->capture_default_str();
+    app.add_option("--p2p-gossip", gossip_target_, "gRPC target of p2p-gossip; it may be missing")
+        ->capture_default_str();
     app.add_option("--header-batch", header_batch_, "headers in one round of the search for a common block")
         ->capture_default_str()
         ->check(CLI::Range(2, 1024));
@@ -51,10 +52,9 @@ class Coordinator final : public service::Program {
       drivers_.push_back(make_driver_client(wire::make_channel(driver_targets_[i])));
       fetchers_.push_back(make_fetcher_client(fetcher_channel));
       if (options.unsafe_from_gossip) gossips_.push_back(make_gossip_client(gossip_channel));
-      tows_.push_back(std::make_unique<Tow>(ctx.system, TowConfig{i, driver_targets_[i], options, drivers_.back().get(),
-                                                                  fetchers_.back().get(),
-                                                                  gossips_.empty() ? nullptr : gossips_.back().get(),
-                                                                  &board_, &ctx.metrics}));
+      tows_.push_back(std::make_unique<Tow>(
+          ctx.system, TowConfig{i, driver_targets_[i], options, drivers_.back().get(), fetchers_.back().get(),
+                                gossips_.empty() ? nullptr : gossips_.back().get(), &board_, &ctx.metrics}));
     }
     service_ = std::make_unique<CoordinatorService>(board_, tows_);
     log::info("coordinating", {log::kv("chain_id", config.l2_chain_id), log::kv("drivers", driver_targets_.size()),

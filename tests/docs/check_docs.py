@@ -21,8 +21,8 @@ def compare(what, code, page, documented):
     failures.extend(f"{page}: {what} {name} is not in the code" for name in sorted(documented - code))
 
 
-metrics = {m for text in sources("services", "libs") for m in re.findall(r'"(towline_(?:fetcher|coordinator|driver)_\w+|towline_info)"', text)}
-compare("metric", metrics, "docs/metrics.md", set(re.findall(r"towline_(?:fetcher|coordinator|driver)_\w+|towline_info", (root / "docs/metrics.md").read_text())))
+metrics = {m for text in sources("services", "libs") for m in re.findall(r'"(towline_(?:fetcher|coordinator|driver|gossip)_\w+|towline_info)"', text)}
+compare("metric", metrics, "docs/metrics.md", set(re.findall(r"towline_(?:fetcher|coordinator|driver|gossip)_\w+|towline_info", (root / "docs/metrics.md").read_text())))
 
 follower = (root / "services/sync-coordinator/core/follower.cpp").read_text()
 codes = set(re.findall(r'enter\(\s*TowState::\w+,\s+"(\w+)"', follower))

@@ -17,6 +17,7 @@
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
 #include "tools/devnet/engine.hpp"
+#include "tools/devnet/sequencer.hpp"
 #include "tools/devnet/sources.hpp"
 
 namespace towline::devnet {
@@ -40,6 +41,7 @@ struct Flags {
   std::string dir;
   std::string host = "127.0.0.1";
   int base_port = 0;
+  std::uint16_t p2p_port = 0;
 };
 
 struct Devnet {
@@ -51,6 +53,7 @@ struct Devnet {
   NodeState engine_state{.name = "engine", .fault = {}};
   NodeState admin_state{.name = "admin", .fault = {}};
   std::unique_ptr<Engine> engine;
+  std::unique_ptr<Sequencer> sequencer;
   // Last: the servers end first.
   std::vector<std::unique_ptr<RpcServer>> source_servers;
   std::unique_ptr<RpcServer> cl_server;
@@ -85,6 +88,7 @@ struct Devnet {
               {"safe", maybe(world.el.safe())},
               {"finalized", maybe(world.el.finalized())}}},
             {"engine", {{"payloads", engine->payloads()}, {"forkchoice_updates", engine->forkchoice_updates()}}},
+            {"gossip", {{"published", sequencer->published()}}},
             {"nodes", nodes}};
   }
 
@@ -131,6 +135,7 @@ struct Devnet {
       return absl::StrCat("unknown command \"", cmd, "\"");
     }
     world.follow_labels();
+    sequencer->publish(world.chain);
     return {};
   }
 };
@@ -179,6 +184,8 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
   TOWLINE_RETURN_IF_ERROR(write_file(dir / "jwt.hex", to_hex(engine_options.jwt_secret.view()) + "\n"));
   TOWLINE_RETURN_IF_ERROR(write_file(dir / "rollup.json", world.chain.rollup_json()));
   net.engine = std::make_unique<Engine>(world, engine_options);
+  TOWLINE_ASSIGN_OR_RETURN(net.sequencer, Sequencer::start(flags.host, flags.p2p_port, engine_options.config));
+  net.sequencer->publish(world.chain);
 
   const auto port = [&](std::size_t i) { return flags.base_port == 0 ? 0 : flags.base_port + static_cast<int>(i); };
   json endpoints = {
@@ -221,6 +228,8 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
   std::thread control_thread{[&] { control.listen_after_bind(); }};
   while (!control.is_running()) std::this_thread::yield();  // a stop() before would be lost
 
+  endpoints["p2p"] = net.sequencer->address();
+  endpoints["signer"] = net.sequencer->signer();
   endpoints["cl"] = net.cl_server->url();
   endpoints["engine"] = net.engine_server->url();
   endpoints["admin"] = net.admin_server->url();
@@ -241,6 +250,7 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
     if (!world.producing) continue;
     world.chain.append();
     world.follow_labels();
+    net.sequencer->publish(world.chain);
   }
   {
     const std::lock_guard lock{world.mutex};
@@ -283,6 +293,8 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   app.add_option("--engine-trace", f.engine_trace, "JSON lines: every write to the execution client and its answer");
+  app.add_option("--p2p-port", f.p2p_port, "TCP port on which the sequencer gossips its blocks, 0: any")
+      ->capture_default_str();
   app.add_option("--host", f.host, "listen on this address")->capture_default_str();
   app.add_option("--base-port", f.base_port,
                  "control (POST /ctl, GET /stats) on this port, then engine, admin, CL and the sources; 0: any")

@@ -6,6 +6,7 @@
 #include <absl/strings/str_format.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -20,6 +21,7 @@
 #include "tools/towline/process.hpp"
 #include "tools/towline/render.hpp"
 #include "tools/towline/supervisor.hpp"
+#include "towline/v1/p2p_gossip.grpc.pb.h"
 
 namespace towline::cli {
 namespace {
@@ -53,7 +55,7 @@ class Demo {
     const std::int64_t start = now_ms();
     catch_stop_signals();
     std::cout << "Towline demo: an execution client (EL) is towed along a simulated OP Stack chain.\n"
-                 "Hashes are real, so are the three services; chain and EL are simulated.\n\n";
+                 "Hashes are real, so are the four services; chain and EL are simulated.\n\n";
     const absl::Status result = steps();
     area_.leave();
     fleet_.reset();
@@ -123,13 +125,16 @@ class Demo {
     o.rollup_config = endpoints.value("rollup", "");
     o.data_dir = (dir_ / "data").string();
     o.base_port = 0;
+    o.p2p_static = {endpoints.value("p2p", "")};
+    o.p2p_signer = endpoints.value("signer", "");
+    o.p2p_listen_port = 0;
     TOWLINE_ASSIGN_OR_RETURN(const Truth t, look());
     if (t.el_head.number != 0) return absl::InternalError("the EL does not start at genesis");
     say(absl::StrCat("chain head ", show(t.chain_head), "; the EL is at genesis and takes ", kExecutionMicros / 1000,
                      " ms to execute a block"));
     import_start_ = now_ms();
     TOWLINE_ASSIGN_OR_RETURN(fleet_, Fleet::start(o));
-    say("started remote-fetcher, engine-driver and sync-coordinator");
+    say("started remote-fetcher, p2p-gossip, engine-driver and sync-coordinator");
     return absl::OkStatus();
   }
 
@@ -182,8 +187,38 @@ class Demo {
     }));
     TOWLINE_RETURN_IF_ERROR(same_head(20, nullptr));
     say(absl::StrCat("followed block by block, at most ", late, " behind"));
+    TOWLINE_RETURN_IF_ERROR(gossip(first.el_head.number));
     summary_.emplace_back("at the tip",
                           absl::StrCat(seen - first.el_head.number, " blocks, at most ", late, " behind"));
+    return absl::OkStatus();
+  }
+
+  /// Blocks above `after` that came over the p2p network, and how long they were on the way.
+  absl::Status gossip(std::uint64_t after) {
+    const auto stub =
+        v1::P2PGossip::NewStub(grpc::CreateChannel(fleet_->gossip_address(), grpc::InsecureChannelCredentials()));
+    TOWLINE_ASSIGN_OR_RETURN(const json stats, command({{"cmd", "append"}, {"count", 0}}));
+    const json& published = stats["gossip"]["published"];
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{5});
+    const auto reader = stub->WatchBlocks(&context, {});
+    std::vector<std::int64_t> ms;
+    for (v1::WatchBlocksResponse m; reader->Read(&m) && m.has_block();) {
+      const auto number = m.block().block().number();
+      const auto at = published.find(std::to_string(number));
+      if (number > after && at != published.end())
+        ms.push_back(static_cast<std::int64_t>(m.block().received_at_ms()) - at->get<std::int64_t>());
+    }
+    context.TryCancel();
+    (void)reader->Finish();
+    if (ms.size() < kTipBlocks - 2)
+      return absl::InternalError(
+          absl::StrCat("only ", ms.size(), " of ", kTipBlocks, " blocks came over the p2p network"));
+    std::sort(ms.begin(), ms.end());
+    const std::string figure = absl::StrCat(ms.size(), " blocks, ", ms[ms.size() / 2], " ms on the way (median), ",
+                                            ms.back(), " ms the slowest");
+    say("over the p2p network: " + figure);
+    summary_.emplace_back("gossip, signed and checked", figure);
     return absl::OkStatus();
   }
 

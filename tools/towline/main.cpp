@@ -24,6 +24,7 @@
 #include "tools/towline/live_area.hpp"
 #include "tools/towline/render.hpp"
 #include "tools/towline/supervisor.hpp"
+#include "towline/v1/p2p_gossip.grpc.pb.h"
 #include "towline/v1/remote_fetcher.grpc.pb.h"
 #include "towline/v1/sync_coordinator.grpc.pb.h"
 
@@ -79,6 +80,7 @@ class Cli {
     app.add_option("--coordinator", coordinator_, "gRPC address of the sync-coordinator")
         ->envname("TOWLINE_COORDINATOR")
         ->capture_default_str();
+    app.add_option("--gossip", gossip_, "gRPC address of p2p-gossip")->capture_default_str();
     app.add_option("--fetcher", fetcher_, "gRPC address of the remote-fetcher")
         ->envname("TOWLINE_FETCHER")
         ->capture_default_str();
@@ -101,6 +103,16 @@ class Cli {
     cordon->add_option("--reason", reason, "kept and shown");
     CLI::App* uncordon = app.add_subcommand("uncordon", "put a source back into use");
     uncordon->add_option("name", name, "as `towline endpoints` shows it")->required();
+    auto* peers = app.add_subcommand("peers", "this node on the p2p network, its peers and the bans");
+    auto* ban = app.add_subcommand("ban", "keep a p2p peer or an IP address out");
+    std::uint64_t seconds = 3600;
+    ban->add_option("target", name, "a peer id, or an IP address")->required();
+    ban->add_option("--seconds", seconds, "for how long")->capture_default_str()->check(CLI::PositiveNumber);
+    ban->add_option("--reason", reason, "kept and shown");
+    auto* unban = app.add_subcommand("unban", "let a banned peer or IP address in again");
+    unban->add_option("target", name, "as `towline peers` shows it")->required();
+    auto* connect = app.add_subcommand("connect", "dial a p2p peer now");
+    connect->add_option("address", name, "multiaddr with /p2p, e.g. /ip4/10.0.0.1/tcp/9222/p2p/16Uiu2HA..")->required();
     std::string driver;
     auto* pause = app.add_subcommand("pause", "stop towing after the command in hand");
     pause->add_option("--driver", driver, "only this engine-driver");
@@ -188,6 +200,31 @@ class Cli {
           [&](auto& s, auto* c) { return s.CordonEndpoint(c, request, &response); },
           [&] { done(absl::StrCat(name, " is out of use: `towline uncordon ", name, "` takes it back")); });
     }
+    if (*peers) return run_peers();
+    if (*ban) {
+      v1::BanPeerRequest request;
+      request.set_target(name);
+      request.set_seconds(seconds);
+      request.set_reason(reason);
+      v1::BanPeerResponse response;
+      return gossip_call(
+          [&](auto& s, auto* c) { return s.BanPeer(c, request, &response); },
+          [&] { done(absl::StrCat(name, " is kept out: `towline unban ", name, "` lets it in again")); });
+    }
+    if (*unban) {
+      v1::UnbanPeerRequest request;
+      request.set_target(name);
+      v1::UnbanPeerResponse response;
+      return gossip_call([&](auto& s, auto* c) { return s.UnbanPeer(c, request, &response); },
+                         [&] { done(absl::StrCat(name, " may connect again")); });
+    }
+    if (*connect) {
+      v1::ConnectPeerRequest request;
+      request.set_address(name);
+      v1::ConnectPeerResponse response;
+      return gossip_call([&](auto& s, auto* c) { return s.ConnectPeer(c, request, &response); },
+                         [&] { done("connected"); });
+    }
     v1::UncordonEndpointRequest request;
     request.set_name(name);
     v1::UncordonEndpointResponse response;
@@ -222,9 +259,18 @@ class Cli {
     env(c.add_option("--engine.admin-rpc", up_.admin_rpc, "the EL's ordinary RPC with debug_setHead (optional)"));
     env(c.add_option("--network", up_.network, "a known chain by name (`towline networks`)"));
     env(c.add_option("--rollup-config", up_.rollup_config, "or its rollup.json"));
-    env(c.add_option("--unsafe-source", up_.unsafe_source, "remote, or none to follow the safe head")
+    env(c.add_option("--unsafe-source", up_.unsafe_source,
+                     "gossip (the p2p network), remote, both, or none to follow the safe head")
             ->capture_default_str()
-            ->check(CLI::IsMember({"remote", "none"})));
+            ->check(CLI::IsMember({"both", "gossip", "remote", "none"})));
+    env(c.add_option("--p2p.static", up_.p2p_static,
+                     "multiaddr with /p2p of a node of the chain: runs p2p-gossip, too; repeat it")
+            ->delimiter(','));
+    env(c.add_option("--p2p.unsafe-block-signer", up_.p2p_signer,
+                     "address that signs the chain's blocks; default: the network's"));
+    env(c.add_option("--p2p.listen.ip", up_.p2p_listen_ip, "IP address that p2p-gossip listens on")
+            ->capture_default_str());
+    env(c.add_option("--p2p.listen.tcp", up_.p2p_listen_port, "and its TCP port, 0: any")->capture_default_str());
     env(c.add_option("--data-dir", up_.data_dir, "fence, epoch and logs")->capture_default_str());
     env(c.add_option("--log.level", up_.log_level, "of the services' logs")->capture_default_str());
     env(c.add_option("--base-port", up_.base_port, "services listen on loopback from this port on; 0: any free ports")
@@ -234,6 +280,10 @@ class Cli {
   int run_up() {
     if (up_.sources.empty() && up_.endpoints_file.empty()) {
       std::cerr << "towline up: no source: give --source URL (repeat it for more) or --endpoints-file FILE\n";
+      return kUsage;
+    }
+    if (up_.unsafe_source == "gossip" && up_.p2p_static.empty()) {
+      std::cerr << "towline up: --unsafe-source gossip needs --p2p.static, a node of the chain to connect to\n";
       return kUsage;
     }
     if (up_.network.empty() == up_.rollup_config.empty()) {
@@ -266,6 +316,39 @@ class Cli {
     if (const grpc::Status s = ask(*stub, &call.context); !s.ok()) return report(s, "remote-fetcher at " + fetcher_);
     show();
     return kOk;
+  }
+
+  template <class Ask, class Show>
+  int gossip_call(Ask ask, Show show) {
+    auto stub = v1::P2PGossip::NewStub(grpc::CreateChannel(gossip_, grpc::InsecureChannelCredentials()));
+    Call call;
+    // A dial takes longer than a question.
+    call.context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{35});
+    if (const grpc::Status s = ask(*stub, &call.context); !s.ok()) return report(s, "p2p-gossip at " + gossip_);
+    show();
+    return kOk;
+  }
+
+  int run_peers() {
+    v1::GetNodeResponse node;
+    v1::ListPeersResponse peers;
+    v1::ListBansResponse bans;
+    return gossip_call(
+        [&](auto& s, auto* c) {
+          if (grpc::Status st = s.GetNode(c, {}, &node); !st.ok()) return st;
+          Call second, third;
+          if (grpc::Status st = s.ListPeers(&second.context, {}, &peers); !st.ok()) return st;
+          return s.ListBans(&third.context, {}, &bans);
+        },
+        [&] {
+          if (!json_) {
+            std::cout << peers_text(node, peers, bans) << std::flush;
+            return;
+          }
+          std::cout << absl::StrCat("{\"node\": ", to_json(node, -1), ",\n\"peers\": ", to_json(peers, -1),
+                                    ",\n\"bans\": ", to_json(bans, -1), "}\n")
+                    << std::flush;
+        });
   }
 
   int run_status(bool check) {
@@ -362,6 +445,7 @@ class Cli {
 
   std::string coordinator_ = "127.0.0.1:7420";
   std::string fetcher_ = "127.0.0.1:7410";
+  std::string gossip_ = "127.0.0.1:7440";
   bool json_ = false;
   UpOptions up_;
 };

@@ -225,6 +225,41 @@ std::string endpoints_text(const v1::ListEndpointsResponse& e) {
   return out;
 }
 
+std::string peers_text(const v1::GetNodeResponse& node, const v1::ListPeersResponse& peers,
+                       const v1::ListBansResponse& bans) {
+  std::string out;
+  for (const auto& a : node.addresses()) absl::StrAppend(&out, "this node   ", a, "\n");
+  if (!node.enr().empty()) absl::StrAppend(&out, "enr         ", node.enr(), "\n");
+  for (const auto& s : node.signers())
+    absl::StrAppend(&out, "signer      ", to_hex(as_bytes(s)), " (", node.signer_source(), ")\n");
+  absl::StrAppend(&out, "last block  ",
+                  node.has_last_block() ? thousands(node.last_block().block().number()) : "none yet", "\n");
+  if (!node.penalties_suspended().empty())
+    absl::StrAppend(&out, "ATTENTION   nobody is punished for bad blocks: ", node.penalties_suspended(), "\n");
+  absl::StrAppend(&out, "\n");
+  const auto topics = [](const auto& list) {
+    std::string t;
+    for (const auto v : list) absl::StrAppend(&t, v);
+    return t.empty() ? std::string{"-"} : t;
+  };
+  absl::StrAppendFormat(&out, "%-53s %-21s %-3s %9s %8s %-6s %-5s %8s %8s %8s  %s\n", "peer", "address", "dir",
+                        "latency", "score", "topics", "mesh", "first", "known", "refused", "agent");
+  for (const auto& p : peers.peers()) {
+    absl::StrAppendFormat(&out, "%-53s %-21s %-3s %6.1f ms %8.1f %-6s %-5s %8d %8d %8d  %s%s\n", p.peer_id(),
+                          p.address(), p.direction() == v1::PEER_DIRECTION_OUTBOUND ? "out" : "in", p.latency_ms(),
+                          p.score(), topics(p.topics()), topics(p.mesh()), p.accepted(), p.duplicates(), p.rejected(),
+                          p.agent(), p.static_() ? " (static)" : "");
+  }
+  if (peers.peers().empty()) absl::StrAppend(&out, "no peer is connected\n");
+  for (const auto& b : bans.bans()) {
+    absl::StrAppend(&out, "banned until ",
+                    absl::FormatTime("%Y-%m-%d %H:%M:%S UTC",
+                                     absl::FromUnixSeconds(static_cast<std::int64_t>(b.until())), absl::UTCTimeZone()),
+                    ": ", b.target(), " (", b.reason(), ")\n");
+  }
+  return out;
+}
+
 std::string recover_text(const v1::SyncStatus& s) {
   std::string out;
   for (const v1::Tow& t : s.tows()) {

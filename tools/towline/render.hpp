@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "towline/v1/p2p_gossip.pb.h"
 #include "towline/v1/remote_fetcher.pb.h"
 #include "towline/v1/sync_coordinator.pb.h"
 
@@ -32,6 +33,8 @@ std::vector<std::string> live_lines(const v1::SyncStatus& s);
 std::string status_text(const v1::SyncStatus& s);
 std::string decisions_text(const v1::ListDecisionsResponse& d);
 std::string endpoints_text(const v1::ListEndpointsResponse& e);
+std::string peers_text(const v1::GetNodeResponse& node, const v1::ListPeersResponse& peers,
+                       const v1::ListBansResponse& bans);
 /// For DIVERGED and NEEDS_OPERATOR: what happened and what to do, for this client.
 std::string recover_text(const v1::SyncStatus& s);
 

@@ -41,8 +41,9 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   if (ec) return absl::InvalidArgumentError(absl::StrCat("--data-dir: cannot create ", o.data_dir, ": ", ec.message()));
   std::unique_ptr<Fleet> f{new Fleet};
   f->data_dir_ = o.data_dir;
-  // Port, port+1 for the fetcher, +10 for the coordinator, +20 for the driver, as the services have them by default.
-  for (int i = 0; i < 6; ++i)
+  // Port, port+1 for the fetcher, +10 for the coordinator, +20 for the driver, +30 for p2p-gossip, as the services have
+  // them by default.
+  for (int i = 0; i < 8; ++i)
     f->addresses_.push_back(
         absl::StrCat("127.0.0.1:", o.base_port == 0 ? free_port() : o.base_port + i / 2 * 10 + i % 2));
   const auto& addr = f->addresses_;
@@ -64,11 +65,22 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   add("remote-fetcher", 0, fetcher_args, fetcher_env);
   std::map<std::string, std::string> driver_env{{"TOWLINE_ENGINE", o.engine}};
   if (!o.admin_rpc.empty()) driver_env["TOWLINE_ENGINE_ADMIN_RPC"] = o.admin_rpc;
-  std::vector<std::string> driver_args{"--data-dir=" + o.data_dir, "--payload-source=dns:///" + addr[0]};
+  f->has_gossip_ = !o.p2p_static.empty();
+  if (f->has_gossip_) {
+    std::vector<std::string> args{
+        "--data-dir=" + o.data_dir + "/p2p", "--p2p.static=" + absl::StrJoin(o.p2p_static, ","),
+        "--p2p.listen.ip=" + o.p2p_listen_ip, absl::StrCat("--p2p.listen.tcp=", o.p2p_listen_port)};
+    if (!o.p2p_signer.empty()) args.push_back("--p2p.unsafe-block-signer=" + o.p2p_signer);
+    add("p2p-gossip", 6, args, {});
+  }
+  std::vector<std::string> driver_args{"--data-dir=" + o.data_dir, "--payload-source=dns:///" + addr[0],
+                                       "--gossip-source=dns:///" + addr[6]};
   if (!o.jwt_secret.empty()) driver_args.push_back("--jwt-secret=" + o.jwt_secret);
   add("engine-driver", 4, driver_args, driver_env);
   add("sync-coordinator", 2,
-      {"--remote-fetcher=dns:///" + addr[0], "--engine-driver=" + addr[4], "--unsafe-source=" + o.unsafe_source}, {});
+      {"--remote-fetcher=dns:///" + addr[0], "--engine-driver=" + addr[4], "--unsafe-source=" + o.unsafe_source,
+       "--p2p-gossip=dns:///" + addr[6]},
+      {});
   f->stub_ = v1::SyncCoordinator::NewStub(grpc::CreateChannel(addr[2], grpc::InsecureChannelCredentials()));
   for (auto& s : f->services_) {
     s.process->start();
@@ -115,7 +127,8 @@ std::optional<v1::SyncStatus> Fleet::status() {
 
 std::string Fleet::addresses() const {
   return absl::StrCat("coordinator ", addresses_[2], ", fetcher ", addresses_[0], ", driver ", addresses_[4],
-                      "\nmetrics     ", addresses_[3], ", ", addresses_[1], ", ", addresses_[5], "\nlogs        ",
+                      has_gossip_ ? ", gossip " + addresses_[6] : "", "\nmetrics     ", addresses_[3], ", ",
+                      addresses_[1], ", ", addresses_[5], has_gossip_ ? ", " + addresses_[7] : "", "\nlogs        ",
                       data_dir_);
 }
 

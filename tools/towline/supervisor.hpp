@@ -21,10 +21,15 @@ struct UpOptions {
   std::string admin_rpc;
   std::string network;
   std::string rollup_config;
-  std::string unsafe_source = "remote";
+  std::string unsafe_source = "both";
+  /// Static peers, signer and listen address of p2p-gossip, which runs if there are static peers.
+  std::vector<std::string> p2p_static;
+  std::string p2p_signer;
+  std::string p2p_listen_ip = "127.0.0.1";
+  int p2p_listen_port = 9222;
   std::string data_dir = "towline-data";
   std::string log_level = "info";
-  /// First of six ports (see Fleet::addresses); 0: any free ones.
+  /// First of eight ports (see Fleet::addresses); 0: any free ones.
   int base_port = 7410;
 };
 
@@ -42,6 +47,8 @@ class Fleet {
   /// What the coordinator says now; nothing when it does not answer (yet).
   std::optional<v1::SyncStatus> status();
   v1::SyncCoordinator::Stub& coordinator() { return *stub_; }
+  /// gRPC address of p2p-gossip; empty: it does not run.
+  std::string gossip_address() const { return has_gossip_ ? addresses_[6] : std::string{}; }
   /// For a person: where everything listens and where the logs are.
   std::string addresses() const;
 
@@ -58,6 +65,7 @@ class Fleet {
   std::vector<Service> services_;
   std::vector<std::string> addresses_;  // gRPC, HTTP of fetcher, coordinator, driver
   std::string data_dir_;
+  bool has_gossip_ = false;
   std::unique_ptr<v1::SyncCoordinator::Stub> stub_;
 };
 

@@ -28,7 +28,7 @@ class PayloadStream {
   virtual absl::StatusOr<std::optional<PreparedPayload>> next(std::chrono::milliseconds limit) = 0;
 };
 
-using OpenPayloadStream =
-    std::function<std::unique_ptr<PayloadStream>(const eth::BlockId& parent, const eth::BlockId& tip, bool from_gossip)>;
+using OpenPayloadStream = std::function<std::unique_ptr<PayloadStream>(const eth::BlockId& parent,
+                                                                       const eth::BlockId& tip, bool from_gossip)>;
 
 }  // namespace towline::driver

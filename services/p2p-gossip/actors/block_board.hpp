@@ -1,5 +1,5 @@
-// The recent blocks that passed the validation: a cache by hash for those who want payloads, and a log for those who watch.
-// Bounded in bytes and count. The validator writes, gRPC handlers read and wait. Thread safe.
+// The recent blocks that passed the validation: a cache by hash for those who want payloads, and a log for those who
+// watch. Bounded in bytes and count. The validator writes, gRPC handlers read and wait. Thread safe.
 #pragma once
 #include <absl/container/flat_hash_map.h>
 #include <absl/time/time.h>

@@ -44,7 +44,9 @@ p2p::Ip to_ip(const asio::ip::address& a) {
 }
 
 asio::ip::address to_address(const p2p::Ip& ip) {
-  if (p2p::is_ip4(ip)) return asio::ip::make_address_v4(asio::ip::address_v4::bytes_type{ip.bytes[12], ip.bytes[13], ip.bytes[14], ip.bytes[15]});
+  if (p2p::is_ip4(ip))
+    return asio::ip::make_address_v4(
+        asio::ip::address_v4::bytes_type{ip.bytes[12], ip.bytes[13], ip.bytes[14], ip.bytes[15]});
   asio::ip::address_v6::bytes_type b{};
   std::copy(ip.bytes.begin(), ip.bytes.end(), b.begin());
   return asio::ip::make_address_v6(b);
@@ -118,10 +120,12 @@ class Network::Loop final : private p2p::Node::Handler {
   absl::Status ban(const std::string& target, absl::Duration how_long, const std::string& reason) {
     TOWLINE_ASSIGN_OR_RETURN(const std::string canonical, Bans::canonical(target));
     manager_.bans().ban(canonical, absl::Now() + how_long, reason);
-    log::warn("banned", {log::kv("target", canonical), log::kv("reason", reason), log::kv("for", absl::FormatDuration(how_long))});
+    log::warn("banned", {log::kv("target", canonical), log::kv("reason", reason),
+                         log::kv("for", absl::FormatDuration(how_long))});
     for (const auto& p : node_.peers()) {
       if (p.id.to_string() != canonical && p2p::to_string(p.address.ip) != canonical) continue;
-      if (!manager_.is_static(p.id)) node_.disconnect(p.id, absl::PermissionDeniedError(absl::StrCat("banned: ", reason)));
+      if (!manager_.is_static(p.id))
+        node_.disconnect(p.id, absl::PermissionDeniedError(absl::StrCat("banned: ", reason)));
     }
     flush();
     return write_bans();
@@ -187,7 +191,8 @@ class Network::Loop final : private p2p::Node::Handler {
     if (!ec) acceptor_.listen(asio::socket_base::max_listen_connections, ec);
     if (ec) {
       return absl::UnavailableError(absl::StrCat("cannot listen on ", config_.listen_ip, ":", config_.listen_port,
-                                                 " for p2p: ", ec.message(), "; see --p2p.listen.ip and --p2p.listen.tcp"));
+                                                 " for p2p: ", ec.message(),
+                                                 "; see --p2p.listen.ip and --p2p.listen.tcp"));
     }
     port_ = acceptor_.local_endpoint().port();
     return absl::OkStatus();
@@ -248,7 +253,9 @@ class Network::Loop final : private p2p::Node::Handler {
   void read(const SocketPtr& s) {
     s->socket.async_read_some(asio::buffer(s->in), [this, s](ErrorCode ec, std::size_t n) {
       if (!sockets_.contains(s->id)) return;
-      if (ec) return close(s, absl::UnavailableError(ec == asio::error::eof ? "the peer closed the connection" : ec.message()));
+      if (ec)
+        return close(s,
+                     absl::UnavailableError(ec == asio::error::eof ? "the peer closed the connection" : ec.message()));
       bytes_in_ += n;
       node_.on_bytes(s->id, BytesView{s->in}.first(n), now());
       flush();
@@ -449,8 +456,7 @@ class Network::Loop final : private p2p::Node::Handler {
     text << in.rdbuf();
     if (!in) return absl::InvalidArgumentError(absl::StrCat("cannot read ", config_.bans_file));
     auto bans = Bans::from_json(text.str());
-    if (!bans.ok())
-      return absl::InvalidArgumentError(absl::StrCat(config_.bans_file, ": ", bans.status().message()));
+    if (!bans.ok()) return absl::InvalidArgumentError(absl::StrCat(config_.bans_file, ": ", bans.status().message()));
     manager_.bans() = *std::move(bans);
     return absl::OkStatus();
   }
@@ -469,24 +475,27 @@ class Network::Loop final : private p2p::Node::Handler {
   }
 
   void count_refused(const char* where) {
-    metrics_.counter("towline_gossip_connections_refused_total", "Connections that were refused.", {{"stage", where}}).inc();
+    metrics_.counter("towline_gossip_connections_refused_total", "Connections that were refused.", {{"stage", where}})
+        .inc();
   }
 
   void show() {
     const auto set = [&](const char* name, const char* help, double v, const Labels& labels = {}) {
       metrics_.gauge(name, help, labels).set(v);
     };
-    const auto add = [&](const char* name, const char* help, std::uint64_t v, std::uint64_t& shown, const Labels& labels = {}) {
+    const auto add = [&](const char* name, const char* help, std::uint64_t v, std::uint64_t& shown,
+                         const Labels& labels = {}) {
       metrics_.counter(name, help, labels).inc(static_cast<double>(v - shown));
       shown = v;
     };
     std::size_t outbound = 0;
     for (const auto& p : node_.peers()) outbound += p.outbound ? 1 : 0;
     set("towline_gossip_peers", "Connected peers.", static_cast<double>(outbound), {{"direction", "outbound"}});
-    set("towline_gossip_peers", "Connected peers.", static_cast<double>(node_.peer_count() - outbound), {{"direction", "inbound"}});
+    set("towline_gossip_peers", "Connected peers.", static_cast<double>(node_.peer_count() - outbound),
+        {{"direction", "inbound"}});
     for (std::size_t t = 0; t < config_.node.topics.size(); ++t)
-      set("towline_gossip_mesh_peers", "Peers in the mesh of a block topic.", static_cast<double>(node_.gossip().mesh_size(t)),
-          {{"version", absl::StrCat(t + 1)}});
+      set("towline_gossip_mesh_peers", "Peers in the mesh of a block topic.",
+          static_cast<double>(node_.gossip().mesh_size(t)), {{"version", absl::StrCat(t + 1)}});
     const auto& s = node_.gossip().stats();
     const char* const messages = "towline_gossip_messages_total";
     const char* const what = "Messages by what became of them.";
@@ -497,10 +506,13 @@ class Network::Loop final : private p2p::Node::Handler {
     add(messages, what, s.throttled, shown_.throttled, {{"result", "throttled"}});
     add(messages, what, s.refused_signed, shown_.refused_signed, {{"result", "signed"}});
     add("towline_gossip_forwarded_total", "Messages sent on, counted for each peer.", s.forwarded, shown_.forwarded);
-    add("towline_gossip_broken_promises_total", "Messages that a peer announced and did not send.", s.broken_promises, shown_.broken_promises);
-    add("towline_gossip_idontwant_honoured_total", "Messages not sent because the peer has them.", s.idontwant_honoured, shown_.idontwant_honoured);
+    add("towline_gossip_broken_promises_total", "Messages that a peer announced and did not send.", s.broken_promises,
+        shown_.broken_promises);
+    add("towline_gossip_idontwant_honoured_total", "Messages not sent because the peer has them.", s.idontwant_honoured,
+        shown_.idontwant_honoured);
     add("towline_gossip_bytes_total", "Bytes on p2p connections.", bytes_in_, shown_bytes_in_, {{"direction", "in"}});
-    add("towline_gossip_bytes_total", "Bytes on p2p connections.", bytes_out_, shown_bytes_out_, {{"direction", "out"}});
+    add("towline_gossip_bytes_total", "Bytes on p2p connections.", bytes_out_, shown_bytes_out_,
+        {{"direction", "out"}});
   }
 
   const NetworkConfig config_;
@@ -546,7 +558,8 @@ bool Network::is_static(const p2p::PeerId& peer) {
   return loop_->call([this, peer] { return loop_->manager().is_static(peer); });
 }
 absl::StatusOr<std::size_t> Network::publish(std::size_t topic, BytesView message) {
-  return loop_->call([this, topic, bytes = Bytes{message.begin(), message.end()}] { return loop_->publish(topic, bytes); });
+  return loop_->call(
+      [this, topic, bytes = Bytes{message.begin(), message.end()}] { return loop_->publish(topic, bytes); });
 }
 absl::Status Network::ban(const std::string& target, absl::Duration how_long, const std::string& reason) {
   return loop_->call([=, this] { return loop_->ban(target, how_long, reason); });

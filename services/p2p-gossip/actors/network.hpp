@@ -54,7 +54,8 @@ class Network {
   std::vector<p2p::Node::Peer> peers();
   std::vector<p2p::Multiaddr> addresses();
   bool is_static(const p2p::PeerId& peer);
-  /// A validated message of our own. The number of peers that it was sent to at once; ALREADY_EXISTS: it was seen before.
+  /// A validated message of our own. The number of peers that it was sent to at once; ALREADY_EXISTS: it was seen
+  /// before.
   absl::StatusOr<std::size_t> publish(std::size_t topic, BytesView message);
   absl::Status ban(const std::string& target, absl::Duration how_long, const std::string& reason);
   absl::Status unban(const std::string& target);

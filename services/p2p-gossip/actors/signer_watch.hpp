@@ -1,5 +1,5 @@
-// Reads the unsafe block signer from the SystemConfig contract on L1: at start, then each 10 minutes, soon again after an error. In
-// its own thread, since the calls block. Only with --l1-rpc.
+// Reads the unsafe block signer from the SystemConfig contract on L1: at start, then each 10 minutes, soon again after
+// an error. In its own thread, since the calls block. Only with --l1-rpc.
 //
 // In: ticks from itself. Out: the validator's signer. If L1 is lost the last signer stays.
 #pragma once

@@ -77,7 +77,8 @@ void Validator::run(const ValidationJob& job) {
     if (doubt_now.empty()) {
       log::info("peers are judged again");
     } else {
-      log::error("blocks are refused, and it may be our mistake: no peer is punished meanwhile", {log::kv("why", doubt_now)});
+      log::error("blocks are refused, and it may be our mistake: no peer is punished meanwhile",
+                 {log::kv("why", doubt_now)});
     }
   }
   metrics_
@@ -92,12 +93,14 @@ void Validator::run(const ValidationJob& job) {
     metrics_
         .histogram("towline_gossip_block_age_seconds", "From a block's own time to its arrival.",
                    {0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 60})
-        .observe(absl::ToDoubleSeconds(job.received - absl::FromUnixSeconds(static_cast<std::int64_t>(c.payload->timestamp))));
-    board_.put(std::make_shared<const ValidBlock>(
-        ValidBlock{c.payload, *c.signer, c.signature, job.received, job.peer}));
+        .observe(absl::ToDoubleSeconds(job.received -
+                                       absl::FromUnixSeconds(static_cast<std::int64_t>(c.payload->timestamp))));
+    board_.put(
+        std::make_shared<const ValidBlock>(ValidBlock{c.payload, *c.signer, c.signature, job.received, job.peer}));
     log::debug("block", {log::kv("block", c.payload->ref().id()), log::kv("peer", job.peer)});
   } else if (gossip_block::result_of(c.rule) == gossip_block::Result::reject) {
-    log::debug("block refused", {log::kv("rule", gossip_block::name(c.rule)), log::kv("why", c.why), log::kv("peer", job.peer)});
+    log::debug("block refused",
+               {log::kv("rule", gossip_block::name(c.rule)), log::kv("why", c.why), log::kv("peer", job.peer)});
   }
   job.done(c);
 }

@@ -48,9 +48,8 @@ std::vector<Ban> Bans::list(absl::Time now) const {
   std::vector<Ban> out;
   for (const auto& [target, b] : bans_)
     if (b.until > now) out.push_back(b);
-  std::sort(out.begin(), out.end(), [](const Ban& a, const Ban& b) {
-    return std::tie(b.until, a.target) < std::tie(a.until, b.target);
-  });
+  std::sort(out.begin(), out.end(),
+            [](const Ban& a, const Ban& b) { return std::tie(b.until, a.target) < std::tie(a.until, b.target); });
   return out;
 }
 
@@ -64,7 +63,8 @@ std::string Bans::to_json(absl::Time now) const {
 absl::StatusOr<Bans> Bans::from_json(absl::string_view text) {
   const auto bad = [](const std::string& why) { return absl::InvalidArgumentError(absl::StrCat("bans: ", why)); };
   const auto j = nlohmann::json::parse(text.begin(), text.end(), nullptr, false);
-  if (!j.is_object() || !j.contains("bans") || !j["bans"].is_array()) return bad("not a JSON object with a list \"bans\"");
+  if (!j.is_object() || !j.contains("bans") || !j["bans"].is_array())
+    return bad("not a JSON object with a list \"bans\"");
   Bans out;
   for (const auto& b : j["bans"]) {
     if (!b.is_object() || !b.contains("target") || !b["target"].is_string() || !b.contains("until") ||

@@ -36,8 +36,10 @@ class SelfDoubt {
   /// Our clock against others': at most so far off.
   static constexpr absl::Duration kClockOff = absl::Seconds(2);
 
-  void on_verdict(gossip_block::Rule rule, const std::optional<Address>& signer, std::uint64_t timestamp, absl::Time now);
-  /// A block of the expected signer arrived: how late its time says that it is. Good blocks show whether the clock is right.
+  void on_verdict(gossip_block::Rule rule, const std::optional<Address>& signer, std::uint64_t timestamp,
+                  absl::Time now);
+  /// A block of the expected signer arrived: how late its time says that it is. Good blocks show whether the clock is
+  /// right.
   void on_good_block(std::uint64_t timestamp, absl::Time now);
   /// Why it may be our mistake; empty: it is not.
   const std::string& reason() const { return reason_; }

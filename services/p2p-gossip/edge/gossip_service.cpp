@@ -60,9 +60,9 @@ grpc::Status GossipService::PublishBlock(grpc::ServerContext*, const v1::Publish
     return {grpc::StatusCode::INVALID_ARGUMENT, "message: 1 byte to 10 MiB"};
   if (req->version() > 4) return {grpc::StatusCode::INVALID_ARGUMENT, "version: 1 to 4, or 0 for the one in force"};
   const absl::Time now = absl::Now();
-  const auto version = req->version() != 0
-                           ? static_cast<gossip_block::PayloadVersion>(req->version())
-                           : gossip_block::version_at(*facts_.config, static_cast<std::uint64_t>(absl::ToUnixSeconds(now)));
+  const auto version = req->version() != 0 ? static_cast<gossip_block::PayloadVersion>(req->version())
+                                           : gossip_block::version_at(
+                                                 *facts_.config, static_cast<std::uint64_t>(absl::ToUnixSeconds(now)));
   auto body = gossip_block::decompress(as_bytes(message));
   std::promise<gossip_block::Checked> promise;
   auto verdict = promise.get_future();

@@ -202,8 +202,8 @@ watcher_actor::behavior_type gossip_watcher(watcher_actor::pointer self, tow_act
   self->send(self, watch_atom{});
   auto said = std::make_shared<bool>(false);
   return {[=](watch_atom) {
-    const auto gauge = config.metrics->gauge("towline_coordinator_gossip_connected", "1: p2p-gossip streams its blocks.",
-                                             {{"driver", config.driver_name}});
+    const auto gauge = config.metrics->gauge("towline_coordinator_gossip_connected",
+                                             "1: p2p-gossip streams its blocks.", {{"driver", config.driver_name}});
     const absl::Status why = config.gossip->watch([&](const eth::BlockRef& b) {
       auto connected = gauge;
       connected.set(1);

@@ -2,8 +2,8 @@
 //
 // `tow` owns the machine; it handles events, carries effects out and keeps the board up to date. `worker` (in its own
 // thread) makes the blocking calls, one at a time, and sends back what came of them. Watchers (own threads) stream
-// the driver's state, the remote heads and gossiped blocks; a lost stream is opened again with a short pause. If the worker's peer dies
-// the call ends with an error, never hangs.
+// the driver's state, the remote heads and gossiped blocks; a lost stream is opened again with a short pause. If the
+// worker's peer dies the call ends with an error, never hangs.
 #pragma once
 #include <caf/typed_actor.hpp>
 

@@ -404,14 +404,16 @@ std::optional<Effects> Follower::follow_gossip(absl::Time now) {
   const eth::BlockRef& head = *local_->labels.latest;
   if (local_->labels.safe) gossip_.drop_up_to(local_->labels.safe->number);
   // A branch that the source's safe chain has left is not fed any more.
-  if (remote_ && (on_our_chain(remote_->safe) == false || on_our_chain(remote_->local_safe) == false)) return std::nullopt;
+  if (remote_ && (on_our_chain(remote_->safe) == false || on_our_chain(remote_->local_safe) == false))
+    return std::nullopt;
   if (const auto tip = gossip_.tip_above(head.id()); tip && invalid_target_ != tip->hash) {
     searched_ = false;
     return import(head.id(), *tip, true, now);
   }
   // Another signed branch, from a block of ours on.
   const auto other = gossip_.highest();
-  if (!other || other->tip.number < head.number + kLonger || other->lowest.number == 0 || invalid_target_ == other->tip.hash)
+  if (!other || other->tip.number < head.number + kLonger || other->lowest.number == 0 ||
+      invalid_target_ == other->tip.hash)
     return std::nullopt;
   const eth::BlockRef fork{other->lowest.number - 1, other->lowest.parent_hash, {}, 0};
   if (fork.number >= head.number || on_our_chain(fork) != true) return std::nullopt;
@@ -579,7 +581,8 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
         gossip_.drop(range.tip.hash);
         return step(now);
       }
-      if (const auto waiting = gossip_.highest(); waiting && waiting->lowest.parent_hash == range.tip.hash && searched_) {
+      if (const auto waiting = gossip_.highest();
+          waiting && waiting->lowest.parent_hash == range.tip.hash && searched_) {
         // Gossiped blocks that the source knows no way to.
         gap_failed_ = waiting->lowest.hash;
         gap_failed_until_ = now + kGapAside;

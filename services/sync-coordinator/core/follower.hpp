@@ -74,8 +74,8 @@ using Effects = std::vector<Effect>;
 class Follower {
  public:
   struct Options {
-    /// --unsafe-source: where the unsafe head comes from. With neither the tow goes to the source's safe head; with gossip
-    /// alone the source is asked for what leads to gossiped blocks only.
+    /// --unsafe-source: where the unsafe head comes from. With neither the tow goes to the source's safe head; with
+    /// gossip alone the source is asked for what leads to gossiped blocks only.
     bool unsafe_from_remote = true;
     bool unsafe_from_gossip = false;
     std::size_t header_batch = 100;

@@ -62,7 +62,8 @@ std::optional<eth::BlockRef> GossipBlocks::tip_above(const eth::BlockId& base) c
 
 std::optional<GossipBlocks::Chain> GossipBlocks::highest() const {
   const Entry* best = nullptr;
-  for (auto it = by_number_.rbegin(); it != by_number_.rend() && (best == nullptr || it->first == best->block.number); ++it) {
+  for (auto it = by_number_.rbegin(); it != by_number_.rend() && (best == nullptr || it->first == best->block.number);
+       ++it) {
     const Entry& e = blocks_.at(it->second);
     if (best == nullptr || e.arrival < best->arrival) best = &e;
   }

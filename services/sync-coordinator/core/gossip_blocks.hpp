@@ -1,4 +1,5 @@
-// The signed unsafe blocks that the p2p network brought lately, as far as decisions need them: who stands on whom. Bounded. Pure.
+// The signed unsafe blocks that the p2p network brought lately, as far as decisions need them: who stands on whom.
+// Bounded. Pure.
 #pragma once
 #include <absl/container/btree_set.h>
 #include <absl/container/flat_hash_map.h>
@@ -11,7 +12,8 @@ namespace towline::coordinator {
 
 class GossipBlocks {
  public:
-  /// Far more than lie between the unsafe and the safe head of a healthy chain; of a branch that runs away the oldest go.
+  /// Far more than lie between the unsafe and the safe head of a healthy chain; of a branch that runs away the oldest
+  /// go.
   static constexpr std::size_t kMaxBlocks = 1024;
 
   void add(const eth::BlockRef& b);

@@ -1,0 +1,91 @@
+#include "tools/devnet/sequencer.hpp"
+
+#include <absl/container/flat_hash_set.h>
+#include <absl/time/clock.h>
+
+#include <deque>
+#include <vector>
+
+#include "libs/base/hex.hpp"
+#include "libs/base/status.hpp"
+#include "libs/crypto/openssl.hpp"
+#include "libs/eth/payload.hpp"
+#include "libs/gossip_block/envelope.hpp"
+#include "services/p2p-gossip/actors/network.hpp"
+
+namespace towline::devnet {
+namespace {
+
+constexpr std::size_t kRemembered = 256;
+
+secp256k1::SecretKey new_key() { return *secp256k1::SecretKey::from(crypto::random<32>().view()); }
+
+}  // namespace
+
+struct Sequencer::Impl {
+  explicit Impl(rollup::Config c) : config{std::move(c)} {}
+  rollup::Config config;
+  Metrics metrics;  // not served
+  p2p::Identity identity{new_key()};
+  secp256k1::SecretKey signer = new_key();
+  std::unique_ptr<gossip::Network> network;
+  absl::flat_hash_set<Hash32> known;
+  std::deque<std::pair<std::uint64_t, std::int64_t>> published;
+};
+
+Sequencer::Sequencer(std::unique_ptr<Impl> impl) : impl_{std::move(impl)} {}
+Sequencer::~Sequencer() = default;
+
+absl::StatusOr<std::unique_ptr<Sequencer>> Sequencer::start(const std::string& host, std::uint16_t port,
+                                                            rollup::Config config) {
+  auto impl = std::make_unique<Impl>(std::move(config));
+  gossip::NetworkConfig net;
+  net.listen_ip = host;
+  net.listen_port = port;
+  net.node.agent = "towline-devnet";
+  net.node.topics = gossip_block::topic_names(impl->config.l2_chain_id);
+  impl->network = std::make_unique<gossip::Network>(
+      net, impl->identity,
+      [](const std::string& topic, BytesView data) {
+        auto body = gossip_block::decompress(data);
+        const p2p::SharedBytes shared = body.ok() ? std::make_shared<const Bytes>(*std::move(body)) : nullptr;
+        return p2p::Gossipsub::Identified{gossip_block::message_id(topic, data, shared.get()), shared};
+      },
+      // It is the only one who makes blocks: what others send is not passed on.
+      [](const p2p::Gossipsub::Validation&, const gossip::Network::Done& done) { done(p2p::Gossipsub::Verdict::ignore); },
+      [](std::uint64_t) { return Bytes{}; }, impl->metrics);
+  TOWLINE_RETURN_IF_ERROR(impl->network->start());
+  return std::unique_ptr<Sequencer>{new Sequencer{std::move(impl)}};
+}
+
+void Sequencer::publish(const sim::Chain& chain) {
+  const bool first = impl_->known.empty();
+  std::vector<sim::BlockPtr> fresh;
+  for (sim::BlockPtr b = chain.head(); b && fresh.size() < kRemembered && impl_->known.insert(b->hash).second;
+       b = chain.by_hash(b->header.parent_hash)) {
+    if (first) return;
+    fresh.push_back(b);
+  }
+  for (auto b = fresh.rbegin(); b != fresh.rend(); ++b) {
+    const auto payload = eth::make_payload((*b)->header, (*b)->hash, (*b)->transactions);
+    const auto version = gossip_block::version_at(impl_->config, payload.timestamp);
+    const Bytes message = gossip_block::encode_message(impl_->config.l2_chain_id, version, payload, impl_->signer);
+    impl_->published.emplace_back(payload.number, absl::ToUnixMillis(absl::Now()));
+    if (impl_->published.size() > kRemembered) impl_->published.pop_front();
+    // A block that was published before is no error: a reorg may come back to it.
+    (void)impl_->network->publish(static_cast<std::size_t>(version) - 1, message);
+  }
+}
+
+std::string Sequencer::address() const { return impl_->network->addresses()[0].to_string(); }
+std::string Sequencer::signer() const {
+  return to_hex(secp256k1::address_of(impl_->signer.public_key()).view());
+}
+
+nlohmann::json Sequencer::published() const {
+  nlohmann::json out = nlohmann::json::object();
+  for (const auto& [number, at] : impl_->published) out[std::to_string(number)] = at;
+  return out;
+}
+
+}  // namespace towline::devnet

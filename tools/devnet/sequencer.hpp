@@ -1,0 +1,35 @@
+// The devnet's sequencer on the p2p network: signs and gossips new blocks over real libp2p connections.
+#pragma once
+#include <absl/status/statusor.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "libs/rollup/config.hpp"
+#include "libs/sim/chain.hpp"
+
+namespace towline::devnet {
+
+class Sequencer {
+ public:
+  /// Listens on `host`:`port` (0: any). UNAVAILABLE: it cannot.
+  static absl::StatusOr<std::unique_ptr<Sequencer>> start(const std::string& host, std::uint16_t port,
+                                                          rollup::Config config);
+  ~Sequencer();
+
+  /// The head and those blocks below it that are new; the first call only notes where the chain is.
+  void publish(const sim::Chain& chain);
+  /// Multiaddr with /p2p, and the address whose key signs.
+  std::string address() const;
+  std::string signer() const;
+  /// When the last blocks were published: {"number": Unix milliseconds}.
+  nlohmann::json published() const;
+
+ private:
+  struct Impl;
+  explicit Sequencer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace towline::devnet

@@ -77,6 +77,12 @@ class Node::Conn final : private Connection::Handler {
     status_ = std::move(why);
     node_.mark(id_);
   }
+  /// Lets go of the stream that the peer gossips on, and of what came of it in part.
+  void lose_gossip_in() {
+    gossip_in_.reset();
+    node_.inbound_bytes_ -= gossip_reader_.buffered();
+    gossip_reader_ = DelimitedReader{kMaxRpc};
+  }
   void send_gossip(SharedBytes frame, bool droppable) {
     if (!gossip_out_ || (droppable && connection_.queued(*gossip_out_) > kMaxQueued)) return;
     connection_.write(*gossip_out_, std::move(frame));
@@ -287,12 +293,6 @@ class Node::Conn final : private Connection::Handler {
     if (auto st = open(Kind::gossip_out, gossip_protocols()); !st.ok()) fail(std::move(st));
   }
 
-  void lose_gossip_in() {
-    gossip_in_.reset();
-    node_.inbound_bytes_ -= gossip_reader_.buffered();
-    gossip_reader_ = DelimitedReader{kMaxRpc};
-  }
-
   Node& node_;
   const ConnectionId id_;
   const bool outbound_;
@@ -413,6 +413,7 @@ void Node::hold_to_budget() {
   });
   most->second->fail(
       absl::ResourceExhaustedError("too much of unfinished messages is held, and of this peer the most"));
+  most->second->lose_gossip_in();
 }
 
 Node::Conn* Node::conn_of(const PeerId& peer) {

@@ -52,7 +52,9 @@ absl::StatusOr<std::unique_ptr<Sequencer>> Sequencer::start(const std::string& h
         return p2p::Gossipsub::Identified{gossip_block::message_id(topic, data, shared.get()), shared};
       },
       // It is the only one who makes blocks: what others send is not passed on.
-      [](const p2p::Gossipsub::Validation&, const gossip::Network::Done& done) { done(p2p::Gossipsub::Verdict::ignore); },
+      [](const p2p::Gossipsub::Validation&, const gossip::Network::Done& done) {
+        done(p2p::Gossipsub::Verdict::ignore);
+      },
       [](std::uint64_t) { return Bytes{}; }, impl->metrics);
   TOWLINE_RETURN_IF_ERROR(impl->network->start());
   return std::unique_ptr<Sequencer>{new Sequencer{std::move(impl)}};
@@ -78,9 +80,7 @@ void Sequencer::publish(const sim::Chain& chain) {
 }
 
 std::string Sequencer::address() const { return impl_->network->addresses()[0].to_string(); }
-std::string Sequencer::signer() const {
-  return to_hex(secp256k1::address_of(impl_->signer.public_key()).view());
-}
+std::string Sequencer::signer() const { return to_hex(secp256k1::address_of(impl_->signer.public_key()).view()); }
 
 nlohmann::json Sequencer::published() const {
   nlohmann::json out = nlohmann::json::object();

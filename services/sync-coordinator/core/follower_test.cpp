@@ -59,6 +59,7 @@ class FollowerTest : public ::testing::Test {
   FollowerTest() { follower_.emplace(Follower::Options{.genesis = theirs.at(0)->id()}); }
 
   Chain ours{100}, theirs{100};
+  Chain network{100};  // what the sequencer gossips
   std::optional<std::uint64_t> safe = 90, finalized = 80;                // ours
   std::optional<std::uint64_t> remote_safe = 90, remote_finalized = 80;  // theirs
   bool remote_has_unsafe = true;
@@ -101,6 +102,13 @@ class FollowerTest : public ::testing::Test {
     local();
     remote();
   }
+  /// Blocks of the p2p network arrive, in this order.
+  void gossip(std::initializer_list<std::uint64_t> numbers) {
+    for (const std::uint64_t n : numbers) play(follower().on_gossip(*network.at(n), now));
+  }
+  void with_gossip(bool remote_too) {
+    restart({.unsafe_from_remote = remote_too, .unsafe_from_gossip = true});
+  }
   /// Lets the time pass to where something is due, at most `limit`.
   bool wake(absl::Duration limit = absl::Hours(1)) {
     if (follower().next_wake() > now + limit) return false;
@@ -132,7 +140,7 @@ class FollowerTest : public ::testing::Test {
     return follower().on_compared(c.id, other, mine, now);
   }
   Effects answer(const Import& i) {
-    did.push_back(absl::StrCat("import ", i.range.parent.number, "..", i.range.tip.number, " safe ", show(i.range.safe),
+    did.push_back(absl::StrCat(i.range.from_gossip ? "gossip " : "import ", i.range.parent.number, "..", i.range.tip.number, " safe ", show(i.range.safe),
                                " finalized ", show(i.range.finalized)));
     EXPECT_TRUE(ours.has(i.range.parent)) << "a parent that the EL has not got: " << did.back();
     EXPECT_EQ(i.command.expected_head, ours.at(ours.tip())->hash);
@@ -151,9 +159,10 @@ class FollowerTest : public ::testing::Test {
     return follower().on_command_done(r.id, ended(Outcome::done, ""), now);
   }
   CommandResult import(const Import& i) {
-    if (!theirs.has(i.range.tip) || !theirs.has(i.range.parent))
+    const Chain& from = i.range.from_gossip ? network : theirs;
+    if (!from.has(i.range.tip) || !from.has(i.range.parent))
       return ended(Outcome::source_reorged, "the tip does not descend from the parent");
-    ours = theirs.fork(i.range.tip.number, 0, i.range.tip.number);
+    ours = from.fork(i.range.tip.number, 0, i.range.tip.number);
     apply(i.range.safe, i.range.finalized);
     return ended(Outcome::done, "");
   }
@@ -758,6 +767,254 @@ TEST_F(FollowerTest, DecisionsAreABoundedRingThatCountsRepeats) {
   }
   EXPECT_LE(follower().decisions().size(), 1024U);
   EXPECT_EQ(follower().decisions().back().sequence, 5000U);
+}
+
+// ---------------------------------------------------------------- the p2p network
+
+TEST_F(FollowerTest, AGossipedBlockOnOurHeadIsImportedAtOnce) {
+  for (const bool remote_too : {false, true}) {
+    SCOPED_TRACE(remote_too);
+    ours = theirs = network = Chain{100};
+    with_gossip(remote_too);
+    both();
+    taken();
+    network.grow(103, 0);
+    gossip({101, 102, 103});
+    EXPECT_THAT(taken(), ElementsAre("gossip 100..101 safe - finalized -", "gossip 101..102 safe - finalized -",
+                                     "gossip 102..103 safe - finalized -"));
+    EXPECT_EQ(follower().state(), TowState::at_tip);
+    theirs.grow(103, 0);
+    both();
+    taken();
+    EXPECT_THAT(taken(), IsEmpty()) << "the source says what is known";
+    EXPECT_EQ(follower().state(), TowState::at_tip);
+  }
+}
+
+TEST_F(FollowerTest, WithoutGossipItsBlocksAreNotLookedAt) {
+  both();
+  network.grow(101, 0);
+  gossip({101});
+  EXPECT_THAT(did, IsEmpty());
+}
+
+TEST_F(FollowerTest, BlocksOutOfOrderWaitForTheirParentAndAreImportedTogether) {
+  with_gossip(false);
+  both();
+  taken();
+  network.grow(103, 0);
+  gossip({102, 103});
+  EXPECT_THAT(taken(), IsEmpty()) << "101 is missing, and the source has not got it either";
+  gossip({101});
+  EXPECT_THAT(taken(), ElementsAre("gossip 100..103 safe - finalized -"));
+}
+
+TEST_F(FollowerTest, AGapIsFilledFromTheSourceAndNothingIsAskedForTwice) {
+  for (const bool remote_too : {false, true}) {
+    SCOPED_TRACE(remote_too);
+    ours = theirs = network = Chain{100};
+    with_gossip(remote_too);
+    both();
+    taken();
+    network.grow(110, 0);
+    gossip({108, 109, 110});
+    theirs.grow(109, 0);
+    remote();
+    EXPECT_THAT(taken(), ElementsAre("import 100..107 safe - finalized -", "gossip 107..110 safe - finalized -"));
+    EXPECT_EQ(ours.tip(), 110U);
+  }
+}
+
+TEST_F(FollowerTest, ATipFarAheadDoesNotDisturbACatchUp) {
+  with_gossip(true);
+  network = theirs = Chain{50'000};
+  gossip({49'999, 50'000});
+  std::vector<std::uint64_t> ids;
+  // The import takes a while; blocks arrive meanwhile.
+  const Effects first = [&] {
+    driver.labels = labels();
+    play(follower().on_local(driver, now));
+    return follower().on_remote(snapshot(), now);
+  }();
+  ASSERT_EQ(first.size(), 1U);
+  const auto& import = std::get<Import>(first[0]);
+  EXPECT_EQ(import.range.tip.number, 49'998U);
+  EXPECT_FALSE(import.range.from_gossip);
+  network.grow(50'010, 0);
+  for (std::uint64_t n = 50'001; n <= 50'010; ++n) EXPECT_THAT(follower().on_gossip(*network.at(n), now), IsEmpty());
+  play(first);
+  EXPECT_THAT(taken(), ElementsAre("import 100..49998 safe - finalized -", "gossip 49998..50010 safe - finalized -"));
+}
+
+TEST_F(FollowerTest, WithoutASourceGossipIsFollowedAndLabelsStandStill) {
+  with_gossip(true);
+  both();
+  play(follower().on_remote_lost("gone", now));
+  EXPECT_EQ(follower().state(), TowState::waiting_for_source);
+  network.grow(102, 0);
+  gossip({101, 102});
+  EXPECT_THAT(taken(), ElementsAre("gossip 100..101 safe - finalized -", "gossip 101..102 safe - finalized -"));
+  EXPECT_EQ(follower().state(), TowState::at_tip);
+  EXPECT_EQ(follower().reason_code(), "gossip_only");
+}
+
+TEST_F(FollowerTest, TroubleWithTheSourceDoesNotHoldUpGossip) {
+  with_gossip(true);
+  both();
+  taken();
+  theirs = theirs.fork(98, 1, 99);
+  remote_headers = absl::UnavailableError("503");
+  remote();
+  EXPECT_THAT(taken(), ElementsAre("compare"));
+  EXPECT_EQ(follower().state(), TowState::waiting_for_source);
+  network.grow(101, 0);
+  gossip({101});
+  EXPECT_THAT(taken(), ElementsAre("gossip 100..101 safe - finalized -", "compare")) << "then the source is tried again";
+}
+
+TEST_F(FollowerTest, LabelsMoveWhileGossipLeads) {
+  with_gossip(false);
+  both();
+  taken();
+  network.grow(105, 0);
+  gossip({101, 102, 103, 104, 105});
+  taken();
+  theirs.grow(104, 0);
+  remote_safe = 99;
+  remote_finalized = 91;
+  remote();
+  EXPECT_THAT(taken(), ElementsAre("compare", "labels safe 99 finalized 91"));
+}
+
+TEST_F(FollowerTest, ABranchThatTheSafeChainHasLeftIsNotFed) {
+  with_gossip(true);
+  both();
+  taken();
+  network.grow(103, 0);
+  gossip({101, 102, 103});
+  taken();
+  // The source derives another branch, its safe head is on it; the old sequencer gossips on.
+  theirs = theirs.fork(99, 1, 102);
+  remote_safe = 101;
+  remote();
+  EXPECT_THAT(taken(), ElementsAre("compare", "import 99..102 safe 101 finalized -"));
+  network.grow(120, 0);
+  gossip({104, 105, 106, 110});
+  EXPECT_THAT(taken(), IsEmpty());
+  theirs.grow(104, 1);
+  network = theirs;
+  remote();
+  EXPECT_THAT(taken(), ElementsAre("import 102..104 safe - finalized -"));
+  network.grow(105, 1);
+  gossip({105});
+  EXPECT_THAT(taken(), ElementsAre("gossip 104..105 safe - finalized -"));
+}
+
+TEST_F(FollowerTest, ALongerSignedBranchIsTakenWhereNobodyElseHasAWord) {
+  with_gossip(false);
+  remote_has_unsafe = false;
+  both();
+  taken();
+  network.grow(102, 0);
+  gossip({101, 102});
+  taken();
+  network = network.fork(100, 1, 104);
+  gossip({101, 102, 103});
+  EXPECT_THAT(taken(), IsEmpty()) << "one longer is not enough";
+  gossip({104});
+  EXPECT_THAT(taken(), ElementsAre("gossip 100..104 safe 90 finalized -"));
+  EXPECT_THAT(actions(), Contains("reorg"));
+}
+
+TEST_F(FollowerTest, TheRemotesUnsafeHeadDecidesBetweenTwoSignedBranches) {
+  with_gossip(true);
+  both();
+  taken();
+  network.grow(102, 0);
+  gossip({101, 102});
+  theirs.grow(102, 0);
+  remote();
+  taken();
+  network = network.fork(100, 1, 110);
+  gossip({101, 102, 103, 104, 105});
+  EXPECT_THAT(taken(), IsEmpty()) << "the source names ours";
+}
+
+TEST_F(FollowerTest, TheHeadNeverSwingsBackAndForth) {
+  with_gossip(true);
+  both();
+  const Chain one = network.fork(100, 1, 200), two = network.fork(100, 2, 200);
+  // Two sequencers sign, and the source changes its mind each second.
+  int switches = 0;
+  std::uint8_t last = 0;
+  const absl::Time start = now;
+  for (std::uint64_t n = 101; n < 160; ++n) {
+    now += absl::Seconds(1);
+    for (const Chain* c : {&one, &two}) {
+      network = *c;
+      if (ours.has(c->at(n - 1)->id()) || n % 2 == 0) gossip({n});
+    }
+    theirs = (n % 2 == 0 ? one : two).fork(n, 0, n);
+    on_import = [&](const Import& i) -> absl::StatusOr<CommandResult> {
+      for (const Chain* c : {&one, &two}) {
+        if (!c->has(i.range.tip) || !c->has(i.range.parent)) continue;
+        ours = c->fork(i.range.tip.number, 0, i.range.tip.number);
+        return ended(Outcome::done, "");
+      }
+      return ended(Outcome::source_reorged);
+    };
+    local();
+    remote();
+    wake(absl::ZeroDuration());
+    const std::uint8_t branch = ours.at(ours.tip())->hash.bytes[8];
+    if (branch != last) ++switches;
+    last = branch;
+  }
+  EXPECT_LE(switches, 1 + absl::ToInt64Seconds(now - start) / 10);
+}
+
+TEST_F(FollowerTest, BlocksThatTheCacheHasLostAreTakenFromTheSource) {
+  with_gossip(true);
+  both();
+  taken();
+  network.grow(102, 0);
+  on_import = [&](const Import& i) -> absl::StatusOr<CommandResult> {
+    if (i.range.from_gossip) return ended(Outcome::source_reorged, "p2p-gossip was restarted");
+    ours = theirs.fork(i.range.tip.number, 0, i.range.tip.number);
+    return ended(Outcome::done, "");
+  };
+  gossip({101});
+  EXPECT_THAT(taken(), ElementsAre("gossip 100..101 safe - finalized -"));
+  theirs.grow(102, 0);
+  remote();
+  EXPECT_THAT(taken(), ElementsAre("import 100..102 safe - finalized -"));
+}
+
+TEST(GossipBlocks, KnowWhoStandsOnWhom) {
+  GossipBlocks blocks;
+  const Chain a{20}, b = a.fork(10, 1, 15);
+  EXPECT_FALSE(blocks.highest());
+  for (std::uint64_t n : {12U, 13U, 15U}) blocks.add(*a.at(n));
+  EXPECT_FALSE(blocks.tip_above(a.at(10)->id()));
+  EXPECT_EQ(blocks.tip_above(a.at(11)->id())->number, 13U);
+  EXPECT_EQ(blocks.highest()->tip.number, 15U);
+  EXPECT_EQ(blocks.highest()->lowest.number, 15U);
+  blocks.add(*a.at(14));
+  EXPECT_EQ(blocks.tip_above(a.at(11)->id())->number, 15U);
+  EXPECT_EQ(blocks.highest()->lowest.number, 12U);
+  for (std::uint64_t n : {11U, 12U, 13U, 14U, 15U}) blocks.add(*b.at(n));
+  EXPECT_EQ(blocks.tip_above(a.at(10)->id())->hash, b.at(15)->hash);
+  blocks.add(*a.at(11));
+  EXPECT_EQ(blocks.tip_above(a.at(10)->id())->hash, a.at(15)->hash) << "of two as high the one that came first";
+  blocks.drop(a.at(13)->hash);
+  EXPECT_EQ(blocks.tip_above(a.at(11)->id())->number, 12U);
+  blocks.drop_up_to(14);
+  EXPECT_EQ(blocks.size(), 1U);
+  GossipBlocks many;
+  const Chain c{3000};
+  for (std::uint64_t n = 1; n <= 3000; ++n) many.add(*c.at(n));
+  EXPECT_EQ(many.size(), GossipBlocks::kMaxBlocks);
+  EXPECT_EQ(many.highest()->tip.number, 3000U);
 }
 
 }  // namespace

@@ -35,11 +35,12 @@ class GossipsubTest : public ::testing::Test, public Gossipsub::Handler {
   std::map<PeerId, double> bad;
 
   void start(Gossipsub::Params params = {}) {
-    router_.emplace(params, std::vector{topic, other_topic},
-                    [](const std::string& t, BytesView data) {
-                      return Gossipsub::Identified{id_of(t, data), std::make_shared<const Bytes>(data.begin(), data.end())};
-                    },
-                    *this, 7);
+    router_.emplace(
+        params, std::vector{topic, other_topic},
+        [](const std::string& t, BytesView data) {
+          return Gossipsub::Identified{id_of(t, data), std::make_shared<const Bytes>(data.begin(), data.end())};
+        },
+        *this, 7);
   }
   Gossipsub& router() { return *router_; }
   void send(const PeerId& to, SharedBytes frame, bool) override { sent[to].push_back(*frame); }

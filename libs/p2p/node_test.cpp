@@ -1,5 +1,5 @@
-// Whole nodes that talk over played wires: from the first byte to a gossiped message, and what becomes of peers that break off,
-// come back, or send garbage.
+// Whole nodes that talk over played wires: from the first byte to a gossiped message, and what becomes of peers that
+// break off, come back, or send garbage.
 #include "libs/p2p/node.hpp"
 
 #include <absl/strings/str_cat.h>
@@ -28,8 +28,8 @@ struct Member : Node::Handler {
                return options;
              }(),
              [](const std::string& t, BytesView data) {
-               return Gossipsub::Identified{
-                   *MessageId::from(crypto::sha256({as_bytes(t), data}).view().first(20)), nullptr};
+               return Gossipsub::Identified{*MessageId::from(crypto::sha256({as_bytes(t), data}).view().first(20)),
+                                            nullptr};
              },
              *this,
              i,
@@ -154,7 +154,8 @@ TEST(Node, AMessageReachesEveryoneInALooseNetOnce) {
   for (std::size_t i = 1; i < w.members.size(); ++i)
     for (std::size_t j = 0; j < 3; ++j) {
       const std::size_t other = w.random() % i;
-      if (!w.members[i]->node.connected(w.members[other]->identity.peer_id())) w.connect(*w.members[i], *w.members[other]);
+      if (!w.members[i]->node.connected(w.members[other]->identity.peer_id()))
+        w.connect(*w.members[i], *w.members[other]);
       w.settle();
     }
   w.pass(absl::Seconds(5));
@@ -294,7 +295,9 @@ TEST(Node, UnfinishedMessagesOfAllPeersAreBounded) {
   w.pass(absl::Seconds(1));
   ASSERT_EQ(a.node.peer_count(), 6U);
   // Each sends a message of 1 MiB, but its last bytes never come: the wires are cut off there.
-  for (Member* m : others) EXPECT_TRUE(m->node.publish(0, Bytes(1U << 20U, static_cast<std::uint8_t>(m->identity.peer_id().multihash().back())), w.now));
+  for (Member* m : others)
+    EXPECT_TRUE(m->node.publish(
+        0, Bytes(1U << 20U, static_cast<std::uint8_t>(m->identity.peer_id().multihash().back())), w.now));
   for (const auto& [id, member] : [&] {
          std::vector<std::pair<ConnectionId, Member*>> v;
          for (std::size_t i = 0; i < others.size(); ++i) v.emplace_back(i + 1, others[i]);

@@ -1,4 +1,5 @@
-// yamux: streams between two ends with any chunking, flow control, half-close and reset, and what a hostile peer may send.
+// yamux: streams between two ends with any chunking, flow control, half-close and reset, and what a hostile peer may
+// send.
 #include "libs/p2p/yamux.hpp"
 
 #include <gtest/gtest.h>
@@ -187,7 +188,8 @@ TEST(Yamux, WhatIsAgainstTheRulesEndsTheSession) {
     EXPECT_FALSE(b.yamux.on_bytes(frame("000200010000000000000000"), kStart).ok()) << "it stays over: " << what;
   }
   End b{false};
-  EXPECT_TRUE(absl::IsUnavailable(b.yamux.on_bytes(frame("000300000000000000000000"), kStart))) << "the peer says goodbye";
+  EXPECT_TRUE(absl::IsUnavailable(b.yamux.on_bytes(frame("000300000000000000000000"), kStart)))
+      << "the peer says goodbye";
 }
 
 TEST(Yamux, FloodsAreBounded) {

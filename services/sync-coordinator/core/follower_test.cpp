@@ -59,7 +59,7 @@ class FollowerTest : public ::testing::Test {
   FollowerTest() { follower_.emplace(Follower::Options{.genesis = theirs.at(0)->id()}); }
 
   Chain ours{100}, theirs{100};
-  Chain network{100};  // what the sequencer gossips
+  Chain network{100};                                                    // what the sequencer gossips
   std::optional<std::uint64_t> safe = 90, finalized = 80;                // ours
   std::optional<std::uint64_t> remote_safe = 90, remote_finalized = 80;  // theirs
   bool remote_has_unsafe = true;
@@ -106,9 +106,7 @@ class FollowerTest : public ::testing::Test {
   void gossip(std::initializer_list<std::uint64_t> numbers) {
     for (const std::uint64_t n : numbers) play(follower().on_gossip(*network.at(n), now));
   }
-  void with_gossip(bool remote_too) {
-    restart({.unsafe_from_remote = remote_too, .unsafe_from_gossip = true});
-  }
+  void with_gossip(bool remote_too) { restart({.unsafe_from_remote = remote_too, .unsafe_from_gossip = true}); }
   /// Lets the time pass to where something is due, at most `limit`.
   bool wake(absl::Duration limit = absl::Hours(1)) {
     if (follower().next_wake() > now + limit) return false;
@@ -140,8 +138,9 @@ class FollowerTest : public ::testing::Test {
     return follower().on_compared(c.id, other, mine, now);
   }
   Effects answer(const Import& i) {
-    did.push_back(absl::StrCat(i.range.from_gossip ? "gossip " : "import ", i.range.parent.number, "..", i.range.tip.number, " safe ", show(i.range.safe),
-                               " finalized ", show(i.range.finalized)));
+    did.push_back(absl::StrCat(i.range.from_gossip ? "gossip " : "import ", i.range.parent.number, "..",
+                               i.range.tip.number, " safe ", show(i.range.safe), " finalized ",
+                               show(i.range.finalized)));
     EXPECT_TRUE(ours.has(i.range.parent)) << "a parent that the EL has not got: " << did.back();
     EXPECT_EQ(i.command.expected_head, ours.at(ours.tip())->hash);
     absl::StatusOr<CommandResult> r = on_import ? on_import(i) : import(i);
@@ -869,7 +868,8 @@ TEST_F(FollowerTest, TroubleWithTheSourceDoesNotHoldUpGossip) {
   EXPECT_EQ(follower().state(), TowState::waiting_for_source);
   network.grow(101, 0);
   gossip({101});
-  EXPECT_THAT(taken(), ElementsAre("gossip 100..101 safe - finalized -", "compare")) << "then the source is tried again";
+  EXPECT_THAT(taken(), ElementsAre("gossip 100..101 safe - finalized -", "compare"))
+      << "then the source is tried again";
 }
 
 TEST_F(FollowerTest, LabelsMoveWhileGossipLeads) {

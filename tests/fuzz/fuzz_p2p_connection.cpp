@@ -24,19 +24,23 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Host host;
   p2p::Node::Options options;
   options.topics = {"/t"};
-  p2p::Node node{ours, options,
+  p2p::Node node{ours,
+                 options,
                  [](const std::string&, BytesView d) {
                    p2p::MessageId id;
                    for (std::size_t i = 0; i < d.size(); ++i) id.bytes[i % 20] ^= d[i];
                    return p2p::Gossipsub::Identified{id, nullptr};
                  },
-                 host, 1, now};
+                 host,
+                 1,
+                 now};
   node.add_connection(1, false, {p2p::ip4(10, 0, 0, 1), 1}, {}, now);
   // The peer's side by hand: multistream, Noise with early data, then whatever the input says.
   auto select = p2p::Multistream::dialer({"/noise"});
   Bytes out = select.take_output();
   node.on_bytes(1, out, now);
-  p2p::NoiseHandshake handshake{true, theirs, {*Hash32::from(Bytes(32, 3)), *Hash32::from(Bytes(32, 4))}, {}, {"/yamux/1.0.0"}};
+  p2p::NoiseHandshake handshake{
+      true, theirs, {*Hash32::from(Bytes(32, 3)), *Hash32::from(Bytes(32, 4))}, {}, {"/yamux/1.0.0"}};
   out = handshake.take_output();
   node.on_bytes(1, out, now);
   Bytes back;

@@ -20,7 +20,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       }
       break;
     case 1:
-      if (const auto a = p2p::Multiaddr::parse(fuzz::text(in.data(), in.size())); a.ok()) fuzz::require(*p2p::Multiaddr::decode(a->encode()) == *a);
+      if (const auto a = p2p::Multiaddr::parse(fuzz::text(in.data(), in.size())); a.ok())
+        fuzz::require(*p2p::Multiaddr::decode(a->encode()) == *a);
       break;
     case 2:
       if (const auto k = p2p::PublicKey::parse(in); k.ok()) {

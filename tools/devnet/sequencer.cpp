@@ -16,7 +16,7 @@
 namespace towline::devnet {
 namespace {
 
-constexpr std::size_t kRemembered = 256;
+constexpr std::size_t kRemembered = 512;
 
 secp256k1::SecretKey new_key() { return *secp256k1::SecretKey::from(crypto::random<32>().view()); }
 
@@ -63,11 +63,9 @@ absl::StatusOr<std::unique_ptr<Sequencer>> Sequencer::start(const std::string& h
 void Sequencer::publish(const sim::Chain& chain) {
   const bool first = impl_->known.empty();
   std::vector<sim::BlockPtr> fresh;
-  for (sim::BlockPtr b = chain.head(); b && fresh.size() < kRemembered && impl_->known.insert(b->hash).second;
-       b = chain.by_hash(b->header.parent_hash)) {
-    if (first) return;
-    fresh.push_back(b);
-  }
+  for (sim::BlockPtr b = chain.head(); b && impl_->known.insert(b->hash).second;
+       b = chain.by_hash(b->header.parent_hash))
+    if (!first) fresh.push_back(b);
   for (auto b = fresh.rbegin(); b != fresh.rend(); ++b) {
     const auto payload = eth::make_payload((*b)->header, (*b)->hash, (*b)->transactions);
     const auto version = gossip_block::version_at(impl_->config, payload.timestamp);
@@ -82,10 +80,12 @@ void Sequencer::publish(const sim::Chain& chain) {
 std::string Sequencer::address() const { return impl_->network->addresses()[0].to_string(); }
 std::string Sequencer::signer() const { return to_hex(secp256k1::address_of(impl_->signer.public_key()).view()); }
 
-nlohmann::json Sequencer::published() const {
-  nlohmann::json out = nlohmann::json::object();
-  for (const auto& [number, at] : impl_->published) out[std::to_string(number)] = at;
-  return out;
+nlohmann::json Sequencer::stats() const {
+  nlohmann::json published = nlohmann::json::object();
+  for (const auto& [number, at] : impl_->published) published[std::to_string(number)] = at;
+  std::size_t mesh = 0;
+  for (const auto& p : impl_->network->peers()) mesh += p.gossip.mesh.empty() ? 0U : 1U;
+  return {{"published", published}, {"mesh", mesh}};
 }
 
 }  // namespace towline::devnet

@@ -23,8 +23,8 @@ class Sequencer {
   /// Multiaddr with /p2p, and the address whose key signs.
   std::string address() const;
   std::string signer() const;
-  /// When the last blocks were published: {"number": Unix milliseconds}.
-  nlohmann::json published() const;
+  /// {"published": {"number": Unix milliseconds, ..}, "mesh": peers that get blocks at once}.
+  nlohmann::json stats() const;
 
  private:
   struct Impl;

@@ -54,16 +54,19 @@ TEST(Bans, HoldUntilTheyEndAndOutliveARestart) {
 }
 
 TEST(Bans, SayWhatIsWrong) {
-  EXPECT_THAT(std::string{Bans::canonical("nobody").status().message()}, HasSubstr("neither a peer id nor an IP address"));
+  EXPECT_THAT(std::string{Bans::canonical("nobody").status().message()},
+              HasSubstr("neither a peer id nor an IP address"));
   EXPECT_EQ(*Bans::canonical("2001:DB8:0::1"), "2001:db8::1");
-  for (const char* bad : {"", "[]", "{}", R"({"bans":[{}]})", R"({"bans":[{"target":"x","until":1}]})", "{\"bans\":[1]}"}) {
+  for (const char* bad :
+       {"", "[]", "{}", R"({"bans":[{}]})", R"({"bans":[{"target":"x","until":1}]})", "{\"bans\":[1]}"}) {
     EXPECT_FALSE(Bans::from_json(bad).ok()) << bad;
   }
 }
 
 TEST(Bans, AreBounded) {
   Bans bans;
-  for (int i = 0; i < 6000; ++i) bans.ban(absl::StrCat("10.1.", i / 256, ".", i % 256), kNow + absl::Seconds(i + 1), "");
+  for (int i = 0; i < 6000; ++i)
+    bans.ban(absl::StrCat("10.1.", i / 256, ".", i % 256), kNow + absl::Seconds(i + 1), "");
   EXPECT_LE(bans.list(kNow).size(), 4096U);
   EXPECT_EQ(bans.list(kNow)[0].target, "10.1.23.111") << "those that end first make room";
 }
@@ -180,7 +183,8 @@ TEST(SelfDoubt, OfTheClock) {
     for (int i = 0; i < 5; ++i) {
       EXPECT_EQ(d.reason(), "");
       const absl::Time now = kNow + absl::Seconds(i);
-      d.on_verdict(off < 0 ? Rule::too_new : Rule::too_old, signer(1), static_cast<std::uint64_t>(1'700'000'000 + i - off), now);
+      d.on_verdict(off < 0 ? Rule::too_new : Rule::too_old, signer(1),
+                   static_cast<std::uint64_t>(1'700'000'000 + i - off), now);
     }
     EXPECT_THAT(d.reason(), HasSubstr("clock"));
     d.on_good_block(1'700'000'010, kNow + absl::Seconds(10));

@@ -48,8 +48,10 @@ constexpr std::uint64_t kDecayTicks = 4;  // 2 s
 constexpr double kDecayToZero = 0.01;
 constexpr absl::Duration kRetainScore = absl::Seconds(1200);
 constexpr std::size_t kMaxRetained = 4096;
-/// Our own: ten rejected messages in a row are below op-node's ban threshold of -100, whatever good came before.
-constexpr double kRejected = -12, kAccepted = 0.5, kMaxApp = 10;
+/// Our own score: the first rejected message costs the place in the mesh, ten of them the hearing.
+constexpr double kRejected = -4, kAccepted = 0.1, kMaxApp = 3;
+/// So many rejected messages in about half a minute ban; a score alone would not, as who is not heard sinks no further.
+constexpr double kBanRejected = 8;
 
 }  // namespace
 
@@ -158,7 +160,7 @@ void Gossipsub::on_message(const PeerId& from, Peer& peer, const GossipRpc::Mess
   }
   if (m.is_signed) {
     ++stats_.refused_signed;
-    punish(peer.app, kRejected);
+    punish_message(peer);
     return;
   }
   // The id costs a decompression, so even copies of known messages are counted.
@@ -210,8 +212,7 @@ void Gossipsub::validated(const MessageId& id, Verdict verdict, absl::Time) {
       ++stats_.rejected;
       for (const auto& from : p.from) {
         if (const auto peer = peers_.find(from); peer != peers_.end()) {
-          ++peer->second.rejected;
-          punish(peer->second.app, kRejected);
+          punish_message(peer->second);
         }
       }
       return;
@@ -345,7 +346,8 @@ void Gossipsub::on_heartbeat(absl::Time now) {
     peer.asked_ids = peer.unwanted_ids = peer.served_bytes = 0;
     absl::erase_if(peer.unwanted, [&](const auto& u) { return u.second < tick_; });
     absl::erase_if(peer.served, [&](const auto& s) { return !cache_index_.contains(s.first); });
-    if (const double score = score_of(peer); score < params_.ban_threshold && !peer.reported_bad) {
+    if (const double score = score_of(peer);
+        (score < params_.ban_threshold || peer.invalid > kBanRejected - 1) && !peer.reported_bad) {
       peer.reported_bad = true;
       handler_.on_bad_score(id, score);
     }
@@ -517,8 +519,10 @@ void Gossipsub::punish(double& counter, double by) {
   if (!penalties_suspended_) counter += by;
 }
 
-void Gossipsub::penalize(const PeerId& peer, double app_penalty) {
-  if (const auto it = peers_.find(peer); it != peers_.end()) punish(it->second.app, -std::abs(app_penalty));
+void Gossipsub::punish_message(Peer& p) {
+  ++p.rejected;
+  punish(p.app, kRejected);
+  punish(p.invalid, 1);
 }
 
 void Gossipsub::decay(absl::Time now) {
@@ -529,6 +533,7 @@ void Gossipsub::decay(absl::Time now) {
   for (auto& [id, p] : peers_) {
     fade(p.app);
     fade(p.behaviour);
+    fade(p.invalid);
   }
   absl::erase_if(retained_, [&](const auto& r) { return r.second.until < now; });
 }

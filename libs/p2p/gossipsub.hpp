@@ -43,7 +43,7 @@ class Gossipsub {
     double gossip_threshold = -10, publish_threshold = -40, graylist_threshold = -40, ban_threshold = -100;
     /// Of messages that wait for a verdict, in all.
     std::size_t max_pending = 256;
-    std::size_t max_pending_bytes = 24U << 20U;
+    std::size_t max_pending_bytes = 16U << 20U;
     /// Of memory for messages that others may still ask for.
     std::size_t max_cache_bytes = 16U << 20U;
   };
@@ -71,7 +71,7 @@ class Gossipsub {
     virtual void send(const PeerId& to, SharedBytes frame, bool droppable) = 0;
     /// Answer with validated(), now or later.
     virtual void validate(Validation v) = 0;
-    /// The score fell below the ban threshold.
+    /// The score fell below the ban threshold, or too many messages were rejected.
     virtual void on_bad_score(const PeerId& peer, double score) = 0;
   };
 
@@ -90,8 +90,6 @@ class Gossipsub {
 
   /// Nobody is punished for what may be our own mistake (a wrong clock, a wrong signer).
   void suspend_penalties(bool on) { penalties_suspended_ = on; }
-  /// For misbehaviour seen elsewhere.
-  void penalize(const PeerId& peer, double app_penalty);
 
   const std::vector<std::string>& topics() const { return topics_; }
   double score(const PeerId& peer) const;
@@ -122,6 +120,7 @@ class Gossipsub {
     Ip ip;
     std::uint64_t topics = 0;  // bit per topic
     double behaviour = 0, app = 0;
+    double invalid = 0;  // rejected messages of late
     std::uint64_t accepted = 0, rejected = 0, duplicates = 0;
     // Since the last heartbeat.
     int have_messages = 0;
@@ -175,6 +174,8 @@ class Gossipsub {
   double score_of(const Peer& p) const;
   double colocation_of(const Peer& p) const;
   void punish(double& counter, double by);
+  /// It brought a message that breaks a rule.
+  void punish_message(Peer& p);
   /// Subscribed peers that speak gossipsub, outside the mesh, in random order.
   std::vector<PeerId> candidates(std::size_t topic, double least_score);
 

@@ -1,0 +1,290 @@
+// p2p-gossip over real sockets: honest peers go on receiving while others flood, stall, lie and break off.
+#include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+#include <gtest/gtest.h>
+
+#include <boost/asio.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+#include "libs/crypto/openssl.hpp"
+#include "libs/eth/payload.hpp"
+#include "services/p2p-gossip/actors/network.hpp"
+#include "services/p2p-gossip/actors/validator.hpp"
+
+namespace towline::gossip {
+namespace {
+
+namespace asio = boost::asio;
+using p2p::Gossipsub;
+
+constexpr std::uint64_t kChain = 901;
+
+secp256k1::SecretKey key(std::uint8_t i) { return *secp256k1::SecretKey::from(Bytes(32, i)); }
+
+rollup::Config config() {
+  rollup::Config c;
+  c.l2_chain_id = kChain;
+  for (auto& t : c.fork_times) t = 0;
+  return c;
+}
+
+eth::Payload block(std::uint64_t number, std::size_t bytes = 100) {
+  eth::Payload p;
+  p.number = number;
+  p.timestamp = static_cast<std::uint64_t>(absl::ToUnixSeconds(absl::Now()));
+  p.transactions.push_back(Bytes(bytes, static_cast<std::uint8_t>(number)));
+  p.has_withdrawals = true;
+  p.blob_gas_used = p.excess_blob_gas = 0;
+  p.parent_beacon_block_root = p.withdrawals_root = Hash32{};
+  p.block_hash = eth::hash_of(p);
+  return p;
+}
+
+Bytes message(std::uint64_t number, const secp256k1::SecretKey& signer, std::size_t bytes = 100) {
+  return gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v4, block(number, bytes), signer);
+}
+
+/// p2p-gossip without its gRPC; or, with `validates` false, a peer that says what the test wants.
+class Peer {
+ public:
+  Peer(std::uint8_t i, bool validates, std::vector<p2p::Multiaddr> dial = {})
+      : identity_{key(i)}, signer_{secp256k1::address_of(key(200).public_key())} {
+    NetworkConfig c;
+    c.listen_port = 0;
+    c.static_peers = std::move(dial);
+    c.node.topics = gossip_block::topic_names(kChain);
+    c.node.chain_id = kChain;
+    c.node.negotiation_timeout = absl::Seconds(2);
+    if (validates) {
+      validator_ = std::make_unique<Validator>(system_, config_, gossip_block::Options{kChain}, board, metrics,
+                                               [this](bool on) { network->suspend_penalties(on); });
+      validator_->set_signer(signer_);
+    }
+    network = std::make_unique<Network>(
+        c, identity_,
+        [validates](const std::string& topic, BytesView data) {
+          // The others' memory is not what is looked at.
+          if (!validates) return Gossipsub::Identified{gossip_block::message_id(topic, data, nullptr), nullptr};
+          auto body = gossip_block::decompress(data);
+          p2p::SharedBytes shared = body.ok() ? std::make_shared<const Bytes>(*std::move(body)) : nullptr;
+          return Gossipsub::Identified{gossip_block::message_id(topic, data, shared.get()), shared};
+        },
+        [this](Gossipsub::Validation v, const Network::Done& done) {
+          if (!validator_) return done(Gossipsub::Verdict::ignore);
+          ValidationJob job;
+          job.version = static_cast<gossip_block::PayloadVersion>(v.topic + 1);
+          job.body = v.body;
+          job.received = absl::Now();
+          job.done = [done](const gossip_block::Checked& checked) {
+            const auto r = gossip_block::result_of(checked.rule);
+            done(r == gossip_block::Result::accept   ? Gossipsub::Verdict::accept
+                 : r == gossip_block::Result::ignore ? Gossipsub::Verdict::ignore
+                                                     : Gossipsub::Verdict::reject);
+          };
+          validator_->submit(std::move(job));
+        },
+        [](std::uint64_t) { return Bytes{}; }, metrics);
+    const auto st = network->start();
+    EXPECT_TRUE(st.ok()) << st;
+  }
+  ~Peer() {
+    network->stop();
+    if (validator_) validator_->join(system_);
+  }
+
+  p2p::Multiaddr address() { return network->addresses()[0]; }
+  std::size_t in_mesh() {
+    std::size_t n = 0;
+    for (const auto& p : network->peers()) n += p.gossip.mesh.empty() ? 0U : 1U;
+    return n;
+  }
+  bool has(std::uint64_t number) const { return board.by_number(number) != nullptr; }
+  bool connected(Peer& other) {
+    for (const auto& p : network->peers())
+      if (p.id == other.identity_.peer_id()) return true;
+    return false;
+  }
+
+  Metrics metrics;
+  BlockBoard board{512, 32U << 20U};
+
+ private:
+  const rollup::Config config_ = config();
+  caf::actor_system_config caf_config_;
+  caf::actor_system system_{caf_config_};
+  p2p::Identity identity_;
+  Address signer_;
+  std::unique_ptr<Validator> validator_;
+
+ public:
+  std::unique_ptr<Network> network;
+};
+
+template <typename F>
+bool eventually(F f, absl::Duration limit = absl::Seconds(15)) {
+  const absl::Time deadline = absl::Now() + limit;
+  while (absl::Now() < deadline) {
+    if (f()) return true;
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  return f();
+}
+
+std::size_t resident_mib() {
+  std::ifstream in{"/proc/self/statm"};
+  std::size_t all = 0, resident = 0;
+  in >> all >> resident;
+  return resident * 4096 >> 20U;
+}
+
+constexpr std::size_t kTopic = 3;
+
+TEST(Gossip, PassesBlocksOn) {
+  Peer sequencer{1, false};
+  Peer middle{2, true, {sequencer.address()}};
+  Peer last{3, true, {middle.address()}};
+  ASSERT_TRUE(eventually([&] { return middle.in_mesh() == 2 && last.in_mesh() == 1 && sequencer.in_mesh() == 1; }));
+  for (std::uint64_t n = 1; n <= 20; ++n)
+    EXPECT_TRUE(sequencer.network->publish(kTopic, message(n, key(200), n == 20 ? 2U << 20U : 1000)).ok());
+  EXPECT_TRUE(eventually([&] { return last.has(20) && last.has(1); }));
+  EXPECT_TRUE(middle.has(20));
+}
+
+TEST(Gossip, TenWronglySignedBlocksBanTheirSenderWithin5s) {
+  Peer victim{2, true};
+  Peer honest{1, false, {victim.address()}};
+  Peer attacker{9, false, {victim.address()}};
+  ASSERT_TRUE(eventually([&] { return victim.in_mesh() == 2 && attacker.in_mesh() == 1 && honest.in_mesh() == 1; }));
+  for (std::uint64_t n = 1; n <= 10; ++n) (void)attacker.network->publish(kTopic, message(n, key(66)));
+  EXPECT_TRUE(eventually([&] { return !victim.connected(attacker); }, absl::Seconds(5)));
+  EXPECT_EQ(victim.network->bans().size(), 1U);
+  // It dials again, and is not let in; whoever is honest is heard.
+  EXPECT_TRUE(honest.network->publish(kTopic, message(100, key(200))).ok());
+  EXPECT_TRUE(eventually([&] { return victim.has(100); }));
+  absl::SleepFor(absl::Seconds(2));
+  EXPECT_FALSE(victim.connected(attacker));
+}
+
+TEST(Gossip, RightSignaturesOverWrongHashesAndOldAndReplayedBlocksAreKeptOut) {
+  Peer victim{2, true};
+  Peer other{3, true, {victim.address()}};
+  Peer attacker{9, false, {victim.address()}};
+  ASSERT_TRUE(eventually([&] { return victim.in_mesh() == 2 && attacker.in_mesh() == 1; }));
+  auto p = block(1);
+  p.gas_used = 7;
+  (void)attacker.network->publish(kTopic, gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v4, p, key(200)));
+  p = block(2);
+  p.timestamp -= 100;
+  p.block_hash = eth::hash_of(p);
+  (void)attacker.network->publish(kTopic, gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v4, p, key(200)));
+  (void)attacker.network->publish(2, gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v3, block(3), key(200)));
+  // Twenty good blocks of one height: six are taken.
+  for (std::uint64_t n = 0; n < 20; ++n) {
+    auto q = block(4);
+    q.gas_limit = n;
+    q.block_hash = eth::hash_of(q);
+    (void)attacker.network->publish(kTopic, gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v4, q, key(200)));
+  }
+  ASSERT_TRUE(eventually([&] { return other.has(4) || !victim.connected(attacker); }));
+  EXPECT_FALSE(victim.has(1) || victim.has(2) || victim.has(3));
+  const std::string text = victim.metrics.text();
+  for (const char* count : {"block_hash\"} 2", "too_old\"} 1", "none\"} 6"})
+    EXPECT_NE(text.find(absl::StrCat("towline_gossip_blocks_total{rule=\"", count)), std::string::npos) << count;
+}
+
+TEST(Gossip, SnappyBombsAndGarbageMessagesCostTheirSenderOnly) {
+  Peer victim{2, true};
+  Peer honest{1, false, {victim.address()}};
+  Peer attacker{9, false, {victim.address()}};
+  ASSERT_TRUE(eventually([&] { return victim.in_mesh() == 2 && attacker.in_mesh() == 1 && honest.in_mesh() == 1; }));
+  // 10 MiB of one byte, small on the wire; and lengths that are lies.
+  std::vector<Bytes> bombs;
+  for (std::uint8_t i = 0; i < 40; ++i) bombs.push_back(gossip_block::compress(Bytes(10U << 20U, i)));
+  const std::size_t before = resident_mib();
+  for (std::uint8_t i = 0; i < 40; ++i) {
+    (void)attacker.network->publish(kTopic, bombs[i]);
+    (void)attacker.network->publish(kTopic, Bytes{0xff, 0xff, 0xff, 0xff, 0x0f, 0x00, i});
+  }
+  EXPECT_TRUE(eventually([&] { return !victim.connected(attacker); }, absl::Seconds(10)));
+  EXPECT_TRUE(honest.network->publish(kTopic, message(100, key(200))).ok());
+  EXPECT_TRUE(eventually([&] { return victim.has(100); }));
+  EXPECT_LT(resident_mib(), before + 64);
+}
+
+TEST(Gossip, ConnectionFloodsSlowHandshakesAndGarbageDoNotKeepHonestPeersOut) {
+  Peer victim{2, true};
+  Peer honest{1, false, {victim.address()}};
+  ASSERT_TRUE(eventually([&] { return honest.in_mesh() == 1; }));
+  const std::size_t before = resident_mib();
+  asio::io_context io;
+  const asio::ip::tcp::endpoint to{asio::ip::make_address("127.0.0.1"), victim.address().tcp};
+  std::mt19937_64 random{7};
+  // Some stall in the handshake for as long as they are let.
+  std::vector<asio::ip::tcp::socket> slow;
+  boost::system::error_code ec;
+  for (int i = 0; i < 100; ++i) {
+    slow.emplace_back(io);
+    slow.back().connect(to, ec);
+    asio::write(slow.back(), asio::buffer("\x13/multi"), ec);
+  }
+  std::uint64_t number = 0;
+  for (int i = 0; i < 10'000; ++i) {
+    asio::ip::tcp::socket s{io};
+    s.connect(to, ec);
+    if (i % 3 == 0) {
+      Bytes noise(1 + random() % 300);
+      for (auto& b : noise) b = static_cast<std::uint8_t>(random());
+      asio::write(s, asio::buffer(noise), ec);
+    }
+    if (i % 1000 == 0) {
+      EXPECT_TRUE(honest.network->publish(kTopic, message(++number, key(200))).ok());
+    }
+    s.close(ec);
+  }
+  EXPECT_TRUE(eventually([&] { return victim.has(number); }));
+  EXPECT_EQ(number, 10U);
+  EXPECT_LT(resident_mib(), before + 64);
+  slow.clear();
+  // When the slow ones are gone, or thrown out, a new peer gets in.
+  Peer late{3, true, {victim.address()}};
+  EXPECT_TRUE(eventually([&] { return late.in_mesh() == 1; }, absl::Seconds(20)));
+}
+
+TEST(Gossip, TwoHundredConnectsAndDisconnectsLeakNothing) {
+  Peer victim{2, true};
+  const auto descriptors = [] {
+    return std::distance(std::filesystem::directory_iterator{"/proc/self/fd"}, std::filesystem::directory_iterator{});
+  };
+  { Peer first{1, false, {victim.address()}}; ASSERT_TRUE(eventually([&] { return first.in_mesh() == 1; })); }
+  ASSERT_TRUE(eventually([&] { return victim.network->peers().empty(); }));
+  const auto fds = descriptors();
+  const std::size_t before = resident_mib();
+  for (std::uint8_t i = 0; i < 200; ++i) {
+    Peer p{static_cast<std::uint8_t>(10 + i % 100), false};
+    EXPECT_TRUE(p.network->connect(victim.address()).ok());
+  }
+  ASSERT_TRUE(eventually([&] { return victim.network->peers().empty(); }));
+  EXPECT_TRUE(eventually([&] { return descriptors() <= fds; })) << descriptors() << " > " << fds;
+  EXPECT_LT(resident_mib(), before + 32);
+}
+
+TEST(Gossip, BansAreKeptAndTakenBack) {
+  Peer victim{2, true};
+  Peer other{1, false, {victim.address()}};
+  ASSERT_TRUE(eventually([&] { return victim.connected(other); }));
+  const std::string id = other.address().peer->to_string();
+  EXPECT_TRUE(victim.network->ban(id, absl::Hours(1), "test").ok());
+  EXPECT_TRUE(eventually([&] { return !victim.connected(other); }));
+  EXPECT_FALSE(other.network->connect(victim.address()).ok() && victim.connected(other));
+  EXPECT_TRUE(victim.network->unban(id).ok());
+  EXPECT_TRUE(absl::IsNotFound(victim.network->unban(id)));
+  EXPECT_TRUE(absl::IsInvalidArgument(victim.network->ban("x", absl::Hours(1), "")));
+  EXPECT_TRUE(eventually([&] { return victim.connected(other); }, absl::Seconds(40))) << "a static peer comes back";
+}
+
+}  // namespace
+}  // namespace towline::gossip

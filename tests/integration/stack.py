@@ -1,4 +1,4 @@
-"""The devnet and the three services as processes on free ports, each with a log file."""
+"""The devnet and the services as processes on free ports, each with a log file."""
 import json
 import os
 import signal
@@ -11,6 +11,7 @@ from pathlib import Path
 
 BIN = Path(os.environ.get("TOWLINE_BIN") or Path(__file__).resolve().parents[2] / "build/release/bin")
 SERVICES = ("remote-fetcher", "engine-driver", "sync-coordinator")
+GOSSIP = "p2p-gossip"  # only where a test asks for it: it would hide the faults of the sources
 _handed_out = set()
 
 
@@ -75,7 +76,7 @@ class Stack:
         self.processes = {}
         self.wait("devnet", lambda: (net / "endpoints.json").exists(), 30)
         self.endpoints = json.loads((net / "endpoints.json").read_text())
-        self.ports = {s: (free_port(), free_port()) for s in SERVICES}
+        self.ports = {s: (free_port(), free_port()) for s in (*SERVICES, GOSSIP)}
         self.evidence = self.dir / "evidence.jsonl"
 
     def flags(self, service, endpoints=None, extra=()):
@@ -84,17 +85,21 @@ class Stack:
         own = {
             "remote-fetcher": ["--poll-interval=200ms", f"--evidence-file={self.evidence}", *(f"--endpoint={u}" for u in endpoints or [e["cl"], *e["sources"]])],
             "engine-driver": [f"--engine={e['engine']}", f"--jwt-secret={e['jwt']}", f"--engine.admin-rpc={e['admin']}", f"--data-dir={self.dir / 'data'}",
-                              f"--payload-source=dns:///127.0.0.1:{self.ports['remote-fetcher'][0]}"],
+                              f"--payload-source=dns:///127.0.0.1:{self.ports['remote-fetcher'][0]}",
+                              f"--gossip-source=dns:///127.0.0.1:{self.ports[GOSSIP][0]}"],
             "sync-coordinator": [f"--remote-fetcher=dns:///127.0.0.1:{self.ports['remote-fetcher'][0]}",
-                                 f"--engine-driver=dns:///127.0.0.1:{self.ports['engine-driver'][0]}"],
+                                 f"--engine-driver=dns:///127.0.0.1:{self.ports['engine-driver'][0]}",
+                                 f"--p2p-gossip=dns:///127.0.0.1:{self.ports[GOSSIP][0]}"],
+            GOSSIP: [f"--p2p.static={e['p2p']}", f"--p2p.unsafe-block-signer={e['signer']}", "--p2p.listen.tcp=0", f"--data-dir={self.dir / 'p2p'}"],
         }[service]
         return [f"--rollup-config={e['rollup']}", f"--grpc.addr=127.0.0.1:{grpc}", f"--http.addr=127.0.0.1:{status}", *own, *extra]
 
-    def start(self, endpoints=None, fetcher_extra=(), env=None):
-        for s in SERVICES:
-            extra = fetcher_extra if s == "remote-fetcher" else ()
+    def start(self, endpoints=None, fetcher_extra=(), env=None, gossip=False, coordinator_extra=()):
+        services = (*SERVICES, GOSSIP) if gossip else SERVICES
+        for s in services:
+            extra = {"remote-fetcher": fetcher_extra, "sync-coordinator": coordinator_extra}.get(s, ())
             self.processes[s] = Process(s, self.flags(s, endpoints, extra), self.dir, env).start()
-        for s in SERVICES:
+        for s in services:
             self.wait(f"{s} alive", lambda s=s: self.get(s, "/livez")[0] == 200, 20)
         return self
 

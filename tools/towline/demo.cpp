@@ -215,8 +215,9 @@ class Demo {
       return absl::InternalError(
           absl::StrCat("only ", ms.size(), " of ", kTipBlocks, " blocks came over the p2p network"));
     std::sort(ms.begin(), ms.end());
-    const std::string figure = absl::StrCat(ms.size(), " blocks, ", ms[ms.size() / 2], " ms on the way (median), ",
-                                            ms.back(), " ms the slowest");
+    const auto show_ms = [](std::int64_t n) { return n < 1 ? std::string{"under 1 ms"} : absl::StrCat(n, " ms"); };
+    const std::string figure = absl::StrCat(ms.size(), " blocks, ", show_ms(ms[ms.size() / 2]),
+                                            " on the way (median), ", show_ms(ms.back()), " the slowest");
     say("over the p2p network: " + figure);
     summary_.emplace_back("gossip, signed and checked", figure);
     return absl::OkStatus();

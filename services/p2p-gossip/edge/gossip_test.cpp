@@ -176,18 +176,22 @@ TEST(Gossip, RightSignaturesOverWrongHashesAndOldAndReplayedBlocksAreKeptOut) {
   ASSERT_TRUE(eventually([&] { return victim.in_mesh() == 2 && attacker.in_mesh() == 1; }));
   auto p = block(1);
   p.gas_used = 7;
-  (void)attacker.network->publish(kTopic, gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v4, p, key(200)));
+  (void)attacker.network->publish(kTopic,
+                                  gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v4, p, key(200)));
   p = block(2);
   p.timestamp -= 100;
   p.block_hash = eth::hash_of(p);
-  (void)attacker.network->publish(kTopic, gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v4, p, key(200)));
-  (void)attacker.network->publish(2, gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v3, block(3), key(200)));
+  (void)attacker.network->publish(kTopic,
+                                  gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v4, p, key(200)));
+  (void)attacker.network->publish(
+      2, gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v3, block(3), key(200)));
   // Twenty good blocks of one height: six are taken.
   for (std::uint64_t n = 0; n < 20; ++n) {
     auto q = block(4);
     q.gas_limit = n;
     q.block_hash = eth::hash_of(q);
-    (void)attacker.network->publish(kTopic, gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v4, q, key(200)));
+    (void)attacker.network->publish(
+        kTopic, gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v4, q, key(200)));
   }
   ASSERT_TRUE(eventually([&] { return other.has(4) || !victim.connected(attacker); }));
   EXPECT_FALSE(victim.has(1) || victim.has(2) || victim.has(3));
@@ -259,7 +263,10 @@ TEST(Gossip, TwoHundredConnectsAndDisconnectsLeakNothing) {
   const auto descriptors = [] {
     return std::distance(std::filesystem::directory_iterator{"/proc/self/fd"}, std::filesystem::directory_iterator{});
   };
-  { Peer first{1, false, {victim.address()}}; ASSERT_TRUE(eventually([&] { return first.in_mesh() == 1; })); }
+  {
+    Peer first{1, false, {victim.address()}};
+    ASSERT_TRUE(eventually([&] { return first.in_mesh() == 1; }));
+  }
   ASSERT_TRUE(eventually([&] { return victim.network->peers().empty(); }));
   const auto fds = descriptors();
   const std::size_t before = resident_mib();

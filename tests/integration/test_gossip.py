@@ -1,0 +1,172 @@
+"""p2p-gossip with the other services on the simulated chain, whose sequencer gossips; and what an operator may get wrong."""
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+from stack import BIN, GOSSIP, free_port
+from test_input import run
+from test_services import buf_curl
+
+RULES = "towline_gossip_blocks_total"
+
+
+def cli(s, *args, code=0):
+    p = subprocess.run([BIN / "towline", *args, "--gossip", f"127.0.0.1:{s.ports[GOSSIP][0]}", "--coordinator",
+                        f"127.0.0.1:{s.ports['sync-coordinator'][0]}"], capture_output=True, text=True, timeout=40, check=False)
+    assert p.returncode == code, p.stdout + p.stderr
+    return p.stdout + p.stderr
+
+
+def accepted(s):
+    line = next((x for x in s.get(GOSSIP, "/metrics")[1].splitlines() if x.startswith(RULES + '{rule="none"}')), "0")
+    return float(line.split()[-1])
+
+
+def imported_by_gossip(s):
+    decisions = json.loads(cli(s, "decisions", "--json"))["decisions"]
+    return sum("p2p network brought" in d["reason"] for d in decisions)
+
+
+@pytest.mark.parametrize("source", ["both", "gossip"])
+def test_blocks_come_by_gossip_and_the_trace_is_without_fault(stack, source):
+    s = stack(blocks=300, block_time=1).start(gossip=True, coordinator_extra=[f"--unsafe-source={source}"])
+    s.wait_tip()
+    s.wait("15 gossiped blocks", lambda: accepted(s) >= 15, 30)
+    s.wait_same_head()
+    assert imported_by_gossip(s) >= 10
+    s.check_trace()
+
+
+def test_a_reorg_of_the_sequencer_is_followed(stack):
+    s = stack(blocks=100, block_time=1).start(gossip=True)
+    s.wait_tip()
+    for depth in (1, 5, 9):
+        s.ctl("reorg", depth=depth)
+        s.wait("the new branch", lambda: s.stats()["chain"]["head"]["number"] - s.stats()["el"]["head"]["number"] <= 1, 30)
+        time.sleep(1)
+    s.wait_same_head(60)
+    s.check_trace()
+
+
+def test_gossip_alone_carries_on_when_every_source_is_gone(stack):
+    s = stack(blocks=100, block_time=1).start(gossip=True)
+    s.wait_tip()
+    s.processes["remote-fetcher"].kill()
+    begin = s.stats()["el"]["head"]["number"]
+    s.wait("10 blocks without a source", lambda: s.stats()["el"]["head"]["number"] >= begin + 10, 30)
+    status = s.wait("gossip_only", lambda: "gossip_only" in cli(s, "status", "--json") and json.loads(cli(s, "status", "--json")), 15)
+    assert "safe and finalized stand still" in json.dumps(status)
+    s.processes["remote-fetcher"].start()
+    s.wait_same_head()
+    s.check_trace()
+
+
+def test_killed_and_started_again(stack):
+    s = stack(blocks=100, block_time=1).start(gossip=True)
+    s.wait_tip()
+    for _ in range(3):
+        s.wait("gossiped blocks", lambda: accepted(s) >= 3, 30)
+        s.processes[GOSSIP].kill()
+        begin = s.stats()["el"]["head"]["number"]
+        s.wait("blocks without p2p-gossip", lambda b=begin: s.stats()["el"]["head"]["number"] >= b + 3, 20)
+        s.processes[GOSSIP].start()
+    s.wait("gossiped blocks again", lambda: accepted(s) >= 3, 30)
+    s.wait_same_head()
+    s.check_trace()
+
+
+def test_an_outage_of_the_network_and_its_return(stack):
+    """The p2p process stands still for some seconds; what it missed comes from the sources, and then it leads again."""
+    s = stack(blocks=50, block_time=1).start(gossip=True, coordinator_extra=["--unsafe-source=gossip"])
+    s.wait_tip()
+    s.wait("gossiped blocks", lambda: accepted(s) >= 5, 30)
+    s.processes[GOSSIP].kill()
+    time.sleep(6)
+    s.processes[GOSSIP].start()
+    before = imported_by_gossip(s)
+    s.wait("led by gossip again", lambda: imported_by_gossip(s) >= before + 5, 30)
+    s.wait_same_head()
+    s.check_trace()
+
+
+def test_offers_what_every_service_offers(stack):
+    s = stack(blocks=20, block_time=1).start(gossip=True)
+    s.wait_tip()
+    url = f"http://127.0.0.1:{s.ports[GOSSIP][0]}"
+    listed = buf_curl(url, "--list-methods")
+    for name in ("towline.v1.P2PGossip", "towline.v1.PayloadSource", "grpc.health.v1.Health"):
+        assert any(line.startswith(name + "/") for line in listed.splitlines()), listed
+    node = json.loads(buf_curl(url + "/towline.v1.P2PGossip/GetNode", "-d", "{}"))
+    assert node["peers"] == 1 and node["signerSource"] == "flag", node
+    s.wait("ready", lambda: s.get(GOSSIP, "/readyz")[0] == 200, 10)
+    assert "process_resident_memory_bytes" in s.get(GOSSIP, "/metrics")[1]
+    took, code = s.processes[GOSSIP].stop()
+    assert took < 5 and code == 0
+
+
+def test_peers_bans_and_connects(stack):
+    s = stack(blocks=20, block_time=1).start(gossip=True)
+    s.wait("a peer", lambda: "towline-devnet (static)" in cli(s, "peers"), 20)
+    table = cli(s, "peers")
+    peer = s.endpoints["p2p"].rsplit("/", 1)[1]
+    assert peer in table and s.endpoints["signer"] in table, table
+    assert "no such peer" not in cli(s, "ban", "203.0.113.7", "--reason", "because")
+    assert "203.0.113.7 (because)" in cli(s, "peers")
+    s.processes[GOSSIP].kill()
+    s.processes[GOSSIP].start()
+    s.wait("alive", lambda: s.get(GOSSIP, "/livez")[0] == 200, 20)
+    assert "203.0.113.7 (because)" in cli(s, "peers"), "the ban is kept"
+    cli(s, "unban", "203.0.113.7")
+    assert "203.0.113.7" not in cli(s, "peers")
+    assert "not banned" in cli(s, "unban", "203.0.113.7", code=1)
+    assert "neither a peer id nor an IP address" in cli(s, "ban", "nobody", code=1)
+    assert "connected" in cli(s, "connect", s.endpoints["p2p"])
+    assert "no /p2p/PEER-ID" in cli(s, "connect", "/ip4/127.0.0.1/tcp/1", code=1)
+    assert json.loads(cli(s, "peers", "--json"))["peers"]["peers"][0]["peer_id"] == peer
+
+
+def test_publishing_from_outside(stack):
+    s = stack(blocks=20, block_time=0).start(gossip=True)
+    url = f"http://127.0.0.1:{s.ports[GOSSIP][0]}/towline.v1.P2PGossip/PublishBlock"
+    p = subprocess.run([sys.executable, BIN.parents[2] / "scripts/buf.py", "curl", "--protocol", "grpc", "--http2-prior-knowledge", "-d",
+                        '{"message": "AQIDBA=="}', url], capture_output=True, text=True, timeout=60, check=False)
+    assert p.returncode != 0 and "rule snappy" in p.stderr, p.stdout + p.stderr
+
+
+@pytest.mark.parametrize(("flag", "says"), [
+    ("--p2p.priv.path={tmp}/short", "is not a private key"), ("--p2p.priv.path={tmp}", "cannot be read"), ("--p2p.listen.ip=example.org", "not an IP address"),
+    ("--p2p.listen.ip=203.0.113.1", "cannot listen on 203.0.113.1"), ("--p2p.static=127.0.0.1:9222", "--p2p.static: multiaddr"),
+    ("--p2p.static=/ip4/127.0.0.1/tcp/9222", "has no /p2p/PEER-ID"), ("--p2p.advertise.ip=x", "--p2p.advertise.ip"),
+    ("--p2p.unsafe-block-signer=0x12", "--p2p.unsafe-block-signer"), ("--p2p.unsafe-block-signer=", "the unsafe block signer of this chain is not known"),
+    ("--l1-rpc=nonsense", "--l1-rpc"), ("--p2p.gossip.mesh.lo=20", "lo <= d <= dhi"), ("--p2p.ban.duration=x", "--p2p.ban.duration"),
+    ("--no-such-flag", "--no-such-flag"), ("--network=nowhere", "nowhere")])
+def test_bad_input(stack, tmp_path, flag, says):
+    (tmp_path / "short").write_text("abcdef")
+    s = stack(blocks=1, block_time=0)
+    key = flag.split("=")[0]
+    flags = [f for f in s.flags(GOSSIP) if not f.startswith(key + "=") and not (key == "--network" and f.startswith("--rollup-config"))]
+    code, said = run(GOSSIP, *flags, *([] if flag.endswith("=") else [flag.format(tmp=tmp_path)]))
+    assert code != 0 and says in said and len(said.strip().splitlines()) <= 3, said
+
+
+def test_a_broken_file_of_bans_is_named(stack, tmp_path):
+    s = stack(blocks=1, block_time=0)
+    (s.dir / "p2p").mkdir()
+    (s.dir / "p2p/p2p_bans.json").write_text("{")
+    code, said = run(GOSSIP, *s.flags(GOSSIP))
+    assert code == 1 and "p2p_bans.json" in said, said
+
+
+def test_port_taken_and_the_key_is_its_owners_alone(stack):
+    s = stack(blocks=1, block_time=0)
+    port = free_port()
+    flags = [f for f in s.flags(GOSSIP) if not f.startswith("--p2p.listen.tcp")] + [f"--p2p.listen.tcp={port}"]
+    s.processes[GOSSIP] = p = type(s.devnet)(GOSSIP, flags, s.dir).start()
+    s.wait("alive", lambda: s.get(GOSSIP, "/livez")[0] == 200, 20)
+    key = (s.dir / "p2p/p2p_priv.txt")
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert key.read_text().strip() not in p.log.read_text() + s.get(GOSSIP, "/metrics")[1]
+    code, said = run(GOSSIP, *[f for f in flags if "addr" not in f], "--grpc.addr=127.0.0.1:0", "--http.addr=127.0.0.1:0")
+    assert code == 1 and f"cannot listen on 127.0.0.1:{port}" in said, said

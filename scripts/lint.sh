@@ -5,7 +5,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 bad=0
 # Pure folders include nothing that does I/O (the build checks what they link).
-if grep -rnE '#include <(caf|grpcpp|curl|httplib|prometheus|spdlog)|\.pb\.h' libs/base libs/crypto libs/rlp libs/trie libs/eth libs/rollup libs/jsonrpc libs/sim libs/p2p libs/gossip_block \
+if grep -rnE '#include <(caf|grpcpp|curl|httplib|prometheus|spdlog)|\.pb\.h' libs/base libs/crypto libs/rlp libs/trie libs/eth libs/rollup libs/jsonrpc libs/sim libs/p2p libs/discv5 libs/gossip_block \
   services/*/core --include='*.hpp' --include='*.cpp' 2>/dev/null; then
   echo "a pure folder includes one of the above" >&2
   bad=1

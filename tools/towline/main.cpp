@@ -21,6 +21,7 @@
 #include "libs/wire/convert.hpp"
 #include "tools/towline/demo.hpp"
 #include "tools/towline/inspect/inspect.hpp"
+#include "tools/towline/inspect/p2p.hpp"
 #include "tools/towline/live_area.hpp"
 #include "tools/towline/render.hpp"
 #include "tools/towline/supervisor.hpp"
@@ -135,6 +136,26 @@ class Cli {
     block->add_option("--number", number, "with --url: a number, or latest, safe, finalized");
     block->add_option("--rollup-config", up_.rollup_config, "rollup.json of the chain: the forks are checked, too");
     block->add_option("--network", up_.network, "or a known chain by name");
+    auto* gossip = inspect->add_subcommand(
+        "gossip", "decode and verify a gossiped block: its signer, and the first rule that it breaks");
+    std::string topic, at, signer;
+    std::uint64_t chain_id = 0;
+    gossip->add_option("file", file, "the raw message or its hex text, or - for standard input")->required();
+    gossip->add_option("--chain-id", chain_id, "of the chain (default: that of --network or --rollup-config)");
+    gossip->add_option("--topic", topic, "v1 to v4 (default: what fits)")
+        ->check(CLI::IsMember({"v1", "v2", "v3", "v4"}));
+    gossip->add_option("--at", at, "Unix seconds at which it is judged (default: the block's own time)");
+    gossip->add_option("--signer", signer, "the address that must have signed it (default: anybody)");
+    gossip->add_option("--rollup-config", up_.rollup_config, "rollup.json of the chain, for its fork times");
+    gossip->add_option("--network", up_.network, "or a known chain by name");
+    std::string text;
+    auto* enr = inspect->add_subcommand("enr", "decode and verify a node record (enr:..) or an enode URL");
+    enr->add_option("text", text, "enr:.. or enode://..")->required();
+    auto* multiaddr = inspect->add_subcommand("multiaddr", "decode a multiaddr");
+    multiaddr->add_option("text", text, "/ip4/../tcp/../p2p/..")->required();
+    auto* peer_id = inspect->add_subcommand("peer-id", "decode a libp2p peer id");
+    peer_id->add_option("text", text, "16Uiu2HA.., 12D3KooW.., Qm.. or bafz..")->required();
+    for (auto* c : {gossip, enr, multiaddr, peer_id}) c->fallthrough();
     inspect->fallthrough();
     block->fallthrough();
 
@@ -161,6 +182,10 @@ class Cli {
       return kOk;
     }
     if (*block) return inspect_block(file, url, number);
+    if (*gossip) return inspect_gossip(file, chain_id, topic, at, signer);
+    if (*enr) return show(inspect::inspect_enr(text));
+    if (*multiaddr) return show(inspect::inspect_multiaddr(text));
+    if (*peer_id) return show(inspect::inspect_peer_id(text));
     if (*status) return run_status(check);
     if (*watch) return run_watch();
     if (*decisions) {
@@ -386,6 +411,44 @@ class Cli {
   int fail(const std::string& why) const {
     std::cerr << "towline inspect: " << why << '\n';
     return kUsage;
+  }
+
+  int show(const inspect::Facts& f) const {
+    std::cout << (json_ ? inspect::to_json(f) : inspect::to_text(f)) << std::flush;
+    return f.valid ? kOk : kFailed;
+  }
+
+  int inspect_gossip(const std::string& file, std::uint64_t chain_id, const std::string& topic, const std::string& at,
+                     const std::string& signer) {
+    inspect::GossipQuestion q;
+    q.chain_id = chain_id;
+    if (!up_.network.empty() || !up_.rollup_config.empty()) {
+      absl::StatusOr<rollup::Config> loaded = rollup::network(up_.network);
+      if (!up_.rollup_config.empty()) {
+        std::ifstream in{up_.rollup_config};
+        if (!in) return fail("cannot read " + up_.rollup_config);
+        loaded = rollup::parse_config(read_all(in));
+      }
+      if (!loaded.ok()) return fail(std::string{loaded.status().message()});
+      if (chain_id == 0) q.chain_id = loaded->l2_chain_id;
+      q.config = *loaded;
+    }
+    if (q.chain_id == 0) return fail("whose chain? give --chain-id, --network or --rollup-config");
+    if (!topic.empty()) q.version = static_cast<gossip_block::PayloadVersion>(topic[1] - '0');
+    if (!at.empty()) {
+      std::int64_t seconds = 0;
+      if (!absl::SimpleAtoi(at, &seconds)) return fail("--at: not Unix seconds: " + at);
+      q.at = absl::FromUnixSeconds(seconds);
+    }
+    if (!signer.empty()) {
+      const auto a = parse_fixed_hex<20>(signer);
+      if (!a.ok()) return fail("--signer: not an address: " + signer);
+      q.signer = *a;
+    }
+    if (file == "-") return show(inspect::inspect_gossip(read_all(std::cin), q));
+    std::ifstream in{file, std::ios::binary};
+    if (!in) return fail("cannot read " + file);
+    return show(inspect::inspect_gossip(read_all(in), q));
   }
 
   int inspect_block(const std::string& file, const std::string& url, const std::string& number) {

@@ -84,15 +84,19 @@ void Follower::note_head() {
   if (!local_ || !local_->labels.latest) return;
   const eth::BlockRef& head = *local_->labels.latest;
   recent_.erase(recent_.upper_bound(head.number), recent_.end());
-  const eth::BlockRef* at = &head;
-  while (at != nullptr) {
-    const auto [it, added] = recent_.insert_or_assign(at->number, at->hash);
-    const auto below = at->number == 0 ? recent_.end() : recent_.find(at->number - 1);
-    if (below != recent_.end() && below->second == at->parent_hash) break;  // known from there on
-    if (below != recent_.end()) recent_.erase(recent_.begin(), it);         // of another branch
+  if (on_our_chain(head) == true) return;
+  // Down by parents until what is known is reached. If it is not, nothing that was known may be on this chain.
+  std::map<std::uint64_t, Hash32> way;
+  auto linked = recent_.end();
+  for (const eth::BlockRef* at = &head; at != nullptr && at->number > 0 && linked == recent_.end();) {
+    way[at->number] = at->hash;
+    const std::uint64_t below = at->number - 1;
+    if (on_our_chain(eth::BlockRef{below, at->parent_hash, {}, 0}) == true) linked = recent_.find(below);
     at = gossip_.find(at->parent_hash);
-    if (at != nullptr && at->number + 1 != it->first) break;
+    if (at != nullptr && at->number != below) break;
   }
+  recent_.erase(linked == recent_.end() ? recent_.begin() : std::next(linked), recent_.end());
+  recent_.merge(way);
   while (recent_.size() > kRecentBlocks) recent_.erase(recent_.begin());
 }
 

@@ -990,6 +990,22 @@ TEST_F(FollowerTest, BlocksThatTheCacheHasLostAreTakenFromTheSource) {
   EXPECT_THAT(taken(), ElementsAre("import 100..102 safe - finalized -"));
 }
 
+TEST_F(FollowerTest, WhatWasKnownOfABranchThatWasLeftCountsNoMore) {
+  with_gossip(true);
+  both();
+  network.grow(105, 0);
+  gossip({101, 102, 103, 104, 105});
+  theirs = theirs.fork(95, 1, 120);
+  remote();
+  ASSERT_EQ(ours.at(120)->hash, theirs.at(120)->hash);
+  taken();
+  // The source goes back to the first branch: a block that was ours once is not an ancestor of our head now.
+  theirs = network;
+  now += absl::Seconds(20);
+  remote();
+  EXPECT_THAT(taken(), ElementsAre("compare", "import 95..105 safe 90 finalized -"));
+}
+
 TEST(GossipBlocks, KnowWhoStandsOnWhom) {
   GossipBlocks blocks;
   const Chain a{20}, b = a.fork(10, 1, 15);

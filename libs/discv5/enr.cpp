@@ -197,7 +197,8 @@ absl::StatusOr<Enode> parse_enode(absl::string_view text) {
   if (at == absl::string_view::npos) return wrong("want PUBLIC-KEY@HOST:PORT");
   Enode out;
   Bytes key{4};
-  if (at != 128 || !parse_hex_into(absl::StrCat("0x", text.substr(0, at)), key).ok()) return wrong("the key is not 128 hex digits");
+  if (at != 128 || !parse_hex_into(absl::StrCat("0x", text.substr(0, at)), key).ok())
+    return wrong("the key is not 128 hex digits");
   const auto parsed = secp256k1::parse_public_key(key);
   if (!parsed.ok()) return wrong("the key is not on the curve");
   out.key = *parsed;

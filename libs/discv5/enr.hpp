@@ -1,4 +1,5 @@
-// Ethereum Node Records (EIP-778, scheme "v4") with the `opstack` entry of the OP specs, and the older enode URLs. Pure.
+// Ethereum Node Records (EIP-778, scheme "v4") with the `opstack` entry of the OP specs, and the older enode URLs.
+// Pure.
 #pragma once
 #include <absl/status/statusor.h>
 

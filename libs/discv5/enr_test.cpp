@@ -17,7 +17,9 @@ using ::testing::HasSubstr;
 
 TEST(Enr, ExampleOfTheEip) {
   const std::string text =
-      "enr:-IS4QHCYrYZbAKWCBRlAy5zzaDZXJBGkcnh4MHcBFZntXNFrdvJjX04jRzjzCBOonrkTfj499SZuOh8R33Ls8RRcy5wBgmlkgnY0gmlwhH8AAAGJc2VjcDI1NmsxoQPKY0yu"
+      "enr:-"
+      "IS4QHCYrYZbAKWCBRlAy5zzaDZXJBGkcnh4MHcBFZntXNFrdvJjX04jRzjzCBOonrkTfj499SZuOh8R33Ls8RRcy5wBgmlkgnY0gmlwhH8AAAGJc"
+      "2VjcDI1NmsxoQPKY0yu"
       "DUmstAHYpMa2_oxVtw0RW_QAdpzBQA8yWM0xOIN1ZHCCdl8";
   const auto e = Enr::parse(text);
   ASSERT_TRUE(e.ok()) << e.status();
@@ -28,7 +30,8 @@ TEST(Enr, ExampleOfTheEip) {
   EXPECT_FALSE(e->multiaddr()) << "it has no TCP port";
   EXPECT_EQ(e->to_string(), text);
   // The same, made with its key: signatures are deterministic.
-  const auto key = secp256k1::SecretKey::from(*parse_hex("0xb71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291"));
+  const auto key =
+      secp256k1::SecretKey::from(*parse_hex("0xb71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291"));
   Enr::Fields f;
   f.ip4 = p2p::ip4(127, 0, 0, 1);
   f.udp4 = 30303;
@@ -62,7 +65,8 @@ TEST(Enr, BootnodesOfTheOpStack) {
 
 TEST(Enr, OpStackEntry) {
   const auto key = *secp256k1::SecretKey::from(Bytes(32, 5));
-  for (const auto& [chain, digits] : {std::pair<std::uint64_t, std::string>{10, "6f70737461636b820a00"}, {8453, "6f70737461636b83854200"}}) {
+  for (const auto& [chain, digits] :
+       {std::pair<std::uint64_t, std::string>{10, "6f70737461636b820a00"}, {8453, "6f70737461636b83854200"}}) {
     Enr::Fields f;
     f.opstack = OpStack{chain, 0};
     const Enr e = Enr::make(key, 7, f);
@@ -105,14 +109,17 @@ TEST(Enr, ChangedBytesAreRefused) {
     b.resize(random() % b.size());
     EXPECT_FALSE(Enr::decode(b).ok());
   }
-  for (const char* text : {"", "enr:", "enr:AAAA", "enr:!", "enode:", "enr:-IS4QHCYrYZbAKWCBRlAy5zzaDZXJBGkcnh4MHcBFZntXNFrdvJjX04jRzjzCBOonrkT="}) {
+  for (const char* text : {"", "enr:", "enr:AAAA", "enr:!",
+                           "enode:", "enr:-IS4QHCYrYZbAKWCBRlAy5zzaDZXJBGkcnh4MHcBFZntXNFrdvJjX04jRzjzCBOonrkT="}) {
     EXPECT_FALSE(Enr::parse(text).ok()) << text;
   }
 }
 
 TEST(Enode, SaysWhatIsWrong) {
   const std::string key(128, '1');
-  const std::string good = "ca2774c3c401325850b2477fd7d0f27911efbf79b1e8b335066516e2bd8c4c9e0ba9696a94b1cb030a88eac582305ff55e905e64fb77fe0edcd70a4e5296d3ec";
+  const std::string good =
+      "ca2774c3c401325850b2477fd7d0f27911efbf79b1e8b335066516e2bd8c4c9e0ba9696a94b1cb030a88eac582305ff55e905e64fb77fe0e"
+      "dcd70a4e5296d3ec";
   const auto ok = parse_enode("enode://" + good + "@bootnode.example.org:0?discport=30301");
   ASSERT_TRUE(ok.ok()) << ok.status();
   EXPECT_EQ(ok->host, "bootnode.example.org");
@@ -128,7 +135,8 @@ TEST(Enode, SaysWhatIsWrong) {
       {"enode://" + good + "@1.2.3.4:99999", "HOST:PORT"},
       {"enode://" + good + "@1.2.3.4:1?x=1", "discport"},
   };
-  for (const auto& [text, why] : cases) EXPECT_THAT(std::string{parse_enode(text).status().message()}, HasSubstr(why)) << text;
+  for (const auto& [text, why] : cases)
+    EXPECT_THAT(std::string{parse_enode(text).status().message()}, HasSubstr(why)) << text;
 }
 
 }  // namespace

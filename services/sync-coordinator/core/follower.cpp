@@ -444,11 +444,13 @@ Effects Follower::follow(absl::Time now) {
   const eth::BlockRef& head = *local_->labels.latest;
   const auto t = goal();
   if (!t) {
+    if (auto e = follow_gossip(now)) return *std::move(e);
     enter(TowState::waiting_for_source, "no_target", "the source has no head yet that may be followed", now);
     return {};
   }
   if (remote_->kind == fetcher::Kind::cl && remote_->current_l1 && remote_->current_l1->hash.is_zero()) {
     // A CL that restarts shows its old heads, or none: nothing is decided on its word.
+    if (auto e = follow_gossip(now)) return *std::move(e);
     decide("hold", "the source is starting or replaying (current_l1 is zero)", now);
     if (state_ != TowState::at_tip)
       enter(TowState::waiting_for_source, "source_replaying",

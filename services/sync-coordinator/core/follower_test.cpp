@@ -1006,6 +1006,21 @@ TEST_F(FollowerTest, WhatWasKnownOfABranchThatWasLeftCountsNoMore) {
   EXPECT_THAT(taken(), ElementsAre("compare", "import 95..105 safe 90 finalized -"));
 }
 
+TEST_F(FollowerTest, ASourceThatReplaysDoesNotHoldUpGossip) {
+  with_gossip(true);
+  both();
+  taken();
+  auto s = snapshot();
+  s.kind = fetcher::Kind::cl;
+  s.current_l1 = eth::BlockRef{};
+  s.unsafe = theirs.at(50);
+  s.safe = s.finalized = theirs.at(40);
+  play(follower().on_remote(s, now));
+  network.grow(101, 0);
+  gossip({101});
+  EXPECT_THAT(taken(), ElementsAre("gossip 100..101 safe - finalized -"));
+}
+
 TEST(GossipBlocks, KnowWhoStandsOnWhom) {
   GossipBlocks blocks;
   const Chain a{20}, b = a.fork(10, 1, 15);

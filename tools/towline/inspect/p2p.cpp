@@ -50,7 +50,8 @@ Attempt attempt(PayloadVersion version, const Bytes* body, const GossipQuestion&
   Checked c = look({q.signer.value_or(Address{})}, q.at.value_or(absl::UnixEpoch()));
   if (!q.signer && c.signer) c = look({*c.signer}, q.at.value_or(absl::UnixEpoch()));
   if (!q.at && c.payload) {
-    const auto own = absl::FromUnixSeconds(static_cast<std::int64_t>(std::min<std::uint64_t>(c.payload->timestamp, 1ULL << 40U)));
+    const auto own =
+        absl::FromUnixSeconds(static_cast<std::int64_t>(std::min<std::uint64_t>(c.payload->timestamp, 1ULL << 40U)));
     c = look({*c.signer}, own);
   }
   return {version, c};
@@ -74,7 +75,9 @@ Facts inspect_gossip(const std::string& text, const GossipQuestion& q) {
     if (!q.version || *q.version == v) attempts.push_back(attempt(v, &*body, q));
   // A good one, or the one that got farthest.
   const Attempt* best = &attempts.front();
-  const auto rank = [](const Attempt& a) { return a.checked.rule == Rule::none ? gossip_block::kRuleCount : static_cast<int>(a.checked.rule); };
+  const auto rank = [](const Attempt& a) {
+    return a.checked.rule == Rule::none ? gossip_block::kRuleCount : static_cast<int>(a.checked.rule);
+  };
   for (const auto& a : attempts)
     if (rank(a) > rank(*best)) best = &a;
   const Checked& c = best->checked;
@@ -153,7 +156,8 @@ Facts inspect_peer_id(const std::string& text) {
     const auto key = p2p::PublicKey::parse(id->multihash().subspan(2));
     if (!key.ok()) return wrong(f, "public_key", std::string{key.status().message()});
     f.fields.emplace_back("key_type", p2p::name(key->type()));
-    if (key->type() == p2p::KeyType::secp256k1) add_key(*secp256k1::PublicKey::from(BytesView{key->encoded()}.last(33)), f);
+    if (key->type() == p2p::KeyType::secp256k1)
+      add_key(*secp256k1::PublicKey::from(BytesView{key->encoded()}.last(33)), f);
   }
   f.valid = true;
   return f;

@@ -10,6 +10,7 @@
 #include "libs/eth/header.hpp"
 #include "libs/eth/payload.hpp"
 #include "libs/eth/raw_block.hpp"
+#include "libs/gossip_block/validator.hpp"
 #include "libs/trie/ordered_root.hpp"
 #include "tests/support/sample_blocks.hpp"
 
@@ -95,6 +96,33 @@ void engine_body(benchmark::State& state) {
   bytes(state, body.size());
 }
 BENCHMARK(engine_body)->Unit(benchmark::kMicrosecond);
+
+/// A gossiped block of about so many bytes, from its compressed message to the verdict.
+void gossip_message_to_verdict(benchmark::State& state) {
+  testing::Random random{1};
+  eth::Payload p;
+  p.number = 1;
+  p.timestamp = 1'700'000'000;
+  for (std::int64_t left = state.range(0); left > 0; left -= 500)
+    p.transactions.push_back(testing::random_bytes(random, 500));
+  p.has_withdrawals = true;
+  p.blob_gas_used = p.excess_blob_gas = 0;
+  p.parent_beacon_block_root = p.withdrawals_root = Hash32{};
+  p.block_hash = eth::hash_of(p);
+  const auto key = *secp256k1::SecretKey::from(Bytes(32, 1));
+  rollup::Config config;
+  const Bytes message = gossip_block::encode_message(10, gossip_block::PayloadVersion::v4, p, key);
+  const std::vector<Address> signers = {secp256k1::address_of(key.public_key())};
+  for (auto _ : state) {
+    const auto body = gossip_block::decompress(message);
+    benchmark::DoNotOptimize(gossip_block::message_id("/optimism/10/3/blocks", message, &*body));
+    const auto c = gossip_block::check(config, {10}, gossip_block::PayloadVersion::v4, &*body, signers,
+                                       absl::FromUnixSeconds(1'700'000'000));
+    if (c.rule != gossip_block::Rule::none) state.SkipWithError("the block is refused");
+  }
+  bytes(state, message.size());
+}
+BENCHMARK(gossip_message_to_verdict)->Arg(10'000)->Arg(100'000)->Arg(1'000'000)->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace towline

@@ -93,6 +93,20 @@ def test_UnsafeViaP2P(work, chain, towed_by_gossip):
         verifier.stop()
 
 
+def test_the_signer_is_read_from_L1(work, chain):
+    """Nobody tells who signs: SystemConfig on the real L1 does."""
+    directory = work / "signer-of-l1"
+    directory.mkdir()
+    gossip = Service("p2p-gossip", directory, [f"--rollup-config={chain.rollup}", f"--data-dir={directory / 'p2p'}", "--p2p.listen.tcp=0",
+                                               f"--l1-rpc={chain.l1_url}", f"--p2p.static={chain.p2p_address()}"]).start()
+    try:
+        wait_for("blocks of the signer", lambda: gossip.metrics().get('towline_gossip_blocks_total{rule="none"}', 0) >= 3, 30, procs=[gossip.proc])
+        assert SIGNER.lower() in gossip.proc.tail(100), "the log says whom L1 names"
+        assert gossip.metrics()['towline_gossip_signer_reads_total{result="ok"}'] >= 1
+    finally:
+        gossip.proc.stop(10)
+
+
 class Simulated:
     """towline-devnet: a sequencer that gossips real signed blocks, as many as wanted at once."""
 

@@ -313,7 +313,7 @@ class Network::Loop final : private p2p::Node::Handler {
   void end_handshake(const SocketPtr& s) {
     if (!s->counted_as_handshake) return;
     s->counted_as_handshake = false;
-    manager_.on_handshake_ended(true);
+    manager_.on_handshake_ended();
   }
 
   void dial(const p2p::Multiaddr& address, std::function<void(absl::Status)> done) {

@@ -54,8 +54,8 @@ absl::Status ConnectionManager::on_accepted(const p2p::Ip& ip, absl::Time now) {
   return absl::OkStatus();
 }
 
-void ConnectionManager::on_handshake_ended(bool inbound) {
-  if (inbound && handshakes_ > 0) --handshakes_;
+void ConnectionManager::on_handshake_ended() {
+  if (handshakes_ > 0) --handshakes_;
 }
 
 absl::Status ConnectionManager::admit(const p2p::PeerId& peer, const p2p::Ip& ip, bool outbound, absl::Time now) const {

@@ -33,8 +33,8 @@ class ConnectionManager {
 
   /// An inbound socket was accepted; an error: close it at once.
   absl::Status on_accepted(const p2p::Ip& ip, absl::Time now);
-  /// A socket of ours or theirs whose peer was never known is gone.
-  void on_handshake_ended(bool inbound);
+  /// The peer of an accepted socket is known, or the socket is gone.
+  void on_handshake_ended();
   /// Who it is was proven; an error refuses it.
   absl::Status admit(const p2p::PeerId& peer, const p2p::Ip& ip, bool outbound, absl::Time now) const;
   void on_connected(const p2p::PeerId& peer, const p2p::Ip& ip, bool outbound, absl::Time now);

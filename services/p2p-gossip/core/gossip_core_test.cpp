@@ -117,7 +117,7 @@ TEST(ConnectionManager, LimitsHandshakesAddressesAndPeers) {
   const auto ip = p2p::ip4(10, 0, 0, 1);
   for (int i = 0; i < 4; ++i) EXPECT_TRUE(m.on_accepted(ip, kNow).ok());
   EXPECT_TRUE(absl::IsResourceExhausted(m.on_accepted(p2p::ip4(10, 0, 0, 2), kNow)));
-  for (int i = 0; i < 4; ++i) m.on_handshake_ended(true);
+  for (int i = 0; i < 4; ++i) m.on_handshake_ended();
   m.on_connected(peer(1), ip, false, kNow);
   m.on_connected(peer(2), ip, false, kNow);
   EXPECT_TRUE(absl::IsResourceExhausted(m.on_accepted(ip, kNow))) << "two of this address";

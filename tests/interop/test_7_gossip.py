@@ -93,6 +93,30 @@ def test_UnsafeViaP2P(work, chain, towed_by_gossip):
         verifier.stop()
 
 
+def imports_by_gossip(tow):
+    return sum("p2p network brought" in d["reason"] for d in tow.towline.decisions())
+
+
+def test_outage_of_gossip_and_restart_of_the_sequencer(chain, towed_by_gossip):
+    """60 s without gossip, then with it again; then the sequencer restarts. The client ends where the sequencer is each time, and safe moves on."""
+    tow = towed_by_gossip
+    tow.wait_tip(60)
+    tow.towline.gossip.proc.pause()
+    time.sleep(60)
+    tow.towline.gossip.proc.resume()
+    before = imports_by_gossip(tow)
+    tow.wait_tip(30)
+    wait_for("gossip that leads again", lambda: imports_by_gossip(tow) >= before + 5, 30)
+    chain.node.stop()
+    chain.node.start()
+    wait_for("the sequencer", lambda: chain.cl.call("optimism_syncStatus"), 60, procs=[chain.node])
+    before, safe = imports_by_gossip(tow), tow.el.height("safe")
+    wait_for("blocks of the restarted sequencer", lambda: imports_by_gossip(tow) >= before + 5, 60)
+    tow.wait_tip(60)
+    wait_for("safe to move on", lambda: tow.el.height("safe") > safe, 60)
+    tow.check()
+
+
 def test_the_signer_is_read_from_L1(work, chain):
     """Nobody tells who signs: SystemConfig on the real L1 does."""
     directory = work / "signer-of-l1"

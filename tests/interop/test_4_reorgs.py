@@ -2,7 +2,7 @@
 import time
 
 import pytest
-from harness.nodes import Geth
+from harness.nodes import SIGNER, Geth
 from harness.payload import Builder, EngineApi, read_rollup
 from harness.procs import wait_for
 from harness.tow import Timeline
@@ -32,27 +32,33 @@ def test_l1_reorg_of_depth_6(make_tow, net, half_way):
 
 
 def test_deep_l1_reorg(make_tow, deep_reorg_chain):
-    """4. The L2 chain itself changes, below its safe head: within 60 s of the source's new head the hashes match at every height."""
+    """4. The L2 chain itself changes, below its safe head: within 60 s of the source's new head the hashes match at every height. A second client
+    gets the sequencer's unsafe blocks over the p2p network meanwhile, and ends at the same place."""
     chain = deep_reorg_chain.get()
     wait_for("L1 height 53", lambda: int(chain.l1.call("eth_blockNumber"), 16) >= 53, 120, 0.2)
-    tow = make_tow([chain.cl_url, chain.el_url], source=chain.el, genesis=chain.genesis, rollup=chain.rollup).start()
-    tow.wait_tip(60, labels=False)
-    wait_for("a safe head", lambda: (tow.el.ref("safe") or (0,))[0] > 0, 30)
+    common = {"source": chain.el, "genesis": chain.genesis, "rollup": chain.rollup}
+    tow = make_tow([chain.cl_url, chain.el_url], **common).start()
+    by_gossip = make_tow([chain.cl_url, chain.el_url], name="by-gossip", **common,
+                         p2p=[f"--p2p.unsafe-block-signer={SIGNER}", f"--p2p.static={chain.p2p_address()}"]).start()
+    for t in (tow, by_gossip):
+        t.wait_tip(60, labels=False)
+        wait_for("a safe head", lambda t=t: (t.el.ref("safe") or (0,))[0] > 0, 30)
     before, safe_before = tow.el.ref("latest"), tow.el.ref("safe")
-    tow.trace.mark("switch")
+    for t in (tow, by_gossip):
+        t.trace.mark("switch")
     chain.l1.call("anvil_reorg", 30, [])
     wait_for("the source to change its branch", lambda: (chain.el.ref(before[0]) or before) != before or chain.el.height() < before[0] - 2, 60, 0.1)
     started = time.monotonic()
     chain.restart_batcher()
 
-    def matches():
-        return tow.at_tip(2) and not tow.differing_heights()
-
-    wait_for("equal hashes at every height", matches, 60, 0.5)
+    for t in (tow, by_gossip):
+        wait_for("equal hashes at every height", lambda t=t: t.at_tip(2) and not t.differing_heights(), 60, 0.5)
     print(f"head {before[0]} (safe {safe_before[0]}) on the old branch; equal again after {time.monotonic() - started:.1f} s at {tow.el.height()}")
     assert tow.el.ref(before[0]) != before or tow.el.height() < before[0], "the branch did not change: the test shows nothing"
-    wait_for("safe to follow on the new branch", lambda: tow.labels_follow(20), 60, 0.5)
-    tow.check()
+    for t in (tow, by_gossip):
+        wait_for("safe to follow on the new branch", lambda t=t: t.labels_follow(20), 60, 0.5)
+        t.check()
+    assert any("p2p network brought" in d["reason"] for d in by_gossip.towline.decisions())
 
 
 @pytest.fixture(scope="module")

@@ -166,7 +166,8 @@ absl::StatusOr<Packet> decode_packet(const NodeId& local, BytesView in) {
   const MaskingIv iv = *MaskingIv::from(in.first(16));
   // The static header says how much of the rest is header, too.
   const Bytes fixed = crypto::aes128_ctr(mask_key(local), iv, in.subspan(16, kStaticHeader));
-  if (!std::equal(kProtocol.begin(), kProtocol.end(), fixed.begin())) return bad("another protocol, or for another node");
+  if (!std::equal(kProtocol.begin(), kProtocol.end(), fixed.begin()))
+    return bad("another protocol, or for another node");
   const std::uint8_t flag = fixed[8];
   const std::size_t auth_size = static_cast<std::size_t>(fixed[21]) << 8U | fixed[22];
   if (in.size() < 16 + kStaticHeader + auth_size) return bad("a header that is cut");
@@ -194,7 +195,8 @@ absl::StatusOr<Packet> decode_packet(const NodeId& local, BytesView in) {
       if (auth_size < kHandshakeAuth) return bad("authdata of another size");
       Handshake h;
       h.source = *NodeId::from(*auth.take(32));
-      if (*auth.u8() != kSignature || *auth.u8() != kKey || auth.remaining() < kSignature + kKey || auth.remaining() > kSignature + kKey + Enr::kMaxSize)
+      if (*auth.u8() != kSignature || *auth.u8() != kKey || auth.remaining() < kSignature + kKey ||
+          auth.remaining() > kSignature + kKey + Enr::kMaxSize)
         return bad("authdata of another size");
       h.id_signature = *secp256k1::Signature::from(*auth.take(kSignature));
       h.ephemeral_key = *secp256k1::PublicKey::from(*auth.take(kKey));
@@ -238,12 +240,14 @@ Bytes encode_handshake(const NodeId& to, const MaskingIv& iv, const Nonce& nonce
 Challenge encode_whoareyou(const NodeId& to, const MaskingIv& iv, const Nonce& request_nonce, const WhoAreYou& w) {
   Bytes auth;
   append(w.id_nonce, auth);
-  for (int shift = 56; shift >= 0; shift -= 8) auth.push_back(static_cast<std::uint8_t>(w.enr_seq >> static_cast<unsigned>(shift)));
+  for (int shift = 56; shift >= 0; shift -= 8)
+    auth.push_back(static_cast<std::uint8_t>(w.enr_seq >> static_cast<unsigned>(shift)));
   const Bytes h = header(iv, 1, request_nonce, auth);
   return {masked(to, h, {}), h};
 }
 
-SessionKeys derive_keys(const secp256k1::PublicKey& shared, BytesView challenge_data, const NodeId& a, const NodeId& b) {
+SessionKeys derive_keys(const secp256k1::PublicKey& shared, BytesView challenge_data, const NodeId& a,
+                        const NodeId& b) {
   Bytes info;
   append(absl::string_view{"discovery v5 key agreement"}, info);
   append(a, info);

@@ -1,4 +1,5 @@
-// The wire of discv5 v5.1 (devp2p, discv5-wire): packets, messages, and the keys between two nodes. Pure: nonces and ephemeral keys come in.
+// The wire of discv5 v5.1 (devp2p, discv5-wire): packets, messages, and the keys between two nodes. Pure: nonces and
+// ephemeral keys come in.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -86,10 +87,12 @@ absl::StatusOr<Packet> decode_packet(const NodeId& local, BytesView in);
 absl::StatusOr<Message> open(const Packet& p, const SessionKey& key);
 
 /// A packet for `to`. With a message it is sealed with `key`.
-Bytes encode_ordinary(const NodeId& to, const NodeId& from, const MaskingIv& iv, const Nonce& nonce, const SessionKey& key, const Message& m);
+Bytes encode_ordinary(const NodeId& to, const NodeId& from, const MaskingIv& iv, const Nonce& nonce,
+                      const SessionKey& key, const Message& m);
 /// No session is there: `noise` instead of a message makes the other ask who we are.
 Bytes encode_noise(const NodeId& to, const NodeId& from, const MaskingIv& iv, const Nonce& nonce, BytesView noise);
-Bytes encode_handshake(const NodeId& to, const MaskingIv& iv, const Nonce& nonce, const Handshake& h, const SessionKey& key, const Message& m);
+Bytes encode_handshake(const NodeId& to, const MaskingIv& iv, const Nonce& nonce, const Handshake& h,
+                       const SessionKey& key, const Message& m);
 struct Challenge {
   Bytes packet;
   Bytes data;  // masking-iv ‖ header

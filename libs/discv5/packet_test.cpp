@@ -1,4 +1,5 @@
-// The wire of discv5 against the vectors of its specification, bit for bit in both directions, and what must be refused.
+// The wire of discv5 against the vectors of its specification, bit for bit in both directions, and what must be
+// refused.
 #include "libs/discv5/packet.hpp"
 
 #include <gtest/gtest.h>
@@ -25,26 +26,38 @@ const Ping kPing{{0, 0, 0, 1}, 2};
 
 // devp2p, discv5-wire-test-vectors.md
 const std::string kPingPacket =
-      "00000000000000000000000000000000088b3d4342774649325f313964a39e55ea96c005ad52be8c7560413a7008f16c9e6d2f43bbea8814a546b740"
-      "9ce783d34c4f53245d08dab84102ed931f66d1492acb308fa1c6715b9d139b81acbdcc";
+    "00000000000000000000000000000000088b3d4342774649325f313964a39e55ea96c005ad52be8c7560413a7008f16c9e6d2f43bbea8814a5"
+    "46b740"
+    "9ce783d34c4f53245d08dab84102ed931f66d1492acb308fa1c6715b9d139b81acbdcc";
 const std::string kWhoAreYouPacket =
-      "00000000000000000000000000000000088b3d434277464933a1ccc59f5967ad1d6035f15e528627dde75cd68292f9e6c27d6b66c8100a873fcbaed4"
-      "e16b8d";
+    "00000000000000000000000000000000088b3d434277464933a1ccc59f5967ad1d6035f15e528627dde75cd68292f9e6c27d6b66c8100a873f"
+    "cbaed4"
+    "e16b8d";
 const std::string kHandshakePacket =
-      "00000000000000000000000000000000088b3d4342774649305f313964a39e55ea96c005ad521d8c7560413a7008f16c9e6d2f43bbea8814a546b740"
-      "9ce783d34c4f53245d08da4bb252012b2cba3f4f374a90a75cff91f142fa9be3e0a5f3ef268ccb9065aeecfd67a999e7fdc137e062b2ec4a0eb92947"
-      "f0d9a74bfbf44dfba776b21301f8b65efd5796706adff216ab862a9186875f9494150c4ae06fa4d1f0396c93f215fa4ef524f1eadf5f0f4126b79336"
-      "671cbcf7a885b1f8bd2a5d839cf8";
+    "00000000000000000000000000000000088b3d4342774649305f313964a39e55ea96c005ad521d8c7560413a7008f16c9e6d2f43bbea8814a5"
+    "46b740"
+    "9ce783d34c4f53245d08da4bb252012b2cba3f4f374a90a75cff91f142fa9be3e0a5f3ef268ccb9065aeecfd67a999e7fdc137e062b2ec4a0e"
+    "b92947"
+    "f0d9a74bfbf44dfba776b21301f8b65efd5796706adff216ab862a9186875f9494150c4ae06fa4d1f0396c93f215fa4ef524f1eadf5f0f4126"
+    "b79336"
+    "671cbcf7a885b1f8bd2a5d839cf8";
 const std::string kHandshakeWithRecordPacket =
-      "00000000000000000000000000000000088b3d4342774649305f313964a39e55ea96c005ad539c8c7560413a7008f16c9e6d2f43bbea8814a546b740"
-      "9ce783d34c4f53245d08da4bb23698868350aaad22e3ab8dd034f548a1c43cd246be98562fafa0a1fa86d8e7a3b95ae78cc2b988ded6a5b59eb83ad5"
-      "8097252188b902b21481e30e5e285f19735796706adff216ab862a9186875f9494150c4ae06fa4d1f0396c93f215fa4ef524e0ed04c3c21e39b1868e"
-      "1ca8105e585ec17315e755e6cfc4dd6cb7fd8e1a1f55e49b4b5eb024221482105346f3c82b15fdaae36a3bb12a494683b4a3c7f2ae41306252fed847"
-      "85e2bbff3b022812d0882f06978df84a80d443972213342d04b9048fc3b1d5fcb1df0f822152eced6da4d3f6df27e70e4539717307a0208cd208d650"
-      "93ccab5aa596a34d7511401987662d8cf62b139471";
+    "00000000000000000000000000000000088b3d4342774649305f313964a39e55ea96c005ad539c8c7560413a7008f16c9e6d2f43bbea8814a5"
+    "46b740"
+    "9ce783d34c4f53245d08da4bb23698868350aaad22e3ab8dd034f548a1c43cd246be98562fafa0a1fa86d8e7a3b95ae78cc2b988ded6a5b59e"
+    "b83ad5"
+    "8097252188b902b21481e30e5e285f19735796706adff216ab862a9186875f9494150c4ae06fa4d1f0396c93f215fa4ef524e0ed04c3c21e39"
+    "b1868e"
+    "1ca8105e585ec17315e755e6cfc4dd6cb7fd8e1a1f55e49b4b5eb024221482105346f3c82b15fdaae36a3bb12a494683b4a3c7f2ae41306252"
+    "fed847"
+    "85e2bbff3b022812d0882f06978df84a80d443972213342d04b9048fc3b1d5fcb1df0f822152eced6da4d3f6df27e70e4539717307a0208cd2"
+    "08d650"
+    "93ccab5aa596a34d7511401987662d8cf62b139471";
 
 Bytes challenge_data(std::uint64_t enr_seq) {
-  return encode_whoareyou(kIdB, {}, fixed<12>("0102030405060708090a0b0c"), {fixed<16>("0102030405060708090a0b0c0d0e0f10"), enr_seq}).data;
+  return encode_whoareyou(kIdB, {}, fixed<12>("0102030405060708090a0b0c"),
+                          {fixed<16>("0102030405060708090a0b0c0d0e0f10"), enr_seq})
+      .data;
 }
 
 TEST(Packets, NodeIds) {
@@ -70,7 +83,8 @@ TEST(Packets, WhoAreYou) {
   const auto c = encode_whoareyou(kIdB, {}, fixed<12>("0102030405060708090a0b0c"), w);
   EXPECT_EQ(to_hex(c.packet), "0x" + kWhoAreYouPacket);
   EXPECT_EQ(to_hex(c.data),
-            "0x000000000000000000000000000000006469736376350001010102030405060708090a0b0c00180102030405060708090a0b0c0d0e0f100000000000000000");
+            "0x000000000000000000000000000000006469736376350001010102030405060708090a0b0c00180102030405060708090a0b0c0d"
+            "0e0f100000000000000000");
   const auto p = decode_packet(kIdB, c.packet);
   ASSERT_TRUE(p.ok()) << p.status();
   EXPECT_EQ(std::get<WhoAreYou>(p->auth).id_nonce, w.id_nonce);
@@ -87,7 +101,8 @@ TEST(Packets, HandshakesWithAndWithoutARecord) {
     const auto& h = std::get<Handshake>(p->auth);
     EXPECT_EQ(h.source, kIdA);
     EXPECT_EQ(h.ephemeral_key, kEphemeral.public_key());
-    EXPECT_TRUE(secp256k1::verify(kA.public_key(), id_signature_digest(challenge, h.ephemeral_key, kIdB), h.id_signature));
+    EXPECT_TRUE(
+        secp256k1::verify(kA.public_key(), id_signature_digest(challenge, h.ephemeral_key, kIdB), h.id_signature));
     EXPECT_EQ(kA.sign(id_signature_digest(challenge, h.ephemeral_key, kIdB)), h.id_signature);
     if (with_record) {
       const auto e = Enr::decode(h.record);
@@ -99,7 +114,8 @@ TEST(Packets, HandshakesWithAndWithoutARecord) {
     // Both ends come to the same keys.
     const auto keys = derive_keys(*kEphemeral.ecdh(kB.public_key()), challenge, kIdA, kIdB);
     EXPECT_EQ(keys.initiator, derive_keys(*kB.ecdh(h.ephemeral_key), challenge, kIdA, kIdB).initiator);
-    EXPECT_EQ(to_hex(keys.initiator.view()), with_record ? "0x53b1c075f41876423154e157470c2f48" : "0x4f9fac6de7567d1e3b1241dffe90f662");
+    EXPECT_EQ(to_hex(keys.initiator.view()),
+              with_record ? "0x53b1c075f41876423154e157470c2f48" : "0x4f9fac6de7567d1e3b1241dffe90f662");
     const auto m = open(*p, keys.initiator);
     ASSERT_TRUE(m.ok()) << m.status();
     EXPECT_EQ(std::get<Ping>(*m).enr_seq, 1U);
@@ -110,12 +126,16 @@ TEST(Packets, HandshakesWithAndWithoutARecord) {
 TEST(Keys, KnownAnswers) {
   const Bytes challenge = challenge_data(0);
   const auto ephemeral = key("fb757dc581730490a1d7a00deea65e9b1936924caaea8f44d476014856b68736");
-  const auto keys = derive_keys(*ephemeral.ecdh(fixed<33>("0317931e6e0840220642f230037d285d122bc59063221ef3226b1f403ddc69ca91")), challenge, kIdA, kIdB);
+  const auto keys =
+      derive_keys(*ephemeral.ecdh(fixed<33>("0317931e6e0840220642f230037d285d122bc59063221ef3226b1f403ddc69ca91")),
+                  challenge, kIdA, kIdB);
   EXPECT_EQ(to_hex(keys.initiator.view()), "0xdccc82d81bd610f4f76d3ebe97a40571");
   EXPECT_EQ(to_hex(keys.recipient.view()), "0xac74bb8773749920b0d3a8881c173ec5");
-  const auto digest = id_signature_digest(challenge, fixed<33>("039961e4c2356d61bedb83052c115d311acb3a96f5777296dcf297351130266231"), kIdB);
+  const auto digest = id_signature_digest(
+      challenge, fixed<33>("039961e4c2356d61bedb83052c115d311acb3a96f5777296dcf297351130266231"), kIdB);
   EXPECT_EQ(to_hex(ephemeral.sign(digest).view()),
-            "0x94852a1e2318c4e5e9d422c98eaf19d1d90d876b29cd06ca7cb7546d0fff7b484fe86c09a064fe72bdbef73ba8e9c34df0cd2b53e9d65528c2c7f336d5dfc6e6");
+            "0x94852a1e2318c4e5e9d422c98eaf19d1d90d876b29cd06ca7cb7546d0fff7b484fe86c09a064fe72bdbef73ba8e9c34df0cd2b53"
+            "e9d65528c2c7f336d5dfc6e6");
 }
 
 TEST(Messages, RoundTrip) {
@@ -147,7 +167,8 @@ TEST(Packets, NoiseIsNoCrash) {
   for (int i = 0; i < 3000; ++i) {
     const Bytes whole = *parse_hex("0x" + (i % 2 == 0 ? kHandshakeWithRecordPacket : kPingPacket));
     Bytes b = whole;
-    for (std::uint64_t n = random() % 4 + 1; n > 0; --n) b[random() % b.size()] ^= static_cast<std::uint8_t>(1 + random() % 255);
+    for (std::uint64_t n = random() % 4 + 1; n > 0; --n)
+      b[random() % b.size()] ^= static_cast<std::uint8_t>(1 + random() % 255);
     if (random() % 4 == 0) b.resize(random() % b.size());
     const auto p = decode_packet(kIdB, b);
     if (p.ok() && b != whole) {

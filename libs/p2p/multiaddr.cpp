@@ -57,11 +57,26 @@ bool is_loopback(const Ip& ip) {
   return ip == one;
 }
 
+bool is_local(const Ip& ip) {
+  const auto& b = ip.bytes;
+  if (is_loopback(ip)) return true;
+  if (is_ip4(ip))
+    return b[12] == 10 || (b[12] == 172 && (b[13] & 0xf0U) == 16) || (b[12] == 192 && b[13] == 168) ||
+           (b[12] == 169 && b[13] == 254);
+  return (b[0] & 0xfeU) == 0xfc || (b[0] == 0xfe && (b[1] & 0xc0U) == 0x80);
+}
+
+bool is_unspecified(const Ip& ip) { return ip == Ip{} || ip == ip4(0, 0, 0, 0); }
+
 std::string to_string(const Ip& ip) {
   char text[INET6_ADDRSTRLEN] = {};
   const bool v4 = is_ip4(ip);
   inet_ntop(v4 ? AF_INET : AF_INET6, ip.data() + (v4 ? 12 : 0), text, sizeof text);
   return text;
+}
+
+std::string to_string(const SocketAddress& a) {
+  return is_ip4(a.ip) ? absl::StrCat(to_string(a.ip), ":", a.port) : absl::StrCat("[", to_string(a.ip), "]:", a.port);
 }
 
 absl::StatusOr<Ip> parse_ip(absl::string_view text) {

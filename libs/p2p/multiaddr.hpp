@@ -14,9 +14,25 @@ using Ip = FixedBytes<16>;
 Ip ip4(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d);
 bool is_ip4(const Ip& ip);
 bool is_loopback(const Ip& ip);
+/// Of a private network or this link (RFC 1918, RFC 4193, link-local), or loopback.
+bool is_local(const Ip& ip);
+/// All zero: "any", nobody's address.
+bool is_unspecified(const Ip& ip);
 /// "10.0.0.1" or "2001:db8::1".
 std::string to_string(const Ip& ip);
 absl::StatusOr<Ip> parse_ip(absl::string_view text);
+
+struct SocketAddress {
+  Ip ip;
+  std::uint16_t port = 0;
+  auto operator<=>(const SocketAddress&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const SocketAddress& a) {  // NOLINT(readability-identifier-naming): Abseil looks for it
+    return H::combine(std::move(h), a.ip, a.port);
+  }
+};
+/// "10.0.0.1:9222" or "[2001:db8::1]:9222".
+std::string to_string(const SocketAddress& a);
 
 struct Multiaddr {
   enum class Host { ip, dns, dns4, dns6 };

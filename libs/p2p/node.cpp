@@ -34,10 +34,6 @@ SharedBytes shared(Bytes b) { return std::make_shared<const Bytes>(std::move(b))
 
 }  // namespace
 
-std::string to_string(const SocketAddress& a) {
-  return is_ip4(a.ip) ? absl::StrCat(to_string(a.ip), ":", a.port) : absl::StrCat("[", to_string(a.ip), "]:", a.port);
-}
-
 /// One connection and the protocols on it.
 class Node::Conn final : private Connection::Handler {
  public:

@@ -17,13 +17,6 @@ namespace towline::p2p {
 
 using ConnectionId = std::uint64_t;
 
-struct SocketAddress {
-  Ip ip;
-  std::uint16_t port = 0;
-  auto operator<=>(const SocketAddress&) const = default;
-};
-std::string to_string(const SocketAddress& a);
-
 class Node final : private Gossipsub::Handler {
  public:
   struct Options {

@@ -44,6 +44,12 @@ Service::Service(const secp256k1::SecretKey& key, Options options, Handler& hand
       handshake_limit_{kHandshakes[0], kHandshakes[1], absl::HashOf(this->random<8>())},
       request_limit_{kRequests[0], kRequests[1], absl::HashOf(this->random<8>())} {}
 
+bool Service::add_boot_node(const Enr& record) {
+  const auto address = address_of(record);
+  if (address) add_boot_node(Contact{record.node_id(), record.public_key(), *address});
+  return address.has_value();
+}
+
 void Service::send(const SocketAddress& to, const Bytes& packet) {
   ++stats_.packets_out;
   handler_.send(to, packet);
@@ -368,7 +374,7 @@ absl::Time Service::next_check(absl::Time now) {
 void Service::start_lookup(absl::Time now) {
   next_lookup_ = now + (want_more_ ? kLookupInterval : kIdleLookupInterval);
   if (table_.live() == 0)
-    for (const Contact& b : options_.boot_nodes) call(b, FindNode{{}, {0}}, Purpose::record, now);
+    for (const Contact& b : boot_nodes_) call(b, FindNode{{}, {0}}, Purpose::record, now);
   // The first is for ourselves: it makes us known to our neighbours.
   lookup_ = Lookup{stats_.lookups == 0 ? local_.node_id() : random<32>()};
   for (const Table::Node* n : table_.closest(lookup_->target, kLookupResult))

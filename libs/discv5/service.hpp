@@ -37,7 +37,6 @@ class Service {
     bool address_is_fixed = false;
     /// What the socket can reach.
     bool ip4 = true, ip6 = false;
-    std::vector<Contact> boot_nodes;
     absl::Duration request_timeout = absl::Milliseconds(700), handshake_timeout = absl::Seconds(1);
   };
   struct Handler {
@@ -62,6 +61,10 @@ class Service {
   static constexpr absl::Duration kTick = absl::Milliseconds(100);
 
   Service(const secp256k1::SecretKey& key, Options options, Handler& handler, Random random);
+
+  /// Asked for their records while nobody else is known. False: its record has no address that we can use.
+  bool add_boot_node(const Enr& record);
+  void add_boot_node(const Contact& node) { boot_nodes_.push_back(node); }
 
   void on_packet(const SocketAddress& from, BytesView packet, absl::Time now);
   void on_timer(absl::Time now);
@@ -171,6 +174,7 @@ class Service {
   Enr local_;
   Table table_;
   RateLimit challenge_limit_, handshake_limit_, request_limit_;
+  std::vector<Contact> boot_nodes_;
   std::list<Session> sessions_;  // the one used last in front
   absl::flat_hash_map<SessionId, std::list<Session>::iterator> session_index_;
   absl::flat_hash_map<SessionId, PendingChallenge> challenges_;

@@ -91,19 +91,19 @@ struct Net {
       for (auto& b : out) b = static_cast<std::uint8_t>(random());
     };
   }
-  Node& add(unsigned n, const SocketAddress& a, std::vector<Contact> boot, Enr::Fields fields) {
+  Node& add(unsigned n, const SocketAddress& a, const std::vector<Contact>& boot, Enr::Fields fields) {
     auto& node = nodes[a];
     if (!node) node = std::make_unique<Node>(*this, n, a);
     Service::Options o;
     o.fields = std::move(fields);
     o.first_seq = static_cast<std::uint64_t>(absl::ToUnixMillis(now));
-    o.boot_nodes = std::move(boot);
     o.ip6 = true;
     node->service = std::make_unique<Service>(key_of(n), std::move(o), *node, bytes());
+    for (const auto& b : boot) node->service->add_boot_node(b);
     return *node;
   }
-  Node& add(unsigned n, std::vector<Contact> boot = {}) {
-    return add(n, address_of(n), std::move(boot), fields_of(address_of(n)));
+  Node& add(unsigned n, const std::vector<Contact>& boot = {}) {
+    return add(n, address_of(n), boot, fields_of(address_of(n)));
   }
   void deliver() {
     while (!wire.empty()) {

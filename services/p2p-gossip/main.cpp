@@ -13,7 +13,9 @@
 #include "libs/http/client.hpp"
 #include "libs/service/service_main.hpp"
 #include "libs/telemetry/log.hpp"
+#include "services/p2p-gossip/actors/discovery.hpp"
 #include "services/p2p-gossip/actors/signer_watch.hpp"
+#include "services/p2p-gossip/boot_nodes.hpp"
 #include "services/p2p-gossip/edge/gossip_service.hpp"
 #include "services/p2p-gossip/key_file.hpp"
 
@@ -42,6 +44,16 @@ class P2PGossip final : public service::Program {
     app.add_option("--p2p.advertise.tcp", network_.advertise_port,
                    "TCP port that others are told, 0: the one listened on")
         ->capture_default_str();
+    app.add_option("--p2p.listen.udp", listen_udp_, "UDP port of discovery, 0: the same as for TCP")
+        ->capture_default_str();
+    app.add_option("--p2p.advertise.udp", discovery_.advertise_port,
+                   "UDP port that others are told, 0: the one listened on")
+        ->capture_default_str();
+    app.add_flag("--p2p.no-discovery", no_discovery_, "do not look for peers by discv5: static peers only");
+    app.add_option("--p2p.bootnodes", boot_nodes_,
+                   "enr:... or enode://... to find others through; repeat it, or separate by commas; default: those of "
+                   "the chain's L1")
+        ->delimiter(',');
     app.add_option("--p2p.priv.path", key_file_,
                    "file with the node's secp256k1 key (64 hex digits), made if it is not there; default: "
                    "p2p_priv.txt in the data directory");
@@ -126,12 +138,18 @@ class P2PGossip final : public service::Program {
     NodeFacts facts;
     facts.config = &config_;
     facts.signer_source = signer_source_;
+    if (!no_discovery_) {
+      TOWLINE_RETURN_IF_ERROR(discover(ctx.metrics));
+      facts.enr = [this] { return finder_->enr(); };
+      facts.discovered = [this] { return finder_->peers_known(); };
+    }
     service_ = std::make_unique<GossipService>(*p2p_, *validator_, *board_, facts);
     payloads_ = std::make_unique<GossipPayloadService>(*board_);
     log::info("gossiping",
               {log::kv("chain_id", config_.l2_chain_id), log::kv("address", p2p_->addresses()[0].to_string()),
                log::kv("signer", signer ? to_hex(signer->view()) : "from L1"),
-               log::kv("static_peers", network_.static_peers.size())});
+               log::kv("static_peers", network_.static_peers.size()),
+               log::kv("enr", finder_ ? finder_->enr() : "no discovery")});
     return absl::OkStatus();
   }
 
@@ -161,6 +179,7 @@ class P2PGossip final : public service::Program {
   }
 
   void release() override {
+    if (finder_) finder_->stop();
     if (p2p_) p2p_->stop();
     if (system_ == nullptr) return;
     caf::scoped_actor self{*system_};
@@ -208,6 +227,14 @@ class P2PGossip final : public service::Program {
       if (!a->peer) return absl::InvalidArgumentError(absl::StrCat("--p2p.static: ", text, " has no /p2p/PEER-ID"));
       network_.static_peers.push_back(*a);
     }
+    const auto known = default_boot_nodes(config_.l1_chain_id);
+    if (boot_nodes_.empty())
+      for (const auto& text : known) boot_nodes_.emplace_back(text);
+    for (const auto& text : boot_nodes_) {
+      auto b = parse_boot_node(text);
+      if (!b.ok()) return absl::InvalidArgumentError(absl::StrCat("--p2p.bootnodes: ", b.status().message()));
+      discovery_.boot_nodes.push_back(*std::move(b));
+    }
     if (!network_.advertise_ip.empty() && !p2p::parse_ip(network_.advertise_ip).ok())
       return absl::InvalidArgumentError(absl::StrCat("--p2p.advertise.ip: not an IP address: ", network_.advertise_ip));
     const auto& g = network_.node.gossip;
@@ -225,6 +252,17 @@ class P2PGossip final : public service::Program {
     network_.node.gossip.d_score = std::min(network_.node.gossip.d_score, network_.node.gossip.d);
     network_.node.gossip.d_out = std::min(network_.node.gossip.d_out, network_.node.gossip.d / 2);
     return absl::OkStatus();
+  }
+
+  absl::Status discover(Metrics& metrics) {
+    discovery_.listen_ip = network_.listen_ip;
+    discovery_.listen_port = listen_udp_ != 0 ? listen_udp_ : network_.listen_port;
+    discovery_.advertise_ip = network_.advertise_ip;
+    discovery_.advertise_tcp = p2p_->addresses()[0].tcp;
+    discovery_.chain_id = config_.l2_chain_id;
+    discovery_.nodes_file = data_dir_ + "/p2p_nodes.txt";
+    finder_ = std::make_unique<Discovery>(discovery_, identity_->key(), *p2p_, metrics);
+    return finder_->start();
   }
 
   void validate(p2p::Gossipsub::Validation v, Network::Done done) {
@@ -248,6 +286,10 @@ class P2PGossip final : public service::Program {
 
   service::ChainFlags chain_;
   NetworkConfig network_;
+  DiscoveryConfig discovery_;
+  std::uint16_t listen_udp_ = 0;
+  bool no_discovery_ = false;
+  std::vector<std::string> boot_nodes_;
   std::string data_dir_ = "towline-gossip";
   std::string key_file_, signer_, l1_url_, signer_source_;
   std::vector<std::string> static_peers_;
@@ -261,6 +303,7 @@ class P2PGossip final : public service::Program {
   std::unique_ptr<BlockBoard> board_;
   std::unique_ptr<Validator> validator_;
   std::unique_ptr<Network> p2p_;
+  std::unique_ptr<Discovery> finder_;
   std::unique_ptr<GossipService> service_;
   std::unique_ptr<GossipPayloadService> payloads_;
   std::optional<signer_watch_actor> signer_watch_;

@@ -90,7 +90,7 @@ class Stack:
             "sync-coordinator": [f"--remote-fetcher=dns:///127.0.0.1:{self.ports['remote-fetcher'][0]}",
                                  f"--engine-driver=dns:///127.0.0.1:{self.ports['engine-driver'][0]}",
                                  f"--p2p-gossip=dns:///127.0.0.1:{self.ports[GOSSIP][0]}"],
-            GOSSIP: [f"--p2p.static={e['p2p']}", f"--p2p.unsafe-block-signer={e['signer']}", "--p2p.listen.tcp=0", f"--data-dir={self.dir / 'p2p'}"],
+            GOSSIP: [f"--p2p.static={e['p2p']}", f"--p2p.unsafe-block-signer={e['signer']}", "--p2p.listen.ip=127.0.0.1", "--p2p.listen.tcp=0", f"--data-dir={self.dir / 'p2p'}"],
         }[service]
         return [f"--rollup-config={e['rollup']}", f"--grpc.addr=127.0.0.1:{grpc}", f"--http.addr=127.0.0.1:{status}", *own, *extra]
 

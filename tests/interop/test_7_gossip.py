@@ -1,11 +1,12 @@
 """The chain's own p2p network: a real sequencer gossips, Towline takes the blocks, and passes them on to real op-nodes."""
 import json
+import subprocess
 import time
 import urllib.request
 
 import pytest
 
-from harness.devnet import Devnet
+from harness.devnet import NO_BOOTNODE, Devnet
 from harness.nodes import PEERS, SIGNER, Geth
 from harness.procs import Proc, free_port, wait_for
 from harness.rpc import Rpc
@@ -121,7 +122,7 @@ def test_the_signer_is_read_from_L1(work, chain):
     """Nobody tells who signs: SystemConfig on the real L1 does."""
     directory = work / "signer-of-l1"
     directory.mkdir()
-    gossip = Service("p2p-gossip", directory, [f"--rollup-config={chain.rollup}", f"--data-dir={directory / 'p2p'}", "--p2p.listen.tcp=0",
+    gossip = Service("p2p-gossip", directory, [f"--rollup-config={chain.rollup}", f"--data-dir={directory / 'p2p'}", "--p2p.listen.ip=127.0.0.1", "--p2p.listen.tcp=0",
                                                f"--l1-rpc={chain.l1_url}", f"--p2p.static={chain.p2p_address()}"]).start()
     try:
         wait_for("blocks of the signer", lambda: gossip.metrics().get('towline_gossip_blocks_total{rule="none"}', 0) >= 3, 30, procs=[gossip.proc])
@@ -129,6 +130,69 @@ def test_the_signer_is_read_from_L1(work, chain):
         assert gossip.metrics()['towline_gossip_signer_reads_total{result="ok"}'] >= 1
     finally:
         gossip.proc.stop(10)
+
+
+def itself(gossip):
+    """(peer id, ENR) of a p2p-gossip, as its operator sees them."""
+    node = json.loads(subprocess.check_output([binary("towline"), "--json", "--gossip", gossip.grpc, "peers"]))["node"]
+    return node["peer_id"], node["enr"]
+
+
+def far_from(node_id, gossip, key_file):
+    """Starts p2p-gossip with a new key until it is in another quarter of the id space: go-ethereum's searches ask it for far nodes each time, for
+    near ones seldom."""
+    while True:
+        gossip.start()
+        us, enr = itself(gossip)
+        decoded = json.loads(subprocess.check_output([binary("towline"), "--json", "inspect", "enr", enr]))
+        if (int(decoded["node_id"], 16) ^ int(node_id, 16)) >> 254:
+            return us, enr
+        gossip.proc.stop(10)
+        key_file.unlink()
+
+
+def test_discv5_finds_op_node_and_is_found(work, chain):
+    """op-node with discovery on; we know one record of it, and a second op-node knows only ours."""
+    directory = work / "discv5"
+    directory.mkdir()
+    geths, nodes = [Geth(f"discv5-geth-{i}", directory, chain.genesis).start() for i in range(2)], []
+
+    def op_node(i, *flags):
+        port = free_port()
+        nodes.append(chain.op_node(f"discv5-{i}", geths[i].engine_url, geths[i].jwt_file, port, "--p2p.advertise.ip=127.0.0.1",
+                                   "--p2p.sync.req-resp=false", "--p2p.sync.onlyreqtostatic=true", *flags, discovery=True).start())
+        rpc = Rpc(f"http://127.0.0.1:{port}")
+        wait_for("op-node", lambda: rpc.call("opp2p_self"), 30, procs=nodes)
+        return rpc
+
+    gossip = None
+    try:
+        # The sequencer is its peer by address; we are not told of that.
+        first = op_node(0, f"--p2p.static={chain.p2p_address()}", f"--p2p.bootnodes={NO_BOOTNODE}")
+        gossip = Service("p2p-gossip", directory, [f"--rollup-config={chain.rollup}", f"--data-dir={directory / 'p2p'}", "--p2p.listen.ip=127.0.0.1",
+                                                   f"--p2p.listen.tcp={free_port()}", f"--p2p.unsafe-block-signer={SIGNER}",
+                                                   f"--p2p.bootnodes={first.call('opp2p_self')['ENR']}"])
+        us, enr = far_from(first.call("opp2p_self")["nodeID"], gossip, directory / "p2p/p2p_priv.txt")
+        wait_for("op-node among our peers", lambda: us in first.call("opp2p_peers", True)["peers"], 30, procs=[gossip.proc, *nodes])
+        wait_for("blocks by way of it", lambda: gossip.metrics().get('towline_gossip_blocks_total{rule="none"}', 0) >= 3, 30, procs=[gossip.proc])
+        second = op_node(1, f"--p2p.bootnodes={enr}")
+        wait_for("a second op-node that found us", lambda: us in second.call("opp2p_peers", True)["peers"], 60, procs=[gossip.proc, *nodes])
+        assert enr in second.call("opp2p_discoveryTable")
+        other = first.call("opp2p_self")["ENR"]
+        wait_for("the second op-node to learn of the first from us", lambda: other in second.call("opp2p_discoveryTable"), 60, 1, procs=nodes)
+        wait_for("both to answer us", lambda: gossip.metrics()['towline_gossip_discovery_nodes{state="chain"}'] == 2, 30, procs=nodes)
+        assert gossip.metrics()['towline_gossip_discovery_dropped_total{reason="bad_handshake"}'] == 0
+        # Another life: the nodes that were found are known without any boot node. The first op-node (go-ethereum) takes who calls it into its table
+        # only once its own start is over, which at our first call it was not.
+        gossip.proc.stop(10)
+        gossip.proc.argv = [a for a in gossip.proc.argv if not a.startswith("--p2p.bootnodes")]
+        gossip.start()
+        wait_for("peers that were found before", lambda: gossip.metrics().get('towline_gossip_peers{direction="outbound"}', 0) >= 2, 30, procs=[gossip.proc])
+        _, enr = itself(gossip)
+        wait_for("our new record in the tables of both", lambda: all(enr in n.call("opp2p_discoveryTable") for n in (first, second)), 60, 1, procs=nodes)
+    finally:
+        for p in [*([gossip.proc] if gossip else []), *nodes, *geths]:
+            p.stop()
 
 
 class Simulated:
@@ -175,7 +239,7 @@ def test_js_libp2p_takes_blocks_from_us_and_brings_us_others(request, work, coun
     rollup = net.endpoints["rollup"]
     chain_id = json.loads(open(rollup).read())["l2_chain_id"]
     port = free_port()
-    flags = [f"--rollup-config={rollup}", f"--data-dir={directory / 'p2p'}", f"--p2p.listen.tcp={port}", "--p2p.gossip.timestamp.threshold=2000s",
+    flags = [f"--rollup-config={rollup}", f"--data-dir={directory / 'p2p'}", "--p2p.listen.ip=127.0.0.1", f"--p2p.listen.tcp={port}", "--p2p.gossip.timestamp.threshold=2000s",
              f"--p2p.unsafe-block-signer={net.endpoints['signer']}"]
     gossip = js = None
     try:
@@ -211,7 +275,7 @@ def test_js_libp2p_and_blocks_of_1_MiB(work):
     directory = work / "js-large"
     net = Simulated(directory, "--blocks=12", "--tx-per-block=8", "--tx-bytes=131072")
     rollup = net.endpoints["rollup"]
-    gossip = Service("p2p-gossip", directory, [f"--rollup-config={rollup}", f"--data-dir={directory / 'p2p'}", f"--p2p.listen.tcp={free_port()}",
+    gossip = Service("p2p-gossip", directory, [f"--rollup-config={rollup}", f"--data-dir={directory / 'p2p'}", "--p2p.listen.ip=127.0.0.1", f"--p2p.listen.tcp={free_port()}",
                                                f"--p2p.unsafe-block-signer={net.endpoints['signer']}"]).start()
     us = next(line for line in gossip.proc.tail(50).splitlines() if "gossiping" in line).split("address=")[1].split()[0]
     js = JsPeers(directory, 1, json.loads(open(rollup).read())["l2_chain_id"], [net.endpoints["p2p"], us])

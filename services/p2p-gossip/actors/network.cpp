@@ -7,15 +7,14 @@
 #include <atomic>
 #include <boost/asio.hpp>
 #include <chrono>
-#include <filesystem>
-#include <fstream>
 #include <future>
-#include <sstream>
 #include <thread>
 
 #include "libs/base/status.hpp"
 #include "libs/crypto/openssl.hpp"
 #include "libs/telemetry/log.hpp"
+#include "services/p2p-gossip/actors/asio_ip.hpp"
+#include "services/p2p-gossip/actors/state_file.hpp"
 
 namespace towline::gossip {
 namespace {
@@ -31,26 +30,6 @@ constexpr std::size_t kReadBytes = 64U << 10U, kWriteBytes = 64U << 10U;
 constexpr auto kLastWords = std::chrono::seconds{1};
 constexpr absl::Duration kTrimEach = absl::Seconds(10);
 constexpr absl::Duration kShowEach = absl::Seconds(1);
-
-p2p::Ip to_ip(const asio::ip::address& a) {
-  p2p::Ip out;
-  if (a.is_v6()) {
-    const auto b = a.to_v6().to_bytes();
-    std::copy(b.begin(), b.end(), out.bytes.begin());
-    return out;
-  }
-  const auto b = a.to_v4().to_bytes();
-  return p2p::ip4(b[0], b[1], b[2], b[3]);
-}
-
-asio::ip::address to_address(const p2p::Ip& ip) {
-  if (p2p::is_ip4(ip))
-    return asio::ip::make_address_v4(
-        asio::ip::address_v4::bytes_type{ip.bytes[12], ip.bytes[13], ip.bytes[14], ip.bytes[15]});
-  asio::ip::address_v6::bytes_type b{};
-  std::copy(ip.bytes.begin(), ip.bytes.end(), b.begin());
-  return asio::ip::make_address_v6(b);
-}
 
 }  // namespace
 
@@ -450,12 +429,11 @@ class Network::Loop final : private p2p::Node::Handler {
   // ---------------------------------------------------------------- files, metrics
 
   absl::Status read_bans() {
-    if (config_.bans_file.empty() || !std::filesystem::exists(config_.bans_file)) return absl::OkStatus();
-    std::ifstream in{config_.bans_file};
-    std::stringstream text;
-    text << in.rdbuf();
-    if (!in) return absl::InvalidArgumentError(absl::StrCat("cannot read ", config_.bans_file));
-    auto bans = Bans::from_json(text.str());
+    if (config_.bans_file.empty()) return absl::OkStatus();
+    const auto text = read_state_file(config_.bans_file);
+    if (absl::IsNotFound(text.status())) return absl::OkStatus();
+    if (!text.ok()) return text.status();
+    auto bans = Bans::from_json(*text);
     if (!bans.ok()) return absl::InvalidArgumentError(absl::StrCat(config_.bans_file, ": ", bans.status().message()));
     manager_.bans() = *std::move(bans);
     return absl::OkStatus();
@@ -463,15 +441,7 @@ class Network::Loop final : private p2p::Node::Handler {
 
   absl::Status write_bans() {
     if (config_.bans_file.empty()) return absl::OkStatus();
-    const std::string temporary = config_.bans_file + ".new";
-    {
-      std::ofstream out{temporary};
-      out << manager_.bans().to_json(absl::Now());
-      if (!out.flush()) return absl::UnavailableError(absl::StrCat("cannot write ", temporary));
-    }
-    std::error_code ec;
-    std::filesystem::rename(temporary, config_.bans_file, ec);
-    return ec ? absl::UnavailableError(absl::StrCat("cannot write ", config_.bans_file)) : absl::OkStatus();
+    return write_state_file(config_.bans_file, manager_.bans().to_json(absl::Now()));
   }
 
   void count_refused(const char* where) {

@@ -19,7 +19,7 @@
 namespace towline::gossip {
 
 struct NetworkConfig {
-  std::string listen_ip = "127.0.0.1";
+  std::string listen_ip = "0.0.0.0";
   std::uint16_t listen_port = 9222;  // 0: any
   /// What others are told, where it differs from what is listened on.
   std::string advertise_ip;

@@ -54,6 +54,7 @@ class Peer {
   Peer(std::uint8_t i, bool validates, std::vector<p2p::Multiaddr> dial = {})
       : identity_{key(i)}, signer_{secp256k1::address_of(key(200).public_key())} {
     NetworkConfig c;
+    c.listen_ip = "127.0.0.1";
     c.listen_port = 0;
     c.static_peers = std::move(dial);
     c.node.topics = gossip_block::topic_names(kChain);

@@ -78,7 +78,7 @@ class Towline:
         self.gossip = None
         if p2p is not None:
             self.p2p_port = free_port()
-            self.gossip = Service("p2p-gossip", self.dir, [chain, f"--data-dir={self.dir / 'p2p'}", f"--p2p.listen.tcp={self.p2p_port}", *p2p])
+            self.gossip = Service("p2p-gossip", self.dir, [chain, f"--data-dir={self.dir / 'p2p'}", "--p2p.listen.ip=127.0.0.1", f"--p2p.listen.tcp={self.p2p_port}", *p2p])
             driver_flags = [*driver_flags, f"--gossip-source=dns:///{self.gossip.grpc}"]
             coordinator_flags = [*coordinator_flags, f"--p2p-gossip=dns:///{self.gossip.grpc}"]
         self.fetcher = Service("remote-fetcher", self.dir, [chain, *(f"--endpoint={u}" for u in sources), f"--poll-interval={poll}"])

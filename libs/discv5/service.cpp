@@ -115,8 +115,7 @@ void Service::on_whoareyou(const SocketAddress& from, const Packet& p, const Who
   const auto shared = ephemeral->ecdh(c.to.key);
   if (!shared.ok()) return fail(c.to.id, now);
   const SessionKeys keys = derive_keys(*shared, p.header, local_.node_id(), c.to.id);
-  const Handshake h{local_.node_id(),
-                    key_.sign(id_signature_digest(p.header, ephemeral->public_key(), c.to.id)),
+  const Handshake h{local_.node_id(), key_.sign(id_signature_digest(p.header, ephemeral->public_key(), c.to.id)),
                     ephemeral->public_key(), w.enr_seq < local_.seq() ? local_.encoded() : Bytes{}};
   Session& s = put_session({c.to.id, from}, keys.recipient, keys.initiator);
   c.challenged = true;
@@ -145,9 +144,8 @@ void Service::on_handshake(const SocketAddress& from, const Packet& p, const Han
     if (!told.ok() || told->node_id() != h.source) return bad();
     if (!record || told->seq() > record->seq()) record = *std::move(told);
   }
-  if (!record ||
-      !secp256k1::verify(record->public_key(), id_signature_digest(c.data, h.ephemeral_key, local_.node_id()),
-                         h.id_signature))
+  if (!record || !secp256k1::verify(record->public_key(),
+                                    id_signature_digest(c.data, h.ephemeral_key, local_.node_id()), h.id_signature))
     return bad();
   const auto ephemeral = secp256k1::parse_public_key(h.ephemeral_key.view());
   if (!ephemeral.ok()) return bad();
@@ -308,8 +306,7 @@ void Service::transmit(Call& c, absl::Time now) {
   c.deadline = now + options_.request_timeout;
   if (Session* s = session({c.to.id, c.to.address})) {
     c.nonce = next_nonce(*s);
-    return send(c.to.address,
-                encode_ordinary(c.to.id, local_.node_id(), random<16>(), c.nonce, s->write, c.message));
+    return send(c.to.address, encode_ordinary(c.to.id, local_.node_id(), random<16>(), c.nonce, s->write, c.message));
   }
   c.nonce = random<12>();
   send(c.to.address, encode_noise(c.to.id, local_.node_id(), random<16>(), c.nonce, random<20>().view()));
@@ -401,16 +398,22 @@ void Service::advance_lookup(absl::Time now) {
     auto& candidate = l.candidates[i];
     if (candidate.asked) continue;
     candidate.asked = true;
-    // The target's bucket there, and the ones beside it.
-    const std::uint64_t d = std::max<std::uint64_t>(log_distance(candidate.contact.id, l.target), 1);
-    FindNode question{{}, {d}};
-    if (d < 256) question.distances.push_back(d + 1);
-    if (d > 1) question.distances.push_back(d - 1);
-    if (!call(candidate.contact, question, Purpose::lookup, now)) continue;
-    ++l.in_flight;
-    ++l.asked;
+    for (auto& distances : questions(candidate.contact.id)) {
+      if (!call(candidate.contact, FindNode{{}, std::move(distances)}, Purpose::lookup, now)) break;
+      ++l.in_flight;
+      ++l.asked;
+    }
   }
   if (l.in_flight == 0) lookup_.reset();
+}
+
+std::vector<std::vector<std::uint64_t>> Service::questions(const NodeId& node) const {
+  // Nobody answers for more than three distances at a time. In a network so small that a walk meets hardly anybody,
+  // whoever is there is asked for nearly all that it can know.
+  if (table_.size() < kLookupResult) return {{256, 255, 254}, {253, 252, 251}, {250, 249, 248}};
+  // The target's bucket there, and the ones beside it.
+  const std::uint64_t d = std::clamp<std::uint64_t>(log_distance(node, lookup_->target), 2, 255);
+  return {{d, d + 1, d - 1}};
 }
 
 void Service::end_of_question(const NodeId& node, bool answered, absl::Time now) {

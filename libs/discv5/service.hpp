@@ -157,6 +157,8 @@ class Service {
   void start_lookup(absl::Time now);
   void advance_lookup(absl::Time now);
   void add_candidate(const Contact& c);
+  /// The distances that a candidate is asked for, for each request.
+  std::vector<std::vector<std::uint64_t>> questions(const NodeId& node) const;
   void end_of_question(const NodeId& node, bool answered, absl::Time now);
 
   /// Where it listens for us; nullopt: it says nothing that we can use.

@@ -92,8 +92,8 @@ void Table::schedule(const NodeId& id, absl::Time next_check) {
 
 void Table::on_failure(const NodeId& id, absl::Time next_check) {
   Bucket& bucket = buckets_[bucket_of(id)];
-  const auto it = std::find_if(bucket.nodes.begin(), bucket.nodes.end(),
-                               [&](const Node& n) { return n.record.node_id() == id; });
+  const auto it =
+      std::find_if(bucket.nodes.begin(), bucket.nodes.end(), [&](const Node& n) { return n.record.node_id() == id; });
   if (it == bucket.nodes.end()) return;
   it->next_check = next_check;
   if (++it->failures < kMaxFailures && it->live) return;

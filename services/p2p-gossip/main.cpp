@@ -10,12 +10,12 @@
 
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
+#include "libs/discv5/boot_nodes.hpp"
 #include "libs/http/client.hpp"
 #include "libs/service/service_main.hpp"
 #include "libs/telemetry/log.hpp"
 #include "services/p2p-gossip/actors/discovery.hpp"
 #include "services/p2p-gossip/actors/signer_watch.hpp"
-#include "services/p2p-gossip/boot_nodes.hpp"
 #include "services/p2p-gossip/edge/gossip_service.hpp"
 #include "services/p2p-gossip/key_file.hpp"
 
@@ -227,7 +227,7 @@ class P2PGossip final : public service::Program {
       if (!a->peer) return absl::InvalidArgumentError(absl::StrCat("--p2p.static: ", text, " has no /p2p/PEER-ID"));
       network_.static_peers.push_back(*a);
     }
-    const auto known = default_boot_nodes(config_.l1_chain_id);
+    const auto known = discv5::default_boot_nodes(config_.l1_chain_id);
     if (boot_nodes_.empty())
       for (const auto& text : known) boot_nodes_.emplace_back(text);
     for (const auto& text : boot_nodes_) {

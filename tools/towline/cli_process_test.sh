@@ -27,6 +27,7 @@ expect 0 "towline " "$towline" version
 expect 0 "op-mainnet" "$towline" networks
 expect 2 "--help shows the flags" "$towline" status --no-such-flag
 expect 2 "--help shows the flags" "$towline" no-such-verb
+expect 2 "unsafe-block-signer" "$towline" up --engine http://127.0.0.1:1 --source http://127.0.0.1:1 --rollup-config x --unsafe-source gossip
 expect 2 "no source" "$towline" up --engine http://127.0.0.1:1 --network op-mainnet
 expect 2 "--network and --rollup-config" "$towline" up --engine http://127.0.0.1:1 --source http://127.0.0.1:1
 expect 3 "does not answer" "$towline" status --coordinator $nobody
@@ -40,14 +41,14 @@ echo '<html>' >"$dir/page.json"
 expect 1 "INVALID" "$towline" inspect block "$dir/page.json"
 
 # `up` hands on the one clear line of the service that cannot run, and leaves nothing behind.
-up=("$towline" up --base-port 0 --source http://127.0.0.1:1 --engine http://127.0.0.1:1 --data-dir)
+up=("$towline" up --base-port 0 --source http://127.0.0.1:1 --engine http://127.0.0.1:1 --p2p.disable --data-dir)
 expect 1 "--jwt-secret: cannot read" "${up[@]}" "$dir/data" --network op-mainnet --jwt-secret "$dir/none.hex"
 expect 1 "--network" "${up[@]}" "$dir/data" --network no-such-chain --jwt-secret "$dir/jwt.hex"
 expect 1 "--rollup-config" "${up[@]}" "$dir/data" --rollup-config "$dir/page.json" --jwt-secret "$dir/jwt.hex"
 expect 1 "--data-dir" "${up[@]}" /proc/none --network op-mainnet --jwt-secret "$dir/jwt.hex"
 
 # It runs with nobody to talk to, hides URLs, and stops in time.
-"$towline" up --base-port 0 --data-dir "$dir/run" --source http://user:canary@127.0.0.1:1/canary --engine http://127.0.0.1:1/canary \
+"$towline" up --base-port 0 --p2p.disable --data-dir "$dir/run" --source http://user:canary@127.0.0.1:1/canary --engine http://127.0.0.1:1/canary \
   --network op-mainnet --jwt-secret "$dir/jwt.hex" >"$dir/up.log" 2>&1 &
 pid=$!
 for _ in $(seq 100); do

@@ -127,6 +127,7 @@ class Demo {
     o.base_port = 0;
     o.p2p_static = {endpoints.value("p2p", "")};
     o.p2p_signer = endpoints.value("signer", "");
+    o.p2p_listen_ip = "127.0.0.1";
     o.p2p_listen_port = 0;
     TOWLINE_ASSIGN_OR_RETURN(const Truth t, look());
     if (t.el_head.number != 0) return absl::InternalError("the EL does not start at genesis");

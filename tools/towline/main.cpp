@@ -289,8 +289,12 @@ class Cli {
             ->capture_default_str()
             ->check(CLI::IsMember({"both", "gossip", "remote", "none"})));
     env(c.add_option("--p2p.static", up_.p2p_static,
-                     "multiaddr with /p2p of a node of the chain: runs p2p-gossip, too; repeat it")
+                     "multiaddr with /p2p of a node of the chain to stay connected to; repeat it")
             ->delimiter(','));
+    env(c.add_option("--p2p.bootnodes", up_.p2p_bootnodes,
+                     "enr:... or enode://... to find nodes of the chain through; default: those of the chain's L1")
+            ->delimiter(','));
+    env(c.add_flag("--p2p.disable", up_.p2p_disable, "do not join the chain's p2p network"));
     env(c.add_option("--p2p.unsafe-block-signer", up_.p2p_signer,
                      "address that signs the chain's blocks; default: the network's"));
     env(c.add_option("--p2p.listen.ip", up_.p2p_listen_ip, "IP address that p2p-gossip listens on")
@@ -307,8 +311,9 @@ class Cli {
       std::cerr << "towline up: no source: give --source URL (repeat it for more) or --endpoints-file FILE\n";
       return kUsage;
     }
-    if (up_.unsafe_source == "gossip" && up_.p2p_static.empty()) {
-      std::cerr << "towline up: --unsafe-source gossip needs --p2p.static, a node of the chain to connect to\n";
+    if (up_.unsafe_source == "gossip" && !runs_gossip(up_)) {
+      std::cerr << "towline up: --unsafe-source gossip needs nodes of the chain to begin with (--p2p.static or "
+                   "--p2p.bootnodes) and who signs its blocks (--p2p.unsafe-block-signer)\n";
       return kUsage;
     }
     if (up_.network.empty() == up_.rollup_config.empty()) {

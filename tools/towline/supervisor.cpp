@@ -11,6 +11,8 @@
 #include <iostream>
 #include <thread>
 
+#include "libs/discv5/boot_nodes.hpp"
+#include "libs/rollup/config.hpp"
 #include "tools/towline/live_area.hpp"
 #include "tools/towline/render.hpp"
 
@@ -34,6 +36,14 @@ void catch_stop_signals() {
 }
 
 bool stop_requested() { return g_stop != 0; }
+
+bool runs_gossip(const UpOptions& o) {
+  if (o.p2p_disable || (o.unsafe_source != "both" && o.unsafe_source != "gossip")) return false;
+  if (!o.p2p_static.empty() || !o.p2p_bootnodes.empty()) return true;
+  const auto config = rollup::network(o.network);
+  return config.ok() && (config->unsafe_block_signer || !o.p2p_signer.empty()) &&
+         !discv5::default_boot_nodes(config->l1_chain_id).empty();
+}
 
 absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   std::error_code ec;
@@ -65,11 +75,12 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   add("remote-fetcher", 0, fetcher_args, fetcher_env);
   std::map<std::string, std::string> driver_env{{"TOWLINE_ENGINE", o.engine}};
   if (!o.admin_rpc.empty()) driver_env["TOWLINE_ENGINE_ADMIN_RPC"] = o.admin_rpc;
-  f->has_gossip_ = !o.p2p_static.empty();
+  f->has_gossip_ = runs_gossip(o);
   if (f->has_gossip_) {
-    std::vector<std::string> args{
-        "--data-dir=" + o.data_dir + "/p2p", "--p2p.static=" + absl::StrJoin(o.p2p_static, ","),
-        "--p2p.listen.ip=" + o.p2p_listen_ip, absl::StrCat("--p2p.listen.tcp=", o.p2p_listen_port)};
+    std::vector<std::string> args{"--data-dir=" + o.data_dir + "/p2p", "--p2p.listen.ip=" + o.p2p_listen_ip,
+                                  absl::StrCat("--p2p.listen.tcp=", o.p2p_listen_port)};
+    if (!o.p2p_static.empty()) args.push_back("--p2p.static=" + absl::StrJoin(o.p2p_static, ","));
+    if (!o.p2p_bootnodes.empty()) args.push_back("--p2p.bootnodes=" + absl::StrJoin(o.p2p_bootnodes, ","));
     if (!o.p2p_signer.empty()) args.push_back("--p2p.unsafe-block-signer=" + o.p2p_signer);
     add("p2p-gossip", 6, args, {});
   }

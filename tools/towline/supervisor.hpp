@@ -22,16 +22,21 @@ struct UpOptions {
   std::string network;
   std::string rollup_config;
   std::string unsafe_source = "both";
-  /// Static peers, signer and listen address of p2p-gossip, which runs if there are static peers.
-  std::vector<std::string> p2p_static;
+  /// Of p2p-gossip, under op-node's names. It runs if it can find a peer: see runs_gossip().
+  bool p2p_disable = false;
+  std::vector<std::string> p2p_static, p2p_bootnodes;
   std::string p2p_signer;
-  std::string p2p_listen_ip = "127.0.0.1";
+  std::string p2p_listen_ip = "0.0.0.0";
   int p2p_listen_port = 9222;
   std::string data_dir = "towline-data";
   std::string log_level = "info";
   /// First of eight ports (see Fleet::addresses); 0: any free ones.
   int base_port = 7410;
 };
+
+/// Unsafe blocks are wanted from the p2p network, and there is somebody to begin with: peers or boot nodes that the
+/// operator names, or those of a known network.
+bool runs_gossip(const UpOptions& o);
 
 class Fleet {
  public:

@@ -56,7 +56,8 @@ class Discovery::Loop final : private discv5::Service::Handler {
     o.first_seq = static_cast<std::uint64_t>(absl::ToUnixMillis(absl::Now()));
     o.ip4 = !v6_ || dual_;
     o.ip6 = v6_;
-    service_.emplace(key_, std::move(o), static_cast<Handler&>(*this), [](std::span<std::uint8_t> out) { crypto::random_bytes(out); });
+    service_.emplace(key_, std::move(o), static_cast<Handler&>(*this),
+                     [](std::span<std::uint8_t> out) { crypto::random_bytes(out); });
     say_record();
     for (const auto& b : config_.boot_nodes) add(b);
     read_nodes();
@@ -254,15 +255,16 @@ class Discovery::Loop final : private discv5::Service::Handler {
     add(dropped, what, s.limited, shown_.limited, {{"reason", "limited"}});
     if (limited > 0 && now() >= next_complaint_) {
       next_complaint_ = now() + kComplainEach;
-      log::warn("more discovery packets come in than are answered: somebody floods this node, maybe from false addresses",
-                {log::kv("dropped_in_last_second", limited)});
+      log::warn(
+          "more discovery packets come in than are answered: somebody floods this node, maybe from false addresses",
+          {log::kv("dropped_in_last_second", limited)});
     }
     add("towline_gossip_discovery_lookups_total", "Searches for nodes.", s.lookups, shown_.lookups);
     add("towline_gossip_discovery_timeouts_total", "Requests that were not answered.", s.timeouts, shown_.timeouts);
     const auto nodes = [&](const char* state, std::size_t n) {
       metrics_
-          .gauge("towline_gossip_discovery_nodes", "Nodes in the table: all, those that answer, and of them our chain's.",
-                 {{"state", state}})
+          .gauge("towline_gossip_discovery_nodes",
+                 "Nodes in the table: all, those that answer, and of them our chain's.", {{"state", state}})
           .set(static_cast<double>(n));
     };
     nodes("known", service_->table().size());

@@ -129,7 +129,8 @@ TEST(Discovery, AFloodFromManyAddressesKeepsNobodyOut) {
   const auto packet = [&](unsigned i) -> Bytes {
     const auto from = crypto::random<32>();
     switch (i % 4) {
-      case 0: return discv5::encode_noise(target.node_id(), from, crypto::random<16>(), crypto::random<12>(), from.view());
+      case 0:
+        return discv5::encode_noise(target.node_id(), from, crypto::random<16>(), crypto::random<12>(), from.view());
       case 1: return discv5::encode_whoareyou(target.node_id(), crypto::random<16>(), crypto::random<12>(), {}).packet;
       case 2: {
         const discv5::Handshake h{from, {}, target.public_key(), target.encoded()};

@@ -5,9 +5,9 @@
 
 #include <cstdint>
 
-namespace towline::gossip {
+namespace towline::discv5 {
 
 /// ENRs and enodes for the chains of an L1; empty: none are known.
 absl::Span<const absl::string_view> default_boot_nodes(std::uint64_t l1_chain_id);
 
-}  // namespace towline::gossip
+}  // namespace towline::discv5

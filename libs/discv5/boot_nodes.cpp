@@ -1,6 +1,6 @@
-#include "services/p2p-gossip/boot_nodes.hpp"
+#include "libs/discv5/boot_nodes.hpp"
 
-namespace towline::gossip {
+namespace towline::discv5 {
 namespace {
 
 // The lists that op-node and kona-node begin with; many are nodes of other chains: discv5 is one network.
@@ -92,4 +92,4 @@ absl::Span<const absl::string_view> default_boot_nodes(std::uint64_t l1_chain_id
   return {};
 }
 
-}  // namespace towline::gossip
+}  // namespace towline::discv5

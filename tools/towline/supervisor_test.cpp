@@ -1,0 +1,30 @@
+#include "tools/towline/supervisor.hpp"
+
+#include <gtest/gtest.h>
+
+namespace towline::cli {
+namespace {
+
+TEST(Up, GossipRunsWhereItCanFindPeersAndTheSignerIsKnown) {
+  UpOptions o;
+  o.network = "op-mainnet";
+  EXPECT_TRUE(runs_gossip(o)) << "boot nodes and signer are embedded";
+  o.unsafe_source = "remote";
+  EXPECT_FALSE(runs_gossip(o));
+  o.unsafe_source = "gossip";
+  EXPECT_TRUE(runs_gossip(o));
+  o.p2p_disable = true;
+  EXPECT_FALSE(runs_gossip(o));
+
+  UpOptions own;
+  own.rollup_config = "rollup.json";
+  EXPECT_FALSE(runs_gossip(own)) << "nobody to begin with";
+  own.p2p_bootnodes = {"enr:x"};
+  EXPECT_TRUE(runs_gossip(own));
+  own.p2p_bootnodes.clear();
+  own.p2p_static = {"/ip4/127.0.0.1/tcp/1/p2p/x"};
+  EXPECT_TRUE(runs_gossip(own));
+}
+
+}  // namespace
+}  // namespace towline::cli

@@ -195,6 +195,36 @@ def test_discv5_finds_op_node_and_is_found(work, chain):
             p.stop()
 
 
+def test_200_visits_of_go_libp2p_leave_nothing_behind(work):
+    """Fresh go-libp2p nodes come, join the mesh and go, politely or not; descriptors and memory are as before, and an honest peer stays."""
+    directory = work / "churn"
+    net = Simulated(directory, "--blocks=2", "--tx-per-block=2")
+    chain_id = json.loads(open(net.endpoints["rollup"]).read())["l2_chain_id"]
+    gossip = Service("p2p-gossip", directory, [f"--rollup-config={net.endpoints['rollup']}", f"--data-dir={directory / 'p2p'}", "--p2p.listen.ip=127.0.0.1",
+                                               f"--p2p.listen.tcp={free_port()}", f"--p2p.unsafe-block-signer={net.endpoints['signer']}", "--p2p.no-discovery",
+                                               f"--p2p.static={net.endpoints['p2p']}"]).start()
+
+    def visit(name, count):
+        address = next(line for line in gossip.proc.tail(5000).splitlines() if "gossiping" in line).split("address=")[1].split()[0]
+        p = Proc(name, [PEERS / "churn", count, f"/optimism/{chain_id}/3/blocks", address], directory).start()
+        wait_for(f"{count} visits", lambda: p.exit_code() is not None, 120, 0.2)
+        assert p.exit_code() == 0, p.tail()
+        wait_for("the last visitor to be gone", lambda: sum(v for k, v in gossip.metrics().items() if k.startswith("towline_gossip_peers{")) == 1, 30)
+
+    try:
+        wait_for("the mesh", lambda: net.mesh() == 1, 30)
+        visit("warm-up", 20)
+        descriptors, memory = gossip.descriptors(), gossip.rss_mib()
+        visit("churn", 200)
+        wait_for("descriptors as before", lambda: gossip.descriptors() <= descriptors, 15)
+        assert gossip.rss_mib() < memory + 8, f"{memory} -> {gossip.rss_mib()} MiB"
+        assert net.mesh() == 1, "the honest peer was there all the time"
+        assert not [k for k in gossip.metrics() if "bans_total" in k and gossip.metrics()[k]]
+    finally:
+        gossip.proc.stop(10)
+        net.proc.stop()
+
+
 class Simulated:
     """towline-devnet: a sequencer that gossips real signed blocks, as many as wanted at once."""
 

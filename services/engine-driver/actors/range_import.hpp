@@ -8,9 +8,10 @@ namespace towline::driver {
 
 class Writer::RangeImport {
  public:
-  /// `el`: the labels that the command was admitted with. The references must outlive this.
-  RangeImport(Writer& writer, const ImportPlan::Range& range, const Labels& el, const Cancelled& cancelled,
-              const OnProgress& on_progress);
+  /// `el`: the labels that the command was admitted with; `stream`: the range's payloads. The references must outlive
+  /// this.
+  RangeImport(Writer& writer, const ImportPlan::Range& range, const Labels& el, std::unique_ptr<PayloadStream> stream,
+              const Cancelled& cancelled, const OnProgress& on_progress);
   CommandResult run();
 
  private:

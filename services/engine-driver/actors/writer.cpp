@@ -217,8 +217,10 @@ absl::StatusOr<CommandResult> Writer::rewind(const Command& c, const eth::BlockI
 
 absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const ImportPlan::Range& wanted,
                                                    const Cancelled& cancelled, const OnProgress& on_progress) {
-  TOWLINE_ASSIGN_OR_RETURN(const Labels el, admit(c));
   if (wanted.tip.number <= wanted.parent.number) return absl::InvalidArgumentError("an empty range");
+  // The payloads come while the gate looks at the EL: at the tip that is half of a block's way.
+  auto stream = open_stream_(wanted.parent, wanted.tip, wanted.from_gossip);
+  TOWLINE_ASSIGN_OR_RETURN(const Labels el, admit(c));
   if (wanted.parent.hash != el.latest->hash) TOWLINE_RETURN_IF_ERROR(check_canonical(wanted.parent, "parent"));
   if (const auto& fence = gate_.state().fence;
       fence && wanted.parent.number < fence->number && el.latest->number >= fence->number) {
@@ -228,8 +230,12 @@ absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const Impor
   ImportPlan::Range range = wanted;
   // A label below the range is applied only if it is on the chain that stays; one in the range is checked when it is
   // reached.
+  const auto is = [](const eth::BlockId& id, const std::optional<eth::BlockRef>& known) {
+    return known && known->hash == id.hash;
+  };
   const auto keep_if_canonical = [&](std::optional<eth::BlockId>& label, const char* what) -> absl::Status {
     if (!label || label->number > range.parent.number) return absl::OkStatus();
+    if (is(*label, el.latest) || is(*label, el.safe) || is(*label, el.finalized)) return absl::OkStatus();
     if (auto st = check_canonical(*label, what); !st.ok()) {
       if (!absl::IsFailedPrecondition(st)) return st;
       log::warn("label left out", {log::kv("why", st)});
@@ -245,7 +251,7 @@ absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const Impor
     quarantine_order_.clear();
   }
 
-  return RangeImport{*this, range, el, cancelled, on_progress}.run();
+  return RangeImport{*this, range, el, std::move(stream), cancelled, on_progress}.run();
 }
 
 }  // namespace towline::driver

@@ -4,8 +4,6 @@
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 
-#include <future>
-
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
 #include "libs/eth/engine_json.hpp"
@@ -43,6 +41,19 @@ absl::Status transport_error(const http::Response& r) {
   return absl::OkStatus();
 }
 
+/// nullopt: the EL has no such block.
+absl::StatusOr<std::optional<eth::BlockRef>> block_from(const jsonrpc::Answer& a) {
+  if (a.kind == jsonrpc::Answer::Kind::error) {
+    if (jsonrpc::is_not_found(a.error)) return std::nullopt;
+    return absl::UnavailableError(absl::StrCat("eth_getBlockByNumber: error ", a.error.code, " ", a.error.message));
+  }
+  if (a.result.is_null()) return std::nullopt;
+  auto ref = ref_from(a.result);
+  if (!ref.ok())
+    return absl::UnavailableError(absl::StrCat("eth_getBlockByNumber: malformed block: ", ref.status().message()));
+  return *ref;
+}
+
 std::string quoted_number(std::uint64_t n) { return absl::StrCat("[\"", to_quantity(n), "\",false]"); }
 
 }  // namespace
@@ -50,6 +61,7 @@ std::string quoted_number(std::uint64_t n) { return absl::StrCat("[\"", to_quant
 /// A parsed answer that keeps its body alive.
 struct EngineClient::Reply {
   absl::Status status;  // transport, HTTP, not JSON-RPC
+  bool not_json_rpc = false;
   jsonrpc::Answers answers;
   const jsonrpc::Answer& answer() const { return answers.answers[0]; }
 };
@@ -70,7 +82,14 @@ http::Request EngineClient::make_request(const std::string& url, std::string bod
 
 EngineClient::Reply EngineClient::call(const std::string& url, const std::string& method, const std::string& params,
                                        bool token) {
-  const std::string body = jsonrpc::request({method, params});
+  Reply out = ask(url, jsonrpc::request({method, params}), 1, false, token);
+  if (out.not_json_rpc)
+    out.status = absl::UnavailableError(absl::StrCat("the EL's answer to ", method, ": ", out.status.message()));
+  return out;
+}
+
+EngineClient::Reply EngineClient::ask(const std::string& url, const std::string& body, std::size_t calls, bool batch,
+                                      bool token) {
   http::Response r = http_.post_and_wait(make_request(url, body, token));
   Reply out;
   out.status = transport_error(r);
@@ -80,12 +99,10 @@ EngineClient::Reply EngineClient::call(const std::string& url, const std::string
     out.status = transport_error(r);
   }
   if (out.status.ok()) {
-    auto parsed = jsonrpc::Answers::parse(r.body, 1, false);
-    if (parsed.ok()) {
-      out.answers = *std::move(parsed);
-    } else {
-      out.status = absl::UnavailableError(absl::StrCat("the EL's answer to ", method, ": ", parsed.status().message()));
-    }
+    auto parsed = jsonrpc::Answers::parse(r.body, calls, batch);
+    out.not_json_rpc = !parsed.ok();
+    if (parsed.ok()) out.answers = *std::move(parsed);
+    else out.status = absl::UnavailableError(parsed.status().message());
   }
   return out;
 }
@@ -196,15 +213,7 @@ absl::StatusOr<std::uint64_t> EngineClient::chain_id() {
 absl::StatusOr<std::optional<eth::BlockRef>> EngineClient::block(const std::string& method, const std::string& params) {
   Reply r = call(options_.url, method, params, true);
   TOWLINE_RETURN_IF_ERROR(r.status);
-  if (r.answer().kind == jsonrpc::Answer::Kind::error) {
-    if (jsonrpc::is_not_found(r.answer().error)) return std::nullopt;
-    return absl::UnavailableError(
-        absl::StrCat(method, ": error ", r.answer().error.code, " ", r.answer().error.message));
-  }
-  if (r.answer().result.is_null()) return std::nullopt;
-  auto ref = ref_from(r.answer().result);
-  if (!ref.ok()) return absl::UnavailableError(absl::StrCat(method, ": malformed block: ", ref.status().message()));
-  return *ref;
+  return block_from(r.answer());
 }
 
 absl::StatusOr<std::optional<eth::BlockRef>> EngineClient::block_by_number(std::uint64_t number) {
@@ -218,12 +227,10 @@ absl::StatusOr<std::vector<eth::BlockRef>> EngineClient::blocks_by_number(const 
     std::vector<jsonrpc::Call> calls;
     for (std::size_t i = at; i < std::min(numbers.size(), at + kBatch); ++i)
       calls.push_back({"eth_getBlockByNumber", quoted_number(numbers[i])});
-    http::Response r = http_.post_and_wait(make_request(options_.url, jsonrpc::batch(calls), true));
-    TOWLINE_RETURN_IF_ERROR(transport_error(r));
-    auto parsed = jsonrpc::Answers::parse(r.body, calls.size(), true);
-    if (!parsed.ok()) return absl::UnavailableError(parsed.status().message());
+    const Reply r = ask(options_.url, jsonrpc::batch(calls), calls.size(), true, true);
+    TOWLINE_RETURN_IF_ERROR(r.status);
     for (std::size_t i = 0; i < calls.size(); ++i) {
-      const auto& a = parsed->answers[i];
+      const auto& a = r.answers.answers[i];
       if (a.kind == jsonrpc::Answer::Kind::result) {
         if (a.result.is_null()) continue;
         TOWLINE_ASSIGN_OR_RETURN(eth::BlockRef ref, ref_from(a.result));
@@ -239,19 +246,22 @@ absl::StatusOr<std::vector<eth::BlockRef>> EngineClient::blocks_by_number(const 
 }
 
 absl::StatusOr<Labels> EngineClient::labels() {
-  const auto ask = [this](const char* label) {
-    return std::async(std::launch::async,
-                      [this, label] { return block("eth_getBlockByNumber", absl::StrCat("[\"", label, "\",false]")); });
+  // One request: at the tip this look stands in each block's way.
+  const std::vector<jsonrpc::Call> calls{{"eth_getBlockByNumber", "[\"latest\",false]"},
+                                         {"eth_getBlockByNumber", "[\"safe\",false]"},
+                                         {"eth_getBlockByNumber", "[\"finalized\",false]"}};
+  const Reply r = ask(options_.url, jsonrpc::batch(calls), calls.size(), true, true);
+  TOWLINE_RETURN_IF_ERROR(r.not_json_rpc ? absl::OkStatus() : r.status);
+  const auto label = [&](std::size_t i) -> absl::StatusOr<std::optional<eth::BlockRef>> {
+    // Not in the batch's answer, or the EL takes no batches: alone.
+    if (r.not_json_rpc || r.answers.answers[i].kind == jsonrpc::Answer::Kind::missing)
+      return block(calls[i].method, calls[i].params);
+    return block_from(r.answers.answers[i]);
   };
-  auto safe = ask("safe");
-  auto finalized = ask("finalized");
-  auto latest_ref = block("eth_getBlockByNumber", "[\"latest\",false]");
-  auto safe_ref = safe.get();
-  auto finalized_ref = finalized.get();
   Labels out;
-  TOWLINE_ASSIGN_OR_RETURN(out.latest, std::move(latest_ref));
-  TOWLINE_ASSIGN_OR_RETURN(out.safe, std::move(safe_ref));
-  TOWLINE_ASSIGN_OR_RETURN(out.finalized, std::move(finalized_ref));
+  TOWLINE_ASSIGN_OR_RETURN(out.latest, label(0));
+  TOWLINE_ASSIGN_OR_RETURN(out.safe, label(1));
+  TOWLINE_ASSIGN_OR_RETURN(out.finalized, label(2));
   if (!out.latest) return absl::UnavailableError("the EL has no latest block");
   return out;
 }

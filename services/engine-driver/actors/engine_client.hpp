@@ -55,6 +55,8 @@ class EngineClient {
 
  private:
   struct Reply;
+  /// `body` holds so many calls. A lost question is asked once more.
+  Reply ask(const std::string& url, const std::string& body, std::size_t calls, bool batch, bool token);
   Reply call(const std::string& url, const std::string& method, const std::string& params, bool token);
   http::Request make_request(const std::string& url, std::string body, bool token) const;
   EngineAnswer write(const char* method, std::string body, const char* status_field);

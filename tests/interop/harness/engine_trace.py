@@ -119,10 +119,12 @@ class EngineProxy(HttpProxy):
             record["status"] = f"http {status}"
         elif record["kind"] == "read":
             record["status"] = "answered"
-            if record["method"] == "eth_getBlockByNumber" and record["params"][0] == "latest":
-                block = json.loads(answer).get("result")
-                if block:
-                    record["number"], record["hash"] = int(block["number"], 16), block["hash"]
+            calls, answers = (request, json.loads(answer)) if isinstance(request, list) else ([request], [json.loads(answer)])
+            for call in calls:
+                if call["method"] == "eth_getBlockByNumber" and call["params"][0] == "latest":
+                    block = next((a.get("result") for a in answers if a["id"] == call["id"]), None) if isinstance(answers, list) else None
+                    if block:
+                        record["number"], record["hash"] = int(block["number"], 16), block["hash"]
         else:
             self._finish(record, json.loads(answer))
         record["ms"] = round(1000 * (time.monotonic() - record["t"]), 1)

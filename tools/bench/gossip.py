@@ -4,7 +4,7 @@
     gossip.py [--blocks N] [--json FILE]
 
 A real sequencer (op-node, op-geth) gossips blocks of 10 KiB, 100 KiB and 1 MiB of random calldata, one a second. A follower with its own op-geth takes
-them, op-node first, then Towline. All bytes of the follower's p2p connection and of its Engine API pass through the same relays here, which note when:
+them, op-node first, then Towline; the sequencer has one core, the follower and its client the others. All bytes of the follower's p2p connection and of its Engine API pass through the same relays here, which note when:
 the latency of a block is from the last byte of its message to the last byte of engine_newPayload. Regolith rules: Jovian's DA footprint
 keeps incompressible blocks small. Then the memory of p2p-gossip with 100 go-libp2p peers.
 """
@@ -36,6 +36,15 @@ SIZES = {"10 KiB": (1, 10_000), "100 KiB": (1, 100_000), "1 MiB": (10, 104_000)}
 PAUSE = 0.02  # s without bytes between two messages
 
 
+CORES = sorted(os.sched_getaffinity(0))
+SEQUENCERS, FOLLOWERS = {CORES[0]}, set(CORES[1:])
+
+
+def run_on(cores):
+    """Where what is started from now on runs."""
+    os.sched_setaffinity(0, cores)
+
+
 class Relay:
     """A TCP relay that calls see(connection, upward, data) after each read, with `upward` towards the target."""
 
@@ -59,6 +68,7 @@ class Relay:
             threading.Thread(target=self._pump, args=(up, down, False, state), daemon=True).start()
 
     def _pump(self, source, to, upward, state):
+        run_on(set(CORES))
         try:
             while data := source.recv(1 << 18):
                 self.see(state, upward, data)
@@ -174,12 +184,14 @@ def sequencer_port(net):
 
 
 def towline(net, load, blocks):
+    run_on(FOLLOWERS)
     geth = Geth("towed-geth", WORK / "towline", net.genesis).start()
     probe = Probe(sequencer_port(net), geth.engine_port)
     flags = [f"--p2p.unsafe-block-signer={SIGNER}", "--p2p.no-discovery", f"--p2p.static={through(net, probe.p2p.port)}"]
     t = Towline(WORK / "towline/services", net.rollup, [net.el_url], f"http://127.0.0.1:{probe.engine.port}", geth.jwt_file, p2p=flags).start()
     try:
         wait_for("Towline at the tip", lambda: geth.el.height() >= net.el.height() - 1, 60, procs=t.procs())
+        run_on(SEQUENCERS)
         return measure("Towline", probe, load, blocks)
     finally:
         t.stop()
@@ -188,6 +200,7 @@ def towline(net, load, blocks):
 
 
 def op_node(net, load, blocks):
+    run_on(FOLLOWERS)
     geth = Geth("verifier-geth", WORK / "op-node", net.genesis).start()
     probe = Probe(sequencer_port(net), geth.engine_port)
     port = free_port()
@@ -196,6 +209,7 @@ def op_node(net, load, blocks):
         # It derives what the batcher has posted, and asks for the rest.
         wait_for("op-node at the tip", lambda: geth.el.height() >= net.el.height() - 1, 180, procs=[node])
         net.batcher.stop()
+        run_on(SEQUENCERS)  # the load
         return measure("op-node", probe, load, blocks)
     finally:
         node.stop()
@@ -205,6 +219,7 @@ def op_node(net, load, blocks):
 
 def memory(net, load):
     """p2p-gossip with the sequencer and 100 go-libp2p nodes, while blocks of 100 KiB pass."""
+    run_on(FOLLOWERS)
     directory = WORK / "memory"
     directory.mkdir()
     gossip = Service("p2p-gossip", directory, [f"--rollup-config={net.rollup}", f"--data-dir={directory / 'p2p'}", "--p2p.listen.ip=127.0.0.1",
@@ -233,6 +248,9 @@ def main():
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
     net = Devnet(WORK / "chain", fork_every_s=10**6)
+    if not FOLLOWERS:
+        raise SystemExit("the bench needs two cores: one for the sequencer, one for the follower")
+    run_on(SEQUENCERS)
     try:
         net.start()
         load = Load(net.el)

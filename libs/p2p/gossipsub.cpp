@@ -51,18 +51,9 @@ constexpr std::size_t kMaxRetained = 4096;
 /// Our own score: the first rejected message costs the place in the mesh, ten of them the hearing.
 constexpr double kRejected = -4, kAccepted = 0.1, kMaxApp = 3;
 /// So many rejected messages in about half a minute ban; a score alone would not, as who is not heard sinks no further.
-constexpr double kBanRejected = 8;
+constexpr double kBanRejected = 5;
 
 }  // namespace
-
-bool TokenBucket::take(double n, absl::Time now) {
-  if (at_ != absl::InfinitePast())
-    tokens_ = std::min(burst_, tokens_ + rate_ * std::max(0.0, absl::ToDoubleSeconds(now - at_)));
-  at_ = now;
-  if (tokens_ < n) return false;
-  tokens_ -= n;
-  return true;
-}
 
 Gossipsub::Gossipsub(Params params, std::vector<std::string> topics, Identify identify, Handler& handler,
                      std::uint64_t seed)

@@ -17,22 +17,12 @@
 
 #include "libs/p2p/gossip_rpc.hpp"
 #include "libs/p2p/multiaddr.hpp"
+#include "libs/p2p/token_bucket.hpp"
 #include "libs/p2p/yamux.hpp"
 
 namespace towline::p2p {
 
 using MessageId = FixedBytes<20>;
-
-/// What may be done in a time: `burst` at once, `rate` a second after that.
-class TokenBucket {
- public:
-  TokenBucket(double rate, double burst) : rate_{rate}, burst_{burst}, tokens_{burst} {}
-  bool take(double n, absl::Time now);
-
- private:
-  double rate_, burst_, tokens_;
-  absl::Time at_ = absl::InfinitePast();
-};
 
 class Gossipsub {
  public:

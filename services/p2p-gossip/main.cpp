@@ -271,12 +271,8 @@ class P2PGossip final : public service::Program {
     job.body = std::move(v.body);
     job.peer = v.from.to_string();
     job.received = absl::Now();
-    job.done = [done = std::move(done)](const gossip_block::Checked& c) {
-      switch (gossip_block::result_of(c.rule)) {
-        case gossip_block::Result::accept: return done(p2p::Gossipsub::Verdict::accept);
-        case gossip_block::Result::ignore: return done(p2p::Gossipsub::Verdict::ignore);
-        case gossip_block::Result::reject: return done(p2p::Gossipsub::Verdict::reject);
-      }
+    job.done = [done = std::move(done)](const gossip_block::Checked&, gossip_block::Result result) {
+      done(verdict_of(result));
     };
     validator_->submit(std::move(job));
   }

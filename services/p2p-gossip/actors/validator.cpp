@@ -14,13 +14,23 @@ namespace towline::gossip {
 
 using gossip_block::Rule;
 
+p2p::Gossipsub::Verdict verdict_of(gossip_block::Result result) {
+  switch (result) {
+    case gossip_block::Result::accept: return p2p::Gossipsub::Verdict::accept;
+    case gossip_block::Result::ignore: return p2p::Gossipsub::Verdict::ignore;
+    case gossip_block::Result::reject: break;
+  }
+  return p2p::Gossipsub::Verdict::reject;
+}
+
 Validator::Validator(caf::actor_system& system, const rollup::Config& config, gossip_block::Options options,
                      BlockBoard& board, Metrics& metrics, std::function<void(bool)> suspend_penalties)
     : config_{config},
       options_{options},
       board_{board},
       metrics_{metrics},
-      suspend_penalties_{std::move(suspend_penalties)} {
+      suspend_penalties_{std::move(suspend_penalties)},
+      doubt_{absl::Seconds(config.block_time)} {
   // One of them may have a block of 10 MiB in hand.
   for (int i = 0; i < 2; ++i) {
     actors_.push_back(system.spawn([this](validator_actor::pointer) -> validator_actor::behavior_type {
@@ -56,6 +66,7 @@ std::string Validator::doubt() const {
 void Validator::run(const ValidationJob& job) {
   const absl::Time now = absl::Now();
   auto c = gossip_block::check(config_, options_, job.version, job.body.get(), signers(), now);
+  bool ours = false;
   std::string doubt_before, doubt_now;
   {
     std::lock_guard lock{mutex_};
@@ -66,7 +77,7 @@ void Validator::run(const ValidationJob& job) {
       signers_.on_block_of(*c.signer);
       doubt_.on_good_block(c.payload->timestamp, now);
     } else {
-      doubt_.on_verdict(c.rule, c.signer, c.payload ? c.payload->timestamp : 0, now);
+      ours = doubt_.on_verdict(c.rule, c.signer, c.payload ? c.payload->timestamp : 0, now);
     }
     doubt_now = doubt_.reason();
   }
@@ -102,7 +113,8 @@ void Validator::run(const ValidationJob& job) {
     log::debug("block refused",
                {log::kv("rule", gossip_block::name(c.rule)), log::kv("why", c.why), log::kv("peer", job.peer)});
   }
-  job.done(c);
+  const auto result = gossip_block::result_of(c.rule);
+  job.done(c, ours ? gossip_block::Result::ignore : result);
 }
 
 void Validator::join(caf::actor_system& system) {

@@ -24,7 +24,8 @@ struct ValidationJob {
   p2p::SharedBytes body;  // null: the message does not decompress
   std::string peer;
   absl::Time received;  // wall clock
-  std::function<void(const gossip_block::Checked&)> done;
+  /// What it is, and what follows for who brought it: what may be our own mistake is ignored, not rejected.
+  std::function<void(const gossip_block::Checked&, gossip_block::Result)> done;
 };
 using ValidationJobPtr = std::shared_ptr<const ValidationJob>;
 
@@ -36,6 +37,9 @@ namespace towline::gossip {
 
 using validate_atom = caf::atom_constant<caf::atom("validate")>;
 using validator_actor = caf::typed_actor<caf::reacts_to<validate_atom, ValidationJobPtr>>;
+
+/// Of gossipsub.
+p2p::Gossipsub::Verdict verdict_of(gossip_block::Result result);
 
 class Validator {
  public:

@@ -166,7 +166,7 @@ TEST(Signers, TheOneBeforeIsGoodForAWhile) {
 }
 
 TEST(SelfDoubt, OfTheSigner) {
-  SelfDoubt d;
+  SelfDoubt d{absl::Seconds(2)};
   for (int i = 0; i < 49; ++i) d.on_verdict(Rule::signature, signer(9), 0, kNow);
   EXPECT_EQ(d.reason(), "");
   d.on_verdict(Rule::signature, signer(9), 0, kNow);
@@ -179,7 +179,7 @@ TEST(SelfDoubt, OfTheSigner) {
 
 TEST(SelfDoubt, OfTheClock) {
   for (const std::int64_t off : {-3600, 3600}) {
-    SelfDoubt d;
+    SelfDoubt d{absl::Seconds(2)};
     for (int i = 0; i < 5; ++i) {
       EXPECT_EQ(d.reason(), "");
       const absl::Time now = kNow + absl::Seconds(i);
@@ -190,10 +190,42 @@ TEST(SelfDoubt, OfTheClock) {
     d.on_good_block(1'700'000'010, kNow + absl::Seconds(10));
     EXPECT_EQ(d.reason(), "");
   }
-  SelfDoubt replay;
+  SelfDoubt replay{absl::Seconds(2)};
   for (int i = 0; i < 20; ++i)
     replay.on_verdict(Rule::too_old, signer(1), static_cast<std::uint64_t>(1'600'000'000 + 100 * i), kNow);
   EXPECT_EQ(replay.reason(), "") << "old blocks of different ages are a replay";
+}
+
+TEST(SelfDoubt, WhatComesAtTheChainsPaceIsNoPeersFault) {
+  // The signer was changed and nobody told us: each honest block is refused, and no peer may pay for it.
+  SelfDoubt d{absl::Seconds(2)};
+  for (int i = 0; i < 60; ++i) {
+    const absl::Time now = kNow + absl::Seconds(2 * i);
+    EXPECT_TRUE(d.on_verdict(Rule::signature, signer(9), 0, now)) << i;
+    EXPECT_TRUE(d.on_verdict(Rule::too_new, signer(1), 2'000'000'000, now)) << i;
+    EXPECT_FALSE(d.on_verdict(Rule::block_hash, signer(1), 0, now));
+  }
+  // A liar beside it does not make them pay either, even one with many keys, and is punished himself.
+  int spared = 0;
+  for (int i = 60; i < 120; ++i) {
+    const absl::Time now = kNow + absl::Seconds(2 * i);
+    EXPECT_TRUE(d.on_verdict(Rule::signature, signer(9), 0, now)) << i;
+    for (int j = 0; j < 20; ++j)
+      spared += d.on_verdict(Rule::signature, signer(static_cast<std::uint8_t>(20 + j)), 0, now) ? 1 : 0;
+  }
+  EXPECT_LE(spared, 62) << "one of the twenty, and no more often than the chain makes blocks";
+  EXPECT_FALSE(d.on_verdict(Rule::signature, std::nullopt, 0, kNow + absl::Hours(1)));
+}
+
+TEST(SelfDoubt, WhatComesFasterIsAnAttack) {
+  SelfDoubt d{absl::Seconds(2)};
+  int punished = 0;
+  for (int i = 0; i < 10; ++i)
+    punished += d.on_verdict(Rule::signature, signer(9), 0, kNow + absl::Milliseconds(500 * i)) ? 0 : 1;
+  EXPECT_GE(punished, 6);
+  punished = 0;
+  for (int i = 0; i < 10; ++i) punished += d.on_verdict(Rule::too_old, signer(1), 0, kNow) ? 0 : 1;
+  EXPECT_EQ(punished, 8);
 }
 
 }  // namespace

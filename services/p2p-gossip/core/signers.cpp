@@ -28,31 +28,62 @@ std::vector<Address> Signers::accepted(absl::Time now) const {
   return out;
 }
 
-void SelfDoubt::on_verdict(gossip_block::Rule rule, const std::optional<Address>& signer, std::uint64_t timestamp,
+namespace {
+
+/// Two at once: blocks bunch up on their way.
+p2p::TokenBucket pace_of(absl::Duration block_time) {
+  return {1 / absl::ToDoubleSeconds(std::max(block_time, absl::Seconds(1))), 2};
+}
+/// So long a key that was heard of keeps its place from others.
+constexpr absl::Duration kKeepSigner = absl::Minutes(1);
+
+}  // namespace
+
+SelfDoubt::SelfDoubt(absl::Duration block_time)
+    : clock_{pace_of(block_time), {}}, others_{Pace{pace_of(block_time), {}}, Pace{pace_of(block_time), {}}} {}
+
+bool SelfDoubt::on_verdict(gossip_block::Rule rule, const std::optional<Address>& signer, std::uint64_t timestamp,
                            absl::Time now) {
   using gossip_block::Rule;
+  bool ours = false;
   if (rule == Rule::signature && signer) {
     // One key, again and again: a peer that sends noise has a new one each time.
     other_signer_ = signer_ == signer ? other_signer_ + 1 : 1;
     signer_ = signer;
+    ours = at_pace_of_a_signer(*signer, now);
   }
   if (rule == Rule::too_new || rule == Rule::too_old) {
-    offsets_.push_back(absl::ToDoubleSeconds(now - absl::UnixEpoch()) - static_cast<double>(timestamp));
-    if (offsets_.size() > kClock) offsets_.pop_front();
-    ++off_time_;
+    on_offset(timestamp, now);
+    ours = clock_.blocks.take(1, now);
   }
   look();
+  return ours;
+}
+
+bool SelfDoubt::at_pace_of_a_signer(const Address& signer, absl::Time now) {
+  auto it = std::find_if(others_.begin(), others_.end(), [&](const Pace& p) { return p.signer == signer; });
+  if (it == others_.end()) {
+    it = std::min_element(others_.begin(), others_.end(), [](const Pace& a, const Pace& b) { return a.last < b.last; });
+    if (now - it->last < kKeepSigner) return false;
+    it->signer = signer;
+  }
+  it->last = now;
+  return it->blocks.take(1, now);
+}
+
+void SelfDoubt::on_offset(std::uint64_t timestamp, absl::Time now) {
+  offsets_.push_back(absl::ToDoubleSeconds(now - absl::UnixEpoch()) - static_cast<double>(timestamp));
+  if (offsets_.size() > kClock) offsets_.pop_front();
+  ++off_time_;
 }
 
 void SelfDoubt::on_good_block(std::uint64_t timestamp, absl::Time now) {
   other_signer_ = 0;
   signer_.reset();
-  const double offset = absl::ToDoubleSeconds(now - absl::UnixEpoch()) - static_cast<double>(timestamp);
   // Good, but from our future: our clock is late, though not by enough to refuse the block.
-  if (offset < -absl::ToDoubleSeconds(kClockOff)) {
-    offsets_.push_back(offset);
-    if (offsets_.size() > kClock) offsets_.pop_front();
-    ++off_time_;
+  if (static_cast<double>(timestamp) - absl::ToDoubleSeconds(now - absl::UnixEpoch()) >
+      absl::ToDoubleSeconds(kClockOff)) {
+    on_offset(timestamp, now);
   } else {
     off_time_ = 0;
     offsets_.clear();

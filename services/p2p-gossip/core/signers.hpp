@@ -3,12 +3,14 @@
 #pragma once
 #include <absl/time/time.h>
 
+#include <array>
 #include <deque>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "libs/gossip_block/validator.hpp"
+#include "libs/p2p/token_bucket.hpp"
 
 namespace towline::gossip {
 
@@ -28,7 +30,9 @@ class Signers {
   absl::Time before_until_ = absl::InfinitePast();
 };
 
-/// Looks at verdicts in a row. While it suspects us, peers are not punished.
+/// Looks at verdicts in a row. While it suspects us, peers are not punished; and before it is sure, not for what comes
+/// at the chain's own pace: with a wrong clock or signer each block that honest peers bring is refused, and they would
+/// all be banned before fifty blocks have shown whose mistake it is.
 class SelfDoubt {
  public:
   /// Blocks in a row that are signed by one other key, and blocks in a row whose time is off by about the same.
@@ -36,7 +40,10 @@ class SelfDoubt {
   /// Our clock against others': at most so far off.
   static constexpr absl::Duration kClockOff = absl::Seconds(2);
 
-  void on_verdict(gossip_block::Rule rule, const std::optional<Address>& signer, std::uint64_t timestamp,
+  explicit SelfDoubt(absl::Duration block_time);
+
+  /// A block was refused. True: it may be our mistake, who brought it is not to be punished.
+  bool on_verdict(gossip_block::Rule rule, const std::optional<Address>& signer, std::uint64_t timestamp,
                   absl::Time now);
   /// A block of the expected signer arrived: how late its time says that it is. Good blocks show whether the clock is
   /// right.
@@ -45,13 +52,25 @@ class SelfDoubt {
   const std::string& reason() const { return reason_; }
 
  private:
+  /// How many refused blocks the chain can have made meanwhile.
+  struct Pace {
+    p2p::TokenBucket blocks;
+    Address signer;
+    absl::Time last = absl::InfinitePast();
+  };
+  bool at_pace_of_a_signer(const Address& signer, absl::Time now);
+  void on_offset(std::uint64_t timestamp, absl::Time now);
   void look();
+
   std::size_t other_signer_ = 0;
   std::optional<Address> signer_;
   std::size_t off_time_ = 0;
   /// How far blocks are from our clock, the last few; negative: they are in our future.
   std::deque<double> offsets_;
   std::string reason_;
+  Pace clock_;
+  /// Two: a signer that we do not know of, and room for one liar beside it.
+  std::array<Pace, 2> others_;
 };
 
 }  // namespace towline::gossip

@@ -67,7 +67,7 @@ grpc::Status GossipService::PublishBlock(grpc::ServerContext*, const v1::Publish
   std::promise<gossip_block::Checked> promise;
   auto verdict = promise.get_future();
   validator_.submit({version, body.ok() ? std::make_shared<const Bytes>(*std::move(body)) : nullptr, "", now,
-                     [&](const gossip_block::Checked& c) { promise.set_value(c); }});
+                     [&](const gossip_block::Checked& c, gossip_block::Result) { promise.set_value(c); }});
   const gossip_block::Checked c = verdict.get();
   if (c.rule == gossip_block::Rule::seen) return {grpc::StatusCode::ALREADY_EXISTS, "the block was seen before"};
   if (c.rule != gossip_block::Rule::none)

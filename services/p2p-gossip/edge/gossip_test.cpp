@@ -80,12 +80,7 @@ class Peer {
           job.version = static_cast<gossip_block::PayloadVersion>(v.topic + 1);
           job.body = v.body;
           job.received = absl::Now();
-          job.done = [done](const gossip_block::Checked& checked) {
-            const auto r = gossip_block::result_of(checked.rule);
-            done(r == gossip_block::Result::accept   ? Gossipsub::Verdict::accept
-                 : r == gossip_block::Result::ignore ? Gossipsub::Verdict::ignore
-                                                     : Gossipsub::Verdict::reject);
-          };
+          job.done = [done](const gossip_block::Checked&, gossip_block::Result result) { done(verdict_of(result)); };
           validator_->submit(std::move(job));
         },
         [](std::uint64_t) { return Bytes{}; }, metrics);

@@ -12,6 +12,7 @@
 #include "libs/eth/payload.hpp"
 #include "libs/gossip_block/envelope.hpp"
 #include "services/p2p-gossip/actors/network.hpp"
+#include "services/p2p-gossip/core/identify_block.hpp"
 
 namespace towline::devnet {
 namespace {
@@ -45,17 +46,12 @@ absl::StatusOr<std::unique_ptr<Sequencer>> Sequencer::start(const std::string& h
   net.node.agent = "towline-devnet";
   net.node.topics = gossip_block::topic_names(impl->config.l2_chain_id);
   impl->network = std::make_unique<gossip::Network>(
-      net, impl->identity,
-      [](const std::string& topic, BytesView data) {
-        auto body = gossip_block::decompress(data);
-        const p2p::SharedBytes shared = body.ok() ? std::make_shared<const Bytes>(*std::move(body)) : nullptr;
-        return p2p::Gossipsub::Identified{gossip_block::message_id(topic, data, shared.get()), shared};
-      },
+      net, impl->identity, gossip::identify_block,
       // It is the only one who makes blocks: what others send is not passed on.
       [](const p2p::Gossipsub::Validation&, const gossip::Network::Done& done) {
         done(p2p::Gossipsub::Verdict::ignore);
       },
-      [](std::uint64_t) { return Bytes{}; }, impl->metrics);
+      nullptr, impl->metrics);
   TOWLINE_RETURN_IF_ERROR(impl->network->start());
   return std::unique_ptr<Sequencer>{new Sequencer{std::move(impl)}};
 }

@@ -19,6 +19,7 @@ namespace towline::gossip {
 
 struct ValidBlock {
   std::shared_ptr<const eth::Payload> payload;
+  /// Zero for a block that was asked for: a signed one descends from it.
   Address signer;
   secp256k1::RecoverableSignature signature;
   absl::Time received;

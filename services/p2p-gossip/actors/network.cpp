@@ -36,11 +36,11 @@ constexpr absl::Duration kShowEach = absl::Seconds(1);
 class Network::Loop final : private p2p::Node::Handler {
  public:
   Loop(NetworkConfig config, const p2p::Identity& identity, p2p::Gossipsub::Identify identify, Validate validate,
-       PayloadByNumber payload_by_number, Metrics& metrics)
+       Answer answer, Metrics& metrics)
       : config_{std::move(config)},
         identity_{identity},
         validate_{std::move(validate)},
-        payload_by_number_{std::move(payload_by_number)},
+        answer_{std::move(answer)},
         metrics_{metrics},
         manager_{config_.peers},
         node_{identity, config_.node, std::move(identify), *this, config_.peers.seed, now()} {}
@@ -73,16 +73,28 @@ class Network::Loop final : private p2p::Node::Handler {
   auto call(F f) -> decltype(f()) {
     using R = decltype(f());
     auto promise = std::make_shared<std::promise<R>>();
-    auto result = promise->get_future();
-    asio::post(io_, [promise, f = std::move(f)] { promise->set_value(f()); });
-    // A loop that was stopped answers nobody.
-    while (result.wait_for(std::chrono::milliseconds{100}) != std::future_status::ready)
-      if (io_.stopped()) return R{};
-    return result.get();
+    post([promise, f = std::move(f)] { promise->set_value(f()); });
+    return answer_of(*promise, R{});
+  }
+  /// Runs `f(done)` on the loop and waits until `done` is called with what is returned.
+  template <typename R, typename F>
+  R wait(F f) {
+    auto promise = std::make_shared<std::promise<R>>();
+    post([promise, f = std::move(f)]() mutable { f([promise](R r) { promise->set_value(std::move(r)); }); });
+    return answer_of(*promise, R{absl::UnavailableError("shutting down")});
   }
   template <typename F>
   void post(F f) {
     asio::post(io_, std::move(f));
+  }
+
+  /// A loop that was stopped answers nobody.
+  template <typename R>
+  R answer_of(std::promise<R>& promise, R otherwise) {
+    auto result = promise.get_future();
+    while (result.wait_for(std::chrono::milliseconds{100}) != std::future_status::ready)
+      if (io_.stopped()) return otherwise;
+    return result.get();
   }
 
   p2p::Node& node() { return node_; }
@@ -137,6 +149,14 @@ class Network::Loop final : private p2p::Node::Handler {
     dial(address, std::move(done));
   }
   bool wants_peers() const { return wants_peers_; }
+
+  void request(const PeerId& peer, Bytes request, std::function<void(absl::StatusOr<Bytes>)> done) {
+    if (asked_.contains(peer)) return done(absl::ResourceExhaustedError("the peer has a request to answer already"));
+    if (auto st = node_.request(peer, std::make_shared<const Bytes>(std::move(request)), now()); !st.ok())
+      return done(std::move(st));
+    asked_[peer] = std::move(done);
+    flush();
+  }
 
  private:
   struct Socket {
@@ -424,7 +444,15 @@ class Network::Loop final : private p2p::Node::Handler {
     });
   }
 
-  Bytes payload_by_number(std::uint64_t number) override { return payload_by_number_(number); }
+  Bytes answer(BytesView request, bool busy) override { return answer_(request, busy); }
+
+  void on_answer(const PeerId& peer, absl::StatusOr<Bytes> answer) override {
+    const auto it = asked_.find(peer);
+    if (it == asked_.end()) return;
+    const auto done = std::move(it->second);
+    asked_.erase(it);
+    done(std::move(answer));
+  }
 
   // ---------------------------------------------------------------- files, metrics
 
@@ -488,7 +516,7 @@ class Network::Loop final : private p2p::Node::Handler {
   const NetworkConfig config_;
   const p2p::Identity& identity_;
   const Validate validate_;
-  const PayloadByNumber payload_by_number_;
+  const Answer answer_;
   Metrics& metrics_;
   const absl::Time epoch_ = absl::Now();
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
@@ -501,6 +529,7 @@ class Network::Loop final : private p2p::Node::Handler {
   p2p::Node node_;
   absl::flat_hash_map<ConnectionId, SocketPtr> sockets_;
   ConnectionId last_id_ = 0;
+  absl::flat_hash_map<PeerId, std::function<void(absl::StatusOr<Bytes>)>> asked_;
   std::uint16_t port_ = 0;
   std::optional<p2p::Ip> external_;
   std::atomic<bool> wants_peers_{true};
@@ -510,9 +539,9 @@ class Network::Loop final : private p2p::Node::Handler {
 };
 
 Network::Network(NetworkConfig config, const p2p::Identity& identity, p2p::Gossipsub::Identify identify,
-                 Validate validate, PayloadByNumber payload_by_number, Metrics& metrics)
+                 Validate validate, Answer answer, Metrics& metrics)
     : loop_{std::make_unique<Loop>(std::move(config), identity, std::move(identify), std::move(validate),
-                                   std::move(payload_by_number), metrics)} {}
+                                   std::move(answer), metrics)} {}
 Network::~Network() { stop(); }
 
 absl::Status Network::start() { return loop_->start(); }
@@ -541,14 +570,14 @@ std::vector<Ban> Network::bans() {
   return loop_->call([this] { return loop_->manager().bans().list(absl::Now()); });
 }
 absl::Status Network::connect(const p2p::Multiaddr& address) {
-  auto promise = std::make_shared<std::promise<absl::Status>>();
-  auto result = promise->get_future();
-  loop_->post([this, address, promise] {
-    loop_->connect(address, [promise](const absl::Status& st) { promise->set_value(st); });
-  });
-  if (result.wait_for(std::chrono::seconds{30}) != std::future_status::ready)
-    return absl::DeadlineExceededError("the peer does not answer");
-  return result.get();
+  return loop_->wait<absl::Status>([this, address](auto done) { loop_->connect(address, std::move(done)); });
+}
+std::vector<p2p::PeerId> Network::servers() {
+  return loop_->call([this] { return loop_->node().servers(); });
+}
+absl::StatusOr<Bytes> Network::request(const p2p::PeerId& peer, Bytes request) {
+  return loop_->wait<absl::StatusOr<Bytes>>(
+      [this, peer, request = std::move(request)](auto done) { loop_->request(peer, request, std::move(done)); });
 }
 void Network::add_candidate(const p2p::Multiaddr& address) {
   loop_->post([this, address] { loop_->manager().add_candidate(address); });

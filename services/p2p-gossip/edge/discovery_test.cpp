@@ -29,7 +29,7 @@ class Finder {
     network = std::make_unique<Network>(
         c, identity_, [](const std::string&, BytesView) { return p2p::Gossipsub::Identified{}; },
         [](const p2p::Gossipsub::Validation&, const Network::Done& done) { done(p2p::Gossipsub::Verdict::ignore); },
-        [](std::uint64_t) { return Bytes{}; }, metrics);
+        nullptr, metrics);
     const auto st = network->start();
     EXPECT_TRUE(st.ok()) << st;
     DiscoveryConfig d;

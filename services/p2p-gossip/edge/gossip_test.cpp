@@ -14,6 +14,7 @@
 #include "libs/eth/payload.hpp"
 #include "services/p2p-gossip/actors/network.hpp"
 #include "services/p2p-gossip/actors/validator.hpp"
+#include "services/p2p-gossip/core/identify_block.hpp"
 
 namespace towline::gossip {
 namespace {
@@ -58,7 +59,6 @@ class Peer {
     c.listen_port = 0;
     c.static_peers = std::move(dial);
     c.node.topics = gossip_block::topic_names(kChain);
-    c.node.chain_id = kChain;
     c.node.negotiation_timeout = absl::Seconds(2);
     if (validates) {
       validator_ = std::make_unique<Validator>(system_, config_, gossip_block::Options{kChain}, board, metrics,
@@ -70,9 +70,7 @@ class Peer {
         [validates](const std::string& topic, BytesView data) {
           // The others' memory is not what is looked at.
           if (!validates) return Gossipsub::Identified{gossip_block::message_id(topic, data, nullptr), nullptr};
-          auto body = gossip_block::decompress(data);
-          p2p::SharedBytes shared = body.ok() ? std::make_shared<const Bytes>(*std::move(body)) : nullptr;
-          return Gossipsub::Identified{gossip_block::message_id(topic, data, shared.get()), shared};
+          return identify_block(topic, data);
         },
         [this](Gossipsub::Validation v, const Network::Done& done) {
           if (!validator_) return done(Gossipsub::Verdict::ignore);
@@ -83,7 +81,7 @@ class Peer {
           job.done = [done](const gossip_block::Checked&, gossip_block::Result result) { done(verdict_of(result)); };
           validator_->submit(std::move(job));
         },
-        [](std::uint64_t) { return Bytes{}; }, metrics);
+        nullptr, metrics);
     const auto st = network->start();
     EXPECT_TRUE(st.ok()) << st;
   }

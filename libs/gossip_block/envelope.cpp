@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "libs/base/status.hpp"
 #include "libs/crypto/keccak.hpp"
 #include "libs/crypto/openssl.hpp"
 
@@ -12,6 +13,16 @@ namespace towline::gossip_block {
 namespace {
 
 const char* chars(BytesView v) { return reinterpret_cast<const char*>(v.data()); }
+
+absl::StatusOr<std::size_t> declared_size(BytesView message) {
+  std::size_t size = 0;
+  if (!snappy::GetUncompressedLength(chars(message), message.size(), &size))
+    return absl::InvalidArgumentError("snappy: no length");
+  if (size > kMaxMessage) return absl::ResourceExhaustedError("snappy: declares more than 10 MiB");
+  // A copy of 64 bytes takes 3 bytes at least, so a declared length beyond that is a lie and costs no memory.
+  if (size > 22 * message.size()) return absl::InvalidArgumentError("snappy: declares more than it can hold");
+  return size;
+}
 
 }  // namespace
 
@@ -35,17 +46,14 @@ PayloadVersion version_at(const rollup::Config& config, std::uint64_t timestamp)
 }
 
 absl::StatusOr<Bytes> decompress(BytesView message) {
-  std::size_t size = 0;
-  if (!snappy::GetUncompressedLength(chars(message), message.size(), &size))
-    return absl::InvalidArgumentError("snappy: no length");
-  if (size > kMaxMessage) return absl::ResourceExhaustedError("snappy: declares more than 10 MiB");
-  // A copy of 64 bytes takes 3 bytes at least, so a declared length beyond that is a lie and costs no memory.
-  if (size > 22 * message.size()) return absl::InvalidArgumentError("snappy: declares more than it can hold");
+  TOWLINE_ASSIGN_OR_RETURN(const std::size_t size, declared_size(message));
   Bytes out(size);
   if (!snappy::RawUncompress(chars(message), message.size(), reinterpret_cast<char*>(out.data())))
     return absl::InvalidArgumentError("snappy: corrupt");
   return out;
 }
+
+std::size_t decompressed_size(BytesView message) { return declared_size(message).value_or(0); }
 
 Bytes compress(BytesView body) {
   Bytes out(snappy::MaxCompressedLength(body.size()));

@@ -27,6 +27,8 @@ PayloadVersion version_at(const rollup::Config& config, std::uint64_t timestamp)
 /// Snappy's block format. RESOURCE_EXHAUSTED: it declares more than kMaxMessage; looked at before any memory is taken.
 /// INVALID_ARGUMENT: not snappy.
 absl::StatusOr<Bytes> decompress(BytesView message);
+/// What decompress() would make memory and work for; looks at the first bytes only.
+std::size_t decompressed_size(BytesView message);
 Bytes compress(BytesView body);
 
 /// What the sequencer signs. `signed_part` is everything behind the signature.

@@ -75,7 +75,8 @@ Checked check(const rollup::Config& config, const Options& options, PayloadVersi
 
   // As numbers, since a time from the network may be any.
   const auto time = static_cast<double>(p.timestamp);
-  const double off = time - absl::ToDoubleSeconds(now - absl::UnixEpoch());
+  // In whole seconds, as op-node: what it passes on we do not refuse.
+  const double off = time - static_cast<double>(absl::ToUnixSeconds(now));
   if (off < -absl::ToDoubleSeconds(options.past))
     return fail(Rule::too_old, absl::StrCat("its time is ", static_cast<std::int64_t>(-off), " s ago"));
   if (off > absl::ToDoubleSeconds(options.future)) return fail(Rule::too_new, "its time is in the future");

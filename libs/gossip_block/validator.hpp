@@ -50,7 +50,7 @@ struct Checked {
 };
 
 /// `body`: the decompressed message; null where it does not decompress. `signers`: whose blocks are good. `now` by the
-/// wall clock. `config` for Jovian's time.
+/// wall clock, when the message arrived. `config` for Jovian's time.
 Checked check(const rollup::Config& config, const Options& options, PayloadVersion version, const Bytes* body,
               const std::vector<Address>& signers, absl::Time now);
 

@@ -21,7 +21,11 @@ constexpr int kServeTimes = 3;
 constexpr std::size_t kMaxIhaveIds = 5000;
 constexpr int kMaxIhaveMessages = 10;
 constexpr absl::Duration kPromise = absl::Seconds(3);
-constexpr std::size_t kMaxPromises = 4096;
+/// Another who has it is asked when the first did not bring it at once; for so long that is remembered.
+constexpr absl::Duration kAskOther = absl::Milliseconds(400);
+constexpr std::size_t kMaxPromises = 64, kMaxAsked = 1U << 14U;
+/// For a verdict. Without one the message is as good as dropped.
+constexpr absl::Duration kVerdict = absl::Seconds(10);
 constexpr absl::Duration kPruneBackoff = absl::Seconds(60);
 /// What a peer may ask for; also keeps the arithmetic of times away from its number.
 constexpr std::uint64_t kLongestBackoffS = 3600;
@@ -37,7 +41,8 @@ constexpr std::size_t kMaxSenders = 64;
 /// Of answers to IWANT, to one peer between two heartbeats.
 constexpr std::size_t kMaxServedBytes = 16U << 20U;
 constexpr std::size_t kMaxServed = 1024;
-/// Validation costs one token and one more each 64 KiB: the signature, and the hashing.
+/// A message costs one token and one more each 64 KiB that it decodes to, to be named and again to be validated: the
+/// signature, and the hashing.
 constexpr double kBytesPerToken = 65536;
 
 constexpr double kColocationWeight = -35;
@@ -55,11 +60,10 @@ constexpr double kBanRejected = 5;
 
 }  // namespace
 
-Gossipsub::Gossipsub(Params params, std::vector<std::string> topics, Identify identify, Handler& handler,
-                     std::uint64_t seed)
+Gossipsub::Gossipsub(Params params, std::vector<std::string> topics, Codec codec, Handler& handler, std::uint64_t seed)
     : params_{params},
       topics_{std::move(topics)},
-      identify_{std::move(identify)},
+      codec_{std::move(codec)},
       handler_{handler},
       random_{seed},
       mesh_(topics_.size()) {}
@@ -75,7 +79,7 @@ void Gossipsub::add_peer(const PeerId& peer, bool outbound, const Ip& ip, absl::
   if (!added) return;
   it->second.outbound = outbound;
   it->second.ip = ip;
-  ++peers_by_ip_[ip];
+  ++peers_by_ip_[network_of(ip)];
   // Leaving and coming back does not make a bad name good.
   if (const auto r = retained_.find(peer); r != retained_.end()) {
     if (now < r->second.until) {
@@ -103,7 +107,7 @@ void Gossipsub::remove_peer(const PeerId& peer, absl::Time now) {
   const Peer& p = it->second;
   if ((p.app < 0 || p.behaviour > 0) && retained_.size() < kMaxRetained)
     retained_[peer] = {p.behaviour, p.app, now + kRetainScore};
-  if (const auto n = peers_by_ip_.find(p.ip); --n->second == 0) peers_by_ip_.erase(n);
+  if (const auto n = peers_by_ip_.find(network_of(p.ip)); --n->second == 0) peers_by_ip_.erase(n);
   for (auto& m : mesh_) m.erase(peer);
   peers_.erase(it);
 }
@@ -134,7 +138,7 @@ absl::Status Gossipsub::on_rpc(const PeerId& from, BytesView bytes, absl::Time n
   }
   for (const auto& m : rpc.messages) on_message(from, peer, m, now);
   Control reply;
-  for (const auto& h : rpc.have) on_have(from, peer, h, reply, now);
+  for (const auto& h : rpc.have) on_have(peer, h, reply, now);
   for (const auto& t : rpc.graft) on_graft(from, peer, t, reply, now);
   for (const auto& p : rpc.prune) on_prune(from, p, now);
   send_control(from, reply, false);
@@ -155,23 +159,33 @@ void Gossipsub::on_message(const PeerId& from, Peer& peer, const GossipRpc::Mess
     return;
   }
   // The id costs a decompression, so even copies of known messages are counted.
-  if (!peer.messages.take(1 + static_cast<double>(m.data.size()) / (4 * kBytesPerToken), now)) {
+  const std::size_t size = std::max(m.data.size(), codec_.size(m.data));
+  const double cost = 1 + static_cast<double>(size) / kBytesPerToken;
+  if (!peer.messages.take(cost, now)) {
     ++stats_.throttled;
     return;
   }
-  const Identified known = identify_(topics_[*topic], m.data);
-  promises_.erase(known.id);
+  const Identified known = codec_.identify(topics_[*topic], m.data);
+  if (!peer.promises.empty()) {
+    // A peer that names messages otherwise (kona once left out the topic) keeps its word with whatever it brings.
+    const auto kept =
+        std::find_if(peer.promises.begin(), peer.promises.end(), [&](const auto& p) { return p.first == known.id; });
+    peer.promises.erase(kept == peer.promises.end() ? peer.promises.begin() : kept);
+  }
   if (seen_.contains(known.id)) {
     ++stats_.duplicates;
     ++peer.duplicates;
+    if (rejected_.contains(known.id)) punish_message(peer);
     if (const auto p = pending_.find(known.id); p != pending_.end() && p->second.from.size() < kMaxSenders)
       p->second.from.push_back(from);
     return;
   }
   // A message that is dropped here was not seen: another peer may still bring it.
   const std::size_t bytes = m.data.size() + (known.body ? known.body->size() : 0);
-  if (pending_.size() >= params_.max_pending || pending_bytes_ + bytes > params_.max_pending_bytes ||
-      !peer.validations.take(1 + static_cast<double>(m.data.size()) / kBytesPerToken, now)) {
+  const bool over_share = peer.pending > 0 && (peer.pending >= params_.max_pending / 4 ||
+                                               peer.pending_bytes + bytes > params_.max_pending_bytes / 4);
+  if (over_share || pending_.size() >= params_.max_pending || pending_bytes_ + bytes > params_.max_pending_bytes ||
+      !peer.validations.take(cost, now)) {
     ++stats_.throttled;
     return;
   }
@@ -186,21 +200,22 @@ void Gossipsub::on_message(const PeerId& from, Peer& peer, const GossipRpc::Mess
     }
   }
   auto data = std::make_shared<const Bytes>(m.data.begin(), m.data.end());
-  pending_[known.id] = {*topic, data, bytes, {from}};
+  pending_[known.id] = {*topic, data, bytes, {from}, now + kVerdict};
   pending_bytes_ += bytes;
+  ++peer.pending;
+  peer.pending_bytes += bytes;
   handler_.validate({known.id, *topic, std::move(data), known.body, from, now});
 }
 
 void Gossipsub::validated(const MessageId& id, Verdict verdict, absl::Time) {
   const auto it = pending_.find(id);
   if (it == pending_.end()) return;
-  const Pending p = std::move(it->second);
-  pending_.erase(it);
-  pending_bytes_ -= p.bytes;
+  const Pending p = settle(it);
   switch (verdict) {
     case Verdict::ignore: ++stats_.ignored; return;
     case Verdict::reject:
       ++stats_.rejected;
+      rejected_.insert(id);
       for (const auto& from : p.from) {
         if (const auto peer = peers_.find(from); peer != peers_.end()) {
           punish_message(peer->second);
@@ -219,8 +234,19 @@ void Gossipsub::validated(const MessageId& id, Verdict verdict, absl::Time) {
   forward(p.topic, id, frame, p.from);
 }
 
+Gossipsub::Pending Gossipsub::settle(absl::flat_hash_map<MessageId, Pending>::iterator it) {
+  Pending p = std::move(it->second);
+  pending_.erase(it);
+  pending_bytes_ -= p.bytes;
+  if (const auto first = peers_.find(p.from.front()); first != peers_.end() && first->second.pending > 0) {
+    --first->second.pending;
+    first->second.pending_bytes -= std::min(first->second.pending_bytes, p.bytes);
+  }
+  return p;
+}
+
 bool Gossipsub::publish(std::size_t topic, BytesView data, absl::Time now) {
-  const MessageId id = identify_(topics_[topic], data).id;
+  const MessageId id = codec_.identify(topics_[topic], data).id;
   if (seen_.contains(id)) return false;
   see(id, now);
   const SharedBytes frame = message_frame(topic, data);
@@ -231,6 +257,7 @@ bool Gossipsub::publish(std::size_t topic, BytesView data, absl::Time now) {
     if (!params_.flood_publish && others.size() > static_cast<std::size_t>(params_.d))
       others.resize(static_cast<std::size_t>(params_.d));
     for (const auto& p : others) handler_.send(p, frame, true);
+    stats_.forwarded += others.size();
   }
   forward(topic, id, frame, {});
   return true;
@@ -283,7 +310,7 @@ void Gossipsub::on_prune(const PeerId& from, const GossipRpc::Prune& p, absl::Ti
   back_off(from, *topic, p.backoff_s ? absl::Seconds(std::min(*p.backoff_s, kLongestBackoffS)) : kPruneBackoff, now);
 }
 
-void Gossipsub::on_have(const PeerId& from, Peer& peer, const GossipRpc::Have& have, Control& reply, absl::Time now) {
+void Gossipsub::on_have(Peer& peer, const GossipRpc::Have& have, Control& reply, absl::Time now) {
   if (!topic_index(have.topic) || score_of(peer) < params_.gossip_threshold) return;
   if (++peer.have_messages > kMaxIhaveMessages) return;
   std::vector<BytesView> ids = have.ids;
@@ -292,14 +319,17 @@ void Gossipsub::on_have(const PeerId& from, Peer& peer, const GossipRpc::Have& h
   for (const auto& id : ids) {
     if (peer.asked_ids >= kMaxIhaveIds) break;
     const auto m = MessageId::from(id);
-    if (!m || seen_.contains(*m) || promises_.contains(*m)) continue;
+    if (!m || seen_.contains(*m)) continue;
+    if (const auto a = asked_.find(*m); a != asked_.end() && now - a->second < kAskOther) continue;
+    if (std::any_of(peer.promises.begin(), peer.promises.end(), [&](const auto& p) { return p.first == *m; })) continue;
     ++peer.asked_ids;
     reply.want.push_back(id);
+    if (asked_.size() < kMaxAsked) asked_[*m] = now;
     if (!promise) promise = m;
   }
   if (!promise) return;
   ++stats_.iwant_sent;
-  if (promises_.size() < kMaxPromises) promises_[*promise] = {from, now + kPromise};
+  if (peer.promises.size() < kMaxPromises) peer.promises.emplace_back(*promise, now + kPromise);
 }
 
 void Gossipsub::on_want(const PeerId& from, Peer& peer, const std::vector<BytesView>& ids) {
@@ -318,17 +348,16 @@ void Gossipsub::on_want(const PeerId& from, Peer& peer, const std::vector<BytesV
 void Gossipsub::on_heartbeat(absl::Time now) {
   ++tick_;
   if (tick_ % kDecayTicks == 0) decay(now);
-  for (auto p = promises_.begin(); p != promises_.end();) {
-    if (now < p->second.second) {
-      ++p;
-      continue;
-    }
-    ++stats_.broken_promises;
-    if (const auto peer = peers_.find(p->second.first); peer != peers_.end()) punish(peer->second.behaviour, 1);
-    promises_.erase(p++);
+  judge_promises(now);
+  for (auto p = pending_.begin(); p != pending_.end();) {
+    const auto late = p++;
+    if (now < late->second.until) continue;
+    settle(late);
+    ++stats_.ignored;
   }
   while (!seen_order_.empty() && now - seen_order_.front().first > kSeenFor) {
     seen_.erase(seen_order_.front().second);
+    rejected_.erase(seen_order_.front().second);
     seen_order_.pop_front();
   }
   while (!cache_.empty() && cache_.front().tick + kCacheTicks < tick_) forget_oldest();
@@ -350,6 +379,20 @@ void Gossipsub::on_heartbeat(absl::Time now) {
     emit_gossip(t, out);
   }
   for (const auto& [peer, c] : out) send_control(peer, c, c.graft.empty() && c.prune.empty());
+}
+
+void Gossipsub::judge_promises(absl::Time now) {
+  for (auto& [id, peer] : peers_) {
+    while (!peer.promises.empty() && now >= peer.promises.front().second) {
+      // Who was faster has kept it for him.
+      if (!seen_.contains(peer.promises.front().first)) {
+        ++stats_.broken_promises;
+        punish(peer.behaviour, 1);
+      }
+      peer.promises.pop_front();
+    }
+  }
+  absl::erase_if(asked_, [&](const auto& a) { return now - a.second >= kPromise; });
 }
 
 void Gossipsub::maintain(std::size_t topic, absl::flat_hash_map<PeerId, Control>& out, absl::Time now) {
@@ -450,7 +493,10 @@ void Gossipsub::prune(const PeerId& peer, std::size_t topic, Control& c, absl::T
 }
 
 void Gossipsub::back_off(const PeerId& peer, std::size_t topic, absl::Duration d, absl::Time now) {
-  if (backoff_.size() >= kMaxBackoffs) absl::erase_if(backoff_, [&](const auto& b) { return b.second < now; });
+  if (backoff_.size() >= kMaxBackoffs) {
+    // Strangers that leave must not push out what those who are here have asked for.
+    absl::erase_if(backoff_, [&](const auto& b) { return b.second < now || !peers_.contains(b.first.second); });
+  }
   const absl::Time until = now + d + kBackoffSlack;
   if (const auto it = backoff_.find({topic, peer}); it != backoff_.end()) {
     it->second = std::max(it->second, until);
@@ -469,6 +515,7 @@ void Gossipsub::see(const MessageId& id, absl::Time now) {
   seen_order_.emplace_back(now, id);
   if (seen_order_.size() > kMaxSeen) {
     seen_.erase(seen_order_.front().second);
+    rejected_.erase(seen_order_.front().second);
     seen_order_.pop_front();
   }
 }
@@ -531,7 +578,7 @@ void Gossipsub::decay(absl::Time now) {
 
 double Gossipsub::colocation_of(const Peer& p) const {
   if (is_loopback(p.ip)) return 0;
-  const auto it = peers_by_ip_.find(p.ip);
+  const auto it = peers_by_ip_.find(network_of(p.ip));
   const int excess = (it == peers_by_ip_.end() ? 0 : it->second) - kColocationThreshold;
   return excess > 0 ? kColocationWeight * excess * excess : 0;
 }

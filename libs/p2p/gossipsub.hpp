@@ -31,9 +31,9 @@ class Gossipsub {
     bool flood_publish = false;
     absl::Duration heartbeat = absl::Milliseconds(500);
     double gossip_threshold = -10, publish_threshold = -40, graylist_threshold = -40, ban_threshold = -100;
-    /// Of messages that wait for a verdict, in all.
+    /// Of messages that wait for a verdict, in all. One peer has a quarter of it, or one message.
     std::size_t max_pending = 256;
-    std::size_t max_pending_bytes = 16U << 20U;
+    std::size_t max_pending_bytes = 32U << 20U;
     /// Of memory for messages that others may still ask for.
     std::size_t max_cache_bytes = 16U << 20U;
   };
@@ -45,7 +45,11 @@ class Gossipsub {
     MessageId id;
     SharedBytes body;
   };
-  using Identify = std::function<Identified(const std::string& topic, BytesView data)>;
+  struct Codec {
+    std::function<Identified(const std::string& topic, BytesView data)> identify;
+    /// The size that it would decode to, cheap and before any work is done for it.
+    std::function<std::size_t(BytesView data)> size;
+  };
 
   struct Validation {
     MessageId id;
@@ -65,7 +69,7 @@ class Gossipsub {
     virtual void on_bad_score(const PeerId& peer, double score) = 0;
   };
 
-  Gossipsub(Params params, std::vector<std::string> topics, Identify identify, Handler& handler, std::uint64_t seed);
+  Gossipsub(Params params, std::vector<std::string> topics, Codec codec, Handler& handler, std::uint64_t seed);
 
   void add_peer(const PeerId& peer, bool outbound, const Ip& ip, absl::Time now);
   /// Our stream to the peer is open; it gets our subscriptions.
@@ -118,6 +122,9 @@ class Gossipsub {
     bool reported_bad = false;
     absl::flat_hash_map<MessageId, std::uint64_t> unwanted;  // until which tick
     absl::flat_hash_map<MessageId, int> served;
+    /// What it announced, was asked for and has to bring until then.
+    std::deque<std::pair<MessageId, absl::Time>> promises;
+    std::size_t pending = 0, pending_bytes = 0;
     TokenBucket messages{100, 400};
     TokenBucket validations{100, 400};
   };
@@ -126,6 +133,7 @@ class Gossipsub {
     SharedBytes data;
     std::size_t bytes;
     std::vector<PeerId> from;
+    absl::Time until;
   };
   /// A message as it is sent, so that all who get it share the bytes.
   struct Cached {
@@ -144,8 +152,7 @@ class Gossipsub {
   void on_graft(const PeerId& from, Peer& peer, absl::string_view topic, GossipRpcWriter::Control& reply,
                 absl::Time now);
   void on_prune(const PeerId& from, const GossipRpc::Prune& prune, absl::Time now);
-  void on_have(const PeerId& from, Peer& peer, const GossipRpc::Have& have, GossipRpcWriter::Control& reply,
-               absl::Time now);
+  void on_have(Peer& peer, const GossipRpc::Have& have, GossipRpcWriter::Control& reply, absl::Time now);
   void on_want(const PeerId& from, Peer& peer, const std::vector<BytesView>& ids);
   void maintain(std::size_t topic, absl::flat_hash_map<PeerId, GossipRpcWriter::Control>& out, absl::Time now);
   void emit_gossip(std::size_t topic, absl::flat_hash_map<PeerId, GossipRpcWriter::Control>& out);
@@ -154,6 +161,8 @@ class Gossipsub {
   void see(const MessageId& id, absl::Time now);
   void remember(const MessageId& id, std::size_t topic, SharedBytes frame);
   void forget_oldest();
+  /// It waits no more.
+  Pending settle(absl::flat_hash_map<MessageId, Pending>::iterator it);
   void forward(std::size_t topic, const MessageId& id, const SharedBytes& frame, const std::vector<PeerId>& except);
   void send_control(const PeerId& to, const GossipRpcWriter::Control& c, bool droppable);
   SharedBytes message_frame(std::size_t topic, BytesView data) const;
@@ -166,26 +175,28 @@ class Gossipsub {
   void punish(double& counter, double by);
   /// It brought a message that breaks a rule.
   void punish_message(Peer& p);
+  void judge_promises(absl::Time now);
   /// Subscribed peers that speak gossipsub, outside the mesh, in random order.
   std::vector<PeerId> candidates(std::size_t topic, double least_score);
 
   const Params params_;
   const std::vector<std::string> topics_;
-  const Identify identify_;
+  const Codec codec_;
   Handler& handler_;
   std::mt19937_64 random_;
   absl::flat_hash_map<PeerId, Peer> peers_;
   absl::flat_hash_map<Ip, int> peers_by_ip_;
   std::vector<absl::btree_set<PeerId>> mesh_;
   absl::flat_hash_map<std::pair<std::size_t, PeerId>, absl::Time> backoff_;
-  absl::flat_hash_set<MessageId> seen_;
+  absl::flat_hash_set<MessageId> seen_, rejected_;
   std::deque<std::pair<absl::Time, MessageId>> seen_order_;
   absl::flat_hash_map<MessageId, Pending> pending_;
   std::size_t pending_bytes_ = 0;
   std::deque<Cached> cache_;  // oldest first
   absl::flat_hash_map<MessageId, const Cached*> cache_index_;
   std::size_t cache_bytes_ = 0;
-  absl::flat_hash_map<MessageId, std::pair<PeerId, absl::Time>> promises_;
+  /// Ids that somebody was asked for of late, and when.
+  absl::flat_hash_map<MessageId, absl::Time> asked_;
   absl::flat_hash_map<PeerId, Retained> retained_;
   bool penalties_suspended_ = false;
   std::uint64_t tick_ = 0;

@@ -25,6 +25,9 @@ MessageId id_of(const std::string& topic, BytesView data) {
   return *MessageId::from(crypto::sha256({as_bytes(topic), data}).view().first(20));
 }
 
+/// A message says by its first byte how many MiB it would be.
+std::size_t decoded_size(BytesView data) { return data.empty() || data[0] > 10 ? data.size() : data[0] << 20U; }
+
 class GossipsubTest : public ::testing::Test, public Gossipsub::Handler {
  protected:
   const std::string topic = "/t/0", other_topic = "/t/1";
@@ -37,9 +40,11 @@ class GossipsubTest : public ::testing::Test, public Gossipsub::Handler {
   void start(Gossipsub::Params params = {}) {
     router_.emplace(
         params, std::vector{topic, other_topic},
-        [](const std::string& t, BytesView data) {
-          return Gossipsub::Identified{id_of(t, data), std::make_shared<const Bytes>(data.begin(), data.end())};
-        },
+        Gossipsub::Codec{
+            [](const std::string& t, BytesView data) {
+              return Gossipsub::Identified{id_of(t, data), std::make_shared<const Bytes>(data.begin(), data.end())};
+            },
+            [](BytesView data) { return decoded_size(data); }},
         *this, 7);
   }
   Gossipsub& router() { return *router_; }
@@ -255,6 +260,108 @@ TEST_F(GossipsubTest, AsksForWhatItDoesNotHaveAndRemembersBrokenPromises) {
   EXPECT_GT(router().view(p).behaviour, 6);
   EXPECT_LT(router().score(p), 0);
   EXPECT_EQ(router().stats().broken_promises, 8U);
+}
+
+TEST_F(GossipsubTest, AsksAnotherWhenTheFirstDoesNotBringItAtOnce) {
+  start();
+  const auto liar = join(1), honest = join(2);
+  beat();
+  sent.clear();
+  const MessageId id = id_of(topic, Bytes(10, 1));
+  GossipRpcWriter::Control have;
+  have.have.push_back({topic, {id.view()}});
+  control(liar, have);
+  control(honest, have);
+  EXPECT_EQ(got(liar).want, 1U);
+  EXPECT_EQ(got(honest).want, 0U);
+  beat();
+  control(liar, have);
+  control(honest, have);
+  EXPECT_EQ(got(liar).want, 0U) << "it has promised it already";
+  EXPECT_EQ(got(honest).want, 1U);
+}
+
+TEST_F(GossipsubTest, APeerThatNamesMessagesOtherwiseKeepsItsWord) {
+  start();
+  const auto p = join(1);
+  beat();
+  for (std::uint8_t i = 20; i < 40; ++i) {
+    const MessageId other_name = id_of("", Bytes(10, i));
+    GossipRpcWriter::Control have;
+    have.have.push_back({topic, {other_name.view()}});
+    control(p, have);
+    message(p, Bytes(10, i));
+    verdict(Verdict::accept);
+    beat();
+  }
+  beat(10);
+  EXPECT_EQ(router().stats().broken_promises, 0U);
+  EXPECT_GE(router().score(p), 0);
+}
+
+TEST_F(GossipsubTest, CopiesOfARefusedMessageCostAsMuchAsTheFirst) {
+  start();
+  const auto p = join(1), q = join(2);
+  message(p, Bytes(10, 20));
+  verdict(Verdict::reject);
+  const double before = router().score(p);
+  for (int i = 0; i < 3; ++i) message(p, Bytes(10, 20));
+  EXPECT_LT(router().score(p), before);
+  message(q, Bytes(10, 20));
+  EXPECT_LT(router().score(q), 0);
+  EXPECT_TRUE(waiting.empty()) << "it is not checked again";
+}
+
+TEST_F(GossipsubTest, WhatAMessageWouldDecodeToIsWhatItCosts) {
+  start();
+  const auto p = join(1);
+  // A few bytes that become 10 MiB, again and again.
+  for (int i = 0; i < 100; ++i) message(p, Bytes(10, 10));
+  verdict(Verdict::ignore);
+  EXPECT_LE(router().stats().duplicates, 2U);
+  EXPECT_GE(router().stats().throttled, 97U);
+  now += absl::Seconds(2);
+  message(p, Bytes(10, 10));
+  EXPECT_LE(router().stats().duplicates, 3U) << "two seconds are worth one more";
+}
+
+TEST_F(GossipsubTest, OnePeerCannotTakeAllThatWaitsForAVerdict) {
+  start();
+  const auto greedy = join(1), honest = join(2);
+  for (std::uint8_t i = 0; i < 200; ++i) message(greedy, Bytes(100, static_cast<std::uint8_t>(50 + i)));
+  EXPECT_EQ(waiting.size(), 64U);
+  message(honest, Bytes(101, 20));
+  EXPECT_EQ(waiting.size(), 65U);
+  // What gets no verdict does not stay for ever.
+  waiting.clear();
+  beat(21);
+  message(greedy, Bytes(102, 20));
+  EXPECT_EQ(waiting.size(), 1U);
+}
+
+TEST_F(GossipsubTest, StrangersThatLeaveDoNotMakeItForgetWhomItMayNotGraft) {
+  start();
+  const auto p = join(5000);
+  beat();
+  ASSERT_EQ(router().mesh_size(0), 1U);
+  GossipRpcWriter::Control prune;
+  prune.prune.push_back({topic, 60});
+  control(p, prune);
+  ASSERT_EQ(router().mesh_size(0), 0U);
+  GossipRpcWriter::Control flood;
+  for (const auto& t : {topic, other_topic}) flood.prune.push_back({t, 3600});
+  for (unsigned i = 1; i < 4999; ++i) {
+    const auto stranger = join(i, false);
+    control(stranger, flood);
+    router().remove_peer(stranger, now);
+  }
+  const auto late = join(4999);
+  beat();
+  control(late, prune);
+  sent.clear();
+  beat(10);
+  EXPECT_TRUE(got(p).graft.empty());
+  EXPECT_TRUE(got(late).graft.empty());
 }
 
 TEST_F(GossipsubTest, IhaveFloodsAreIgnored) {

@@ -50,6 +50,13 @@ bool is_ip4(const Ip& ip) {
   return std::equal(ip.bytes.begin(), ip.bytes.begin() + 12, kMapped.bytes.begin());
 }
 
+Ip network_of(const Ip& ip) {
+  if (is_ip4(ip) || is_loopback(ip)) return ip;
+  Ip out = ip;
+  std::fill(out.bytes.begin() + 8, out.bytes.end(), std::uint8_t{0});
+  return out;
+}
+
 bool is_loopback(const Ip& ip) {
   if (is_ip4(ip)) return ip.bytes[12] == 127;
   Ip one;

@@ -14,6 +14,8 @@ using Ip = FixedBytes<16>;
 Ip ip4(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d);
 bool is_ip4(const Ip& ip);
 bool is_loopback(const Ip& ip);
+/// What one operator has, as far as limits are concerned: an IPv4 address, a /64 of IPv6.
+Ip network_of(const Ip& ip);
 /// Of a private network or this link (RFC 1918, RFC 4193, link-local), or loopback.
 bool is_local(const Ip& ip);
 /// All zero: "any", nobody's address.

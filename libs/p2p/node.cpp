@@ -4,6 +4,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
+#include <array>
 
 #include "libs/base/status.hpp"
 #include "libs/crypto/openssl.hpp"
@@ -25,7 +26,11 @@ constexpr absl::Duration kFirstHeartbeat = absl::Milliseconds(100);
 /// What may wait for a slow reader before blocks and gossip to it are dropped, and before it is let go.
 constexpr std::size_t kMaxQueued = 4U << 20U, kMaxQueuedWithControl = 16U << 20U;
 constexpr absl::Duration kStalled = absl::Seconds(30);
-constexpr int kMaxGossipReopens = 5;
+/// A lost gossip stream is opened again, at once where that does not happen often.
+constexpr double kReopens = 1.0 / 60, kReopensBurst = 5;
+constexpr absl::Duration kReopenLater = absl::Seconds(30);
+/// From the first byte of an RPC to its last.
+constexpr absl::Duration kRpcTime = absl::Seconds(30);
 constexpr std::size_t kMaxPingsPerPeer = 2;
 /// Requests a second, and at once: op-node's numbers.
 constexpr double kRequests = 20, kRequestsBurst = 40, kRequestsOfPeer = 4, kRequestsBurstOfPeer = 15;
@@ -68,6 +73,12 @@ class Node::Conn final : private Connection::Handler {
     const std::size_t queued = gossip_out_ ? connection_.queued(*gossip_out_) : 0;
     if (queued == 0 || queued < last_queued_) progress_at_ = now;
     last_queued_ = queued;
+    if (gossip_reader_.buffered() > 0 && now - rpc_since_ > kRpcTime)
+      return fail(absl::DeadlineExceededError("a message of the peer does not come to its end"));
+    if (current_ && now >= reopen_at_) {
+      reopen_at_ = absl::InfiniteFuture();
+      if (auto st = open(Kind::gossip_out, gossip_protocols()); !st.ok()) return fail(std::move(st));
+    }
     std::vector<StreamId> late;
     for (const auto& [id, s] : streams_)
       if (now >= s.deadline) late.push_back(id);
@@ -111,10 +122,12 @@ class Node::Conn final : private Connection::Handler {
       if (s.kind == Kind::request_out)
         node_.handler_.on_answer(*peer_, absl::UnavailableError("the connection was lost"));
   }
-  bool serves_requests() const {
-    const auto& ours = node_.options_.request_protocols;
-    return std::any_of(identify_.protocols.begin(), identify_.protocols.end(),
-                       [&](const auto& p) { return std::find(ours.begin(), ours.end(), p) != ours.end(); });
+  bool serves_requests() const { return speaks(node_.options_.request_protocols); }
+  void push_identify(absl::Time now) {
+    now_ = now;
+    // Who cannot be told now asks when it connects again.
+    if (speaks(std::array{kIdentifyPush})) (void)open(Kind::identify_push_out, {kIdentifyPush});
+    node_.mark(id_);
   }
   std::size_t answer_bytes() const {
     std::size_t n = 0;
@@ -130,6 +143,7 @@ class Node::Conn final : private Connection::Handler {
     p.agent = identify_.agent_version;
     p.protocol_version = identify_.protocol_version;
     p.protocols = identify_.protocols;
+    p.listen_addrs = identify_.listen_addrs;
     p.connected_at = ready_at_;
     p.latency = connection_.latency();
     return p;
@@ -146,7 +160,17 @@ class Node::Conn final : private Connection::Handler {
   void set_current(bool on) { current_ = on; }
 
  private:
-  enum class Kind { identify_out, identify_in, identify_push, ping, gossip_in, gossip_out, request_in, request_out };
+  enum class Kind {
+    identify_out,
+    identify_in,
+    identify_push,
+    identify_push_out,
+    ping,
+    gossip_in,
+    gossip_out,
+    request_in,
+    request_out
+  };
   struct Stream {
     Kind kind;
     DelimitedReader identify{kMaxIdentify};
@@ -175,6 +199,7 @@ class Node::Conn final : private Connection::Handler {
       node_.gossip_.remove_peer(peer, now_);
       other->set_current(false);
       other->fail(absl::AlreadyExistsError("connected again"));
+      node_.handler_.on_peer_replaced(peer, remote_, outbound_);
     } else {
       node_.handler_.on_peer_connected(peer, remote_, outbound_);
     }
@@ -183,6 +208,14 @@ class Node::Conn final : private Connection::Handler {
     node_.gossip_.add_peer(peer, outbound_, remote_.ip, now_);
     TOWLINE_RETURN_IF_ERROR(open(Kind::identify_out, {kIdentify}));
     return open(Kind::gossip_out, gossip_protocols());
+  }
+
+  /// It said so in identify.
+  template <typename Protocols>
+  bool speaks(const Protocols& any_of) const {
+    return std::any_of(identify_.protocols.begin(), identify_.protocols.end(), [&](const auto& p) {
+      return std::find(std::begin(any_of), std::end(any_of), p) != std::end(any_of);
+    });
   }
 
   absl::Status open(Kind kind, std::vector<std::string> protocols) {
@@ -195,6 +228,7 @@ class Node::Conn final : private Connection::Handler {
     if (!inbound) {
       const Kind kind = streams_.at(id).kind;
       if (kind == Kind::identify_out) connection_.finish(id);
+      if (kind == Kind::identify_push_out) say_who_we_are(id);
       if (kind == Kind::request_out) {
         connection_.write(id, shared(std::exchange(streams_.at(id).bytes, {})));
         connection_.finish(id);
@@ -207,20 +241,7 @@ class Node::Conn final : private Connection::Handler {
       return;
     }
     if (protocol == kIdentify) {
-      Identify mine;
-      mine.public_key = node_.identity_.public_key().encoded();
-      for (const auto& a : node_.options_.listen_addrs) mine.listen_addrs.push_back(a.encode());
-      mine.protocols = node_.connection_options_.protocols;
-      Multiaddr seen;
-      seen.ip = remote_.ip;
-      seen.tcp = remote_.port;
-      mine.observed_addr = seen.encode();
-      mine.protocol_version = "optimism";
-      mine.agent_version = node_.options_.agent;
-      Bytes out;
-      append_delimited(mine.encode(), out);
-      connection_.write(id, shared(std::move(out)));
-      connection_.finish(id);
+      say_who_we_are(id);
       streams_[id] = {Kind::identify_in};
     } else if (protocol == kIdentifyPush) {
       streams_[id] = {Kind::identify_push};
@@ -261,20 +282,38 @@ class Node::Conn final : private Connection::Handler {
         if (s.bytes.size() > kMaxRpc) end_request(id, absl::ResourceExhaustedError("an answer over 10 MiB"));
         return;
       case Kind::identify_in:
+      case Kind::identify_push_out:
       case Kind::gossip_out: return;
     }
+  }
+
+  void say_who_we_are(StreamId id) {
+    Identify mine;
+    mine.public_key = node_.identity_.public_key().encoded();
+    for (const auto& a : node_.options_.listen_addrs) mine.listen_addrs.push_back(a.encode());
+    mine.protocols = node_.connection_options_.protocols;
+    Multiaddr seen;
+    seen.ip = remote_.ip;
+    seen.tcp = remote_.port;
+    mine.observed_addr = seen.encode();
+    mine.protocol_version = "optimism";
+    mine.agent_version = node_.options_.agent;
+    Bytes out;
+    append_delimited(mine.encode(), out);
+    connection_.write(id, shared(std::move(out)));
+    connection_.finish(id);
   }
 
   void on_identify(StreamId id, Stream& s, BytesView data) {
     s.identify.append(data);
     while (true) {
       const auto message = s.identify.next();
-      if (!message.ok() || ++s.parts > kMaxIdentifyParts) {
+      if (!message.ok() || s.parts >= kMaxIdentifyParts) {
         streams_.erase(id);
         return connection_.reset(id);
       }
       if (!*message) return;
-      Identify merged = s.parts == 1 ? Identify{} : identify_;
+      Identify merged = ++s.parts == 1 ? Identify{} : identify_;
       if (const auto st = merged.merge(**message); !st.ok()) return fail(st);
       if (!merged.public_key.empty() && merged.public_key != key_->encoded())
         return fail(absl::UnauthenticatedError("identify: another key than the connection's"));
@@ -282,17 +321,20 @@ class Node::Conn final : private Connection::Handler {
       if (merged.agent_version.empty()) merged.agent_version = identify_.agent_version;
       if (merged.protocol_version.empty()) merged.protocol_version = identify_.protocol_version;
       identify_ = std::move(merged);
+      if (reopen_at_ != absl::InfiniteFuture() && speaks(kGossip)) reopen_at_ = now_;
     }
   }
 
   void on_gossip(BytesView data) {
     node_.inbound_bytes_ -= gossip_reader_.buffered();
+    if (gossip_reader_.buffered() == 0) rpc_since_ = now_;
     gossip_reader_.append(data);
     absl::Status st;
     while (st.ok()) {
       const auto rpc = gossip_reader_.next();
       if (!rpc.ok()) st = rpc.status();
       if (!rpc.ok() || !*rpc) break;
+      rpc_since_ = now_;
       if (current_) st = node_.gossip_.on_rpc(*peer_, **rpc, now_);
     }
     node_.inbound_bytes_ += gossip_reader_.buffered();
@@ -327,7 +369,10 @@ class Node::Conn final : private Connection::Handler {
     if (kind == Kind::request_in && it->second.bytes.size() == node_.options_.request_size) return;
     if (kind == Kind::request_out) return end_request(id, std::move(it->second.bytes));
     streams_.erase(it);
-    if (kind == Kind::gossip_in) return lose_gossip_in();
+    if (kind == Kind::gossip_in) {
+      connection_.reset(id);
+      return lose_gossip_in();
+    }
     connection_.finish(id);
   }
 
@@ -342,9 +387,8 @@ class Node::Conn final : private Connection::Handler {
     if (kind != Kind::gossip_out) return;
     const bool was_open = gossip_out_.has_value();
     gossip_out_.reset();
-    // Refused means that the peer has no gossip; lost means that it restarted that part of itself.
-    if (!was_open || ++gossip_reopens_ > kMaxGossipReopens) return;
-    if (auto st = open(Kind::gossip_out, gossip_protocols()); !st.ok()) fail(std::move(st));
+    // Lost: it restarted that part of itself. Refused: it has no gossip, or not yet.
+    reopen_at_ = was_open && reopens_.take(1, now_) ? now_ : now_ + kReopenLater;
   }
 
   Node& node_;
@@ -362,18 +406,20 @@ class Node::Conn final : private Connection::Handler {
   absl::flat_hash_map<StreamId, Stream> streams_;
   std::optional<StreamId> gossip_in_, gossip_out_;
   DelimitedReader gossip_reader_{kMaxRpc};
-  int gossip_reopens_ = 0;
+  TokenBucket reopens_{kReopens, kReopensBurst};
+  absl::Time reopen_at_ = absl::InfiniteFuture();
+  absl::Time rpc_since_;
   TokenBucket requests_{kRequestsOfPeer, kRequestsBurstOfPeer};
   std::size_t last_queued_ = 0;
   absl::Time progress_at_;
 };
 
-Node::Node(const Identity& identity, Options options, Gossipsub::Identify identify, Handler& handler,
-           std::uint64_t seed, absl::Time now)
+Node::Node(const Identity& identity, Options options, Gossipsub::Codec codec, Handler& handler, std::uint64_t seed,
+           absl::Time now)
     : identity_{identity},
       options_{std::move(options)},
       handler_{handler},
-      gossip_{options_.gossip, options_.topics, std::move(identify), *this, seed},
+      gossip_{options_.gossip, options_.topics, std::move(codec), *this, seed},
       next_heartbeat_{now + kFirstHeartbeat},
       requests_{kRequests, kRequestsBurst} {
   connection_options_.negotiation_timeout = options_.negotiation_timeout;
@@ -450,6 +496,13 @@ void Node::validated(const MessageId& id, Gossipsub::Verdict verdict, absl::Time
 
 void Node::disconnect(const PeerId& peer, const absl::Status& why) {
   if (Conn* c = conn_of(peer)) c->fail(why);
+}
+
+void Node::set_listen_addrs(std::vector<Multiaddr> addrs, absl::Time now) {
+  if (options_.listen_addrs == addrs) return;
+  options_.listen_addrs = std::move(addrs);
+  for (const auto& [peer, id] : by_peer_)
+    if (const auto c = connections_.find(id); c != connections_.end()) c->second->push_identify(now);
 }
 
 absl::Status Node::request(const PeerId& peer, SharedBytes request, absl::Time now) {

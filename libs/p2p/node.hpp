@@ -38,6 +38,8 @@ class Node final : private Gossipsub::Handler {
     bool outbound = false;
     std::string agent, protocol_version;
     std::vector<std::string> protocols;
+    /// Where it says that it listens, binary.
+    std::vector<Bytes> listen_addrs;
     absl::Time connected_at;
     absl::Duration latency;
     Gossipsub::PeerView gossip;
@@ -47,6 +49,8 @@ class Node final : private Gossipsub::Handler {
     /// Who it is was proven; an error refuses it (banned, too many).
     virtual absl::Status admit(const PeerId& peer, const SocketAddress& address, bool outbound) = 0;
     virtual void on_peer_connected(const PeerId& peer, const SocketAddress& address, bool outbound) = 0;
+    /// A connected peer's connection was replaced by this one.
+    virtual void on_peer_replaced(const PeerId& peer, const SocketAddress& address, bool outbound) = 0;
     virtual void on_peer_disconnected(const PeerId& peer, const absl::Status& why) = 0;
     virtual void on_bad_score(const PeerId& peer, double score) = 0;
     /// Answer with validated().
@@ -56,7 +60,7 @@ class Node final : private Gossipsub::Handler {
     /// What became of our own request(). Called once for each.
     virtual void on_answer(const PeerId& peer, absl::StatusOr<Bytes> answer) = 0;
   };
-  Node(const Identity& identity, Options options, Gossipsub::Identify identify, Handler& handler, std::uint64_t seed,
+  Node(const Identity& identity, Options options, Gossipsub::Codec codec, Handler& handler, std::uint64_t seed,
        absl::Time now);
   ~Node() override;
 
@@ -80,7 +84,8 @@ class Node final : private Gossipsub::Handler {
   void validated(const MessageId& id, Gossipsub::Verdict verdict, absl::Time now);
   bool publish(std::size_t topic, BytesView data, absl::Time now) { return gossip_.publish(topic, data, now); }
   void suspend_penalties(bool on) { gossip_.suspend_penalties(on); }
-  void set_listen_addrs(std::vector<Multiaddr> addrs) { options_.listen_addrs = std::move(addrs); }
+  /// Peers are told.
+  void set_listen_addrs(std::vector<Multiaddr> addrs, absl::Time now);
   void disconnect(const PeerId& peer, const absl::Status& why);
   /// Asks a peer; the answer comes within kRequestTimeout. NOT_FOUND: it is not connected, or does not serve this.
   absl::Status request(const PeerId& peer, SharedBytes request, absl::Time now);

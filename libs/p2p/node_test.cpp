@@ -27,10 +27,11 @@ struct Member : Node::Handler {
                options.request_protocols = {"/ask/0", "/ask/0/"};
                return options;
              }(),
-             [](const std::string& t, BytesView data) {
-               return Gossipsub::Identified{*MessageId::from(crypto::sha256({as_bytes(t), data}).view().first(20)),
-                                            nullptr};
-             },
+             {[](const std::string& t, BytesView data) {
+                return Gossipsub::Identified{*MessageId::from(crypto::sha256({as_bytes(t), data}).view().first(20)),
+                                             nullptr};
+              },
+              [](BytesView data) { return data.size(); }},
              *this,
              i,
              now} {}
@@ -39,6 +40,7 @@ struct Member : Node::Handler {
     return refused == peer ? absl::PermissionDeniedError("banned") : absl::OkStatus();
   }
   void on_peer_connected(const PeerId& peer, const SocketAddress&, bool) override { ++connected[peer]; }
+  void on_peer_replaced(const PeerId&, const SocketAddress&, bool) override { ++replaced; }
   void on_peer_disconnected(const PeerId& peer, const absl::Status& why) override {
     --connected[peer];
     last_loss = why;
@@ -58,6 +60,7 @@ struct Member : Node::Handler {
   std::map<PeerId, int> connected;
   std::optional<PeerId> refused;
   absl::Status last_loss;
+  int replaced = 0;
   std::vector<Bytes> received;
   std::vector<MessageId> todo;
   Bytes served;
@@ -210,6 +213,7 @@ TEST(Node, AnAdmittedPeerThatComesBackReplacesItself) {
   w.settle();
   EXPECT_EQ(w.wires(), 1U);
   EXPECT_EQ(b.connected[a.identity.peer_id()], 1);
+  EXPECT_EQ(a.replaced, 1) << "a keeps the new one, too";
   w.pass(absl::Seconds(1));
   EXPECT_TRUE(b.node.publish(0, Bytes(10, 1), w.now));
   w.settle();
@@ -329,6 +333,49 @@ TEST(Node, UnfinishedMessagesOfAllPeersAreBounded) {
   for (ConnectionId id = 1; id <= 6; ++id) over += absl::IsResourceExhausted(a.node.status(id)) ? 1 : 0;
   EXPECT_GE(over, 2) << "the budget is three of them";
   EXPECT_LE(over, 4);
+}
+
+TEST(Node, AMessageThatDoesNotEndEndsTheConnection) {
+  World w;
+  Member& a = w.add();
+  Member& b = w.add();
+  const ConnectionId id = w.connect(a, b);
+  w.settle();
+  w.pass(absl::Seconds(1));
+  ASSERT_TRUE(b.node.publish(0, Bytes(900'000, 1), w.now));
+  std::size_t carried = 0;
+  while (carried < 600'000) {  // and the rest never comes
+    Bytes out;
+    b.node.output(id, out, 30'000);
+    carried += out.size();
+    a.node.on_bytes(id, out, w.now);
+    Bytes back;
+    a.node.output(id, back, 30'000);
+    b.node.on_bytes(id, back, w.now);
+  }
+  for (int i = 0; i < 70; ++i) {
+    EXPECT_TRUE(a.node.status(id).ok() || i > 55) << i;
+    w.now += absl::Milliseconds(500);
+    a.node.on_timer(w.now);
+    Bytes ping;
+    a.node.output(id, ping, 1000);
+  }
+  EXPECT_FALSE(a.node.status(id).ok());
+}
+
+TEST(Node, PeersAreToldOfANewAddress) {
+  World w;
+  Member& a = w.add();
+  Member& b = w.add();
+  w.connect(a, b);
+  w.settle();
+  Multiaddr address;
+  address.ip = ip4(203, 0, 113, 7);
+  address.tcp = 9222;
+  a.node.set_listen_addrs({address}, w.now);
+  w.settle();
+  EXPECT_EQ(b.node.peers()[0].listen_addrs, (std::vector<Bytes>{address.encode()}));
+  EXPECT_EQ(b.node.peers()[0].agent, "member 0");
 }
 
 TEST(Node, RequestsAreAnsweredWholeAndOnce) {

@@ -18,7 +18,7 @@
 #include "services/p2p-gossip/actors/backfiller.hpp"
 #include "services/p2p-gossip/actors/discovery.hpp"
 #include "services/p2p-gossip/actors/signer_watch.hpp"
-#include "services/p2p-gossip/core/identify_block.hpp"
+#include "services/p2p-gossip/core/block_codec.hpp"
 #include "services/p2p-gossip/edge/gossip_service.hpp"
 #include "services/p2p-gossip/key_file.hpp"
 
@@ -130,7 +130,7 @@ class P2PGossip final : public service::Program {
                                              [this](bool on) { p2p_->suspend_penalties(on); });
     if (signer) validator_->set_signer(*signer);
     p2p_ = std::make_unique<Network>(
-        network_, *identity_, identify_block,
+        network_, *identity_, block_codec(),
         [this](p2p::Gossipsub::Validation v, Network::Done done) { validate(std::move(v), std::move(done)); },
         [this](BytesView request, bool busy) { return payload_by_number(request, busy); }, ctx.metrics);
     TOWLINE_RETURN_IF_ERROR(p2p_->start());

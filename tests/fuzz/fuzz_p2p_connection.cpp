@@ -9,6 +9,7 @@ namespace {
 struct Host final : p2p::Node::Handler {
   absl::Status admit(const p2p::PeerId&, const p2p::SocketAddress&, bool) override { return absl::OkStatus(); }
   void on_peer_connected(const p2p::PeerId&, const p2p::SocketAddress&, bool) override {}
+  void on_peer_replaced(const p2p::PeerId&, const p2p::SocketAddress&, bool) override {}
   void on_peer_disconnected(const p2p::PeerId&, const absl::Status&) override {}
   void on_bad_score(const p2p::PeerId&, double) override {}
   void validate(p2p::Gossipsub::Validation) override {}
@@ -28,11 +29,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   options.request_protocols = {"/ask/0"};
   p2p::Node node{ours,
                  options,
-                 [](const std::string&, BytesView d) {
-                   p2p::MessageId id;
-                   for (std::size_t i = 0; i < d.size(); ++i) id.bytes[i % 20] ^= d[i];
-                   return p2p::Gossipsub::Identified{id, nullptr};
-                 },
+                 {[](const std::string&, BytesView d) {
+                    p2p::MessageId id;
+                    for (std::size_t i = 0; i < d.size(); ++i) id.bytes[i % 20] ^= d[i];
+                    return p2p::Gossipsub::Identified{id, nullptr};
+                  },
+                  [](BytesView d) { return d.size(); }},
                  host,
                  1,
                  now};

@@ -12,7 +12,7 @@
 #include "libs/eth/payload.hpp"
 #include "libs/gossip_block/envelope.hpp"
 #include "services/p2p-gossip/actors/network.hpp"
-#include "services/p2p-gossip/core/identify_block.hpp"
+#include "services/p2p-gossip/core/block_codec.hpp"
 
 namespace towline::devnet {
 namespace {
@@ -46,7 +46,7 @@ absl::StatusOr<std::unique_ptr<Sequencer>> Sequencer::start(const std::string& h
   net.node.agent = "towline-devnet";
   net.node.topics = gossip_block::topic_names(impl->config.l2_chain_id);
   impl->network = std::make_unique<gossip::Network>(
-      net, impl->identity, gossip::identify_block,
+      net, impl->identity, gossip::block_codec(),
       // It is the only one who makes blocks: what others send is not passed on.
       [](const p2p::Gossipsub::Validation&, const gossip::Network::Done& done) {
         done(p2p::Gossipsub::Verdict::ignore);

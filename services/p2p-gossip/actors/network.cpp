@@ -35,7 +35,7 @@ constexpr absl::Duration kShowEach = absl::Seconds(1);
 
 class Network::Loop final : private p2p::Node::Handler {
  public:
-  Loop(NetworkConfig config, const p2p::Identity& identity, p2p::Gossipsub::Identify identify, Validate validate,
+  Loop(NetworkConfig config, const p2p::Identity& identity, p2p::Gossipsub::Codec codec, Validate validate,
        Answer answer, Metrics& metrics)
       : config_{std::move(config)},
         identity_{identity},
@@ -43,7 +43,7 @@ class Network::Loop final : private p2p::Node::Handler {
         answer_{std::move(answer)},
         metrics_{metrics},
         manager_{config_.peers},
-        node_{identity, config_.node, std::move(identify), *this, config_.peers.seed, now()} {}
+        node_{identity, config_.node, std::move(codec), *this, config_.peers.seed, now()} {}
 
   absl::Status start() {
     TOWLINE_RETURN_IF_ERROR(read_bans());
@@ -110,14 +110,7 @@ class Network::Loop final : private p2p::Node::Handler {
 
   absl::Status ban(const std::string& target, absl::Duration how_long, const std::string& reason) {
     TOWLINE_ASSIGN_OR_RETURN(const std::string canonical, Bans::canonical(target));
-    manager_.bans().ban(canonical, absl::Now() + how_long, reason);
-    log::warn("banned", {log::kv("target", canonical), log::kv("reason", reason),
-                         log::kv("for", absl::FormatDuration(how_long))});
-    for (const auto& p : node_.peers()) {
-      if (p.id.to_string() != canonical && p2p::to_string(p.address.ip) != canonical) continue;
-      if (!manager_.is_static(p.id))
-        node_.disconnect(p.id, absl::PermissionDeniedError(absl::StrCat("banned: ", reason)));
-    }
+    keep_out(canonical, how_long, reason);
     flush();
     return write_bans();
   }
@@ -165,14 +158,27 @@ class Network::Loop final : private p2p::Node::Handler {
     asio::steady_timer last_words;
     bool inbound = false;
     bool counted_as_handshake = false;
+    p2p::Ip remote;
     std::optional<PeerId> dialled;
     std::array<std::uint8_t, kReadBytes> in{};
     Bytes out;
-    bool writing = false;
+    bool writing = false, ending = false;
     std::function<void(absl::Status)> on_dialled;
     explicit Socket(asio::io_context& io) : socket{io}, last_words{io} {}
   };
   using SocketPtr = std::shared_ptr<Socket>;
+
+  void keep_out(const std::string& canonical, absl::Duration how_long, const std::string& reason) {
+    manager_.bans().ban(canonical, absl::Now() + how_long, reason);
+    bans_changed_ = true;
+    log::warn("banned", {log::kv("target", canonical), log::kv("reason", reason),
+                         log::kv("for", absl::FormatDuration(how_long))});
+    for (const auto& p : node_.peers()) {
+      if (p.id.to_string() != canonical && p2p::to_string(p.address.ip) != canonical) continue;
+      if (!manager_.is_static(p.id))
+        node_.disconnect(p.id, absl::PermissionDeniedError(absl::StrCat("banned: ", reason)));
+    }
+  }
 
   /// Of the machine's uptime, so that a clock that is set does not disturb timers; starts at the true time.
   absl::Time now() const { return epoch_ + absl::FromChrono(std::chrono::steady_clock::now() - started_); }
@@ -197,7 +203,7 @@ class Network::Loop final : private p2p::Node::Handler {
     return absl::OkStatus();
   }
 
-  void advertise() { node_.set_listen_addrs(advertised()); }
+  void advertise() { node_.set_listen_addrs(advertised(), now()); }
   /// Without the peer id, as identify has it; an address that says "any" tells nobody anything.
   std::vector<p2p::Multiaddr> advertised() const {
     std::vector<p2p::Multiaddr> out;
@@ -236,6 +242,7 @@ class Network::Loop final : private p2p::Node::Handler {
     auto s = std::make_shared<Socket>(io_);
     s->socket = std::move(socket);
     s->inbound = s->counted_as_handshake = true;
+    s->remote = address.ip;
     add(s, address, {});
   }
 
@@ -271,17 +278,19 @@ class Network::Loop final : private p2p::Node::Handler {
   }
 
   void write(const SocketPtr& s) {
-    if (s->writing) return;
     const absl::Status status = node_.status(s->id);
-    if (!node_.wants_output(s->id)) {
-      if (!status.ok()) close(s, status);
-      return;
-    }
-    if (!status.ok()) {
+    if (!status.ok() && !s->ending) {
+      // Also for one that reads nothing, whose last write never ends.
+      s->ending = true;
       s->last_words.expires_after(kLastWords);
       s->last_words.async_wait([this, s, status](ErrorCode ec) {
         if (!ec) close(s, status);
       });
+    }
+    if (s->writing) return;
+    if (!node_.wants_output(s->id)) {
+      if (!status.ok()) close(s, status);
+      return;
     }
     s->out.clear();
     node_.output(s->id, s->out, kWriteBytes);
@@ -301,6 +310,7 @@ class Network::Loop final : private p2p::Node::Handler {
     s->socket.close(ignored);
     if (sockets_.erase(s->id) == 0) return;
     end_handshake(s);
+    if (s->on_dialled && node_.connected(*s->dialled)) std::exchange(s->on_dialled, nullptr)(absl::OkStatus());
     if (s->dialled) {
       manager_.on_dial_failed(*s->dialled, now());
       log::debug("cannot connect", {log::kv("peer", s->dialled->to_string()), log::kv("why", why)});
@@ -312,7 +322,7 @@ class Network::Loop final : private p2p::Node::Handler {
   void end_handshake(const SocketPtr& s) {
     if (!s->counted_as_handshake) return;
     s->counted_as_handshake = false;
-    manager_.on_handshake_ended();
+    manager_.on_handshake_ended(s->remote);
   }
 
   void dial(const p2p::Multiaddr& address, std::function<void(absl::Status)> done) {
@@ -324,28 +334,33 @@ class Network::Loop final : private p2p::Node::Handler {
     s->last_words.async_wait([this, s](ErrorCode ec) {
       if (!ec) fail_dial(s, absl::DeadlineExceededError("the dial took too long"));
     });
-    const auto connect_to = [this, s](const tcp::endpoint& endpoint, std::function<void()> otherwise) {
-      s->socket.async_connect(endpoint, [this, s, endpoint, otherwise = std::move(otherwise)](ErrorCode ec) {
-        if (!s->dialled) return;
-        if (ec && otherwise) return otherwise();
-        if (ec) return fail_dial(s, absl::UnavailableError(ec.message()));
-        s->last_words.cancel();
-        add(s, {to_ip(endpoint.address()), endpoint.port()}, s->dialled);
-      });
-    };
-    if (address.host == p2p::Multiaddr::Host::ip) return connect_to({to_address(address.ip), address.tcp}, {});
+    if (address.host == p2p::Multiaddr::Host::ip) return connect(s, {{to_address(address.ip), address.tcp}});
     auto resolver = std::make_shared<tcp::resolver>(io_);
     resolver->async_resolve(
         address.name, std::to_string(address.tcp),
-        [this, s, resolver, connect_to, host = address.host](ErrorCode ec, const tcp::resolver::results_type& found) {
+        [this, s, resolver, host = address.host](ErrorCode ec, const tcp::resolver::results_type& found) {
           if (!s->dialled) return;
+          std::vector<tcp::endpoint> endpoints;
           for (const auto& e : found) {
             if (host == p2p::Multiaddr::Host::dns4 && !e.endpoint().address().is_v4()) continue;
             if (host == p2p::Multiaddr::Host::dns6 && !e.endpoint().address().is_v6()) continue;
-            return connect_to(e.endpoint(), {});
+            endpoints.push_back(e.endpoint());
           }
-          fail_dial(s, absl::UnavailableError(ec ? ec.message() : "the name has no address of this kind"));
+          if (endpoints.empty())
+            return fail_dial(s, absl::UnavailableError(ec ? ec.message() : "the name has no address of this kind"));
+          connect(s, std::move(endpoints));
         });
+  }
+
+  /// To the first of these that takes it.
+  void connect(const SocketPtr& s, std::vector<tcp::endpoint> endpoints) {
+    auto to = std::make_shared<const std::vector<tcp::endpoint>>(std::move(endpoints));
+    asio::async_connect(s->socket, *to, [this, s, to](ErrorCode ec, const tcp::endpoint& endpoint) {
+      if (!s->dialled) return;
+      if (ec) return fail_dial(s, absl::UnavailableError(ec.message()));
+      s->last_words.cancel();
+      add(s, {to_ip(endpoint.address()), endpoint.port()}, s->dialled);
+    });
   }
 
   void fail_dial(const SocketPtr& s, const absl::Status& why) {
@@ -374,6 +389,8 @@ class Network::Loop final : private p2p::Node::Handler {
     if (t >= next_show_) {
       next_show_ = t + kShowEach;
       show();
+      if (bans_changed_)
+        if (const auto st = write_bans(); !st.ok()) log::error("the bans cannot be kept", {log::kv("why", st)});
     }
     flush();
     timer_.expires_after(absl::ToChronoMilliseconds(
@@ -398,6 +415,12 @@ class Network::Loop final : private p2p::Node::Handler {
   }
 
   void on_peer_connected(const PeerId& peer, const p2p::SocketAddress& address, bool outbound) override {
+    on_peer_replaced(peer, address, outbound);
+    log::info("peer connected", {log::kv("peer", peer.to_string()), log::kv("address", p2p::to_string(address)),
+                                 log::kv("direction", outbound ? "outbound" : "inbound")});
+  }
+
+  void on_peer_replaced(const PeerId& peer, const p2p::SocketAddress& address, bool outbound) override {
     if (outbound) {
       if (const auto s = socket_of_peer(peer, true)) {
         s->dialled.reset();
@@ -408,8 +431,6 @@ class Network::Loop final : private p2p::Node::Handler {
         if (s->inbound && s->counted_as_handshake && remote_is(*s, address)) end_handshake(s);
     }
     manager_.on_connected(peer, address.ip, outbound, now());
-    log::info("peer connected", {log::kv("peer", peer.to_string()), log::kv("address", p2p::to_string(address)),
-                                 log::kv("direction", outbound ? "outbound" : "inbound")});
   }
 
   static bool remote_is(const Socket& s, const p2p::SocketAddress& address) {
@@ -427,10 +448,16 @@ class Network::Loop final : private p2p::Node::Handler {
     if (!config_.ban_peers || manager_.is_static(peer)) return;
     const std::string why = absl::StrCat("score ", score);
     metrics_.counter("towline_gossip_bans_total", "Peers banned for their score.").inc();
-    // Not from within the heartbeat that found it.
+    // Not from within the heartbeat that found it. The address goes with the peer: a new key costs nothing.
     post([this, peer, why] {
-      if (auto st = ban(peer.to_string(), config_.ban_duration, why); !st.ok())
-        log::error("the ban cannot be kept", {log::kv("why", st)});
+      std::optional<p2p::Ip> ip;
+      bool shared = false;
+      for (const auto& p : node_.peers())
+        if (p.id == peer) ip = p.address.ip;
+      for (const auto& p : node_.peers()) shared = shared || (ip == p.address.ip && manager_.is_static(p.id));
+      keep_out(peer.to_string(), config_.ban_duration, why);
+      if (ip && !shared && !p2p::is_loopback(*ip)) keep_out(p2p::to_string(*ip), config_.ban_duration, why);
+      flush();
     });
   }
 
@@ -468,6 +495,7 @@ class Network::Loop final : private p2p::Node::Handler {
   }
 
   absl::Status write_bans() {
+    bans_changed_ = false;
     if (config_.bans_file.empty()) return absl::OkStatus();
     return write_state_file(config_.bans_file, manager_.bans().to_json(absl::Now()));
   }
@@ -533,6 +561,7 @@ class Network::Loop final : private p2p::Node::Handler {
   std::uint16_t port_ = 0;
   std::optional<p2p::Ip> external_;
   std::atomic<bool> wants_peers_{true};
+  bool bans_changed_ = false;
   absl::Time next_trim_ = absl::InfinitePast(), next_show_ = absl::InfinitePast();
   std::uint64_t bytes_in_ = 0, bytes_out_ = 0, shown_bytes_in_ = 0, shown_bytes_out_ = 0;
   p2p::Gossipsub::Stats shown_;
@@ -540,7 +569,7 @@ class Network::Loop final : private p2p::Node::Handler {
 
 Network::Network(NetworkConfig config, const p2p::Identity& identity, p2p::Gossipsub::Identify identify,
                  Validate validate, Answer answer, Metrics& metrics)
-    : loop_{std::make_unique<Loop>(std::move(config), identity, std::move(identify), std::move(validate),
+    : loop_{std::make_unique<Loop>(std::move(config), identity, std::move(codec), std::move(validate),
                                    std::move(answer), metrics)} {}
 Network::~Network() { stop(); }
 

@@ -43,7 +43,7 @@ class Network {
   /// On the loop, at once: the answer to a peer's request. `busy`: should be short.
   using Answer = std::function<Bytes(BytesView request, bool busy)>;
 
-  Network(NetworkConfig config, const p2p::Identity& identity, p2p::Gossipsub::Identify identify, Validate validate,
+  Network(NetworkConfig config, const p2p::Identity& identity, p2p::Gossipsub::Codec codec, Validate validate,
           Answer answer, Metrics& metrics);
   ~Network();
 

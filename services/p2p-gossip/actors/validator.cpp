@@ -65,7 +65,7 @@ std::string Validator::doubt() const {
 
 void Validator::run(const ValidationJob& job) {
   const absl::Time now = absl::Now();
-  auto c = gossip_block::check(config_, options_, job.version, job.body.get(), signers(), now);
+  auto c = gossip_block::check(config_, options_, job.version, job.body.get(), signers(), job.received);
   bool ours = false;
   std::string doubt_before, doubt_now;
   {
@@ -75,14 +75,15 @@ void Validator::run(const ValidationJob& job) {
     doubt_before = doubt_.reason();
     if (c.rule == Rule::none) {
       signers_.on_block_of(*c.signer);
-      doubt_.on_good_block(c.payload->timestamp, now);
+      doubt_.on_good_block(c.payload->timestamp, job.received);
     } else {
-      ours = doubt_.on_verdict(c.rule, c.signer, c.payload ? c.payload->timestamp : 0, now);
+      ours = doubt_.on_verdict(c.rule, c.signer, c.payload ? c.payload->timestamp : 0, job.received);
     }
     doubt_now = doubt_.reason();
+    // Here, so that of two changes the later one is obeyed.
+    if (doubt_now.empty() != doubt_before.empty()) suspend_penalties_(!doubt_now.empty());
   }
   if (doubt_now.empty() != doubt_before.empty()) {
-    suspend_penalties_(!doubt_now.empty());
     metrics_.gauge("towline_gossip_penalties_suspended", "1: what we refuse may be our own mistake (clock, signer).")
         .set(doubt_now.empty() ? 0 : 1);
     if (doubt_now.empty()) {

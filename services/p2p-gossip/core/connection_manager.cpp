@@ -14,7 +14,11 @@ constexpr absl::Duration kFirstBackoff = absl::Seconds(1);
 /// op-node looks at its static peers once a minute; a candidate may wait longer.
 constexpr absl::Duration kLongestStaticBackoff = absl::Seconds(30), kLongestBackoff = absl::Minutes(10);
 constexpr int kMaxFailures = 6;
-constexpr std::size_t kMaxCandidates = 1000;
+constexpr std::size_t kMaxCandidates = 1000, kMaxCandidatesPerIp = 4;
+
+void leave(absl::flat_hash_map<p2p::Ip, std::size_t>& counts, const p2p::Ip& ip) {
+  if (const auto n = counts.find(p2p::network_of(ip)); n != counts.end() && --n->second == 0) counts.erase(n);
+}
 
 }  // namespace
 
@@ -26,10 +30,32 @@ void ConnectionManager::add_static(const p2p::Multiaddr& address) {
 }
 
 void ConnectionManager::add_candidate(const p2p::Multiaddr& address) {
-  if (addresses_.size() >= kMaxCandidates) return;
-  const auto [it, added] = addresses_.try_emplace(*address.peer);
-  // A static peer is dialled where the operator said; a candidate where it was heard of last.
-  if (!it->second.is_static && !it->second.dialling) it->second.address = address;
+  const auto known = addresses_.find(*address.peer);
+  if (known != addresses_.end()) {
+    // A static peer is dialled where the operator said; a candidate where it was heard of last.
+    if (!known->second.is_static && !known->second.dialling) known->second.address = address;
+    return;
+  }
+  if (!p2p::is_loopback(address.ip)) {
+    const auto same = std::count_if(addresses_.begin(), addresses_.end(), [&](const auto& a) {
+      return p2p::network_of(a.second.address.ip) == p2p::network_of(address.ip);
+    });
+    if (static_cast<std::size_t>(same) >= kMaxCandidatesPerIp) return;
+  }
+  if (addresses_.size() >= kMaxCandidates) {
+    // Anybody can make up any number of them. One that did not answer makes room, else any: who is there is heard of
+    // again.
+    const auto spare = [&](const auto& a, bool failed) {
+      return !a.second.is_static && !a.second.dialling && (a.second.failures > 0 || !failed) &&
+             !connected_.contains(a.first);
+    };
+    auto loser = std::find_if(addresses_.begin(), addresses_.end(), [&](const auto& a) { return spare(a, true); });
+    if (loser == addresses_.end())
+      loser = std::find_if(addresses_.begin(), addresses_.end(), [&](const auto& a) { return spare(a, false); });
+    if (loser == addresses_.end()) return;
+    addresses_.erase(loser);
+  }
+  addresses_[*address.peer].address = address;
 }
 
 bool ConnectionManager::is_static(const p2p::PeerId& peer) const {
@@ -37,32 +63,50 @@ bool ConnectionManager::is_static(const p2p::PeerId& peer) const {
   return it != addresses_.end() && it->second.is_static;
 }
 
+std::size_t ConnectionManager::outbound() const {
+  return static_cast<std::size_t>(
+      std::count_if(connected_.begin(), connected_.end(), [](const auto& c) { return c.second.outbound; }));
+}
+
+bool ConnectionManager::wants_peers(std::size_t on_the_way) const {
+  return connected_.size() + on_the_way < options_.peers_lo || outbound() + on_the_way < wanted_outbound();
+}
+
 bool ConnectionManager::room_for_inbound() const {
-  const auto inbound =
-      std::count_if(connected_.begin(), connected_.end(), [](const auto& c) { return !c.second.outbound; });
   // Room stays for those that we choose ourselves.
-  return static_cast<std::size_t>(inbound) < std::max<std::size_t>(1, options_.peers_hi);
+  return connected_.size() - outbound() < std::max<std::size_t>(1, options_.peers_hi - wanted_outbound());
+}
+
+bool ConnectionManager::crowded(const absl::flat_hash_map<p2p::Ip, std::size_t>& counts, const p2p::Ip& ip,
+                                std::size_t limit) const {
+  const auto n = counts.find(p2p::network_of(ip));
+  return n != counts.end() && n->second >= limit && !p2p::is_loopback(ip);
 }
 
 absl::Status ConnectionManager::on_accepted(const p2p::Ip& ip, absl::Time now) {
   TOWLINE_RETURN_IF_ERROR(bans_.check(ip, now));
-  if (handshakes_ >= options_.max_handshakes) return absl::ResourceExhaustedError("too many handshakes are under way");
-  const auto n = per_ip_.find(ip);
-  if (n != per_ip_.end() && n->second >= options_.max_per_ip && !p2p::is_loopback(ip))
+  if (handshakes_ >= options_.max_handshakes || crowded(handshakes_per_ip_, ip, options_.max_handshakes_per_ip))
+    return absl::ResourceExhaustedError("too many handshakes are under way");
+  if (crowded(per_ip_, ip, options_.max_per_ip))
     return absl::ResourceExhaustedError("too many connections from this address");
   ++handshakes_;
+  ++handshakes_per_ip_[p2p::network_of(ip)];
   return absl::OkStatus();
 }
 
-void ConnectionManager::on_handshake_ended() {
+void ConnectionManager::on_handshake_ended(const p2p::Ip& ip) {
   if (handshakes_ > 0) --handshakes_;
+  leave(handshakes_per_ip_, ip);
 }
 
 absl::Status ConnectionManager::admit(const p2p::PeerId& peer, const p2p::Ip& ip, bool outbound, absl::Time now) const {
   if (is_static(peer)) return absl::OkStatus();
   TOWLINE_RETURN_IF_ERROR(bans_.check(peer, ip, now));
-  if (connected_.contains(peer)) return absl::OkStatus();  // it replaces its other connection
-  if (!outbound && !room_for_inbound()) return absl::ResourceExhaustedError("enough peers are connected");
+  if (connected_.contains(peer) || outbound)
+    return absl::OkStatus();  // it replaces its other connection, or we want it
+  if (!room_for_inbound()) return absl::ResourceExhaustedError("enough peers are connected");
+  if (crowded(per_ip_, ip, options_.max_per_ip))
+    return absl::ResourceExhaustedError("too many connections from this address");
   return absl::OkStatus();
 }
 
@@ -71,13 +115,16 @@ void ConnectionManager::on_connected(const p2p::PeerId& peer, const p2p::Ip& ip,
     it->second.dialling = false;
     --dials_;
   }
-  if (connected_.try_emplace(peer, Connected{ip, outbound, now}).second) ++per_ip_[ip];
+  // It may be one that replaces another.
+  if (const auto it = connected_.find(peer); it != connected_.end()) leave(per_ip_, it->second.ip);
+  connected_[peer] = {ip, outbound, now};
+  ++per_ip_[p2p::network_of(ip)];
 }
 
 void ConnectionManager::on_disconnected(const p2p::PeerId& peer, absl::Time now) {
   const auto it = connected_.find(peer);
   if (it == connected_.end()) return;
-  if (const auto n = per_ip_.find(it->second.ip); n != per_ip_.end() && --n->second == 0) per_ip_.erase(n);
+  leave(per_ip_, it->second.ip);
   const bool lasted = now - it->second.since > options_.peers_grace;
   connected_.erase(it);
   const auto a = addresses_.find(peer);
@@ -116,7 +163,7 @@ std::vector<p2p::Multiaddr> ConnectionManager::next_dials(absl::Time now) {
   std::vector<p2p::Multiaddr> out;
   for (const auto& [candidate, peer] : due) {
     if (dials_ >= options_.max_dials) break;
-    if (candidate && connected_.size() + dials_ >= options_.peers_lo) break;
+    if (candidate && !wants_peers(dials_)) break;
     Address& a = addresses_.at(peer);
     a.dialling = true;
     ++dials_;
@@ -128,15 +175,15 @@ std::vector<p2p::Multiaddr> ConnectionManager::next_dials(absl::Time now) {
 std::vector<p2p::PeerId> ConnectionManager::to_trim(const absl::flat_hash_map<p2p::PeerId, double>& scores,
                                                     absl::Time now) const {
   if (connected_.size() <= options_.peers_hi) return {};
-  std::vector<std::pair<double, p2p::PeerId>> spare;
+  std::vector<std::tuple<double, bool, p2p::PeerId>> spare;
   for (const auto& [peer, c] : connected_) {
     if (is_static(peer) || now - c.since < options_.peers_grace) continue;
     const auto s = scores.find(peer);
-    spare.emplace_back(s == scores.end() ? 0 : s->second, peer);
+    spare.emplace_back(s == scores.end() ? 0 : s->second, c.outbound, peer);
   }
   std::sort(spare.begin(), spare.end());
   std::vector<p2p::PeerId> out;
-  for (const auto& [score, peer] : spare) {
+  for (const auto& [score, chosen, peer] : spare) {
     if (connected_.size() - out.size() <= options_.peers_lo) break;
     out.push_back(peer);
   }

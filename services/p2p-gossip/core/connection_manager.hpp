@@ -19,9 +19,10 @@ class ConnectionManager {
     std::size_t peers_lo = 20, peers_hi = 30;
     absl::Duration peers_grace = absl::Seconds(30);
     std::size_t max_dials = 4;
+    /// Of one IPv4 address, or of one IPv6 network; the machine itself is exempt.
     std::size_t max_per_ip = 8;
-    /// Of connections whose peer is not known yet.
-    std::size_t max_handshakes = 32;
+    /// Of connections whose peer is not known yet, in all and of one address.
+    std::size_t max_handshakes = 32, max_handshakes_per_ip = 4;
     std::uint64_t seed = 1;
   };
   explicit ConnectionManager(Options options) : options_{options}, random_{options.seed} {}
@@ -34,7 +35,7 @@ class ConnectionManager {
   /// An inbound socket was accepted; an error: close it at once.
   absl::Status on_accepted(const p2p::Ip& ip, absl::Time now);
   /// The peer of an accepted socket is known, or the socket is gone.
-  void on_handshake_ended();
+  void on_handshake_ended(const p2p::Ip& ip);
   /// Who it is was proven; an error refuses it.
   absl::Status admit(const p2p::PeerId& peer, const p2p::Ip& ip, bool outbound, absl::Time now) const;
   void on_connected(const p2p::PeerId& peer, const p2p::Ip& ip, bool outbound, absl::Time now);
@@ -46,7 +47,8 @@ class ConnectionManager {
   std::vector<p2p::Multiaddr> next_dials(absl::Time now);
   /// Peers to let go, given their scores: more are connected than wanted.
   std::vector<p2p::PeerId> to_trim(const absl::flat_hash_map<p2p::PeerId, double>& scores, absl::Time now) const;
-  bool wants_peers() const { return connected_.size() < options_.peers_lo; }
+  /// Too few, or too few of those that we chose ourselves: who comes to us may all be one.
+  bool wants_peers() const { return wants_peers(0); }
 
   Bans& bans() { return bans_; }
   const Bans& bans() const { return bans_; }
@@ -66,14 +68,19 @@ class ConnectionManager {
     bool outbound;
     absl::Time since;
   };
+  bool wants_peers(std::size_t on_the_way) const;
+  std::size_t wanted_outbound() const { return options_.peers_lo / 2; }
+  std::size_t outbound() const;
   bool room_for_inbound() const;
+  bool crowded(const absl::flat_hash_map<p2p::Ip, std::size_t>& counts, const p2p::Ip& ip, std::size_t limit) const;
 
   const Options options_;
   std::mt19937_64 random_;
   Bans bans_;
   absl::flat_hash_map<p2p::PeerId, Address> addresses_;
   absl::flat_hash_map<p2p::PeerId, Connected> connected_;
-  absl::flat_hash_map<p2p::Ip, std::size_t> per_ip_;
+  /// By p2p::network_of.
+  absl::flat_hash_map<p2p::Ip, std::size_t> per_ip_, handshakes_per_ip_;
   std::size_t handshakes_ = 0, dials_ = 0;
 };
 

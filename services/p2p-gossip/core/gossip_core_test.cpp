@@ -114,11 +114,11 @@ TEST(ConnectionManager, CandidatesAreDialledWhilePeersAreWantedAndForgottenWhenT
 }
 
 TEST(ConnectionManager, LimitsHandshakesAddressesAndPeers) {
-  ConnectionManager m{{.peers_lo = 2, .peers_hi = 3, .max_per_ip = 2, .max_handshakes = 4}};
+  ConnectionManager m{{.peers_lo = 2, .peers_hi = 4, .max_per_ip = 2, .max_handshakes = 4, .max_handshakes_per_ip = 4}};
   const auto ip = p2p::ip4(10, 0, 0, 1);
   for (int i = 0; i < 4; ++i) EXPECT_TRUE(m.on_accepted(ip, kNow).ok());
   EXPECT_TRUE(absl::IsResourceExhausted(m.on_accepted(p2p::ip4(10, 0, 0, 2), kNow)));
-  for (int i = 0; i < 4; ++i) m.on_handshake_ended();
+  for (int i = 0; i < 4; ++i) m.on_handshake_ended(ip);
   m.on_connected(peer(1), ip, false, kNow);
   m.on_connected(peer(2), ip, false, kNow);
   EXPECT_TRUE(absl::IsResourceExhausted(m.on_accepted(ip, kNow))) << "two of this address";
@@ -132,6 +132,79 @@ TEST(ConnectionManager, LimitsHandshakesAddressesAndPeers) {
   EXPECT_FALSE(m.on_accepted(p2p::ip4(10, 0, 0, 4), kNow).ok());
   m.add_static(address(4));
   EXPECT_TRUE(m.admit(peer(4), p2p::ip4(10, 0, 0, 4), true, kNow).ok()) << "static peers are exempt";
+}
+
+TEST(ConnectionManager, NobodyTakesAllThePlaces) {
+  ConnectionManager m{{.peers_lo = 6, .peers_hi = 9}};
+  // Half-open connections of one address, and of one IPv6 network.
+  for (const auto& ip : {p2p::ip4(10, 0, 0, 1), *p2p::parse_ip("2001:db8::1")}) {
+    for (int i = 0; i < 4; ++i) EXPECT_TRUE(m.on_accepted(ip, kNow).ok());
+    EXPECT_FALSE(m.on_accepted(ip, kNow).ok());
+  }
+  EXPECT_FALSE(m.on_accepted(*p2p::parse_ip("2001:db8::2"), kNow).ok());
+  EXPECT_TRUE(m.on_accepted(*p2p::parse_ip("2001:db8:0:1::2"), kNow).ok()) << "another network";
+  // Handshakes that were let in side by side are counted when it is known who they are.
+  for (std::uint8_t i = 1; i <= 6; ++i)
+    if (m.admit(peer(i), p2p::ip4(10, 0, 0, i), false, kNow).ok())
+      m.on_connected(peer(i), p2p::ip4(10, 0, 0, i), false, kNow);
+  EXPECT_EQ(m.connected(), 6U);
+  EXPECT_FALSE(m.admit(peer(7), p2p::ip4(10, 0, 0, 7), false, kNow).ok()) << "three places are for whom we choose";
+  EXPECT_TRUE(m.wants_peers()) << "and we look for them";
+  for (std::uint8_t i = 10; i < 20; ++i) m.add_candidate(address(i));
+  const auto dials = m.next_dials(kNow);
+  EXPECT_THAT(dials, SizeIs(3));
+  for (const auto& a : dials) m.on_connected(*a.peer, a.ip, true, kNow);
+  EXPECT_FALSE(m.wants_peers());
+}
+
+TEST(ConnectionManager, AConnectionThatReplacesAnotherTakesItsPlace) {
+  ConnectionManager m{{.peers_lo = 2, .peers_hi = 4, .max_per_ip = 1}};
+  m.on_connected(peer(1), p2p::ip4(10, 0, 0, 1), false, kNow);
+  m.on_connected(peer(1), p2p::ip4(10, 0, 0, 2), true, kNow);
+  EXPECT_EQ(m.connected(), 1U);
+  EXPECT_TRUE(m.admit(peer(2), p2p::ip4(10, 0, 0, 1), false, kNow).ok());
+  EXPECT_FALSE(m.admit(peer(2), p2p::ip4(10, 0, 0, 2), false, kNow).ok());
+  m.on_disconnected(peer(1), kNow);
+  EXPECT_TRUE(m.admit(peer(2), p2p::ip4(10, 0, 0, 2), false, kNow).ok());
+}
+
+TEST(ConnectionManager, MadeUpCandidatesDoNotKeepRealOnesOut) {
+  ConnectionManager m{{.peers_lo = 20, .peers_hi = 30, .max_dials = 4}};
+  const auto made_up = [](std::uint32_t i) {
+    auto a = address(static_cast<std::uint8_t>(1 + i % 200));
+    a.peer = *p2p::PeerId::from([&] {
+      Bytes id{0, 4};
+      for (unsigned s = 0; s < 32; s += 8) id.push_back(static_cast<std::uint8_t>(i >> s));
+      return id;
+    }());
+    a.ip = p2p::ip4(11, static_cast<std::uint8_t>(i >> 16U), static_cast<std::uint8_t>(i >> 8U),
+                    static_cast<std::uint8_t>(i));
+    return a;
+  };
+  for (std::uint32_t i = 0; i < 5000; ++i) m.add_candidate(made_up(i));
+  EXPECT_EQ(m.known(), 1000U);
+  auto real = address(250);
+  m.add_candidate(real);
+  EXPECT_EQ(m.known(), 1000U);
+  bool dialled = false;
+  absl::Time now = kNow;
+  for (int i = 0; i < 600 && !dialled; ++i) {
+    now += absl::Seconds(10);
+    m.add_candidate(real);  // heard of again and again
+    for (const auto& a : m.next_dials(now)) {
+      dialled = dialled || a == real;
+      m.on_dial_failed(*a.peer, now);
+    }
+  }
+  EXPECT_TRUE(dialled);
+  // Many names at one address are no more than a few.
+  ConnectionManager one{{}};
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    auto a = made_up(i);
+    a.ip = p2p::ip4(11, 0, 0, 1);
+    one.add_candidate(a);
+  }
+  EXPECT_EQ(one.known(), 4U);
 }
 
 TEST(ConnectionManager, TrimsTheWorstButNeitherStaticNorNewOnes) {
@@ -168,14 +241,18 @@ TEST(Signers, TheOneBeforeIsGoodForAWhile) {
 
 TEST(SelfDoubt, OfTheSigner) {
   SelfDoubt d{absl::Seconds(2)};
-  for (int i = 0; i < 49; ++i) d.on_verdict(Rule::signature, signer(9), 0, kNow);
+  const auto at = [](int i) { return kNow + absl::Seconds(2 * i); };
+  for (int i = 0; i < 49; ++i) d.on_verdict(Rule::signature, signer(9), 0, at(i));
   EXPECT_EQ(d.reason(), "");
-  d.on_verdict(Rule::signature, signer(9), 0, kNow);
+  d.on_verdict(Rule::signature, signer(9), 0, at(49));
   EXPECT_THAT(d.reason(), HasSubstr("signed by 0x09"));
-  d.on_good_block(1'700'000'000, kNow);
+  d.on_good_block(1'700'000'100, at(50));
   EXPECT_EQ(d.reason(), "") << "a good block shows that we are right";
-  for (int i = 0; i < 500; ++i) d.on_verdict(Rule::signature, signer(static_cast<std::uint8_t>(i)), 0, kNow);
+  for (int i = 0; i < 500; ++i) d.on_verdict(Rule::signature, signer(static_cast<std::uint8_t>(i)), 0, at(51 + i));
   EXPECT_EQ(d.reason(), "") << "noise, each time with another key";
+  SelfDoubt burst{absl::Seconds(2)};
+  for (int i = 0; i < 500; ++i) burst.on_verdict(Rule::signature, signer(9), 0, kNow + absl::Milliseconds(10 * i));
+  EXPECT_EQ(burst.reason(), "") << "faster than the chain: nobody can make us doubt at will";
 }
 
 TEST(SelfDoubt, OfTheClock) {
@@ -183,9 +260,9 @@ TEST(SelfDoubt, OfTheClock) {
     SelfDoubt d{absl::Seconds(2)};
     for (int i = 0; i < 5; ++i) {
       EXPECT_EQ(d.reason(), "");
-      const absl::Time now = kNow + absl::Seconds(i);
+      const absl::Time now = kNow + absl::Seconds(2 * i);
       d.on_verdict(off < 0 ? Rule::too_new : Rule::too_old, signer(1),
-                   static_cast<std::uint64_t>(1'700'000'000 + i - off), now);
+                   static_cast<std::uint64_t>(1'700'000'000 + 2 * i - off), now);
     }
     EXPECT_THAT(d.reason(), HasSubstr("clock"));
     d.on_good_block(1'700'000'010, kNow + absl::Seconds(10));
@@ -193,8 +270,18 @@ TEST(SelfDoubt, OfTheClock) {
   }
   SelfDoubt replay{absl::Seconds(2)};
   for (int i = 0; i < 20; ++i)
-    replay.on_verdict(Rule::too_old, signer(1), static_cast<std::uint64_t>(1'600'000'000 + 100 * i), kNow);
+    replay.on_verdict(Rule::too_old, signer(1), static_cast<std::uint64_t>(1'600'000'000 + 100 * i),
+                      kNow + absl::Seconds(2 * i));
   EXPECT_EQ(replay.reason(), "") << "old blocks of different ages are a replay";
+  // A clock that is ahead, by too little for blocks to be refused.
+  SelfDoubt ahead{absl::Seconds(2)};
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(ahead.reason(), "");
+    ahead.on_good_block(static_cast<std::uint64_t>(1'700'000'000 + 2 * i), kNow + absl::Seconds(2 * i + 3 + i % 7));
+  }
+  EXPECT_THAT(ahead.reason(), HasSubstr("at least 3 s late"));
+  ahead.on_good_block(1'700'000'040, kNow + absl::Seconds(41));
+  EXPECT_EQ(ahead.reason(), "") << "one that comes in time shows that it is right";
 }
 
 TEST(SelfDoubt, WhatComesAtTheChainsPaceIsNoPeersFault) {

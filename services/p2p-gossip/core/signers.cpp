@@ -46,15 +46,16 @@ bool SelfDoubt::on_verdict(gossip_block::Rule rule, const std::optional<Address>
                            absl::Time now) {
   using gossip_block::Rule;
   bool ours = false;
-  if (rule == Rule::signature && signer) {
+  // Only what comes at the chain's pace counts: else one peer could make us doubt at will.
+  if (rule == Rule::signature && signer && at_pace_of_a_signer(*signer, now)) {
+    ours = true;
     // One key, again and again: a peer that sends noise has a new one each time.
     other_signer_ = signer_ == signer ? other_signer_ + 1 : 1;
     signer_ = signer;
-    ours = at_pace_of_a_signer(*signer, now);
   }
-  if (rule == Rule::too_new || rule == Rule::too_old) {
+  if ((rule == Rule::too_new || rule == Rule::too_old) && clock_.blocks.take(1, now)) {
+    ours = true;
     on_offset(timestamp, now);
-    ours = clock_.blocks.take(1, now);
   }
   look();
   return ours;
@@ -80,14 +81,17 @@ void SelfDoubt::on_offset(std::uint64_t timestamp, absl::Time now) {
 void SelfDoubt::on_good_block(std::uint64_t timestamp, absl::Time now) {
   other_signer_ = 0;
   signer_.reset();
+  const double age = absl::ToDoubleSeconds(now - absl::UnixEpoch()) - static_cast<double>(timestamp);
+  const double off = absl::ToDoubleSeconds(kClockOff);
   // Good, but from our future: our clock is late, though not by enough to refuse the block.
-  if (static_cast<double>(timestamp) - absl::ToDoubleSeconds(now - absl::UnixEpoch()) >
-      absl::ToDoubleSeconds(kClockOff)) {
+  if (age < -off) {
     on_offset(timestamp, now);
   } else {
     off_time_ = 0;
     offsets_.clear();
   }
+  least_age_ = late_ == 0 ? age : std::min(least_age_, age);
+  late_ = age > off ? late_ + 1 : 0;
   look();
 }
 
@@ -102,6 +106,9 @@ void SelfDoubt::look() {
     if (*high - *low < 10 && std::max(std::abs(*low), std::abs(*high)) > absl::ToDoubleSeconds(kClockOff))
       reason_ = absl::StrCat("blocks are all about ", static_cast<std::int64_t>(std::abs(*low)), " s ",
                              *low < 0 ? "in the future" : "in the past", ": is this machine's clock right?");
+  } else if (late_ >= kLate) {
+    reason_ = absl::StrCat("the last ", late_, " blocks came at least ", static_cast<std::int64_t>(least_age_),
+                           " s late: is this machine's clock ahead? (Or are the sequencer and all peers late?)");
   }
 }
 

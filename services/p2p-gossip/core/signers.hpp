@@ -37,6 +37,8 @@ class SelfDoubt {
  public:
   /// Blocks in a row that are signed by one other key, and blocks in a row whose time is off by about the same.
   static constexpr std::size_t kSigner = 50, kClock = 5;
+  /// Good blocks in a row that are all late: one that comes in time shows that the clock is not ahead.
+  static constexpr std::size_t kLate = 20;
   /// Our clock against others': at most so far off.
   static constexpr absl::Duration kClockOff = absl::Seconds(2);
 
@@ -67,6 +69,8 @@ class SelfDoubt {
   std::size_t off_time_ = 0;
   /// How far blocks are from our clock, the last few; negative: they are in our future.
   std::deque<double> offsets_;
+  std::size_t late_ = 0;
+  double least_age_ = 0;
   std::string reason_;
   Pace clock_;
   /// Two: a signer that we do not know of, and room for one liar beside it.

@@ -27,7 +27,7 @@ class Finder {
     c.listen_ip = ip;
     c.listen_port = 0;
     network = std::make_unique<Network>(
-        c, identity_, [](const std::string&, BytesView) { return p2p::Gossipsub::Identified{}; },
+        c, identity_, p2p::Gossipsub::Codec{},
         [](const p2p::Gossipsub::Validation&, const Network::Done& done) { done(p2p::Gossipsub::Verdict::ignore); },
         nullptr, metrics);
     const auto st = network->start();

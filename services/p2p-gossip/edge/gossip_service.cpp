@@ -13,6 +13,7 @@ namespace {
 
 /// How often a stream without news says that it lives.
 constexpr auto kAlive = std::chrono::seconds{2};
+constexpr auto kVerdict = std::chrono::seconds{10};
 constexpr absl::Duration kDefaultBan = absl::Hours(1);
 constexpr const char* kEndpoint = "p2p-gossip";
 
@@ -66,10 +67,12 @@ grpc::Status GossipService::PublishBlock(grpc::ServerContext*, const v1::Publish
                                            : gossip_block::version_at(
                                                  *facts_.config, static_cast<std::uint64_t>(absl::ToUnixSeconds(now)));
   auto body = gossip_block::decompress(as_bytes(message));
-  std::promise<gossip_block::Checked> promise;
-  auto verdict = promise.get_future();
+  auto promise = std::make_shared<std::promise<gossip_block::Checked>>();
+  auto verdict = promise->get_future();
   validator_.submit({version, body.ok() ? std::make_shared<const Bytes>(*std::move(body)) : nullptr, "", now,
-                     [&](const gossip_block::Checked& c, gossip_block::Result) { promise.set_value(c); }});
+                     [promise](const gossip_block::Checked& c, gossip_block::Result) { promise->set_value(c); }});
+  if (verdict.wait_for(kVerdict) != std::future_status::ready)
+    return {grpc::StatusCode::UNAVAILABLE, "the block could not be checked in time"};
   const gossip_block::Checked c = verdict.get();
   if (c.rule == gossip_block::Rule::seen) return {grpc::StatusCode::ALREADY_EXISTS, "the block was seen before"};
   if (c.rule != gossip_block::Rule::none)

@@ -14,7 +14,7 @@
 #include "libs/eth/payload.hpp"
 #include "services/p2p-gossip/actors/network.hpp"
 #include "services/p2p-gossip/actors/validator.hpp"
-#include "services/p2p-gossip/core/identify_block.hpp"
+#include "services/p2p-gossip/core/block_codec.hpp"
 
 namespace towline::gossip {
 namespace {
@@ -67,11 +67,13 @@ class Peer {
     }
     network = std::make_unique<Network>(
         c, identity_,
-        [validates](const std::string& topic, BytesView data) {
-          // The others' memory is not what is looked at.
-          if (!validates) return Gossipsub::Identified{gossip_block::message_id(topic, data, nullptr), nullptr};
-          return identify_block(topic, data);
-        },
+        // The others' memory is not what is looked at.
+        validates
+            ? block_codec()
+            : Gossipsub::Codec{[](const std::string& topic, BytesView data) {
+                                 return Gossipsub::Identified{gossip_block::message_id(topic, data, nullptr), nullptr};
+                               },
+                               [](BytesView) { return std::size_t{0}; }},
         [this](Gossipsub::Validation v, const Network::Done& done) {
           if (!validator_) return done(Gossipsub::Verdict::ignore);
           ValidationJob job;

@@ -567,8 +567,8 @@ class Network::Loop final : private p2p::Node::Handler {
   p2p::Gossipsub::Stats shown_;
 };
 
-Network::Network(NetworkConfig config, const p2p::Identity& identity, p2p::Gossipsub::Identify identify,
-                 Validate validate, Answer answer, Metrics& metrics)
+Network::Network(NetworkConfig config, const p2p::Identity& identity, p2p::Gossipsub::Codec codec, Validate validate,
+                 Answer answer, Metrics& metrics)
     : loop_{std::make_unique<Loop>(std::move(config), identity, std::move(codec), std::move(validate),
                                    std::move(answer), metrics)} {}
 Network::~Network() { stop(); }

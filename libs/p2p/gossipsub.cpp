@@ -37,8 +37,11 @@ constexpr std::size_t kMaxSenders = 64;
 /// Of answers to IWANT, to one peer between two heartbeats.
 constexpr std::size_t kMaxServedBytes = 16U << 20U;
 constexpr std::size_t kMaxServed = 1024;
-/// Validation costs one token and one more each 64 KiB: the signature, and the hashing.
+/// Validation costs one token and one more each 64 KiB of what was unpacked: the signature, and the hashing.
 constexpr double kBytesPerToken = 65536;
+/// Of what may wait for a verdict the last of so many shares is kept for peers of which nothing waits, and no peer has
+/// more messages there than one share: a flood does not keep the others' out.
+constexpr std::size_t kPendingShares = 4;
 
 constexpr double kColocationWeight = -35;
 constexpr int kColocationThreshold = 10;
@@ -169,6 +172,9 @@ void Gossipsub::on_message(const PeerId& from, Peer& peer, const GossipRpc::Mess
     return;
   }
   const Identified known = identify_(topics_[*topic], m.data);
+  // What it unpacks to, up to 21 times as much, is known only now.
+  const std::size_t unpacked = std::max(m.data.size(), known.body ? known.body->size() : 0);
+  peer.messages.charge(static_cast<double>(unpacked - m.data.size()) / (4 * kBytesPerToken));
   promises_.erase(known.id);
   if (seen_.contains(known.id)) {
     ++stats_.duplicates;
@@ -179,8 +185,7 @@ void Gossipsub::on_message(const PeerId& from, Peer& peer, const GossipRpc::Mess
   }
   // A message that is dropped here was not seen: another peer may still bring it.
   const std::size_t bytes = m.data.size() + (known.body ? known.body->size() : 0);
-  if (pending_.size() >= params_.max_pending || pending_bytes_ + bytes > params_.max_pending_bytes ||
-      !peer.validations.take(1 + static_cast<double>(m.data.size()) / kBytesPerToken, now)) {
+  if (!room_for(from, bytes) || !peer.validations.take(1 + static_cast<double>(unpacked) / kBytesPerToken, now)) {
     ++stats_.throttled;
     return;
   }
@@ -471,6 +476,16 @@ void Gossipsub::back_off(const PeerId& peer, std::size_t topic, absl::Duration d
 bool Gossipsub::backing_off(const PeerId& peer, std::size_t topic, absl::Time now) const {
   const auto it = backoff_.find({topic, peer});
   return it != backoff_.end() && now < it->second;
+}
+
+bool Gossipsub::room_for(const PeerId& from, std::size_t bytes) const {
+  // The largest message there may be has room when nothing else waits.
+  if (pending_.empty()) return true;
+  const auto own = static_cast<std::size_t>(
+      std::count_if(pending_.begin(), pending_.end(), [&](const auto& p) { return p.second.from.front() == from; }));
+  if (own >= params_.max_pending / kPendingShares) return false;
+  const auto limit = [&](std::size_t all) { return own == 0 ? all : all - all / kPendingShares; };
+  return pending_.size() < limit(params_.max_pending) && pending_bytes_ + bytes <= limit(params_.max_pending_bytes);
 }
 
 void Gossipsub::see(const MessageId& id, absl::Time now) {

@@ -28,6 +28,8 @@ class TokenBucket {
  public:
   TokenBucket(double rate, double burst) : rate_{rate}, burst_{burst}, tokens_{burst} {}
   bool take(double n, absl::Time now);
+  /// For what turned out to cost more than was taken: the bucket may then be in debt.
+  void charge(double n) { tokens_ -= n; }
 
  private:
   double rate_, burst_, tokens_;
@@ -161,6 +163,7 @@ class Gossipsub {
   void emit_gossip(std::size_t topic, absl::flat_hash_map<PeerId, GossipRpcWriter::Control>& out);
   void decay(absl::Time now);
 
+  bool room_for(const PeerId& from, std::size_t bytes) const;
   void see(const MessageId& id, absl::Time now);
   void remember(const MessageId& id, std::size_t topic, SharedBytes frame);
   void forget_oldest();

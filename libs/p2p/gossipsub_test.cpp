@@ -33,12 +33,14 @@ class GossipsubTest : public ::testing::Test, public Gossipsub::Handler {
   std::map<PeerId, std::vector<Bytes>> sent;
   std::vector<Gossipsub::Validation> waiting;
   std::map<PeerId, double> bad;
+  /// So many times its size.
+  std::size_t unpacks_to = 1;
 
   void start(Gossipsub::Params params = {}) {
     router_.emplace(
         params, std::vector{topic, other_topic},
-        [](const std::string& t, BytesView data) {
-          return Gossipsub::Identified{id_of(t, data), std::make_shared<const Bytes>(data.begin(), data.end())};
+        [this](const std::string& t, BytesView data) {
+          return Gossipsub::Identified{id_of(t, data), std::make_shared<const Bytes>(data.size() * unpacks_to)};
         },
         *this, 7);
   }
@@ -383,6 +385,47 @@ TEST_F(GossipsubTest, FloodsOfMessagesAreThrottledAndStillTakenFromOthers) {
   last[1] = static_cast<std::uint8_t>(1999U >> 8U);
   message(honest, last);
   EXPECT_EQ(waiting.size(), 1U) << "a message that was thrown away is not one that was seen";
+}
+
+TEST_F(GossipsubTest, WhatWaitsOfAFloodLeavesRoomForOthers) {
+  start();
+  const auto flooder = join(1), honest = join(2);
+  for (std::uint8_t i = 0; i < 200; ++i) message(flooder, Bytes(8, i));
+  EXPECT_EQ(waiting.size(), 64U);
+  message(honest, Bytes(8, 250));
+  EXPECT_EQ(waiting.size(), 65U);
+  verdict(Verdict::ignore);
+  // Both forms of a message count, and the last 4 of 16 MiB are for those of whom nothing waits.
+  for (std::uint8_t i = 0; i < 10; ++i) message(flooder, Bytes(1U << 20U, i));
+  EXPECT_EQ(waiting.size(), 6U);
+  message(honest, Bytes(1U << 20U, 250));
+  EXPECT_EQ(waiting.size(), 7U);
+}
+
+TEST_F(GossipsubTest, TheLargestMessageHasRoomWhenNothingElseWaits) {
+  start();
+  const auto p = join(1);
+  message(p, Bytes(10U << 20U, 1));
+  EXPECT_EQ(waiting.size(), 1U);
+  message(p, Bytes(10, 2));
+  EXPECT_EQ(waiting.size(), 1U);
+  verdict(Verdict::accept);
+  message(p, Bytes(10, 2));
+  EXPECT_EQ(waiting.size(), 1U);
+}
+
+TEST_F(GossipsubTest, MessagesArePaidForByWhatTheyUnpackTo) {
+  start();
+  unpacks_to = 20;
+  const auto p = join(1);
+  // 10 MiB: 161 tokens of 400 to check one, and 40 to see that it is a copy.
+  for (std::uint8_t i = 0; i < 5; ++i) {
+    message(p, Bytes(512U << 10U, i));
+    verdict(Verdict::ignore);
+  }
+  EXPECT_EQ(router().stats().ignored, 2U);
+  for (int i = 0; i < 50; ++i) message(p, Bytes(512U << 10U, 0));
+  EXPECT_LT(router().stats().duplicates, 8U);
 }
 
 TEST_F(GossipsubTest, PublishesToTheMeshOrToWhomeverThereIs) {

@@ -51,11 +51,17 @@ absl::Status ConnectionManager::on_accepted(const p2p::Ip& ip, absl::Time now) {
   if (n != per_ip_.end() && n->second >= options_.max_per_ip && !p2p::is_loopback(ip))
     return absl::ResourceExhaustedError("too many connections from this address");
   ++handshakes_;
+  ++per_ip_[ip];
   return absl::OkStatus();
 }
 
-void ConnectionManager::on_handshake_ended() {
+void ConnectionManager::on_handshake_ended(const p2p::Ip& ip) {
   if (handshakes_ > 0) --handshakes_;
+  leave(ip);
+}
+
+void ConnectionManager::leave(const p2p::Ip& ip) {
+  if (const auto n = per_ip_.find(ip); n != per_ip_.end() && --n->second == 0) per_ip_.erase(n);
 }
 
 absl::Status ConnectionManager::admit(const p2p::PeerId& peer, const p2p::Ip& ip, bool outbound, absl::Time now) const {
@@ -77,7 +83,7 @@ void ConnectionManager::on_connected(const p2p::PeerId& peer, const p2p::Ip& ip,
 void ConnectionManager::on_disconnected(const p2p::PeerId& peer, absl::Time now) {
   const auto it = connected_.find(peer);
   if (it == connected_.end()) return;
-  if (const auto n = per_ip_.find(it->second.ip); n != per_ip_.end() && --n->second == 0) per_ip_.erase(n);
+  leave(it->second.ip);
   const bool lasted = now - it->second.since > options_.peers_grace;
   connected_.erase(it);
   const auto a = addresses_.find(peer);

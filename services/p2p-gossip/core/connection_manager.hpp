@@ -19,6 +19,7 @@ class ConnectionManager {
     std::size_t peers_lo = 20, peers_hi = 30;
     absl::Duration peers_grace = absl::Seconds(30);
     std::size_t max_dials = 4;
+    /// Of connections and handshakes; loopback is exempt.
     std::size_t max_per_ip = 8;
     /// Of connections whose peer is not known yet.
     std::size_t max_handshakes = 32;
@@ -34,7 +35,7 @@ class ConnectionManager {
   /// An inbound socket was accepted; an error: close it at once.
   absl::Status on_accepted(const p2p::Ip& ip, absl::Time now);
   /// The peer of an accepted socket is known, or the socket is gone.
-  void on_handshake_ended();
+  void on_handshake_ended(const p2p::Ip& ip);
   /// Who it is was proven; an error refuses it.
   absl::Status admit(const p2p::PeerId& peer, const p2p::Ip& ip, bool outbound, absl::Time now) const;
   void on_connected(const p2p::PeerId& peer, const p2p::Ip& ip, bool outbound, absl::Time now);
@@ -67,12 +68,14 @@ class ConnectionManager {
     absl::Time since;
   };
   bool room_for_inbound() const;
+  void leave(const p2p::Ip& ip);
 
   const Options options_;
   std::mt19937_64 random_;
   Bans bans_;
   absl::flat_hash_map<p2p::PeerId, Address> addresses_;
   absl::flat_hash_map<p2p::PeerId, Connected> connected_;
+  /// Connections and handshakes.
   absl::flat_hash_map<p2p::Ip, std::size_t> per_ip_;
   std::size_t handshakes_ = 0, dials_ = 0;
 };

@@ -115,9 +115,13 @@ TEST(ConnectionManager, CandidatesAreDialledWhilePeersAreWantedAndForgottenWhenT
 TEST(ConnectionManager, LimitsHandshakesAddressesAndPeers) {
   ConnectionManager m{{.peers_lo = 2, .peers_hi = 3, .max_per_ip = 2, .max_handshakes = 4}};
   const auto ip = p2p::ip4(10, 0, 0, 1);
-  for (int i = 0; i < 4; ++i) EXPECT_TRUE(m.on_accepted(ip, kNow).ok());
+  const auto other = p2p::ip4(10, 0, 0, 5);
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(m.on_accepted(ip, kNow).ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(m.on_accepted(ip, kNow))) << "one address does not take all handshakes";
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(m.on_accepted(other, kNow).ok());
   EXPECT_TRUE(absl::IsResourceExhausted(m.on_accepted(p2p::ip4(10, 0, 0, 2), kNow)));
-  for (int i = 0; i < 4; ++i) m.on_handshake_ended();
+  for (int i = 0; i < 2; ++i) m.on_handshake_ended(ip);
+  for (int i = 0; i < 2; ++i) m.on_handshake_ended(other);
   m.on_connected(peer(1), ip, false, kNow);
   m.on_connected(peer(2), ip, false, kNow);
   EXPECT_TRUE(absl::IsResourceExhausted(m.on_accepted(ip, kNow))) << "two of this address";

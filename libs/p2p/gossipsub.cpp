@@ -44,6 +44,9 @@ constexpr std::size_t kMaxServed = 1024;
 /// A message costs one token and one more each 64 KiB that it decodes to, to be named and again to be validated: the
 /// signature, and the hashing.
 constexpr double kBytesPerToken = 65536;
+/// Of what may wait for a verdict the last of so many shares is kept for peers of which nothing waits, and no peer has
+/// more messages there than one share: a flood does not keep the others' out.
+constexpr std::size_t kPendingShares = 4;
 
 constexpr double kColocationWeight = -35;
 constexpr int kColocationThreshold = 10;
@@ -182,10 +185,7 @@ void Gossipsub::on_message(const PeerId& from, Peer& peer, const GossipRpc::Mess
   }
   // A message that is dropped here was not seen: another peer may still bring it.
   const std::size_t bytes = m.data.size() + (known.body ? known.body->size() : 0);
-  const bool over_share = peer.pending > 0 && (peer.pending >= params_.max_pending / 4 ||
-                                               peer.pending_bytes + bytes > params_.max_pending_bytes / 4);
-  if (over_share || pending_.size() >= params_.max_pending || pending_bytes_ + bytes > params_.max_pending_bytes ||
-      !peer.validations.take(cost, now)) {
+  if (!room_for(peer, bytes) || !peer.validations.take(cost, now)) {
     ++stats_.throttled;
     return;
   }
@@ -203,7 +203,6 @@ void Gossipsub::on_message(const PeerId& from, Peer& peer, const GossipRpc::Mess
   pending_[known.id] = {*topic, data, bytes, {from}, now + kVerdict};
   pending_bytes_ += bytes;
   ++peer.pending;
-  peer.pending_bytes += bytes;
   handler_.validate({known.id, *topic, std::move(data), known.body, from, now});
 }
 
@@ -238,10 +237,8 @@ Gossipsub::Pending Gossipsub::settle(absl::flat_hash_map<MessageId, Pending>::it
   Pending p = std::move(it->second);
   pending_.erase(it);
   pending_bytes_ -= p.bytes;
-  if (const auto first = peers_.find(p.from.front()); first != peers_.end() && first->second.pending > 0) {
+  if (const auto first = peers_.find(p.from.front()); first != peers_.end() && first->second.pending > 0)
     --first->second.pending;
-    first->second.pending_bytes -= std::min(first->second.pending_bytes, p.bytes);
-  }
   return p;
 }
 
@@ -508,6 +505,12 @@ void Gossipsub::back_off(const PeerId& peer, std::size_t topic, absl::Duration d
 bool Gossipsub::backing_off(const PeerId& peer, std::size_t topic, absl::Time now) const {
   const auto it = backoff_.find({topic, peer});
   return it != backoff_.end() && now < it->second;
+}
+
+bool Gossipsub::room_for(const Peer& peer, std::size_t bytes) const {
+  if (peer.pending >= params_.max_pending / kPendingShares) return false;
+  const auto limit = [&](std::size_t all) { return peer.pending == 0 ? all : all - all / kPendingShares; };
+  return pending_.size() < limit(params_.max_pending) && pending_bytes_ + bytes <= limit(params_.max_pending_bytes);
 }
 
 void Gossipsub::see(const MessageId& id, absl::Time now) {

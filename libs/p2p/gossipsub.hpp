@@ -31,7 +31,7 @@ class Gossipsub {
     bool flood_publish = false;
     absl::Duration heartbeat = absl::Milliseconds(500);
     double gossip_threshold = -10, publish_threshold = -40, graylist_threshold = -40, ban_threshold = -100;
-    /// Of messages that wait for a verdict, in all. One peer has a quarter of it, or one message.
+    /// Of messages that wait for a verdict, in all; the largest that there may be is twice 10 MiB.
     std::size_t max_pending = 256;
     std::size_t max_pending_bytes = 32U << 20U;
     /// Of memory for messages that others may still ask for.
@@ -124,7 +124,7 @@ class Gossipsub {
     absl::flat_hash_map<MessageId, int> served;
     /// What it announced, was asked for and has to bring until then.
     std::deque<std::pair<MessageId, absl::Time>> promises;
-    std::size_t pending = 0, pending_bytes = 0;
+    std::size_t pending = 0;
     TokenBucket messages{100, 400};
     TokenBucket validations{100, 400};
   };
@@ -158,6 +158,7 @@ class Gossipsub {
   void emit_gossip(std::size_t topic, absl::flat_hash_map<PeerId, GossipRpcWriter::Control>& out);
   void decay(absl::Time now);
 
+  bool room_for(const Peer& peer, std::size_t bytes) const;
   void see(const MessageId& id, absl::Time now);
   void remember(const MessageId& id, std::size_t topic, SharedBytes frame);
   void forget_oldest();

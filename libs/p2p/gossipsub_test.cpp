@@ -36,6 +36,8 @@ class GossipsubTest : public ::testing::Test, public Gossipsub::Handler {
   std::map<PeerId, std::vector<Bytes>> sent;
   std::vector<Gossipsub::Validation> waiting;
   std::map<PeerId, double> bad;
+  /// So many times its size.
+  std::size_t unpacks_to = 1;
 
   void start(Gossipsub::Params params = {}) {
     router_.emplace(
@@ -325,17 +327,36 @@ TEST_F(GossipsubTest, WhatAMessageWouldDecodeToIsWhatItCosts) {
   EXPECT_LE(router().stats().duplicates, 3U) << "two seconds are worth one more";
 }
 
-TEST_F(GossipsubTest, OnePeerCannotTakeAllThatWaitsForAVerdict) {
+TEST_F(GossipsubTest, WhatWaitsOfAFloodLeavesRoomForOthers) {
   start();
-  const auto greedy = join(1), honest = join(2);
-  for (std::uint8_t i = 0; i < 200; ++i) message(greedy, Bytes(100, static_cast<std::uint8_t>(50 + i)));
+  const auto flooder = join(1), honest = join(2);
+  for (std::uint8_t i = 0; i < 200; ++i) message(flooder, Bytes(8, static_cast<std::uint8_t>(50 + i)));
   EXPECT_EQ(waiting.size(), 64U);
-  message(honest, Bytes(101, 20));
+  message(honest, Bytes(9, 20));
   EXPECT_EQ(waiting.size(), 65U);
-  // What gets no verdict does not stay for ever.
+  verdict(Verdict::ignore);
+  // Both forms of a message count, and the last 8 of 32 MiB are for those of whom nothing waits.
+  now += absl::Seconds(10);
+  for (std::uint8_t i = 0; i < 20; ++i) message(flooder, Bytes(1U << 20U, static_cast<std::uint8_t>(50 + i)));
+  EXPECT_EQ(waiting.size(), 12U);
+  message(honest, Bytes(1U << 20U, 20));
+  EXPECT_EQ(waiting.size(), 13U);
+  verdict(Verdict::ignore);
+  // The largest that there may be.
+  now += absl::Seconds(10);
+  message(flooder, Bytes(10U << 20U, 99));
+  EXPECT_EQ(waiting.size(), 1U);
+}
+
+TEST_F(GossipsubTest, WhatGetsNoVerdictDoesNotStayForEver) {
+  start();
+  const auto p = join(1);
+  for (std::uint8_t i = 0; i < 64; ++i) message(p, Bytes(8, static_cast<std::uint8_t>(50 + i)));
+  message(p, Bytes(8, 20));
+  ASSERT_EQ(waiting.size(), 64U);
   waiting.clear();
   beat(21);
-  message(greedy, Bytes(102, 20));
+  message(p, Bytes(9, 20));
   EXPECT_EQ(waiting.size(), 1U);
 }
 

@@ -1,5 +1,7 @@
 #include "libs/p2p/wire.hpp"
 
+#include <algorithm>
+
 #include "libs/base/status.hpp"
 
 namespace towline::p2p {
@@ -27,7 +29,15 @@ void append_delimited(BytesView message, Bytes& out) {
   out.insert(out.end(), message.begin(), message.end());
 }
 
+void DelimitedReader::append(BytesView in) {
+  // It grows by doubling, as ever, but not past the message: of a large one that would be up to twice the memory.
+  const std::size_t size = buffer_.size() + in.size();
+  if (size > buffer_.capacity()) buffer_.reserve(std::max(size, std::min(2 * buffer_.capacity(), wanted_)));
+  buffer_.insert(buffer_.end(), in.begin(), in.end());
+}
+
 absl::StatusOr<std::optional<BytesView>> DelimitedReader::next() {
+  wanted_ = 0;
   // What was handed out before is let go first: the view had to live until now.
   if (at_ == buffer_.size()) {
     buffer_.clear();
@@ -43,6 +53,7 @@ absl::StatusOr<std::optional<BytesView>> DelimitedReader::next() {
       buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(at_));
       at_ = 0;
     }
+    wanted_ = length->size + length->value;
     return std::nullopt;
   }
   at_ += length->size + length->value;

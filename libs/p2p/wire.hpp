@@ -28,7 +28,7 @@ void append_delimited(BytesView message, Bytes& out);
 class DelimitedReader {
  public:
   explicit DelimitedReader(std::size_t max_message) : max_{max_message} {}
-  void append(BytesView in) { buffer_.insert(buffer_.end(), in.begin(), in.end()); }
+  void append(BytesView in);
   /// nullopt: more bytes are needed. RESOURCE_EXHAUSTED: longer than the limit. The view holds until the next call.
   absl::StatusOr<std::optional<BytesView>> next();
   std::size_t buffered() const { return buffer_.size() - at_; }
@@ -37,6 +37,8 @@ class DelimitedReader {
   std::size_t max_;
   Bytes buffer_;
   std::size_t at_ = 0;
+  /// Of the buffer for the message that has arrived in part.
+  std::size_t wanted_ = 0;
 };
 
 namespace pb {

@@ -52,7 +52,8 @@ class Verifier:
         self.port = free_port()
         self.cl = Rpc(f"http://127.0.0.1:{self.port}")
         self.node = net.op_node("verifier", self.geth.engine_url, self.geth.jwt_file, self.port, f"--p2p.static={peer}",
-                                f"--p2p.sync.req-resp={'true' if asks else 'false'}", "--p2p.sync.onlyreqtostatic=true").start()
+                                f"--p2p.sync.req-resp={'true' if asks else 'false'}", f"--syncmode.req-resp={'true' if asks else 'false'}",
+                                "--p2p.sync.onlyreqtostatic=true").start()
         wait_for("the verifier", lambda: self.cl.call("optimism_syncStatus"), 30, procs=[self.node])
 
     def head(self, label="unsafe_l2"):

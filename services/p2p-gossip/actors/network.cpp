@@ -31,6 +31,18 @@ constexpr auto kLastWords = std::chrono::seconds{1};
 constexpr absl::Duration kTrimEach = absl::Seconds(10);
 constexpr absl::Duration kShowEach = absl::Seconds(1);
 
+/// Why a connection ended, as a label.
+const char* label_of(const absl::Status& why) {
+  switch (why.code()) {
+    case absl::StatusCode::kUnavailable: return "closed";
+    case absl::StatusCode::kDeadlineExceeded: return "timeout";
+    case absl::StatusCode::kResourceExhausted: return "limit";
+    case absl::StatusCode::kPermissionDenied: return "banned";
+    case absl::StatusCode::kAlreadyExists: return "replaced";
+    default: return "protocol";
+  }
+}
+
 }  // namespace
 
 class Network::Loop final : private p2p::Node::Handler {
@@ -157,8 +169,8 @@ class Network::Loop final : private p2p::Node::Handler {
     tcp::socket socket;
     asio::steady_timer last_words;
     bool inbound = false;
-    bool counted_as_handshake = false;
-    p2p::Ip remote;
+    /// Of an accepted connection whose peer is not known yet.
+    std::optional<p2p::SocketAddress> handshake_with;
     std::optional<PeerId> dialled;
     std::array<std::uint8_t, kReadBytes> in{};
     Bytes out;
@@ -241,8 +253,8 @@ class Network::Loop final : private p2p::Node::Handler {
     }
     auto s = std::make_shared<Socket>(io_);
     s->socket = std::move(socket);
-    s->inbound = s->counted_as_handshake = true;
-    s->remote = address.ip;
+    s->inbound = true;
+    s->handshake_with = address;
     add(s, address, {});
   }
 
@@ -304,11 +316,17 @@ class Network::Loop final : private p2p::Node::Handler {
     });
   }
 
-  void close(const SocketPtr& s, const absl::Status& why) {
+  void close(const SocketPtr& s, const absl::Status& last) {
     ErrorCode ignored;
     s->last_words.cancel(ignored);
     s->socket.close(ignored);
     if (sockets_.erase(s->id) == 0) return;
+    // The peer may have gone because of what we found wrong with it.
+    const absl::Status first = node_.status(s->id), why = first.ok() ? last : first;
+    const char* const stage = s->handshake_with || s->dialled ? "handshake" : "open";
+    if (s->handshake_with) {
+      log::debug("handshake failed", {log::kv("address", p2p::to_string(*s->handshake_with)), log::kv("why", why)});
+    }
     end_handshake(s);
     if (s->on_dialled && node_.connected(*s->dialled)) std::exchange(s->on_dialled, nullptr)(absl::OkStatus());
     if (s->dialled) {
@@ -317,12 +335,15 @@ class Network::Loop final : private p2p::Node::Handler {
     }
     if (s->on_dialled) std::exchange(s->on_dialled, nullptr)(why);
     node_.remove_connection(s->id, why, now());
+    metrics_
+        .counter("towline_gossip_connections_ended_total", "Connections that ended.",
+                 {{"stage", stage}, {"reason", label_of(why)}})
+        .inc();
   }
 
   void end_handshake(const SocketPtr& s) {
-    if (!s->counted_as_handshake) return;
-    s->counted_as_handshake = false;
-    manager_.on_handshake_ended(s->remote);
+    if (s->handshake_with) manager_.on_handshake_ended(s->handshake_with->ip);
+    s->handshake_with.reset();
   }
 
   void dial(const p2p::Multiaddr& address, std::function<void(absl::Status)> done) {
@@ -428,15 +449,9 @@ class Network::Loop final : private p2p::Node::Handler {
       }
     } else {
       for (const auto& [id, s] : sockets_)
-        if (s->inbound && s->counted_as_handshake && remote_is(*s, address)) end_handshake(s);
+        if (s->handshake_with == address) end_handshake(s);
     }
     manager_.on_connected(peer, address.ip, outbound, now());
-  }
-
-  static bool remote_is(const Socket& s, const p2p::SocketAddress& address) {
-    ErrorCode ec;
-    const auto remote = s.socket.remote_endpoint(ec);
-    return !ec && remote.port() == address.port && to_ip(remote.address()) == address.ip;
   }
 
   void on_peer_disconnected(const PeerId& peer, const absl::Status& why) override {
@@ -446,8 +461,22 @@ class Network::Loop final : private p2p::Node::Handler {
 
   void on_bad_score(const PeerId& peer, double score) override {
     if (!config_.ban_peers || manager_.is_static(peer)) return;
-    const std::string why = absl::StrCat("score ", score);
-    metrics_.counter("towline_gossip_bans_total", "Peers banned for their score.").inc();
+    // What weighs most in the score names the reason.
+    const auto v = node_.gossip().view(peer);
+    const double behaviour = score - v.app - v.colocation;
+    std::string why = absl::StrCat("score ", score, ": ");
+    const char* reason = nullptr;
+    if (v.app <= std::min(behaviour, v.colocation)) {
+      reason = "messages";
+      absl::StrAppend(&why, v.rejected, " of its messages break the rules");
+    } else if (behaviour <= v.colocation) {
+      reason = "behaviour";
+      absl::StrAppend(&why, "it grafts against our will, or does not send what it announces");
+    } else {
+      reason = "address";
+      absl::StrAppend(&why, "too many peers are connected from its address");
+    }
+    metrics_.counter("towline_gossip_bans_total", "Peers banned for their score.", {{"reason", reason}}).inc();
     // Not from within the heartbeat that found it. The address goes with the peer: a new key costs nothing.
     post([this, peer, why] {
       std::optional<p2p::Ip> ip;

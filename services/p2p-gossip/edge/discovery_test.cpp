@@ -9,14 +9,12 @@
 
 #include "libs/crypto/openssl.hpp"
 #include "services/p2p-gossip/actors/discovery.hpp"
+#include "services/p2p-gossip/edge/gossip_fixture.hpp"
 
 namespace towline::gossip {
 namespace {
 
-namespace asio = boost::asio;
 using asio::ip::udp;
-
-constexpr std::uint64_t kChain = 901;
 
 /// A libp2p node and its discovery.
 class Finder {
@@ -64,23 +62,6 @@ class Finder {
   std::unique_ptr<Network> network;
   std::unique_ptr<Discovery> discovery;
 };
-
-template <typename F>
-bool eventually(F f, absl::Duration limit = absl::Seconds(20)) {
-  const absl::Time deadline = absl::Now() + limit;
-  while (absl::Now() < deadline) {
-    if (f()) return true;
-    absl::SleepFor(absl::Milliseconds(10));
-  }
-  return f();
-}
-
-std::size_t resident_mib() {
-  std::ifstream in{"/proc/self/statm"};
-  std::size_t all = 0, resident = 0;
-  in >> all >> resident;
-  return resident * 4096 >> 20U;
-}
 
 struct Family : ::testing::TestWithParam<const char*> {};
 

@@ -1,143 +1,11 @@
 // p2p-gossip over real sockets: honest peers go on receiving while others flood, stall, lie and break off.
-#include <absl/strings/str_cat.h>
-#include <absl/time/clock.h>
-#include <gtest/gtest.h>
-
-#include <boost/asio.hpp>
-#include <caf/actor_system.hpp>
-#include <caf/actor_system_config.hpp>
 #include <filesystem>
-#include <fstream>
 #include <random>
 
-#include "libs/crypto/openssl.hpp"
-#include "libs/eth/payload.hpp"
-#include "services/p2p-gossip/actors/network.hpp"
-#include "services/p2p-gossip/actors/validator.hpp"
-#include "services/p2p-gossip/core/block_codec.hpp"
+#include "services/p2p-gossip/edge/gossip_fixture.hpp"
 
 namespace towline::gossip {
 namespace {
-
-namespace asio = boost::asio;
-using p2p::Gossipsub;
-
-constexpr std::uint64_t kChain = 901;
-
-secp256k1::SecretKey key(std::uint8_t i) { return *secp256k1::SecretKey::from(Bytes(32, i)); }
-
-rollup::Config config() {
-  rollup::Config c;
-  c.l2_chain_id = kChain;
-  for (auto& t : c.fork_times) t = 0;
-  return c;
-}
-
-eth::Payload block(std::uint64_t number, std::size_t bytes = 100) {
-  eth::Payload p;
-  p.number = number;
-  p.timestamp = static_cast<std::uint64_t>(absl::ToUnixSeconds(absl::Now()));
-  p.transactions.push_back(Bytes(bytes, static_cast<std::uint8_t>(number)));
-  p.has_withdrawals = true;
-  p.blob_gas_used = p.excess_blob_gas = 0;
-  p.parent_beacon_block_root = p.withdrawals_root = Hash32{};
-  p.block_hash = eth::hash_of(p);
-  return p;
-}
-
-Bytes message(std::uint64_t number, const secp256k1::SecretKey& signer, std::size_t bytes = 100) {
-  return gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v4, block(number, bytes), signer);
-}
-
-/// p2p-gossip without its gRPC; or, with `validates` false, a peer that says what the test wants.
-class Peer {
- public:
-  Peer(std::uint8_t i, bool validates, std::vector<p2p::Multiaddr> dial = {})
-      : identity_{key(i)}, signer_{secp256k1::address_of(key(200).public_key())} {
-    NetworkConfig c;
-    c.listen_ip = "127.0.0.1";
-    c.listen_port = 0;
-    c.static_peers = std::move(dial);
-    c.node.topics = gossip_block::topic_names(kChain);
-    c.node.negotiation_timeout = absl::Seconds(2);
-    if (validates) {
-      validator_ = std::make_unique<Validator>(system_, config_, gossip_block::Options{kChain}, board, metrics,
-                                               [this](bool on) { network->suspend_penalties(on); });
-      validator_->set_signer(signer_);
-    }
-    network = std::make_unique<Network>(
-        c, identity_,
-        // The others' memory is not what is looked at.
-        validates
-            ? block_codec()
-            : Gossipsub::Codec{[](const std::string& topic, BytesView data) {
-                                 return Gossipsub::Identified{gossip_block::message_id(topic, data, nullptr), nullptr};
-                               },
-                               [](BytesView) { return std::size_t{0}; }},
-        [this](Gossipsub::Validation v, const Network::Done& done) {
-          if (!validator_) return done(Gossipsub::Verdict::ignore);
-          ValidationJob job;
-          job.version = static_cast<gossip_block::PayloadVersion>(v.topic + 1);
-          job.body = v.body;
-          job.received = absl::Now();
-          job.done = [done](const gossip_block::Checked&, gossip_block::Result result) { done(verdict_of(result)); };
-          validator_->submit(std::move(job));
-        },
-        nullptr, metrics);
-    const auto st = network->start();
-    EXPECT_TRUE(st.ok()) << st;
-  }
-  ~Peer() {
-    network->stop();
-    if (validator_) validator_->join(system_);
-  }
-
-  p2p::Multiaddr address() { return network->addresses()[0]; }
-  std::size_t in_mesh() {
-    std::size_t n = 0;
-    for (const auto& p : network->peers()) n += p.gossip.mesh.empty() ? 0U : 1U;
-    return n;
-  }
-  bool has(std::uint64_t number) const { return board.by_number(number) != nullptr; }
-  bool connected(Peer& other) {
-    for (const auto& p : network->peers())
-      if (p.id == other.identity_.peer_id()) return true;
-    return false;
-  }
-
-  Metrics metrics;
-  BlockBoard board{512, 32U << 20U};
-
- private:
-  const rollup::Config config_ = config();
-  caf::actor_system_config caf_config_;
-  caf::actor_system system_{caf_config_};
-  p2p::Identity identity_;
-  Address signer_;
-  std::unique_ptr<Validator> validator_;
-
- public:
-  std::unique_ptr<Network> network;
-};
-
-template <typename F>
-bool eventually(F f, absl::Duration limit = absl::Seconds(15)) {
-  const absl::Time deadline = absl::Now() + limit;
-  while (absl::Now() < deadline) {
-    if (f()) return true;
-    absl::SleepFor(absl::Milliseconds(10));
-  }
-  return f();
-}
-
-std::size_t resident_mib() {
-  std::ifstream in{"/proc/self/statm"};
-  std::size_t all = 0, resident = 0;
-  in >> all >> resident;
-  return resident * 4096 >> 20U;
-}
-
-constexpr std::size_t kTopic = 3;
 
 TEST(Gossip, PassesBlocksOn) {
   Peer sequencer{1, false};
@@ -148,6 +16,21 @@ TEST(Gossip, PassesBlocksOn) {
     EXPECT_TRUE(sequencer.network->publish(kTopic, message(n, key(200), n == 20 ? 2U << 20U : 1000)).ok());
   EXPECT_TRUE(eventually([&] { return last.has(20) && last.has(1); }));
   EXPECT_TRUE(middle.has(20));
+}
+
+TEST(Gossip, PassesTheLargestBlockOn) {
+  Peer sequencer{1, false};
+  Peer other{2, true, {sequencer.address()}};
+  ASSERT_TRUE(eventually([&] { return other.in_mesh() == 1 && sequencer.in_mesh() == 1; }));
+  auto p = block(1);
+  // It does not compress, so that both forms of it are large.
+  std::mt19937_64 random{7};
+  for (auto& b : p.transactions[0] = Bytes((10U << 20U) - 10'000)) b = static_cast<std::uint8_t>(random());
+  p.block_hash = eth::hash_of(p);
+  const Bytes m = gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v4, p, key(200));
+  ASSERT_LT(m.size(), gossip_block::kMaxMessage);
+  EXPECT_TRUE(sequencer.network->publish(kTopic, m).ok());
+  EXPECT_TRUE(eventually([&] { return other.has(1); }));
 }
 
 TEST(Gossip, TenWronglySignedBlocksBanTheirSenderWithin5s) {

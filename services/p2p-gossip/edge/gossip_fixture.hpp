@@ -1,0 +1,154 @@
+// p2p-gossip on real sockets for tests, and what to look at it with.
+#pragma once
+#include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+#include <gtest/gtest.h>
+
+#include <boost/asio.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <fstream>
+
+#include "libs/eth/payload.hpp"
+#include "services/p2p-gossip/actors/network.hpp"
+#include "services/p2p-gossip/actors/validator.hpp"
+#include "services/p2p-gossip/core/block_codec.hpp"
+
+namespace towline::gossip {
+
+namespace asio = boost::asio;
+using p2p::Gossipsub;
+
+inline constexpr std::uint64_t kChain = 901;
+
+inline secp256k1::SecretKey key(std::uint8_t i) { return *secp256k1::SecretKey::from(Bytes(32, i)); }
+
+inline rollup::Config config() {
+  rollup::Config c;
+  c.l2_chain_id = kChain;
+  for (auto& t : c.fork_times) t = 0;
+  return c;
+}
+
+inline eth::Payload block(std::uint64_t number, std::size_t bytes = 100) {
+  eth::Payload p;
+  p.number = number;
+  p.timestamp = static_cast<std::uint64_t>(absl::ToUnixSeconds(absl::Now()));
+  p.transactions.push_back(Bytes(bytes, static_cast<std::uint8_t>(number)));
+  p.has_withdrawals = true;
+  p.blob_gas_used = p.excess_blob_gas = 0;
+  p.parent_beacon_block_root = p.withdrawals_root = Hash32{};
+  p.block_hash = eth::hash_of(p);
+  return p;
+}
+
+inline Bytes message(std::uint64_t number, const secp256k1::SecretKey& signer, std::size_t bytes = 100) {
+  return gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v4, block(number, bytes), signer);
+}
+
+/// p2p-gossip without its gRPC; or, with `validates` false, a peer that says what the test wants.
+class Peer {
+ public:
+  using Change = std::function<void(NetworkConfig&)>;
+  Peer(std::uint8_t i, bool validates, std::vector<p2p::Multiaddr> dial = {}, const Change& change = {})
+      : identity_{key(i)}, signer_{secp256k1::address_of(key(200).public_key())} {
+    NetworkConfig c;
+    c.listen_ip = "127.0.0.1";
+    c.listen_port = 0;
+    c.static_peers = std::move(dial);
+    c.node.topics = gossip_block::topic_names(kChain);
+    c.node.negotiation_timeout = absl::Seconds(2);
+    if (change) change(c);
+    if (validates) {
+      validator_ = std::make_unique<Validator>(system_, config_, gossip_block::Options{kChain}, board, metrics,
+                                               [this](bool on) { network->suspend_penalties(on); });
+      validator_->set_signer(signer_);
+    }
+    network = std::make_unique<Network>(
+        c, identity_,
+        // The others' memory is not what is looked at.
+        validates
+            ? block_codec()
+            : Gossipsub::Codec{[](const std::string& topic, BytesView data) {
+                                 return Gossipsub::Identified{gossip_block::message_id(topic, data, nullptr), nullptr};
+                               },
+                               [](BytesView) { return std::size_t{0}; }},
+        [this](Gossipsub::Validation v, const Network::Done& done) {
+          if (!validator_) return done(Gossipsub::Verdict::ignore);
+          ValidationJob job;
+          job.version = static_cast<gossip_block::PayloadVersion>(v.topic + 1);
+          job.body = v.body;
+          job.peer = v.from.to_string();
+          job.received = absl::Now();
+          job.done = [done](const gossip_block::Checked&, gossip_block::Result result) { done(verdict_of(result)); };
+          validator_->submit(std::move(job));
+        },
+        nullptr, metrics);
+    const auto st = network->start();
+    EXPECT_TRUE(st.ok()) << st;
+  }
+  ~Peer() {
+    network->stop();
+    if (validator_) validator_->join(system_);
+  }
+
+  p2p::Multiaddr address() { return network->addresses()[0]; }
+  std::size_t in_mesh() {
+    std::size_t n = 0;
+    for (const auto& p : network->peers()) n += p.gossip.mesh.empty() ? 0U : 1U;
+    return n;
+  }
+  bool has(std::uint64_t number) const { return board.by_number(number) != nullptr; }
+  bool connected(const p2p::PeerId& other) {
+    for (const auto& p : network->peers())
+      if (p.id == other) return true;
+    return false;
+  }
+  bool connected(Peer& other) { return connected(other.identity_.peer_id()); }
+  /// The series, as in `blocks_total{rule="none"}`; 0 while nobody has counted.
+  double metric(const std::string& series) const {
+    const std::string text = metrics.text(), line = absl::StrCat("\ntowline_gossip_", series, " ");
+    const auto at = text.find(line);
+    return at == std::string::npos ? 0 : std::stod(text.substr(at + line.size()));
+  }
+
+  Metrics metrics;
+  BlockBoard board{512, 32U << 20U};
+
+ private:
+  const rollup::Config config_ = config();
+  caf::actor_system_config caf_config_;
+  caf::actor_system system_{caf_config_};
+  p2p::Identity identity_;
+  Address signer_;
+  std::unique_ptr<Validator> validator_;
+
+ public:
+  std::unique_ptr<Network> network;
+};
+
+template <typename F>
+bool eventually(F f, absl::Duration limit = absl::Seconds(15)) {
+  const absl::Time deadline = absl::Now() + limit;
+  while (absl::Now() < deadline) {
+    if (f()) return true;
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  return f();
+}
+
+/// 0 with the address sanitizer, which keeps back what is freed.
+inline std::size_t resident_mib() {
+#ifdef __SANITIZE_ADDRESS__
+  return 0;
+#endif
+  std::ifstream in{"/proc/self/statm"};
+  std::size_t all = 0, resident = 0;
+  in >> all >> resident;
+  return resident * 4096 >> 20U;
+}
+
+/// The index of the topic of v4.
+inline constexpr std::size_t kTopic = 3;
+
+}  // namespace towline::gossip

@@ -990,6 +990,102 @@ TEST_F(FollowerTest, BlocksThatTheCacheHasLostAreTakenFromTheSource) {
   EXPECT_THAT(taken(), ElementsAre("import 100..102 safe - finalized -"));
 }
 
+TEST_F(FollowerTest, OfBlocksThatTheCacheHasEvictedTheUpperHalfWaitsForTheSource) {
+  with_gossip(true);
+  both();
+  taken();
+  network.grow(110, 0);
+  on_import = [&](const Import& i) -> absl::StatusOr<CommandResult> {
+    if (i.range.from_gossip && i.range.parent.number < 103) return ended(Outcome::source_reorged, "evicted");
+    ours = network.fork(i.range.tip.number, 0, i.range.tip.number);
+    return ended(Outcome::done, "");
+  };
+  gossip({102, 103, 104, 105, 106, 107, 108, 109, 110});
+  EXPECT_THAT(taken(), IsEmpty());
+  gossip({101});
+  EXPECT_THAT(taken(), ElementsAre("gossip 100..110 safe - finalized -"));
+  theirs.grow(106, 0);
+  remote();
+  EXPECT_THAT(taken(), ElementsAre("import 100..105 safe - finalized -", "gossip 105..110 safe - finalized -"));
+}
+
+TEST_F(FollowerTest, ASafeBlockBelowOurHeadIsLookedAtBeforeItsBranchIsFed) {
+  for (const bool leaves : {false, true}) {
+    SCOPED_TRACE(leaves);
+    ours = theirs = network = Chain{100};
+    safe = remote_safe = 90;
+    with_gossip(true);
+    both();
+    taken();
+    network.grow(152, 0);
+    theirs.grow(150, 0);
+    // Meanwhile the source derives, and gossip for what is imported arrives.
+    on_import = [&](const Import& i) -> absl::StatusOr<CommandResult> {
+      on_import = nullptr;
+      ours = theirs;
+      EXPECT_EQ(i.range.tip.number, 150U);
+      if (leaves) theirs = theirs.fork(115, 1, 155);
+      remote_safe = 130;
+      remote();
+      gossip({151, 152});
+      return ended(Outcome::done, "");
+    };
+    remote();
+    if (leaves) {
+      EXPECT_THAT(taken(),
+                  ElementsAre("import 100..150 safe - finalized -", "compare", "import 115..155 safe 130 finalized -"));
+    } else {
+      EXPECT_THAT(taken(),
+                  ElementsAre("import 100..150 safe - finalized -", "compare", "gossip 150..152 safe 130 finalized -"));
+    }
+  }
+}
+
+TEST_F(FollowerTest, ABranchThatSafeHasLeftStaysSoWhileTheSourceIsAway) {
+  with_gossip(true);
+  both();
+  network.grow(103, 0);
+  gossip({101, 102, 103});
+  theirs = theirs.fork(99, 1, 102);
+  remote_safe = 101;
+  remote_headers = absl::UnavailableError("503");
+  remote();
+  taken();
+  play(follower().on_remote_lost("gone", now));
+  network.grow(104, 0);
+  gossip({104});
+  EXPECT_THAT(taken(), IsEmpty());
+}
+
+TEST_F(FollowerTest, GossipThatPassesBesideASafeBlockAboveOurHeadIsNotTaken) {
+  with_gossip(true);
+  both();
+  taken();
+  network.grow(110, 0);
+  gossip({102, 103, 104, 105, 106});
+  theirs = theirs.fork(100, 1, 100);
+  on_import = [&](const Import&) { return ended(Outcome::source_unavailable); };
+  theirs.grow(105, 1);
+  remote_safe = 104;
+  remote();
+  taken();
+  gossip({101});
+  EXPECT_THAT(taken(), Not(Contains(HasSubstr("gossip"))));
+}
+
+TEST_F(FollowerTest, ASignedBranchIsTakenFromWhereItLeavesOurs) {
+  with_gossip(false);
+  remote_has_unsafe = false;
+  both();
+  network.grow(103, 0);
+  gossip({101, 102, 103});
+  taken();
+  // Of its way 101 and 102 are ours already.
+  network = network.fork(102, 1, 105);
+  gossip({103, 104, 105});
+  EXPECT_THAT(taken(), ElementsAre("gossip 102..105 safe 90 finalized -"));
+}
+
 TEST_F(FollowerTest, WhatWasKnownOfABranchThatWasLeftCountsNoMore) {
   with_gossip(true);
   both();

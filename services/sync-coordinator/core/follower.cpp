@@ -429,17 +429,14 @@ std::optional<Effects> Follower::follow_gossip(absl::Time now) {
   if (!options_.unsafe_from_gossip) return std::nullopt;
   const eth::BlockRef& head = *local_->labels.latest;
   if (local_->labels.safe) gossip_.drop_up_to(local_->labels.safe->number);
-  const auto tip = gossip_.tip_above(head.id());
   // A branch that the source's safe chain has left is not fed any more.
-  for (const eth::BlockRef& b : derived_) {
+  for (const eth::BlockRef& b : derived_)
     if (b.number <= head.number && on_our_chain(b) == false) return std::nullopt;
-    if (!tip || b.number > tip->number) continue;
-    if (b.number > head.number && gossip_.ancestor(*tip, b.number).hash != b.hash) return std::nullopt;
-    if (b.number <= head.number && !on_our_chain(b) && remote_ && !replaying()) {
-      return now < not_before_ ? std::nullopt : std::optional{compare(b)};
-    }
-  }
-  if (tip && invalid_target_ != tip->hash) {
+  if (const auto tip = gossip_.tip_above(head.id()); tip && invalid_target_ != tip->hash) {
+    eth::BlockRef unknown;
+    const auto passes = passes_derived(*tip, unknown);
+    if (!passes && now >= not_before_) return compare(unknown);
+    if (passes != true) return std::nullopt;
     searched_ = false;
     return import(head.id(), *tip, true, now);
   }
@@ -448,6 +445,7 @@ std::optional<Effects> Follower::follow_gossip(absl::Time now) {
   if (!other || other->tip.number < head.number + kLonger || invalid_target_ == other->tip.hash) return std::nullopt;
   const auto fork = fork_below(other->tip);
   if (!fork || fork->number < number_of(local_->labels.safe)) return std::nullopt;
+  if (eth::BlockRef unknown; passes_derived(other->tip, unknown) != true) return std::nullopt;
   const auto named = [&](const std::optional<eth::BlockRef>& b) {
     return b && b->number > fork->number && on_our_chain(b) == true;
   };
@@ -464,6 +462,19 @@ std::optional<Effects> Follower::follow_gossip(absl::Time now) {
          now);
   searched_ = false;
   return import(fork->id(), other->tip, true, now);
+}
+
+std::optional<bool> Follower::passes_derived(const eth::BlockRef& tip, eth::BlockRef& unknown) const {
+  for (const eth::BlockRef& b : derived_) {
+    if (b.number > tip.number) continue;
+    const eth::BlockRef& at = gossip_.ancestor(tip, b.number);
+    const auto on = at.number == b.number ? at.hash == b.hash : on_our_chain(b);
+    if (on == false) return false;
+    if (on || !remote_ || replaying()) continue;  // nobody there to be asked
+    unknown = b;
+    return std::nullopt;
+  }
+  return true;
 }
 
 std::optional<eth::BlockRef> Follower::fork_below(const eth::BlockRef& tip) const {

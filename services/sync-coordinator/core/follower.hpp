@@ -128,6 +128,9 @@ class Follower {
   Effects follow(absl::Time now);
   /// What the p2p network has for our head; nullopt: nothing.
   std::optional<Effects> follow_gossip(absl::Time now);
+  /// Whether the branch of a gossiped block that leads up from our chain holds what the source derived; nullopt: the
+  /// source must be asked for `unknown` first.
+  std::optional<bool> passes_derived(const eth::BlockRef& tip, eth::BlockRef& unknown) const;
   /// Where the branch of a gossiped block leaves our chain; nullopt: not known exactly.
   std::optional<eth::BlockRef> fork_below(const eth::BlockRef& tip) const;
   Effects follow_labels(absl::Time now);

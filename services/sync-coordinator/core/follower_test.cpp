@@ -1073,6 +1073,21 @@ TEST_F(FollowerTest, GossipThatPassesBesideASafeBlockAboveOurHeadIsNotTaken) {
   EXPECT_THAT(taken(), Not(Contains(HasSubstr("gossip"))));
 }
 
+TEST_F(FollowerTest, ALongerSignedBranchBesideASafeBlockAboveOurHeadIsNotTaken) {
+  with_gossip(false);
+  both();
+  network.grow(101, 0);
+  gossip({101});
+  network = network.fork(100, 1, 106);
+  theirs = theirs.fork(100, 2, 104);
+  remote_safe = 103;
+  on_import = [&](const Import&) { return ended(Outcome::source_unavailable); };
+  remote();
+  taken();
+  gossip({101, 102, 103, 104, 105, 106});
+  EXPECT_THAT(taken(), Not(Contains(HasSubstr("gossip"))));
+}
+
 TEST_F(FollowerTest, ASignedBranchIsTakenFromWhereItLeavesOurs) {
   with_gossip(false);
   remote_has_unsafe = false;

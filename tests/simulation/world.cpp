@@ -109,6 +109,7 @@ World::World(const Schedule& s)
       steps_{s.steps},
       mode_{static_cast<Mode>(random_() % 4)},
       has_local_safe_{random_() % 2 == 0},
+      has_unsafe_{!gossip() || random_() % 4 != 0},
       genesis_{genesis_block()},
       source_{genesis_},
       el_{random_() % 2 == 0 ? sim::ElProfile::op_geth : sim::ElProfile::op_reth, genesis_},
@@ -167,7 +168,7 @@ fetcher::HeadSnapshot World::snapshot() const {
   fetcher::HeadSnapshot s;
   s.endpoint = "sim";
   s.kind = replaying_ ? fetcher::Kind::cl : fetcher::Kind::el;
-  s.unsafe = source_.head();
+  if (has_unsafe_) s.unsafe = source_.head();
   s.safe = source_.safe();
   s.finalized = source_.finalized();
   if (has_local_safe_) s.local_safe = source_.local_safe();
@@ -499,6 +500,7 @@ void World::chaos_of_the_network() {
       break;
     case 3:
       source_.equivocate(random_() % 8);
+      source_.extend_rival(random_() % 12);
       note(absl::StrCat("the sequencer signs a second ", source_.rival().front().number));
       publish(source_.rival(), 0);
       break;
@@ -569,6 +571,7 @@ void World::check_import(const coordinator::Import& i) {
     if (label && label->number <= tip.number && !on_chain_of_tip(*label))
       broken(absl::StrCat("gossip of a branch that safe ", eth::to_string(*label), " has left"));
   }
+  if (!shown_->unsafe) return;
   if (const auto named = el_.by_number(shown_->unsafe->number);
       switches && named && named->hash == shown_->unsafe->hash && named->number > r.parent.number)
     broken("gossip leads away from the branch that the source names");

@@ -133,7 +133,9 @@ class World {
   std::mt19937_64 random_;
   const int steps_;
   const Mode mode_;
+  /// What the source shows.
   const bool has_local_safe_;
+  const bool has_unsafe_;
   absl::Time now_ = absl::FromUnixSeconds(1'000'000);
   eth::BlockRef genesis_;
   Source source_;

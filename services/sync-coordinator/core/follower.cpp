@@ -429,10 +429,8 @@ std::optional<Effects> Follower::follow_gossip(absl::Time now) {
   if (!options_.unsafe_from_gossip) return std::nullopt;
   const eth::BlockRef& head = *local_->labels.latest;
   if (local_->labels.safe) gossip_.drop_up_to(local_->labels.safe->number);
-  // A branch that the source's safe chain has left is not fed any more.
-  for (const eth::BlockRef& b : derived_)
-    if (b.number <= head.number && on_our_chain(b) == false) return std::nullopt;
   if (const auto tip = gossip_.tip_above(head.id()); tip && invalid_target_ != tip->hash) {
+    // A branch that the source's safe chain has left is not fed any more.
     eth::BlockRef unknown;
     const auto passes = passes_derived(*tip, unknown);
     if (!passes && now >= not_before_) return compare(unknown);

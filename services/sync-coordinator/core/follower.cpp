@@ -65,14 +65,15 @@ std::optional<eth::BlockRef> Follower::target() const {
 
 std::optional<eth::BlockRef> Follower::gap() const {
   if (!options_.unsafe_from_gossip || !remote_ || !local_ || !local_->labels.latest) return std::nullopt;
-  const auto waiting = gossip_.highest();
-  if (!waiting || waiting->lowest.number == 0 || gap_failed_ == waiting->lowest.hash) return std::nullopt;
-  if (number_of(remote_->unsafe) + 1 < waiting->lowest.number) return std::nullopt;
-  const eth::BlockRef before{waiting->lowest.number - 1, waiting->lowest.parent_hash, {}, waiting->lowest.timestamp};
-  // What stands on our own chain needs nothing of the source; what is not above our head is no way forward.
-  if (before.number <= local_->labels.latest->number || waiting->tip.number <= local_->labels.latest->number)
-    return std::nullopt;
-  return before;
+  // An old branch may be higher than the one that grows: the first whose gap the source can fill.
+  for (const GossipBlocks::Chain& waiting : gossip_.chains()) {
+    if (waiting.lowest.number == 0 || gaps_aside_.contains(waiting.lowest.hash)) continue;
+    if (number_of(remote_->unsafe) + 1 < waiting.lowest.number) continue;
+    const eth::BlockRef before{waiting.lowest.number - 1, waiting.lowest.parent_hash, {}, waiting.lowest.timestamp};
+    // What stands on our own chain needs nothing of the source; what is not above our head is no way forward.
+    if (before.number > local_->labels.latest->number) return before;
+  }
+  return std::nullopt;
 }
 
 std::optional<bool> Follower::on_our_chain(const std::optional<eth::BlockRef>& block) const {
@@ -409,7 +410,7 @@ Effects Follower::step(absl::Time now) {
     case driver::EngineStatus::invalid: break;
   }
   if (!local_->labels.latest) return {};
-  if (gap_failed_ && now >= gap_failed_until_) gap_failed_.reset();
+  absl::erase_if(gaps_aside_, [&](const auto& g) { return now >= g.second; });
   const bool waits = now < not_before_;
   if (remote_ && !waits) return follow(now);
   if (!waits || trouble_ == Trouble::source) {
@@ -637,16 +638,10 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
         gossip_.drop_lower_half(moved ? r.labels.latest->id() : range.parent, range.tip.hash);
         return step(now);
       }
-      if (const auto waiting = gossip_.highest();
-          waiting && waiting->lowest.parent_hash == range.tip.hash && searched_) {
-        // Gossiped blocks that the source knows no way to.
-        gap_failed_ = waiting->lowest.hash;
-        gap_failed_until_ = now + kGapAside;
-        searched_ = false;
-        back_off(now, Trouble::source);
-        return {};
-      }
       if (searched_) {
+        // Gossiped blocks that the source knows no way to.
+        for (const GossipBlocks::Chain& waiting : gossip_.chains())
+          if (waiting.lowest.parent_hash == range.tip.hash) gaps_aside_[waiting.lowest.hash] = now + kGapAside;
         // What the search found does not hold any more: the source is changing, or does not know itself. Its next
         // snapshot may tell.
         searched_ = false;

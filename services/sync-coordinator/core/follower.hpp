@@ -205,9 +205,8 @@ class Follower {
   std::map<std::uint64_t, Hash32> compared_;
   /// What the source derived from L1 (safe, local_safe), as it said last: a branch stays abandoned while it is away.
   std::vector<eth::BlockRef> derived_;
-  /// Gossiped blocks that the source knows no way to.
-  std::optional<Hash32> gap_failed_;
-  absl::Time gap_failed_until_ = absl::InfinitePast();
+  /// Gossiped blocks that the source knows no way to, and until when it is not asked again.
+  absl::flat_hash_map<Hash32, absl::Time> gaps_aside_;
   /// Where the head came from last; whether the p2p network ever brought anything.
   bool head_from_gossip_ = false;
   bool heard_gossip_ = false;

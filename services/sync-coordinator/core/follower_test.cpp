@@ -940,6 +940,44 @@ TEST_F(FollowerTest, TheRemotesUnsafeHeadDecidesBetweenTwoSignedBranches) {
   EXPECT_THAT(taken(), IsEmpty()) << "the source names ours";
 }
 
+TEST_F(FollowerTest, TenSecondsLieBetweenTwoSwitchesToLongerSignedBranches) {
+  with_gossip(false);
+  remote_has_unsafe = false;
+  both();
+  const Chain one = network.fork(100, 1, 120), two = network.fork(100, 2, 120);
+  network = one;
+  gossip({101});
+  taken();
+  network = two;
+  gossip({101, 102, 103});
+  EXPECT_THAT(taken(), ElementsAre("gossip 100..103 safe 90 finalized -"));
+  network = one;
+  gossip({102, 103, 104, 105});
+  EXPECT_THAT(taken(), IsEmpty());
+  now += absl::Seconds(11);
+  gossip({106});
+  EXPECT_THAT(taken(), ElementsAre("gossip 100..106 safe 90 finalized -"));
+}
+
+TEST_F(FollowerTest, TenSecondsLieBetweenTwoSwitchesOnTheWordOfTheSourcesUnsafeHead) {
+  with_gossip(true);
+  both();
+  network.grow(101, 0);
+  gossip({101});
+  const Chain first = network;
+  theirs = theirs.fork(100, 1, 103);
+  remote();
+  ASSERT_EQ(ours.at(103)->hash, theirs.at(103)->hash);
+  taken();
+  theirs = first.fork(101, 0, 105);
+  remote();
+  EXPECT_THAT(taken(), Not(Contains("import 100..105 safe 90 finalized -")));
+  EXPECT_EQ(follower().reason_code(), "hold_branch");
+  now += absl::Seconds(11);
+  remote();
+  EXPECT_THAT(taken(), Contains("import 100..105 safe 90 finalized -"));
+}
+
 TEST_F(FollowerTest, TheHeadNeverSwingsBackAndForth) {
   with_gossip(true);
   both();

@@ -1,6 +1,6 @@
 #include "services/sync-coordinator/core/gossip_blocks.hpp"
 
-#include <vector>
+#include <absl/container/flat_hash_set.h>
 
 namespace towline::coordinator {
 
@@ -93,6 +93,23 @@ std::optional<GossipBlocks::Chain> GossipBlocks::highest() const {
   }
   if (best == nullptr) return std::nullopt;
   return Chain{root_of(best->block, Hash32{}), best->block};
+}
+
+std::vector<GossipBlocks::Chain> GossipBlocks::chains() const {
+  std::vector<Chain> out;
+  absl::flat_hash_set<Hash32> seen;
+  for (auto it = by_number_.rbegin(); it != by_number_.rend(); ++it) {
+    if (!seen.insert(it->second).second) continue;
+    const eth::BlockRef& tip = blocks_.at(it->second).block;
+    const eth::BlockRef* at = &tip;
+    bool joins = false;
+    for (const eth::BlockRef* parent = parent_of(*at); parent != nullptr && !joins; parent = parent_of(*at)) {
+      at = parent;
+      joins = !seen.insert(at->hash).second;
+    }
+    if (!joins) out.push_back({*at, tip});
+  }
+  return out;
 }
 
 }  // namespace towline::coordinator

@@ -5,6 +5,7 @@
 #include <absl/container/flat_hash_map.h>
 
 #include <optional>
+#include <vector>
 
 #include "libs/eth/types.hpp"
 
@@ -37,6 +38,8 @@ class GossipBlocks {
     eth::BlockRef lowest, tip;
   };
   std::optional<Chain> highest() const;
+  /// All of them, one for each lowest block, highest first.
+  std::vector<Chain> chains() const;
   std::size_t size() const { return blocks_.size(); }
 
  private:

@@ -605,12 +605,14 @@ std::string World::run() {
   ++session_;
   note("faults stop");
   // A source whose safe is below ours holds the label where it is: let it move on, as a live chain does. Where it is
-  // behind the sequencer it stays so. Of its last blocks none is lost; a gap below them only the source can fill.
+  // behind the sequencer it stays so. Of its last blocks none is lost; a gap below them only the source can fill,
+  // with its unsafe head or, if it shows none, when its safe head passes.
+  if (!has_unsafe_) source_.set_delay(0);
   grow(90);
   for (int i = 0; i < 60 && broken_.empty(); ++i) {
     quiet_ = i >= 32;
     if (i % 2 == 0) grow(1);
-    const std::uint64_t behind = has_unsafe_ ? 25 : 5;
+    const std::uint64_t behind = has_unsafe_ ? 25 : 2;
     source_.raise_labels(source_.head().number - behind, source_.head().number - behind - 5);
     step();
   }

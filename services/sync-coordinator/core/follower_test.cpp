@@ -824,6 +824,19 @@ TEST_F(FollowerTest, AGapIsFilledFromTheSourceAndNothingIsAskedForTwice) {
   }
 }
 
+TEST_F(FollowerTest, AnOldBranchThatIsHigherDoesNotHideTheGapThatTheSourceCanFill) {
+  with_gossip(false);
+  both();
+  taken();
+  network = network.fork(90, 1, 200);
+  gossip({190, 200});
+  network = theirs.fork(100, 0, 110);
+  gossip({108, 109, 110});
+  theirs.grow(109, 0);
+  remote();
+  EXPECT_THAT(taken(), ElementsAre("import 100..107 safe - finalized -", "gossip 107..110 safe - finalized -"));
+}
+
 TEST_F(FollowerTest, ATipFarAheadDoesNotDisturbACatchUp) {
   with_gossip(true);
   network = theirs = Chain{50'000};
@@ -1186,6 +1199,9 @@ TEST(GossipBlocks, KnowWhoStandsOnWhom) {
   EXPECT_EQ(blocks.tip_above(a.at(10)->id())->hash, b.at(15)->hash);
   blocks.add(*a.at(11));
   EXPECT_EQ(blocks.tip_above(a.at(10)->id())->hash, a.at(15)->hash) << "of two as high the one that came first";
+  ASSERT_EQ(blocks.chains().size(), 2U);
+  EXPECT_EQ(blocks.chains()[0].tip.number, 15U);
+  EXPECT_EQ(blocks.chains()[1].lowest.number, 11U);
   blocks.drop(a.at(13)->hash);
   EXPECT_EQ(blocks.tip_above(a.at(11)->id())->number, 12U);
   blocks.drop_up_to(14);

@@ -1168,6 +1168,21 @@ TEST_F(FollowerTest, WhatWasKnownOfABranchThatWasLeftCountsNoMore) {
   EXPECT_THAT(taken(), ElementsAre("compare", "import 95..105 safe 90 finalized -"));
 }
 
+TEST_F(FollowerTest, WhatWasAskedForOnABranchThatWasLeftCountsNoMore) {
+  const Chain first{110};
+  ours = Chain{120};
+  theirs = first;
+  both();
+  EXPECT_THAT(taken(), ElementsAre("compare"));
+  theirs = theirs.fork(95, 1, 130);
+  remote();
+  ASSERT_EQ(ours.at(130)->hash, theirs.at(130)->hash);
+  taken();
+  theirs = first;
+  remote();
+  EXPECT_THAT(taken(), ElementsAre("compare", "import 95..110 safe 90 finalized -"));
+}
+
 TEST_F(FollowerTest, ASourceThatReplaysDoesNotHoldUpGossip) {
   with_gossip(true);
   both();

@@ -22,16 +22,28 @@ Hash32 fresh_hash(std::uint64_t number, std::uint64_t nonce) {
 
 eth::BlockRef genesis_block() { return {0, fresh_hash(0, 0), {}, 1'000'000}; }
 
+constexpr const char* kModes[] = {"both", "gossip", "remote", "none"};
+
 }  // namespace
 
+eth::BlockRef Source::child(const eth::BlockRef& parent) {
+  const std::uint64_t n = parent.number + 1;
+  made_.push_back({n, fresh_hash(n, made_.size()), parent.hash, 1'000'000 + n * 2});
+  return made_.back();
+}
+
+const eth::BlockRef& Source::made(const Hash32& hash) const {
+  std::uint64_t nonce = 0;
+  for (unsigned i = 0; i < 8; ++i) nonce |= std::uint64_t{hash.bytes[8 + i]} << (8U * i);
+  return made_.at(nonce);
+}
+
 void Source::extend(std::uint64_t blocks) {
-  for (std::uint64_t i = 0; i < blocks; ++i) {
-    const std::uint64_t n = chain_.back().number + 1;
-    chain_.push_back({n, fresh_hash(n, ++blocks_made_), chain_.back().hash, 1'000'000 + n * 2});
-  }
+  for (std::uint64_t i = 0; i < blocks; ++i) chain_.push_back(child(chain_.back()));
 }
 
 void Source::reorg(std::uint64_t ancestor, std::uint64_t blocks) {
+  rival_.assign(chain_.begin() + static_cast<std::ptrdiff_t>(ancestor) + 1, chain_.end());
   chain_.resize(ancestor + 1);
   extend(blocks);
   safe_ = std::min(safe_, ancestor);
@@ -43,24 +55,90 @@ void Source::raise_labels(std::uint64_t safe, std::uint64_t finalized) {
   finalized_ = std::max(finalized_, std::min(finalized, safe_));
 }
 
+void Source::equivocate(std::uint64_t depth) {
+  const std::uint64_t parent = std::max(safe_, tip().number - std::min(depth, tip().number));
+  rival_ = {child(chain_[parent])};
+}
+
+void Source::extend_rival(std::uint64_t blocks) {
+  for (std::uint64_t i = 0; i < blocks && !rival_.empty(); ++i) rival_.push_back(child(rival_.back()));
+}
+
+bool Source::swap_rival() {
+  if (rival_.empty() || rival_.front().number <= safe_) return false;
+  const auto first = static_cast<std::ptrdiff_t>(rival_.front().number);
+  std::vector<eth::BlockRef> left{chain_.begin() + first, chain_.end()};
+  if (left.empty()) return false;
+  chain_.resize(static_cast<std::size_t>(first));
+  chain_.insert(chain_.end(), rival_.begin(), rival_.end());
+  rival_ = std::move(left);
+  return true;
+}
+
+const eth::BlockRef& Source::head() const {
+  return chain_[std::max(safe_, tip().number - std::min(delay_, tip().number))];
+}
+
+std::deque<eth::BlockRef>::const_iterator GossipNetwork::find(const Hash32& hash) const {
+  return std::find_if(cache_.begin(), cache_.end(), [&](const auto& b) { return b.hash == hash; });
+}
+
+std::vector<eth::BlockRef> GossipNetwork::arrived(absl::Time now, bool peers) {
+  std::vector<eth::BlockRef> out;
+  for (; !in_flight_.empty() && in_flight_.begin()->first <= now; in_flight_.erase(in_flight_.begin())) {
+    if (!peers) continue;
+    out.push_back(in_flight_.begin()->second);
+    if (find(out.back().hash) == cache_.end()) cache_.push_back(out.back());
+    if (cache_.size() > kCache) cache_.pop_front();
+  }
+  return out;
+}
+
+std::vector<eth::BlockRef> GossipNetwork::chain(const eth::BlockId& parent, const eth::BlockId& tip) const {
+  std::vector<eth::BlockRef> out;
+  for (Hash32 at = tip.hash; at != parent.hash; at = out.back().parent_hash) {
+    const auto it = find(at);
+    if (it == cache_.end()) return {};
+    out.push_back(*it);
+  }
+  return {out.rbegin(), out.rend()};
+}
+
 World::World(const Schedule& s)
     : random_{s.seed},
       steps_{s.steps},
+      mode_{static_cast<Mode>(random_() % 4)},
+      has_local_safe_{random_() % 2 == 0},
+      has_unsafe_{!gossip() || random_() % 4 != 0},
       genesis_{genesis_block()},
       source_{genesis_},
       el_{random_() % 2 == 0 ? sim::ElProfile::op_geth : sim::ElProfile::op_reth, genesis_},
       can_rewind_{random_() % 2 == 0},
       gate_{driver::Persistent{}} {
-  source_.extend(random_() % 400);
-  follower_.emplace(make_follower());
+  grow(random_() % 400);
+  if (random_() % 4 == 0) {
+    // An EL that has blocks already, above whatever the source calls safe.
+    for (std::size_t n = 1; n < source_.chain().size(); ++n) {
+      el_.new_payload(source_.chain()[n]);
+      el_.forkchoice_updated(source_.chain()[n].hash, {}, {});
+    }
+  }
+  start_follower();
 }
 
-coordinator::Follower World::make_follower() {
+void World::start_follower() {
   coordinator::Follower::Options o;
+  o.unsafe_from_remote = mode_ == Mode::remote || mode_ == Mode::both;
+  o.unsafe_from_gossip = gossip();
   o.genesis = genesis_.id();
   o.header_batch = 2 + random_() % 99;
   o.seed = random_();
-  return coordinator::Follower{o};
+  follower_.emplace(o);
+  shown_.reset();
+  delivered_.clear();
+  not_found_.clear();
+  switching_.reset();
+  last_switch_ = absl::InfinitePast();
 }
 
 void World::note(const std::string& what) {
@@ -90,21 +168,24 @@ fetcher::HeadSnapshot World::snapshot() const {
   fetcher::HeadSnapshot s;
   s.endpoint = "sim";
   s.kind = replaying_ ? fetcher::Kind::cl : fetcher::Kind::el;
-  s.unsafe = source_.head();
+  if (has_unsafe_) s.unsafe = source_.head();
   s.safe = source_.safe();
   s.finalized = source_.finalized();
+  if (has_local_safe_) s.local_safe = source_.local_safe();
   if (lagging_) {
     // A replica behind a load balancer: the same chain, older labels.
     const auto older = [&](const eth::BlockRef& b) {
       return source_.chain()[b.number - std::min<std::uint64_t>(b.number, 15)];
     };
     s.safe = older(source_.safe());
+    if (has_local_safe_) s.local_safe = older(source_.local_safe());
     s.finalized = older(source_.finalized());
   }
   if (replaying_) {
     // A source that restarts: old heads, and no L1 block yet.
     s.current_l1 = eth::BlockRef{};
     s.unsafe = s.safe = s.finalized = genesis_;
+    s.local_safe.reset();
   }
   s.observed = now_;
   return s;
@@ -153,6 +234,11 @@ std::optional<driver::CommandResult> World::update(const driver::Forkchoice& f) 
   const driver::Labels l = labels();
   if (differs(f.head, l.latest) || differs(f.safe, l.safe) || differs(f.finalized, l.finalized))
     return ended(driver::Outcome::not_applied, "reads back as something else", f.head);
+  if (switching_ && l.latest->hash != before.hash) {
+    if (*switching_ < last_switch_ + absl::Seconds(10)) broken("branches are changed twice in ten seconds");
+    last_switch_ = *switching_;
+    switching_.reset();
+  }
   if (f.finalized) {
     gate_.confirm_finalized(*f.finalized);
     highest_finalized_ = f.finalized;
@@ -173,6 +259,7 @@ std::optional<driver::CommandResult> World::update(const driver::Forkchoice& f) 
 void World::finish(std::uint64_t id, absl::StatusOr<driver::CommandResult> r) {
   pending_.reset();
   importing_.reset();
+  switching_.reset();
   note(absl::StrCat("command ends: ", r.ok() ? absl::StrCat(driver::name(r->outcome), " ", r->reason)
                                              : std::string{r.status().message()}));
   carry_out(follower_->on_command_done(id, r, now_));
@@ -188,10 +275,12 @@ void World::import_step() {
     finish(i.id, r);
   };
   if (i.plan.done()) return finish(i.id, ended(driver::Outcome::done, {}));
-  if (!source_up_) return leave(ended(driver::Outcome::source_unavailable, "the source is down"));
+  if (!source_up_ && !i.from_gossip) return leave(ended(driver::Outcome::source_unavailable, "the source is down"));
   const eth::BlockRef& block = i.blocks[i.next++];
   if (auto st = i.plan.check(block); !st.ok())
     return leave(ended(driver::Outcome::source_reorged, std::string{st.message()}, block.id()));
+  if (const auto at = el_.by_number(block.number); at && at->hash == block.hash)
+    broken(absl::StrCat(eth::to_string(block), " is asked for although it is on the EL's chain"));
   if (!el_.by_hash(block.parent_hash))
     broken(absl::StrCat("newPayload ", eth::to_string(block), " whose parent the EL does not know"));
   const auto a = el_.new_payload(block);
@@ -226,7 +315,7 @@ void World::run_pending() {
     absl::StatusOr<std::vector<eth::BlockRef>> remote = std::vector<eth::BlockRef>{};
     absl::StatusOr<std::vector<eth::BlockRef>> local = std::vector<eth::BlockRef>{};
     for (const auto n : c->numbers) {
-      if (n < source_.chain().size()) remote->push_back(source_.chain()[n]);
+      if (n <= source_.head().number) remote->push_back(source_.chain()[n]);
       if (const auto b = el_.by_number(n)) local->push_back(*b);
     }
     if (!source_up_) remote = absl::UnavailableError("the source is down");
@@ -251,18 +340,29 @@ void World::run_pending() {
     for (auto* label : {&range.safe, &range.finalized}) {
       if (*label && (*label)->number <= range.parent.number && !canonical(**label)) label->reset();
     }
-    if (!source_up_) return finish(id, ended(driver::Outcome::source_unavailable, "the source is down"));
+    const auto lost = [&](driver::Outcome o, const char* why) {
+      if (range.from_gossip) not_found_.emplace(range.parent.hash, range.tip.hash);
+      finish(id, ended(o, why));
+    };
+    if (!(range.from_gossip ? gossip_up_ : source_up_))
+      return lost(driver::Outcome::source_unavailable, "nobody there to ask for payloads");
+    std::vector<eth::BlockRef> blocks;
     const auto& chain = source_.chain();
-    if (range.tip.number >= chain.size() || chain[range.tip.number].hash != range.tip.hash ||
-        chain[range.parent.number].hash != range.parent.hash) {
-      return finish(id, ended(driver::Outcome::source_reorged, "the tip does not descend from the parent"));
+    if (range.from_gossip) {
+      blocks = network_.chain(range.parent, range.tip);
+    } else if (range.tip.number <= source_.head().number && chain[range.tip.number].hash == range.tip.hash &&
+               chain[range.parent.number].hash == range.parent.hash) {
+      blocks.assign(chain.begin() + static_cast<std::ptrdiff_t>(range.parent.number) + 1,
+                    chain.begin() + static_cast<std::ptrdiff_t>(range.tip.number) + 1);
     }
+    if (blocks.empty()) return lost(driver::Outcome::source_reorged, "the tip does not descend from the parent");
+    if (range.parent.hash != el_.latest().hash) range.ours_above_parent = el_.by_number(range.parent.number + 1)->hash;
     importing_ = Importing{id,
                            driver::ImportPlan{range, 32, labels(), gate_.state().fence},
-                           {chain.begin() + static_cast<std::ptrdiff_t>(range.parent.number) + 1,
-                            chain.begin() + static_cast<std::ptrdiff_t>(range.tip.number) + 1},
+                           std::move(blocks),
                            0,
-                           labels()};
+                           labels(),
+                           range.from_gossip};
     return;
   }
   if (const auto* f = std::get_if<coordinator::SetForkchoice>(&effect)) {
@@ -292,17 +392,47 @@ void World::carry_out(coordinator::Effects effects) {
   if (effects.size() > 1) broken("more than one effect at a time");
   for (auto& e : effects) {
     if (pending_ || importing_) broken("a second command in flight");
+    if (const auto* i = std::get_if<coordinator::Import>(&e)) check_import(*i);
     pending_ = std::move(e);
   }
 }
 
+void World::publish(const std::vector<eth::BlockRef>& branch, std::size_t from) {
+  // Of a long stretch only the end: a node that was away for so long does not hear the rest.
+  for (std::size_t i = std::max(from, branch.size() - std::min<std::size_t>(branch.size(), 20)); i < branch.size();
+       ++i) {
+    const std::uint64_t luck = quiet_ ? 9 : random_() % 10;
+    if (luck == 0) continue;  // lost
+    const int latest = luck == 1 ? 12'000 : luck < 4 ? 3'000 : 400;
+    for (std::uint64_t copies = random_() % 8 == 0 ? 2 : 1; copies > 0; --copies)
+      network_.publish(branch[i], now_ + absl::Milliseconds(random_() % static_cast<unsigned>(latest)));
+  }
+}
+
+void World::grow(std::uint64_t blocks) {
+  const std::size_t before = source_.chain().size();
+  source_.extend(blocks);
+  publish(source_.chain(), before);
+}
+
+void World::deliver(const eth::BlockRef& block) {
+  delivered_.insert(block.hash);
+  not_found_.clear();
+  carry_out(follower_->on_gossip(block, now_));
+}
+
+void World::deliver_cache() {
+  const std::deque<eth::BlockRef> all = network_.cache();
+  for (const auto& b : all) deliver(b);
+}
+
 void World::chaos() {
-  const std::uint64_t head = source_.head().number;
+  const std::uint64_t head = source_.tip().number;
   switch (random_() % 22) {
     case 0:
     case 1:
-    case 2: source_.extend(1 + random_() % 5); break;
-    case 3: source_.extend(random_() % 300); break;
+    case 2: grow(1 + random_() % 5); break;
+    case 3: grow(random_() % 300); break;
     case 4:
     case 5:
       source_.raise_labels(head - std::min<std::uint64_t>(head, random_() % 30),
@@ -317,6 +447,7 @@ void World::chaos() {
       const std::uint64_t blocks = 1 + random_() % (head - ancestor + 6);
       note(absl::StrCat("the source leaves its chain after ", ancestor, " and grows by ", blocks));
       source_.reorg(ancestor, blocks);
+      publish(source_.chain(), ancestor + 1);
       break;
     }
     case 8:
@@ -344,22 +475,106 @@ void World::chaos() {
       // What it had asked for is cancelled with it.
       pending_.reset();
       importing_.reset();
-      follower_.emplace(make_follower());
+      start_follower();
+      if (gossip_up_) deliver_cache();
       break;
     }
     default: break;
   }
 }
 
+void World::chaos_of_the_network() {
+  switch (random_() % 24) {
+    case 0:
+      peers_ = !peers_;
+      note(peers_ ? "p2p-gossip has peers" : "p2p-gossip has no peers");
+      break;
+    case 1:
+      gossip_up_ = !gossip_up_;
+      note(gossip_up_ ? "p2p-gossip up" : "p2p-gossip down");
+      if (!gossip_up_) network_.restart();
+      break;
+    case 2:
+      // The watcher's stream broke: a new one begins with all that is in the cache.
+      if (gossip_up_) deliver_cache();
+      break;
+    case 3:
+      source_.equivocate(random_() % 8);
+      source_.extend_rival(random_() % 12);
+      note(absl::StrCat("the sequencer signs a second ", source_.rival().front().number));
+      publish(source_.rival(), 0);
+      break;
+    case 4:
+    case 5:
+    case 6: {
+      const std::size_t before = source_.rival().size();
+      source_.extend_rival(1 + random_() % 5);
+      publish(source_.rival(), before);
+      break;
+    }
+    case 7:
+    case 8:
+      if (source_.swap_rival())
+        note(absl::StrCat("the source goes to the rival branch after ", source_.rival().front().number - 1));
+      break;
+    case 9: source_.set_delay(random_() % 2 == 0 ? 0 : random_() % 8); break;
+    default: break;
+  }
+}
+
 void World::step() {
   now_ += absl::Milliseconds(50 + random_() % 400);
+  for (const auto& b : network_.arrived(now_, peers_ && gossip_up_)) deliver(b);
   if (driver_up_) carry_out(follower_->on_local(driver_state(), now_));
   else carry_out(follower_->on_local_lost("the engine-driver does not answer", now_));
-  if (source_up_) carry_out(follower_->on_remote(snapshot(), now_));
-  else carry_out(follower_->on_remote_lost("no heads", now_));
+  if (source_up_) {
+    const fetcher::HeadSnapshot s = snapshot();
+    if (!replaying_) shown_ = s;
+    carry_out(follower_->on_remote(s, now_));
+  } else carry_out(follower_->on_remote_lost("no heads", now_));
   carry_out(follower_->on_wake(now_));
   if (pending_ || importing_) run_pending();
   check();
+}
+
+void World::check_import(const coordinator::Import& i) {
+  const driver::ImportPlan::Range& r = i.range;
+  const eth::BlockRef tip = source_.made(r.tip.hash);
+  const bool switches = r.parent.hash != i.command.expected_head;
+  note(
+      absl::StrCat("import ", eth::to_string(r.parent), " to ", eth::to_string(r.tip), r.from_gossip ? " gossip" : ""));
+  const auto on_chain_of_tip = [&](const eth::BlockRef& b) {
+    eth::BlockRef at = tip;
+    while (at.number > b.number) at = source_.made(at.parent_hash);
+    return at.hash == b.hash;
+  };
+  const auto derived = [&](const std::optional<eth::BlockRef>& b) { return b && b->number > r.parent.number; };
+  if (mode_ == Mode::none && shown_ && r.tip.hash != shown_->safe->hash && r.tip.hash != shown_->finalized->hash &&
+      (!shown_->local_safe || r.tip.hash != shown_->local_safe->hash))
+    broken("an unsafe block is imported although none is wanted");
+  if (gossip() && switches && !delivered_.empty() && shown_ && !derived(shown_->safe) && !derived(shown_->local_safe))
+    switching_ = now_;
+  if (!r.from_gossip) return;
+  if (!gossip()) broken("gossip is imported although none is wanted");
+  if (not_found_.contains({r.parent.hash, r.tip.hash}))
+    broken(absl::StrCat(eth::to_string(tip), " was not there and is asked for again"));
+  for (eth::BlockRef at = tip; at.hash != r.parent.hash; at = source_.made(at.parent_hash)) {
+    if (!delivered_.contains(at.hash) || at.number <= r.parent.number) {
+      broken(absl::StrCat("gossip up to ", eth::to_string(tip), " does not lead from ", eth::to_string(r.parent)));
+      return;
+    }
+  }
+  // What the source said before it went away counts as well, but only while it is there it can be asked.
+  const auto& remote = follower_->remote();
+  if (!shown_ || !remote || remote->kind == fetcher::Kind::cl) return;
+  for (const auto& label : {shown_->safe, shown_->local_safe}) {
+    if (label && label->number <= tip.number && !on_chain_of_tip(*label))
+      broken(absl::StrCat("gossip of a branch that safe ", eth::to_string(*label), " has left"));
+  }
+  if (!shown_->unsafe) return;
+  if (const auto named = el_.by_number(shown_->unsafe->number);
+      switches && named && named->hash == shown_->unsafe->hash && named->number > r.parent.number)
+    broken("gossip leads away from the branch that the source names");
 }
 
 void World::check() {
@@ -367,8 +582,14 @@ void World::check() {
     broken("the fence went back");
 }
 
+const eth::BlockRef& World::wanted_head() const {
+  if (gossip()) return source_.tip();
+  if (mode_ == Mode::remote) return source_.head();
+  return has_local_safe_ ? source_.local_safe() : source_.safe();
+}
+
 bool World::converged() const {
-  return el_.latest().hash == source_.head().hash && el_.safe() && el_.safe()->hash == source_.safe().hash &&
+  return el_.latest().hash == wanted_head().hash && el_.safe() && el_.safe()->hash == source_.safe().hash &&
          el_.finalized() && el_.finalized()->hash == source_.finalized().hash &&
          follower_->state() == coordinator::TowState::at_tip;
 }
@@ -376,15 +597,25 @@ bool World::converged() const {
 std::string World::run() {
   for (int i = 0; i < steps_ && broken_.empty(); ++i) {
     chaos();
+    chaos_of_the_network();
     step();
   }
-  source_up_ = el_up_ = driver_up_ = true;
+  source_up_ = el_up_ = driver_up_ = peers_ = gossip_up_ = true;
   replaying_ = lagging_ = false;
   ++session_;
   note("faults stop");
-  // A source whose safe is below ours holds the label where it is: let it move on, as a live chain does.
-  source_.extend(120);
-  source_.raise_labels(source_.head().number - 5, source_.head().number - 10);
+  // A source whose safe is below ours holds the label where it is: let it move on, as a live chain does. Where it is
+  // behind the sequencer it stays so. Of its last blocks none is lost; a gap below them only the source can fill,
+  // with its unsafe head or, if it shows none, when its safe head passes.
+  if (!has_unsafe_) source_.set_delay(0);
+  grow(90);
+  for (int i = 0; i < 60 && broken_.empty(); ++i) {
+    quiet_ = i >= 32;
+    if (i % 2 == 0) grow(1);
+    const std::uint64_t behind = has_unsafe_ ? 25 : 2;
+    source_.raise_labels(source_.head().number - behind, source_.head().number - behind - 5);
+    step();
+  }
   const absl::Time deadline = now_ + absl::Minutes(10);
   while (broken_.empty() && !converged() && now_ < deadline) step();
   const bool op_geth = el_.profile() == sim::ElProfile::op_geth;
@@ -395,7 +626,7 @@ std::string World::run() {
                           eth::to_string(el_.latest()), " safe ", el_.safe() ? eth::to_string(*el_.safe()) : "-",
                           " finalized ", el_.finalized() ? eth::to_string(*el_.finalized()) : "-", "; source ",
                           eth::to_string(source_.head()), " safe ", eth::to_string(source_.safe()), " finalized ",
-                          eth::to_string(source_.finalized())));
+                          eth::to_string(source_.finalized()), "; sequencer ", eth::to_string(source_.tip())));
   }
   if (broken_.empty()) return {};
   std::vector<std::string> decisions;
@@ -404,8 +635,8 @@ std::string World::run() {
         absl::StrCat(d.action, ": ", d.reason, d.repeated > 0 ? absl::StrCat(" x", d.repeated + 1) : ""));
   if (decisions.size() > 25) decisions.erase(decisions.begin(), decisions.end() - 25);
   return absl::StrCat(broken_, "\n  EL: ", op_geth ? "op-geth" : "op-reth", can_rewind_ ? " with" : " without",
-                      " admin RPC\n  ", absl::StrJoin(history_, "\n  "), "\ndecisions:\n  ",
-                      absl::StrJoin(decisions, "\n  "));
+                      " admin RPC, unsafe source ", kModes[static_cast<int>(mode_)], "\n  ",
+                      absl::StrJoin(history_, "\n  "), "\ndecisions:\n  ", absl::StrJoin(decisions, "\n  "));
 }
 
 }  // namespace towline::simulation

@@ -1,8 +1,12 @@
-// A whole tow without a wire: the coordinator's machine, the driver's gate and import plan, a simulated source and a
-// simulated EL. Everything that happens is drawn from one seed. After every step the invariants are checked.
+// A whole tow without a wire: the coordinator's machine, the driver's gate and import plan, a simulated source, a
+// simulated p2p network and a simulated EL. Everything that happens is drawn from one seed. After every step the
+// invariants are checked.
 #pragma once
+#include <absl/container/flat_hash_set.h>
 #include <absl/time/time.h>
 
+#include <deque>
+#include <map>
 #include <optional>
 #include <random>
 #include <string>
@@ -16,26 +20,63 @@
 
 namespace towline::simulation {
 
-/// The remote chain: any number of branches, one of them canonical.
+/// What the sequencer makes: the chain that the source has, and a rival branch that it signs as well or has left. The
+/// source may show its chain late.
 class Source {
  public:
-  explicit Source(const eth::BlockRef& genesis) : chain_{genesis} {}
+  explicit Source(const eth::BlockRef& genesis) : chain_{genesis}, made_{genesis} {}
 
   void extend(std::uint64_t blocks);
-  /// Leaves the canonical chain after `ancestor` and grows by `blocks` on a new branch.
+  /// Leaves the canonical chain after `ancestor` and grows by `blocks` on a new branch; what is left is the rival.
   void reorg(std::uint64_t ancestor, std::uint64_t blocks);
   void raise_labels(std::uint64_t safe, std::uint64_t finalized);
+  /// A second branch beside the last `depth` blocks (not below safe), and more blocks of it.
+  void equivocate(std::uint64_t depth);
+  void extend_rival(std::uint64_t blocks);
+  /// The rival becomes the chain, and the other way round. False: it leaves the chain below safe.
+  bool swap_rival();
+  /// By how many blocks the source is behind the sequencer.
+  void set_delay(std::uint64_t blocks) { delay_ = blocks; }
 
   const std::vector<eth::BlockRef>& chain() const { return chain_; }
-  const eth::BlockRef& head() const { return chain_.back(); }
+  const std::vector<eth::BlockRef>& rival() const { return rival_; }
+  /// Of all blocks that ever were.
+  const eth::BlockRef& made(const Hash32& hash) const;
+  /// What the sequencer has, and what the source shows.
+  const eth::BlockRef& tip() const { return chain_.back(); }
+  const eth::BlockRef& head() const;
   const eth::BlockRef& safe() const { return chain_[safe_]; }
+  const eth::BlockRef& local_safe() const { return chain_[std::min(safe_ + 4, head().number)]; }
   const eth::BlockRef& finalized() const { return chain_[finalized_]; }
 
  private:
+  eth::BlockRef child(const eth::BlockRef& parent);
   std::vector<eth::BlockRef> chain_;
+  std::vector<eth::BlockRef> rival_;  // stands on a block of the chain
   std::uint64_t safe_ = 0;
   std::uint64_t finalized_ = 0;
-  std::uint64_t blocks_made_ = 0;
+  std::uint64_t delay_ = 0;
+  std::vector<eth::BlockRef> made_;  // a block's place is written in its hash
+};
+
+/// The signed blocks on their way, and p2p-gossip's cache of those that arrived.
+class GossipNetwork {
+ public:
+  void publish(const eth::BlockRef& block, absl::Time arrives) { in_flight_.emplace(arrives, block); }
+  /// What has arrived by `now`, put into the cache; lost if p2p-gossip has no peers.
+  std::vector<eth::BlockRef> arrived(absl::Time now, bool peers);
+  /// What a new watcher is told: all that is in the cache.
+  const std::deque<eth::BlockRef>& cache() const { return cache_; }
+  void restart() { cache_.clear(); }
+  /// The blocks behind `parent` up to `tip`; empty: not all of them are in the cache.
+  std::vector<eth::BlockRef> chain(const eth::BlockId& parent, const eth::BlockId& tip) const;
+
+ private:
+  /// Few, so that blocks are evicted before they are asked for.
+  static constexpr std::size_t kCache = 24;
+  std::deque<eth::BlockRef>::const_iterator find(const Hash32& hash) const;
+  std::multimap<absl::Time, eth::BlockRef> in_flight_;
+  std::deque<eth::BlockRef> cache_;  // oldest first
 };
 
 struct Schedule {
@@ -57,9 +98,15 @@ class World {
     std::vector<eth::BlockRef> blocks;  // parent+1 .. tip
     std::size_t next = 0;
     driver::Labels before;
+    bool from_gossip;
   };
-
   void chaos();
+  void chaos_of_the_network();
+  /// Blocks of the sequencer, `branch` from its index `from` on, set out to reach us.
+  void publish(const std::vector<eth::BlockRef>& branch, std::size_t from);
+  void grow(std::uint64_t blocks);
+  void deliver(const eth::BlockRef& block);
+  void deliver_cache();
   void step();
   void carry_out(coordinator::Effects effects);
   void run_pending();
@@ -73,16 +120,26 @@ class World {
   fetcher::HeadSnapshot snapshot() const;
   bool el_answers() const { return driver_up_ && el_up_; }
   void check();
+  void check_import(const coordinator::Import& i);
   void broken(const std::string& what);
   void note(const std::string& what);
+  /// Where the tow must end when things are quiet.
+  const eth::BlockRef& wanted_head() const;
   bool converged() const;
-  coordinator::Follower make_follower();
+  void start_follower();
+  bool gossip() const { return mode_ == Mode::gossip || mode_ == Mode::both; }
 
+  enum class Mode { both, gossip, remote, none };
   std::mt19937_64 random_;
   const int steps_;
+  const Mode mode_;
+  /// What the source shows.
+  const bool has_local_safe_;
+  const bool has_unsafe_;
   absl::Time now_ = absl::FromUnixSeconds(1'000'000);
   eth::BlockRef genesis_;
   Source source_;
+  GossipNetwork network_;
   sim::ElModel el_;
   bool can_rewind_;
   driver::Gate gate_;
@@ -94,10 +151,21 @@ class World {
   bool lagging_ = false;
   bool el_up_ = true;
   bool driver_up_ = true;
+  bool peers_ = true;
+  bool gossip_up_ = true;
+  bool quiet_ = false;
   std::uint64_t session_ = 1;
   // For the invariants.
   std::uint64_t highest_epoch_ = 0;
   std::optional<eth::BlockId> highest_finalized_;
+  /// What this follower was told: the source's last snapshot, also when the source is gone by now, and gossip.
+  std::optional<fetcher::HeadSnapshot> shown_;
+  absl::flat_hash_set<Hash32> delivered_;
+  /// Ranges of gossip that were not there when they were asked for; nothing was delivered since.
+  absl::flat_hash_set<std::pair<Hash32, Hash32>> not_found_;
+  /// Changes of branches on the word of unsafe heads alone: when the one in flight was asked for, and the last one.
+  std::optional<absl::Time> switching_;
+  absl::Time last_switch_ = absl::InfinitePast();
   std::string broken_;
   std::vector<std::string> history_;
 };

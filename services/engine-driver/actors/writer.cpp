@@ -228,6 +228,10 @@ absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const Impor
                                                       " would replace the fence ", eth::to_string(*fence)));
   }
   ImportPlan::Range range = wanted;
+  if (wanted.parent.hash != el.latest->hash) {
+    TOWLINE_ASSIGN_OR_RETURN(const auto above, engine_.block_by_number(wanted.parent.number + 1));
+    if (above) range.ours_above_parent = above->hash;
+  }
   // A label below the range is applied only if it is on the chain that stays; one in the range is checked when it is
   // reached.
   const auto is = [](const eth::BlockId& id, const std::optional<eth::BlockRef>& known) {

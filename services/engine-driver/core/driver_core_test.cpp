@@ -200,6 +200,13 @@ TEST(ImportPlan, ABreakInTheChainIsALie) {
   EXPECT_TRUE(absl::IsDataLoss(plan.check(ref(102, 1, 0)))) << "the range must end at its tip";
 }
 
+TEST(ImportPlan, ABranchThatLeavesOurChainHigherUpIsRefused) {
+  ImportPlan::Range range{id(90), id(105), std::nullopt, std::nullopt};
+  range.ours_above_parent = ref(91).hash;
+  const ImportPlan plan{range, 32, labels(100, 90, 80), id(80)};
+  EXPECT_TRUE(absl::IsDataLoss(plan.check(ref(91))));
+}
+
 TEST(ImportPlan, ASwitchBelowTheSafeLabelLowersItToWhatIsShared) {
   ImportPlan plan{{id(85), id(86, 1), std::nullopt, std::nullopt}, 32, labels(100, 90, 80), id(80)};
   const auto f = plan.on_valid(ref(86, 1, 0));

@@ -26,6 +26,10 @@ absl::Status ImportPlan::check(const eth::BlockRef& next) const {
                                             short_hex(next.parent_hash.view()), " does not continue ",
                                             eth::to_string(last_)));
   }
+  if (next.hash == range_.ours_above_parent) {
+    return absl::DataLossError(
+        absl::StrCat("the branch does not leave our chain after ", eth::to_string(range_.parent), " but higher up"));
+  }
   if (next.number == range_.tip.number && next.hash != range_.tip.hash) {
     return absl::DataLossError(
         absl::StrCat("the range ends at ", eth::to_string(next), ", not at ", eth::to_string(range_.tip)));

@@ -25,6 +25,9 @@ class ImportPlan {
     std::optional<eth::BlockId> finalized;
     /// The payloads come from the p2p network's cache, not from the remote nodes.
     bool from_gossip = false;
+    /// For a switch of branches: the EL's own block above the parent. A branch that begins with it leaves our chain
+    /// higher up (the source changed its mind after the search), and updates would ask for ancestors of the head.
+    std::optional<Hash32> ours_above_parent = {};
   };
 
   /// `every`: blocks between two updates. `el`: the labels before the import. `fence`: see Gate.

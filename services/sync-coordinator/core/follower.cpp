@@ -17,6 +17,7 @@ constexpr absl::Duration kOperatorAfter = absl::Seconds(30);
 /// A few blocks at the tip are no catch-up.
 constexpr std::uint64_t kTipBlocks = 3;
 constexpr std::size_t kRecentBlocks = 1024;
+constexpr std::size_t kComparedBlocks = 64;
 /// A signed branch that is so much longer than ours is taken where nobody else has a word for either.
 constexpr std::uint64_t kLonger = 2;
 constexpr absl::Duration kBetweenSwitches = absl::Seconds(10);
@@ -64,34 +65,48 @@ std::optional<eth::BlockRef> Follower::target() const {
 
 std::optional<eth::BlockRef> Follower::gap() const {
   if (!options_.unsafe_from_gossip || !remote_ || !local_ || !local_->labels.latest) return std::nullopt;
-  const auto waiting = gossip_.highest();
-  if (!waiting || waiting->lowest.number == 0 || gap_failed_ == waiting->lowest.hash) return std::nullopt;
-  if (number_of(remote_->unsafe) + 1 < waiting->lowest.number) return std::nullopt;
-  const eth::BlockRef before{waiting->lowest.number - 1, waiting->lowest.parent_hash, {}, waiting->lowest.timestamp};
-  // What stands on our own chain needs nothing of the source; what is not above our head is no way forward.
-  if (before.number <= local_->labels.latest->number || waiting->tip.number <= local_->labels.latest->number)
-    return std::nullopt;
-  return before;
+  // An old branch may be higher than the one that grows: the first whose gap the source can fill.
+  for (const GossipBlocks::Chain& waiting : gossip_.chains()) {
+    if (waiting.lowest.number == 0 || gaps_aside_.contains(waiting.lowest.hash)) continue;
+    if (number_of(remote_->unsafe) + 1 < waiting.lowest.number) continue;
+    const eth::BlockRef before{waiting.lowest.number - 1, waiting.lowest.parent_hash, {}, waiting.lowest.timestamp};
+    // What stands on our own chain needs nothing of the source; what is not above our head is no way forward.
+    if (before.number > local_->labels.latest->number) return before;
+  }
+  return std::nullopt;
 }
 
 std::optional<bool> Follower::on_our_chain(const std::optional<eth::BlockRef>& block) const {
-  if (!block) return std::nullopt;
-  const auto it = recent_.find(block->number);
-  return it == recent_.end() ? std::nullopt : std::optional{it->second == block->hash};
+  if (!block || !local_ || !local_->labels.latest) return std::nullopt;
+  for (const auto* known : {&recent_, &compared_})
+    if (const auto it = known->find(block->number); it != known->end()) return it->second == block->hash;
+  for (const auto& label : {local_->labels.safe, local_->labels.finalized}) {
+    if (label && label->number == block->number && label->number <= local_->labels.latest->number)
+      return label->hash == block->hash;
+  }
+  return std::nullopt;
+}
+
+bool Follower::replaying() const {
+  return remote_ && remote_->kind == fetcher::Kind::cl && remote_->current_l1 && remote_->current_l1->hash.is_zero();
 }
 
 void Follower::note_head() {
   if (!local_ || !local_->labels.latest) return;
   const eth::BlockRef& head = *local_->labels.latest;
   recent_.erase(recent_.upper_bound(head.number), recent_.end());
-  if (on_our_chain(head) == true) return;
+  const auto has = [&](std::uint64_t number, const Hash32& hash) {
+    const auto it = recent_.find(number);
+    return it != recent_.end() && it->second == hash;
+  };
+  if (has(head.number, head.hash)) return;
   // Down by parents until what is known is reached. If it is not, nothing that was known may be on this chain.
   std::map<std::uint64_t, Hash32> way;
   auto linked = recent_.end();
   for (const eth::BlockRef* at = &head; at != nullptr && at->number > 0 && linked == recent_.end();) {
     way[at->number] = at->hash;
     const std::uint64_t below = at->number - 1;
-    if (on_our_chain(eth::BlockRef{below, at->parent_hash, {}, 0}) == true) linked = recent_.find(below);
+    if (has(below, at->parent_hash)) linked = recent_.find(below);
     at = gossip_.find(at->parent_hash);
     if (at != nullptr && at->number != below) break;
   }
@@ -168,6 +183,11 @@ absl::Time Follower::next_wake() const {
 
 Effects Follower::on_remote(const fetcher::HeadSnapshot& s, absl::Time now) {
   remote_ = s;
+  if (!replaying()) {
+    derived_.clear();
+    for (const auto& b : {s.safe, s.local_safe})
+      if (b) derived_.push_back(*b);
+  }
   return step(now);
 }
 
@@ -188,7 +208,7 @@ Effects Follower::on_local(const driver::DriverState& s, absl::Time now) {
   // A restarted EL is a new start: nothing that was found out of the old one counts.
   if (local_ && s.engine_session != local_->engine_session) {
     progress();
-    compared_target_.reset();
+    compared_.clear();
     invalid_target_.reset();
   }
   if (needs_operator() && pending_ == Pending::import && s.import && s.import->blocks > 0 && s.labels.latest &&
@@ -240,21 +260,24 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
     back_off(now, local.ok() ? Trouble::source : Trouble::engine);
     return {};
   }
-  const eth::BlockRef t = *goal();
-  if (was == Pending::compare_near) {
-    const auto ours = std::find_if(local->begin(), local->end(), [&](const auto& b) { return b.number == t.number; });
-    if (ours != local->end() && ours->hash == t.hash) {
-      compared_target_ = t.hash;
-      return step(now);
-    }
-    return start_walkback(
-        absl::StrCat("the remote has ", eth::to_string(t), " at a height where we have another block"), now);
-  }
   if (!local_->labels.latest || walkback_head_ != local_->labels.latest->hash) {
-    // The EL has another head by now: what was searched below the old one says nothing of it.
+    // The EL has another head by now: what was found out below the old one says nothing of it.
     walkback_.reset();
     return step(now);
   }
+  if (was == Pending::compare_near) {
+    const eth::BlockRef& asked = comparing_;
+    const auto ours =
+        std::find_if(local->begin(), local->end(), [&](const auto& b) { return b.number == asked.number; });
+    if (ours != local->end()) {
+      compared_[asked.number] = ours->hash;
+      if (compared_.size() > kComparedBlocks) compared_.erase(compared_.begin());
+      if (ours->hash == asked.hash) return step(now);
+    }
+    return start_walkback(
+        absl::StrCat("the remote has ", eth::to_string(asked), " at a height where we have another block"), now);
+  }
+  const eth::BlockRef t = *goal();
   switch (walkback_->on_answers(*remote, *local)) {
     case Walkback::Result::searching: return continue_walkback();
     case Walkback::Result::stuck:
@@ -387,7 +410,7 @@ Effects Follower::step(absl::Time now) {
     case driver::EngineStatus::invalid: break;
   }
   if (!local_->labels.latest) return {};
-  if (gap_failed_ && now >= gap_failed_until_) gap_failed_.reset();
+  absl::erase_if(gaps_aside_, [&](const auto& g) { return now >= g.second; });
   const bool waits = now < not_before_;
   if (remote_ && !waits) return follow(now);
   if (!waits || trouble_ == Trouble::source) {
@@ -407,23 +430,23 @@ std::optional<Effects> Follower::follow_gossip(absl::Time now) {
   if (!options_.unsafe_from_gossip) return std::nullopt;
   const eth::BlockRef& head = *local_->labels.latest;
   if (local_->labels.safe) gossip_.drop_up_to(local_->labels.safe->number);
-  // A branch that the source's safe chain has left is not fed any more.
-  if (remote_ && (on_our_chain(remote_->safe) == false || on_our_chain(remote_->local_safe) == false))
-    return std::nullopt;
   if (const auto tip = gossip_.tip_above(head.id()); tip && invalid_target_ != tip->hash) {
+    // A branch that the source's safe chain has left is not fed any more.
+    eth::BlockRef unknown;
+    const auto passes = passes_derived(*tip, unknown);
+    if (!passes && now >= not_before_) return compare(unknown);
+    if (passes != true) return std::nullopt;
     searched_ = false;
     return import(head.id(), *tip, true, now);
   }
   // Another signed branch, from a block of ours on.
   const auto other = gossip_.highest();
-  if (!other || other->tip.number < head.number + kLonger || other->lowest.number == 0 ||
-      invalid_target_ == other->tip.hash)
-    return std::nullopt;
-  const eth::BlockRef fork{other->lowest.number - 1, other->lowest.parent_hash, {}, 0};
-  if (fork.number >= head.number || on_our_chain(fork) != true) return std::nullopt;
-  if (fork.number < number_of(local_->labels.safe)) return std::nullopt;
+  if (!other || other->tip.number < head.number + kLonger || invalid_target_ == other->tip.hash) return std::nullopt;
+  const auto fork = fork_below(other->tip);
+  if (!fork || fork->number < number_of(local_->labels.safe)) return std::nullopt;
+  if (eth::BlockRef unknown; passes_derived(other->tip, unknown) != true) return std::nullopt;
   const auto named = [&](const std::optional<eth::BlockRef>& b) {
-    return b && b->number > fork.number && on_our_chain(b) == true;
+    return b && b->number > fork->number && on_our_chain(b) == true;
   };
   if (remote_ && (named(remote_->unsafe) || named(remote_->local_safe))) return std::nullopt;
   if (now < hold_branch_until_) {
@@ -431,13 +454,35 @@ std::optional<Effects> Follower::follow_gossip(absl::Time now) {
     return std::nullopt;
   }
   hold_branch_until_ = now + kBetweenSwitches;
-  last_reorg_depth_ = head.number - fork.number;
+  last_reorg_depth_ = head.number - fork->number;
   decide("reorg",
-         absl::StrCat("a signed branch leaves ours after ", eth::to_string(fork), " and is ",
+         absl::StrCat("a signed branch leaves ours after ", eth::to_string(*fork), " and is ",
                       other->tip.number - head.number, " longer; nobody names either"),
          now);
   searched_ = false;
-  return import(fork.id(), other->tip, true, now);
+  return import(fork->id(), other->tip, true, now);
+}
+
+std::optional<bool> Follower::passes_derived(const eth::BlockRef& tip, eth::BlockRef& unknown) const {
+  for (const eth::BlockRef& b : derived_) {
+    if (b.number > tip.number) continue;
+    const eth::BlockRef& at = gossip_.ancestor(tip, b.number);
+    const auto on = at.number == b.number ? at.hash == b.hash : on_our_chain(b);
+    if (on == false) return false;
+    if (on || !remote_ || replaying()) continue;  // nobody there to be asked
+    unknown = b;
+    return std::nullopt;
+  }
+  return true;
+}
+
+std::optional<eth::BlockRef> Follower::fork_below(const eth::BlockRef& tip) const {
+  for (const eth::BlockRef* at = &tip; at != nullptr && at->number > 0; at = gossip_.parent_of(*at)) {
+    const eth::BlockRef below{at->number - 1, at->parent_hash, {}, 0};
+    if (on_our_chain(below) != true) continue;
+    return on_our_chain(*at) == false ? std::optional{below} : std::nullopt;
+  }
+  return std::nullopt;
 }
 
 Effects Follower::follow(absl::Time now) {
@@ -448,8 +493,7 @@ Effects Follower::follow(absl::Time now) {
     enter(TowState::waiting_for_source, "no_target", "the source has no head yet that may be followed", now);
     return {};
   }
-  if (remote_->kind == fetcher::Kind::cl && remote_->current_l1 && remote_->current_l1->hash.is_zero()) {
-    // A CL that restarts shows its old heads, or none: nothing is decided on its word.
+  if (replaying()) {
     if (auto e = follow_gossip(now)) return *std::move(e);
     decide("hold", "the source is starting or replaying (current_l1 is zero)", now);
     if (state_ != TowState::at_tip)
@@ -477,11 +521,17 @@ Effects Follower::follow(absl::Time now) {
     return import(head.id(), now);
   }
   const auto ours = on_our_chain(t);
-  if (compared_target_ == t->hash || ours == true) return follow_labels(now);
+  if (ours == true) return follow_labels(now);
   if (ours == false && now < hold_branch_until_ && on_our_chain(remote_->safe) != false &&
       on_our_chain(remote_->local_safe) != false)
     return {};
-  return {Compare{start(Pending::compare_near), {t->number}, remote_->endpoint}};
+  return compare(*t);
+}
+
+Effects Follower::compare(const eth::BlockRef& block) {
+  comparing_ = block;
+  walkback_head_ = local_->labels.latest->hash;
+  return {Compare{start(Pending::compare_near), {block.number}, remote_->endpoint}};
 }
 
 Effects Follower::follow_labels(absl::Time now) {
@@ -550,6 +600,7 @@ driver::ImportPlan::Range Follower::with_labels(driver::ImportPlan::Range r) con
 Effects Follower::import(const eth::BlockId& parent, absl::Time now) { return import(parent, *goal(), false, now); }
 
 Effects Follower::import(const eth::BlockId& parent, const eth::BlockRef& tip, bool from_gossip, absl::Time now) {
+  if (parent.hash != local_->labels.latest->hash) compared_.clear();
   importing_ = with_labels({parent, tip.id(), {}, {}, from_gossip});
   head_before_ = local_->labels.latest->hash;
   const std::uint64_t blocks = tip.number - parent.number;
@@ -583,20 +634,14 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
     case driver::Outcome::source_reorged:
       decide("source_reorged", r.reason, now);
       if (range.from_gossip) {
-        // It does not have them any more (it was restarted): the source has.
-        gossip_.drop(range.tip.hash);
+        // It does not have them all any more (they were evicted, or it was restarted): the source has.
+        gossip_.drop_lower_half(moved ? r.labels.latest->id() : range.parent, range.tip.hash);
         return step(now);
       }
-      if (const auto waiting = gossip_.highest();
-          waiting && waiting->lowest.parent_hash == range.tip.hash && searched_) {
-        // Gossiped blocks that the source knows no way to.
-        gap_failed_ = waiting->lowest.hash;
-        gap_failed_until_ = now + kGapAside;
-        searched_ = false;
-        back_off(now, Trouble::source);
-        return {};
-      }
       if (searched_) {
+        // Gossiped blocks that the source knows no way to.
+        for (const GossipBlocks::Chain& waiting : gossip_.chains())
+          if (waiting.lowest.parent_hash == range.tip.hash) gaps_aside_[waiting.lowest.hash] = now + kGapAside;
         // What the search found does not hold any more: the source is changing, or does not know itself. Its next
         // snapshot may tell.
         searched_ = false;
@@ -638,7 +683,7 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
     case driver::Outcome::source_unavailable:
       decide("source_unavailable", r.reason, now);
       if (range.from_gossip) {
-        gossip_.drop(range.tip.hash);
+        gossip_.drop_lower_half(moved ? r.labels.latest->id() : range.parent, range.tip.hash);
         return step(now);
       }
       if (remote_ && remote_->unknown_rules.empty())

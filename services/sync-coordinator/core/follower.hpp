@@ -128,6 +128,11 @@ class Follower {
   Effects follow(absl::Time now);
   /// What the p2p network has for our head; nullopt: nothing.
   std::optional<Effects> follow_gossip(absl::Time now);
+  /// Whether the branch of a gossiped block that leads up from our chain holds what the source derived; nullopt: the
+  /// source must be asked for `unknown` first.
+  std::optional<bool> passes_derived(const eth::BlockRef& tip, eth::BlockRef& unknown) const;
+  /// Where the branch of a gossiped block leaves our chain; nullopt: not known exactly.
+  std::optional<eth::BlockRef> fork_below(const eth::BlockRef& tip) const;
   Effects follow_labels(absl::Time now);
   Effects start_walkback(const std::string& why, absl::Time now);
   Effects continue_walkback();
@@ -144,7 +149,11 @@ class Follower {
   std::optional<eth::BlockRef> goal() const;
   /// That block, if gossiped blocks wait for it and the source has come so far.
   std::optional<eth::BlockRef> gap() const;
-  /// The source's word for a branch: nullopt if `block` is not known to be on our chain or off it.
+  /// A source that restarts shows its old heads, or none: nothing is decided on its word.
+  bool replaying() const;
+  /// Ask the source whether it has our block at that height.
+  Effects compare(const eth::BlockRef& block);
+  /// nullopt: `block` is not known to be on our chain or off it.
   std::optional<bool> on_our_chain(const std::optional<eth::BlockRef>& block) const;
   void note_head();
   /// The highest block that may never change here.
@@ -179,8 +188,9 @@ class Follower {
   std::uint64_t pending_id_ = 0;
   std::uint64_t last_id_ = 0;
   std::optional<Walkback> walkback_;
-  /// What the search began with.
+  /// What the search began with; the head counts for a single comparison, too.
   Hash32 walkback_head_;
+  eth::BlockRef comparing_;
   std::uint64_t walkback_high_ = 0;
   std::optional<driver::ImportPlan::Range> importing_;
   /// Its parent was found by a search.
@@ -191,9 +201,12 @@ class Follower {
   GossipBlocks gossip_;
   /// Our chain as far as it is known without asking, the last blocks of it.
   std::map<std::uint64_t, Hash32> recent_;
-  /// Gossiped blocks that the source knows no way to.
-  std::optional<Hash32> gap_failed_;
-  absl::Time gap_failed_until_ = absl::InfinitePast();
+  /// Blocks of it that were asked for.
+  std::map<std::uint64_t, Hash32> compared_;
+  /// What the source derived from L1 (safe, local_safe), as it said last: a branch stays abandoned while it is away.
+  std::vector<eth::BlockRef> derived_;
+  /// Gossiped blocks that the source knows no way to, and until when it is not asked again.
+  absl::flat_hash_map<Hash32, absl::Time> gaps_aside_;
   /// Where the head came from last; whether the p2p network ever brought anything.
   bool head_from_gossip_ = false;
   bool heard_gossip_ = false;
@@ -210,8 +223,6 @@ class Follower {
   std::optional<eth::BlockId> invalid_block_;
   std::optional<Hash32> invalid_target_;
   std::optional<eth::BlockId> diverged_remote_;
-  /// The head that is known to lie on the remote's chain, and the target for which it was found out.
-  std::optional<Hash32> compared_target_;
   int last_walkback_rounds_ = 0;
   std::uint64_t last_reorg_depth_ = 0;
   std::deque<Decision> decisions_;

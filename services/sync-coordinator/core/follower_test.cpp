@@ -824,6 +824,19 @@ TEST_F(FollowerTest, AGapIsFilledFromTheSourceAndNothingIsAskedForTwice) {
   }
 }
 
+TEST_F(FollowerTest, AnOldBranchThatIsHigherDoesNotHideTheGapThatTheSourceCanFill) {
+  with_gossip(false);
+  both();
+  taken();
+  network = network.fork(90, 1, 200);
+  gossip({190, 200});
+  network = theirs.fork(100, 0, 110);
+  gossip({108, 109, 110});
+  theirs.grow(109, 0);
+  remote();
+  EXPECT_THAT(taken(), ElementsAre("import 100..107 safe - finalized -", "gossip 107..110 safe - finalized -"));
+}
+
 TEST_F(FollowerTest, ATipFarAheadDoesNotDisturbACatchUp) {
   with_gossip(true);
   network = theirs = Chain{50'000};
@@ -940,6 +953,44 @@ TEST_F(FollowerTest, TheRemotesUnsafeHeadDecidesBetweenTwoSignedBranches) {
   EXPECT_THAT(taken(), IsEmpty()) << "the source names ours";
 }
 
+TEST_F(FollowerTest, TenSecondsLieBetweenTwoSwitchesToLongerSignedBranches) {
+  with_gossip(false);
+  remote_has_unsafe = false;
+  both();
+  const Chain one = network.fork(100, 1, 120), two = network.fork(100, 2, 120);
+  network = one;
+  gossip({101});
+  taken();
+  network = two;
+  gossip({101, 102, 103});
+  EXPECT_THAT(taken(), ElementsAre("gossip 100..103 safe 90 finalized -"));
+  network = one;
+  gossip({102, 103, 104, 105});
+  EXPECT_THAT(taken(), IsEmpty());
+  now += absl::Seconds(11);
+  gossip({106});
+  EXPECT_THAT(taken(), ElementsAre("gossip 100..106 safe 90 finalized -"));
+}
+
+TEST_F(FollowerTest, TenSecondsLieBetweenTwoSwitchesOnTheWordOfTheSourcesUnsafeHead) {
+  with_gossip(true);
+  both();
+  network.grow(101, 0);
+  gossip({101});
+  const Chain first = network;
+  theirs = theirs.fork(100, 1, 103);
+  remote();
+  ASSERT_EQ(ours.at(103)->hash, theirs.at(103)->hash);
+  taken();
+  theirs = first.fork(101, 0, 105);
+  remote();
+  EXPECT_THAT(taken(), Not(Contains("import 100..105 safe 90 finalized -")));
+  EXPECT_EQ(follower().reason_code(), "hold_branch");
+  now += absl::Seconds(11);
+  remote();
+  EXPECT_THAT(taken(), Contains("import 100..105 safe 90 finalized -"));
+}
+
 TEST_F(FollowerTest, TheHeadNeverSwingsBackAndForth) {
   with_gossip(true);
   both();
@@ -990,6 +1041,117 @@ TEST_F(FollowerTest, BlocksThatTheCacheHasLostAreTakenFromTheSource) {
   EXPECT_THAT(taken(), ElementsAre("import 100..102 safe - finalized -"));
 }
 
+TEST_F(FollowerTest, OfBlocksThatTheCacheHasEvictedTheUpperHalfWaitsForTheSource) {
+  with_gossip(true);
+  both();
+  taken();
+  network.grow(110, 0);
+  on_import = [&](const Import& i) -> absl::StatusOr<CommandResult> {
+    if (i.range.from_gossip && i.range.parent.number < 103) return ended(Outcome::source_reorged, "evicted");
+    ours = network.fork(i.range.tip.number, 0, i.range.tip.number);
+    return ended(Outcome::done, "");
+  };
+  gossip({102, 103, 104, 105, 106, 107, 108, 109, 110});
+  EXPECT_THAT(taken(), IsEmpty());
+  gossip({101});
+  EXPECT_THAT(taken(), ElementsAre("gossip 100..110 safe - finalized -"));
+  theirs.grow(106, 0);
+  remote();
+  EXPECT_THAT(taken(), ElementsAre("import 100..105 safe - finalized -", "gossip 105..110 safe - finalized -"));
+}
+
+TEST_F(FollowerTest, ASafeBlockBelowOurHeadIsLookedAtBeforeItsBranchIsFed) {
+  for (const bool leaves : {false, true}) {
+    SCOPED_TRACE(leaves);
+    ours = theirs = network = Chain{100};
+    safe = remote_safe = 90;
+    with_gossip(true);
+    both();
+    taken();
+    network.grow(152, 0);
+    theirs.grow(150, 0);
+    // Meanwhile the source derives, and gossip for what is imported arrives.
+    on_import = [&](const Import& i) -> absl::StatusOr<CommandResult> {
+      on_import = nullptr;
+      ours = theirs;
+      EXPECT_EQ(i.range.tip.number, 150U);
+      if (leaves) theirs = theirs.fork(115, 1, 155);
+      remote_safe = 130;
+      remote();
+      gossip({151, 152});
+      return ended(Outcome::done, "");
+    };
+    remote();
+    if (leaves) {
+      EXPECT_THAT(taken(),
+                  ElementsAre("import 100..150 safe - finalized -", "compare", "import 115..155 safe 130 finalized -"));
+    } else {
+      EXPECT_THAT(taken(),
+                  ElementsAre("import 100..150 safe - finalized -", "compare", "gossip 150..152 safe 130 finalized -"));
+    }
+  }
+}
+
+TEST_F(FollowerTest, ABranchThatSafeHasLeftStaysSoWhileTheSourceIsAway) {
+  with_gossip(true);
+  both();
+  network.grow(103, 0);
+  gossip({101, 102, 103});
+  theirs = theirs.fork(99, 1, 102);
+  remote_safe = 101;
+  remote_headers = absl::UnavailableError("503");
+  remote();
+  taken();
+  play(follower().on_remote_lost("gone", now));
+  network.grow(104, 0);
+  gossip({104});
+  EXPECT_THAT(taken(), IsEmpty());
+}
+
+TEST_F(FollowerTest, GossipThatPassesBesideASafeBlockAboveOurHeadIsNotTaken) {
+  with_gossip(true);
+  both();
+  taken();
+  network.grow(110, 0);
+  gossip({102, 103, 104, 105, 106});
+  theirs = theirs.fork(100, 1, 100);
+  on_import = [&](const Import&) { return ended(Outcome::source_unavailable); };
+  theirs.grow(105, 1);
+  remote_safe = 104;
+  remote();
+  taken();
+  gossip({101});
+  EXPECT_THAT(taken(), Not(Contains(HasSubstr("gossip"))));
+}
+
+TEST_F(FollowerTest, ALongerSignedBranchBesideASafeBlockAboveOurHeadIsNotTaken) {
+  with_gossip(false);
+  both();
+  network.grow(101, 0);
+  gossip({101});
+  network = network.fork(100, 1, 106);
+  theirs = theirs.fork(100, 2, 104);
+  remote_safe = 103;
+  on_import = [&](const Import&) { return ended(Outcome::source_unavailable); };
+  remote();
+  taken();
+  gossip({101, 102, 103, 104, 105, 106});
+  EXPECT_THAT(taken(), Not(Contains(HasSubstr("gossip"))));
+}
+
+TEST_F(FollowerTest, ASignedBranchIsTakenFromWhereItLeavesOurs) {
+  with_gossip(false);
+  remote_has_unsafe = false;
+  both();
+  network.grow(103, 0);
+  gossip({101, 102, 103});
+  taken();
+  // Of its way 101 and 102 are ours already.
+  network = network.fork(102, 1, 105);
+  gossip({103, 104, 105});
+  EXPECT_THAT(taken(), ElementsAre("gossip 102..105 safe 90 finalized -"));
+}
+
 TEST_F(FollowerTest, WhatWasKnownOfABranchThatWasLeftCountsNoMore) {
   with_gossip(true);
   both();
@@ -1004,6 +1166,21 @@ TEST_F(FollowerTest, WhatWasKnownOfABranchThatWasLeftCountsNoMore) {
   now += absl::Seconds(20);
   remote();
   EXPECT_THAT(taken(), ElementsAre("compare", "import 95..105 safe 90 finalized -"));
+}
+
+TEST_F(FollowerTest, WhatWasAskedForOnABranchThatWasLeftCountsNoMore) {
+  const Chain first{110};
+  ours = Chain{120};
+  theirs = first;
+  both();
+  EXPECT_THAT(taken(), ElementsAre("compare"));
+  theirs = theirs.fork(95, 1, 130);
+  remote();
+  ASSERT_EQ(ours.at(130)->hash, theirs.at(130)->hash);
+  taken();
+  theirs = first;
+  remote();
+  EXPECT_THAT(taken(), ElementsAre("compare", "import 95..110 safe 90 finalized -"));
 }
 
 TEST_F(FollowerTest, ASourceThatReplaysDoesNotHoldUpGossip) {
@@ -1037,6 +1214,9 @@ TEST(GossipBlocks, KnowWhoStandsOnWhom) {
   EXPECT_EQ(blocks.tip_above(a.at(10)->id())->hash, b.at(15)->hash);
   blocks.add(*a.at(11));
   EXPECT_EQ(blocks.tip_above(a.at(10)->id())->hash, a.at(15)->hash) << "of two as high the one that came first";
+  ASSERT_EQ(blocks.chains().size(), 2U);
+  EXPECT_EQ(blocks.chains()[0].tip.number, 15U);
+  EXPECT_EQ(blocks.chains()[1].lowest.number, 11U);
   blocks.drop(a.at(13)->hash);
   EXPECT_EQ(blocks.tip_above(a.at(11)->id())->number, 12U);
   blocks.drop_up_to(14);

@@ -1,6 +1,6 @@
 #include "services/sync-coordinator/core/gossip_blocks.hpp"
 
-#include <vector>
+#include <absl/container/flat_hash_set.h>
 
 namespace towline::coordinator {
 
@@ -26,6 +26,16 @@ void GossipBlocks::drop(const Hash32& hash) {
   }
 }
 
+void GossipBlocks::drop_lower_half(const eth::BlockId& base, const Hash32& tip) {
+  std::vector<eth::BlockId> way;
+  for (const eth::BlockRef* at = find(tip); at != nullptr && at->number > base.number; at = parent_of(*at))
+    way.push_back(at->id());
+  for (std::size_t i = way.size() / 2; i < way.size(); ++i) {
+    by_number_.erase({way[i].number, way[i].hash});
+    blocks_.erase(way[i].hash);
+  }
+}
+
 void GossipBlocks::drop_up_to(std::uint64_t number) {
   while (!by_number_.empty() && by_number_.begin()->first <= number) {
     blocks_.erase(by_number_.begin()->second);
@@ -38,12 +48,26 @@ const eth::BlockRef* GossipBlocks::find(const Hash32& hash) const {
   return it == blocks_.end() ? nullptr : &it->second.block;
 }
 
+const eth::BlockRef* GossipBlocks::parent_of(const eth::BlockRef& b) const {
+  const eth::BlockRef* parent = find(b.parent_hash);
+  return parent != nullptr && parent->number + 1 == b.number ? parent : nullptr;
+}
+
+const eth::BlockRef& GossipBlocks::ancestor(const eth::BlockRef& tip, std::uint64_t number) const {
+  const eth::BlockRef* at = &tip;
+  while (at->number > number) {
+    const eth::BlockRef* parent = parent_of(*at);
+    if (parent == nullptr) break;
+    at = parent;
+  }
+  return *at;
+}
+
 const eth::BlockRef& GossipBlocks::root_of(const eth::BlockRef& b, const Hash32& base) const {
   const eth::BlockRef* at = &b;
   while (at->parent_hash != base) {
-    const eth::BlockRef* parent = find(at->parent_hash);
-    // A signer may write any number: a chain must count down, or the way would not end.
-    if (parent == nullptr || parent->number + 1 != at->number) break;
+    const eth::BlockRef* parent = parent_of(*at);
+    if (parent == nullptr) break;
     at = parent;
   }
   return *at;
@@ -69,6 +93,23 @@ std::optional<GossipBlocks::Chain> GossipBlocks::highest() const {
   }
   if (best == nullptr) return std::nullopt;
   return Chain{root_of(best->block, Hash32{}), best->block};
+}
+
+std::vector<GossipBlocks::Chain> GossipBlocks::chains() const {
+  std::vector<Chain> out;
+  absl::flat_hash_set<Hash32> seen;
+  for (auto it = by_number_.rbegin(); it != by_number_.rend(); ++it) {
+    if (!seen.insert(it->second).second) continue;
+    const eth::BlockRef& tip = blocks_.at(it->second).block;
+    const eth::BlockRef* at = &tip;
+    bool joins = false;
+    for (const eth::BlockRef* parent = parent_of(*at); parent != nullptr && !joins; parent = parent_of(*at)) {
+      at = parent;
+      joins = !seen.insert(at->hash).second;
+    }
+    if (!joins) out.push_back({*at, tip});
+  }
+  return out;
 }
 
 }  // namespace towline::coordinator

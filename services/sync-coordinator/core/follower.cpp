@@ -20,6 +20,8 @@ constexpr std::size_t kRecentBlocks = 1024;
 constexpr std::size_t kComparedBlocks = 64;
 /// A signed branch that is so much longer than ours is taken where nobody else has a word for either.
 constexpr std::uint64_t kLonger = 2;
+/// p2p-gossip did not give its payloads.
+constexpr absl::Duration kGossipAgain = absl::Seconds(1);
 constexpr absl::Duration kBetweenSwitches = absl::Seconds(10);
 constexpr absl::Duration kGapAside = absl::Seconds(30);
 
@@ -176,7 +178,11 @@ void Follower::progress() {
 }
 
 absl::Time Follower::next_wake() const {
-  return pending_ == Pending::none && not_before_ != absl::InfinitePast() ? not_before_ : absl::InfiniteFuture();
+  absl::Time wake = absl::InfiniteFuture();
+  if (pending_ != Pending::none) return wake;
+  for (const absl::Time t : {not_before_, gossip_not_before_})
+    if (t != absl::InfinitePast()) wake = std::min(wake, t);
+  return wake;
 }
 
 // ---------------------------------------------------------------- events
@@ -428,6 +434,8 @@ Effects Follower::step(absl::Time now) {
 
 std::optional<Effects> Follower::follow_gossip(absl::Time now) {
   if (!options_.unsafe_from_gossip) return std::nullopt;
+  if (now < gossip_not_before_) return std::nullopt;
+  gossip_not_before_ = absl::InfinitePast();
   const eth::BlockRef& head = *local_->labels.latest;
   if (local_->labels.safe) gossip_.drop_up_to(local_->labels.safe->number);
   if (const auto tip = gossip_.tip_above(head.id()); tip && invalid_target_ != tip->hash) {
@@ -683,7 +691,9 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
     case driver::Outcome::source_unavailable:
       decide("source_unavailable", r.reason, now);
       if (range.from_gossip) {
-        gossip_.drop_lower_half(moved ? r.labels.latest->id() : range.parent, range.tip.hash);
+        // It is p2p-gossip that is away, not the blocks: the source leads meanwhile.
+        if (moved) progress();
+        gossip_not_before_ = now + kGossipAgain;
         return step(now);
       }
       if (remote_ && remote_->unknown_rules.empty())

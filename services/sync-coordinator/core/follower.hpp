@@ -207,6 +207,8 @@ class Follower {
   std::vector<eth::BlockRef> derived_;
   /// Gossiped blocks that the source knows no way to, and until when it is not asked again.
   absl::flat_hash_map<Hash32, absl::Time> gaps_aside_;
+  /// It is not asked for payloads until then.
+  absl::Time gossip_not_before_ = absl::InfinitePast();
   /// Where the head came from last; whether the p2p network ever brought anything.
   bool head_from_gossip_ = false;
   bool heard_gossip_ = false;

@@ -1041,6 +1041,26 @@ TEST_F(FollowerTest, BlocksThatTheCacheHasLostAreTakenFromTheSource) {
   EXPECT_THAT(taken(), ElementsAre("import 100..102 safe - finalized -"));
 }
 
+TEST_F(FollowerTest, BlocksAreKeptWhileTheirPayloadsCannotBeHad) {
+  with_gossip(true);
+  both();
+  taken();
+  play(follower().on_remote_lost("gone", now));
+  int failures = 3;
+  on_import = [&](const Import& i) -> absl::StatusOr<CommandResult> {
+    if (failures-- > 0) return ended(Outcome::source_unavailable, "p2p-gossip does not answer");
+    ours = network.fork(i.range.tip.number, 0, i.range.tip.number);
+    return ended(Outcome::done, "");
+  };
+  network.grow(110, 0);
+  for (std::uint64_t n = 101; n <= 110; ++n) gossip({n});
+  EXPECT_THAT(taken(), ElementsAre("gossip 100..101 safe - finalized -")) << "not again for each block";
+  EXPECT_EQ(failures, 2);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(wake(absl::Seconds(2)));
+  EXPECT_THAT(taken(), Contains("gossip 100..110 safe - finalized -"));
+  EXPECT_EQ(ours.tip(), 110U);
+}
+
 TEST_F(FollowerTest, OfBlocksThatTheCacheHasEvictedTheUpperHalfWaitsForTheSource) {
   with_gossip(true);
   both();

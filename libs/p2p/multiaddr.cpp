@@ -50,6 +50,23 @@ bool is_ip4(const Ip& ip) {
   return std::equal(ip.bytes.begin(), ip.bytes.begin() + 12, kMapped.bytes.begin());
 }
 
+absl::StatusOr<IpNetwork> IpNetwork::parse(absl::string_view text) {
+  const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(text, absl::MaxSplits('/', 1));
+  const auto ip = parse_ip(parts.first);
+  unsigned bits = 0;
+  if (!ip.ok() || !absl::SimpleAtoi(parts.second, &bits) || bits > (is_ip4(*ip) ? 32U : 128U))
+    return absl::InvalidArgumentError(absl::StrCat("not a network such as 10.0.0.0/8 or 2001:db8::/32: ", text));
+  return IpNetwork{*ip, is_ip4(*ip) ? bits + 96 : bits};
+}
+
+bool IpNetwork::contains(const Ip& ip) const {
+  for (unsigned i = 0; i < bits; i += 8) {
+    const auto mask = static_cast<std::uint8_t>(bits - i >= 8 ? 0xffU : 0xffU << (8 - (bits - i)));
+    if (((ip.bytes[i / 8] ^ base.bytes[i / 8]) & mask) != 0) return false;
+  }
+  return true;
+}
+
 Ip network_of(const Ip& ip) {
   if (is_ip4(ip) || is_loopback(ip)) return ip;
   Ip out = ip;

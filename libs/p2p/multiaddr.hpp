@@ -24,6 +24,15 @@ bool is_unspecified(const Ip& ip);
 std::string to_string(const Ip& ip);
 absl::StatusOr<Ip> parse_ip(absl::string_view text);
 
+/// "10.0.0.0/8", "2001:db8::/32".
+struct IpNetwork {
+  Ip base;
+  unsigned bits = 128;  // of the 128; an IPv4 network has 96 more than it says
+  /// INVALID_ARGUMENT: not a network.
+  static absl::StatusOr<IpNetwork> parse(absl::string_view text);
+  bool contains(const Ip& ip) const;
+};
+
 struct SocketAddress {
   Ip ip;
   std::uint16_t port = 0;

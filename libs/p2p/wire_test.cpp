@@ -135,6 +135,18 @@ TEST(Multiaddrs, TextAndBytes) {
   EXPECT_EQ(to_hex(Multiaddr::parse("/ip4/127.0.0.1/tcp/9222")->encode()), "0x047f000001062406");
 }
 
+TEST(IpNetworks, HoldWhatTheySay) {
+  const auto holds = [](const char* network, const char* ip) {
+    return IpNetwork::parse(network)->contains(*parse_ip(ip));
+  };
+  EXPECT_TRUE(holds("10.0.0.0/8", "10.255.0.1") && holds("10.0.0.0/9", "10.127.0.1") && holds("1.2.3.4/32", "1.2.3.4"));
+  EXPECT_FALSE(holds("10.0.0.0/8", "11.0.0.1") || holds("10.0.0.0/9", "10.128.0.1") || holds("1.2.3.4/32", "1.2.3.5"));
+  EXPECT_TRUE(holds("0.0.0.0/0", "8.8.8.8") && holds("::/0", "2001:db8::1") && holds("2001:db8::/33", "2001:db8:7::1"));
+  EXPECT_FALSE(holds("0.0.0.0/0", "2001:db8::1") || holds("2001:db8::/33", "2001:db8:8000::1"));
+  for (const char* bad : {"", "10.0.0.0", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/x", "x/8", "::/129", "10.0.0.0/8/8"})
+    EXPECT_TRUE(absl::IsInvalidArgument(IpNetwork::parse(bad).status())) << bad;
+}
+
 TEST(Multiaddrs, SaysWhatIsWrong) {
   const std::pair<const char*, const char*> cases[] = {
       {"", "want /ip4"},

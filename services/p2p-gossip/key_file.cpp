@@ -16,6 +16,13 @@
 
 namespace towline::gossip {
 
+absl::StatusOr<secp256k1::SecretKey> parse_key(absl::string_view text) {
+  const absl::string_view digits = absl::StripPrefix(absl::StripAsciiWhitespace(text), "0x");
+  const auto bytes = parse_hex(absl::StrCat("0x", digits));
+  if (digits.size() != 64 || !bytes.ok()) return absl::InvalidArgumentError("is not a private key (64 hex digits)");
+  return secp256k1::SecretKey::from(*bytes);
+}
+
 absl::StatusOr<secp256k1::SecretKey> read_or_make_key(const std::string& path) {
   const auto failed = [&](absl::string_view what) {
     return absl::InvalidArgumentError(absl::StrCat("--p2p.priv.path: ", path, ": ", what));
@@ -26,10 +33,7 @@ absl::StatusOr<secp256k1::SecretKey> read_or_make_key(const std::string& path) {
     in.read(text.data(), static_cast<std::streamsize>(text.size()));
     text.resize(static_cast<std::size_t>(in.gcount()));
     if (in.bad() || (text.empty() && !in.eof())) return failed("cannot be read");
-    const std::string digits{absl::StripPrefix(absl::StripAsciiWhitespace(text), "0x")};
-    const auto bytes = parse_hex("0x" + digits);
-    if (digits.size() != 64 || !bytes.ok()) return failed("is not a private key (64 hex digits)");
-    auto key = secp256k1::SecretKey::from(*bytes);
+    auto key = parse_key(text);
     if (!key.ok()) return failed(key.status().message());
     return key;
   }

@@ -8,6 +8,9 @@
 
 namespace towline::gossip {
 
+/// 64 hex digits, with or without 0x. Messages never hold them.
+absl::StatusOr<secp256k1::SecretKey> parse_key(absl::string_view text);
+
 /// Reads the key; makes one, readable by its owner alone, where there is no file. Messages name the file, never the
 /// key.
 absl::StatusOr<secp256k1::SecretKey> read_or_make_key(const std::string& path);

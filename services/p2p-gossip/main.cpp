@@ -60,6 +60,11 @@ class P2PGossip final : public service::Program {
     app.add_option("--p2p.priv.path", key_file_,
                    "file with the node's secp256k1 key (64 hex digits), made if it is not there; default: "
                    "p2p_priv.txt in the data directory");
+    app.add_option("--p2p.priv.raw", raw_key_,
+                   "the key itself; prefer the file: others can read the arguments of a process");
+    app.add_option("--p2p.netrestrict", netrestrict_,
+                   "CIDR networks; peers that were found elsewhere are not dialled. Repeat it, or separate by commas")
+        ->delimiter(',');
     app.add_option("--p2p.static", static_peers_,
                    "multiaddr with /p2p of a peer to stay connected to; repeat it, or separate by commas")
         ->delimiter(',');
@@ -112,8 +117,11 @@ class P2PGossip final : public service::Program {
     std::filesystem::create_directories(data_dir_, ec);
     if (ec) return absl::InvalidArgumentError(absl::StrCat("--data-dir: cannot make ", data_dir_, ": ", ec.message()));
     if (key_file_.empty()) key_file_ = data_dir_ + "/p2p_priv.txt";
-    TOWLINE_ASSIGN_OR_RETURN(auto key, read_or_make_key(key_file_));
-    identity_ = std::make_unique<p2p::Identity>(std::move(key));
+    auto key = raw_key_.empty() ? read_or_make_key(key_file_) : parse_key(raw_key_);
+    if (!key.ok() && !raw_key_.empty())
+      return absl::InvalidArgumentError(absl::StrCat("--p2p.priv.raw: ", key.status().message()));
+    TOWLINE_RETURN_IF_ERROR(key.status());
+    identity_ = std::make_unique<p2p::Identity>(*std::move(key));
     network_.bans_file = data_dir_ + "/p2p_bans.json";
     network_.node.topics = gossip_block::topic_names(config_.l2_chain_id);
     network_.node.request_protocols = gossip_block::payload_by_number_protocols(config_.l2_chain_id);
@@ -246,6 +254,11 @@ class P2PGossip final : public service::Program {
     }
     if (!network_.advertise_ip.empty() && !p2p::parse_ip(network_.advertise_ip).ok())
       return absl::InvalidArgumentError(absl::StrCat("--p2p.advertise.ip: not an IP address: ", network_.advertise_ip));
+    for (const auto& text : netrestrict_) {
+      const auto n = p2p::IpNetwork::parse(text);
+      if (!n.ok()) return absl::InvalidArgumentError(absl::StrCat("--p2p.netrestrict: ", n.status().message()));
+      network_.peers.candidates_from.push_back(*n);
+    }
     const auto& g = network_.node.gossip;
     if (g.d_low > g.d || g.d > g.d_high)
       return absl::InvalidArgumentError("--p2p.gossip.mesh: lo <= d <= dhi must hold");
@@ -305,8 +318,8 @@ class P2PGossip final : public service::Program {
   bool no_discovery_ = false, backfill_ = false;
   std::vector<std::string> boot_nodes_;
   std::string data_dir_ = "towline-gossip";
-  std::string key_file_, signer_, l1_url_, signer_source_;
-  std::vector<std::string> static_peers_;
+  std::string key_file_, raw_key_, signer_, l1_url_, signer_source_;
+  std::vector<std::string> static_peers_, netrestrict_;
   std::string grace_ = "30s", dial_timeout_ = "10s", negotiation_timeout_ = "10s", ban_duration_ = "1h", past_ = "60s";
   absl::Duration past_duration_;
   std::size_t cached_blocks_ = 512, cached_bytes_ = 32U << 20U;

@@ -106,7 +106,7 @@ def test_payload_by_number_is_served_to_op_node_and_asked_of_it(work, chain):
     verifier = None
     try:
         asked = 'towline_gossip_backfill_total{outcome="got"}'
-        wait_for("blocks asked of the sequencer", lambda: gossip.metrics().get(asked, 0) >= min(60, height - 3), 60, procs=[gossip.proc])
+        wait_for("blocks asked of the sequencer", lambda: gossip.metrics().get(asked, 0) >= min(40, height - 3), 60, procs=[gossip.proc])
         bad = {k: v for k, v in gossip.metrics().items() if "backfill_total" in k and k != asked and "missing" not in k}
         assert not any(bad.values()), bad
         chain.batcher.stop()

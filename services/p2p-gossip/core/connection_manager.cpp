@@ -36,6 +36,10 @@ void ConnectionManager::add_candidate(const p2p::Multiaddr& address) {
     if (!known->second.is_static && !known->second.dialling) known->second.address = address;
     return;
   }
+  const auto& allowed = options_.candidates_from;
+  if (!allowed.empty() &&
+      std::none_of(allowed.begin(), allowed.end(), [&](const auto& n) { return n.contains(address.ip); }))
+    return;
   if (!p2p::is_loopback(address.ip)) {
     const auto same = std::count_if(addresses_.begin(), addresses_.end(), [&](const auto& a) {
       return p2p::network_of(a.second.address.ip) == p2p::network_of(address.ip);

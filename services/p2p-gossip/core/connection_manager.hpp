@@ -23,6 +23,8 @@ class ConnectionManager {
     std::size_t max_per_ip = 8;
     /// Of connections whose peer is not known yet, in all and of one address.
     std::size_t max_handshakes = 32, max_handshakes_per_ip = 4;
+    /// Candidates elsewhere are not taken; empty: all are.
+    std::vector<p2p::IpNetwork> candidates_from = {};
     std::uint64_t seed = 1;
   };
   explicit ConnectionManager(Options options) : options_{options}, random_{options.seed} {}

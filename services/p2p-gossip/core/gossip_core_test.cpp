@@ -197,6 +197,9 @@ TEST(ConnectionManager, MadeUpCandidatesDoNotKeepRealOnesOut) {
     }
   }
   EXPECT_TRUE(dialled);
+  ConnectionManager restricted{{.candidates_from = {*p2p::IpNetwork::parse("10.0.0.4/31")}, .seed = 1}};
+  for (std::uint8_t i = 1; i <= 9; ++i) restricted.add_candidate(address(i));
+  EXPECT_EQ(restricted.known(), 2U);
   // Many names at one address are no more than a few.
   ConnectionManager one{{}};
   for (std::uint32_t i = 0; i < 100; ++i) {

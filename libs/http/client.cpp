@@ -40,8 +40,13 @@ std::size_t on_body(char* data, std::size_t, std::size_t n, void* user) {
 
 std::size_t on_header(char* data, std::size_t, std::size_t n, void* user) {
   const absl::string_view line{data, n};
+  auto& t = *static_cast<Transfer*>(user);
+  if (absl::StartsWithIgnoreCase(line, "date:")) {
+    const std::time_t date = curl_getdate(std::string{absl::StripAsciiWhitespace(line.substr(5))}.c_str(), nullptr);
+    if (date >= 0) t.response.date = absl::FromTimeT(date);
+    t.response.date_read = absl::Now();
+  }
   if (absl::StartsWithIgnoreCase(line, "retry-after:")) {
-    auto& t = *static_cast<Transfer*>(user);
     t.response.retry_after = parse_retry_after(std::string{absl::StripAsciiWhitespace(line.substr(12))}, absl::Now());
   }
   return n;
@@ -180,7 +185,11 @@ Client::~Client() {
   curl_multi_wakeup(impl_->multi);
   impl_->thread.join();
   // What was posted after the thread's last look.
-  for (auto& t : impl_->incoming) t->done(Response{absl::CancelledError("shutting down"), 0, {}, {}, {}});
+  for (auto& t : impl_->incoming) {
+    Response r;
+    r.transport = absl::CancelledError("shutting down");
+    t->done(std::move(r));
+  }
   curl_multi_cleanup(impl_->multi);
 }
 

@@ -30,6 +30,9 @@ struct Response {
   long status = 0;
   std::string body;
   std::optional<absl::Duration> retry_after;
+  /// The server's clock when it answered, in whole seconds (its Date header), and ours when the header came.
+  std::optional<absl::Time> date;
+  absl::Time date_read;
   absl::Duration elapsed;
 };
 

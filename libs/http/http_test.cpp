@@ -22,6 +22,7 @@ class HttpTest : public ::testing::Test {
     });
     server_.Post("/429", [](const httplib::Request&, httplib::Response& res) {
       res.status = 429;
+      res.set_header("Date", "Sun, 06 Nov 1994 08:49:37 GMT");
       res.set_header("Retry-After", "7");
     });
     server_.Post("/large", [](const httplib::Request&, httplib::Response& res) {
@@ -88,6 +89,9 @@ TEST_F(HttpTest, AnErrorStatusIsAnAnswerAndRetryAfterIsRead) {
   ASSERT_TRUE(r.transport.ok()) << r.transport;
   EXPECT_EQ(r.status, 429);
   EXPECT_EQ(r.retry_after, absl::Seconds(7));
+  ASSERT_TRUE(r.date);
+  EXPECT_EQ(*r.date, absl::FromUnixSeconds(784'111'777));
+  EXPECT_LT(absl::AbsDuration(r.date_read - absl::Now()), absl::Minutes(1));
 }
 
 TEST_F(HttpTest, AnAnswerThatIsTooLargeIsCut) {

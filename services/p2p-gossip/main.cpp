@@ -16,6 +16,7 @@
 #include "libs/service/service_main.hpp"
 #include "libs/telemetry/log.hpp"
 #include "services/p2p-gossip/actors/backfiller.hpp"
+#include "services/p2p-gossip/actors/clock_watch.hpp"
 #include "services/p2p-gossip/actors/discovery.hpp"
 #include "services/p2p-gossip/actors/signer_watch.hpp"
 #include "services/p2p-gossip/core/block_codec.hpp"
@@ -103,6 +104,11 @@ class P2PGossip final : public service::Program {
     app.add_option("--p2p.unsafe-block-signer", signer_,
                    "address that signs the chain's blocks; default: the network's, or what L1 says");
     app.add_option("--l1-rpc", l1_url_, "L1 RPC to read the signer from SystemConfig, each 10 minutes");
+    app.add_option(
+           "--clock-source", clock_sources_,
+           "URL of an HTTP server whose clock (Date header) ours is compared with, such as http://host:port of a "
+           "source; no key is needed. Repeat it, or separate by commas; default: --l1-rpc")
+        ->delimiter(',');
     app.add_option("--max-cached-blocks", cached_blocks_, "recent blocks that are kept for the EL")
         ->capture_default_str()
         ->check(CLI::Range(16, 100000));
@@ -146,6 +152,10 @@ class P2PGossip final : public service::Program {
       signer_watch_ = ctx.system.spawn<caf::detached>(
           signer_watch, SignerWatchConfig{l1_url_, *config_.l1_system_config, validator_.get(), &ctx.metrics});
     }
+    if (clock_sources_.empty() && !l1_url_.empty()) clock_sources_.push_back(l1_url_);
+    if (!clock_sources_.empty())
+      clock_watch_ = ctx.system.spawn<caf::detached>(clock_watch,
+                                                     ClockWatchConfig{clock_sources_, validator_.get(), &ctx.metrics});
     if (backfill_)
       backfiller_ = ctx.system.spawn<caf::detached>(backfiller,
                                                     BackfillerConfig{&config_, p2p_.get(), board_.get(), &ctx.metrics});
@@ -204,6 +214,7 @@ class P2PGossip final : public service::Program {
       actor.reset();
     };
     end(signer_watch_);
+    end(clock_watch_);
     end(backfiller_);
     if (validator_) validator_->join(*system_);
   }
@@ -254,6 +265,9 @@ class P2PGossip final : public service::Program {
     }
     if (!network_.advertise_ip.empty() && !p2p::parse_ip(network_.advertise_ip).ok())
       return absl::InvalidArgumentError(absl::StrCat("--p2p.advertise.ip: not an IP address: ", network_.advertise_ip));
+    for (const auto& url : clock_sources_)
+      if (auto st = http::check_url(url); !st.ok())
+        return absl::InvalidArgumentError(absl::StrCat("--clock-source: ", st.message()));
     for (const auto& text : netrestrict_) {
       const auto n = p2p::IpNetwork::parse(text);
       if (!n.ok()) return absl::InvalidArgumentError(absl::StrCat("--p2p.netrestrict: ", n.status().message()));
@@ -319,7 +333,7 @@ class P2PGossip final : public service::Program {
   std::vector<std::string> boot_nodes_;
   std::string data_dir_ = "towline-gossip";
   std::string key_file_, raw_key_, signer_, l1_url_, signer_source_;
-  std::vector<std::string> static_peers_, netrestrict_;
+  std::vector<std::string> static_peers_, netrestrict_, clock_sources_;
   std::string grace_ = "30s", dial_timeout_ = "10s", negotiation_timeout_ = "10s", ban_duration_ = "1h", past_ = "60s";
   absl::Duration past_duration_;
   std::size_t cached_blocks_ = 512, cached_bytes_ = 32U << 20U;
@@ -335,6 +349,7 @@ class P2PGossip final : public service::Program {
   std::unique_ptr<GossipService> service_;
   std::unique_ptr<GossipPayloadService> payloads_;
   std::optional<signer_watch_actor> signer_watch_;
+  std::optional<clock_watch_actor> clock_watch_;
   std::optional<backfiller_actor> backfiller_;
 };
 

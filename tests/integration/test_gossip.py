@@ -1,11 +1,13 @@
 """p2p-gossip with the other services on the simulated chain, whose sequencer gossips; and what an operator may get wrong."""
+import http.server
 import json
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
-from stack import BIN, GOSSIP, free_port
+from stack import BIN, GOSSIP, Process, free_port
 from test_input import run
 from test_services import buf_curl
 
@@ -135,6 +137,26 @@ def test_publishing_from_outside(stack):
     assert p.returncode != 0 and "rule snappy" in p.stderr, p.stdout + p.stderr
 
 
+def test_a_clock_that_is_ahead_is_told_by_the_sources(stack, tmp_path):
+    """40 s ahead: blocks look old, though not too old to be taken; a source's own clock tells."""
+    s = stack(blocks=5)
+    preload = subprocess.run(["dpkg", "-L", "libfaketime"], capture_output=True, text=True, check=True).stdout.split()
+    library = next(f for f in preload if f.endswith("libfaketimeMT.so.1"))
+    env = {"LD_PRELOAD": library, "FAKETIME": "+40s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    # It answers 501, with the time.
+    clock = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+    threading.Thread(target=clock.serve_forever, daemon=True).start()
+    p = Process(GOSSIP, [*s.flags(GOSSIP), f"--clock-source=http://127.0.0.1:{clock.server_port}"], tmp_path, env).start()
+    try:
+        s.wait("the clock is named", lambda: "ahead of the sources" in p.log.read_text(), 20)
+        status, text = s.get(GOSSIP, "/readyz")
+        assert status == 503 and "self_doubt" in text and "set it (NTP)" in text, text
+        assert "towline_gossip_penalties_suspended 1" in s.get(GOSSIP, "/metrics")[1]
+    finally:
+        p.stop()
+        clock.shutdown()
+
+
 @pytest.mark.parametrize(("flag", "says"), [
     ("--p2p.priv.path={tmp}/short", "is not a private key"), ("--p2p.priv.path={tmp}", "cannot be read"), ("--p2p.listen.ip=example.org", "not an IP address"),
     ("--p2p.priv.raw=c4n4ry", "--p2p.priv.raw: is not a private key"), ("--p2p.netrestrict=10.0.0.0", "--p2p.netrestrict: not a network"),
@@ -142,7 +164,7 @@ def test_publishing_from_outside(stack):
     ("--p2p.bootnodes=/ip4/127.0.0.1/tcp/1", "--p2p.bootnodes"), ("--p2p.listen.ip=203.0.113.1", "cannot listen on 203.0.113.1"), ("--p2p.static=127.0.0.1:9222", "--p2p.static: multiaddr"),
     ("--p2p.static=/ip4/127.0.0.1/tcp/9222", "has no /p2p/PEER-ID"), ("--p2p.advertise.ip=x", "--p2p.advertise.ip"),
     ("--p2p.unsafe-block-signer=0x12", "--p2p.unsafe-block-signer"), ("--p2p.unsafe-block-signer=", "the unsafe block signer of this chain is not known"),
-    ("--l1-rpc=nonsense", "--l1-rpc"), ("--p2p.gossip.mesh.lo=20", "lo <= d <= dhi"), ("--p2p.ban.duration=x", "--p2p.ban.duration"),
+    ("--l1-rpc=nonsense", "--l1-rpc"), ("--clock-source=nonsense", "--clock-source"), ("--p2p.gossip.mesh.lo=20", "lo <= d <= dhi"), ("--p2p.ban.duration=x", "--p2p.ban.duration"),
     ("--no-such-flag", "--no-such-flag"), ("--network=nowhere", "nowhere")])
 def test_bad_input(stack, tmp_path, flag, says):
     (tmp_path / "short").write_text("abcdef")

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "libs/discv5/boot_nodes.hpp"
+#include "libs/http/client.hpp"
 #include "libs/rollup/config.hpp"
 #include "tools/towline/live_area.hpp"
 #include "tools/towline/render.hpp"
@@ -82,6 +83,10 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
     if (!o.p2p_static.empty()) args.push_back("--p2p.static=" + absl::StrJoin(o.p2p_static, ","));
     if (!o.p2p_bootnodes.empty()) args.push_back("--p2p.bootnodes=" + absl::StrJoin(o.p2p_bootnodes, ","));
     if (!o.p2p_signer.empty()) args.push_back("--p2p.unsafe-block-signer=" + o.p2p_signer);
+    // Whose clock ours is compared with; what is shown of a URL is enough.
+    std::vector<std::string> clocks;
+    for (const auto& url : o.sources) clocks.push_back(http::redact_url(url));
+    if (!clocks.empty()) args.push_back("--clock-source=" + absl::StrJoin(clocks, ","));
     add("p2p-gossip", 6, args, {});
   }
   std::vector<std::string> driver_args{"--data-dir=" + o.data_dir, "--payload-source=dns:///" + addr[0],

@@ -53,6 +53,26 @@ void Validator::set_signer(const Address& signer) {
   signers_.set(signer, absl::Now());
 }
 
+void Validator::set_clock(std::optional<absl::Duration> ahead_of_sources) {
+  std::lock_guard lock{mutex_};
+  const std::string before = doubt_.reason();
+  doubt_.on_sources(ahead_of_sources);
+  obey_doubt(before);
+}
+
+void Validator::obey_doubt(const std::string& before) {
+  const std::string& now = doubt_.reason();
+  if (now.empty() == before.empty()) return;
+  suspend_penalties_(!now.empty());
+  metrics_.gauge("towline_gossip_penalties_suspended", "1: what we refuse may be our own mistake (clock, signer).")
+      .set(now.empty() ? 0 : 1);
+  if (now.empty()) {
+    log::info("peers are judged again");
+  } else {
+    log::error("it may be our mistake that blocks are refused: no peer is punished meanwhile", {log::kv("why", now)});
+  }
+}
+
 std::vector<Address> Validator::signers() const {
   std::lock_guard lock{mutex_};
   return signers_.accepted(absl::Now());
@@ -67,31 +87,18 @@ void Validator::run(const ValidationJob& job) {
   const absl::Time now = absl::Now();
   auto c = gossip_block::check(config_, options_, job.version, job.body.get(), signers(), job.received);
   bool ours = false;
-  std::string doubt_before, doubt_now;
   {
     std::lock_guard lock{mutex_};
     if (c.rule == Rule::none)
       c.rule = seen_[static_cast<std::size_t>(job.version) - 1].admit({c.payload->number, c.payload->block_hash});
-    doubt_before = doubt_.reason();
+    const std::string before = doubt_.reason();
     if (c.rule == Rule::none) {
       signers_.on_block_of(*c.signer);
       doubt_.on_good_block(c.payload->timestamp, job.received);
     } else {
       ours = doubt_.on_verdict(c.rule, c.signer, c.payload ? c.payload->timestamp : 0, job.received);
     }
-    doubt_now = doubt_.reason();
-    // Here, so that of two changes the later one is obeyed.
-    if (doubt_now.empty() != doubt_before.empty()) suspend_penalties_(!doubt_now.empty());
-  }
-  if (doubt_now.empty() != doubt_before.empty()) {
-    metrics_.gauge("towline_gossip_penalties_suspended", "1: what we refuse may be our own mistake (clock, signer).")
-        .set(doubt_now.empty() ? 0 : 1);
-    if (doubt_now.empty()) {
-      log::info("peers are judged again");
-    } else {
-      log::error("blocks are refused, and it may be our mistake: no peer is punished meanwhile",
-                 {log::kv("why", doubt_now)});
-    }
+    obey_doubt(before);
   }
   metrics_
       .counter("towline_gossip_blocks_total", "Blocks of the network by the first rule that they break; none: good.",

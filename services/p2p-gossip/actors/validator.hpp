@@ -49,6 +49,8 @@ class Validator {
   /// Any thread; `job.done` is called on an actor's.
   void submit(ValidationJob job);
   void set_signer(const Address& signer);
+  /// See SelfDoubt::on_sources.
+  void set_clock(std::optional<absl::Duration> ahead_of_sources);
   std::vector<Address> signers() const;
   /// Why peers are not punished at present; empty: they are.
   std::string doubt() const;
@@ -56,6 +58,8 @@ class Validator {
 
  private:
   void run(const ValidationJob& job);
+  /// Under the lock, after anything that may have changed the doubt.
+  void obey_doubt(const std::string& before);
 
   const rollup::Config& config_;
   const gossip_block::Options options_;

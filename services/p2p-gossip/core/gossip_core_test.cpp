@@ -287,6 +287,20 @@ TEST(SelfDoubt, OfTheClock) {
   EXPECT_EQ(ahead.reason(), "") << "one that comes in time shows that it is right";
 }
 
+TEST(SelfDoubt, OfTheClockByTheSourcesWord) {
+  SelfDoubt d{absl::Seconds(2)};
+  d.on_sources(absl::Seconds(2));
+  EXPECT_EQ(d.reason(), "");
+  d.on_sources(absl::Seconds(3));
+  EXPECT_THAT(d.reason(), HasSubstr("3s ahead of the sources'"));
+  d.on_good_block(1'700'000'000, kNow);
+  EXPECT_THAT(d.reason(), HasSubstr("ahead of")) << "until they say otherwise";
+  d.on_sources(-absl::Minutes(1));
+  EXPECT_THAT(d.reason(), HasSubstr("1m behind"));
+  d.on_sources(std::nullopt);
+  EXPECT_EQ(d.reason(), "");
+}
+
 TEST(SelfDoubt, WhatComesAtTheChainsPaceIsNoPeersFault) {
   // The signer was changed and nobody told us: each honest block is refused, and no peer may pay for it.
   SelfDoubt d{absl::Seconds(2)};

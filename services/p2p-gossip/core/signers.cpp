@@ -95,8 +95,19 @@ void SelfDoubt::on_good_block(std::uint64_t timestamp, absl::Time now) {
   look();
 }
 
+void SelfDoubt::on_sources(std::optional<absl::Duration> ahead) {
+  ahead_of_sources_ = ahead;
+  look();
+}
+
 void SelfDoubt::look() {
   reason_.clear();
+  if (ahead_of_sources_ && absl::AbsDuration(*ahead_of_sources_) > kClockOff + absl::Milliseconds(500)) {
+    reason_ = absl::StrCat("this machine's clock is ", absl::FormatDuration(absl::AbsDuration(*ahead_of_sources_)),
+                           *ahead_of_sources_ > absl::ZeroDuration() ? " ahead of" : " behind",
+                           " the sources': set it (NTP)");
+    return;
+  }
   if (other_signer_ >= kSigner) {
     reason_ = absl::StrCat("the last ", other_signer_, " blocks are all signed by ", to_hex(signer_->view()),
                            ": is that the chain's signer now? See --p2p.unsafe-block-signer");

@@ -50,6 +50,8 @@ class SelfDoubt {
   /// A block of the expected signer arrived: how late its time says that it is. Good blocks show whether the clock is
   /// right.
   void on_good_block(std::uint64_t timestamp, absl::Time now);
+  /// How far our clock is ahead of others' by their own word (HTTP sources), to half a second; nullopt: not known.
+  void on_sources(std::optional<absl::Duration> ahead);
   /// Why it may be our mistake; empty: it is not.
   const std::string& reason() const { return reason_; }
 
@@ -69,6 +71,7 @@ class SelfDoubt {
   std::size_t off_time_ = 0;
   /// How far blocks are from our clock, the last few; negative: they are in our future.
   std::deque<double> offsets_;
+  std::optional<absl::Duration> ahead_of_sources_;
   std::size_t late_ = 0;
   double least_age_ = 0;
   std::string reason_;

@@ -1,0 +1,47 @@
+#include "services/p2p-gossip/actors/clock_watch.hpp"
+
+#include <algorithm>
+#include <caf/typed_event_based_actor.hpp>
+
+#include "libs/http/client.hpp"
+
+namespace towline::gossip {
+namespace {
+
+constexpr auto kEach = std::chrono::seconds{60}, kSoon = std::chrono::seconds{10};
+
+/// The middle one of what the servers say, so that one wrong clock among several does not count.
+std::optional<absl::Duration> ahead_of(http::Client& client, const std::vector<std::string>& urls) {
+  std::vector<absl::Duration> ahead;
+  for (const auto& url : urls) {
+    http::Request request;
+    request.url = url;
+    request.max_response_bytes = 1U << 20U;
+    request.timeout = absl::Seconds(3);
+    request.body = R"({"jsonrpc":"2.0","id":0,"method":"eth_chainId","params":[]})";
+    const http::Response r = client.post_and_wait(std::move(request));
+    // It was that second, from its beginning to its end.
+    if (r.date) ahead.push_back(r.date_read - *r.date - absl::Milliseconds(500));
+  }
+  if (ahead.empty()) return std::nullopt;
+  const auto middle = ahead.begin() + static_cast<std::ptrdiff_t>(ahead.size() / 2);
+  std::nth_element(ahead.begin(), middle, ahead.end());
+  return *middle;
+}
+
+}  // namespace
+
+clock_watch_actor::behavior_type clock_watch(clock_watch_actor::pointer self, const ClockWatchConfig& config) {
+  self->send(self, look_atom{});
+  auto client = std::make_shared<http::Client>();
+  return {[=](look_atom) {
+    const auto ahead = ahead_of(*client, config.urls);
+    config.validator->set_clock(ahead);
+    if (ahead)
+      config.metrics->gauge("towline_gossip_clock_ahead_seconds", "Our clock against the sources', to half a second.")
+          .set(absl::ToDoubleSeconds(*ahead));
+    self->delayed_send(self, config.validator->doubt().empty() ? kEach : kSoon, look_atom{});
+  }};
+}
+
+}  // namespace towline::gossip

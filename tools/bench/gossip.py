@@ -224,7 +224,7 @@ def memory(net, load):
     directory.mkdir()
     gossip = Service("p2p-gossip", directory, [f"--rollup-config={net.rollup}", f"--data-dir={directory / 'p2p'}", "--p2p.listen.ip=127.0.0.1",
                                                f"--p2p.listen.tcp={free_port()}", f"--p2p.unsafe-block-signer={SIGNER}", "--p2p.no-discovery",
-                                               "--p2p.peers.lo=120", "--p2p.peers.hi=120", f"--p2p.static={net.p2p_address()}"]).start()
+                                               "--p2p.peers.lo=10", "--p2p.peers.hi=120", f"--p2p.static={net.p2p_address()}"]).start()
     address = next(line for line in gossip.proc.tail(1000).splitlines() if "gossiping" in line).split("address=")[1].split()[0]
     alone = gossip.rss_mib()
     peers = Proc("peers", [PEERS / "go-peers", "hold", 100, f"/optimism/{CHAIN_ID}/0/blocks", address], directory).start()

@@ -477,7 +477,8 @@ class Network::Loop final : private p2p::Node::Handler {
       absl::StrAppend(&why, "too many peers are connected from its address");
     }
     metrics_.counter("towline_gossip_bans_total", "Peers banned for their score.", {{"reason", reason}}).inc();
-    // Not from within the heartbeat that found it. The address goes with the peer: a new key costs nothing.
+    // Not from within the heartbeat that found it. The address goes with the peer, since a new key costs
+    // nothing; but not one of a local network, which may be a proxy that all come through.
     post([this, peer, why] {
       std::optional<p2p::Ip> ip;
       bool shared = false;
@@ -485,7 +486,7 @@ class Network::Loop final : private p2p::Node::Handler {
         if (p.id == peer) ip = p.address.ip;
       for (const auto& p : node_.peers()) shared = shared || (ip == p.address.ip && manager_.is_static(p.id));
       keep_out(peer.to_string(), config_.ban_duration, why);
-      if (ip && !shared && !p2p::is_loopback(*ip)) keep_out(p2p::to_string(*ip), config_.ban_duration, why);
+      if (ip && !shared && !p2p::is_local(*ip)) keep_out(p2p::to_string(*ip), config_.ban_duration, why);
       flush();
     });
   }

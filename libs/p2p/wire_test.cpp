@@ -133,6 +133,7 @@ TEST(Multiaddrs, TextAndBytes) {
     }
   }
   EXPECT_EQ(to_hex(Multiaddr::parse("/ip4/127.0.0.1/tcp/9222")->encode()), "0x047f000001062406");
+  EXPECT_FALSE(Multiaddr::decode(*parse_hex("0x2900000000000000000000ffff0a000001062406")).ok()) << "IPv4 as IPv6";
 }
 
 TEST(IpNetworks, HoldWhatTheySay) {

@@ -82,7 +82,8 @@ def test_UnsafeViaP2P(work, chain, towed_by_gossip):
         assert chain.el.block(number)["hash"] == block_hash
         assert verifier.head("safe_l2")[0] == safe, "safe stood still, so gossip alone brought them"
         assert tow.at_tip(), tow.explain()
-        assert tow.towline.gossip.metrics()['towline_gossip_blocks_total{rule="none"}'] - imported >= 100
+        # One may have been under way to the verifier at the first look.
+        assert tow.towline.gossip.metrics()['towline_gossip_blocks_total{rule="none"}'] - imported >= 99
         us = address_of(tow).rsplit("/", 1)[1]
         for cl, who in ((chain.cl, "sequencer"), (verifier.cl, "verifier")):
             scores = cl.call("opp2p_peers", True)["peers"][us]["scores"]["gossip"]

@@ -344,10 +344,8 @@ void World::run_pending() {
       if (range.from_gossip) not_found_.emplace(range.parent.hash, range.tip.hash);
       finish(id, ended(o, why));
     };
-    if (!(range.from_gossip ? gossip_up_ : source_up_)) {
-      if (range.from_gossip) gossip_missed_ = now_;
+    if (!(range.from_gossip ? gossip_up_ : source_up_))
       return finish(id, ended(driver::Outcome::source_unavailable, "nobody there to ask for payloads"));
-    }
     std::vector<eth::BlockRef> blocks;
     const auto& chain = source_.chain();
     if (range.from_gossip) {
@@ -558,7 +556,6 @@ void World::check_import(const coordinator::Import& i) {
     switching_ = now_;
   if (!r.from_gossip) return;
   if (!gossip()) broken("gossip is imported although none is wanted");
-  if (now_ - gossip_missed_ < absl::Milliseconds(900)) broken("p2p-gossip did not answer and is asked again at once");
   if (not_found_.contains({r.parent.hash, r.tip.hash}))
     broken(absl::StrCat(eth::to_string(tip), " was not there and is asked for again"));
   for (eth::BlockRef at = tip; at.hash != r.parent.hash; at = source_.made(at.parent_hash)) {

@@ -163,7 +163,6 @@ class World {
   absl::flat_hash_set<Hash32> delivered_;
   /// Ranges of gossip that were not there when they were asked for; nothing was delivered since.
   absl::flat_hash_set<std::pair<Hash32, Hash32>> not_found_;
-  absl::Time gossip_missed_ = absl::InfinitePast();
   /// Changes of branches on the word of unsafe heads alone: when the one in flight was asked for, and the last one.
   std::optional<absl::Time> switching_;
   absl::Time last_switch_ = absl::InfinitePast();

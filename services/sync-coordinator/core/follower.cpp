@@ -53,7 +53,13 @@ Follower::Follower(Options options) : options_{options}, random_{options.seed} {
 
 std::optional<eth::BlockRef> Follower::goal() const {
   if (!remote_) return std::nullopt;
-  if (const auto g = gap()) return g;
+  const auto head = remotes_head();
+  if (!head || !gaps_rest_)
+    if (const auto g = gap()) return g;
+  return head;
+}
+
+std::optional<eth::BlockRef> Follower::remotes_head() const {
   if (options_.unsafe_from_remote && remote_->unsafe) return remote_->unsafe;
   if (remote_->local_safe && number_of(remote_->local_safe) > number_of(remote_->safe)) return remote_->local_safe;
   return remote_->safe ? remote_->safe : remote_->finalized;
@@ -545,6 +551,7 @@ Effects Follower::compare(const eth::BlockRef& block) {
 Effects Follower::follow_labels(absl::Time now) {
   const eth::BlockRef& head = *local_->labels.latest;
   const auto t = goal();
+  gaps_rest_ = false;
   stuck_at_.reset();
   diverged_remote_.reset();
   const auto& have_safe = local_->labels.safe;
@@ -631,6 +638,7 @@ Effects Follower::import(const eth::BlockId& parent, const eth::BlockRef& tip, b
 Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
   const driver::ImportPlan::Range range = *importing_;
   const bool moved = r.labels.latest && r.labels.latest->hash != head_before_;
+  gaps_rest_ = false;
   switch (r.outcome) {
     case driver::Outcome::done:
       head_from_gossip_ = range.from_gossip;
@@ -648,8 +656,11 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
       }
       if (searched_) {
         // Gossiped blocks that the source knows no way to.
-        for (const GossipBlocks::Chain& waiting : gossip_.chains())
-          if (waiting.lowest.parent_hash == range.tip.hash) gaps_aside_[waiting.lowest.hash] = now + kGapAside;
+        for (const GossipBlocks::Chain& waiting : gossip_.chains()) {
+          if (waiting.lowest.parent_hash != range.tip.hash) continue;
+          gaps_aside_[waiting.lowest.hash] = now + kGapAside;
+          gaps_rest_ = true;
+        }
         // What the search found does not hold any more: the source is changing, or does not know itself. Its next
         // snapshot may tell.
         searched_ = false;

@@ -147,6 +147,7 @@ class Follower {
 
   /// What the source is followed to: its head, or the block before those that the p2p network has already brought.
   std::optional<eth::BlockRef> goal() const;
+  std::optional<eth::BlockRef> remotes_head() const;
   /// That block, if gossiped blocks wait for it and the source has come so far.
   std::optional<eth::BlockRef> gap() const;
   /// A source that restarts shows its old heads, or none: nothing is decided on its word.
@@ -207,6 +208,8 @@ class Follower {
   std::vector<eth::BlockRef> derived_;
   /// Gossiped blocks that the source knows no way to, and until when it is not asked again.
   absl::flat_hash_map<Hash32, absl::Time> gaps_aside_;
+  /// A gap could not be filled: the source's own head has its turn, or several such gaps would keep it out for ever.
+  bool gaps_rest_ = false;
   /// It is not asked for payloads until then.
   absl::Time gossip_not_before_ = absl::InfinitePast();
   /// Where the head came from last; whether the p2p network ever brought anything.

@@ -837,6 +837,21 @@ TEST_F(FollowerTest, AnOldBranchThatIsHigherDoesNotHideTheGapThatTheSourceCanFil
   EXPECT_THAT(taken(), ElementsAre("import 100..107 safe - finalized -", "gossip 107..110 safe - finalized -"));
 }
 
+TEST_F(FollowerTest, GapsThatTheSourceCannotFillDoNotKeepItsOwnHeadOut) {
+  with_gossip(false);
+  both();
+  taken();
+  // Pieces of a branch that the source has left; one of them is always due again.
+  network = theirs.fork(90, 1, 150);
+  for (std::uint64_t n = 110; n < 150; n += 5) gossip({n});
+  theirs.grow(150, 0);
+  remote_safe = 120;
+  remote();
+  for (int i = 0; i < 20 && ours.tip() < 120; ++i) ASSERT_TRUE(wake(absl::Seconds(20)));
+  EXPECT_EQ(ours.tip(), 120U);
+  EXPECT_EQ(safe, 120U);
+}
+
 TEST_F(FollowerTest, ATipFarAheadDoesNotDisturbACatchUp) {
   with_gossip(true);
   network = theirs = Chain{50'000};

@@ -3,6 +3,9 @@
 #include <benchmark/benchmark.h>
 #include <simdjson.h>
 
+#include <cstring>
+#include <memory>
+
 #include "libs/base/hex.hpp"
 #include "libs/crypto/keccak.hpp"
 #include "libs/eth/block_json.hpp"
@@ -11,6 +14,7 @@
 #include "libs/eth/payload.hpp"
 #include "libs/eth/raw_block.hpp"
 #include "libs/gossip_block/validator.hpp"
+#include "libs/p2p/node.hpp"
 #include "libs/trie/ordered_root.hpp"
 #include "tests/support/sample_blocks.hpp"
 
@@ -123,6 +127,96 @@ void gossip_message_to_verdict(benchmark::State& state) {
   bytes(state, message.size());
 }
 BENCHMARK(gossip_message_to_verdict)->Arg(10'000)->Arg(100'000)->Arg(1'000'000)->Unit(benchmark::kMicrosecond);
+
+/// A node that takes everything and keeps nothing.
+struct Member final : p2p::Node::Handler {
+  explicit Member(std::uint8_t i)
+      : identity{*secp256k1::SecretKey::from(Bytes(32, i))}, node{identity, options(), codec(), *this, i, kNow} {}
+  static p2p::Node::Options options() {
+    p2p::Node::Options o;
+    o.topics = {"/t"};
+    return o;
+  }
+  /// What naming a message costs is another benchmark's.
+  static p2p::Gossipsub::Codec codec() {
+    return {[](const std::string&, BytesView data) {
+              p2p::MessageId id;
+              std::copy(data.begin(), data.begin() + 20, id.bytes.begin());
+              return p2p::Gossipsub::Identified{id, nullptr};
+            },
+            [](BytesView) { return std::size_t{0}; }};
+  }
+  absl::Status admit(const p2p::PeerId&, const p2p::SocketAddress&, bool) override { return absl::OkStatus(); }
+  void on_peer_connected(const p2p::PeerId&, const p2p::SocketAddress&, bool) override {}
+  void on_peer_replaced(const p2p::PeerId&, const p2p::SocketAddress&, bool) override {}
+  void on_peer_disconnected(const p2p::PeerId&, const absl::Status&) override {}
+  void on_bad_score(const p2p::PeerId&, double) override {}
+  void validate(p2p::Gossipsub::Validation) override {}
+  Bytes answer(BytesView, bool) override { return {}; }
+  void on_answer(const p2p::PeerId&, absl::StatusOr<Bytes>) override {}
+
+  static constexpr absl::Time kNow = absl::UnixEpoch();
+  p2p::Identity identity;
+  p2p::Node node;
+};
+
+/// From a message that was found good to the bytes for the sockets of eight mesh peers: framing, flow control,
+/// encryption.
+void gossip_forward_to_8_peers(benchmark::State& state) {
+  Member hub{1};
+  std::vector<std::unique_ptr<Member>> peers;
+  absl::Time now = Member::kNow;
+  for (std::uint8_t i = 0; i < 8; ++i) {
+    peers.push_back(std::make_unique<Member>(static_cast<std::uint8_t>(2 + i)));
+    peers[i]->node.add_connection(1, true, {p2p::ip4(10, 0, 0, 1), 1}, {}, now);
+    hub.node.add_connection(i, false, {p2p::ip4(10, 0, 1, i), 1}, {}, now);
+  }
+  Bytes out;
+  const auto carry = [&] {
+    for (bool moved = true; moved;) {
+      moved = false;
+      for (std::uint8_t i = 0; i < 8; ++i) {
+        out.clear();
+        hub.node.output(i, out, 1U << 24U);
+        peers[i]->node.on_bytes(1, out, now);
+        moved = moved || !out.empty();
+        out.clear();
+        peers[i]->node.output(1, out, 1U << 24U);
+        hub.node.on_bytes(i, out, now);
+        moved = moved || !out.empty();
+      }
+    }
+  };
+  carry();
+  for (int i = 0; i < 4; ++i) {
+    now += absl::Milliseconds(500);
+    hub.node.on_timer(now);
+    carry();
+  }
+  if (hub.node.gossip().mesh_size(0) != 8) return state.SkipWithError("no mesh of eight");
+  Bytes message(static_cast<std::size_t>(state.range(0)), 7);
+  std::uint64_t n = 0;
+  std::size_t sent = 0;
+  for (auto _ : state) {
+    ++n;
+    std::memcpy(message.data(), &n, sizeof n);
+    hub.node.publish(0, message, now);
+    for (std::uint8_t i = 0; i < 8; ++i) {
+      out.clear();
+      hub.node.output(i, out, 1U << 24U);
+      sent += out.size();
+      state.PauseTiming();  // what the peers do with it
+      peers[i]->node.on_bytes(1, out, now);
+      out.clear();
+      peers[i]->node.output(1, out, 1U << 24U);
+      hub.node.on_bytes(i, out, now);
+      state.ResumeTiming();
+    }
+  }
+  if (sent < n * 8 * message.size()) return state.SkipWithError("not all was sent");
+  state.SetBytesProcessed(static_cast<std::int64_t>(sent));
+}
+BENCHMARK(gossip_forward_to_8_peers)->Arg(10'000)->Arg(100'000)->Arg(250'000)->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace towline

@@ -4,7 +4,8 @@
     gossip.py [--blocks N] [--json FILE]
 
 A real sequencer (op-node, op-geth) gossips blocks of 10 KiB, 100 KiB and 1 MiB of random calldata, one a second. A follower with its own op-geth takes
-them, op-node first, then Towline; the sequencer has one core, the follower and its client the others. All bytes of the follower's p2p connection and of its Engine API pass through the same relays here, which note when:
+them, op-node first, then Towline; the sequencer has one core, the follower and its client the others. All bytes of the follower's p2p connection and
+of its Engine API pass through the same relays here, which note when:
 the latency of a block is from the last byte of its message to the last byte of engine_newPayload. Regolith rules: Jovian's DA footprint
 keeps incompressible blocks small. Then the memory of p2p-gossip with 100 go-libp2p peers.
 """
@@ -242,7 +243,7 @@ def memory(net, load):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--blocks", type=int, default=100, help="blocks of each size")
+    parser.add_argument("--blocks", type=int, default=30, help="blocks of each size")
     parser.add_argument("--json", default=str(ROOT / "build/bench/gossip.json"), help="where the figures go")
     options = parser.parse_args()
     shutil.rmtree(WORK, ignore_errors=True)

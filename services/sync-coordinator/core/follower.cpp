@@ -470,8 +470,8 @@ std::optional<Effects> Follower::follow_gossip(absl::Time now) {
   hold_branch_until_ = now + kBetweenSwitches;
   last_reorg_depth_ = head.number - fork->number;
   decide("reorg",
-         absl::StrCat("a signed branch leaves ours after ", eth::to_string(*fork), " and is ",
-                      other->tip.number - head.number, " longer; nobody names either"),
+         absl::StrCat("a signed branch leaves ours after ", eth::to_string(*fork), ", ", last_reorg_depth_,
+                      " below our head, and is ", other->tip.number - head.number, " longer; nobody names either"),
          now);
   searched_ = false;
   return import(fork->id(), other->tip, true, now);

@@ -46,37 +46,48 @@ std::size_t on_header(char* data, std::size_t, std::size_t n, void* user) {
     if (date >= 0) t.response.date = absl::FromTimeT(date);
     t.response.date_read = absl::Now();
   }
+  if (absl::StartsWithIgnoreCase(line, "location:"))
+    t.response.location = std::string{absl::StripAsciiWhitespace(line.substr(9))};
   if (absl::StartsWithIgnoreCase(line, "retry-after:")) {
     t.response.retry_after = parse_retry_after(std::string{absl::StripAsciiWhitespace(line.substr(12))}, absl::Now());
   }
   return n;
 }
 
-absl::Status to_status(CURLcode code, const Transfer& t) {
+struct Outcome {
+  Failure failure;
+  absl::Status status;
+};
+
+Outcome outcome_of(CURLcode code, const Transfer& t) {
+  const auto unavailable = [](Failure f, absl::string_view why) { return Outcome{f, absl::UnavailableError(why)}; };
   switch (code) {
-    case CURLE_OK: return absl::OkStatus();
+    case CURLE_OK: return {Failure::none, absl::OkStatus()};
     case CURLE_OPERATION_TIMEDOUT:
-      return absl::DeadlineExceededError(
-          absl::StrCat("no whole answer within ", absl::FormatDuration(t.request.timeout)));
+      return {Failure::timeout, absl::DeadlineExceededError(
+                                    absl::StrCat("no whole answer within ", absl::FormatDuration(t.request.timeout)))};
     case CURLE_WRITE_ERROR:
       if (t.too_large)
-        return absl::ResourceExhaustedError(
-            absl::StrCat("answer larger than ", t.request.max_response_bytes, " bytes"));
+        return {Failure::too_large, absl::ResourceExhaustedError(
+                                        absl::StrCat("answer larger than ", t.request.max_response_bytes, " bytes"))};
       break;
-    case CURLE_COULDNT_RESOLVE_HOST: return absl::UnavailableError("host name does not resolve");
-    case CURLE_COULDNT_CONNECT: return absl::UnavailableError("connection refused");
+    case CURLE_COULDNT_RESOLVE_HOST: return unavailable(Failure::name_unresolved, "host name does not resolve");
+    case CURLE_COULDNT_CONNECT: return unavailable(Failure::refused, "connection refused");
     case CURLE_PARTIAL_FILE:
     case CURLE_GOT_NOTHING:
     case CURLE_RECV_ERROR:
-    case CURLE_SEND_ERROR: return absl::UnavailableError("connection lost before the whole answer");
+    case CURLE_SEND_ERROR: return unavailable(Failure::lost, "connection lost before the whole answer");
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
-      return absl::UnavailableError("TLS certificate does not verify (is a CA file needed?)");
+      return unavailable(Failure::tls, "TLS certificate does not verify (is a CA file needed?)");
+    case CURLE_SSL_CONNECT_ERROR: return unavailable(Failure::tls, "no TLS connection (does the port speak TLS?)");
     default: break;
   }
   // Curl's own texts for codes name no URL.
-  return absl::UnavailableError(curl_easy_strerror(code));
+  return unavailable(Failure::other, curl_easy_strerror(code));
 }
+
+Outcome cancelled(absl::string_view why) { return {Failure::cancelled, absl::CancelledError(why)}; }
 
 }  // namespace
 
@@ -122,7 +133,7 @@ struct Client::Impl {
     active.emplace(x.id, std::move(t));
   }
 
-  void finish(std::uint64_t id, absl::Status transport) {
+  void finish(std::uint64_t id, Outcome outcome) {
     auto node = active.extract(id);
     if (!node) return;
     Transfer& t = *node.mapped();
@@ -130,7 +141,8 @@ struct Client::Impl {
     curl_multi_remove_handle(multi, t.easy);
     curl_easy_cleanup(t.easy);
     curl_slist_free_all(t.headers);
-    t.response.transport = std::move(transport);
+    t.response.failure = outcome.failure;
+    t.response.transport = std::move(outcome.status);
     t.response.elapsed = absl::Now() - t.started;
     t.done(std::move(t.response));
   }
@@ -149,9 +161,9 @@ struct Client::Impl {
         cancel_everything_now = cancel_everything;
       }
       for (auto& t : fresh) start(std::move(t));
-      for (auto id : gone) finish(id, absl::CancelledError("cancelled"));
+      for (auto id : gone) finish(id, http::cancelled("cancelled"));
       if (stop || cancel_everything_now) {
-        while (!active.empty()) finish(active.begin()->first, absl::CancelledError("shutting down"));
+        while (!active.empty()) finish(active.begin()->first, http::cancelled("shutting down"));
       }
       if (stop) return;
       int running = 0;
@@ -162,7 +174,7 @@ struct Client::Impl {
         char* p = nullptr;
         curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &p);
         const auto& t = *reinterpret_cast<Transfer*>(p);
-        finish(t.id, to_status(m->data.result, t));
+        finish(t.id, outcome_of(m->data.result, t));
       }
       curl_multi_poll(multi, nullptr, 0, 1000, nullptr);
     }
@@ -187,6 +199,7 @@ Client::~Client() {
   // What was posted after the thread's last look.
   for (auto& t : impl_->incoming) {
     Response r;
+    r.failure = Failure::cancelled;
     r.transport = absl::CancelledError("shutting down");
     t->done(std::move(r));
   }

@@ -22,13 +22,20 @@ struct Request {
   std::string ca_file;  // empty: the system's
 };
 
+/// Why no whole HTTP answer arrived.
+enum class Failure { none, cancelled, timeout, too_large, name_unresolved, refused, lost, tls, other };
+
 struct Response {
   /// OK: an HTTP answer arrived whole, whatever its status. UNAVAILABLE: refused, reset, no such host.
   /// DEADLINE_EXCEEDED: the timeout, a slow drip included. RESOURCE_EXHAUSTED: larger than allowed. CANCELLED. Messages
   /// hold no part of the URL.
   absl::Status transport;
+  /// The cause in `transport`, for programs; none exactly when that is OK.
+  Failure failure = Failure::none;
   long status = 0;
   std::string body;
+  /// The Location header of a redirect (redirects are not followed), as it came: it may hold the URL's secrets.
+  std::string location;
   std::optional<absl::Duration> retry_after;
   /// The server's clock when it answered, in whole seconds (its Date header), and ours when the header came.
   std::optional<absl::Time> date;

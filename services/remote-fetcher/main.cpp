@@ -26,7 +26,7 @@ class RemoteFetcher final : public service::Program {
                    "keys use --endpoints-file")
         ->delimiter(',');
     app.add_option("--endpoints-file", endpoints_file_,
-                   "TOML file of [[endpoint]] tables: url, headers, ca_file, max_in_flight, max_rps");
+                   "TOML file of [[endpoint]] tables: url, headers, ca_file, max_in_flight, max_rps, max_batch");
     app.add_option("--poll-interval", poll_interval_, "time between two looks at an endpoint's heads")
         ->capture_default_str();
     app.add_option("--request-timeout", request_timeout_, "time for one request")->capture_default_str();
@@ -36,6 +36,9 @@ class RemoteFetcher final : public service::Program {
     app.add_option("--max-rps", limits_.max_requests_per_s, "requests a second to one endpoint, 0: no limit")
         ->capture_default_str()
         ->check(CLI::NonNegativeNumber);
+    app.add_option("--max-batch", limits_.max_batch, "calls in one batch to one endpoint, 0: as many as it takes")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 1000));
     app.add_option("--max-buffered-bytes", options_.max_buffered_bytes, "bytes of payloads held for one reader")
         ->capture_default_str();
     app.add_option("--evidence-file", evidence_file_, "JSON lines: what endpoints were set aside for; kept to 32 MiB");
@@ -67,8 +70,11 @@ class RemoteFetcher final : public service::Program {
       return absl::InvalidArgumentError("no endpoint: give --endpoint URL or --endpoints-file FILE");
     const std::size_t count = endpoints.size();
     pool_ = std::make_unique<Pool>(std::move(endpoints), timeout, evidence_file_, ctx.metrics);
-    // Late: it missed three looks, another is better. Stale: each of them may have waited for a whole request.
-    board_ = std::make_unique<HeadBoard>(std::max(interval * 3, absl::Seconds(3)), interval * 3 + timeout);
+    // Late: it missed three looks, another is better. Stale: each of them may have waited for a whole request. Stalled:
+    // an honest chain may miss some blocks.
+    board_ = std::make_unique<HeadBoard>(
+        std::max(interval * 3, absl::Seconds(3)), interval * 3 + timeout,
+        std::max(absl::Seconds(10), absl::Seconds(static_cast<std::int64_t>(config_.block_time)) * 5));
     headers_ = std::make_unique<Headers>(config_, *pool_, *board_);
     bodies_ = std::make_unique<Bodies>(*pool_, *board_, ctx.metrics);
     options_.max_in_flight = limits_.max_in_flight;
@@ -89,20 +95,21 @@ class RemoteFetcher final : public service::Program {
   Readiness readiness() override {
     const auto s = board_->current();
     const std::size_t els = pool_->ready_els();
-    Readiness r{s && els > 0 && s->unknown_rules.empty(), "ready", {}, {}};
+    Readiness r{true, "ready", {}, {}};
+    const auto not_ready = [&](const SourceTrouble& t) {
+      r.ready = false;
+      r.code = t.code;
+      r.reason = t.why;
+    };
     if (!s) {
-      r.code = "no_heads";
-      r.reason = "no endpoint gives heads; see `towline endpoints`";
-      if (const std::string rules = board_->unknown_rules(); !rules.empty()) {
-        r.code = "unknown_rules";
-        r.reason = rules;
-      }
-    } else if (els == 0) {
-      r.code = "no_blocks";
-      r.reason = "no execution endpoint is ready to serve blocks; see `towline endpoints`";
+      not_ready(heads_trouble(*pool_, *board_));
     } else if (!s->unknown_rules.empty()) {
-      r.code = "unknown_rules";
-      r.reason = s->unknown_rules;
+      not_ready({"unknown_rules", s->unknown_rules});
+    } else if (els == 0) {
+      not_ready(pool_->trouble(serves_blocks)
+                    .value_or(SourceTrouble{"no_blocks", "no execution endpoint is ready to serve blocks"}));
+    } else if (const auto t = pool_->blocks_trouble()) {
+      not_ready(*t);
     }
     r.details["endpoints"] = absl::StrCat(pool_->size());
     if (s && s->unsafe) r.details["unsafe"] = eth::to_string(*s->unsafe);

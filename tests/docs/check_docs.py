@@ -27,6 +27,10 @@ compare("metric", metrics, "docs/metrics.md", set(re.findall(r"towline_(?:fetche
 follower = (root / "services/sync-coordinator/core/follower.cpp").read_text()
 codes = set(re.findall(r'enter\(\s*TowState::\w+,\s+"(\w+)"', follower))
 codes |= {c for pair in re.findall(r'enter\([^;]*?\? TowState::\w+ : TowState::\w+,\s[^;]*?\? "(\w+)" : "(\w+)"', follower) for c in pair}
+codes |= set(re.findall(r'"(source_\w+|no_blocks)"', "".join((root / f"services/{f}").read_text() for f in (
+    "remote-fetcher/core/problem.cpp", "remote-fetcher/actors/pool.cpp", "sync-coordinator/core/follower.cpp"))))
+codes |= {"no_heads"}  # where nothing more is known
+codes.discard("source_reorged")  # a decision and no state
 errors = (root / "docs/errors.md").read_text().split("## gRPC")[0]
 compare("reason code", codes, "docs/errors.md", set(re.findall(r"^\| `(\w+)` \|", errors, re.M)))
 

@@ -531,7 +531,7 @@ void World::step() {
     const fetcher::HeadSnapshot s = snapshot();
     if (!replaying_) shown_ = s;
     carry_out(follower_->on_remote(s, now_));
-  } else carry_out(follower_->on_remote_lost("no heads", now_));
+  } else carry_out(follower_->on_remote_lost({"no_heads", "no heads"}, now_));
   carry_out(follower_->on_wake(now_));
   if (pending_ || importing_) run_pending();
   check();

@@ -12,7 +12,9 @@ namespace towline::fetcher {
 
 class HeadBoard {
  public:
-  HeadBoard(absl::Duration late_after, absl::Duration stale_after) : choice_{late_after, stale_after} {}
+  /// As HeadChoice has them.
+  HeadBoard(absl::Duration late_after, absl::Duration stale_after, absl::Duration stalled_after)
+      : choice_{late_after, stale_after, stalled_after} {}
 
   /// False: it contradicts what is final here and another endpoint agrees with that.
   bool put(HeadSnapshot s, AnchorView anchor) {

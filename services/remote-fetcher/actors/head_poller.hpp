@@ -34,18 +34,28 @@ class HeadPollerState {
   void poll();
   /// OK once it is known what the endpoint is and that it serves this chain.
   absl::Status probe();
-  absl::Status check_genesis_of_el();
-  absl::Status check_genesis_of_cl();
+  absl::Status check_el(const jsonrpc::Answer& chain_id);
+  absl::Status check_cl();
   /// OK when a probe was not due, or went well.
   absl::Status identify();
   absl::StatusOr<HeadSnapshot> snapshot(AnchorView& anchor);
-  absl::StatusOr<HeadSnapshot> snapshot_one_by_one();
-  /// One call, not in a batch: some endpoints take none.
-  absl::StatusOr<Reply> ask(const jsonrpc::Call& call);
+  absl::StatusOr<HeadSnapshot> snapshot_of_el(AnchorView& anchor);
+  /// What the endpoint has at the height of the block that is final here.
+  AnchorView view_of(const jsonrpc::Answer& block, const eth::BlockId& final_here) const;
+  /// One step towards the lowest block that a pruned endpoint has.
+  void search_lowest();
+  /// Asks the calls in order, in as few requests as the endpoint takes.
+  absl::StatusOr<std::vector<jsonrpc::Answer>> ask_all(const std::vector<jsonrpc::Call>& calls);
+  absl::StatusOr<jsonrpc::Answer> ask(const jsonrpc::Call& call);
+  /// The poll fails for this reason, whatever was the trouble before.
+  absl::Status fail(Problem p, std::string why);
   void show(const HeadSnapshot& s);
   void show_state();
   head_poller_actor::pointer self_;
   PollerConfig config_{};
+  /// Why this poll fails, and the replies that its answers point into.
+  Trouble trouble_;
+  std::vector<Reply> replies_;
 };
 
 head_poller_actor::behavior_type head_poller(head_poller_actor::stateful_pointer<HeadPollerState> self,

@@ -9,6 +9,9 @@
 
 namespace towline::fetcher {
 
+/// Why no endpoint gives heads.
+SourceTrouble heads_trouble(const Pool& pool, const HeadBoard& board);
+
 class FetcherService final : public v1::RemoteFetcher::Service {
  public:
   FetcherService(Pool& pool, HeadBoard& board, Headers& headers, absl::Duration interval)

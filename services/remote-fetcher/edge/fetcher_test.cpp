@@ -55,7 +55,7 @@ class Fetcher {
     std::vector<EndpointConfig> endpoints;
     for (const FakeNode* n : nodes) endpoints.push_back({n->url() + suffix, {}, {}, limits});
     pool_ = std::make_unique<Pool>(endpoints, timeout, evidence_, metrics_);
-    board_ = std::make_unique<HeadBoard>(absl::Milliseconds(500), timeout + absl::Seconds(1));
+    board_ = std::make_unique<HeadBoard>(absl::Milliseconds(500), timeout + absl::Seconds(1), absl::Seconds(10));
     headers_ = std::make_unique<Headers>(config_, *pool_, *board_);
     bodies_ = std::make_unique<Bodies>(*pool_, *board_, metrics_);
     streams_ = std::make_unique<PayloadStreams>(stream, *pool_, *headers_, *bodies_);

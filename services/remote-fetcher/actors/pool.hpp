@@ -23,6 +23,8 @@ struct EndpointConfig {
   std::vector<std::string> headers;
   std::string ca_file;
   EndpointLimits limits;
+  /// As http::Request::proxy.
+  std::optional<std::string> proxy = std::nullopt;
 };
 
 /// Asked now and then, on any thread, by whatever waits for the caller.

@@ -19,6 +19,8 @@ struct EndpointLimits {
   int max_in_flight = 16;
   /// 0: no limit.
   double max_requests_per_s = 0;
+  /// Calls in one batch at most; 0: learned.
+  std::size_t max_batch = 0;
 };
 
 /// Uniform in [0, 1): spreads the back-off of processes that failed together.

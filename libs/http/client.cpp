@@ -77,8 +77,9 @@ Response outcome_of(CURLcode code, const Transfer& t) {
     case CURLE_PEER_FAILED_VERIFICATION: {
       long verified = 0;
       curl_easy_getinfo(t.easy, CURLINFO_SSL_VERIFYRESULT, &verified);
-      // libcurl itself compares the name, once the chain has been verified.
-      return unavailable(Failure::tls, why_unverified(verified == X509_V_OK ? X509_V_ERR_HOSTNAME_MISMATCH : verified));
+      // libcurl compares the name itself, before it asks OpenSSL for more than "unspecified".
+      const bool is_name = verified == X509_V_OK || verified == X509_V_ERR_UNSPECIFIED;
+      return unavailable(Failure::tls, why_unverified(is_name ? X509_V_ERR_HOSTNAME_MISMATCH : verified));
     }
     case CURLE_SSL_CACERT_BADFILE: return bad_ca_file();
     case CURLE_SSL_CONNECT_ERROR: return no_tls();

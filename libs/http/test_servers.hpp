@@ -8,8 +8,6 @@
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
 
-#include <utility>  // before Boost.Asio 1.74, which uses it unasked
-//
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>

@@ -141,7 +141,7 @@ std::string redirect_target(const std::string& url, const std::string& location)
                    absl::StrCat(from->tls() ? "https" : "http", url.substr(url.find("://"))).c_str(), 0) != CURLUE_OK ||
       curl_url_set(u.get(), CURLUPART_URL, location.c_str(), CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
     return "(malformed URL)";
-  const std::string to = part(u, CURLUPART_URL, CURLU_DEFAULT_PORT);
+  const std::string to = part(u, CURLUPART_URL);
   const auto target = parse_url(to);
   if (!target.ok()) return "(no URL of a JSON-RPC server)";
   const auto scheme = [&]() -> std::string {

@@ -5,8 +5,6 @@
 #include <absl/time/clock.h>
 #include <simdjson.h>
 
-#include <utility>  // before Boost.Asio 1.74, which uses it unasked
-//
 #include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>

@@ -401,6 +401,7 @@ TEST(WebSocket, AnIpv6Literal) {
   EXPECT_EQ(c.post_and_wait(to(absl::StrCat("ws://[::1]:", server->port()), "x")).body, "x");
   EXPECT_EQ(server->upgrades().at(0)["Host"], absl::StrCat("[::1]:", server->port()));
   httplib::Server http;
+  http.set_keep_alive_timeout(1);
   http.Post("/", [](const httplib::Request& req, httplib::Response& res) { res.set_content(req.body, "text/plain"); });
   const int port = http.bind_to_any_port("::1");
   std::thread thread{[&] { http.listen_after_bind(); }};

@@ -5,8 +5,6 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
-#include <utility>  // before Boost.Asio 1.74, whose coroutines use it unasked
-//
 #include <array>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>

@@ -188,13 +188,6 @@ TEST_F(HttpTest, ManyAreAllAnsweredEachWithItsOwn) {
   EXPECT_TRUE(done.wait_for(lock, std::chrono::seconds{60}, [&] { return answered == kRequests; }));
 }
 
-TEST(Url, IsCheckedAndShownWithoutSecrets) {
-  EXPECT_TRUE(check_url("http://127.0.0.1:8545").ok());
-  EXPECT_TRUE(check_url("https://u:p@host.example/v2/key?x=1").ok());
-  for (const char* bad : {"", "host:8545", "ftp://host", "http://"}) EXPECT_FALSE(check_url(bad).ok()) << bad;
-  EXPECT_EQ(redact_url("https://u:p@host.example:444/v2/key?x=1"), "https://host.example:444");
-}
-
 TEST(RetryAfter, SecondsADateOrNothing) {
   const absl::Time now = absl::FromUnixSeconds(784111777);  // Sun, 06 Nov 1994 08:49:37 GMT
   EXPECT_EQ(parse_retry_after("12", now), absl::Seconds(12));

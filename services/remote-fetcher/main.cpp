@@ -22,11 +22,17 @@ class RemoteFetcher final : public service::Program {
   void add_flags(CLI::App& app) override {
     chain_.add(app);
     app.add_option("--endpoint", urls_,
-                   "JSON-RPC URL of a remote EL or CL, best first; repeat it, or separate by commas. For URLs with "
+                   "JSON-RPC URL (http, https, ws, wss) of a remote EL or CL, best first; repeat it, or separate by "
+                   "commas. For URLs with "
                    "keys use --endpoints-file")
         ->delimiter(',');
     app.add_option("--endpoints-file", endpoints_file_,
-                   "TOML file of [[endpoint]] tables: url, headers, ca_file, max_in_flight, max_rps, max_batch");
+                   "TOML file of [[endpoint]] tables: url, headers, ca_file, proxy, max_in_flight, max_rps, "
+                   "max_batch");
+    app.add_option_function<std::string>(
+        "--proxy", [this](const std::string& p) { proxy_ = p; },
+        "proxy URL for endpoints that name none of their own (http, https, socks4, socks5), \"\" for none; without it "
+        "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY decide");
     app.add_option("--poll-interval", poll_interval_, "time between two looks at an endpoint's heads")
         ->capture_default_str();
     app.add_option("--request-timeout", request_timeout_, "time for one request")->capture_default_str();
@@ -61,6 +67,13 @@ class RemoteFetcher final : public service::Program {
     if (!endpoints_file_.empty()) {
       TOWLINE_ASSIGN_OR_RETURN(auto more, read_endpoints_file(endpoints_file_, limits_));
       for (auto& e : more) endpoints.push_back(std::move(e));
+    }
+    if (proxy_) {
+      if (auto st = http::check_proxy(*proxy_); !st.ok())
+        return absl::InvalidArgumentError(absl::StrCat("--proxy: ", st.message()));
+      for (auto& e : endpoints) {
+        if (!e.proxy) e.proxy = proxy_;
+      }
     }
     if (!evidence_file_.empty() && !std::ofstream{evidence_file_, std::ios::app}) {
       return absl::InvalidArgumentError(
@@ -135,6 +148,7 @@ class RemoteFetcher final : public service::Program {
   service::ChainFlags chain_;
   std::vector<std::string> urls_;
   std::string endpoints_file_, evidence_file_;
+  std::optional<std::string> proxy_;
   std::string poll_interval_ = "1s";
   std::string request_timeout_ = "10s";
   EndpointLimits limits_;

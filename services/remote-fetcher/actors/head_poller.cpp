@@ -2,6 +2,8 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <atomic>
+#include <caf/send.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
@@ -60,13 +62,27 @@ Trouble syncing_from(simdjson::dom::element status) {
 
 head_poller_actor::behavior_type HeadPollerState::make_behavior(PollerConfig config) {
   config_ = config;
-  self_->send(self_, poll_atom{});
-  return {[this](poll_atom) {
-    if (config_.pool->stopped()) return;
-    poll();
-    show_state();
-    self_->delayed_send(self_, absl::ToChronoMilliseconds(config_.interval), poll_atom{});
-  }};
+  const head_poller_actor me{self_};
+  // At most one look waits, however many heads are told of during a slow poll.
+  const auto waiting = std::make_shared<std::atomic<bool>>(false);
+  config_.pool->watch_new_heads(config_.index, [me, waiting] {
+    if (!waiting->exchange(true)) caf::anon_send(me, look_atom{});
+  });
+  self_->send(self_, poll_atom{}, ++tick_);
+  return {[this](poll_atom, std::uint64_t tick) {
+            if (tick == tick_) look();
+          },
+          [this, waiting](look_atom) {
+            waiting->store(false);
+            look();
+          }};
+}
+
+void HeadPollerState::look() {
+  if (config_.pool->stopped()) return;
+  poll();
+  show_state();
+  self_->delayed_send(self_, absl::ToChronoMilliseconds(config_.interval), poll_atom{}, ++tick_);
 }
 
 absl::Status HeadPollerState::fail(Problem p, std::string why) {

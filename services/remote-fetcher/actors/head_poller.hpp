@@ -1,8 +1,8 @@
 // One actor an endpoint, in its own thread: probes it, then asks for its heads each interval. A hung endpoint holds up
 // its own poller only, and has one head request outstanding at most.
 //
-// In: ticks from itself. Out: the head board, the pool's endpoint state. If the endpoint dies its view is dropped and
-// it is asked on.
+// In: ticks from itself, and news of heads where the endpoint tells of them. Out: the head board, the pool's endpoint
+// state. If the endpoint dies its view is dropped and it is asked on.
 #pragma once
 #include <caf/typed_actor.hpp>
 
@@ -13,7 +13,9 @@
 namespace towline::fetcher {
 
 using poll_atom = caf::atom_constant<caf::atom("poll")>;
-using head_poller_actor = caf::typed_actor<caf::reacts_to<poll_atom>>;
+/// A new head was told of.
+using look_atom = caf::atom_constant<caf::atom("look")>;
+using head_poller_actor = caf::typed_actor<caf::reacts_to<poll_atom, std::uint64_t>, caf::reacts_to<look_atom>>;
 
 struct PollerConfig {
   std::size_t index;
@@ -31,6 +33,8 @@ class HeadPollerState {
   head_poller_actor::behavior_type make_behavior(PollerConfig config);
 
  private:
+  /// Polls, and again after the interval.
+  void look();
   void poll();
   /// OK once it is known what the endpoint is and that it serves this chain.
   absl::Status probe();
@@ -53,6 +57,8 @@ class HeadPollerState {
   void show_state();
   head_poller_actor::pointer self_;
   PollerConfig config_{};
+  /// Of the timer that counts: a look before it is due makes another one.
+  std::uint64_t tick_ = 0;
   /// Why this poll fails, and the replies that its answers point into.
   Trouble trouble_;
   std::vector<Reply> replies_;

@@ -29,6 +29,7 @@ Problem problem_of(http::Failure f) {
     case http::Failure::timeout: return Problem::timeout;
     case http::Failure::name_unresolved: return Problem::name_unresolved;
     case http::Failure::tls: return Problem::tls_failed;
+    case http::Failure::proxy: return Problem::proxy_failed;
     default: return Problem::unreachable;
   }
 }
@@ -144,6 +145,29 @@ void Pool::count(std::size_t i, const char* result) {
       .inc();
 }
 
+http::Request Pool::request_to(std::size_t i) const {
+  http::Request request;
+  request.url = configs_[i].url;
+  request.headers = configs_[i].headers;
+  request.ca_file = configs_[i].ca_file;
+  request.proxy = configs_[i].proxy;
+  request.timeout = timeout_;
+  return request;
+}
+
+bool Pool::watch_new_heads(std::size_t i, const std::function<void()>& look) {
+  const auto url = http::parse_url(configs_[i].url);
+  if (!url.ok() || !url->websocket()) return false;
+  const auto live = metrics_.gauge("towline_fetcher_push_live", "1: the endpoint tells of new heads by itself.",
+                                   {{"endpoint", name(i)}});
+  http_.subscribe_heads(request_to(i), [look, live](const http::Push& p) {
+    auto gauge = live;
+    gauge.set(p.kind == http::Push::Kind::down ? 0 : 1);
+    if (p.kind == http::Push::Kind::head) look();
+  });
+  return true;
+}
+
 http::Response Pool::send(std::size_t i, std::string body, std::size_t count_of_calls, const Cancelled& cancelled) {
   struct Slot {
     std::mutex mutex;
@@ -151,12 +175,8 @@ http::Response Pool::send(std::size_t i, std::string body, std::size_t count_of_
     std::optional<http::Response> response;
   };
   auto slot = std::make_shared<Slot>();
-  http::Request request;
-  request.url = configs_[i].url;
-  request.headers = configs_[i].headers;
-  request.ca_file = configs_[i].ca_file;
+  http::Request request = request_to(i);
   request.body = std::move(body);
-  request.timeout = timeout_;
   request.max_response_bytes = count_of_calls > 1 ? kMaxBatchBytes : kMaxSingleBytes;
   const std::uint64_t id = http_.post(std::move(request), [slot](http::Response r) {
     std::lock_guard lock{slot->mutex};
@@ -208,7 +228,7 @@ absl::StatusOr<Reply> Pool::exchange(std::size_t i, Work w, const std::vector<js
   const std::size_t size = r.body.size();
   Outcome o = read_http_answer({r.status, std::move(r.body), r.retry_after}, n);
   if (o.trouble.problem == Problem::redirects && !r.location.empty())
-    absl::StrAppend(&o.trouble.why, " to ", r.location);
+    absl::StrAppend(&o.trouble.why, " to ", http::redirect_target(configs_[i].url, r.location));
   trouble = {o.trouble.problem, presentable(o.trouble.why, secrets_[i])};
   for (auto& a : o.answers.answers) {
     a.error.message = presentable(a.error.message, secrets_[i]);

@@ -25,6 +25,8 @@ struct EndpointConfig {
   std::vector<std::string> headers;
   std::string ca_file;
   EndpointLimits limits;
+  /// As http::Request::proxy.
+  std::optional<std::string> proxy = std::nullopt;
 };
 
 /// Asked now and then, on any thread, by whatever waits for the caller.
@@ -81,6 +83,10 @@ class Pool {
   /// Endpoint::on_poll().
   absl::StatusOr<Reply> poll(std::size_t i, const std::vector<jsonrpc::Call>& calls, Trouble& trouble);
 
+  /// Where endpoint `i` can tell of new heads by itself (a ws or wss URL) `look` runs for each, on another thread.
+  /// False: it cannot.
+  bool watch_new_heads(std::size_t i, const std::function<void()>& look);
+
   void update(std::size_t i, const std::function<void(Endpoint&)>& change);
   /// An answer that arrived is of no use: the endpoint backs off.
   void useless(std::size_t i, Problem problem, const std::string& why);
@@ -100,6 +106,7 @@ class Pool {
   bool stopped() const;
 
  private:
+  http::Request request_to(std::size_t i) const;
   http::Response send(std::size_t i, std::string body, std::size_t count_of_calls, const Cancelled& cancelled);
   absl::StatusOr<Reply> exchange(std::size_t i, Work w, const std::vector<jsonrpc::Call>& calls,
                                  const Cancelled& cancelled, Trouble& trouble);

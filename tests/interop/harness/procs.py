@@ -11,7 +11,7 @@ _alive = []
 
 
 class NotReady(AssertionError):
-    """Something did not come up or did not reach a state in time."""
+    """Something does not come up or does not reach a state."""
 
 
 _handed_out = set()
@@ -28,9 +28,13 @@ def free_port():
             return port
 
 
-def wait_for(what, probe, seconds=30, every=0.1, procs=()):
-    """Polls until probe() is truthy and returns that. On timeout, or when one of procs exits, raises NotReady with the ends of the logs."""
-    deadline, last = time.monotonic() + seconds, None
+# Nothing takes so long on the slowest machine: only what hangs does. No test measures speed; the bench does.
+HANG_S = 900
+
+
+def wait_for(what, probe, every=0.1, procs=()):
+    """Polls until probe() is truthy and returns that. When it hangs, or when one of procs exits, raises NotReady with the ends of the logs."""
+    deadline, last = time.monotonic() + HANG_S, None
     while True:
         try:
             value = probe()
@@ -42,7 +46,7 @@ def wait_for(what, probe, seconds=30, every=0.1, procs=()):
         dead = [p for p in procs if p.exit_code() is not None]
         late = time.monotonic() > deadline
         if dead or late:
-            why = f"not within {seconds} s" if late else "a process exited: " + ", ".join(f"{p.name} ({p.exit_code()})" for p in dead)
+            why = f"not within {HANG_S} s" if late else "a process exited: " + ", ".join(f"{p.name} ({p.exit_code()})" for p in dead)
             raise NotReady(f"{what}: {why}; {last}\n" + "\n".join(p.tail() for p in procs))
         time.sleep(every)
 
@@ -89,9 +93,8 @@ class Proc:
     def resume(self):
         self.popen.send_signal(signal.SIGCONT)
 
-    def stop(self, seconds=15):
-        """SIGTERM, SIGKILL if that does not end it in time; returns the seconds it took."""
-        started = time.monotonic()
+    def stop(self, seconds=60):
+        """SIGTERM, SIGKILL if that does not end it in time; returns the exit code."""
         if self.running():
             self.popen.send_signal(signal.SIGCONT)
             self.popen.terminate()
@@ -100,7 +103,7 @@ class Proc:
             except subprocess.TimeoutExpired:
                 pass
         self.kill()
-        return time.monotonic() - started
+        return self.exit_code()
 
     def tail(self, lines=25):
         try:

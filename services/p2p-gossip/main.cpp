@@ -11,11 +11,9 @@
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
 #include "libs/discv5/boot_nodes.hpp"
-#include "libs/gossip_block/payload_by_number.hpp"
 #include "libs/http/client.hpp"
 #include "libs/service/service_main.hpp"
 #include "libs/telemetry/log.hpp"
-#include "services/p2p-gossip/actors/backfiller.hpp"
 #include "services/p2p-gossip/actors/clock_watch.hpp"
 #include "services/p2p-gossip/actors/discovery.hpp"
 #include "services/p2p-gossip/actors/signer_watch.hpp"
@@ -77,9 +75,6 @@ class P2PGossip final : public service::Program {
     app.add_option("--p2p.timeout.dial", dial_timeout_, "time for one dial")->capture_default_str();
     app.add_option("--p2p.timeout.negotiation", negotiation_timeout_, "time for a handshake")->capture_default_str();
     app.add_option("--p2p.useragent", network_.node.agent, "what others see in identify")->capture_default_str();
-    app.add_flag("--p2p.sync.req-resp", backfill_,
-                 "ask peers for blocks that are missing below gossiped ones (payload_by_number, which the OP Stack is "
-                 "giving up); the request of others is served in any case");
     app.add_option("--p2p.gossip.mesh.d", network_.node.gossip.d, "wanted peers in a mesh")
         ->capture_default_str()
         ->check(CLI::Range(1, 100));
@@ -130,8 +125,6 @@ class P2PGossip final : public service::Program {
     identity_ = std::make_unique<p2p::Identity>(*std::move(key));
     network_.bans_file = data_dir_ + "/p2p_bans.json";
     network_.node.topics = gossip_block::topic_names(config_.l2_chain_id);
-    network_.node.request_protocols = gossip_block::payload_by_number_protocols(config_.l2_chain_id);
-    network_.node.request_size = gossip_block::kPayloadRequest;
     network_.peers.seed = static_cast<std::uint64_t>(absl::ToUnixNanos(absl::Now()));
 
     board_ = std::make_unique<BlockBoard>(cached_blocks_, cached_bytes_);
@@ -139,14 +132,13 @@ class P2PGossip final : public service::Program {
     rules.chain_id = config_.l2_chain_id;
     rules.past = past_duration_;
     system_ = &ctx.system;
-    metrics_ = &ctx.metrics;
     validator_ = std::make_unique<Validator>(ctx.system, config_, rules, *board_, ctx.metrics,
                                              [this](bool on) { p2p_->suspend_penalties(on); });
     if (signer) validator_->set_signer(*signer);
     p2p_ = std::make_unique<Network>(
         network_, *identity_, block_codec(),
         [this](p2p::Gossipsub::Validation v, Network::Done done) { validate(std::move(v), std::move(done)); },
-        [this](BytesView request, bool busy) { return payload_by_number(request, busy); }, ctx.metrics);
+        ctx.metrics);
     TOWLINE_RETURN_IF_ERROR(p2p_->start());
     if (!l1_url_.empty()) {
       signer_watch_ = ctx.system.spawn<caf::detached>(
@@ -156,9 +148,6 @@ class P2PGossip final : public service::Program {
     if (!clock_sources_.empty())
       clock_watch_ = ctx.system.spawn<caf::detached>(clock_watch,
                                                      ClockWatchConfig{clock_sources_, validator_.get(), &ctx.metrics});
-    if (backfill_)
-      backfiller_ = ctx.system.spawn<caf::detached>(backfiller,
-                                                    BackfillerConfig{&config_, p2p_.get(), board_.get(), &ctx.metrics});
     NodeFacts facts;
     facts.config = &config_;
     facts.signer_source = signer_source_;
@@ -215,7 +204,6 @@ class P2PGossip final : public service::Program {
     };
     end(signer_watch_);
     end(clock_watch_);
-    end(backfiller_);
     if (validator_) validator_->join(*system_);
   }
 
@@ -313,23 +301,11 @@ class P2PGossip final : public service::Program {
     validator_->submit(std::move(job));
   }
 
-  Bytes payload_by_number(BytesView request, bool busy) const {
-    const auto number = gossip_block::decode_payload_request(request);
-    const auto block = busy || !number ? nullptr : board_->by_number(*number);
-    metrics_
-        ->counter("towline_gossip_requests_total", "Requests of peers for one block (payload_by_number).",
-                  {{"result", block  ? "found"
-                              : busy ? "busy"
-                                     : "not_found"}})
-        .inc();
-    return block ? gossip_block::encode_payload_answer(*block->payload) : gossip_block::payload_not_found();
-  }
-
   service::ChainFlags chain_;
   NetworkConfig network_;
   DiscoveryConfig discovery_;
   std::uint16_t listen_udp_ = 0;
-  bool no_discovery_ = false, backfill_ = false;
+  bool no_discovery_ = false;
   std::vector<std::string> boot_nodes_;
   std::string data_dir_ = "towline-gossip";
   std::string key_file_, raw_key_, signer_, l1_url_, signer_source_;
@@ -340,7 +316,6 @@ class P2PGossip final : public service::Program {
 
   rollup::Config config_;
   caf::actor_system* system_ = nullptr;
-  Metrics* metrics_ = nullptr;
   std::unique_ptr<p2p::Identity> identity_;
   std::unique_ptr<BlockBoard> board_;
   std::unique_ptr<Validator> validator_;
@@ -350,7 +325,6 @@ class P2PGossip final : public service::Program {
   std::unique_ptr<GossipPayloadService> payloads_;
   std::optional<signer_watch_actor> signer_watch_;
   std::optional<clock_watch_actor> clock_watch_;
-  std::optional<backfiller_actor> backfiller_;
 };
 
 }  // namespace

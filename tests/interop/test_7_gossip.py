@@ -47,13 +47,12 @@ def address_of(tow):
 class Verifier:
     """A second op-node with its own op-geth, connected to one peer."""
 
-    def __init__(self, directory, net, peer, asks=False):
+    def __init__(self, directory, net, peer):
         self.geth = Geth("verifier-geth", directory, net.genesis).start()
         self.port = free_port()
         self.cl = Rpc(f"http://127.0.0.1:{self.port}")
         self.node = net.op_node("verifier", self.geth.engine_url, self.geth.jwt_file, self.port, f"--p2p.static={peer}",
-                                f"--p2p.sync.req-resp={'true' if asks else 'false'}", f"--syncmode.req-resp={'true' if asks else 'false'}",
-                                "--p2p.sync.onlyreqtostatic=true").start()
+                                "--p2p.sync.req-resp=false", "--syncmode.req-resp=false", "--p2p.sync.onlyreqtostatic=true").start()
         wait_for("the verifier", lambda: self.cl.call("optimism_syncStatus"), 30, procs=[self.node])
 
     def head(self, label="unsafe_l2"):
@@ -94,35 +93,6 @@ def test_UnsafeViaP2P(work, chain, towed_by_gossip):
     finally:
         chain.batcher.start()
         verifier.stop()
-
-
-def test_payload_by_number_is_served_to_op_node_and_asked_of_it(work, chain):
-    """An op-node whose only peer we are fills its gap from our cache; and we fill ours from the sequencer, down from the first signed block."""
-    directory = work / "req-resp"
-    directory.mkdir()
-    height = chain.el.height()
-    gossip = Service("p2p-gossip", directory, [f"--rollup-config={chain.rollup}", f"--data-dir={directory / 'p2p'}", "--p2p.listen.ip=127.0.0.1", "--p2p.no-discovery",
-                                               f"--p2p.listen.tcp={free_port()}", f"--p2p.unsafe-block-signer={SIGNER}", "--p2p.sync.req-resp",
-                                               f"--p2p.static={chain.p2p_address()}"]).start()
-    verifier = None
-    try:
-        asked = 'towline_gossip_backfill_total{outcome="got"}'
-        wait_for("blocks asked of the sequencer", lambda: gossip.metrics().get(asked, 0) >= min(40, height - 3), 60, procs=[gossip.proc])
-        bad = {k: v for k, v in gossip.metrics().items() if "backfill_total" in k and k != asked and "missing" not in k}
-        assert not any(bad.values()), bad
-        chain.batcher.stop()
-        us = next(line for line in gossip.proc.tail(5000).splitlines() if "gossiping" in line).split("address=")[1].split()[0]
-        verifier = Verifier(directory, chain, us, asks=True)
-        wait_for("the verifier at the tip", lambda: verifier.head()[0] >= chain.el.height() - 2, 60, procs=[verifier.node, gossip.proc])
-        number, block_hash = verifier.head()
-        assert chain.el.block(number)["hash"] == block_hash and number > verifier.head("safe_l2")[0] + 2
-        metrics = gossip.metrics()
-        assert metrics['towline_gossip_requests_total{result="found"}'] >= 3, metrics
-    finally:
-        chain.batcher.start()
-        if verifier:
-            verifier.stop()
-        gossip.proc.stop(10)
 
 
 def imports_by_gossip(tow):

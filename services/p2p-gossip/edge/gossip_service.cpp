@@ -20,10 +20,8 @@ constexpr const char* kEndpoint = "p2p-gossip";
 v1::GossipBlock to_proto(const ValidBlock& b) {
   v1::GossipBlock out;
   *out.mutable_block() = wire::to_proto(b.payload->ref());
-  if (!b.signer.is_zero()) {
-    out.set_signer(to_string(b.signer.view()));
-    out.set_signature(to_string(b.signature.view()));
-  }
+  out.set_signer(to_string(b.signer.view()));
+  out.set_signature(to_string(b.signature.view()));
   out.set_received_at_ms(static_cast<std::uint64_t>(absl::ToUnixMillis(b.received)));
   out.set_peer_id(b.peer);
   return out;

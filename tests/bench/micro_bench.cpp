@@ -10,6 +10,7 @@
 #include "libs/crypto/keccak.hpp"
 #include "libs/eth/block_json.hpp"
 #include "libs/eth/engine_json.hpp"
+#include "libs/eth/envelope.hpp"
 #include "libs/eth/header.hpp"
 #include "libs/eth/payload.hpp"
 #include "libs/eth/raw_block.hpp"
@@ -100,6 +101,15 @@ void engine_body(benchmark::State& state) {
   bytes(state, body.size());
 }
 BENCHMARK(engine_body)->Unit(benchmark::kMicrosecond);
+
+void envelopes(benchmark::State& state) {
+  std::size_t size = 0;
+  for (const Bytes& tx : typical().transactions) size += tx.size();
+  for (auto _ : state)
+    if (!eth::check_envelopes(typical().transactions).ok()) state.SkipWithError("refused");
+  bytes(state, size);
+}
+BENCHMARK(envelopes)->Unit(benchmark::kMicrosecond);
 
 /// A gossiped block of about so many bytes, from its compressed message to the verdict.
 void gossip_message_to_verdict(benchmark::State& state) {

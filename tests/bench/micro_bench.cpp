@@ -162,8 +162,6 @@ struct Member final : p2p::Node::Handler {
   void on_peer_disconnected(const p2p::PeerId&, const absl::Status&) override {}
   void on_bad_score(const p2p::PeerId&, double) override {}
   void validate(p2p::Gossipsub::Validation) override {}
-  Bytes answer(BytesView, bool) override { return {}; }
-  void on_answer(const p2p::PeerId&, absl::StatusOr<Bytes>) override {}
 
   static constexpr absl::Time kNow = absl::UnixEpoch();
   p2p::Identity identity;

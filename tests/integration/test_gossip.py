@@ -52,6 +52,27 @@ def test_a_reorg_of_the_sequencer_is_followed(stack):
     s.check_trace()
 
 
+@pytest.mark.parametrize("source", ["gossip", "remote"])
+def test_a_block_with_a_transaction_that_is_no_envelope_never_reaches_the_client(stack, source):
+    """Signed and good by the rules of the network, and what every source has: the client is not shown it, nobody is punished, and another branch is followed."""
+    s = stack(blocks=50, block_time=0).start(gossip=True, coordinator_extra=[f"--unsafe-source={source}"])
+    s.wait("a mesh", lambda: s.stats()["gossip"]["mesh"] == 1)
+    s.ctl("append")
+    s.wait("the client at the tip", lambda: s.stats()["el"]["head"] == s.stats()["chain"]["head"])
+    before = s.stats()["el"]["head"]
+    bad = s.ctl("append", malformed=True)["chain"]["head"]
+    said = s.wait("the refusal", lambda: [d["reason"] for d in json.loads(cli(s, "decisions", "--json"))["decisions"] if "is kept from the EL" in d["reason"]])
+    assert f"block {bad['number']} " in said[0] and "is no envelope: type 0x02: rlp: bytes left over" in said[0], said
+    assert s.stats()["el"]["head"] == before
+    s.wait("both blocks by gossip", lambda: accepted(s) == 2)
+    sender = json.loads(cli(s, "peers", "--json"))["peers"]["peers"][0]
+    assert not sender.get("rejected") and sender.get("score", 0) >= 0, sender
+    s.ctl("reorg", depth=1)
+    s.wait("the other branch", lambda: s.stats()["el"]["head"] == s.stats()["chain"]["head"], 90)
+    assert bad["hash"] not in s.trace.read_text()
+    s.check_trace()
+
+
 def test_gossip_alone_carries_on_when_every_source_is_gone(stack):
     s = stack(blocks=100, block_time=1).start(gossip=True)
     s.wait_tip()

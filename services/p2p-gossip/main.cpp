@@ -98,7 +98,10 @@ class P2PGossip final : public service::Program {
     app.add_option("--p2p.ban.duration", ban_duration_, "for how long")->capture_default_str();
     app.add_option("--p2p.unsafe-block-signer", signer_,
                    "address that signs the chain's blocks; default: the network's, or what L1 says");
-    app.add_option("--l1-rpc", l1_url_, "L1 RPC to read the signer from SystemConfig, each 10 minutes");
+    app.add_option(
+        "--l1-rpc", l1_urls_,
+        "L1 RPC to read the signer from SystemConfig each 10 minutes, proven by eth_getProof; repeat it: with "
+        "two or more, two must agree on the block");
     app.add_option(
            "--clock-source", clock_sources_,
            "URL of an HTTP server whose clock (Date header) ours is compared with, such as http://host:port of a "
@@ -140,17 +143,19 @@ class P2PGossip final : public service::Program {
         [this](p2p::Gossipsub::Validation v, Network::Done done) { validate(std::move(v), std::move(done)); },
         ctx.metrics);
     TOWLINE_RETURN_IF_ERROR(p2p_->start());
-    if (!l1_url_.empty()) {
+    if (!l1_urls_.empty()) {
+      l1_client_ = std::make_shared<http::Client>();
       signer_watch_ = ctx.system.spawn<caf::detached>(
-          signer_watch, SignerWatchConfig{l1_url_, *config_.l1_system_config, validator_.get(), &ctx.metrics});
+          signer_watch, SignerWatchConfig{l1_urls_, *config_.l1_system_config, l1_client_, validator_.get(), &evidence_,
+                                          &ctx.metrics});
     }
-    if (clock_sources_.empty() && !l1_url_.empty()) clock_sources_.push_back(l1_url_);
+    if (clock_sources_.empty()) clock_sources_ = l1_urls_;
     if (!clock_sources_.empty())
       clock_watch_ = ctx.system.spawn<caf::detached>(clock_watch,
                                                      ClockWatchConfig{clock_sources_, validator_.get(), &ctx.metrics});
     NodeFacts facts;
     facts.config = &config_;
-    facts.signer_source = signer_source_;
+    facts.signer_source = [this] { return evidence_.get().proof.empty() ? signer_source_ : "l1"; };
     if (!no_discovery_) {
       TOWLINE_RETURN_IF_ERROR(discover(ctx.metrics));
       facts.enr = [this] { return finder_->enr(); };
@@ -174,6 +179,9 @@ class P2PGossip final : public service::Program {
     const auto last = board_->last();
     r.details["peers"] = absl::StrCat(peers);
     if (last) r.details["last_block"] = eth::to_string(last->payload->ref());
+    const auto l1 = evidence_.get();
+    if (!l1.proof.empty()) r.details["signer"] = l1.proof;
+    if (!l1.failure.empty()) r.details["signer_not_proven"] = l1.failure;
     const std::string doubt = validator_->doubt();
     const auto not_ready = [&](const char* code, std::string reason) {
       r.ready = false;
@@ -181,7 +189,8 @@ class P2PGossip final : public service::Program {
       r.reason = std::move(reason);
     };
     if (validator_->signers().empty())
-      not_ready("no_signer", "the unsafe block signer is not known (yet): is --l1-rpc reachable?");
+      not_ready("no_signer", l1.failure.empty() ? "L1 has not said yet who signs the unsafe blocks, or it says nobody"
+                                                : absl::StrCat("the unsafe block signer is not known: ", l1.failure));
     else if (!doubt.empty()) not_ready("self_doubt", doubt);
     else if (peers == 0) not_ready("no_peers", "no peer is connected; see `towline peers`");
     return r;
@@ -189,6 +198,7 @@ class P2PGossip final : public service::Program {
 
   void stop() override {
     if (board_) board_->stop();
+    if (l1_client_) l1_client_->cancel_all();
   }
 
   void release() override {
@@ -210,13 +220,15 @@ class P2PGossip final : public service::Program {
  private:
   /// nullopt: L1 will say.
   absl::StatusOr<std::optional<Address>> choose_signer() {
-    if (!l1_url_.empty()) {
-      if (auto st = http::check_url(l1_url_); !st.ok())
+    for (const auto& url : l1_urls_) {
+      if (auto st = http::check_url(url); !st.ok())
         return absl::InvalidArgumentError(absl::StrCat("--l1-rpc: ", st.message()));
-      if (!config_.l1_system_config)
-        return absl::InvalidArgumentError(
-            "--l1-rpc: the rollup config has no l1_system_config_address to read the signer from");
+      if (std::count(l1_urls_.begin(), l1_urls_.end(), url) > 1)
+        return absl::InvalidArgumentError("--l1-rpc: one URL is given twice, which is no second word");
     }
+    if (!l1_urls_.empty() && !config_.l1_system_config)
+      return absl::InvalidArgumentError(
+          "--l1-rpc: the rollup config has no l1_system_config_address to read the signer from");
     if (!signer_.empty()) {
       const auto a = parse_fixed_hex<20>(signer_);
       if (!a.ok())
@@ -225,12 +237,11 @@ class P2PGossip final : public service::Program {
       signer_source_ = "flag";
       return *a;
     }
-    if (!l1_url_.empty()) signer_source_ = "l1";
     if (config_.unsafe_block_signer) {
-      if (l1_url_.empty()) signer_source_ = "network";
+      signer_source_ = "network";
       return *config_.unsafe_block_signer;
     }
-    if (!l1_url_.empty()) return std::nullopt;
+    if (!l1_urls_.empty()) return std::nullopt;
     return absl::InvalidArgumentError(
         "the unsafe block signer of this chain is not known: give --p2p.unsafe-block-signer ADDRESS, or --l1-rpc URL "
         "to read it from L1");
@@ -308,8 +319,8 @@ class P2PGossip final : public service::Program {
   bool no_discovery_ = false;
   std::vector<std::string> boot_nodes_;
   std::string data_dir_ = "towline-gossip";
-  std::string key_file_, raw_key_, signer_, l1_url_, signer_source_;
-  std::vector<std::string> static_peers_, netrestrict_, clock_sources_;
+  std::string key_file_, raw_key_, signer_, signer_source_;
+  std::vector<std::string> l1_urls_, static_peers_, netrestrict_, clock_sources_;
   std::string grace_ = "30s", dial_timeout_ = "10s", negotiation_timeout_ = "10s", ban_duration_ = "1h", past_ = "60s";
   absl::Duration past_duration_;
   std::size_t cached_blocks_ = 512, cached_bytes_ = 32U << 20U;
@@ -319,6 +330,8 @@ class P2PGossip final : public service::Program {
   std::unique_ptr<p2p::Identity> identity_;
   std::unique_ptr<BlockBoard> board_;
   std::unique_ptr<Validator> validator_;
+  SignerEvidence evidence_;
+  std::shared_ptr<http::Client> l1_client_;
   std::unique_ptr<Network> p2p_;
   std::unique_ptr<Discovery> finder_;
   std::unique_ptr<GossipService> service_;

@@ -185,14 +185,14 @@ def test_a_clock_that_is_ahead_is_told_by_the_sources(stack, tmp_path):
     ("--p2p.bootnodes=/ip4/127.0.0.1/tcp/1", "--p2p.bootnodes"), ("--p2p.listen.ip=203.0.113.1", "cannot listen on 203.0.113.1"), ("--p2p.static=127.0.0.1:9222", "--p2p.static: multiaddr"),
     ("--p2p.static=/ip4/127.0.0.1/tcp/9222", "has no /p2p/PEER-ID"), ("--p2p.advertise.ip=x", "--p2p.advertise.ip"),
     ("--p2p.unsafe-block-signer=0x12", "--p2p.unsafe-block-signer"), ("--p2p.unsafe-block-signer=", "the unsafe block signer of this chain is not known"),
-    ("--l1-rpc=nonsense", "--l1-rpc"), ("--clock-source=nonsense", "--clock-source"), ("--p2p.gossip.mesh.lo=20", "lo <= d <= dhi"), ("--p2p.ban.duration=x", "--p2p.ban.duration"),
+    ("--l1-rpc=nonsense", "--l1-rpc"), ("--l1-rpc=http://a:1/c4n4ry --l1-rpc=http://a:1/c4n4ry", "given twice"), ("--clock-source=nonsense", "--clock-source"), ("--p2p.gossip.mesh.lo=20", "lo <= d <= dhi"), ("--p2p.ban.duration=x", "--p2p.ban.duration"),
     ("--no-such-flag", "--no-such-flag"), ("--network=nowhere", "nowhere")])
 def test_bad_input(stack, tmp_path, flag, says):
     (tmp_path / "short").write_text("abcdef")
     s = stack(blocks=1, block_time=0)
     key = flag.split("=")[0]
     flags = [f for f in s.flags(GOSSIP) if not f.startswith(key + "=") and not (key == "--network" and f.startswith("--rollup-config"))]
-    code, said = run(GOSSIP, *flags, *([] if flag.endswith("=") else [flag.format(tmp=tmp_path)]))
+    code, said = run(GOSSIP, *flags, *([] if flag.endswith("=") else flag.format(tmp=tmp_path).split()))
     assert code != 0 and says in said and len(said.strip().splitlines()) <= 3, said
     assert "c4n4ry" not in said
 

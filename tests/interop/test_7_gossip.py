@@ -119,15 +119,18 @@ def test_outage_of_gossip_and_restart_of_the_sequencer(chain, towed_by_gossip):
     tow.check()
 
 
-def test_the_signer_is_read_from_L1(work, chain):
-    """Nobody tells who signs: SystemConfig on the real L1 does."""
-    directory = work / "signer-of-l1"
+@pytest.mark.parametrize(("names", "evidence"), [(["127.0.0.1"], "signer taken from one L1 endpoint"), (["127.0.0.1", "localhost"], "two L1 endpoints agree on that block")])
+def test_the_signer_is_read_from_L1(work, chain, names, evidence):
+    """Nobody tells who signs: SystemConfig on the real L1 does, proven. (Two names of one node stand for two nodes.)"""
+    directory = work / f"signer-of-l1-{len(names)}"
     directory.mkdir()
+    l1 = [f"--l1-rpc={chain.l1_url.replace('127.0.0.1', name)}" for name in names]
     gossip = Service("p2p-gossip", directory, [f"--rollup-config={chain.rollup}", f"--data-dir={directory / 'p2p'}", "--p2p.listen.ip=127.0.0.1", "--p2p.listen.tcp=0",
-                                               f"--l1-rpc={chain.l1_url}", f"--p2p.static={chain.p2p_address()}"]).start()
+                                               *l1, f"--p2p.static={chain.p2p_address()}"]).start()
     try:
         wait_for("blocks of the signer", lambda: gossip.metrics().get('towline_gossip_blocks_total{rule="none"}', 0) >= 3, 30, procs=[gossip.proc])
-        assert SIGNER.lower() in gossip.proc.tail(100), "the log says whom L1 names"
+        log = gossip.proc.tail(100)
+        assert SIGNER.lower() in log and evidence in log, "the log says whom L1 names, and how far that goes"
         assert gossip.metrics()['towline_gossip_signer_reads_total{result="ok"}'] >= 1
     finally:
         gossip.proc.stop(10)

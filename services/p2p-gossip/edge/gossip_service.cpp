@@ -89,7 +89,7 @@ grpc::Status GossipService::GetNode(grpc::ServerContext*, const v1::GetNodeReque
   }
   resp->set_enr(facts_.enr ? facts_.enr() : "");
   for (const auto& s : validator_.signers()) resp->add_signers(to_string(s.view()));
-  resp->set_signer_source(facts_.signer_source);
+  resp->set_signer_source(facts_.signer_source());
   resp->set_peers(static_cast<std::uint32_t>(network_.peers().size()));
   resp->set_discovered(static_cast<std::uint32_t>(facts_.discovered ? facts_.discovered() : 0));
   if (const auto last = board_.last()) *resp->mutable_last_block() = to_proto(*last);

@@ -53,6 +53,27 @@ def test_a_reorg_of_the_sequencer_is_followed(stack):
     s.check_trace()
 
 
+@pytest.mark.parametrize("source", ["gossip", "remote"])
+def test_a_block_with_a_transaction_that_is_no_envelope_never_reaches_the_client(stack, source):
+    """Signed and good by the rules of the network, and what every source has: the client is not shown it, nobody is punished, and another branch is followed."""
+    s = stack(blocks=50, block_time=0).start(gossip=True, coordinator_extra=[f"--unsafe-source={source}"])
+    s.wait("a mesh", lambda: s.stats()["gossip"]["mesh"] == 1)
+    s.ctl("append")
+    s.wait("the client at the tip", lambda: s.stats()["el"]["head"] == s.stats()["chain"]["head"])
+    before = s.stats()["el"]["head"]
+    bad = s.ctl("append", malformed=True)["chain"]["head"]
+    said = s.wait("the refusal", lambda: [d["reason"] for d in json.loads(cli(s, "decisions", "--json"))["decisions"] if "is kept from the EL" in d["reason"]])
+    assert f"block {bad['number']} " in said[0] and "is no envelope: type 0x02: rlp: bytes left over" in said[0], said
+    assert s.stats()["el"]["head"] == before
+    s.wait("both blocks by gossip", lambda: accepted(s) == 2)
+    sender = json.loads(cli(s, "peers", "--json"))["peers"]["peers"][0]
+    assert not sender.get("rejected") and sender.get("score", 0) >= 0, sender
+    s.ctl("reorg", depth=1)
+    s.wait("the other branch", lambda: s.stats()["el"]["head"] == s.stats()["chain"]["head"], 90)
+    assert bad["hash"] not in s.trace.read_text()
+    s.check_trace()
+
+
 def test_gossip_alone_carries_on_when_every_source_is_gone(stack):
     s = stack(blocks=100, block_time=1).start(gossip=True)
     s.wait_tip()
@@ -165,14 +186,14 @@ def test_a_clock_that_is_ahead_is_told_by_the_sources(stack, tmp_path):
     ("--p2p.bootnodes=/ip4/127.0.0.1/tcp/1", "--p2p.bootnodes"), ("--p2p.listen.ip=203.0.113.1", "cannot listen on 203.0.113.1"), ("--p2p.static=127.0.0.1:9222", "--p2p.static: multiaddr"),
     ("--p2p.static=/ip4/127.0.0.1/tcp/9222", "has no /p2p/PEER-ID"), ("--p2p.advertise.ip=x", "--p2p.advertise.ip"),
     ("--p2p.unsafe-block-signer=0x12", "--p2p.unsafe-block-signer"), ("--p2p.unsafe-block-signer=", "the unsafe block signer of this chain is not known"),
-    ("--l1-rpc=nonsense", "--l1-rpc"), ("--clock-source=nonsense", "--clock-source"), ("--p2p.gossip.mesh.lo=20", "lo <= d <= dhi"), ("--p2p.ban.duration=x", "--p2p.ban.duration"),
+    ("--l1-rpc=nonsense", "--l1-rpc"), ("--l1-rpc=http://a:1/c4n4ry --l1-rpc=http://a:1/c4n4ry", "given twice"), ("--clock-source=nonsense", "--clock-source"), ("--p2p.gossip.mesh.lo=20", "lo <= d <= dhi"), ("--p2p.ban.duration=x", "--p2p.ban.duration"),
     ("--no-such-flag", "--no-such-flag"), ("--network=nowhere", "nowhere")])
 def test_bad_input(stack, tmp_path, flag, says):
     (tmp_path / "short").write_text("abcdef")
     s = stack(blocks=1, block_time=0)
     key = flag.split("=")[0]
     flags = [f for f in s.flags(GOSSIP) if not f.startswith(key + "=") and not (key == "--network" and f.startswith("--rollup-config"))]
-    code, said = run(GOSSIP, *flags, *([] if flag.endswith("=") else [flag.format(tmp=tmp_path)]))
+    code, said = run(GOSSIP, *flags, *([] if flag.endswith("=") else flag.format(tmp=tmp_path).split()))
     assert code != 0 and says in said and len(said.strip().splitlines()) <= 3, said
     assert "c4n4ry" not in said
 

@@ -42,7 +42,11 @@ inline Bytes random_transaction(Random& random, std::uint8_t type, std::size_t i
     std::copy(n.begin(), n.end(), v.bytes.end() - static_cast<std::ptrdiff_t>(n.size()));
     return v;
   };
-  const auto to = [&](Bytes& out) { rlp::append_string(random() % 8 == 0 ? Bytes{} : random_bytes(random, 20), out); };
+  const auto to = [&](Bytes& out) {
+    // Blob and set-code transactions create no contracts.
+    const bool none = random() % 8 == 0 && type != 3 && type != 4;
+    rlp::append_string(none ? Bytes{} : random_bytes(random, 20), out);
+  };
   const auto access_list = [&] {
     Bytes list;
     for (std::uint64_t n = random() % 3; n > 0; --n) {

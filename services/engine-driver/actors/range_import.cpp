@@ -74,6 +74,13 @@ std::optional<CommandResult> Writer::RangeImport::on_payload(const PreparedPaylo
         .inc();
     return writer_.ended(Outcome::source_reorged, std::string{st.message()}, id);
   }
+  // It says so each time that it comes, so nothing need be remembered of it.
+  if (!payload.refused.ok()) {
+    log::error("a block is kept from the EL", {log::kv("block", id), log::kv("why", payload.refused)});
+    return writer_.ended(
+        Outcome::invalid,
+        absl::StrCat("block ", eth::to_string(id), " is kept from the EL: ", payload.refused.message()), id);
+  }
   if (writer_.quarantined_.contains(payload.ref.hash)) {
     return writer_.ended(Outcome::invalid,
                          absl::StrCat("block ", eth::to_string(id), " is quarantined: the EL called it INVALID"), id);

@@ -6,10 +6,12 @@
 #include <sstream>
 
 #include "libs/base/hex.hpp"
+#include "libs/eth/engine_json.hpp"
 #include "services/engine-driver/core/engine_answer.hpp"
 #include "services/engine-driver/core/gate.hpp"
 #include "services/engine-driver/core/import_plan.hpp"
 #include "services/engine-driver/core/jwt.hpp"
+#include "services/engine-driver/core/prepared_payload.hpp"
 #include "services/engine-driver/core/rates.hpp"
 #include "services/engine-driver/core/read_back.hpp"
 #include "services/engine-driver/core/twin.hpp"
@@ -291,6 +293,54 @@ TEST(EdgeCases, D1_SnapshotThatReachesAnotherBlockThanTheFenceIsSeen) {
   for (std::uint64_t n = 101; n <= 120; ++n) last = plan.on_valid(ref(n));
   EXPECT_TRUE(plan.contradicts_fence());
   EXPECT_FALSE(last);
+}
+
+rollup::Config jovian() {
+  rollup::Config c;
+  for (auto& t : c.fork_times) t = 0;
+  return c;
+}
+eth::Payload payload_with(std::vector<Bytes> transactions) {
+  eth::Payload p;
+  p.number = 7;
+  p.gas_used = 21'000;
+  p.transactions = std::move(transactions);
+  p.has_withdrawals = true;
+  p.blob_gas_used = p.excess_blob_gas = 0;
+  p.parent_beacon_block_root = p.withdrawals_root = Hash32{};
+  return p;
+}
+
+TEST(Prepare, MakesTheRequestOfThePayloadsFork) {
+  const Bytes legacy = *parse_hex("0xc9808080808080808080"), unknown{0x7b, 0x01};
+  const eth::Payload p = payload_with({legacy, unknown});
+  const auto prepared = prepare(jovian(), p);
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  EXPECT_TRUE(prepared->refused.ok()) << prepared->refused;
+  EXPECT_EQ(prepared->ref, p.ref());
+  EXPECT_EQ(prepared->gas_used, 21'000U);
+  EXPECT_EQ(prepared->transactions, 2U);
+  std::string params;
+  eth::append_new_payload_params(p, 4, params);
+  EXPECT_EQ(prepared->body, R"({"jsonrpc":"2.0","id":0,"method":"engine_newPayloadV4","params":)" + params + "}");
+}
+
+TEST(Prepare, ABlockWithATransactionThatIsNoEnvelopeHasNoRequest) {
+  const Bytes legacy = *parse_hex("0xc9808080808080808080");
+  for (const char* bad : {"0x", "0x00c9808080808080808080", "0x02", "0x7e", "0x80", "0xb8", "0xca80808080808080808080",
+                          "0xc980808080808080808080", "0x02c0"}) {
+    const eth::Payload p = payload_with({legacy, *parse_hex(bad)});
+    const auto prepared = prepare(jovian(), p);
+    ASSERT_TRUE(prepared.ok()) << prepared.status();
+    EXPECT_TRUE(absl::IsInvalidArgument(prepared->refused)) << bad;
+    EXPECT_EQ(prepared->refused.message().find("transaction 1 is no envelope: "), 0U) << prepared->refused;
+    EXPECT_EQ(prepared->body, "") << bad;
+    EXPECT_EQ(prepared->ref, p.ref());
+  }
+}
+
+TEST(Prepare, AShapeThatIsNotItsForksIsAnError) {
+  EXPECT_TRUE(absl::IsInvalidArgument(prepare(rollup::Config{}, payload_with({})).status()));
 }
 
 const char* const kJovianRequest =

@@ -111,6 +111,9 @@ class Attacker final : private p2p::Yamux::Handler {
     return deaf_ ? !closed_ : until([&] { return yamux_->queued(id) == 0; });
   }
 
+  /// The first bytes that the node has said on a stream of ours.
+  const Bytes& answer(p2p::StreamId id) { return answers_[id]; }
+
   // ---------------------------------------------------------------- gossip
 
   /// As an honest peer comes: subscribed to `topic`, and in its mesh if the node lets it.
@@ -206,7 +209,11 @@ class Attacker final : private p2p::Yamux::Handler {
       negotiations_.erase(it);
       heard_on_ = id;
     }
-    if (id != heard_on_) return;
+    if (id != heard_on_) {
+      Bytes& said = answers_[id];
+      if (said.size() < 256) said.insert(said.end(), part.begin(), part.end());
+      return;
+    }
     reader_.append(part);
     for (auto next = reader_.next(); next.ok() && *next; next = reader_.next()) {
       const auto rpc = p2p::GossipRpc::parse(**next);
@@ -233,6 +240,7 @@ class Attacker final : private p2p::Yamux::Handler {
   std::optional<p2p::NoiseSession> session_;
   std::optional<p2p::Yamux> yamux_;
   absl::flat_hash_map<p2p::StreamId, p2p::Multistream> negotiations_;
+  absl::flat_hash_map<p2p::StreamId, Bytes> answers_;
   p2p::StreamId gossip_ = 0, heard_on_ = 0;
   p2p::DelimitedReader reader_{10U << 20U};
   Heard heard_;

@@ -27,7 +27,7 @@ class Finder {
     network = std::make_unique<Network>(
         c, identity_, p2p::Gossipsub::Codec{},
         [](const p2p::Gossipsub::Validation&, const Network::Done& done) { done(p2p::Gossipsub::Verdict::ignore); },
-        nullptr, metrics);
+        metrics);
     const auto st = network->start();
     EXPECT_TRUE(st.ok()) << st;
     DiscoveryConfig d;

@@ -88,7 +88,7 @@ class Peer {
           job.done = [done](const gossip_block::Checked&, gossip_block::Result result) { done(verdict_of(result)); };
           validator_->submit(std::move(job));
         },
-        nullptr, metrics);
+        metrics);
     const auto st = network->start();
     EXPECT_TRUE(st.ok()) << st;
   }
@@ -103,7 +103,11 @@ class Peer {
     for (const auto& p : network->peers()) n += p.gossip.mesh.empty() ? 0U : 1U;
     return n;
   }
-  bool has(std::uint64_t number) const { return board.by_number(number) != nullptr; }
+  bool has(std::uint64_t number) {
+    std::uint64_t from = 0;
+    const auto all = board.wait(from, {});
+    return std::any_of(all.begin(), all.end(), [&](const auto& b) { return b->payload->number == number; });
+  }
   bool connected(const p2p::PeerId& other) {
     for (const auto& p : network->peers())
       if (p.id == other) return true;

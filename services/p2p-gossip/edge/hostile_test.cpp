@@ -278,6 +278,22 @@ TEST(Hostile, GarbageInTheNegotiationOfAStreamCostsTheStream) {
   EXPECT_TRUE(scene.victim.connected(attacker.id()));
 }
 
+TEST(Hostile, ARequestForABlockIsAProtocolThatNobodySpeaks) {
+  Scene scene;
+  Attacker attacker = scene.attacker();
+  ASSERT_TRUE(attacker.join(topic()));
+  const auto answers = [&](const std::string& protocol, const char* with) {
+    const p2p::StreamId stream = attacker.open(protocol);
+    const Bytes expected = joined({token("/multistream/1.0.0"), token(with)});
+    return attacker.until([&] { return attacker.answer(stream) == expected; });
+  };
+  for (const char* slash : {"", "/"})
+    EXPECT_TRUE(answers(absl::StrCat("/opstack/req/payload_by_number/", kChain, "/0", slash), "na"));
+  EXPECT_TRUE(answers("/ipfs/ping/1.0.0", "/ipfs/ping/1.0.0")) << "and one that is spoken is agreed on";
+  scene.honest_is_heard();
+  EXPECT_TRUE(scene.victim.connected(attacker.id()));
+}
+
 TEST(Hostile, HandshakesThatStallAreEnded) {
   Scene scene{with_short_handshakes};
   Log log;

@@ -533,8 +533,8 @@ Effects Follower::follow(absl::Time now) {
   if (t->number > head.number) {
     if (invalid_target_ == t->hash) {
       enter(TowState::waiting_for_source, "invalid_block",
-            absl::StrCat("the EL calls ", eth::to_string(*invalid_block_),
-                         " INVALID; waiting for the source to take another branch"),
+            absl::StrCat("block ", eth::to_string(*invalid_block_),
+                         " is INVALID, or kept from the EL; waiting for the source to take another branch"),
             now);
       invalid_target_.reset();  // asked again when the back-off is over: an EL's restart may have healed it
       failures_ = std::max(failures_, 5);

@@ -127,6 +127,10 @@ BlockPtr Chain::append() {
     b.transactions.push_back(
         towline::testing::random_transaction(random, kTypes[random() % std::size(kTypes)], options_.input_bytes));
   }
+  if (options_.unknown_each > 0 && h.number % options_.unknown_each == 0) {
+    b.transactions.push_back(
+        towline::testing::random_transaction(random, towline::testing::kUnknownType, options_.input_bytes));
+  }
   h.miner = towline::testing::random_fixed<20>(random);
   h.state_root = towline::testing::random_fixed<32>(random);
   h.receipts_root = towline::testing::random_fixed<32>(random);

@@ -29,8 +29,7 @@ def results(request, tmp_path_factory):
 
     def run(r):
         it = row.Run(r, nets[r.unknown_type][1], tmp_path_factory.mktemp(r.name))
-        it.check()
-        return it.notes
+        return it.check(), it.notes
 
     pool = ThreadPoolExecutor(AT_ONCE)
     yield {r.name: pool.submit(run, r) for r in rows}

@@ -17,7 +17,7 @@ chain, and a fresh execution client is towed by it. This page is generated from 
 | a reason code | it cannot work. `towline status`, `/readyz` and `towline endpoints` show this code and the cause within 30 s, and nothing says ready |
 | set aside | the next endpoint is used; `towline endpoints` shows this one with the code |
 
-Celo's and Lagoon's own transaction types, for example, are in "Shapes of blocks". An endpoint that is in no row: `towline endpoints` says what is made of it.
+Of an endpoint that is in no row `towline endpoints` says what is made of it.
 """
 
 
@@ -26,8 +26,8 @@ def expected(row):
     return {table.FOLLOWS: "works", table.FOLLOWS_SLOWER: "works, slower", table.NAMES_IT: codes, table.ASIDE: f"set aside: {codes}"}[row.must]
 
 
-def to_do(row):
-    return row.do or (table.ADVICE[row.codes[0]] if row.codes else "nothing")
+def to_do(row, section):
+    return row.do or (table.ADVICE[row.codes[0]] if row.codes else section.do)
 
 
 def cell(text):
@@ -38,7 +38,7 @@ def page():
     out = [HEAD]
     for section in table.SECTIONS:
         out += [f"## {section.title}", "", "| name | the endpoint | who does so | what to expect | what to do |", "|---|---|---|---|---|"]
-        out += [f"| {r.name} | {cell(r.endpoint)} | {cell(r.who)} | {expected(r)} | {to_do(r)} |" for r in section.rows]
+        out += [f"| {r.name} | {cell(r.endpoint)} | {cell(r.who)} | {expected(r)} | {to_do(r, section)} |" for r in section.rows]
         out.append("")
     return "\n".join(out)
 

@@ -63,6 +63,7 @@ class Row:
 class Section:
     title: str
     rows: tuple
+    do: str = "nothing"  # what the operator does, where nothing else is said
 
 
 def el(*layers, **more):
@@ -74,7 +75,6 @@ def cl(*layers, **more):
     return Dialect(layers, kind="cl", **more)
 
 
-_LIMITED = "nothing; a plan with larger batches or more calls a second is faster"
 _PRUNED = x.Pruned(100, 4444, "pruned history unavailable")
 
 SECTIONS = (
@@ -128,7 +128,7 @@ SECTIONS = (
             el(x.BatchLimit(0, x.html(500, "Internal Server Error")))),
         Row("truncated", FOLLOWS_SLOWER, "answers over 100 kB: two thirds, then the connection is closed", "class: a proxy that loses its upstream or its temporary file half-way",
             el(x.Wire("cut", over=100_000))),
-    )),
+    ), do="nothing; a plan with larger batches catches up sooner"),
     Section("Order, ids, and members of answers", (
         Row("unordered", FOLLOWS, "the answers of a batch are shuffled", "alchemy.com/docs batch requests: «in any order»", el(x.Shuffle())),
         Row("id-prefix", FOLLOWS_SLOWER, "each fourth answer of a batch has the id \"gbiid:N\"", "getblock.io: qRoC/getblock.io-bug4004", el(x.BadIds(4, "gbiid:{}"))),
@@ -152,7 +152,7 @@ SECTIONS = (
             el(x.Lot(5, x.html(503, "503 Service Temporarily Unavailable", Retry_After="1"))), lag=2),
         Row("drpc-408", FOLLOWS_SLOWER, "each fourth request, by lot: 408 with code 30 «Request timeout on the free plan» for each call", "dRPC",
             el(x.Lot(4, x.each(408, 30, "Request timeout on the free tier, please upgrade your tier to the paid one"))), lag=2),
-    )),
+    ), do="nothing; a plan with more calls a second catches up sooner"),
     Section("Quotas and keys", (
         Row("infura-402", NAMES_IT, "always 402 «Payment Required»", "docs.metamask.io «Avoid rate limiting»: daily credits",
             el(x.Always(x.text(402, "Payment Required\n"))), codes=("source_payment_required",)),
@@ -214,10 +214,10 @@ SECTIONS = (
         Row("wrong-chain", NAMES_IT, "eth_chainId is another", "a wrong URL", el(x.Result("eth_chainId", "0x2105"), x.Result("net_version", "8453")), codes=("source_wrong_chain",), text="8453"),
     )),
     Section("A bad source first, a good one second", (
-        Row("aside-pruned", ASIDE, "blocks 1 to 99: 4444", "as pruned-4444", el(_PRUNED), then=("plain",), codes=("source_pruned",), text="100"),
+        Row("aside-pruned", ASIDE, "blocks 1 to 99: 4444", "clients that dropped old history (EIP-4444)", el(_PRUNED), then=("plain",), codes=("source_pruned",), text="100"),
         Row("aside-requests-hash", ASIDE, "no \"requestsHash\"", "as no-requests-hash", el(x.Shape(x.no_requests_hash)), then=("plain",), codes=("source_bad_data",)),
         Row("aside-syncing", ASIDE, "its head is 40; eth_syncing tells of more", "as syncing", el(x.StopsAt(40)), then=("plain",), codes=("source_syncing",)),
-        Row("aside-frozen-el", ASIDE, "the head stands still from second 20 on", "as frozen-el", el(x.StopsAt(after=20)), then=("plain",), codes=("source_behind",), first_s=20),
+        Row("aside-frozen-el", ASIDE, "the head stands still from second 20 on", "a node that hangs and still answers", el(x.StopsAt(after=20)), then=("plain",), codes=("source_behind",), first_s=20),
     )),
 )
 

@@ -35,6 +35,7 @@ suite unit ctest --test-dir build/release --output-on-failure -j 2
 if [ "${1:-all}" = all ]; then
   suite lint scripts/lint.sh
   if [ -x tests/integration/run.sh ]; then suite integration tests/integration/run.sh -q; fi
+  suite dialects tests/dialects/run.sh -q
   suite interop tests/interop/run.sh -q
 fi
 echo

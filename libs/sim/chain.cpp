@@ -131,6 +131,10 @@ BlockPtr Chain::append(bool malformed) {
     b.transactions.push_back(towline::testing::random_transaction(random, 0x02, options_.input_bytes));
     b.transactions.back().push_back(0x80);
   }
+  if (options_.unknown_each > 0 && h.number % options_.unknown_each == 0) {
+    b.transactions.push_back(
+        towline::testing::random_transaction(random, towline::testing::kUnknownType, options_.input_bytes));
+  }
   h.miner = towline::testing::random_fixed<20>(random);
   h.state_root = towline::testing::random_fixed<32>(random);
   h.receipts_root = towline::testing::random_fixed<32>(random);

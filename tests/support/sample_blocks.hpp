@@ -31,6 +31,8 @@ FixedBytes<N> random_fixed(Random& random) {
 
 /// Every type that JSON can be read of: legacy, access list, fee market, blob, set code, deposit, post-exec.
 inline constexpr std::uint8_t kTransactionTypes[] = {0x00, 0x01, 0x02, 0x03, 0x04, 0x7e, 0x7d};
+/// A type that no chain has: of its JSON nothing can be read but the hash.
+inline constexpr std::uint8_t kUnknownType = 0x5a;
 
 /// A well-formed raw transaction (signatures are noise). Integers have random lengths, so leading zeros, zero and
 /// absent recipients all occur.
@@ -60,7 +62,7 @@ inline Bytes random_transaction(Random& random, std::uint8_t type, std::size_t i
     rlp::append_list(list, p);
   };
   const Bytes input = random_bytes(random, input_size);
-  if (type == 0x7d) {
+  if (type == 0x7d || type == kUnknownType) {
     rlp::append_string(input, p);
   } else if (type == 0x7e) {
     rlp::append_string(random_bytes(random, 32), p);
@@ -114,8 +116,8 @@ inline Bytes random_transaction(Random& random, std::uint8_t type, std::size_t i
 /// The type byte; 0 for a legacy transaction.
 inline std::uint8_t type_of(const Bytes& raw) { return raw.at(0) >= 0xc0 ? 0 : raw[0]; }
 
-/// The object of eth_getBlockByNumber(.., true) for a raw transaction of one of kTransactionTypes, with the fields that
-/// nodes add.
+/// The object of eth_getBlockByNumber(.., true) for a raw transaction of one of kTransactionTypes or kUnknownType, with
+/// the fields that nodes add.
 inline std::string transaction_json(const Bytes& raw) {
   const std::uint8_t type = type_of(raw);
   std::string out =
@@ -127,6 +129,7 @@ inline std::string transaction_json(const Bytes& raw) {
   };
   const auto nothing = [&](const char* key) { absl::StrAppend(&out, ",\"", key, "\":null"); };
   const auto to = [&](BytesView v) { v.empty() ? nothing("to") : data("to", v); };
+  if (type == kUnknownType) return out + R"(,"from":null,"feeToken":"0x01"})";
   if (type == 0x7d) {
     data("input", BytesView{raw}.subspan(1));
     return out + "}";

@@ -32,6 +32,8 @@ struct Flags {
   std::size_t input_bytes = 200;
   std::size_t sources = 1;
   std::uint64_t seed = 1;
+  std::uint64_t genesis_time = 0;
+  std::uint64_t unknown_each = 0;
   std::uint64_t chain_id = 901'901;
   std::uint64_t safe_lag = 10;
   std::uint64_t finalized_lag = 20;
@@ -167,8 +169,10 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
   options.block_time = flags.block_time == 0
                            ? 2
                            : std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::llround(flags.block_time)));
-  options.genesis_time =
-      static_cast<std::uint64_t>(absl::ToUnixSeconds(absl::Now())) - flags.blocks * options.block_time;
+  options.unknown_each = flags.unknown_each;
+  options.genesis_time = flags.genesis_time > 0 ? flags.genesis_time
+                                                : static_cast<std::uint64_t>(absl::ToUnixSeconds(absl::Now())) -
+                                                      flags.blocks * options.block_time;
   Devnet net{options, flags.el_profile == "op-geth" ? sim::ElProfile::op_geth : sim::ElProfile::op_reth};
   World& world = net.world;
   world.safe_lag = flags.safe_lag;
@@ -284,6 +288,14 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(1, 8));
   app.add_option("--seed", f.seed, "makes another chain")->capture_default_str();
+  app.add_option(
+         "--genesis-time", f.genesis_time,
+         "Unix seconds of block 0; the same seed, time and block time make the same chain; 0: such that the last "
+         "block is of now")
+      ->capture_default_str();
+  app.add_option("--unknown-tx-each", f.unknown_each,
+                 "each so many blocks hold a transaction of a type that nobody knows; 0: none")
+      ->capture_default_str();
   app.add_option("--chain-id", f.chain_id, "L2 chain id")->capture_default_str();
   app.add_option("--safe-lag", f.safe_lag, "blocks from the head to safe")->capture_default_str();
   app.add_option("--finalized-lag", f.finalized_lag, "blocks from the head to finalized")->capture_default_str();

@@ -1,0 +1,305 @@
+"""One row of the table, run: a gateway with its dialect in front of the shared devnet, an empty execution client, the services; what is seen of them meanwhile; and what must be true."""
+import collections
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import table
+from gateway import block_call, post
+from stack import BIN, SERVICES, Process, Stack, http
+
+HERE = Path(__file__).resolve().parent
+STALL_S = 60       # a client whose head does not move for so long is not towed any more, on a busy machine neither
+HANG_S = 300       # longer than anything that works takes
+NAMED_S = 30       # a cause must be named within this time; longer only on a machine that is busy with other things
+STABLE_S = 6       # and then stay named
+FOLLOWED = 10      # blocks that are followed after the first head
+BEHIND = 5         # blocks behind the source that following may be at worst (10 s)
+READY_SHARE = 0.5  # of the looks at /readyz while it follows
+FEW = 60           # requests that bring nothing
+ALARMS = ("TOW_STATE_DIVERGED", "TOW_STATE_NEEDS_OPERATOR", "TOW_STATE_UNKNOWN_RULES")
+CODES = set(re.findall(r"^\| `(\w+)` \|", (HERE / "../../docs/errors.md").read_text().split("## gRPC")[0], re.M))
+
+
+def busy():
+    """How many times longer than on a quiet machine things may take."""
+    return min(4.0, max(1.0, os.getloadavg()[0] / os.cpu_count()))
+
+
+class RowStack(Stack):
+    """The row's services, with an empty execution client of the shared devnet's chain, and default flags but for the endpoints file."""
+
+    def __init__(self, directory, net, endpoints_file):
+        config = json.loads(Path(net["rollup"]).read_text())
+        super().__init__(directory, blocks=0, block_time=0, genesis_time=config["genesis"]["l2_time"])
+        own = json.loads(Path(self.endpoints["rollup"]).read_text())
+        assert own["genesis"] == config["genesis"], "the execution client has another genesis than the devnet"
+        self.endpoints_file = endpoints_file
+
+    def flags(self, service, endpoints=None, extra=()):
+        flags = [f for f in super().flags(service, endpoints, extra) if not f.startswith(("--endpoint=", "--poll-interval="))]
+        return [*flags, f"--endpoints-file={self.endpoints_file}"] if service == "remote-fetcher" else flags
+
+    def towline(self, *words):
+        """What the command line says; empty: nothing in time."""
+        grpc = {"--coordinator": "sync-coordinator", "--fetcher": "remote-fetcher"}
+        at = [x for flag, service in grpc.items() for x in (flag, f"127.0.0.1:{self.ports[service][0]}")]
+        try:
+            return subprocess.run([BIN / "towline", *at, *words], capture_output=True, text=True, timeout=30).stdout
+        except subprocess.TimeoutExpired:
+            return ""
+
+    def labels(self):
+        """{"latest": number, "safe": .., "finalized": ..} of the client; a label that it has not is absent."""
+        tags = ("latest", "safe", "finalized")
+        answers = post(self.endpoints["admin"], [block_call(t, False, i) for i, t in enumerate(tags)])
+        return {tags[a["id"]]: int(a["result"]["number"], 16) for a in answers if a.get("result")}
+
+
+class Refused(Exception):
+    """A service did not start, and said why."""
+
+
+class Run:
+    def __init__(self, row, net, directory):
+        self.row, self.net, self.dir = row, net, directory
+        self.begin = time.monotonic()
+        self.stack = self.gateway = self.watch = None
+        self.status, self.ready, self.labels = [], [], []  # (seconds, ..) each
+        self.notes = {}
+        self.stop = threading.Event()
+
+    def now(self):
+        return time.monotonic() - self.begin
+
+    # Start and end.
+
+    def start(self):
+        row = self.row
+        self.gateway = subprocess.Popen([sys.executable, HERE / "gateway.py", self.net["dir"], self.dir, row.name, *row.then], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=open(self.dir / "gateway.log", "w"), text=True)
+        line = self.gateway.stdout.readline()
+        assert line, "the gateway did not start:\n" + (self.dir / "gateway.log").read_text()
+        said = json.loads(line)
+        self.control = said["control"]
+        file = self.dir / "endpoints.toml"
+        file.write_text("".join("[[endpoint]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in e.items()) for e in said["endpoints"]))
+        s = self.stack = RowStack(self.dir, self.net, file)
+        self.begin = time.monotonic()
+        for service in SERVICES:
+            s.processes[service] = Process(service, s.flags(service), s.dir).start()
+        for service in SERVICES:
+            self.wait(f"{service} alive", lambda service=service: self.alive(service))
+        self.watch = subprocess.Popen([BIN / "towline", "--coordinator", f"127.0.0.1:{s.ports['sync-coordinator'][0]}", "--json", "watch"], stdout=subprocess.PIPE, text=True)
+        for look in (self.look_at_status, self.look_at_the_rest):
+            threading.Thread(target=look, daemon=True).start()
+
+    def alive(self, service):
+        p = self.stack.processes[service]
+        if p.popen.poll() is not None:
+            raise Refused(p.log.read_text())
+        return self.stack.get(service, "/livez")[0] == 200
+
+    def close(self):
+        self.stop.set()
+        for p in (self.watch, self.gateway):
+            if p:
+                p.kill()
+                p.wait()
+        if self.stack:
+            self.stack.close()
+
+    # What is seen.
+
+    def look_at_status(self):
+        for line in self.watch.stdout:
+            for tow in json.loads(line).get("tows", []):
+                self.status.append((self.now(), tow))
+
+    def look_at_the_rest(self):
+        while not self.stop.wait(0.3):
+            try:
+                code, text = self.stack.get("sync-coordinator", "/readyz")
+                self.ready.append((self.now(), code, json.loads(text).get("code", "") if text.startswith("{") else text.strip()))
+                self.labels.append((self.now(), self.stack.labels()))
+            except (OSError, ValueError):
+                pass
+
+    def counters(self):
+        return json.loads(http(self.control, b"")[1])
+
+    def source_head(self):
+        return int(post(self.net["sources"][0], block_call("latest"))["result"]["number"], 16)
+
+    def endpoints(self):
+        text = self.stack.towline("--json", "endpoints")
+        return json.loads(text)["endpoints"] if text else []
+
+    def wait(self, what, probe, seconds=STALL_S):
+        """What `probe` gives; after `seconds` in which the client's head does not move either nobody waits any longer."""
+        begin, moved, head = time.monotonic(), time.monotonic(), None
+        while time.monotonic() < min(moved + seconds, begin + HANG_S):
+            try:
+                if got := probe():
+                    return got
+            except OSError:
+                pass
+            if self.labels and self.labels[-1][1].get("latest") != head and seconds == STALL_S:
+                moved, head = time.monotonic(), self.labels[-1][1].get("latest")
+            time.sleep(0.2)
+        raise AssertionError(f"{what}: not after {time.monotonic() - begin:.0f} s; the client is at {head}")
+
+    # What must be true.
+
+    def follows(self):
+        row, s = self.row, self.stack
+        near = BEHIND + row.lag
+        self.wait("the client at the source's head", lambda: s.labels()["latest"] >= self.source_head() - near)
+        self.notes["caught up after s"] = round(self.now(), 1)
+        self.wait("what the endpoint does at its time", lambda: self.counters()[f"0 {row.name}"]["age"] > row.first_s)
+        begin, start = self.now(), s.labels()["latest"]
+        self.wait(f"{FOLLOWED} blocks more", lambda: s.labels()["latest"] >= start + FOLLOWED)
+        behind = self.source_head() - s.labels()["latest"]
+        self.notes["followed 10 in s"], self.notes["behind"] = round(self.now() - begin, 1), behind
+        assert behind <= near, f"{behind} blocks behind while following; {near} are allowed"
+        self.wait("AT_TIP, and ready", lambda: self.status and self.status[-1][1]["state"] == "TOW_STATE_AT_TIP" and self.ready[-1][1] == 200, 30 * busy())
+        looks = [code for at, code, _ in self.ready if at > begin]
+        self.notes["ready"] = f"{sum(c == 200 for c in looks)} of {len(looks)} looks"
+        assert sum(c == 200 for c in looks) >= READY_SHARE * len(looks), f"ready only in {self.notes['ready']} while following"
+        self.same_chain()
+        self.labels_went_up()
+        for at, tow in self.status:
+            assert tow["state"] not in ALARMS, f"{tow['state']} ({tow['reason_code']}) after {at:.1f} s, and nothing is wrong"
+            assert tow["reason_code"] in CODES, f"reason code {tow['reason_code']!r} is not in docs/errors.md"
+        s.check_trace()
+        c = self.counters()[f"0 {row.name}"]
+        for method in row.asks:
+            asked = c["methods"].get(method, 0)
+            assert asked >= (1 if method == "eth_subscribe" else 5), f"{method} was asked for {asked} times: this side of the endpoint is not used"
+
+    def same_chain(self):
+        head = self.stack.labels()["latest"]
+        calls = [block_call(hex(n), False, n) for n in range(head + 1)]
+        hashes = [{a["id"]: a["result"] and a["result"]["hash"] for a in post(url, calls)} for url in (self.stack.endpoints["admin"], self.net["sources"][0])]
+        other = [n for n in hashes[0] if hashes[0][n] != hashes[1][n]]
+        assert len(hashes[0]) == head + 1 and not other, f"blocks {other[:5]} are not those of the source"
+
+    def labels_went_up(self):
+        best = collections.Counter()
+        for at, labels in self.labels:
+            for label, n in labels.items():
+                assert n >= best[label], f"{label} went back from {best[label]} to {n} after {at:.1f} s"
+                best[label] = n
+        if self.row.labels:
+            assert best["safe"] > 0 and best["finalized"] > 0, f"no safe or finalized block: {dict(best)}"
+
+    def few_vain_requests(self):
+        vain = self.counters()[f"0 {self.row.name}"]["nothing"]
+        self.notes["requests that brought nothing"] = vain
+        assert vain <= FEW, f"{vain} requests brought nothing; {FEW} are allowed"
+
+    def names_it(self):
+        row, s = self.row, self.stack
+
+        def named():
+            tow, ready = self.status[-1][1] if self.status else {}, self.ready[-1] if self.ready else (0, 0, "")
+            self.notes["status"], self.notes["readyz"] = tow.get("reason_code"), ready[2]
+            if tow.get("reason_code") not in row.codes or ready[2] not in row.codes:
+                return None
+            bad = (self.endpoints() or [{}])[0]
+            self.notes["endpoints"] = bad.get("reason_code", "(no such field)")
+            return bad.get("reason_code") in row.codes and (tow, bad)
+
+        limit = NAMED_S * busy()
+        try:
+            tow, bad = self.wait(f"{' or '.join(row.codes)} named by status, readiness and endpoints", named, limit)
+            at = self.now()
+            self.notes["named after s"] = round(at, 1)
+            for where, reason in (("status", tow["reason"]), ("endpoints", bad["reason"])):
+                assert reason and row.text in reason, f"{where} does not say {row.text!r}: {reason!r}"
+            time.sleep(STABLE_S)  # nothing may happen in this time
+            unstable = {tow["reason_code"] for t, tow in self.status if t > at} | {code for t, _, code in self.ready if t > at}
+            assert len(unstable) == 1, f"the code changes: {sorted(unstable)}"
+        finally:
+            self.nothing_says_ready()
+
+    def nothing_says_ready(self):
+        for at, code, _ in self.ready:
+            assert code != 200, f"ready after {at:.1f} s"
+        for at, tow in self.status:
+            assert tow["state"] != "TOW_STATE_AT_TIP", f"AT_TIP ({tow['reason_code']}) after {at:.1f} s"
+        text = self.stack.towline("status")
+        assert not re.search(r"\b0 behind", text), "status says '0 behind':\n" + text
+
+    def refused_at_start(self, said):
+        """A service that ends at once with one line that says why is as good as a reason code."""
+        assert self.row.must == table.NAMES_IT and self.row.codes, "a service did not start:\n" + said
+        lines = [line for line in said.splitlines() if line]
+        assert len(lines) == 1 and self.row.text in lines[0], f"not one line with {self.row.text!r}:\n" + said
+
+    def sets_aside(self):
+        row = self.row
+
+        def shown():
+            bad = (self.endpoints() or [{}])[0]
+            self.notes["endpoints"] = f"{bad.get('state')} {bad.get('reason_code', '(no such field)')}"
+            return bad.get("reason_code") in row.codes and bad
+
+        bad = self.wait(f"{' or '.join(row.codes)} in endpoints", shown, NAMED_S * busy())
+        assert bad["reason"] and row.text in bad["reason"], f"endpoints does not say {row.text!r}: {bad['reason']!r}"
+
+    def check(self):
+        """Empty: all is well; else what is wrong, with all that was seen."""
+        must = self.row.must
+        try:
+            try:
+                self.start()
+            except Refused as e:
+                self.refused_at_start(str(e))
+                return ""
+            if must == table.NAMES_IT:
+                self.names_it()
+                return ""
+            self.follows()
+            if must == table.FOLLOWS_SLOWER:
+                self.few_vain_requests()
+            if must == table.ASIDE:
+                self.sets_aside()
+            return ""
+        except AssertionError as e:
+            return f"{self.row.name} ({must}): {e}\n\n{self.seen()}"
+        finally:
+            self.close()
+
+    # The report of a failure.
+
+    def seen(self):
+        s, out = self.stack, [f"the endpoint: {self.row.endpoint}", f"seen: {self.notes}"]
+        changes = [(at, f"{t['state'].removeprefix('TOW_STATE_')} {t['reason_code']}: {t['reason']}") for at, t in self.status] + [(at, f"readyz {c} {code}") for at, c, code in self.ready]
+        last = {}
+        for at, what in sorted(changes):
+            kind = what.startswith("readyz")
+            # Numbers in a reason change all the time.
+            if re.sub(r"\d+", "", what) != last.get(kind):
+                last[kind] = re.sub(r"\d+", "", what)
+                out.append(f"{at:7.1f} s  {what}")
+        out[40:-20] = ["..."] if len(out) > 60 else out[40:-20]
+        if self.labels:
+            steps = self.labels[:: max(1, len(self.labels) // 12)] + self.labels[-1:]
+            out.append("client: " + ", ".join(f"{at:.0f} s {x.get('latest')}/{x.get('safe', '-')}/{x.get('finalized', '-')}" for at, x in steps))
+        try:
+            for name, c in self.counters().items():
+                last_requests = c.pop("last")
+                out += [f"gateway {name}: {c}", *("  " + line for line in last_requests[-25 if name.startswith("0") else -5 :])]
+        except (OSError, ValueError, AttributeError) as e:
+            out.append(f"no counters of the gateway: {e!r}")
+        out.append((self.dir / "gateway.log").read_text())
+        if s and s.processes:
+            out += [s.towline("endpoints"), s.towline("status")]
+            out += [p.tail(12) for p in s.processes.values()]
+        return "\n".join(out)

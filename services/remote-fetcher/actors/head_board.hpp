@@ -45,6 +45,10 @@ class HeadBoard {
     std::lock_guard lock{mutex_};
     return choice_.of(endpoint);
   }
+  bool stalled(const std::string& endpoint) const {
+    std::lock_guard lock{mutex_};
+    return choice_.stalled(endpoint, absl::Now());
+  }
   std::optional<HeadSnapshot> current() {
     std::lock_guard lock{mutex_};
     return choose();

@@ -104,6 +104,11 @@ void HeadChoice::put(HeadSnapshot s, AnchorView anchor) {
   views_[endpoint] = {std::move(s), anchor, moved};
 }
 
+bool HeadChoice::stalled(const std::string& endpoint, absl::Time now) const {
+  const auto it = views_.find(endpoint);
+  return it != views_.end() && stalled(it->second, now);
+}
+
 bool HeadChoice::stalled(const View& v, absl::Time now) const {
   if (now - v.moved <= stalled_after_) return false;
   return std::any_of(views_.begin(), views_.end(), [&](const auto& other) {

@@ -69,6 +69,8 @@ class HeadChoice {
   /// Another EL's headers verify.
   bool others_verify(const std::string& endpoint, absl::Time now) const;
   std::optional<HeadSnapshot> of(const std::string& endpoint) const;
+  /// Its head stands still while another's moves.
+  bool stalled(const std::string& endpoint, absl::Time now) const;
 
  private:
   struct View {

@@ -45,6 +45,7 @@ constexpr std::array kTexts = {
          "Use a source with debug_getRawBlock or eth_getRawTransactionByBlockHashAndIndex."},
     Text{Problem::bad_data, "source_bad_data",
          "Its answers do not verify: use another source; the evidence file has them."},
+    Text{Problem::behind, "source_behind", "Look at that node; it is used again when its head moves."},
     Text{Problem::other_branch, "source_other_branch", "Wait: it may be behind."},
     Text{Problem::cordoned, "source_cordoned", "`towline uncordon NAME` puts it back into use."},
 };

@@ -123,7 +123,8 @@ grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListE
     out.set_name(e.name());
     out.set_kind(to_proto(e.kind()));
     out.set_state(to_proto(e.state(now)));
-    const Trouble t = e.trouble(now);
+    Trouble t = e.trouble(now);
+    if (!t && board_.stalled(e.name())) t = {Problem::behind, "its head stands still while another's moves"};
     out.set_reason(t.why);
     out.set_reason_code(std::string{reason_code(t.problem)});
     out.set_max_batch(static_cast<std::uint32_t>(e.max_batch(Work::headers, now)));

@@ -241,6 +241,8 @@ inline std::string header_fields_json(const eth::Header& h, const Hash32& hash) 
   if (h.excess_blob_gas) number("excessBlobGas", *h.excess_blob_gas);
   if (h.parent_beacon_block_root) data("parentBeaconBlockRoot", h.parent_beacon_block_root->view());
   if (h.requests_hash) data("requestsHash", h.requests_hash->view());
+  if (h.block_access_list_hash) data("blockAccessListHash", h.block_access_list_hash->view());
+  if (h.slot_number) number("slotNumber", *h.slot_number);
   return out;
 }
 

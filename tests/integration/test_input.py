@@ -36,9 +36,7 @@ def test_config_file_with_an_unknown_key(tmp_path, program):
 @pytest.mark.parametrize("service", SERVICES)
 def test_port_taken(stack, service):
     s = stack(blocks=5)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", s.ports[service][0]))
-        taken.listen()
+    with socket.create_server(("127.0.0.1", s.ports[service][0])):
         code, said = run(service, *s.flags(service))
     assert code == 1 and "did not stop in time" not in said, said
     errors = [line for line in said.splitlines() if not re.match(r"\S+Z  info  ", line)]

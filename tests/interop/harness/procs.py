@@ -2,30 +2,19 @@
 import atexit
 import os
 import signal
-import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
+from ports import free_port  # noqa: E402, F401 part of this harness
 
 _alive = []
 
 
 class NotReady(AssertionError):
     """Something did not come up or did not reach a state in time."""
-
-
-_handed_out = set()
-
-
-def free_port():
-    """A port of 127.0.0.1 that the kernel says is free and that this process has not handed out before."""
-    while True:
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-        if port not in _handed_out:
-            _handed_out.add(port)
-            return port
 
 
 def wait_for(what, probe, seconds=30, every=0.1, procs=()):

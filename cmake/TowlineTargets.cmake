@@ -1,11 +1,14 @@
 # The vocabulary of the build:
 #   towline_library(NAME rlp LAYER pure SRCS a.cpp HDRS a.hpp DEPS towline::base [PCH caf|grpc ...])
 #   towline_test(NAME rlp_test LAYER pure SRCS a_test.cpp DEPS towline::rlp [LABELS unit])
-#   towline_executable(NAME remote-fetcher SRCS main.cpp DEPS ...)
+#   towline_executable(NAME remote-fetcher SRCS main.cpp DEPS ...)      one of the programs, see below
 #   towline_fuzz(NAME fuzz_rlp SRCS fuzz_rlp.cpp DEPS towline::rlp)
 # Layers: pure < glue < edge < app. A target may depend on its own layer and on lower ones only, and a pure one on
 # nothing that does I/O. Configure fails otherwise.
-include(GoogleTest)
+#
+# The programs are what towline_executable() made, and nothing else is a list of them: the target `programs` builds them (`make build`,
+# `make demo`, the image), install puts them into bin, and the tests compare the property TOWLINE_PROGRAMS with what must name them.
+add_custom_target(programs)
 
 set(TOWLINE_LAYERS pure glue edge app)
 # Third-party targets that a pure library may use.
@@ -66,6 +69,9 @@ function(towline_library)
 endfunction()
 
 function(towline_test)
+  if(NOT BUILD_TESTING)
+    return()
+  endif()
   cmake_parse_arguments(A "" "NAME;LAYER" "SRCS;DEPS;PCH;LABELS" ${ARGN})
   _towline_check_layer(${A_NAME} "${A_LAYER}" ${A_DEPS})
   add_executable(${A_NAME} ${A_SRCS})
@@ -89,6 +95,8 @@ function(towline_executable)
   target_include_directories(${A_NAME} PRIVATE ${PROJECT_SOURCE_DIR})
   set_target_properties(${A_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
   _towline_pch(${A_NAME} "${A_PCH}")
+  add_dependencies(programs ${A_NAME})
+  set_property(GLOBAL APPEND PROPERTY TOWLINE_PROGRAMS ${A_NAME})
   install(TARGETS ${A_NAME} RUNTIME DESTINATION bin)
 endfunction()
 

@@ -2,29 +2,21 @@
 import json
 import os
 import signal
-import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from ports import free_port  # noqa: E402
+
 BIN = Path(os.environ.get("TOWLINE_BIN") or Path(__file__).resolve().parents[2] / "build/release/bin")
 SERVICES = ("remote-fetcher", "engine-driver", "sync-coordinator")
 GOSSIP = "p2p-gossip"  # only where a test asks for it: it would hide the faults of the sources
-_handed_out = set()
 # Nothing takes so long on the slowest machine: only what hangs does.
 HANG_S = 600
-
-
-def free_port():
-    while True:
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-        if port not in _handed_out:
-            _handed_out.add(port)
-            return port
 
 
 def http(url, body=None, timeout=120):

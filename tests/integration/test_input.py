@@ -4,7 +4,7 @@ import socket
 import subprocess
 
 import pytest
-from stack import BIN, HANG_S, SERVICES, free_port
+from stack import BIN, GOSSIP, HANG_S, SERVICES, free_port
 
 
 def run(service, *flags):
@@ -12,7 +12,7 @@ def run(service, *flags):
     return p.returncode, p.stdout + p.stderr
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", [*SERVICES, GOSSIP])
 def test_unknown_flag(service):
     code, said = run(service, "--no-such-flag")
     assert code != 0 and "--no-such-flag" in said, said
@@ -25,7 +25,7 @@ def test_no_engine(stack):
     assert code == 1 and "--engine is required" in said and len(said.strip().splitlines()) == 1, said
 
 
-@pytest.mark.parametrize("program", [*SERVICES, "towline"])
+@pytest.mark.parametrize("program", [*SERVICES, GOSSIP, "towline"])
 def test_config_file_with_an_unknown_key(tmp_path, program):
     config = tmp_path / "bad.toml"
     config.write_text("nonsense = 1\n")
@@ -33,12 +33,10 @@ def test_config_file_with_an_unknown_key(tmp_path, program):
     assert code == 2 and "--config" in said and "nonsense" in said and len(said.strip().splitlines()) == 1, said
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", [*SERVICES, GOSSIP])
 def test_port_taken(stack, service):
     s = stack(blocks=5)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", s.ports[service][0]))
-        taken.listen()
+    with socket.create_server(("127.0.0.1", s.ports[service][0])):
         code, said = run(service, *s.flags(service))
     assert code == 1 and "did not stop in time" not in said, said
     errors = [line for line in said.splitlines() if not re.match(r"\S+Z  info  ", line)]

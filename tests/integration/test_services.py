@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from stack import HANG_S, SERVICES, Process, free_port
+from stack import GOSSIP, HANG_S, SERVICES, Process, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN = {"remote-fetcher": ["towline.v1.PayloadSource", "towline.v1.RemoteFetcher"], "engine-driver": ["towline.v1.EngineDriver"],
@@ -52,9 +52,9 @@ def test_ready_says_why_not(stack):
 
 
 def test_metrics_are_well_formed(stack):
-    s = stack(blocks=50).start()
+    s = stack(blocks=50).start(gossip=True)
     s.wait_tip()
-    for service in SERVICES:
+    for service in (*SERVICES, GOSSIP):
         text = s.get(service, "/metrics")[1]
         typed = set(re.findall(r"^# TYPE (\S+) (?:counter|gauge|histogram)$", text, re.M))
         helped = set(re.findall(r"^# HELP (\S+) \S", text, re.M))
@@ -150,7 +150,7 @@ def test_an_el_of_another_genesis_is_not_written_to(stack):
 
 def test_contradictory_settings(stack):
     s = stack(blocks=5)
-    for service in SERVICES:
+    for service in (*SERVICES, GOSSIP):
         p = subprocess.run([Process(service, [], s.dir).binary, *s.flags(service), "--network=op-mainnet"], capture_output=True, text=True, timeout=HANG_S, check=False)
         said = (p.stdout + p.stderr).strip()
         assert p.returncode != 0 and "--network" in said and "--rollup-config" in said and len(said.splitlines()) <= 3, said
@@ -158,6 +158,8 @@ def test_contradictory_settings(stack):
 
 def test_every_program_is_installed(tmp_path):
     subprocess.run(["cmake", "--install", ROOT / "build/release", "--prefix", tmp_path], check=True, capture_output=True)
-    for program in (*SERVICES, "towline", "towline-devnet"):
+    installed = sorted(f.name for f in (tmp_path / "bin").iterdir())
+    assert {*SERVICES, GOSSIP, "towline", "towline-devnet"} <= set(installed), installed
+    for program in installed:
         p = subprocess.run([tmp_path / "bin" / program, "--version"], capture_output=True, text=True, timeout=HANG_S, check=False)
         assert p.returncode == 0 and (ROOT / "VERSION").read_text().strip() in p.stdout, (program, p)

@@ -57,7 +57,7 @@ class Demo {
     const std::int64_t start = now_ms();
     catch_stop_signals();
     std::cout << "Towline demo: an execution client (EL) is towed along a simulated OP Stack chain.\n"
-                 "Hashes are real, so are the four services; chain and EL are simulated.\n\n";
+                 "Hashes are real, so are the services; chain and EL are simulated.\n\n";
     const absl::Status result = steps();
     area_.leave();
     fleet_.reset();
@@ -137,7 +137,7 @@ class Demo {
                      " ms to execute a block"));
     import_start_ = now_ms();
     TOWLINE_ASSIGN_OR_RETURN(fleet_, Fleet::start(o));
-    say("started remote-fetcher, p2p-gossip, engine-driver and sync-coordinator");
+    say("started " + fleet_->names());
     return absl::OkStatus();
   }
 

@@ -2,30 +2,19 @@
 import atexit
 import os
 import signal
-import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
+from ports import free_port  # noqa: E402, F401 part of this harness
 
 _alive = []
 
 
 class NotReady(AssertionError):
     """Something does not come up or does not reach a state."""
-
-
-_handed_out = set()
-
-
-def free_port():
-    """A port of 127.0.0.1 that the kernel says is free and that this process has not handed out before."""
-    while True:
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-        if port not in _handed_out:
-            _handed_out.add(port)
-            return port
 
 
 # Nothing takes so long on the slowest machine: only what hangs does. No test measures speed; the bench does.

@@ -88,16 +88,17 @@ class RemoteFetcher final : public service::Program {
     board_ = std::make_unique<HeadBoard>(
         std::max(interval * 3, absl::Seconds(3)), interval * 3 + timeout,
         std::max(absl::Seconds(10), absl::Seconds(static_cast<std::int64_t>(config_.block_time)) * 5));
-    headers_ = std::make_unique<Headers>(config_, *pool_, *board_);
+    forks_ = std::make_unique<ForkBoard>(config_);
+    headers_ = std::make_unique<Headers>(*forks_, *pool_, *board_);
     bodies_ = std::make_unique<Bodies>(*pool_, *board_, ctx.metrics);
     options_.max_in_flight = limits_.max_in_flight;
     streams_ = std::make_unique<PayloadStreams>(options_, *pool_, *headers_, *bodies_);
     heads_ = std::make_unique<FetcherService>(*pool_, *board_, *headers_, interval);
-    payloads_ = std::make_unique<PayloadService>(config_, *headers_, *bodies_, *streams_);
+    payloads_ = std::make_unique<PayloadService>(*headers_, *bodies_, *streams_);
     system_ = &ctx.system;
     for (std::size_t i = 0; i < count; ++i) {
       pollers_.push_back(ctx.system.spawn<caf::detached>(
-          head_poller, PollerConfig{i, interval, &config_, pool_.get(), board_.get(), &ctx.metrics}));
+          head_poller, PollerConfig{i, interval, &config_, forks_.get(), pool_.get(), board_.get(), &ctx.metrics}));
     }
     log::info("fetching", {log::kv("chain_id", config_.l2_chain_id), log::kv("endpoints", count)});
     return absl::OkStatus();
@@ -157,6 +158,7 @@ class RemoteFetcher final : public service::Program {
   rollup::Config config_;
   std::unique_ptr<Pool> pool_;
   std::unique_ptr<HeadBoard> board_;
+  std::unique_ptr<ForkBoard> forks_;
   std::unique_ptr<Headers> headers_;
   std::unique_ptr<Bodies> bodies_;
   std::unique_ptr<PayloadStreams> streams_;

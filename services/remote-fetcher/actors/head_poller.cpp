@@ -138,6 +138,7 @@ absl::Status HeadPollerState::check_cl() {
   const rollup::Config& c = *config_.rollup;
   TOWLINE_ASSIGN_OR_RETURN(const auto answer, ask({"optimism_rollupConfig", "[]"}));
   if (answer.kind != jsonrpc::Answer::Kind::result) return absl::OkStatus();
+  config_.forks->on_rollup_config(config_.pool->name(config_.index), answer);
   simdjson::dom::element e;
   std::uint64_t id = 0;
   if (answer.result["l2_chain_id"].get(e) == simdjson::SUCCESS && e.get(id) == simdjson::SUCCESS &&
@@ -181,6 +182,7 @@ absl::Status HeadPollerState::probe() {
     const auto raw = ask({"debug_getRawBlock", "[\"latest\"]"});
     raw_methods = raw.ok() && raw->kind == jsonrpc::Answer::Kind::result && raw->result.is_string();
     const auto state = ask({"eth_syncing", "[]"});
+    if (const auto forks = ask({"eth_config", "[]"}); forks.ok()) config_.forks->on_eth_config(pool.name(i), *forks);
     if (state.ok() && state->kind == jsonrpc::Answer::Kind::result) syncing = syncing_from(state->result);
     trouble_ = {};
   }
@@ -206,6 +208,7 @@ absl::Status HeadPollerState::identify() {
   const std::string why{st.message()};
   if (absl::IsFailedPrecondition(st)) {
     pool.update(i, [&](Endpoint& e) { e.refuse(why); });
+    config_.forks->forget(pool.name(i));
     config_.metrics
         ->counter("towline_fetcher_refused_endpoints_total", "Endpoints of another chain.",
                   {{"endpoint", pool.name(i)}})

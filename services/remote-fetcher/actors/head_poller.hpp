@@ -7,6 +7,7 @@
 #include <caf/typed_actor.hpp>
 
 #include "libs/rollup/config.hpp"
+#include "services/remote-fetcher/actors/fork_board.hpp"
 #include "services/remote-fetcher/actors/head_board.hpp"
 #include "services/remote-fetcher/actors/pool.hpp"
 
@@ -21,6 +22,7 @@ struct PollerConfig {
   std::size_t index;
   absl::Duration interval;
   const rollup::Config* rollup;
+  ForkBoard* forks;
   Pool* pool;
   HeadBoard* board;
   Metrics* metrics;

@@ -338,13 +338,13 @@ absl::StatusOr<std::vector<HashedHeader>> Headers::prove(const eth::BlockId& par
   while (const auto gap = proof.next_gap()) TOWLINE_RETURN_IF_ERROR(close(proof, *gap, tip, cancelled));
   TOWLINE_ASSIGN_OR_RETURN(auto out, std::move(proof).take());
   for (const auto& h : out) {
-    absl::Status st = eth::verify_header(h.header, h.hash);
-    if (st.ok()) st = rollup::check_header_shape(config_, h.header);
-    if (st.ok()) continue;
     // Its hash is the one that the chain names: every source has it so.
-    board_.set_unknown_rules(std::string{st.message()});
-    return absl::UnavailableError(absl::StrCat(
-        "the chain breaks a rule of its fork (is there one that this version does not know?): ", st.message()));
+    if (auto st = eth::verify_header(h.header, h.hash); !st.ok()) {
+      board_.set_unknown_rules(std::string{st.message()});
+      return absl::UnavailableError(absl::StrCat(
+          "the chain breaks a rule of its fork (is there one that this version does not know?): ", st.message()));
+    }
+    forks_.on_header(h.header);
   }
   return out;
 }

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "libs/rollup/config.hpp"
+#include "services/remote-fetcher/actors/fork_board.hpp"
 #include "services/remote-fetcher/actors/head_board.hpp"
 #include "services/remote-fetcher/actors/pool.hpp"
 #include "services/remote-fetcher/core/chain_proof.hpp"
@@ -17,7 +17,7 @@ namespace towline::fetcher {
 
 class Headers {
  public:
-  Headers(const rollup::Config& config, Pool& pool, HeadBoard& board) : config_{config}, pool_{pool}, board_{board} {}
+  Headers(ForkBoard& forks, Pool& pool, HeadBoard& board) : forks_{forks}, pool_{pool}, board_{board} {}
 
   struct View {
     std::vector<eth::BlockRef> headers;
@@ -31,7 +31,7 @@ class Headers {
   absl::StatusOr<eth::Header> by_hash(const Hash32& hash, const Cancelled& cancelled);
   /// The block at `number` that every endpoint agrees on that answers. UNAVAILABLE: they disagree, or nobody answers.
   absl::StatusOr<eth::BlockId> agreed(std::uint64_t number, const Cancelled& cancelled);
-  /// The headers parent+1 .. tip, linked, with the shape of their forks. Errors as StreamPayloads has them.
+  /// The headers parent+1 .. tip, linked. Errors as StreamPayloads has them.
   absl::StatusOr<std::vector<HashedHeader>> prove(const eth::BlockId& parent, const eth::BlockId& tip,
                                                   const Cancelled& cancelled);
 
@@ -52,7 +52,7 @@ class Headers {
   absl::Status close(ChainProof& proof, const ChainProof::Gap& gap, const eth::BlockId& tip,
                      const Cancelled& cancelled);
 
-  const rollup::Config& config_;
+  ForkBoard& forks_;
   Pool& pool_;
   HeadBoard& board_;
   /// Headers of ranges whose proof failed, by number: the next try goes on from there. Bounded by a window.

@@ -60,11 +60,12 @@ class Fetcher {
     for (const FakeNode* n : nodes) endpoints.push_back({n->url() + suffix, {}, {}, limits});
     pool_ = std::make_unique<Pool>(endpoints, timeout, evidence_, metrics_);
     board_ = std::make_unique<HeadBoard>(absl::Milliseconds(500), timeout + absl::Seconds(1), absl::Seconds(10));
-    headers_ = std::make_unique<Headers>(config_, *pool_, *board_);
+    forks_ = std::make_unique<ForkBoard>(config_);
+    headers_ = std::make_unique<Headers>(*forks_, *pool_, *board_);
     bodies_ = std::make_unique<Bodies>(*pool_, *board_, metrics_);
     streams_ = std::make_unique<PayloadStreams>(stream, *pool_, *headers_, *bodies_);
     heads_service_ = std::make_unique<FetcherService>(*pool_, *board_, *headers_, kInterval);
-    payload_service_ = std::make_unique<PayloadService>(config_, *headers_, *bodies_, *streams_);
+    payload_service_ = std::make_unique<PayloadService>(*headers_, *bodies_, *streams_);
     grpc::ServerBuilder builder;
     builder.RegisterService(heads_service_.get());
     builder.RegisterService(payload_service_.get());
@@ -74,7 +75,7 @@ class Fetcher {
     payloads = v1::PayloadSource::NewStub(channel_);
     for (std::size_t i = 0; i < nodes.size(); ++i) {
       pollers_.push_back(system_.spawn<caf::detached>(
-          head_poller, PollerConfig{i, kInterval, &config_, pool_.get(), board_.get(), &metrics_}));
+          head_poller, PollerConfig{i, kInterval, &config_, forks_.get(), pool_.get(), board_.get(), &metrics_}));
     }
   }
   ~Fetcher() {
@@ -167,6 +168,7 @@ class Fetcher {
   Metrics metrics_;
   std::unique_ptr<Pool> pool_;
   std::unique_ptr<HeadBoard> board_;
+  std::unique_ptr<ForkBoard> forks_;
   std::unique_ptr<Headers> headers_;
   std::unique_ptr<Bodies> bodies_;
   std::unique_ptr<PayloadStreams> streams_;

@@ -20,6 +20,9 @@ const char* name_of(Kind k) { return name(k); }
 
 /// Requests in one poll that bring nothing: a batch of 100 is halved seven times.
 constexpr int kMostTries = 9;
+constexpr int kMostChances = 4;
+/// Requests of one poll in the search for the lowest block.
+constexpr int kSearchSteps = 5;
 /// A node that has the last blocks but these is taken for synced: some always name a higher block than they have.
 constexpr std::uint64_t kSyncedWithin = 32;
 
@@ -90,14 +93,23 @@ absl::Status HeadPollerState::fail(Problem p, std::string why) {
   return absl::UnavailableError(why);
 }
 
+bool HeadPollerState::may_poll() const {
+  const absl::Time now = absl::Now();
+  return config_.pool->get(config_.index).next_poll(now) <= now;
+}
+
 absl::StatusOr<std::vector<jsonrpc::Answer>> HeadPollerState::ask_all(const std::vector<jsonrpc::Call>& calls) {
   std::vector<jsonrpc::Answer> out;
   // Each failure halves the batch, or ends it.
-  for (int tries = 0; out.size() < calls.size();) {
+  int tries = 0;
+  int chances = 0;
+  while (out.size() < calls.size()) {
     const std::size_t n = std::min(calls.size() - out.size(), config_.pool->poll_batch(config_.index));
     const auto from = calls.begin() + static_cast<std::ptrdiff_t>(out.size());
     auto reply = config_.pool->poll(config_.index, {from, from + static_cast<std::ptrdiff_t>(n)}, trouble_);
     if (absl::IsResourceExhausted(reply.status()) && ++tries < kMostTries) continue;
+    // A server that fails by chance is asked again at once.
+    if (!reply.ok() && trouble_.problem == Problem::http_error && may_poll() && ++chances < kMostChances) continue;
     if (!reply.ok()) return reply.status();
     replies_.push_back(*std::move(reply));
     for (const auto& a : replies_.back().answers.answers) {
@@ -179,11 +191,16 @@ absl::Status HeadPollerState::probe() {
   Trouble syncing;
   if (el) {
     TOWLINE_RETURN_IF_ERROR(check_el(*chain));
-    const auto raw = ask({"debug_getRawBlock", "[\"latest\"]"});
-    raw_methods = raw.ok() && raw->kind == jsonrpc::Answer::Kind::result && raw->result.is_string();
-    const auto state = ask({"eth_syncing", "[]"});
-    if (const auto forks = ask({"eth_config", "[]"}); forks.ok()) config_.forks->on_eth_config(pool.name(i), *forks);
-    if (state.ok() && state->kind == jsonrpc::Answer::Kind::result) syncing = syncing_from(state->result);
+    // Nothing depends on these: a rate limit ends them.
+    const auto optional = [&](const char* method, const char* params) -> std::optional<jsonrpc::Answer> {
+      if (!may_poll()) return std::nullopt;
+      auto answer = ask({method, params});
+      if (!answer.ok() || answer->kind != jsonrpc::Answer::Kind::result) return std::nullopt;
+      return *answer;
+    };
+    if (const auto raw = optional("debug_getRawBlock", "[\"latest\"]")) raw_methods = raw->result.is_string();
+    if (const auto state = optional("eth_syncing", "[]")) syncing = syncing_from(state->result);
+    if (const auto forks = optional("eth_config", "[]")) config_.forks->on_eth_config(pool.name(i), *forks);
     trouble_ = {};
   }
   if (cl) TOWLINE_RETURN_IF_ERROR(check_cl());
@@ -258,15 +275,17 @@ absl::StatusOr<HeadSnapshot> HeadPollerState::snapshot(AnchorView& anchor) {
 
 void HeadPollerState::search_lowest() {
   Pool& pool = *config_.pool;
-  const auto number = pool.get(config_.index).search_lowest(absl::Now());
-  if (!number) return;
-  const auto a = ask(jsonrpc::Call{"eth_getBlockByNumber", absl::StrCat("[\"", to_quantity(*number), "\",true]")});
-  if (!a.ok()) return;
-  const bool has = a->kind == jsonrpc::Answer::Kind::result && !a->result.is_null();
-  pool.update(config_.index, [&](Endpoint& e) {
-    if (has) e.on_has(*number);
-    else e.on_gone(absl::Now(), *number);
-  });
+  for (int step = 0; step < kSearchSteps; ++step) {
+    const auto number = pool.get(config_.index).search_lowest(absl::Now());
+    if (!number) return;
+    const auto a = ask(jsonrpc::Call{"eth_getBlockByNumber", absl::StrCat("[\"", to_quantity(*number), "\",true]")});
+    if (!a.ok()) return;
+    const bool has = a->kind == jsonrpc::Answer::Kind::result && !a->result.is_null();
+    pool.update(config_.index, [&](Endpoint& e) {
+      if (has) e.on_has(*number);
+      else e.on_gone(absl::Now(), *number);
+    });
+  }
 }
 
 void HeadPollerState::show(const HeadSnapshot& s) {
@@ -303,7 +322,7 @@ void HeadPollerState::poll() {
     config_.board->drop(endpoint);
     return;
   }
-  if (e.next_poll(now) > now) return;  // backing off
+  if (!may_poll()) return;  // backing off
   trouble_ = {};
   replies_.clear();
   const auto ended = [&](const Trouble& t) { pool.update(i, [&](Endpoint& x) { x.on_poll(absl::Now(), t); }); };
@@ -312,6 +331,8 @@ void HeadPollerState::poll() {
     if (absl::IsUnavailable(st) || absl::IsResourceExhausted(st)) ended(trouble_);
     return;
   }
+  // The probe may have used up what a rate limit allows.
+  if (!may_poll()) return;
   if (pool.get(i).syncing()) {
     config_.board->drop(endpoint);
     return ended({});

@@ -48,8 +48,10 @@ class HeadPollerState {
   absl::StatusOr<HeadSnapshot> snapshot_of_el(AnchorView& anchor);
   /// What the endpoint has at the height of the block that is final here.
   AnchorView view_of(const jsonrpc::Answer& block, const eth::BlockId& final_here) const;
-  /// One step towards the lowest block that a pruned endpoint has.
+  /// Some steps towards the lowest block that a pruned endpoint has.
   void search_lowest();
+  /// Neither a back-off nor a rate stands against it.
+  bool may_poll() const;
   /// Asks the calls in order, in as few requests as the endpoint takes.
   absl::StatusOr<std::vector<jsonrpc::Answer>> ask_all(const std::vector<jsonrpc::Call>& calls);
   absl::StatusOr<jsonrpc::Answer> ask(const jsonrpc::Call& call);

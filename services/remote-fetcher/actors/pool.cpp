@@ -238,10 +238,14 @@ absl::StatusOr<Reply> Pool::exchange(std::size_t i, Work w, const std::vector<js
     case Outcome::Kind::failed: return failed(r.status == 200 ? "malformed" : "http_error");
     case Outcome::Kind::batch_failed: return fewer("batch_failed");
     case Outcome::Kind::rate_limited:
-      count(i, "rate_limited");
-      update(i, [&](Endpoint& e) { e.on_rate_limit(w, n, o.answered, now, o.wait); });
+      count(i, o.busy ? "http_error" : "rate_limited");
+      update(i, [&](Endpoint& e) {
+        if (o.busy) e.on_busy(w, n, now, o.wait);
+        else e.on_rate_limit(w, n, o.answered, now, o.wait);
+      });
       if (o.answered == 0) {
-        trouble = {Problem::rate_limited, "rate limited"};
+        trouble =
+            o.busy ? Trouble{Problem::http_error, "HTTP 503: busy"} : Trouble{Problem::rate_limited, "rate limited"};
         return absl::UnavailableError(trouble.why);
       }
       break;

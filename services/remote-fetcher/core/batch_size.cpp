@@ -15,13 +15,18 @@ void BatchSize::on_nothing_learned(std::size_t calls) {
 void BatchSize::on_worked(std::size_t calls, absl::Time now) {
   const bool trial = calls == trial_in_flight_;
   if (trial) trial_in_flight_ = 0;
-  if (calls > 1) before_ = 0;
+  if (calls > 1) before_ = failures_ = 0;
   if (calls <= works_) return;
   works_ = calls;
+  if (works_ >= failed_) failed_ = 0;
   if (works_ < trial_) return;
   if (trial) wait_ = kFirstWait;
+  grow(now);
+}
+
+void BatchSize::grow(absl::Time now) {
   trial_ = std::min(works_ * 2, most_);
-  trial_at_ = now + wait_;
+  trial_at_ = failed_ > 0 && trial_ >= failed_ ? now + wait_ : now;
 }
 
 void BatchSize::on_failed(std::size_t calls, absl::Time now) {
@@ -29,29 +34,36 @@ void BatchSize::on_failed(std::size_t calls, absl::Time now) {
   if (trial) trial_in_flight_ = 0;
   if (calls <= 1) return;
   if (calls <= works_) {
-    before_ = std::max(before_, works_);
-    works_ = 1;
-    trial_ = std::max<std::size_t>(1, calls / 2);
-    trial_at_ = now;
+    // It has worked, and may have failed by chance.
+    if (++failures_ == 1) return;
+    failed_ = calls;
+    if (before_ == 0) {
+      before_ = works_;
+      works_ = std::max<std::size_t>(1, calls / 2);
+      grow(now);
+    } else {
+      works_ = 1;
+      trial_ = std::max<std::size_t>(1, calls / 2);
+      trial_at_ = now;
+    }
     return;
   }
   // Others that were sent with the size that has just been given up.
   if (!trial) return;
+  failed_ = calls;
   if (calls / 2 > works_) {
     trial_ = calls / 2;
     return;
   }
-  trial_ = std::min(works_ * 2, most_);
-  trial_at_ = now + wait_;
+  grow(now);
   wait_ = std::min(wait_ * 2, kLongestWait);
 }
 
 void BatchSize::on_single_failed(absl::Time now) {
   if (before_ == 0) return;
   works_ = before_;
-  trial_ = std::min(works_ * 2, most_);
-  trial_at_ = now + wait_;
-  before_ = 0;
+  before_ = failures_ = failed_ = 0;
+  grow(now);
 }
 
 }  // namespace towline::fetcher

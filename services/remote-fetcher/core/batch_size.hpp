@@ -30,6 +30,8 @@ class BatchSize {
   void on_single_failed(absl::Time now);
 
  private:
+  /// The next trial is twice what works: at once, or after a while if that much has failed.
+  void grow(absl::Time now);
   static constexpr absl::Duration kFirstWait = absl::Seconds(1);
   static constexpr absl::Duration kLongestWait = absl::Minutes(5);
   const std::size_t most_;
@@ -41,6 +43,10 @@ class BatchSize {
   absl::Duration wait_ = kFirstWait;
   /// What worked before batches began to fail.
   std::size_t before_ = 0;
+  /// Of batches of a size that had worked, in a row.
+  std::size_t failures_ = 0;
+  /// The size that failed last; 0: none, or larger ones have worked since.
+  std::size_t failed_ = 0;
 };
 
 }  // namespace towline::fetcher

@@ -22,10 +22,13 @@ constexpr absl::Duration kStepAside = absl::Seconds(3);
 constexpr absl::Duration kProbeEach = absl::Minutes(1);
 /// A node that syncs is looked at more often: it is wanted as soon as it is done.
 constexpr absl::Duration kProbeSyncingEach = absl::Seconds(5);
+constexpr std::uint64_t kFailuresBeforeProbe = 5;
 /// A node may get its old blocks back, or learn a transaction type.
 constexpr absl::Duration kForget = absl::Minutes(10);
 /// Replicas behind one URL are not further apart than this.
 constexpr std::uint64_t kReplicasApart = 64;
+/// Heads that are older are not used.
+constexpr absl::Duration kLongestPollPause = absl::Seconds(8);
 /// Of the operator's requests a second, polls take this share at most.
 constexpr double kPollShare = 0.25;
 
@@ -119,8 +122,7 @@ void Endpoint::on_request(Work w, std::size_t calls, absl::Time now) {
   ++counts_.requests;
   size(w).on_sent(calls);
   if (w == Work::poll) {
-    if (limits_.max_requests_per_s > 0)
-      next_poll_ = std::max(next_poll_, now) + absl::Seconds(1 / (limits_.max_requests_per_s * kPollShare));
+    ++poll_requests_;
     return;
   }
   ++in_flight_;
@@ -153,11 +155,18 @@ absl::Duration Endpoint::backoff(absl::Duration first, std::uint64_t times, absl
 }
 
 void Endpoint::fail(Lane& lane, absl::Time now, Trouble t) {
-  failed_since_probe_ = true;
+  if (t.problem == Problem::unreachable) failed_since_probe_ = true;
   lane.trouble = std::move(t);
   polled_since_failure_ = false;
   // Several requests that fail together are one failure.
   if (now >= lane.hold) lane.hold = now + backoff(kFirstHold, lane.failures++, kLongestHold);
+}
+
+void Endpoint::on_busy(Work w, std::size_t calls, absl::Time now, std::optional<absl::Duration> retry_after) {
+  ++counts_.errors;
+  size(w).on_nothing_learned(calls);
+  if (retry_after) retry_after_ = std::max(retry_after_, now + *retry_after);
+  if (w != Work::poll) --in_flight_;
 }
 
 void Endpoint::on_rate_limit(Work w, std::size_t calls, std::size_t answered, absl::Time now,
@@ -214,6 +223,11 @@ void Endpoint::on_cancelled(Work w, std::size_t calls) {
 }
 
 void Endpoint::on_poll(absl::Time now, const Trouble& t) {
+  if (limits_.max_requests_per_s > 0) {
+    const double share = limits_.max_requests_per_s * kPollShare;
+    next_poll_ = now + std::min(absl::Seconds(static_cast<double>(poll_requests_) / share), kLongestPollPause);
+  }
+  poll_requests_ = 0;
   if (!t) {
     poll_.failures = 0;
     poll_.hold = std::min(poll_.hold, now);
@@ -221,8 +235,9 @@ void Endpoint::on_poll(absl::Time now, const Trouble& t) {
     polled_since_failure_ = true;
     return;
   }
-  failed_since_probe_ = true;
   poll_.trouble = t;
+  // Another node may answer after a restart; a node that is busy is the same one.
+  if (t.problem == Problem::unreachable || poll_.failures + 1 >= kFailuresBeforeProbe) failed_since_probe_ = true;
   const absl::Duration longest = kind_ == Kind::unknown ? kLongestProbeHold : kLongestHold;
   poll_.hold = now + backoff(kFirstPollHold, poll_.failures++, longest);
 }

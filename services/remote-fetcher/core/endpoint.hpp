@@ -68,6 +68,8 @@ class Endpoint {
   void on_answered(Work w, std::size_t calls, absl::Time now, absl::Duration latency);
   /// A batch with gaps: `answered` calls have an answer.
   void on_gaps(Work w, std::size_t calls, std::size_t answered, absl::Time now);
+  /// The server is busy for everybody, and named a wait: it holds for all work.
+  void on_busy(Work w, std::size_t calls, absl::Time now, std::optional<absl::Duration> retry_after);
   /// A rate limit; `answered` calls have an answer all the same. A wait that the server named holds for all work.
   void on_rate_limit(Work w, std::size_t calls, std::size_t answered, absl::Time now,
                      std::optional<absl::Duration> retry_after);
@@ -158,6 +160,8 @@ class Endpoint {
   BatchSize light_, heavy_;
   Pace pace_;
   absl::Time next_poll_ = absl::InfinitePast();
+  /// Of the poll that is under way.
+  std::uint64_t poll_requests_ = 0;
   int in_flight_ = 0;
   bool failed_since_probe_ = false;
   absl::Time probed_ = absl::InfinitePast();

@@ -193,6 +193,7 @@ TEST(Endpoint, PollsNeverEatTheBudgetOfBulkWork) {
     if (e.next_poll(now) <= now) {
       e.on_request(Work::poll, 3, now);
       e.on_answered(Work::poll, 3, now, kRtt);
+      e.on_poll(now, {});
       ++polls;
     }
     if (e.next_bulk(now) <= now) {
@@ -280,15 +281,44 @@ TEST(BatchSize, TriesOneLargerBatchAtATime) {
   EXPECT_EQ(b.limit(t0), 1U);
   b.on_worked(100, t0);
   EXPECT_EQ(b.limit(t0), 100U);
+}
+
+TEST(BatchSize, WhatHasWorkedIsHalvedWhenItFailsTwiceAndThenTriedOneAtATime) {
+  BatchSize b{100};
+  b.on_sent(100);
+  b.on_worked(100, t0);
   for (int i = 0; i < 16; ++i) b.on_sent(100);
   b.on_failed(100, t0);
-  EXPECT_EQ(b.limit(t0), 50U);
-  b.on_sent(50);
+  EXPECT_EQ(b.limit(t0), 100U) << "by chance, perhaps";
   for (int i = 0; i < 15; ++i) b.on_failed(100, t0);
-  EXPECT_EQ(b.limit(t0), 1U) << "the others of that size are the same failure";
-  b.on_worked(50, t0);
-  EXPECT_EQ(b.limit(t0), 50U);
-  EXPECT_EQ(b.limit(t0 + absl::Seconds(1)), 100U);
+  EXPECT_EQ(b.limit(t0), 50U) << "the others of that size are the same failure";
+  b.on_sent(50);
+  b.on_failed(50, t0);
+  EXPECT_EQ(b.limit(t0), 25U);
+  b.on_sent(25);
+  EXPECT_EQ(b.limit(t0), 1U);
+  b.on_worked(25, t0);
+  EXPECT_EQ(b.limit(t0), 25U) << "50 has failed just now";
+  EXPECT_EQ(b.limit(t0 + absl::Seconds(1)), 50U);
+}
+
+TEST(BatchSize, ThatFailsByChanceNowAndThenStaysLarge) {
+  BatchSize b{100};
+  std::size_t calls = 0;
+  absl::Time now = t0;
+  for (int i = 0; i < 400; ++i) {
+    now += absl::Milliseconds(200);
+    const std::size_t n = b.limit(now);
+    b.on_sent(n);
+    if (i % 4 == 3) {
+      if (n > 1) b.on_failed(n, now);
+      else b.on_single_failed(now);
+    } else {
+      b.on_worked(n, now);
+      calls += n;
+    }
+  }
+  EXPECT_GT(calls, 300U * 20);
 }
 
 TEST(BatchSize, IsWhatItWasWhenSinglesFailToo) {

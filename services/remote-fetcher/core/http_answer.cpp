@@ -21,16 +21,25 @@ std::optional<absl::Duration> wait_of(const HttpAnswer& a, const jsonrpc::Error&
   return std::nullopt;
 }
 
-/// A busy server that says when to come again.
-bool busy(const HttpAnswer& a) { return a.status == 429 || (a.status == 503 && a.retry_after); }
+bool busy(const HttpAnswer& a) { return a.status == 503 && a.retry_after; }
+
+/// The server says, or leaves open, when to come again.
+bool later(const HttpAnswer& a) { return a.status == 429 || busy(a); }
+
+/// The server failed, and the same call may well be answered the next time.
+bool transient(const HttpAnswer& a, const jsonrpc::Error& e) {
+  return (a.status == 408 || a.status >= 500) && !jsonrpc::is_unsupported(e) && !jsonrpc::is_not_found(e) &&
+         !jsonrpc::is_pruned(e);
+}
 
 /// The status refuses the caller and not the call, whatever the body is.
 bool refuses_caller(long status) { return status == 401 || status == 402; }
 
 Outcome without_json_rpc(const HttpAnswer& a, std::size_t calls, absl::string_view why) {
   Outcome out;
-  if (busy(a)) {
+  if (later(a)) {
     out.kind = Kind::rate_limited;
+    out.busy = busy(a);
     out.wait = a.retry_after;
     return out;
   }
@@ -54,12 +63,13 @@ Outcome single(const HttpAnswer& a, jsonrpc::Answers answers) {
   out.answers = std::move(answers);
   const Answer& answer = out.answers.answers[0];
   if (answer.kind == Answer::Kind::error) {
-    if (a.status == 429 || jsonrpc::is_rate_limit(answer.error)) {
+    if (later(a) || jsonrpc::is_rate_limit(answer.error)) {
       out.kind = Kind::rate_limited;
+      out.busy = busy(a);
       out.wait = wait_of(a, answer.error);
       return out;
     }
-    if (refuses_caller(a.status)) {
+    if (refuses_caller(a.status) || transient(a, answer.error)) {
       out.trouble = {problem_of_status(a.status), absl::StrCat(http(a.status), ": ", answer.error.message)};
       return out;
     }
@@ -72,8 +82,9 @@ Outcome single(const HttpAnswer& a, jsonrpc::Answers answers) {
 /// One object for a whole batch, or one error for each of its calls that is not about the call.
 Outcome whole_batch(const HttpAnswer& a, const jsonrpc::Error& e) {
   Outcome out;
-  if (busy(a) || (jsonrpc::is_rate_limit(e) && !jsonrpc::may_be_batch_limit(e))) {
+  if (later(a) || (jsonrpc::is_rate_limit(e) && !jsonrpc::may_be_batch_limit(e))) {
     out.kind = Kind::rate_limited;
+    out.busy = busy(a);
     out.wait = wait_of(a, e);
     return out;
   }
@@ -117,7 +128,7 @@ Outcome batch(const HttpAnswer& a, jsonrpc::Answers answers) {
   if (out.answered == 0 && refused > 0) return whole_batch(a, refusal);
   if (out.answered == 0 && limited > 0 && jsonrpc::may_be_batch_limit(limit) && a.status != 429)
     return whole_batch(a, limit);
-  if (limited > 0 || (busy(a) && out.answered < total)) {
+  if (limited > 0 || (later(a) && out.answered < total)) {
     out.kind = Kind::rate_limited;
     out.wait = wait_of(a, limit);
   } else if (out.answered == total) {

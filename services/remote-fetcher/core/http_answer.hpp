@@ -28,6 +28,8 @@ struct Outcome {
   /// Calls without an answer are `missing`; a JSON-RPC error of the call itself is an answer.
   jsonrpc::Answers answers;
   std::size_t answered = 0;
+  /// Only busy, for everybody: nothing is to be learned of a rate.
+  bool busy = false;
   /// What the server asked for with a rate limit.
   std::optional<absl::Duration> wait;
   /// For the last two: what to tell.

@@ -197,12 +197,14 @@ absl::Time Follower::next_wake() const {
 
 Effects Follower::on_remote(const fetcher::HeadSnapshot& s, absl::Time now) {
   const bool blocks_come = remote_ && remote_->blocks_trouble && !s.blocks_trouble;
+  const bool of_blocks = reason_code_ == kSourceUnavailable ||
+                         (remote_ && remote_->blocks_trouble && reason_code_ == remote_->blocks_trouble->code);
   remote_ = s;
   if (state_ == TowState::waiting_for_source && importing_ && !importing_->from_gossip) {
     if (pending_ == Pending::import && blocks_come)
       enter(TowState::importing, "importing", absl::StrCat("importing to ", eth::to_string(importing_->tip)), now);
     // What the source says of its trouble may come after the import has ended for it.
-    else if (reason_code_ == kSourceUnavailable && s.blocks_trouble) wait_for_blocks({}, now);
+    else if (of_blocks && s.blocks_trouble) wait_for_blocks({}, now);
   }
   if (!replaying()) {
     derived_.clear();

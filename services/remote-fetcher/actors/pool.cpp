@@ -241,7 +241,7 @@ absl::StatusOr<Reply> Pool::exchange(std::size_t i, Work w, const std::vector<js
       count(i, o.busy ? "http_error" : "rate_limited");
       update(i, [&](Endpoint& e) {
         if (o.busy) e.on_busy(w, n, now, o.wait);
-        else e.on_rate_limit(w, n, o.answered, now, o.wait);
+        else e.on_rate_limit(w, n, o.answered, o.by_call, now, o.wait);
       });
       if (o.answered == 0) {
         trouble =

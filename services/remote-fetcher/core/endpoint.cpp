@@ -169,7 +169,7 @@ void Endpoint::on_busy(Work w, std::size_t calls, absl::Time now, std::optional<
   if (w != Work::poll) --in_flight_;
 }
 
-void Endpoint::on_rate_limit(Work w, std::size_t calls, std::size_t answered, absl::Time now,
+void Endpoint::on_rate_limit(Work w, std::size_t calls, std::size_t answered, bool by_call, absl::Time now,
                              std::optional<absl::Duration> retry_after) {
   ++counts_.rate_limited;
   size(w).on_nothing_learned(calls);
@@ -183,7 +183,7 @@ void Endpoint::on_rate_limit(Work w, std::size_t calls, std::size_t answered, ab
   }
   if (w == Work::poll) return;
   --in_flight_;
-  pace_.on_limited(calls, answered, now);
+  pace_.on_limited(calls, answered, by_call, now);
 }
 
 void Endpoint::on_batch_failed(Work w, std::size_t calls, absl::Time now, Trouble t) {

@@ -71,7 +71,8 @@ class Endpoint {
   /// The server is busy for everybody, and named a wait: it holds for all work.
   void on_busy(Work w, std::size_t calls, absl::Time now, std::optional<absl::Duration> retry_after);
   /// A rate limit; `answered` calls have an answer all the same. A wait that the server named holds for all work.
-  void on_rate_limit(Work w, std::size_t calls, std::size_t answered, absl::Time now,
+  /// `by_call`: each call was refused by itself.
+  void on_rate_limit(Work w, std::size_t calls, std::size_t answered, bool by_call, absl::Time now,
                      std::optional<absl::Duration> retry_after);
   /// No answer to a batch that fewer calls may get.
   void on_batch_failed(Work w, std::size_t calls, absl::Time now, Trouble t);

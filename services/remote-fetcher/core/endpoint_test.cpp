@@ -104,7 +104,7 @@ TEST(Endpoint, BulkWorkThatFailsDoesNotStarvePollsNorTheOtherWayRound) {
   EXPECT_GT(e.next_bulk(now), now);
   EXPECT_EQ(e.next_poll(now), now);
   e.on_request(Work::headers, 1, now);
-  e.on_rate_limit(Work::headers, 1, 0, now, {});
+  e.on_rate_limit(Work::headers, 1, 0, false, now, {});
   EXPECT_EQ(e.next_poll(now), now);
   Endpoint f = ready();
   f.on_poll(t0, kReset);
@@ -151,7 +151,7 @@ TEST(Endpoint, RetryAfterIsObeyedByAllWorkWhateverSucceedsMeanwhile) {
   Endpoint e = ready();
   e.on_request(Work::headers, 1, t0);
   e.on_request(Work::headers, 1, t0);
-  e.on_rate_limit(Work::headers, 1, 0, t0, absl::Seconds(30));
+  e.on_rate_limit(Work::headers, 1, 0, false, t0, absl::Seconds(30));
   e.on_answered(Work::headers, 1, t0 + kRtt, kRtt);
   EXPECT_EQ(e.next_bulk(t0 + kRtt), t0 + absl::Seconds(30));
   EXPECT_EQ(e.next_poll(t0 + kRtt), t0 + absl::Seconds(30));
@@ -166,7 +166,7 @@ TEST(Endpoint, RateLimitsWithoutARetryAfterWaitForLongerEachTime) {
   absl::Time now = t0;
   for (const int seconds : {1, 2, 4, 8, 15, 15}) {
     e.on_request(Work::headers, 1, now);
-    e.on_rate_limit(Work::headers, 1, 0, now, {});
+    e.on_rate_limit(Work::headers, 1, 0, false, now, {});
     EXPECT_EQ(e.next_bulk(now) - now, absl::Seconds(seconds));
     now = e.next_bulk(now);
   }
@@ -375,7 +375,7 @@ struct Limited {
         continue;
       }
       if (answered == 0) ++got.useless;
-      pace.on_limited(n, answered, now);
+      pace.on_limited(n, answered, calls_per_s > 0 && partial, now);
       limited = now + absl::Seconds(1);
     }
     return got;
@@ -406,7 +406,7 @@ TEST(Pace, OfAnIdleEndpointIsNotLearnedFromItsIdleness) {
   }
   const absl::Time now = t0 + absl::Hours(1);
   for (int i = 0; i < 10; ++i) p.on_answered(100, now);
-  p.on_limited(100, 0, now + absl::Seconds(1));
+  p.on_limited(100, 0, false, now + absl::Seconds(1));
   EXPECT_GT(p.calls_per_s(), 100);
 }
 
@@ -496,7 +496,7 @@ TEST(Choice, LeavesFailedOnesAloneWhileAnotherCanDoIt) {
 TEST(Choice, SaysWhenToLookAgain) {
   Endpoint a = ready();
   a.on_request(Work::headers, 1, t0);
-  a.on_rate_limit(Work::headers, 1, 0, t0, absl::Seconds(7));
+  a.on_rate_limit(Work::headers, 1, 0, false, t0, absl::Seconds(7));
   const Endpoint* all[] = {&a};
   const Choice c = choose_el(all, {}, {}, {}, t0);
   EXPECT_TRUE(c.possible);

@@ -130,6 +130,7 @@ Outcome batch(const HttpAnswer& a, jsonrpc::Answers answers) {
     return whole_batch(a, limit);
   if (limited > 0 || (later(a) && out.answered < total)) {
     out.kind = Kind::rate_limited;
+    out.by_call = limited > 0;
     out.wait = wait_of(a, limit);
   } else if (out.answered == total) {
     out.kind = Kind::answered;

@@ -28,6 +28,8 @@ struct Outcome {
   /// Calls without an answer are `missing`; a JSON-RPC error of the call itself is an answer.
   jsonrpc::Answers answers;
   std::size_t answered = 0;
+  /// Calls of a batch were refused one by one, for a rate.
+  bool by_call = false;
   /// Only busy, for everybody: nothing is to be learned of a rate.
   bool busy = false;
   /// What the server asked for with a rate limit.

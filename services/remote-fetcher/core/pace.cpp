@@ -55,15 +55,18 @@ void Pace::grow(absl::Time now) {
   else if (requests_ > kUnlimitedRequests) requests_ = 0;
 }
 
-void Pace::on_limited(std::size_t calls, std::size_t answered, absl::Time now) {
+void Pace::on_limited(std::size_t calls, std::size_t answered, bool by_call, absl::Time now) {
   calls_answered_ += static_cast<double>(answered);
   if (answered > 0) requests_answered_ += 1;
   if (now - limited_ < kOneEvent) return;
   const double seconds = since_ == absl::InfinitePast() ? 1 : std::max(1.0, absl::ToDoubleSeconds(now - since_));
   const double halved = answered == 0 && calls > 1 ? static_cast<double>(calls) / 2 : 0;
   calls_ = lower(calls_, std::max({calls_answered_ / seconds * kMargin, halved, 1.0}));
-  // Where some calls of a batch were answered it is calls that are counted.
-  if (answered == 0) {
+  if (by_call && !counts_calls_) {
+    counts_calls_ = true;
+    requests_ = requests_limit_;
+  }
+  if (!counts_calls_) {
     requests_ = lower(requests_, std::max(requests_answered_ / seconds * kMargin, kSlowest));
   }
   limited_ = since_ = now;

@@ -20,8 +20,9 @@ class Pace {
   void on_sent(std::size_t calls, absl::Time now);
   void on_answered(std::size_t calls, absl::Time now);
   /// A rate limit: of `calls` so many were `answered`. The rates become what was answered since the limit before; a
-  /// batch that was refused whole is at most halved.
-  void on_limited(std::size_t calls, std::size_t answered, absl::Time now);
+  /// batch that was refused whole is at most halved. `by_call`: each call was refused by itself, so calls are counted
+  /// there and not requests.
+  void on_limited(std::size_t calls, std::size_t answered, bool by_call, absl::Time now);
 
   /// Learned calls a second; 0: no limit is known.
   double calls_per_s() const { return calls_; }
@@ -30,6 +31,7 @@ class Pace {
   void grow(absl::Time now);
   const double requests_limit_;
   double requests_;  // a second; 0: no limit
+  bool counts_calls_ = false;
   double calls_ = 0;
   absl::Time next_ = absl::InfinitePast();
   absl::Time since_ = absl::InfinitePast();  // of the counts

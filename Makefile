@@ -41,7 +41,7 @@ format: deps ## format the C++ sources
 lint: deps ## contracts, layers, format, documents
 	@scripts/lint.sh
 
-fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs clang
+fuzz: deps ## each fuzz target for FUZZ_SECONDS (60); needs clang
 	@command -v clang++-14 >/dev/null || apt-get install -y -qq clang-14 libclang-rt-14-dev
 	@cmake --preset fuzz >/dev/null && cmake --build build/fuzz -j $(JOBS)
 	@tests/fuzz/run.sh $${FUZZ_SECONDS:-60}

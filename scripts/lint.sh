@@ -3,6 +3,7 @@
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
+mkdir -p build
 bad=0
 # Pure folders include nothing that does I/O (the build checks what they link).
 if grep -rnE '#include <(caf|grpcpp|curl|httplib|prometheus|spdlog)|\.pb\.h' libs/base libs/crypto libs/rlp libs/trie libs/eth libs/rollup libs/jsonrpc libs/sim libs/p2p libs/discv5 libs/gossip_block \

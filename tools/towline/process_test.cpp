@@ -17,10 +17,10 @@
 namespace towline::cli {
 namespace {
 
-class ProcessTest : public testing::Test {
+class ProcessTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = testing::TempDir() + "process-XXXXXX";
+    std::string pattern = ::testing::TempDir() + "process-XXXXXX";
     ASSERT_NE(mkdtemp(pattern.data()), nullptr);
     dir_ = pattern;
   }

@@ -63,6 +63,7 @@ class EngineClient {
   absl::StatusOr<std::optional<eth::BlockRef>> block(const std::string& method, const std::string& params);
   /// An Engine API call whose answer is not a payload status; an error answer is FAILED_PRECONDITION.
   absl::StatusOr<Reply> engine_call(const std::string& method, const std::string& params);
+  static absl::Status result_of(const std::string& method, const Reply& r);
 
   const Options options_;
   Metrics& metrics_;

@@ -283,6 +283,12 @@ TEST(Twin, IsSentBackAsItWasBuilt) {
       R"("0x1100000000000000000000000000000000000000000000000000000000000000",[]]})");
 }
 
+TEST(Twin, IsFetchedByTheNewerMethodWhereTheElAsksForIt) {
+  EXPECT_TRUE(asks_for_newer_get_payload({4, "", ""}, -38005));
+  EXPECT_FALSE(asks_for_newer_get_payload({3, "", ""}, -38005)) << "before Isthmus, and so before Karst";
+  EXPECT_FALSE(asks_for_newer_get_payload({4, "", ""}, -38001));
+}
+
 TEST(Twin, NonsenseIsRefused) {
   for (const char* text :
        {"", "[]", "{}", R"({"method":"engine_newPayloadV4","params":[]})",

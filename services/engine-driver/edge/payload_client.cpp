@@ -19,9 +19,8 @@ constexpr std::size_t kMaxAheadBytes = 32U << 20U;
 
 class GrpcPayloadStream final : public PayloadStream {
  public:
-  GrpcPayloadStream(const std::shared_ptr<grpc::Channel>& channel, const rollup::Config& config,
-                    const eth::BlockId& parent, const eth::BlockId& tip)
-      : config_{config}, stub_{v1::PayloadSource::NewStub(channel)} {
+  GrpcPayloadStream(const std::shared_ptr<grpc::Channel>& channel, const eth::BlockId& parent, const eth::BlockId& tip)
+      : stub_{v1::PayloadSource::NewStub(channel)} {
     *request_.mutable_parent() = wire::to_proto(parent);
     *request_.mutable_tip() = wire::to_proto(tip);
     thread_ = std::thread{[this] { run(); }};
@@ -80,16 +79,11 @@ class GrpcPayloadStream final : public PayloadStream {
     arrived_.notify_all();
   }
 
-  absl::StatusOr<PreparedPayload> prepare(const v1::ExecutionPayload& message) const {
+  static absl::StatusOr<PreparedPayload> prepare(const v1::ExecutionPayload& message) {
     auto payload = wire::from_proto(message);
     if (!payload.ok()) return absl::DataLossError(absl::StrCat("malformed payload: ", payload.status().message()));
-    const int version = rollup::new_payload_version(config_, payload->timestamp);
-    if (version != eth::new_payload_version_by_shape(*payload)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("payload ", eth::to_string(payload->ref()), " has the shape of engine_newPayloadV",
-                       eth::new_payload_version_by_shape(*payload), ", but its fork asks for V", version,
-                       ": are the fork times of the rollup config right?"));
-    }
+    // Its hash covers its shape: this is right where our fork schedule is old, and the EL has the last word.
+    const int version = eth::new_payload_version_by_shape(*payload);
     PreparedPayload p;
     p.ref = payload->ref();
     p.gas_used = payload->gas_used;
@@ -100,7 +94,6 @@ class GrpcPayloadStream final : public PayloadStream {
     return p;
   }
 
-  const rollup::Config& config_;
   std::unique_ptr<v1::PayloadSource::Stub> stub_;
   v1::StreamPayloadsRequest request_;
   grpc::ClientContext context_;
@@ -117,11 +110,10 @@ class GrpcPayloadStream final : public PayloadStream {
 
 }  // namespace
 
-OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> remote, std::shared_ptr<grpc::Channel> gossip,
-                            const rollup::Config& config) {
-  return [remote = std::move(remote), gossip = std::move(gossip), &config](
-             const eth::BlockId& parent, const eth::BlockId& tip, bool from_gossip) -> std::unique_ptr<PayloadStream> {
-    return std::make_unique<GrpcPayloadStream>(from_gossip ? gossip : remote, config, parent, tip);
+OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> remote, std::shared_ptr<grpc::Channel> gossip) {
+  return [remote = std::move(remote), gossip = std::move(gossip)](const eth::BlockId& parent, const eth::BlockId& tip,
+                                                                  bool from_gossip) -> std::unique_ptr<PayloadStream> {
+    return std::make_unique<GrpcPayloadStream>(from_gossip ? gossip : remote, parent, tip);
   };
 }
 

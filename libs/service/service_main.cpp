@@ -3,6 +3,7 @@
 #include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
+#include <absl/time/clock.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/resource_quota.h>
@@ -18,6 +19,7 @@
 #include <iterator>
 #include <thread>
 
+#include "libs/base/status.hpp"
 #include "libs/service/health.hpp"
 #include "libs/telemetry/log.hpp"
 
@@ -39,6 +41,11 @@ constexpr auto kStopWithin = std::chrono::milliseconds{4500};
 void ChainFlags::add(CLI::App& app) {
   app.add_option("--network", network, "a known chain by name, for example op-mainnet (see `towline networks`)");
   app.add_option("--rollup-config", rollup_config, "rollup.json of the chain, as op-node takes it");
+  for (auto f = static_cast<std::size_t>(rollup::Fork::canyon); f < rollup::kForkCount; ++f) {
+    const std::string fork = rollup::name(static_cast<rollup::Fork>(f));
+    app.add_option("--override." + fork, overrides[f],
+                   "Unix time of " + fork + ", whatever the network or the rollup config says");
+  }
 }
 
 absl::StatusOr<rollup::Config> ChainFlags::load() const {
@@ -56,10 +63,15 @@ absl::StatusOr<rollup::Config> ChainFlags::load() const {
     config = rollup::network(network);
     if (!config.ok()) return absl::InvalidArgumentError(absl::StrCat("--network: ", config.status().message()));
   }
-  for (const auto& [key, time] : config->unknown_forks) {
-    log::warn("the rollup config names a fork that this version does not know",
-              {log::kv("fork", key), log::kv("time", time)});
+  TOWLINE_RETURN_IF_ERROR(rollup::override_forks(overrides, "--override.", *config));
+  for (std::size_t f = 0; f < rollup::kForkCount; ++f) {
+    if (overrides[f])
+      log::info("a fork comes when the operator says",
+                {log::kv("fork", rollup::name(static_cast<rollup::Fork>(f))), log::kv("time", *overrides[f])});
   }
+  const auto now = static_cast<std::uint64_t>(absl::ToUnixSeconds(absl::Now()));
+  for (const auto& [key, time] : config->unknown_forks)
+    log::warn(rollup::describe_unknown(time, now), {log::kv("fork", key), log::kv("time", time)});
   return config;
 }
 

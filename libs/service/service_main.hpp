@@ -55,12 +55,13 @@ class Program {
 /// Exit codes: 0 stopped by a signal, 1 cannot start, 2 wrong usage (as CLI11 says it).
 int service_main(const Info& info, Program& program, int argc, char** argv);
 
-/// --network / --rollup-config, which all three services take.
+/// --network / --rollup-config and --override.FORK, which all services take.
 struct ChainFlags {
   std::string network;
   std::string rollup_config;
+  rollup::ForkTimes overrides{};
   void add(CLI::App& app);
-  /// Reads the chosen config and names forks that this version does not know in the log.
+  /// Reads the chosen config, applies the overrides and names forks that this version does not know in the log.
   absl::StatusOr<rollup::Config> load() const;
 };
 

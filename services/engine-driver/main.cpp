@@ -92,7 +92,7 @@ class Driver final : public service::Program {
     Writer::Options wo;
     wo.forkchoice_every = every_;
     writer_ = std::make_unique<Writer>(wo, Gate{persistent}, *file_, *engine_, *board_,
-                                       open_over(channel_, wire::make_channel(gossip_source_), config_), ctx.metrics);
+                                       open_over(channel_, wire::make_channel(gossip_source_)), ctx.metrics);
     system_ = &ctx.system;
     serial_ = ctx.system.spawn<caf::detached>([](writer_actor::pointer) -> writer_actor::behavior_type {
       return {[](run_atom, const JobPtr& job) { (*job)(); }};

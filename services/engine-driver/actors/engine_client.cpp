@@ -176,15 +176,18 @@ EngineAnswer EngineClient::forkchoice_updated(const Forkchoice& f) {
   return a;
 }
 
+absl::Status EngineClient::result_of(const std::string& method, const Reply& r) {
+  TOWLINE_RETURN_IF_ERROR(r.status);
+  const jsonrpc::Answer& a = r.answer();
+  if (a.kind != jsonrpc::Answer::Kind::error) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(method, ": error ", a.error.code, " ", a.error.message,
+                                                    a.error.detail.empty() ? "" : ": ", a.error.detail));
+}
+
 absl::StatusOr<EngineClient::Reply> EngineClient::send_once(const std::string& url, const std::string& method,
                                                             const std::string& params) {
   Reply r = send(url, jsonrpc::request({method, params}), 1, false);
-  TOWLINE_RETURN_IF_ERROR(r.status);
-  const jsonrpc::Answer& a = r.answer();
-  if (a.kind == jsonrpc::Answer::Kind::error) {
-    return absl::FailedPreconditionError(absl::StrCat(method, ": error ", a.error.code, " ", a.error.message,
-                                                      a.error.detail.empty() ? "" : ": ", a.error.detail));
-  }
+  TOWLINE_RETURN_IF_ERROR(result_of(method, r));
   return r;
 }
 
@@ -197,8 +200,17 @@ absl::StatusOr<std::string> EngineClient::build(const eth::BlockId& parent, cons
   std::string_view id;
   if (update.answer().result["payloadId"].get(id) != simdjson::SUCCESS)
     return absl::FailedPreconditionError("the EL builds no block");
-  TOWLINE_ASSIGN_OR_RETURN(const Reply built, send_once(options_.url, absl::StrCat("engine_getPayloadV", plan.version),
-                                                        absl::StrCat("[\"", std::string{id}, "\"]")));
+  const auto get = [&](int version) {
+    return send(
+        options_.url,
+        jsonrpc::request({absl::StrCat("engine_getPayloadV", version), absl::StrCat("[\"", std::string{id}, "\"]")}),
+        1, false);
+  };
+  Reply built = get(plan.version);
+  if (built.status.ok() && built.answer().kind == jsonrpc::Answer::Kind::error &&
+      asks_for_newer_get_payload(plan, built.answer().error.code))
+    built = get(5);
+  TOWLINE_RETURN_IF_ERROR(result_of("engine_getPayload", built));
   return simdjson::minify(built.answer().result);
 }
 

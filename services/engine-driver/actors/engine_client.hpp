@@ -65,6 +65,7 @@ class EngineClient {
   absl::StatusOr<std::optional<eth::BlockRef>> block(const std::string& method, const std::string& params);
   /// One call that is sent once: it may change something there. An error answer is FAILED_PRECONDITION.
   absl::StatusOr<Reply> send_once(const std::string& url, const std::string& method, const std::string& params);
+  static absl::Status result_of(const std::string& method, const Reply& r);
 
   const Options options_;
   Metrics& metrics_;

@@ -295,11 +295,6 @@ TEST(EdgeCases, D1_SnapshotThatReachesAnotherBlockThanTheFenceIsSeen) {
   EXPECT_FALSE(last);
 }
 
-rollup::Config jovian() {
-  rollup::Config c;
-  for (auto& t : c.fork_times) t = 0;
-  return c;
-}
 eth::Payload payload_with(std::vector<Bytes> transactions) {
   eth::Payload p;
   p.number = 7;
@@ -311,18 +306,17 @@ eth::Payload payload_with(std::vector<Bytes> transactions) {
   return p;
 }
 
-TEST(Prepare, MakesTheRequestOfThePayloadsFork) {
+TEST(Prepare, MakesTheRequestOfThePayloadsShape) {
   const Bytes legacy = *parse_hex("0xc9808080808080808080"), unknown{0x7b, 0x01};
   const eth::Payload p = payload_with({legacy, unknown});
-  const auto prepared = prepare(jovian(), p);
-  ASSERT_TRUE(prepared.ok()) << prepared.status();
-  EXPECT_TRUE(prepared->refused.ok()) << prepared->refused;
-  EXPECT_EQ(prepared->ref, p.ref());
-  EXPECT_EQ(prepared->gas_used, 21'000U);
-  EXPECT_EQ(prepared->transactions, 2U);
+  const PreparedPayload prepared = prepare(p);
+  EXPECT_TRUE(prepared.refused.ok()) << prepared.refused;
+  EXPECT_EQ(prepared.ref, p.ref());
+  EXPECT_EQ(prepared.gas_used, 21'000U);
+  EXPECT_EQ(prepared.transactions, 2U);
   std::string params;
   eth::append_new_payload_params(p, 4, params);
-  EXPECT_EQ(prepared->body, R"({"jsonrpc":"2.0","id":0,"method":"engine_newPayloadV4","params":)" + params + "}");
+  EXPECT_EQ(prepared.body, R"({"jsonrpc":"2.0","id":0,"method":"engine_newPayloadV4","params":)" + params + "}");
 }
 
 TEST(Prepare, ABlockWithATransactionThatIsNoEnvelopeHasNoRequest) {
@@ -330,17 +324,12 @@ TEST(Prepare, ABlockWithATransactionThatIsNoEnvelopeHasNoRequest) {
   for (const char* bad : {"0x", "0x00c9808080808080808080", "0x02", "0x7e", "0x80", "0xb8", "0xca80808080808080808080",
                           "0xc980808080808080808080", "0x02c0"}) {
     const eth::Payload p = payload_with({legacy, *parse_hex(bad)});
-    const auto prepared = prepare(jovian(), p);
-    ASSERT_TRUE(prepared.ok()) << prepared.status();
-    EXPECT_TRUE(absl::IsInvalidArgument(prepared->refused)) << bad;
-    EXPECT_EQ(prepared->refused.message().find("transaction 1 is no envelope: "), 0U) << prepared->refused;
-    EXPECT_EQ(prepared->body, "") << bad;
-    EXPECT_EQ(prepared->ref, p.ref());
+    const PreparedPayload prepared = prepare(p);
+    EXPECT_TRUE(absl::IsInvalidArgument(prepared.refused)) << bad;
+    EXPECT_EQ(prepared.refused.message().find("transaction 1 is no envelope: "), 0U) << prepared.refused;
+    EXPECT_EQ(prepared.body, "") << bad;
+    EXPECT_EQ(prepared.ref, p.ref());
   }
-}
-
-TEST(Prepare, AShapeThatIsNotItsForksIsAnError) {
-  EXPECT_TRUE(absl::IsInvalidArgument(prepare(rollup::Config{}, payload_with({})).status()));
 }
 
 const char* const kJovianRequest =
@@ -383,6 +372,12 @@ TEST(Twin, IsSentBackAsItWasBuilt) {
       twin->new_payload,
       R"({"jsonrpc":"2.0","id":0,"method":"engine_newPayloadV4","params":[{"blockHash":"0x2200000000000000000000000000000000000000000000000000000000000000","x":[1]},[],)"
       R"("0x1100000000000000000000000000000000000000000000000000000000000000",[]]})");
+}
+
+TEST(Twin, IsFetchedByTheNewerMethodWhereTheElAsksForIt) {
+  EXPECT_TRUE(asks_for_newer_get_payload({4, "", ""}, -38005));
+  EXPECT_FALSE(asks_for_newer_get_payload({3, "", ""}, -38005)) << "before Isthmus, and so before Karst";
+  EXPECT_FALSE(asks_for_newer_get_payload({4, "", ""}, -38001));
 }
 
 TEST(Twin, NonsenseIsRefused) {

@@ -1,12 +1,11 @@
 // From a payload to the request that the EL gets, and which payloads no EL ever gets. Every payload, of remote nodes
 // and of the p2p network, passes here on its way. Pure.
 #pragma once
-#include <absl/status/statusor.h>
+#include <absl/status/status.h>
 
 #include <string>
 
 #include "libs/eth/types.hpp"
-#include "libs/rollup/config.hpp"
 
 namespace towline::driver {
 
@@ -21,7 +20,7 @@ struct PreparedPayload {
   std::string body;
 };
 
-/// INVALID_ARGUMENT: its shape is not that of its fork.
-absl::StatusOr<PreparedPayload> prepare(const rollup::Config& config, const eth::Payload& payload);
+/// The version of engine_newPayload follows from the payload's shape.
+PreparedPayload prepare(const eth::Payload& payload);
 
 }  // namespace towline::driver

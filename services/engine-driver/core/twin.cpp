@@ -36,6 +36,11 @@ absl::StatusOr<std::string> fee_attributes(absl::string_view extra_data) {
 
 }  // namespace
 
+bool asks_for_newer_get_payload(const TwinPlan& plan, std::int64_t error_code) {
+  constexpr std::int64_t kUnsupportedFork = -38005;
+  return plan.version == 4 && error_code == kUnsupportedFork;
+}
+
 absl::StatusOr<TwinPlan> plan_twin(const std::string& new_payload) {
   simdjson::dom::parser parser;
   simdjson::dom::element request;

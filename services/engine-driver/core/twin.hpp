@@ -7,6 +7,7 @@
 #pragma once
 #include <absl/status/statusor.h>
 
+#include <cstdint>
 #include <string>
 
 #include "libs/base/bytes.hpp"
@@ -15,13 +16,18 @@ namespace towline::driver {
 
 /// What an EL is asked for (execution-apis: paris, shanghai, cancun; OP Stack specs: exec-engine).
 struct TwinPlan {
-  /// Version of engine_newPayload and engine_getPayload; engine_forkchoiceUpdated takes 3 from 3 on, else 2.
+  /// Version of engine_newPayload, and of engine_getPayload until Karst; engine_forkchoiceUpdated takes 3 from 3 on,
+  /// else 2.
   int version = 0;
   /// PayloadAttributes as JSON: everything of the real block, its transactions too, but for prevRandao.
   std::string attributes;
   /// As JSON, with quotes; empty before Ecotone.
   std::string parent_beacon_block_root;
 };
+
+/// The EL refuses engine_getPayloadV<plan.version> with this code: it is another version from Karst on, which nothing
+/// of a block shows, and the EL knows when that is.
+bool asks_for_newer_get_payload(const TwinPlan& plan, std::int64_t error_code);
 
 /// `new_payload` is the complete request for the real block. INVALID_ARGUMENT: it is none.
 absl::StatusOr<TwinPlan> plan_twin(const std::string& new_payload);

@@ -18,9 +18,8 @@ constexpr std::size_t kMaxAheadBytes = 32U << 20U;
 
 class GrpcPayloadStream final : public PayloadStream {
  public:
-  GrpcPayloadStream(const std::shared_ptr<grpc::Channel>& channel, const rollup::Config& config,
-                    const eth::BlockId& parent, const eth::BlockId& tip)
-      : config_{config}, stub_{v1::PayloadSource::NewStub(channel)} {
+  GrpcPayloadStream(const std::shared_ptr<grpc::Channel>& channel, const eth::BlockId& parent, const eth::BlockId& tip)
+      : stub_{v1::PayloadSource::NewStub(channel)} {
     *request_.mutable_parent() = wire::to_proto(parent);
     *request_.mutable_tip() = wire::to_proto(tip);
     thread_ = std::thread{[this] { run(); }};
@@ -79,13 +78,12 @@ class GrpcPayloadStream final : public PayloadStream {
     arrived_.notify_all();
   }
 
-  absl::StatusOr<PreparedPayload> prepare(const v1::ExecutionPayload& message) const {
+  static absl::StatusOr<PreparedPayload> prepare(const v1::ExecutionPayload& message) {
     auto payload = wire::from_proto(message);
     if (!payload.ok()) return absl::DataLossError(absl::StrCat("malformed payload: ", payload.status().message()));
-    return driver::prepare(config_, *payload);
+    return driver::prepare(*payload);
   }
 
-  const rollup::Config& config_;
   std::unique_ptr<v1::PayloadSource::Stub> stub_;
   v1::StreamPayloadsRequest request_;
   grpc::ClientContext context_;
@@ -102,11 +100,10 @@ class GrpcPayloadStream final : public PayloadStream {
 
 }  // namespace
 
-OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> remote, std::shared_ptr<grpc::Channel> gossip,
-                            const rollup::Config& config) {
-  return [remote = std::move(remote), gossip = std::move(gossip), &config](
-             const eth::BlockId& parent, const eth::BlockId& tip, bool from_gossip) -> std::unique_ptr<PayloadStream> {
-    return std::make_unique<GrpcPayloadStream>(from_gossip ? gossip : remote, config, parent, tip);
+OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> remote, std::shared_ptr<grpc::Channel> gossip) {
+  return [remote = std::move(remote), gossip = std::move(gossip)](const eth::BlockId& parent, const eth::BlockId& tip,
+                                                                  bool from_gossip) -> std::unique_ptr<PayloadStream> {
+    return std::make_unique<GrpcPayloadStream>(from_gossip ? gossip : remote, parent, tip);
   };
 }
 

@@ -5,13 +5,11 @@
 
 #include <memory>
 
-#include "libs/rollup/config.hpp"
 #include "services/engine-driver/actors/payload_stream.hpp"
 
 namespace towline::driver {
 
 /// From the remote-fetcher, or where it is asked for from p2p-gossip.
-OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> remote, std::shared_ptr<grpc::Channel> gossip,
-                            const rollup::Config& config);
+OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> remote, std::shared_ptr<grpc::Channel> gossip);
 
 }  // namespace towline::driver

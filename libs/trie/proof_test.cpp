@@ -67,7 +67,8 @@ void add_answer(const std::string& name, const Hash32& state_root, const nlohman
 
 std::vector<Proof> all() {
   std::vector<Proof> out;
-  for (const auto& p : nlohmann::json::parse(towline::testing::read_vector("trie-proofs.json"))["proofs"])
+  const auto made = nlohmann::json::parse(towline::testing::read_vector("trie-proofs.json"));
+  for (const auto& p : made["proofs"])
     out.push_back({p["name"], hash(p["root"]), hex(p["key"]), hex(p["value"]), nodes_of(p["nodes"])});
   for (const char* name : {"l1-proof-geth.json", "l1-signer-anvil.json"}) {
     const auto j = nlohmann::json::parse(towline::testing::read_vector(name));
@@ -205,7 +206,7 @@ TEST(Proof, MalformedNodesAreRefused) {
       {"a branch with one byte", branch({0x07})},
       {"a node in its parent that should be hashed", branch(list_of({text({0x32}), text(Bytes(29, 1))}))},
       {"a node in its parent that is no node", branch(list_of({}))},
-      {"a list as a branch's value", branch(branch(list_of({text({0x20}), text({7})})), {0x80})},
+      {"a list as a branch's value", list_of({text({0x00, 0x12}), branch({0x80}, list_of({}))})},
   };
   const Bytes key{0x12};
   for (const auto& [what, node] : rows) {
@@ -215,7 +216,8 @@ TEST(Proof, MalformedNodesAreRefused) {
   // And so that the rows are refused for what they say: the same with nothing wrong.
   for (const Bytes& good : {branch(leaf), list_of({text({0x20, 0x12}), text({7})}), list_of({text({0x11}), leaf})}) {
     // The last one has an extension to a leaf, which no trie has, and which proves what it says all the same.
-    const auto found = verify_proof(keccak256(good), key, std::vector<Bytes>{good});
+    const std::vector<Bytes> nodes{good};
+    const auto found = verify_proof(keccak256(good), key, nodes);
     ASSERT_TRUE(found.ok()) << found.status();
     EXPECT_EQ(to_hex(found->value()), "0x07");
   }

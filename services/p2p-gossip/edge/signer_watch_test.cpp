@@ -78,6 +78,7 @@ class FakeL1 {
     });
     port_ = server_.bind_to_any_port("127.0.0.1");
     thread_ = std::thread{[this] { server_.listen_after_bind(); }};
+    while (!server_.is_running()) std::this_thread::yield();  // a stop() before would be lost
   }
   FakeL1() : FakeL1(Options{}) {}
   ~FakeL1() {

@@ -13,21 +13,26 @@ help: ## this text
 deps: ## install the Debian packages that are missing (as root)
 	@scripts/deps.sh
 
-build: deps ## all programs, in build/release/bin
-	@cmake --preset release >build-release.log 2>&1 || { cat build-release.log; exit 1; }
-	@rm -f build-release.log
+configure: deps
+	@mkdir -p build
+	@cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+
+build: configure ## all programs, in build/release/bin
+	@cmake --build build/release -j $(JOBS) --target programs
+
+build-all: configure
 	@cmake --build build/release -j $(JOBS)
 
-demo: deps ## tow a simulated client along a simulated chain: about 90 seconds, nothing else needed
-	@scripts/demo.sh
+demo: build ## tow a simulated client along a simulated chain: about 75 seconds once built
+	@build/release/bin/towline demo
 
-test: build ## every test: units, real processes, real nodes
+test: build-all ## every test: units, real processes, real nodes
 	@scripts/test.sh all
 
-test-quick: build ## unit tests only: under a minute once built, no network, no peers
+test-quick: build-all ## unit tests only: under a minute once built, no network, no peers
 	@scripts/test.sh quick
 
-bench: build ## measure against a real client; prints a table, writes JSON
+bench: build-all ## measure against a real client; prints a table, writes JSON
 	@tools/bench/run.sh
 
 format: deps ## format the C++ sources
@@ -44,4 +49,4 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs clang
 install: build ## programs to PREFIX/bin
 	@cmake --install build/release --prefix $(PREFIX) >/dev/null && ls $(PREFIX)/bin
 
-.PHONY: help deps build demo test test-quick bench format lint fuzz install
+.PHONY: help deps configure build build-all demo test test-quick bench format lint fuzz install

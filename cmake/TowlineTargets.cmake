@@ -1,15 +1,21 @@
 # The vocabulary of the build:
 #   towline_library(NAME rlp LAYER pure SRCS a.cpp HDRS a.hpp DEPS towline::base [PCH caf|grpc ...])
 #   towline_test(NAME rlp_test LAYER pure SRCS a_test.cpp DEPS towline::rlp [LABELS unit])
-#   towline_executable(NAME remote-fetcher SRCS main.cpp DEPS ...)
+#   towline_executable(NAME remote-fetcher SRCS main.cpp DEPS ...)      one of the programs, see below
 #   towline_fuzz(NAME fuzz_rlp SRCS fuzz_rlp.cpp DEPS towline::rlp)
 # Layers: pure < glue < edge < app. A target may depend on its own layer and on lower ones only, and a pure one on
 # nothing that does I/O. Configure fails otherwise.
-include(GoogleTest)
+#
+# The programs are what towline_executable() made, and nothing else is a list of them: the target `programs` builds them (`make build`,
+# `make demo`, the image), install puts them into bin, and the tests compare the property TOWLINE_PROGRAMS with what must name them.
+add_custom_target(programs)
 
 set(TOWLINE_LAYERS pure glue edge app)
 # Third-party targets that a pure library may use.
 set(TOWLINE_PURE_EXTERNALS "^(absl::.*|simdjson::simdjson|nlohmann_json::nlohmann_json|CryptoPP::cryptopp|OpenSSL::Crypto|Snappy::snappy|secp256k1::secp256k1)$")
+
+# Seconds of one test program. No measure of anything: on the slowest machine only what hangs reaches it.
+set(TOWLINE_TEST_TIMEOUT 1800)
 
 function(_towline_check_layer name layer)
   list(FIND TOWLINE_LAYERS "${layer}" mine)
@@ -63,7 +69,10 @@ function(towline_library)
 endfunction()
 
 function(towline_test)
-  cmake_parse_arguments(A "" "NAME;LAYER;TIMEOUT" "SRCS;DEPS;PCH;LABELS" ${ARGN})
+  if(NOT BUILD_TESTING)
+    return()
+  endif()
+  cmake_parse_arguments(A "" "NAME;LAYER" "SRCS;DEPS;PCH;LABELS" ${ARGN})
   _towline_check_layer(${A_NAME} "${A_LAYER}" ${A_DEPS})
   add_executable(${A_NAME} ${A_SRCS})
   target_link_libraries(${A_NAME} PRIVATE ${A_DEPS} GTest::gtest GTest::gmock GTest::gtest_main towline_warnings)
@@ -73,12 +82,9 @@ function(towline_test)
   if(NOT A_LABELS)
     set(A_LABELS unit)
   endif()
-  if(NOT A_TIMEOUT)
-    set(A_TIMEOUT 120)
-  endif()
   # One ctest entry per binary: starting a process per case costs more than the cases.
   add_test(NAME ${A_NAME} COMMAND ${A_NAME})
-  set_tests_properties(${A_NAME} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT})
+  set_tests_properties(${A_NAME} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${TOWLINE_TEST_TIMEOUT})
 endfunction()
 
 function(towline_executable)
@@ -89,6 +95,8 @@ function(towline_executable)
   target_include_directories(${A_NAME} PRIVATE ${PROJECT_SOURCE_DIR})
   set_target_properties(${A_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
   _towline_pch(${A_NAME} "${A_PCH}")
+  add_dependencies(programs ${A_NAME})
+  set_property(GLOBAL APPEND PROPERTY TOWLINE_PROGRAMS ${A_NAME})
   install(TARGETS ${A_NAME} RUNTIME DESTINATION bin)
 endfunction()
 
@@ -103,7 +111,7 @@ function(towline_fuzz)
   else()
     add_executable(${A_NAME} ${A_SRCS} ${PROJECT_SOURCE_DIR}/tests/fuzz/replay_main.cpp)
     add_test(NAME ${A_NAME} COMMAND ${A_NAME} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${A_NAME})
-    set_tests_properties(${A_NAME} PROPERTIES LABELS unit)
+    set_tests_properties(${A_NAME} PROPERTIES LABELS unit TIMEOUT ${TOWLINE_TEST_TIMEOUT})
   endif()
   target_link_libraries(${A_NAME} PRIVATE ${A_DEPS} towline_warnings)
   target_include_directories(${A_NAME} PRIVATE ${PROJECT_SOURCE_DIR})

@@ -10,12 +10,16 @@ if [ "$(id -u)" -ne 0 ]; then
   exit 1
 fi
 echo "installing:" $missing
-# A package that would start a daemon may not: policy-rc.d says no (101) while we install, and goes again.
-policy=/usr/sbin/policy-rc.d
+# A package that would start a daemon may not: policy-rc.d says no (101) while we install, and goes again. dash runs no EXIT trap when a
+# signal ends it, so the signals have traps of their own.
+policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
 if [ ! -e "$policy" ]; then
+  trap 'rm -f "$policy"' EXIT
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
   printf '#!/bin/sh\nexit 101\n' >"$policy"
   chmod +x "$policy"
-  trap 'rm -f "$policy"' EXIT
 fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq

@@ -381,6 +381,11 @@ absl::StatusOr<JsonHeader> header_from_json(element block) {
   TOWLINE_ASSIGN_OR_RETURN(h.excess_blob_gas, optional_u64(block, "excessBlobGas"));
   TOWLINE_ASSIGN_OR_RETURN(h.parent_beacon_block_root, optional_fixed<32>(block, "parentBeaconBlockRoot"));
   TOWLINE_ASSIGN_OR_RETURN(h.requests_hash, optional_fixed<32>(block, "requestsHash"));
+  TOWLINE_ASSIGN_OR_RETURN(h.block_access_list_hash, optional_fixed<32>(block, "blockAccessListHash"));
+  // Part of the header only together: a source may tell a slot beside a header that has none.
+  if (h.block_access_list_hash) {
+    TOWLINE_ASSIGN_OR_RETURN(h.slot_number, optional_u64(block, "slotNumber"));
+  }
   return out;
 }
 

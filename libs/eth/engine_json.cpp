@@ -26,6 +26,7 @@ void quantity_field(const char* key, std::uint64_t n, std::string& out) {
 }  // namespace
 
 int new_payload_version_by_shape(const Payload& p) {
+  if (p.slot_number) return 5;
   if (p.withdrawals_root) return 4;
   return p.parent_beacon_block_root ? 3 : 2;
 }
@@ -60,6 +61,8 @@ void append_new_payload_params(const Payload& p, int version, std::string& out) 
   if (p.blob_gas_used) quantity_field(",\"blobGasUsed\":", *p.blob_gas_used, out);
   if (p.excess_blob_gas) quantity_field(",\"excessBlobGas\":", *p.excess_blob_gas, out);
   if (p.withdrawals_root) data_field(",\"withdrawalsRoot\":", p.withdrawals_root->view(), out);
+  if (p.block_access_list) data_field(",\"blockAccessList\":", *p.block_access_list, out);
+  if (p.slot_number) quantity_field(",\"slotNumber\":", *p.slot_number, out);
   out += '}';
   if (version >= 3) {
     // no blobs on OP Stack, hence no versioned hashes

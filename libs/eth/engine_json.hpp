@@ -1,5 +1,5 @@
 // Engine API request parameters, appended to one buffer without a JSON tree (execution-apis: paris, shanghai, cancun,
-// prague). Pure.
+// prague, amsterdam). Pure.
 #pragma once
 #include <string>
 
@@ -7,8 +7,9 @@
 
 namespace towline::eth {
 
-/// The newPayload version that a payload's shape asks for: 4 with a withdrawals root (Isthmus), 3 with a parent beacon
-/// block root (Ecotone), else 2. The fork schedule must say the same; see rollup::new_payload_version().
+/// The newPayload version that a payload's shape asks for: 5 with a slot number (Amsterdam), 4 with a withdrawals root
+/// (Isthmus), 3 with a parent beacon block root (Ecotone), else 2. The block's hash covers its shape, so this is right
+/// where a fork schedule is old.
 int new_payload_version_by_shape(const Payload& p);
 
 /// The parameters of engine_newPayloadV<version>, with the brackets. Keys of inactive forks are left out.

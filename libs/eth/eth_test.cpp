@@ -134,6 +134,54 @@ TEST(VerifyHeader, EachFieldIsPartOfTheHash) {
   EXPECT_TRUE(changed([](Header& h) { h.requests_hash->bytes[0] ^= 1; }));
 }
 
+// L1 only so far: what reads L1 headers must hash them.
+TEST(Amsterdam, HeadersOnBothSidesOfTheForkVerify) {
+  for (const char* name : {"l1-devnet-191-prague.json", "l1-devnet-192-amsterdam.json"}) {
+    const Vector v = load(name);
+    EXPECT_EQ(verify_header(v.header, v.hash), absl::OkStatus()) << name;
+    const auto again = decode_header(encode_header(v.header));
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_EQ(*again, v.header);
+  }
+  const Vector v = load("l1-devnet-192-amsterdam.json");
+  EXPECT_EQ(v.header.slot_number, 192U);
+  Header h = v.header;
+  h.slot_number.reset();
+  EXPECT_EQ(verify_header(h, hash_header(h)).message(),
+            "slotNumber: absent in block 192, which has blockAccessListHash");
+  EXPECT_FALSE(decode_header(encode_header(h)).ok());
+  h.block_access_list_hash.reset();
+  EXPECT_EQ(verify_header(h, hash_header(h)), absl::OkStatus());
+  h.slot_number = 192;
+  EXPECT_FALSE(verify_header(h, hash_header(h)).ok());
+}
+
+TEST(Amsterdam, ASlotBesideAHeaderWithoutAccessListIsNoPartOfIt) {
+  auto doc = nlohmann::json::parse(towline::testing::read_vector("devnet-forks-042-jovian.json"));
+  auto header = doc.at("header");
+  header["hash"] = doc.at("hash");
+  header["slotNumber"] = "0x7";
+  simdjson::dom::parser parser;
+  const auto parsed = header_from_json(parser.parse(header.dump()).value());
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(verify_header(parsed->header, parsed->claimed_hash), absl::OkStatus());
+}
+
+TEST(Amsterdam, ThePayloadCarriesTheListThatTheHeaderHashes) {
+  Vector v = load("l1-devnet-192-amsterdam.json");
+  v.header.block_access_list_hash = keccak256(Bytes{0xc0});
+  Payload p = make_payload(v.header, hash_header(v.header), {});
+  p.block_access_list = Bytes{0xc0};
+  EXPECT_EQ(hash_of(p), p.block_hash);
+  EXPECT_EQ(new_payload_version_by_shape(p), 5);
+  std::string params;
+  append_new_payload_params(p, 5, params);
+  const auto doc = nlohmann::json::parse(params);
+  ASSERT_EQ(doc.size(), 4U);
+  EXPECT_EQ(doc[0].at("blockAccessList"), "0xc0");
+  EXPECT_EQ(doc[0].at("slotNumber"), "0xc0");
+}
+
 // Our params, parsed back, must say what the file says.
 TEST(EngineJson, SaysWhatTheVectorSays) {
   for (const char* name : {"devnet-forks-001-regolith.json", "devnet-forks-005-canyon-activation.json",

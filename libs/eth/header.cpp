@@ -35,6 +35,8 @@ Bytes encode_header(const Header& h) {
   if (h.excess_blob_gas) rlp::append_u64(*h.excess_blob_gas, p);
   if (h.parent_beacon_block_root) rlp::append_string(h.parent_beacon_block_root->view(), p);
   if (h.requests_hash) rlp::append_string(h.requests_hash->view(), p);
+  if (h.block_access_list_hash) rlp::append_string(h.block_access_list_hash->view(), p);
+  if (h.slot_number) rlp::append_u64(*h.slot_number, p);
   Bytes out;
   out.reserve(p.size() + 3);
   rlp::append_list(p, out);
@@ -74,6 +76,9 @@ absl::StatusOr<Header> decode_header(BytesView in) {
   TOWLINE_ASSIGN_OR_RETURN(h.parent_beacon_block_root, r.fixed<32>());
   if (r.empty()) return h;
   TOWLINE_ASSIGN_OR_RETURN(h.requests_hash, r.fixed<32>());
+  if (r.empty()) return h;
+  TOWLINE_ASSIGN_OR_RETURN(h.block_access_list_hash, r.fixed<32>());
+  TOWLINE_ASSIGN_OR_RETURN(h.slot_number, r.u64());
   TOWLINE_RETURN_IF_ERROR(r.finish());
   return h;
 }

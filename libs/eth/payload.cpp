@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 
 #include "libs/base/hex.hpp"
+#include "libs/crypto/keccak.hpp"
 #include "libs/eth/header.hpp"
 #include "libs/trie/ordered_root.hpp"
 
@@ -33,6 +34,8 @@ Header header_of(const Payload& p) {
   h.blob_gas_used = p.blob_gas_used;
   h.excess_blob_gas = p.excess_blob_gas;
   h.parent_beacon_block_root = p.parent_beacon_block_root;
+  if (p.block_access_list) h.block_access_list_hash = keccak256(*p.block_access_list);
+  h.slot_number = p.slot_number;
   return h;
 }
 
@@ -60,6 +63,8 @@ Payload make_payload(const Header& h, const Hash32& hash, std::vector<Bytes> tra
   p.parent_beacon_block_root = h.parent_beacon_block_root;
   // Before Isthmus the root is that of an empty list and does not travel.
   if (h.requests_hash) p.withdrawals_root = h.withdrawals_root;
+  // The access list itself is not in the header: who needs it adds it.
+  p.slot_number = h.slot_number;
   return p;
 }
 
@@ -73,7 +78,9 @@ absl::Status verify_header(const Header& h, const Hash32& expected_hash) {
                   {"blobGasUsed", h.blob_gas_used.has_value()},
                   {"excessBlobGas", h.excess_blob_gas.has_value()},
                   {"parentBeaconBlockRoot", h.parent_beacon_block_root.has_value()},
-                  {"requestsHash", h.requests_hash.has_value()}};
+                  {"requestsHash", h.requests_hash.has_value()},
+                  {"blockAccessListHash", h.block_access_list_hash.has_value()},
+                  {"slotNumber", h.slot_number.has_value()}};
   const char* absent = nullptr;
   for (const auto& t : trailing) {
     if (t.present && absent != nullptr) {
@@ -84,6 +91,10 @@ absl::Status verify_header(const Header& h, const Hash32& expected_hash) {
   // Cancun's three came together.
   if (h.blob_gas_used && !h.parent_beacon_block_root) {
     return absl::DataLossError(absl::StrCat(absent, ": absent in block ", h.number, ", which has blobGasUsed"));
+  }
+  // As Amsterdam's two.
+  if (h.block_access_list_hash && !h.slot_number) {
+    return absl::DataLossError(absl::StrCat(absent, ": absent in block ", h.number, ", which has blockAccessListHash"));
   }
   const Hash32 hash = hash_header(h);
   if (hash != expected_hash) {

@@ -53,6 +53,8 @@ struct Header {
   std::optional<std::uint64_t> excess_blob_gas;    // Ecotone
   std::optional<Hash32> parent_beacon_block_root;  // Ecotone
   std::optional<Hash32> requests_hash;             // Isthmus (Prague)
+  std::optional<Hash32> block_access_list_hash;    // Amsterdam (L1 only so far)
+  std::optional<std::uint64_t> slot_number;        // Amsterdam
   bool operator==(const Header&) const = default;
 };
 
@@ -76,7 +78,9 @@ struct Payload {
   std::optional<std::uint64_t> blob_gas_used;
   std::optional<std::uint64_t> excess_blob_gas;
   std::optional<Hash32> parent_beacon_block_root;
-  std::optional<Hash32> withdrawals_root;  // Isthmus
+  std::optional<Hash32> withdrawals_root;    // Isthmus
+  std::optional<Bytes> block_access_list;    // Amsterdam: RLP (EIP-7928); its hash is in the header
+  std::optional<std::uint64_t> slot_number;  // Amsterdam
   bool operator==(const Payload&) const = default;
   BlockRef ref() const { return {number, block_hash, parent_hash, timestamp}; }
 };

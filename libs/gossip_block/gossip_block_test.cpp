@@ -225,6 +225,21 @@ TEST(Rules, EachRefusesByItself) {
   }
 }
 
+// What the EL is kept from is good gossip: op-node passes it on and punishes nobody for it.
+TEST(Rules, TransactionsAreOpaque) {
+  testing::Random random{8};
+  for (const auto v : kAll) {
+    Sample block{v, random};
+    Bytes deposit = testing::random_transaction(random, 0x7e, 100);
+    deposit.erase(deposit.begin());
+    block.payload.transactions = {deposit, {0x00, 0xc0}, {}, {0xb8}};
+    block.seal();
+    const Checked c = block.run();
+    EXPECT_EQ(c.rule, Rule::none) << c.why;
+    EXPECT_EQ(*c.payload, block.payload);
+  }
+}
+
 TEST(SeenBlocks, CountsAsOpNodeDoes) {
   SeenBlocks seen;
   const auto block = [](std::uint64_t n, std::uint8_t i) {

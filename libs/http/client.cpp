@@ -2,17 +2,20 @@
 
 #include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
-#include <absl/strings/numbers.h>
-#include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
 #include <absl/time/clock.h>
 #include <curl/curl.h>
+#include <openssl/x509_vfy.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <thread>
 #include <unordered_map>
+
+#include "libs/http/websocket.hpp"
 
 namespace towline::http {
 namespace {
@@ -23,6 +26,7 @@ struct Transfer {
   std::function<void(Response)> done;
   Response response;
   bool too_large = false;
+  bool proxied = false;
   CURL* easy = nullptr;
   curl_slist* headers = nullptr;
   absl::Time started;
@@ -39,69 +43,68 @@ std::size_t on_body(char* data, std::size_t, std::size_t n, void* user) {
 }
 
 std::size_t on_header(char* data, std::size_t, std::size_t n, void* user) {
-  const absl::string_view line{data, n};
-  auto& t = *static_cast<Transfer*>(user);
-  if (absl::StartsWithIgnoreCase(line, "date:")) {
-    const std::time_t date = curl_getdate(std::string{absl::StripAsciiWhitespace(line.substr(5))}.c_str(), nullptr);
-    if (date >= 0) t.response.date = absl::FromTimeT(date);
-    t.response.date_read = absl::Now();
-  }
-  if (absl::StartsWithIgnoreCase(line, "location:"))
-    t.response.location = std::string{absl::StripAsciiWhitespace(line.substr(9))};
-  if (absl::StartsWithIgnoreCase(line, "retry-after:")) {
-    t.response.retry_after = parse_retry_after(std::string{absl::StripAsciiWhitespace(line.substr(12))}, absl::Now());
-  }
+  const std::pair<absl::string_view, absl::string_view> field =
+      absl::StrSplit(absl::string_view{data, n}, absl::MaxSplits(':', 1));
+  read_header(field.first, absl::StripAsciiWhitespace(field.second), static_cast<Transfer*>(user)->response);
   return n;
 }
 
-struct Outcome {
-  Failure failure;
-  absl::Status status;
-};
-
-Outcome outcome_of(CURLcode code, const Transfer& t) {
-  const auto unavailable = [](Failure f, absl::string_view why) { return Outcome{f, absl::UnavailableError(why)}; };
+/// What a transfer that ended so leaves to be said.
+Response outcome_of(CURLcode code, const Transfer& t) {
+  long connect_status = 0;
+  curl_easy_getinfo(t.easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+  if (code != CURLE_OK && t.proxied && connect_status >= 300) return refused_by_proxy(connect_status);
   switch (code) {
-    case CURLE_OK: return {Failure::none, absl::OkStatus()};
-    case CURLE_OPERATION_TIMEDOUT:
-      return {Failure::timeout, absl::DeadlineExceededError(
-                                    absl::StrCat("no whole answer within ", absl::FormatDuration(t.request.timeout)))};
+    case CURLE_OK: {
+      long status = 0;
+      curl_easy_getinfo(t.easy, CURLINFO_RESPONSE_CODE, &status);
+      return t.proxied && status == 407 ? refused_by_proxy(status) : Response{};
+    }
+    case CURLE_OPERATION_TIMEDOUT: return timed_out(t.request.timeout);
     case CURLE_WRITE_ERROR:
-      if (t.too_large)
-        return {Failure::too_large, absl::ResourceExhaustedError(
-                                        absl::StrCat("answer larger than ", t.request.max_response_bytes, " bytes"))};
+      if (t.too_large) return too_large(t.request.max_response_bytes);
       break;
     case CURLE_COULDNT_RESOLVE_HOST: return unavailable(Failure::name_unresolved, "host name does not resolve");
-    case CURLE_COULDNT_CONNECT: return unavailable(Failure::refused, "connection refused");
+    case CURLE_COULDNT_RESOLVE_PROXY: return unavailable(Failure::proxy, "the proxy's host name does not resolve");
+    case CURLE_PROXY: return unavailable(Failure::proxy, "the proxy does not connect to the host");
+    case CURLE_COULDNT_CONNECT:
+      return t.proxied ? unavailable(Failure::proxy, "no connection to the proxy")
+                       : unavailable(Failure::refused, "connection refused");
     case CURLE_PARTIAL_FILE:
     case CURLE_GOT_NOTHING:
     case CURLE_RECV_ERROR:
-    case CURLE_SEND_ERROR: return unavailable(Failure::lost, "connection lost before the whole answer");
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-      return unavailable(Failure::tls, "TLS certificate does not verify (is a CA file needed?)");
-    case CURLE_SSL_CONNECT_ERROR: return unavailable(Failure::tls, "no TLS connection (does the port speak TLS?)");
+    case CURLE_SEND_ERROR: return connection_lost();
+    case CURLE_PEER_FAILED_VERIFICATION: {
+      long verified = 0;
+      curl_easy_getinfo(t.easy, CURLINFO_SSL_VERIFYRESULT, &verified);
+      // libcurl compares the name itself, before it asks OpenSSL for more than "unspecified".
+      const bool is_name = verified == X509_V_OK || verified == X509_V_ERR_UNSPECIFIED;
+      return unavailable(Failure::tls, why_unverified(is_name ? X509_V_ERR_HOSTNAME_MISMATCH : verified));
+    }
+    case CURLE_SSL_CACERT_BADFILE: return bad_ca_file();
+    case CURLE_SSL_CONNECT_ERROR: return no_tls();
     default: break;
   }
   // Curl's own texts for codes name no URL.
   return unavailable(Failure::other, curl_easy_strerror(code));
 }
 
-Outcome cancelled(absl::string_view why) { return {Failure::cancelled, absl::CancelledError(why)}; }
-
 }  // namespace
 
 struct Client::Impl {
   std::mutex mutex;
   std::deque<std::unique_ptr<Transfer>> incoming;
-  std::vector<std::uint64_t> cancelled;
-  std::uint64_t next_id = 1;
+  std::vector<std::uint64_t> given_up;
+  std::atomic<std::uint64_t> next_id = 1;
   bool stopping = false;
   bool cancel_everything = false;
 
   CURLM* multi = nullptr;
   std::unordered_map<std::uint64_t, std::unique_ptr<Transfer>> active;  // the thread's alone
   std::thread thread;
+  WebSockets websockets;
+
+  std::uint64_t new_id() { return next_id++; }
 
   void start(std::unique_ptr<Transfer> t) {
     Transfer& x = *t;
@@ -121,7 +124,11 @@ struct Client::Impl {
     curl_easy_setopt(x.easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(x.easy, CURLOPT_ACCEPT_ENCODING, "");
     curl_easy_setopt(x.easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
-    curl_easy_setopt(x.easy, CURLOPT_PROXY, "");
+    const auto url = parse_url(x.request.url);
+    const std::string proxy = url.ok() ? proxy_for(*url, x.request.proxy, process_environment()) : "";
+    x.proxied = !proxy.empty();
+    curl_easy_setopt(x.easy, CURLOPT_PROXY, proxy.c_str());
+    curl_easy_setopt(x.easy, CURLOPT_NOPROXY, "");  // proxy_for() has looked at it
     if (!x.request.ca_file.empty()) curl_easy_setopt(x.easy, CURLOPT_CAINFO, x.request.ca_file.c_str());
     curl_easy_setopt(x.easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(x.easy, CURLOPT_WRITEDATA, &x);
@@ -133,7 +140,7 @@ struct Client::Impl {
     active.emplace(x.id, std::move(t));
   }
 
-  void finish(std::uint64_t id, Outcome outcome) {
+  void finish(std::uint64_t id, const Response& why) {
     auto node = active.extract(id);
     if (!node) return;
     Transfer& t = *node.mapped();
@@ -141,8 +148,9 @@ struct Client::Impl {
     curl_multi_remove_handle(multi, t.easy);
     curl_easy_cleanup(t.easy);
     curl_slist_free_all(t.headers);
-    t.response.failure = outcome.failure;
-    t.response.transport = std::move(outcome.status);
+    t.response.failure = why.failure;
+    t.response.transport = why.transport;
+    if (why.status != 0) t.response.status = why.status;
     t.response.elapsed = absl::Now() - t.started;
     t.done(std::move(t.response));
   }
@@ -156,14 +164,14 @@ struct Client::Impl {
       {
         std::lock_guard lock{mutex};
         fresh.swap(incoming);
-        gone.swap(cancelled);
+        gone.swap(given_up);
         stop = stopping;
         cancel_everything_now = cancel_everything;
       }
       for (auto& t : fresh) start(std::move(t));
-      for (auto id : gone) finish(id, http::cancelled("cancelled"));
+      for (auto id : gone) finish(id, cancelled("cancelled"));
       if (stop || cancel_everything_now) {
-        while (!active.empty()) finish(active.begin()->first, http::cancelled("shutting down"));
+        while (!active.empty()) finish(active.begin()->first, cancelled("shutting down"));
       }
       if (stop) return;
       int running = 0;
@@ -190,6 +198,8 @@ Client::Client() : impl_{std::make_unique<Impl>()} {
 }
 
 Client::~Client() {
+  // First: what its callbacks post over HTTP is then cancelled below, and what HTTP's callbacks post to it is at once.
+  impl_->websockets.stop();
   {
     std::lock_guard lock{impl_->mutex};
     impl_->stopping = true;
@@ -197,38 +207,47 @@ Client::~Client() {
   curl_multi_wakeup(impl_->multi);
   impl_->thread.join();
   // What was posted after the thread's last look.
-  for (auto& t : impl_->incoming) {
-    Response r;
-    r.failure = Failure::cancelled;
-    r.transport = absl::CancelledError("shutting down");
-    t->done(std::move(r));
-  }
+  for (auto& t : impl_->incoming) t->done(cancelled("shutting down"));
   curl_multi_cleanup(impl_->multi);
 }
 
 std::uint64_t Client::post(Request request, std::function<void(Response)> done) {
+  const bool websocket =
+      absl::StartsWithIgnoreCase(request.url, "ws://") || absl::StartsWithIgnoreCase(request.url, "wss://");
+  if (websocket) {
+    const std::uint64_t id = impl_->new_id();
+    impl_->websockets.post(id, std::move(request), std::move(done));
+    return id;
+  }
   auto t = std::make_unique<Transfer>();
   t->request = std::move(request);
   t->done = std::move(done);
-  std::uint64_t id = 0;
+  const std::uint64_t id = t->id = impl_->new_id();
   {
     std::lock_guard lock{impl_->mutex};
-    id = t->id = impl_->next_id++;
     impl_->incoming.push_back(std::move(t));
   }
   curl_multi_wakeup(impl_->multi);
   return id;
 }
 
+std::uint64_t Client::subscribe_heads(Request request, std::function<void(Push)> tell) {
+  const std::uint64_t id = impl_->new_id();
+  impl_->websockets.subscribe_heads(id, std::move(request), std::move(tell));
+  return id;
+}
+
 void Client::cancel(std::uint64_t id) {
+  impl_->websockets.cancel(id);
   {
     std::lock_guard lock{impl_->mutex};
-    impl_->cancelled.push_back(id);
+    impl_->given_up.push_back(id);
   }
   curl_multi_wakeup(impl_->multi);
 }
 
 void Client::cancel_all() {
+  impl_->websockets.cancel_all();
   {
     std::lock_guard lock{impl_->mutex};
     impl_->cancel_everything = true;
@@ -252,42 +271,6 @@ Response Client::post_and_wait(Request request) {
   std::unique_lock lock{slot->mutex};
   slot->arrived.wait(lock, [&] { return slot->response.has_value(); });
   return *std::move(slot->response);
-}
-
-absl::Status check_url(const std::string& url) {
-  const bool plain = absl::StartsWithIgnoreCase(url, "http://");
-  if (!plain && !absl::StartsWithIgnoreCase(url, "https://"))
-    return absl::InvalidArgumentError("not an http:// or https:// URL");
-  std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> u{curl_url(), curl_url_cleanup};
-  if (curl_url_set(u.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK)
-    return absl::InvalidArgumentError("not a well-formed URL");
-  return absl::OkStatus();
-}
-
-std::string redact_url(const std::string& url) {
-  std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> u{curl_url(), curl_url_cleanup};
-  if (curl_url_set(u.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK) return "(malformed URL)";
-  const auto part = [&](CURLUPart p) {
-    char* text = nullptr;
-    std::string out;
-    if (curl_url_get(u.get(), p, &text, CURLU_DEFAULT_PORT) == CURLUE_OK) out = text;
-    curl_free(text);
-    return out;
-  };
-  return absl::StrCat(part(CURLUPART_SCHEME), "://", part(CURLUPART_HOST), ":", part(CURLUPART_PORT));
-}
-
-std::optional<absl::Duration> parse_retry_after(const std::string& value, absl::Time now) {
-  absl::Duration wait;
-  std::int64_t seconds = 0;
-  if (absl::SimpleAtoi(value, &seconds)) {
-    wait = absl::Seconds(seconds);
-  } else {
-    const time_t at = curl_getdate(value.c_str(), nullptr);
-    if (at < 0) return std::nullopt;
-    wait = absl::FromTimeT(at) - now;
-  }
-  return std::clamp(wait, absl::ZeroDuration(), absl::Minutes(5));
 }
 
 }  // namespace towline::http

@@ -35,10 +35,12 @@ Error read_error(element e) {
   return out;
 }
 
-/// Fills `a` from an answer object; false if it is neither a result nor an error.
+/// Fills `a` from an answer object; false if it is neither a result nor an error, or claims to be both.
 bool read_answer(element e, Answer& a) {
   element v;
   if (e["error"].get(v) == simdjson::SUCCESS && !v.is_null()) {
+    element result;
+    if (e["result"].get(result) == simdjson::SUCCESS && !result.is_null()) return false;
     a.kind = Answer::Kind::error;
     a.error = read_error(v);
     return true;
@@ -116,22 +118,31 @@ absl::StatusOr<Answers> Answers::parse(const std::string& body, std::size_t coun
     }
     return out;
   }
-  std::vector<bool> seen(count, false);
+  std::vector<std::optional<element>> seen(count);
   for (element item : items) {
     if (!item.is_object()) continue;
     const auto id = read_id(item);
     if (!id || *id >= count) continue;
+    auto& before = seen[*id];
+    // The same answer twice is one; of two different ones for one id neither can be trusted.
+    if (before) {
+      if (simdjson::minify(*before) != simdjson::minify(item)) out.answers[*id] = Answer{};
+      continue;
+    }
+    before = item;
     Answer a;
-    if (!read_answer(item, a)) continue;
-    // Two answers for one id: neither can be trusted.
-    out.answers[*id] = seen[*id] ? Answer{} : std::move(a);
-    seen[*id] = true;
+    if (read_answer(item, a)) out.answers[*id] = std::move(a);
   }
   return out;
 }
 
 bool is_not_found(const Error& e) {
+  if (e.code == -39001) return true;
   return mentions(e, {"block not found", "nknown block", "header not found", "header for hash not found"});
+}
+
+bool is_pruned(const Error& e) {
+  return e.code == 4444 || mentions(e, {"pruned history", "missing trie node", "block not available"});
 }
 
 bool is_rate_limit(const Error& e) {
@@ -140,6 +151,7 @@ bool is_rate_limit(const Error& e) {
     case -32007:
     case -32012:
     case -32016:
+    case -32029:
     case -32055:
     case 429:
     case 1008: return true;
@@ -148,6 +160,8 @@ bool is_rate_limit(const Error& e) {
              mentions(e, {"rate limit", "too many requests", "request limit reached", "daily request count exceeded"});
   }
 }
+
+bool may_be_batch_limit(const Error& e) { return e.code == -32005 || is_too_large(e); }
 
 bool is_unsupported(const Error& e) {
   if (e.code == -32601 || mentions(e, {"not whitelisted", "unsupported method"})) return true;

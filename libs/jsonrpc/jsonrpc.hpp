@@ -40,10 +40,10 @@ struct Answer {
 /// The parsed body of an answer. Owns the parser that its elements point into.
 class Answers {
  public:
-  /// For a request (`batch` false, count 1) or a batch of `count` calls. An id that is doubled counts as missing, a
-  /// strange one is ignored; in a batch a number as string is accepted. INVALID_ARGUMENT: not JSON-RPC (an HTML page, a
-  /// proxy's text), or a single answer for another id. A single error object as answer to a batch is in
-  /// `whole_batch_error`.
+  /// For a request (`batch` false, count 1) or a batch of `count` calls. An id with two different answers counts as
+  /// missing, a strange one is ignored; in a batch a number as string is accepted. INVALID_ARGUMENT: not JSON-RPC (an
+  /// HTML page, a proxy's text, a result beside an error), or a single answer for another id. A single error object as
+  /// answer to a batch is in `whole_batch_error`.
   static absl::StatusOr<Answers> parse(const std::string& body, std::size_t count, bool batch);
 
   std::vector<Answer> answers;
@@ -56,8 +56,12 @@ class Answers {
 
 /// The error says that a label or block is not set or not known there.
 bool is_not_found(const Error& e);
+/// The block was there once and is gone (EIP-4444 and the like).
+bool is_pruned(const Error& e);
 /// The error is a rate limit.
 bool is_rate_limit(const Error& e);
+/// The code of a rate limit that some servers use for batches that are too large, too.
+bool may_be_batch_limit(const Error& e);
 /// The method does not exist there, or is not allowed.
 bool is_unsupported(const Error& e);
 /// The batch or its answer is too large, or batches are not taken at all: ask for less at once.

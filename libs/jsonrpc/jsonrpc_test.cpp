@@ -68,8 +68,25 @@ TEST(BatchAnswer, MissingDoubledAndStrangeIdsLoseOnlyTheirOwn) {
   for (std::size_t i = 1; i < 4; ++i) EXPECT_EQ(a->answers[i].kind, Kind::missing) << i;
   EXPECT_FALSE(a->whole_batch_error);
   // A third answer with the same id does not bring it back.
-  a = Answers::parse(R"([{"id":0,"result":1},{"id":0,"result":1},{"id":0,"result":1}])", 1, true);
+  a = Answers::parse(R"([{"id":0,"result":1},{"id":0,"result":2},{"id":0,"result":1}])", 1, true);
   EXPECT_EQ(a->answers[0].kind, Kind::missing);
+  // The same answer twice is one.
+  a = Answers::parse(R"([{"id":0,"result":1},{"id":0,"result":1}])", 1, true);
+  EXPECT_EQ(number(a->answers[0]), 1U);
+}
+
+TEST(Errors, PrunedBlocks) {
+  EXPECT_TRUE(is_pruned({4444, "pruned history unavailable", "", 0}));
+  EXPECT_TRUE(is_pruned({-32000, "missing trie node 0xab (path ) <nil>", "", 0}));
+  EXPECT_TRUE(is_pruned({-32001, "block not available", "", 0}));
+  EXPECT_FALSE(is_pruned({-32000, "header not found", "", 0}));
+  EXPECT_TRUE(is_not_found({-39001, "", "", 0}));
+}
+
+TEST(Answers, AResultBesideAnErrorIsNeither) {
+  EXPECT_FALSE(Answers::parse(R"({"id":0,"result":1,"error":{"code":0,"message":""}})", 1, false).ok());
+  EXPECT_TRUE(Answers::parse(R"({"id":0,"result":1,"error":null})", 1, false).ok());
+  EXPECT_TRUE(Answers::parse(R"({"id":0,"result":null,"error":{"code":1,"message":""}})", 1, false).ok());
 }
 
 TEST(BatchAnswer, ASingleObject) {

@@ -1,6 +1,5 @@
 #include "libs/p2p/node.hpp"
 
-#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -32,10 +31,6 @@ constexpr absl::Duration kReopenLater = absl::Seconds(30);
 /// From the first byte of an RPC to its last.
 constexpr absl::Duration kRpcTime = absl::Seconds(30);
 constexpr std::size_t kMaxPingsPerPeer = 2;
-/// Requests a second, and at once: op-node's numbers.
-constexpr double kRequests = 20, kRequestsBurst = 40, kRequestsOfPeer = 4, kRequestsBurstOfPeer = 15;
-/// Of answers that wait for their readers, over all peers.
-constexpr std::size_t kMaxAnswerBytes = 16U << 20U;
 
 std::vector<std::string> gossip_protocols() { return {std::begin(kGossip), std::end(kGossip)}; }
 
@@ -79,16 +74,6 @@ class Node::Conn final : private Connection::Handler {
       reopen_at_ = absl::InfiniteFuture();
       if (auto st = open(Kind::gossip_out, gossip_protocols()); !st.ok()) return fail(std::move(st));
     }
-    std::vector<StreamId> late;
-    for (const auto& [id, s] : streams_)
-      if (now >= s.deadline) late.push_back(id);
-    for (const StreamId id : late) {
-      const Kind kind = streams_.at(id).kind;
-      streams_.erase(id);
-      connection_.reset(id);
-      if (kind == Kind::request_out)
-        node_.handler_.on_answer(*peer_, absl::DeadlineExceededError("the peer does not answer"));
-    }
     if (queued > kMaxQueuedWithControl || now - progress_at_ > kStalled)
       fail(absl::DeadlineExceededError("the peer does not read what it is sent"));
   }
@@ -109,31 +94,11 @@ class Node::Conn final : private Connection::Handler {
     connection_.write(*gossip_out_, std::move(frame));
     node_.mark(id_);
   }
-  absl::Status request(SharedBytes request, absl::Time now) {
-    now_ = now;
-    TOWLINE_ASSIGN_OR_RETURN(const StreamId id, connection_.open(node_.options_.request_protocols, now));
-    streams_[id] = {.kind = Kind::request_out, .bytes = *request, .deadline = now + kRequestTimeout};
-    node_.mark(id_);
-    return absl::OkStatus();
-  }
-  /// The connection is gone, and with it what was asked.
-  void lose_requests() {
-    for (const auto& [id, s] : streams_)
-      if (s.kind == Kind::request_out)
-        node_.handler_.on_answer(*peer_, absl::UnavailableError("the connection was lost"));
-  }
-  bool serves_requests() const { return speaks(node_.options_.request_protocols); }
   void push_identify(absl::Time now) {
     now_ = now;
     // Who cannot be told now asks when it connects again.
     if (speaks(std::array{kIdentifyPush})) (void)open(Kind::identify_push_out, {kIdentifyPush});
     node_.mark(id_);
-  }
-  std::size_t answer_bytes() const {
-    std::size_t n = 0;
-    for (const auto& [id, s] : streams_)
-      if (s.kind == Kind::request_in) n += connection_.queued(id);
-    return n;
   }
   Peer view() const {
     Peer p;
@@ -160,24 +125,11 @@ class Node::Conn final : private Connection::Handler {
   void set_current(bool on) { current_ = on; }
 
  private:
-  enum class Kind {
-    identify_out,
-    identify_in,
-    identify_push,
-    identify_push_out,
-    ping,
-    gossip_in,
-    gossip_out,
-    request_in,
-    request_out
-  };
+  enum class Kind { identify_out, identify_in, identify_push, identify_push_out, ping, gossip_in, gossip_out };
   struct Stream {
     Kind kind;
     DelimitedReader identify{kMaxIdentify};
     int parts = 0;
-    /// Of requests: the one that arrives or is to be sent; then the answer that arrives.
-    Bytes bytes{};
-    absl::Time deadline = absl::InfiniteFuture();
   };
 
   absl::Status on_ready(const PublicKey& key, const PeerId& peer) override {
@@ -229,10 +181,6 @@ class Node::Conn final : private Connection::Handler {
       const Kind kind = streams_.at(id).kind;
       if (kind == Kind::identify_out) connection_.finish(id);
       if (kind == Kind::identify_push_out) say_who_we_are(id);
-      if (kind == Kind::request_out) {
-        connection_.write(id, shared(std::exchange(streams_.at(id).bytes, {})));
-        connection_.finish(id);
-      }
       if (kind == Kind::gossip_out && current_) {
         const auto* v = std::find(std::begin(kGossip), std::end(kGossip), protocol);
         gossip_out_ = id;
@@ -250,8 +198,6 @@ class Node::Conn final : private Connection::Handler {
           std::count_if(streams_.begin(), streams_.end(), [](const auto& s) { return s.second.kind == Kind::ping; });
       if (static_cast<std::size_t>(pings) >= kMaxPingsPerPeer) return connection_.reset(id);
       streams_[id] = {Kind::ping};
-    } else if (!absl::StartsWith(protocol, "/meshsub/")) {
-      streams_[id] = {.kind = Kind::request_in, .deadline = now_ + kRequestTimeout};
     } else {
       // A new one replaces the old one: the peer gave that up.
       if (gossip_in_) {
@@ -276,11 +222,6 @@ class Node::Conn final : private Connection::Handler {
         if (connection_.queued(id) > 4096) return fail(absl::ResourceExhaustedError("ping: the peer does not read"));
         return connection_.write(id, shared({data.begin(), data.end()}));
       case Kind::gossip_in: return on_gossip(data);
-      case Kind::request_in: return on_request(id, s, data);
-      case Kind::request_out:
-        s.bytes.insert(s.bytes.end(), data.begin(), data.end());
-        if (s.bytes.size() > kMaxRpc) end_request(id, absl::ResourceExhaustedError("an answer over 10 MiB"));
-        return;
       case Kind::identify_in:
       case Kind::identify_push_out:
       case Kind::gossip_out: return;
@@ -342,32 +283,12 @@ class Node::Conn final : private Connection::Handler {
     node_.hold_to_budget();
   }
 
-  void on_request(StreamId id, Stream& s, BytesView data) {
-    const std::size_t size = node_.options_.request_size;
-    if (s.bytes.size() == size) return;  // it is answered; what follows says nothing
-    s.bytes.insert(s.bytes.end(), data.begin(),
-                   data.begin() + static_cast<std::ptrdiff_t>(std::min(data.size(), size - s.bytes.size())));
-    if (s.bytes.size() < size) return;
-    const bool busy = !requests_.take(1, now_) || !node_.take_request(now_);
-    connection_.write(id, shared(node_.handler_.answer(s.bytes, busy)));
-    connection_.finish(id);
-  }
-
-  void end_request(StreamId id, absl::StatusOr<Bytes> answer) {
-    streams_.erase(id);
-    connection_.reset(id);
-    node_.handler_.on_answer(*peer_, std::move(answer));
-  }
-
   void on_stream_end(StreamId id) override {
     const auto it = streams_.find(id);
     if (it == streams_.end()) return;
     const Kind kind = it->second.kind;
     // Their half of our gossip stream is never used, whether it is open or not.
     if (kind == Kind::gossip_out) return;
-    // Who asks has nothing more to say; the answer may still be on its way, and the deadline ends that.
-    if (kind == Kind::request_in && it->second.bytes.size() == node_.options_.request_size) return;
-    if (kind == Kind::request_out) return end_request(id, std::move(it->second.bytes));
     streams_.erase(it);
     if (kind == Kind::gossip_in) {
       connection_.reset(id);
@@ -382,8 +303,6 @@ class Node::Conn final : private Connection::Handler {
     const Kind kind = it->second.kind;
     streams_.erase(it);
     if (kind == Kind::gossip_in) return lose_gossip_in();
-    if (kind == Kind::request_out)
-      return node_.handler_.on_answer(*peer_, absl::UnavailableError("the peer does not answer such requests"));
     if (kind != Kind::gossip_out) return;
     const bool was_open = gossip_out_.has_value();
     gossip_out_.reset();
@@ -409,7 +328,6 @@ class Node::Conn final : private Connection::Handler {
   TokenBucket reopens_{kReopens, kReopensBurst};
   absl::Time reopen_at_ = absl::InfiniteFuture();
   absl::Time rpc_since_;
-  TokenBucket requests_{kRequestsOfPeer, kRequestsBurstOfPeer};
   std::size_t last_queued_ = 0;
   absl::Time progress_at_;
 };
@@ -420,13 +338,11 @@ Node::Node(const Identity& identity, Options options, Gossipsub::Codec codec, Ha
       options_{std::move(options)},
       handler_{handler},
       gossip_{options_.gossip, options_.topics, std::move(codec), *this, seed},
-      next_heartbeat_{now + kFirstHeartbeat},
-      requests_{kRequests, kRequestsBurst} {
+      next_heartbeat_{now + kFirstHeartbeat} {
   connection_options_.negotiation_timeout = options_.negotiation_timeout;
   connection_options_.protocols = {kIdentify, kIdentifyPush, kPing};
   // Nobody needs us to flood: who has no more than floodsub is still served on our own stream to it.
   for (std::size_t i = 0; i < 3; ++i) connection_options_.protocols.emplace_back(kGossip[i]);
-  for (const auto& p : options_.request_protocols) connection_options_.protocols.push_back(p);
 }
 
 Node::~Node() = default;
@@ -451,7 +367,6 @@ void Node::remove_connection(ConnectionId id, const absl::Status& why, absl::Tim
   connections_.erase(it);
   dirty_.erase(id);
   inbound_bytes_ -= conn->buffered();
-  conn->lose_requests();
   if (!conn->current()) return;
   by_peer_.erase(*conn->peer());
   gossip_.remove_peer(*conn->peer(), now);
@@ -503,26 +418,6 @@ void Node::set_listen_addrs(std::vector<Multiaddr> addrs, absl::Time now) {
   options_.listen_addrs = std::move(addrs);
   for (const auto& [peer, id] : by_peer_)
     if (const auto c = connections_.find(id); c != connections_.end()) c->second->push_identify(now);
-}
-
-absl::Status Node::request(const PeerId& peer, SharedBytes request, absl::Time now) {
-  Conn* c = conn_of(peer);
-  if (c == nullptr || !c->serves_requests()) return absl::NotFoundError("the peer does not serve requests");
-  return c->request(std::move(request), now);
-}
-
-std::vector<PeerId> Node::servers() const {
-  std::vector<PeerId> out;
-  for (const auto& [peer, id] : by_peer_)
-    if (const auto c = connections_.find(id); c != connections_.end() && c->second->serves_requests())
-      out.push_back(peer);
-  return out;
-}
-
-bool Node::take_request(absl::Time now) {
-  std::size_t waiting = 0;
-  for (const auto& [id, c] : connections_) waiting += c->answer_bytes();
-  return waiting <= kMaxAnswerBytes && requests_.take(1, now);
 }
 
 void Node::send(const PeerId& to, SharedBytes frame, bool droppable) {

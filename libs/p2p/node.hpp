@@ -1,6 +1,6 @@
-// A libp2p node without its sockets: connections, the protocols that every peer expects (identify, ping), gossip, and
-// requests that have one answer. Bytes and the time in; bytes, messages to validate and peers out. Connections that
-// fail are marked, and closed by the owner after what output() still has. Pure.
+// A libp2p node without its sockets: connections, the protocols that every peer expects (identify, ping), and gossip.
+// Bytes and the time in; bytes, messages to validate and peers out. Connections that fail are marked, and closed by the
+// owner after what output() still has. Pure.
 #pragma once
 #include <absl/container/flat_hash_map.h>
 
@@ -26,9 +26,6 @@ class Node final : private Gossipsub::Handler {
     /// What others are told in identify.
     std::vector<Multiaddr> listen_addrs;
     absl::Duration negotiation_timeout = absl::Seconds(10);
-    /// Spellings of the one request that is served: so many bytes in, then an answer of any length. Empty: none is.
-    std::vector<std::string> request_protocols;
-    std::size_t request_size = 8;
     /// Of messages that have arrived in part, over all peers.
     std::size_t max_inbound_bytes = 24U << 20U;
   };
@@ -55,10 +52,6 @@ class Node final : private Gossipsub::Handler {
     virtual void on_bad_score(const PeerId& peer, double score) = 0;
     /// Answer with validated().
     virtual void validate(Gossipsub::Validation v) = 0;
-    /// The answer to a peer's request. `busy`: more is asked of us than we do; the answer should be short.
-    virtual Bytes answer(BytesView request, bool busy) = 0;
-    /// What became of our own request(). Called once for each.
-    virtual void on_answer(const PeerId& peer, absl::StatusOr<Bytes> answer) = 0;
   };
   Node(const Identity& identity, Options options, Gossipsub::Codec codec, Handler& handler, std::uint64_t seed,
        absl::Time now);
@@ -87,11 +80,6 @@ class Node final : private Gossipsub::Handler {
   /// Peers are told.
   void set_listen_addrs(std::vector<Multiaddr> addrs, absl::Time now);
   void disconnect(const PeerId& peer, const absl::Status& why);
-  /// Asks a peer; the answer comes within kRequestTimeout. NOT_FOUND: it is not connected, or does not serve this.
-  absl::Status request(const PeerId& peer, SharedBytes request, absl::Time now);
-  /// Connected peers that say that they serve requests.
-  std::vector<PeerId> servers() const;
-  static constexpr absl::Duration kRequestTimeout = absl::Seconds(10);
 
   std::vector<Peer> peers() const;
   std::size_t peer_count() const { return by_peer_.size(); }
@@ -107,7 +95,6 @@ class Node final : private Gossipsub::Handler {
   void on_bad_score(const PeerId& peer, double score) override { handler_.on_bad_score(peer, score); }
   void mark(ConnectionId id);
   void hold_to_budget();
-  bool take_request(absl::Time now);
   Conn* conn_of(const PeerId& peer);
 
   const Identity& identity_;
@@ -120,7 +107,6 @@ class Node final : private Gossipsub::Handler {
   absl::flat_hash_set<ConnectionId> dirty_;
   absl::Time next_heartbeat_;
   std::size_t inbound_bytes_ = 0;
-  TokenBucket requests_;
 };
 
 }  // namespace towline::p2p

@@ -24,7 +24,6 @@ struct Member : Node::Handler {
              [&] {
                options.topics = {"/t"};
                options.agent = absl::StrCat("member ", i);
-               options.request_protocols = {"/ask/0", "/ask/0/"};
                return options;
              }(),
              {[](const std::string& t, BytesView data) {
@@ -50,11 +49,6 @@ struct Member : Node::Handler {
     received.push_back(*v.data);
     todo.push_back(v.id);
   }
-  Bytes answer(BytesView request, bool busy) override {
-    requests.emplace_back(request.begin(), request.end());
-    return busy ? Bytes{0xff} : served;
-  }
-  void on_answer(const PeerId&, absl::StatusOr<Bytes> answer) override { answers.push_back(std::move(answer)); }
 
   Identity identity;
   std::map<PeerId, int> connected;
@@ -63,9 +57,6 @@ struct Member : Node::Handler {
   int replaced = 0;
   std::vector<Bytes> received;
   std::vector<MessageId> todo;
-  Bytes served;
-  std::vector<Bytes> requests;
-  std::vector<absl::StatusOr<Bytes>> answers;
   Node node;
 };
 
@@ -149,6 +140,9 @@ TEST(Node, TwoPeersIdentifyAndGossip) {
   EXPECT_FALSE(b.node.peers()[0].outbound);
   EXPECT_EQ(b.node.peers()[0].agent, "member 0");
   EXPECT_EQ(seen.gossip.topics, std::vector<std::string>{"/t"});
+  EXPECT_EQ(seen.protocols, (std::vector<std::string>{"/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0",
+                                                      "/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0"}))
+      << "and nothing else is served";
   w.pass(absl::Seconds(1));
   EXPECT_EQ(a.node.gossip().mesh_size(0), 1U);
   const Bytes block(300'000, 5);
@@ -376,55 +370,6 @@ TEST(Node, PeersAreToldOfANewAddress) {
   w.settle();
   EXPECT_EQ(b.node.peers()[0].listen_addrs, (std::vector<Bytes>{address.encode()}));
   EXPECT_EQ(b.node.peers()[0].agent, "member 0");
-}
-
-TEST(Node, RequestsAreAnsweredWholeAndOnce) {
-  World w;
-  Member& a = w.add();
-  Member& b = w.add();
-  w.connect(a, b);
-  w.settle();
-  const auto ask = [&](std::uint8_t n) {
-    return a.node.request(b.identity.peer_id(), std::make_shared<const Bytes>(8, n), w.now);
-  };
-  EXPECT_EQ(a.node.servers(), std::vector{b.identity.peer_id()});
-  b.served = Bytes(3U << 20U, 7);  // more than a window
-  ASSERT_TRUE(ask(1).ok());
-  w.settle();
-  ASSERT_EQ(a.answers.size(), 1U);
-  EXPECT_EQ(*a.answers[0], b.served);
-  EXPECT_EQ(b.requests, (std::vector<Bytes>{Bytes(8, 1)}));
-  // More than a peer is served at once.
-  b.served = {5};
-  for (std::uint8_t i = 0; i < 20; ++i) {
-    ASSERT_TRUE(ask(i).ok());
-    w.settle();
-  }
-  EXPECT_EQ(std::count_if(a.answers.begin() + 1, a.answers.end(), [](const auto& x) { return *x == Bytes{5}; }), 14);
-  EXPECT_EQ(a.answers.size(), 21U);
-  w.pass(absl::Seconds(30));
-  EXPECT_EQ(a.answers.size(), 21U);
-  EXPECT_TRUE(absl::IsNotFound(a.node.request(a.identity.peer_id(), std::make_shared<const Bytes>(8, 1), w.now)));
-}
-
-TEST(Node, RequestsEndWithTheirTimeOrTheirConnection) {
-  World w;
-  Member& a = w.add();
-  Member& b = w.add();
-  const ConnectionId id = w.connect(a, b);
-  w.settle();
-  const auto ask = [&] { return a.node.request(b.identity.peer_id(), std::make_shared<const Bytes>(8, 1), w.now); };
-  ASSERT_TRUE(ask().ok());
-  for (int i = 0; i < 22; ++i) {  // and nothing moves
-    w.now += absl::Milliseconds(500);
-    a.node.on_timer(w.now);
-  }
-  ASSERT_EQ(a.answers.size(), 1U);
-  EXPECT_FALSE(a.answers[0].ok());
-  ASSERT_TRUE(ask().ok());
-  w.cut(id);
-  ASSERT_EQ(a.answers.size(), 2U);
-  EXPECT_TRUE(absl::IsUnavailable(a.answers[1].status())) << a.answers[1].status();
 }
 
 TEST(Node, AReaderThatStandsStillIsLetGo) {

@@ -3,6 +3,7 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <absl/time/time.h>
 
 #include <nlohmann/json.hpp>
 
@@ -18,6 +19,8 @@ using nlohmann::json;
 
 constexpr const char* kNames[kForkCount] = {"bedrock", "regolith", "canyon",  "delta",  "ecotone", "fjord",
                                             "granite", "holocene", "isthmus", "jovian", "karst",   "lagoon"};
+
+constexpr std::size_t kMaxUnknownForks = 32;
 
 /// "*_time" keys of rollup.json that are no forks of execution.
 bool is_fork_time(const std::string& key) {
@@ -58,42 +61,51 @@ absl::StatusOr<std::optional<Address>> address(const json& obj, const char* key)
   return *parsed;
 }
 
-absl::Status read_fork(const std::string& key, const json& value, Config& c) {
+absl::Status read_fork(const std::string& key, const json& value, Forks& out) {
   if (value.is_null()) return absl::OkStatus();
   if (!value.is_number_unsigned()) return bad(key, "not a whole number of seconds");
   const auto t = value.get<std::uint64_t>();
   for (std::size_t f = 1; f < kForkCount; ++f) {
     if (key != absl::StrCat(kNames[f], "_time") && !(key == "interop_time" && static_cast<Fork>(f) == Fork::lagoon))
       continue;
-    auto& mine = c.fork_times[f];
+    auto& mine = out.times[f];
     if (mine && *mine != t) return bad(key, absl::StrCat("another time is given for ", kNames[f], " too"));
     mine = t;
     return absl::OkStatus();
   }
-  c.unknown_forks.emplace_back(key, t);
+  if (out.unknown.size() == kMaxUnknownForks) return bad(key, "more forks that are not known than there can be");
+  out.unknown.emplace_back(key, t);
   return absl::OkStatus();
 }
 
-absl::Status read_forks(const json& from, Config& c) {
-  c.fork_times[0] = 0;
+/// A fork that comes before one that it is built on, and that one.
+std::optional<std::pair<std::size_t, std::size_t>> out_of_order(const ForkTimes& times) {
+  std::size_t last = 0;
+  for (std::size_t f = 1; f < kForkCount; ++f) {
+    if (!times[f]) continue;
+    if (*times[f] < *times[last]) return std::pair{f, last};
+    last = f;
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<Forks> read_forks(const json& from) {
+  Forks out;
+  out.times[0] = 0;
   for (auto it = from.begin(); it != from.end(); ++it) {
-    if (is_fork_time(it.key())) TOWLINE_RETURN_IF_ERROR(read_fork(it.key(), it.value(), c));
+    if (is_fork_time(it.key())) TOWLINE_RETURN_IF_ERROR(read_fork(it.key(), it.value(), out));
   }
   if (auto base = from.find("base"); base != from.end() && base->is_object()) {
     for (auto it = base->begin(); it != base->end(); ++it) {
-      TOWLINE_RETURN_IF_ERROR(read_fork(absl::StrCat("base.", it.key()), it.value(), c));
+      TOWLINE_RETURN_IF_ERROR(read_fork(absl::StrCat("base.", it.key()), it.value(), out));
     }
   }
-  std::size_t last = 0;
-  for (std::size_t f = 1; f < kForkCount; ++f) {
-    if (!c.fork_times[f]) continue;
-    if (*c.fork_times[f] < *c.fork_times[last]) {
-      return bad(absl::StrCat(kNames[f], "_time"),
-                 absl::StrCat(*c.fork_times[f], " is earlier than ", kNames[last], "_time ", *c.fork_times[last]));
-    }
-    last = f;
+  if (const auto wrong = out_of_order(out.times)) {
+    const auto [late, early] = *wrong;
+    return bad(absl::StrCat(kNames[late], "_time"),
+               absl::StrCat(*out.times[late], " is earlier than ", kNames[early], "_time ", *out.times[early]));
   }
-  return absl::OkStatus();
+  return out;
 }
 
 /// What must hold for a chain from either kind of source.
@@ -130,9 +142,43 @@ absl::StatusOr<Config> parse_config(absl::string_view text) {
   TOWLINE_ASSIGN_OR_RETURN(c.l2_genesis, block_id(*genesis, "l2"));
   TOWLINE_ASSIGN_OR_RETURN(c.l2_time, number(*genesis, "l2_time"));
   TOWLINE_ASSIGN_OR_RETURN(c.l1_system_config, address(doc, "l1_system_config_address"));
-  TOWLINE_RETURN_IF_ERROR(read_forks(doc, c));
+  TOWLINE_ASSIGN_OR_RETURN(Forks forks, read_forks(doc));
+  c.fork_times = forks.times;
+  c.unknown_forks = std::move(forks.unknown);
   TOWLINE_RETURN_IF_ERROR(check(c));
   return c;
+}
+
+absl::StatusOr<Forks> parse_forks(absl::string_view text) {
+  const json doc = json::parse(text, nullptr, false);
+  if (doc.is_discarded() || !doc.is_object()) return absl::InvalidArgumentError("rollup config: not a JSON object");
+  return read_forks(doc);
+}
+
+absl::Status override_forks(const ForkTimes& overrides, absl::string_view flag, Config& c) {
+  ForkTimes times = c.fork_times;
+  for (std::size_t f = 1; f < kForkCount; ++f) {
+    if (overrides[f]) times[f] = overrides[f];
+  }
+  if (const auto wrong = out_of_order(times)) {
+    const auto [late, early] = *wrong;
+    const auto says = [&](std::size_t f) {
+      return absl::StrCat(kNames[f], " at ", *times[f], overrides[f] ? absl::StrCat(" (", flag, kNames[f], ")") : "");
+    };
+    return absl::InvalidArgumentError(absl::StrCat("forks come in order: ", says(late), " cannot come before ",
+                                                   says(early), "; override that one, too, or neither"));
+  }
+  c.fork_times = times;
+  return absl::OkStatus();
+}
+
+std::string describe_unknown(std::uint64_t fork_time, std::uint64_t now) {
+  const std::string date = absl::FormatTime(
+      "%Y-%m-%d %H:%M:%S UTC", absl::FromUnixSeconds(static_cast<std::int64_t>(fork_time)), absl::UTCTimeZone());
+  if (fork_time > now)
+    return absl::StrCat("a fork that this version does not know comes at ", date, ": look for a newer one before");
+  return absl::StrCat("a fork that this version does not know is active since ", date,
+                      ": what it changes is not checked; all goes on while hashes verify");
 }
 
 std::vector<std::string> network_names() {
@@ -157,7 +203,9 @@ absl::StatusOr<Config> network(absl::string_view wanted) {
     TOWLINE_ASSIGN_OR_RETURN(c.l2_time, number(genesis, "l2_time"));
     TOWLINE_ASSIGN_OR_RETURN(c.l1_system_config, address(chain, "system_config_proxy"));
     TOWLINE_ASSIGN_OR_RETURN(c.unsafe_block_signer, address(chain, "unsafe_block_signer"));
-    TOWLINE_RETURN_IF_ERROR(read_forks(chain.at("hardforks"), c));
+    TOWLINE_ASSIGN_OR_RETURN(Forks forks, read_forks(chain.at("hardforks")));
+    c.fork_times = forks.times;
+    c.unknown_forks = std::move(forks.unknown);
     // The registry leaves Regolith out: all its chains have it from genesis.
     if (!c.fork_times[1]) c.fork_times[1] = 0;
     TOWLINE_RETURN_IF_ERROR(check(c));
@@ -184,7 +232,12 @@ absl::Status check_header_shape(const Config& c, const eth::Header& h) {
   TOWLINE_RETURN_IF_ERROR(check("blobGasUsed", h.blob_gas_used.has_value(), Fork::ecotone));
   TOWLINE_RETURN_IF_ERROR(check("excessBlobGas", h.excess_blob_gas.has_value(), Fork::ecotone));
   TOWLINE_RETURN_IF_ERROR(check("parentBeaconBlockRoot", h.parent_beacon_block_root.has_value(), Fork::ecotone));
-  return check("requestsHash", h.requests_hash.has_value(), Fork::isthmus);
+  TOWLINE_RETURN_IF_ERROR(check("requestsHash", h.requests_hash.has_value(), Fork::isthmus));
+  // No fork of the OP Stack has L1's Amsterdam yet.
+  if (h.block_access_list_hash)
+    return absl::DataLossError(
+        absl::StrCat("blockAccessListHash: present in block ", h.number, ", but the fork is ", name(f)));
+  return absl::OkStatus();
 }
 
 absl::Status verify_block(const Config& c, const eth::Header& h, const Hash32& expected_hash,

@@ -1,5 +1,4 @@
-// The embedded table of networks: the superchain registry's chains as JSON (tests/vectors/README.md has its origin).
-// Pure.
+// The embedded table of networks, networks.json; networks.md says where each entry comes from. Pure.
 #pragma once
 #include <absl/strings/string_view.h>
 

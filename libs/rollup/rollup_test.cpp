@@ -56,8 +56,7 @@ TEST(Config, ForksThatAreNotKnownAreNamed) {
   EXPECT_EQ(c->fork_at(1795370838), Fork::karst);
   EXPECT_EQ(c->fork_at(1795370848), Fork::lagoon);
   EXPECT_EQ(new_payload_version(*c, 1795370848), 4);
-  using Unknown = std::vector<std::pair<std::string, std::uint64_t>>;
-  EXPECT_EQ(c->unknown_forks, (Unknown{{"mesa_time", 1795370858}, {"base.azul", 1795370860}}));
+  EXPECT_EQ(c->unknown_forks, (UnknownForks{{"mesa_time", 1795370858}, {"base.azul", 1795370860}}));
 }
 
 TEST(Config, KeysThatAreNotNeededAreIgnored) {
@@ -105,13 +104,85 @@ TEST(Config, WhatIsWrongIsNamed) {
 
 TEST(Network, EveryEntryOfTheTableIsWellFormed) {
   const auto names = network_names();
-  EXPECT_EQ(names.size(), 52U);
+  EXPECT_EQ(names.size(), 54U);
   for (const auto& n : names) {
     auto c = network(n);
     ASSERT_TRUE(c.ok()) << n << ": " << c.status();
     EXPECT_EQ(c->network, n);
-    EXPECT_TRUE(c->unknown_forks.empty()) << n;
+    EXPECT_EQ(c->unknown_forks.empty(), !n.starts_with("base-")) << n;
+    EXPECT_TRUE(c->unsafe_block_signer && c->l1_system_config) << n;
   }
+}
+
+// What was wrong, or missing, in the registry that the table comes from; networks.md has the origins.
+TEST(Network, WhatTheRegistryHasNot) {
+  const struct {
+    const char* network;
+    Fork fork;
+    std::uint64_t time;
+  } facts[] = {{"celo-mainnet", Fork::jovian, 1774958788},      {"celo-sep-sepolia", Fork::isthmus, 0},
+               {"celo-sep-sepolia", Fork::jovian, 1773749037},  {"worldchain-mainnet", Fork::karst, 1789992000},
+               {"worldchain-sepolia", Fork::karst, 1788868800}, {"boba-sepolia", Fork::isthmus, 1787227200},
+               {"boba-sepolia", Fork::jovian, 1787659200},      {"fraxtal-mainnet", Fork::holocene, 1744052401},
+               {"fraxtal-mainnet", Fork::isthmus, 1755716401},  {"bob-mainnet", Fork::jovian, 1773325801},
+               {"lyra-mainnet", Fork::jovian, 1769065201},      {"shape-mainnet", Fork::holocene, 1739880000}};
+  for (const auto& f : facts)
+    EXPECT_EQ(network(f.network)->fork_times[static_cast<std::size_t>(f.fork)], f.time) << f.network << name(f.fork);
+  EXPECT_EQ(to_hex(network("celo-sep-sepolia")->l2_genesis.hash.view()),
+            "0xabcc77fb92a7ea1e7d330042d81200585d251355b33408ed1c27fb54175b1fe2");
+  const auto base = network("base-mainnet");
+  ASSERT_TRUE(base.ok()) << base.status();
+  EXPECT_EQ(base->l2_chain_id, 8453U);
+  EXPECT_EQ(base->l1_chain_id, 1U);
+  EXPECT_EQ(base->fork_at(~std::uint64_t{0}), Fork::jovian) << "Base takes no forks of the OP Stack any more";
+  EXPECT_EQ(base->unknown_forks, (UnknownForks{{"base.azul", 1779991200},
+                                               {"base.beryl", 1782410400},
+                                               {"base.cobalt", 1790791200},
+                                               {"base.denim", 1793901600}}));
+  EXPECT_EQ(network("base-sepolia")->l2_chain_id, 84532U);
+}
+
+TEST(Forks, AreReadAlone) {
+  const auto f =
+      parse_forks(R"({"canyon_time":0,"jovian_time":20,"block_time":"odd","mesa_time":30,"base":{"azul":7}})");
+  ASSERT_TRUE(f.ok()) << f.status();
+  EXPECT_EQ(f->times[static_cast<std::size_t>(Fork::jovian)], 20U);
+  EXPECT_FALSE(f->times[static_cast<std::size_t>(Fork::isthmus)]);
+  EXPECT_EQ(f->unknown, (UnknownForks{{"mesa_time", 30}, {"base.azul", 7}}));
+  EXPECT_FALSE(parse_forks("[]").ok());
+  EXPECT_FALSE(parse_forks(R"({"canyon_time":-1})").ok());
+  EXPECT_FALSE(parse_forks(R"({"jovian_time":20,"karst_time":10})").ok());
+  json many;
+  for (int i = 0; i < 33; ++i) many["fork" + std::to_string(i) + "_time"] = i;
+  EXPECT_FALSE(parse_forks(many.dump()).ok()) << "as many as a node likes, but not more";
+}
+
+TEST(Forks, WhatTheOperatorSaysGoesFirst) {
+  Config c = *network("op-mainnet");
+  ForkTimes overrides{};
+  overrides[static_cast<std::size_t>(Fork::karst)] = 1800000000;
+  overrides[static_cast<std::size_t>(Fork::lagoon)] = 1800000000;
+  ASSERT_EQ(override_forks(overrides, "--override.", c), absl::OkStatus());
+  EXPECT_EQ(c.fork_at(1799999999), Fork::jovian);
+  EXPECT_EQ(c.fork_at(1800000000), Fork::lagoon);
+  // An order that cannot be is refused, and nothing changes.
+  const Config before = c;
+  ForkTimes late{};
+  late[static_cast<std::size_t>(Fork::isthmus)] = 1900000000;
+  const auto st = override_forks(late, "--override.", c);
+  EXPECT_EQ(st.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(st.message(),
+            "forks come in order: jovian at 1764691201 cannot come before isthmus at 1900000000 "
+            "(--override.isthmus); override that one, too, or neither");
+  EXPECT_EQ(c.fork_times, before.fork_times);
+}
+
+TEST(Forks, OneThatIsNotKnownIsToldWithItsDate) {
+  EXPECT_EQ(describe_unknown(1795370838, 1795370837),
+            "a fork that this version does not know comes at 2026-11-22 18:07:18 UTC: look for a newer one before");
+  EXPECT_EQ(describe_unknown(1795370838, 1795370838),
+            "a fork that this version does not know is active since 2026-11-22 18:07:18 UTC: what it changes is not "
+            "checked; all goes on while hashes verify");
 }
 
 TEST(Network, KnownFigures) {
@@ -172,6 +243,12 @@ TEST(VerifyBlock, FieldsOfTheForkAreRequiredAndOthersRefused) {
                        h.parent_beacon_block_root.reset();
                      }),
                      "parentBeaconBlockRoot"));
+  EXPECT_TRUE(starts(status([&](eth::Header& h) {
+                       h.timestamp = time_of(Fork::karst);
+                       h.block_access_list_hash.emplace();
+                       h.slot_number = 1;
+                     }),
+                     "blockAccessListHash"));
   const auto root = status([&](eth::Header& h) { h.transactions_root.bytes[0] ^= 1; });
   EXPECT_TRUE(starts(root, "transactionsRoot")) << root;
   EXPECT_TRUE(starts(verify_block(c, block.header, Hash32{}, block.transactions), "hash"));

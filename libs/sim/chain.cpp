@@ -112,7 +112,7 @@ Bytes Chain::l1_info(std::uint64_t number) const {
   return out;
 }
 
-BlockPtr Chain::append() {
+BlockPtr Chain::append(bool malformed) {
   const Block& parent = *canonical_.back();
   Block b;
   b.header = parent.header;
@@ -126,6 +126,10 @@ BlockPtr Chain::append() {
     static constexpr std::uint8_t kTypes[] = {0x00, 0x01, 0x02, 0x04};
     b.transactions.push_back(
         towline::testing::random_transaction(random, kTypes[random() % std::size(kTypes)], options_.input_bytes));
+  }
+  if (malformed) {
+    b.transactions.push_back(towline::testing::random_transaction(random, 0x02, options_.input_bytes));
+    b.transactions.back().push_back(0x80);
   }
   if (options_.unknown_each > 0 && h.number % options_.unknown_each == 0) {
     b.transactions.push_back(

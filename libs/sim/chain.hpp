@@ -34,8 +34,8 @@ class Chain {
  public:
   explicit Chain(const ChainOptions& options);
 
-  /// Builds the next block on the head.
-  BlockPtr append();
+  /// Builds the next block on the head. `malformed`: with a transaction more, which has a byte too many at its end.
+  BlockPtr append(bool malformed = false);
   /// Drops the `depth` highest blocks and builds as many and one more on a new branch. `depth` is cut to what is above
   /// genesis; safe and finalized go down to the fork if they are above it.
   void reorg(std::uint64_t depth);

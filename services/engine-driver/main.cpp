@@ -72,10 +72,10 @@ class Driver final : public service::Program {
       return absl::InvalidArgumentError(
           "--engine is required: the Engine API of the local EL, for example http://127.0.0.1:8551");
     }
-    if (auto st = http::check_url(engine_url_); !st.ok())
+    if (auto st = http::check_http_url(engine_url_); !st.ok())
       return absl::InvalidArgumentError(absl::StrCat("--engine: ", st.message()));
     if (!admin_url_.empty()) {
-      if (auto st = http::check_url(admin_url_); !st.ok())
+      if (auto st = http::check_http_url(admin_url_); !st.ok())
         return absl::InvalidArgumentError(absl::StrCat("--engine.admin-rpc: ", st.message()));
     }
     if (!jwt_file_.empty()) {

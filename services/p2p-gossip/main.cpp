@@ -11,11 +11,9 @@
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
 #include "libs/discv5/boot_nodes.hpp"
-#include "libs/gossip_block/payload_by_number.hpp"
 #include "libs/http/client.hpp"
 #include "libs/service/service_main.hpp"
 #include "libs/telemetry/log.hpp"
-#include "services/p2p-gossip/actors/backfiller.hpp"
 #include "services/p2p-gossip/actors/clock_watch.hpp"
 #include "services/p2p-gossip/actors/discovery.hpp"
 #include "services/p2p-gossip/actors/signer_watch.hpp"
@@ -77,9 +75,6 @@ class P2PGossip final : public service::Program {
     app.add_option("--p2p.timeout.dial", dial_timeout_, "time for one dial")->capture_default_str();
     app.add_option("--p2p.timeout.negotiation", negotiation_timeout_, "time for a handshake")->capture_default_str();
     app.add_option("--p2p.useragent", network_.node.agent, "what others see in identify")->capture_default_str();
-    app.add_flag("--p2p.sync.req-resp", backfill_,
-                 "ask peers for blocks that are missing below gossiped ones (payload_by_number, which the OP Stack is "
-                 "giving up); the request of others is served in any case");
     app.add_option("--p2p.gossip.mesh.d", network_.node.gossip.d, "wanted peers in a mesh")
         ->capture_default_str()
         ->check(CLI::Range(1, 100));
@@ -103,7 +98,10 @@ class P2PGossip final : public service::Program {
     app.add_option("--p2p.ban.duration", ban_duration_, "for how long")->capture_default_str();
     app.add_option("--p2p.unsafe-block-signer", signer_,
                    "address that signs the chain's blocks; default: the network's, or what L1 says");
-    app.add_option("--l1-rpc", l1_url_, "L1 RPC to read the signer from SystemConfig, each 10 minutes");
+    app.add_option(
+        "--l1-rpc", l1_urls_,
+        "L1 RPC to read the signer from SystemConfig each 10 minutes, proven by eth_getProof; repeat it: with "
+        "two or more, two must agree on the block");
     app.add_option(
            "--clock-source", clock_sources_,
            "URL of an HTTP server whose clock (Date header) ours is compared with, such as http://host:port of a "
@@ -130,8 +128,6 @@ class P2PGossip final : public service::Program {
     identity_ = std::make_unique<p2p::Identity>(*std::move(key));
     network_.bans_file = data_dir_ + "/p2p_bans.json";
     network_.node.topics = gossip_block::topic_names(config_.l2_chain_id);
-    network_.node.request_protocols = gossip_block::payload_by_number_protocols(config_.l2_chain_id);
-    network_.node.request_size = gossip_block::kPayloadRequest;
     network_.peers.seed = static_cast<std::uint64_t>(absl::ToUnixNanos(absl::Now()));
 
     board_ = std::make_unique<BlockBoard>(cached_blocks_, cached_bytes_);
@@ -139,29 +135,27 @@ class P2PGossip final : public service::Program {
     rules.chain_id = config_.l2_chain_id;
     rules.past = past_duration_;
     system_ = &ctx.system;
-    metrics_ = &ctx.metrics;
     validator_ = std::make_unique<Validator>(ctx.system, config_, rules, *board_, ctx.metrics,
                                              [this](bool on) { p2p_->suspend_penalties(on); });
     if (signer) validator_->set_signer(*signer);
     p2p_ = std::make_unique<Network>(
         network_, *identity_, block_codec(),
         [this](p2p::Gossipsub::Validation v, Network::Done done) { validate(std::move(v), std::move(done)); },
-        [this](BytesView request, bool busy) { return payload_by_number(request, busy); }, ctx.metrics);
+        ctx.metrics);
     TOWLINE_RETURN_IF_ERROR(p2p_->start());
-    if (!l1_url_.empty()) {
+    if (!l1_urls_.empty()) {
+      l1_client_ = std::make_shared<http::Client>();
       signer_watch_ = ctx.system.spawn<caf::detached>(
-          signer_watch, SignerWatchConfig{l1_url_, *config_.l1_system_config, validator_.get(), &ctx.metrics});
+          signer_watch, SignerWatchConfig{l1_urls_, *config_.l1_system_config, l1_client_, validator_.get(), &evidence_,
+                                          &ctx.metrics});
     }
-    if (clock_sources_.empty() && !l1_url_.empty()) clock_sources_.push_back(l1_url_);
+    if (clock_sources_.empty()) clock_sources_ = l1_urls_;
     if (!clock_sources_.empty())
       clock_watch_ = ctx.system.spawn<caf::detached>(clock_watch,
                                                      ClockWatchConfig{clock_sources_, validator_.get(), &ctx.metrics});
-    if (backfill_)
-      backfiller_ = ctx.system.spawn<caf::detached>(backfiller,
-                                                    BackfillerConfig{&config_, p2p_.get(), board_.get(), &ctx.metrics});
     NodeFacts facts;
     facts.config = &config_;
-    facts.signer_source = signer_source_;
+    facts.signer_source = [this] { return evidence_.get().proof.empty() ? signer_source_ : "l1"; };
     if (!no_discovery_) {
       TOWLINE_RETURN_IF_ERROR(discover(ctx.metrics));
       facts.enr = [this] { return finder_->enr(); };
@@ -185,6 +179,9 @@ class P2PGossip final : public service::Program {
     const auto last = board_->last();
     r.details["peers"] = absl::StrCat(peers);
     if (last) r.details["last_block"] = eth::to_string(last->payload->ref());
+    const auto l1 = evidence_.get();
+    if (!l1.proof.empty()) r.details["signer"] = l1.proof;
+    if (!l1.failure.empty()) r.details["signer_not_proven"] = l1.failure;
     const std::string doubt = validator_->doubt();
     const auto not_ready = [&](const char* code, std::string reason) {
       r.ready = false;
@@ -192,7 +189,8 @@ class P2PGossip final : public service::Program {
       r.reason = std::move(reason);
     };
     if (validator_->signers().empty())
-      not_ready("no_signer", "the unsafe block signer is not known (yet): is --l1-rpc reachable?");
+      not_ready("no_signer", l1.failure.empty() ? "L1 has not said yet who signs the unsafe blocks, or it says nobody"
+                                                : absl::StrCat("the unsafe block signer is not known: ", l1.failure));
     else if (!doubt.empty()) not_ready("self_doubt", doubt);
     else if (peers == 0) not_ready("no_peers", "no peer is connected; see `towline peers`");
     return r;
@@ -200,6 +198,7 @@ class P2PGossip final : public service::Program {
 
   void stop() override {
     if (board_) board_->stop();
+    if (l1_client_) l1_client_->cancel_all();
   }
 
   void release() override {
@@ -215,20 +214,21 @@ class P2PGossip final : public service::Program {
     };
     end(signer_watch_);
     end(clock_watch_);
-    end(backfiller_);
     if (validator_) validator_->join(*system_);
   }
 
  private:
   /// nullopt: L1 will say.
   absl::StatusOr<std::optional<Address>> choose_signer() {
-    if (!l1_url_.empty()) {
-      if (auto st = http::check_url(l1_url_); !st.ok())
+    for (const auto& url : l1_urls_) {
+      if (auto st = http::check_url(url); !st.ok())
         return absl::InvalidArgumentError(absl::StrCat("--l1-rpc: ", st.message()));
-      if (!config_.l1_system_config)
-        return absl::InvalidArgumentError(
-            "--l1-rpc: the rollup config has no l1_system_config_address to read the signer from");
+      if (std::count(l1_urls_.begin(), l1_urls_.end(), url) > 1)
+        return absl::InvalidArgumentError("--l1-rpc: one URL is given twice, which is no second word");
     }
+    if (!l1_urls_.empty() && !config_.l1_system_config)
+      return absl::InvalidArgumentError(
+          "--l1-rpc: the rollup config has no l1_system_config_address to read the signer from");
     if (!signer_.empty()) {
       const auto a = parse_fixed_hex<20>(signer_);
       if (!a.ok())
@@ -237,12 +237,11 @@ class P2PGossip final : public service::Program {
       signer_source_ = "flag";
       return *a;
     }
-    if (!l1_url_.empty()) signer_source_ = "l1";
     if (config_.unsafe_block_signer) {
-      if (l1_url_.empty()) signer_source_ = "network";
+      signer_source_ = "network";
       return *config_.unsafe_block_signer;
     }
-    if (!l1_url_.empty()) return std::nullopt;
+    if (!l1_urls_.empty()) return std::nullopt;
     return absl::InvalidArgumentError(
         "the unsafe block signer of this chain is not known: give --p2p.unsafe-block-signer ADDRESS, or --l1-rpc URL "
         "to read it from L1");
@@ -313,44 +312,32 @@ class P2PGossip final : public service::Program {
     validator_->submit(std::move(job));
   }
 
-  Bytes payload_by_number(BytesView request, bool busy) const {
-    const auto number = gossip_block::decode_payload_request(request);
-    const auto block = busy || !number ? nullptr : board_->by_number(*number);
-    metrics_
-        ->counter("towline_gossip_requests_total", "Requests of peers for one block (payload_by_number).",
-                  {{"result", block  ? "found"
-                              : busy ? "busy"
-                                     : "not_found"}})
-        .inc();
-    return block ? gossip_block::encode_payload_answer(*block->payload) : gossip_block::payload_not_found();
-  }
-
   service::ChainFlags chain_;
   NetworkConfig network_;
   DiscoveryConfig discovery_;
   std::uint16_t listen_udp_ = 0;
-  bool no_discovery_ = false, backfill_ = false;
+  bool no_discovery_ = false;
   std::vector<std::string> boot_nodes_;
   std::string data_dir_ = "towline-gossip";
-  std::string key_file_, raw_key_, signer_, l1_url_, signer_source_;
-  std::vector<std::string> static_peers_, netrestrict_, clock_sources_;
+  std::string key_file_, raw_key_, signer_, signer_source_;
+  std::vector<std::string> l1_urls_, static_peers_, netrestrict_, clock_sources_;
   std::string grace_ = "30s", dial_timeout_ = "10s", negotiation_timeout_ = "10s", ban_duration_ = "1h", past_ = "60s";
   absl::Duration past_duration_;
   std::size_t cached_blocks_ = 512, cached_bytes_ = 32U << 20U;
 
   rollup::Config config_;
   caf::actor_system* system_ = nullptr;
-  Metrics* metrics_ = nullptr;
   std::unique_ptr<p2p::Identity> identity_;
   std::unique_ptr<BlockBoard> board_;
   std::unique_ptr<Validator> validator_;
+  SignerEvidence evidence_;
+  std::shared_ptr<http::Client> l1_client_;
   std::unique_ptr<Network> p2p_;
   std::unique_ptr<Discovery> finder_;
   std::unique_ptr<GossipService> service_;
   std::unique_ptr<GossipPayloadService> payloads_;
   std::optional<signer_watch_actor> signer_watch_;
   std::optional<clock_watch_actor> clock_watch_;
-  std::optional<backfiller_actor> backfiller_;
 };
 
 }  // namespace

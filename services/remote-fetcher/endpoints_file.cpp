@@ -1,12 +1,40 @@
 #include "services/remote-fetcher/endpoints_file.hpp"
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 
 #include <toml++/toml.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 
+#include "libs/telemetry/log.hpp"
+
 namespace towline::fetcher {
+namespace {
+
+constexpr std::int64_t kMaxBatch = 1000;
+
+/// "Name: value" in one line.
+bool is_header(const std::string& h) {
+  const auto colon = h.find(':');
+  if (colon == std::string::npos || colon == 0) return false;
+  const auto is_name = [](char c) { return absl::ascii_isgraph(static_cast<unsigned char>(c)); };
+  const auto is_control = [](char c) { return absl::ascii_iscntrl(static_cast<unsigned char>(c)) && c != '\t'; };
+  return std::all_of(h.begin(), h.begin() + static_cast<std::ptrdiff_t>(colon), is_name) &&
+         std::none_of(h.begin(), h.end(), is_control);
+}
+
+void warn_if_others_may_read(const std::string& path) {
+  std::error_code ec;
+  const auto mode = std::filesystem::status(path, ec).permissions();
+  if (!ec && (mode & std::filesystem::perms::others_read) != std::filesystem::perms::none)
+    log::warn("every user of this machine can read the endpoints file; it may hold keys: chmod o-r",
+              {log::kv("file", path)});
+}
+
+}  // namespace
 
 absl::StatusOr<std::vector<EndpointConfig>> read_endpoints_file(const std::string& path,
                                                                 const EndpointLimits& defaults) {
@@ -15,6 +43,7 @@ absl::StatusOr<std::vector<EndpointConfig>> read_endpoints_file(const std::strin
   };
   std::ifstream in{path};
   if (!in) return bad("cannot be read; does it exist, and may this user read it?");
+  warn_if_others_may_read(path);
   toml::table doc;
   try {
     doc = toml::parse(in);
@@ -41,17 +70,30 @@ absl::StatusOr<std::vector<EndpointConfig>> read_endpoints_file(const std::strin
         c.limits.max_in_flight = static_cast<int>(value.as_integer()->get());
       } else if (k == "max_rps" && value.is_number()) {
         c.limits.max_requests_per_s = *value.value<double>();
+      } else if (k == "max_batch" && value.is_integer() && value.as_integer()->get() >= 1 &&
+                 value.as_integer()->get() <= kMaxBatch) {
+        c.limits.max_batch = static_cast<std::size_t>(value.as_integer()->get());
+      } else if (k == "proxy" && value.is_string()) {
+        c.proxy = value.as_string()->get();
       } else if (k == "headers" && value.is_array()) {
         for (const auto& h : *value.as_array()) {
-          if (!h.is_string()) return bad(where + "headers must be strings");
+          if (!h.is_string() || !is_header(h.as_string()->get()))
+            return bad(where + "headers must be strings of the form \"Name: value\"");
           c.headers.push_back(h.as_string()->get());
         }
       } else {
-        return bad(absl::StrCat(where, "unknown key or wrong type: ", k,
-                                " (known: url, headers, ca_file, max_in_flight, max_rps)"));
+        return bad(absl::StrCat(where, "unknown key, wrong type or out of range: ", k,
+                                " (known: url, headers, ca_file, proxy, max_in_flight, max_rps, max_batch)"));
       }
     }
     if (auto st = http::check_url(c.url); !st.ok()) return bad(absl::StrCat(where, "url: ", st.message()));
+    if (!c.ca_file.empty()) {
+      if (auto st = http::check_ca_file(c.ca_file); !st.ok())
+        return bad(absl::StrCat(where, "ca_file: ", st.message()));
+    }
+    if (c.proxy) {
+      if (auto st = http::check_proxy(*c.proxy); !st.ok()) return bad(absl::StrCat(where, "proxy: ", st.message()));
+    }
     out.push_back(std::move(c));
   }
   return out;

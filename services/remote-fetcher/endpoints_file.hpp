@@ -1,10 +1,12 @@
 // The file of --endpoints-file: URLs with keys stay off the command line.
 //   [[endpoint]]
-//   url = "https://..."                       required
+//   url = "https://..."                       required; http, https, ws or wss. Keys may be in its path, query or user
 //   headers = ["Authorization: Bearer ..."]   optional, as are the rest
-//   ca_file = "/etc/ssl/own.pem"
+//   ca_file = "/etc/ssl/own.pem"              authorities that sign for it, instead of the system's
+//   proxy = "http://proxy:3128"               "" for none; without it --proxy and the environment decide
 //   max_in_flight = 16
 //   max_rps = 25.0
+//   max_batch = 50                            calls in one batch at most, 1..1000; without it, that is learned
 #pragma once
 #include <absl/status/statusor.h>
 

@@ -22,11 +22,17 @@ class RemoteFetcher final : public service::Program {
   void add_flags(CLI::App& app) override {
     chain_.add(app);
     app.add_option("--endpoint", urls_,
-                   "JSON-RPC URL of a remote EL or CL, best first; repeat it, or separate by commas. For URLs with "
+                   "JSON-RPC URL (http, https, ws, wss) of a remote EL or CL, best first; repeat it, or separate by "
+                   "commas. For URLs with "
                    "keys use --endpoints-file")
         ->delimiter(',');
     app.add_option("--endpoints-file", endpoints_file_,
-                   "TOML file of [[endpoint]] tables: url, headers, ca_file, max_in_flight, max_rps");
+                   "TOML file of [[endpoint]] tables: url, headers, ca_file, proxy, max_in_flight, max_rps, "
+                   "max_batch");
+    app.add_option_function<std::string>(
+        "--proxy", [this](const std::string& p) { proxy_ = p; },
+        "proxy URL for endpoints that name none of their own (http, https, socks4, socks5), \"\" for none; without it "
+        "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY decide");
     app.add_option("--poll-interval", poll_interval_, "time between two looks at an endpoint's heads")
         ->capture_default_str();
     app.add_option("--request-timeout", request_timeout_, "time for one request")->capture_default_str();
@@ -36,6 +42,9 @@ class RemoteFetcher final : public service::Program {
     app.add_option("--max-rps", limits_.max_requests_per_s, "requests a second to one endpoint, 0: no limit")
         ->capture_default_str()
         ->check(CLI::NonNegativeNumber);
+    app.add_option("--max-batch", limits_.max_batch, "calls in one batch to one endpoint, 0: as many as it takes")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 1000));
     app.add_option("--max-buffered-bytes", options_.max_buffered_bytes, "bytes of payloads held for one reader")
         ->capture_default_str();
     app.add_option("--evidence-file", evidence_file_, "JSON lines: what endpoints were set aside for; kept to 32 MiB");
@@ -59,6 +68,13 @@ class RemoteFetcher final : public service::Program {
       TOWLINE_ASSIGN_OR_RETURN(auto more, read_endpoints_file(endpoints_file_, limits_));
       for (auto& e : more) endpoints.push_back(std::move(e));
     }
+    if (proxy_) {
+      if (auto st = http::check_proxy(*proxy_); !st.ok())
+        return absl::InvalidArgumentError(absl::StrCat("--proxy: ", st.message()));
+      for (auto& e : endpoints) {
+        if (!e.proxy) e.proxy = proxy_;
+      }
+    }
     if (!evidence_file_.empty() && !std::ofstream{evidence_file_, std::ios::app}) {
       return absl::InvalidArgumentError(
           absl::StrCat("--evidence-file: cannot write ", evidence_file_, "; does its directory exist?"));
@@ -67,18 +83,22 @@ class RemoteFetcher final : public service::Program {
       return absl::InvalidArgumentError("no endpoint: give --endpoint URL or --endpoints-file FILE");
     const std::size_t count = endpoints.size();
     pool_ = std::make_unique<Pool>(std::move(endpoints), timeout, evidence_file_, ctx.metrics);
-    // Late: it missed three looks, another is better. Stale: each of them may have waited for a whole request.
-    board_ = std::make_unique<HeadBoard>(std::max(interval * 3, absl::Seconds(3)), interval * 3 + timeout);
-    headers_ = std::make_unique<Headers>(config_, *pool_, *board_);
+    // Late: it missed three looks, another is better. Stale: each of them may have waited for a whole request. Stalled:
+    // an honest chain may miss some blocks.
+    board_ = std::make_unique<HeadBoard>(
+        std::max(interval * 3, absl::Seconds(3)), interval * 3 + timeout,
+        std::max(absl::Seconds(10), absl::Seconds(static_cast<std::int64_t>(config_.block_time)) * 5));
+    forks_ = std::make_unique<ForkBoard>(config_);
+    headers_ = std::make_unique<Headers>(*forks_, *pool_, *board_);
     bodies_ = std::make_unique<Bodies>(*pool_, *board_, ctx.metrics);
     options_.max_in_flight = limits_.max_in_flight;
     streams_ = std::make_unique<PayloadStreams>(options_, *pool_, *headers_, *bodies_);
     heads_ = std::make_unique<FetcherService>(*pool_, *board_, *headers_, interval);
-    payloads_ = std::make_unique<PayloadService>(config_, *headers_, *bodies_, *streams_);
+    payloads_ = std::make_unique<PayloadService>(*headers_, *bodies_, *streams_);
     system_ = &ctx.system;
     for (std::size_t i = 0; i < count; ++i) {
       pollers_.push_back(ctx.system.spawn<caf::detached>(
-          head_poller, PollerConfig{i, interval, &config_, pool_.get(), board_.get(), &ctx.metrics}));
+          head_poller, PollerConfig{i, interval, &config_, forks_.get(), pool_.get(), board_.get(), &ctx.metrics}));
     }
     log::info("fetching", {log::kv("chain_id", config_.l2_chain_id), log::kv("endpoints", count)});
     return absl::OkStatus();
@@ -89,20 +109,21 @@ class RemoteFetcher final : public service::Program {
   Readiness readiness() override {
     const auto s = board_->current();
     const std::size_t els = pool_->ready_els();
-    Readiness r{s && els > 0 && s->unknown_rules.empty(), "ready", {}, {}};
+    Readiness r{true, "ready", {}, {}};
+    const auto not_ready = [&](const SourceTrouble& t) {
+      r.ready = false;
+      r.code = t.code;
+      r.reason = t.why;
+    };
     if (!s) {
-      r.code = "no_heads";
-      r.reason = "no endpoint gives heads; see `towline endpoints`";
-      if (const std::string rules = board_->unknown_rules(); !rules.empty()) {
-        r.code = "unknown_rules";
-        r.reason = rules;
-      }
-    } else if (els == 0) {
-      r.code = "no_blocks";
-      r.reason = "no execution endpoint is ready to serve blocks; see `towline endpoints`";
+      not_ready(heads_trouble(*pool_, *board_));
     } else if (!s->unknown_rules.empty()) {
-      r.code = "unknown_rules";
-      r.reason = s->unknown_rules;
+      not_ready({"unknown_rules", s->unknown_rules});
+    } else if (els == 0) {
+      not_ready(pool_->trouble(serves_blocks)
+                    .value_or(SourceTrouble{"no_blocks", "no execution endpoint is ready to serve blocks"}));
+    } else if (const auto t = pool_->blocks_trouble()) {
+      not_ready(*t);
     }
     r.details["endpoints"] = absl::StrCat(pool_->size());
     if (s && s->unsafe) r.details["unsafe"] = eth::to_string(*s->unsafe);
@@ -128,6 +149,7 @@ class RemoteFetcher final : public service::Program {
   service::ChainFlags chain_;
   std::vector<std::string> urls_;
   std::string endpoints_file_, evidence_file_;
+  std::optional<std::string> proxy_;
   std::string poll_interval_ = "1s";
   std::string request_timeout_ = "10s";
   EndpointLimits limits_;
@@ -136,6 +158,7 @@ class RemoteFetcher final : public service::Program {
   rollup::Config config_;
   std::unique_ptr<Pool> pool_;
   std::unique_ptr<HeadBoard> board_;
+  std::unique_ptr<ForkBoard> forks_;
   std::unique_ptr<Headers> headers_;
   std::unique_ptr<Bodies> bodies_;
   std::unique_ptr<PayloadStreams> streams_;

@@ -10,6 +10,7 @@
 #include "libs/crypto/keccak.hpp"
 #include "libs/eth/block_json.hpp"
 #include "libs/eth/engine_json.hpp"
+#include "libs/eth/envelope.hpp"
 #include "libs/eth/header.hpp"
 #include "libs/eth/payload.hpp"
 #include "libs/eth/raw_block.hpp"
@@ -101,6 +102,15 @@ void engine_body(benchmark::State& state) {
 }
 BENCHMARK(engine_body)->Unit(benchmark::kMicrosecond);
 
+void envelopes(benchmark::State& state) {
+  std::size_t size = 0;
+  for (const Bytes& tx : typical().transactions) size += tx.size();
+  for (auto _ : state)
+    if (!eth::check_envelopes(typical().transactions).ok()) state.SkipWithError("refused");
+  bytes(state, size);
+}
+BENCHMARK(envelopes)->Unit(benchmark::kMicrosecond);
+
 /// A gossiped block of about so many bytes, from its compressed message to the verdict.
 void gossip_message_to_verdict(benchmark::State& state) {
   testing::Random random{1};
@@ -152,8 +162,6 @@ struct Member final : p2p::Node::Handler {
   void on_peer_disconnected(const p2p::PeerId&, const absl::Status&) override {}
   void on_bad_score(const p2p::PeerId&, double) override {}
   void validate(p2p::Gossipsub::Validation) override {}
-  Bytes answer(BytesView, bool) override { return {}; }
-  void on_answer(const p2p::PeerId&, absl::StatusOr<Bytes>) override {}
 
   static constexpr absl::Time kNow = absl::UnixEpoch();
   p2p::Identity identity;

@@ -1,10 +1,17 @@
-"""Documents and code say the same: metrics, reason codes, edge cases and their tests, links. Argument: the repository."""
+"""Documents and code say the same: programs, ports, metrics, reason codes, edge cases and their tests, links.
+
+Arguments: the repository, and the programs that its build makes.
+"""
 import re
 import sys
 from pathlib import Path
 
-root = Path(sys.argv[1])
+root, programs = Path(sys.argv[1]), set(sys.argv[2:])
 failures = []
+
+
+def read(page):
+    return (root / page).read_text()
 
 
 def sources(*folders):
@@ -21,12 +28,39 @@ def compare(what, code, page, documented):
     failures.extend(f"{page}: {what} {name} is not in the code" for name in sorted(documented - code))
 
 
+services = {p for p in programs if (root / "services" / p).is_dir()}
+rows = dict(re.findall(r"^\| `([\w-]+)` \|(.*)$", read("README.md").split("## The parts")[1].split("\n## ")[0], re.M))
+compare("program", programs, "README.md", set(rows))
+composed = set(re.findall(r"^  ([\w-]+):$", read("deploy/compose.yaml").split("\nservices:")[1].split("\nvolumes:")[0], re.M))
+compare("service", services | {"devnet"}, "deploy/compose.yaml", composed)
+compare("service", composed, "deploy/README.md", set(re.findall(r"^\| `([\w-]+)` \|", read("deploy/README.md"), re.M)))
+compare("service", services, "docs/architecture.md", set(re.findall(r"^\| ([\w-]+) \| 127", read("docs/architecture.md"), re.M)))
+for name in sorted(services):
+    addresses = re.findall(r'"(127\.0\.0\.1:\d+)",?\s*"(127\.0\.0\.1:\d+)"', read(f"services/{name}/main.cpp"))
+    if len(addresses) != 1:
+        failures.append(f"services/{name}/main.cpp: its two addresses are not found: is this check still right?")
+    for address in addresses[0] if addresses else ():
+        if address not in rows.get(name, ""):
+            failures.append(f"README.md: {name} listens on {address} by default, which its row does not say")
+# From 32768 on the kernel takes ports for connections, so that a server's own port may be in use when it starts.
+for page in [*root.glob("services/*/main.cpp"), *root.glob("tools/*/*.[ch]pp"), root / "deploy/compose.yaml", *root.glob("*.md"), *root.glob("docs/*.md"),
+             *root.glob("*/*/README.md"), root / "deploy/README.md"]:
+    for port in re.findall(r"(?:127\.0\.0\.1|0\.0\.0\.0|localhost|devnet):(\d+)", page.read_text()):
+        if int(port) >= 32768:
+            failures.append(f"{page.relative_to(root)}: port {port} is one that the kernel hands out")
+if read("VERSION").strip() not in re.findall(r"^ARG VERSION=(\S+)$", read("deploy/Dockerfile"), re.M):
+    failures.append("deploy/Dockerfile: ARG VERSION is not what VERSION says")
+
 metrics = {m for text in sources("services", "libs") for m in re.findall(r'"(towline_(?:fetcher|coordinator|driver|gossip)_\w+|towline_info)"', text)}
 compare("metric", metrics, "docs/metrics.md", set(re.findall(r"towline_(?:fetcher|coordinator|driver|gossip)_\w+|towline_info", (root / "docs/metrics.md").read_text())))
 
 follower = (root / "services/sync-coordinator/core/follower.cpp").read_text()
 codes = set(re.findall(r'enter\(\s*TowState::\w+,\s+"(\w+)"', follower))
 codes |= {c for pair in re.findall(r'enter\([^;]*?\? TowState::\w+ : TowState::\w+,\s[^;]*?\? "(\w+)" : "(\w+)"', follower) for c in pair}
+codes |= set(re.findall(r'"(source_\w+|no_blocks)"', "".join((root / f"services/{f}").read_text() for f in (
+    "remote-fetcher/core/problem.cpp", "remote-fetcher/actors/pool.cpp", "sync-coordinator/core/follower.cpp"))))
+codes |= {"no_heads"}  # where nothing more is known
+codes.discard("source_reorged")  # a decision and no state
 errors = (root / "docs/errors.md").read_text().split("## gRPC")[0]
 compare("reason code", codes, "docs/errors.md", set(re.findall(r"^\| `(\w+)` \|", errors, re.M)))
 
@@ -49,5 +83,5 @@ for page in [*root.glob("*.md"), *root.glob("docs/**/*.md"), *root.glob("service
         if "://" not in target and not (page.parent / target).exists():
             failures.append(f"{page.relative_to(root)}: {target} does not exist")
 
-print("\n".join(failures) or f"{len(metrics)} metrics and {len(codes)} reason codes are documented, {len(rows)} edge cases have their tests, links lead somewhere")
+print("\n".join(failures) or f"{len(programs)} programs, {len(metrics)} metrics and {len(codes)} reason codes are documented, {len(rows)} edge cases have their tests, links lead somewhere")
 sys.exit(1 if failures else 0)

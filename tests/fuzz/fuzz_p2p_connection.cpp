@@ -13,8 +13,6 @@ struct Host final : p2p::Node::Handler {
   void on_peer_disconnected(const p2p::PeerId&, const absl::Status&) override {}
   void on_bad_score(const p2p::PeerId&, double) override {}
   void validate(p2p::Gossipsub::Validation) override {}
-  Bytes answer(BytesView, bool) override { return Bytes(1000); }
-  void on_answer(const p2p::PeerId&, absl::StatusOr<Bytes>) override {}
 };
 
 }  // namespace
@@ -26,7 +24,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Host host;
   p2p::Node::Options options;
   options.topics = {"/t"};
-  options.request_protocols = {"/ask/0"};
   p2p::Node node{ours,
                  options,
                  {[](const std::string&, BytesView d) {

@@ -9,8 +9,8 @@ from stack import SERVICES
 def test_catch_up_tip_and_reorg(stack, profile):
     s = stack(blocks=1000, sources=2, el_profile=profile).start()
     at = s.wait_tip()["el"]["head"]["number"]
-    s.wait("three more blocks", lambda: s.stats()["el"]["head"]["number"] >= at + 3, 15)
-    s.wait("ready", lambda: s.get("sync-coordinator", "/readyz")[0] == 200, 10)
+    s.wait("three more blocks", lambda: s.stats()["el"]["head"]["number"] >= at + 3)
+    s.wait("ready", lambda: s.get("sync-coordinator", "/readyz")[0] == 200)
     s.ctl("reorg", depth=5)
     s.wait_same_head()
     s.check_trace()
@@ -55,10 +55,10 @@ def test_faults_of_the_engine(stack, fault):
     s.ctl("fault", node="engine", **fault)
     lasting = fault != {"error_rate": 0.3}
     if lasting:
-        s.wait("it is told", lambda: json.loads(s.get("sync-coordinator", "/readyz")[1])["code"] != "ready", 10)
-        s.wait("and why", lambda: "engine call failed" in s.processes["engine-driver"].log.read_text() or fault == {"hang": True}, 10)
+        s.wait("it is told", lambda: json.loads(s.get("sync-coordinator", "/readyz")[1])["code"] != "ready")
+        s.wait("and why", lambda: "engine call failed" in s.processes["engine-driver"].log.read_text() or fault == {"hang": True})
         s.ctl("fault", node="engine")
-    s.wait_tip(90)
+    s.wait_tip()
     s.ctl("fault", node="engine")
     s.wait_same_head()
     s.check_trace()

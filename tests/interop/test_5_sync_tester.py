@@ -42,7 +42,7 @@ def test_SyncTesterExtEL(work, net, sync_tester, start):
                     and finalized[0] > 1000 and net.el.ref(finalized[0]) == finalized)
 
         began = time.monotonic()
-        wait_for("the tip", followed, 120, 0.2, towline.procs())
+        wait_for("the tip", followed, 0.2, towline.procs())
         print(f"from {start} to {engine.height()} in {time.monotonic() - began:.1f} s")
         known = {h: n for n, h in net.el.hashes(0, max(start)).items()}
         problems = trace.problems(known)

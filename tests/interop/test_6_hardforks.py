@@ -30,8 +30,8 @@ def test_Hardforks_live(fork_chain):
     net, tow = fork_chain.get()
     rollup = read_rollup(net.rollup)
     last = rollup["jovian_time"]
-    wait_for("Jovian and ten blocks", lambda: int(tow.el.block("latest")["timestamp"], 16) > last + 10, 240, 0.5, net.procs() + tow.towline.procs())
-    tow.wait_tip(30, labels=False)
+    wait_for("Jovian and ten blocks", lambda: int(tow.el.block("latest")["timestamp"], 16) > last + 10, 0.5, net.procs() + tow.towline.procs())
+    tow.wait_tip(labels=False)
     print(json.dumps(check_methods(tow, rollup)))
     tow.check()
     numbers = [r["number"] for r in tow.trace.records("newPayload")]
@@ -42,8 +42,8 @@ def test_Hardforks_catch_up(make_tow, fork_chain):
     """The same in one go: a fresh client from Bedrock to Jovian."""
     net, _ = fork_chain.get()
     rollup = read_rollup(net.rollup)
-    wait_for("Jovian", lambda: int(net.el.block("latest")["timestamp"], 16) > rollup["jovian_time"] + 5, 240, 0.5, net.procs())
+    wait_for("Jovian", lambda: int(net.el.block("latest")["timestamp"], 16) > rollup["jovian_time"] + 5, 0.5, net.procs())
     tow = make_tow([net.cl_url, net.el_url], source=net.el, genesis=net.genesis, rollup=net.rollup).start()
-    tow.wait_tip(60)
+    tow.wait_tip()
     check_methods(tow, rollup)
     tow.check()

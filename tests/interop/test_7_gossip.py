@@ -47,14 +47,13 @@ def address_of(tow):
 class Verifier:
     """A second op-node with its own op-geth, connected to one peer."""
 
-    def __init__(self, directory, net, peer, asks=False):
+    def __init__(self, directory, net, peer):
         self.geth = Geth("verifier-geth", directory, net.genesis).start()
         self.port = free_port()
         self.cl = Rpc(f"http://127.0.0.1:{self.port}")
         self.node = net.op_node("verifier", self.geth.engine_url, self.geth.jwt_file, self.port, f"--p2p.static={peer}",
-                                f"--p2p.sync.req-resp={'true' if asks else 'false'}", f"--syncmode.req-resp={'true' if asks else 'false'}",
-                                "--p2p.sync.onlyreqtostatic=true").start()
-        wait_for("the verifier", lambda: self.cl.call("optimism_syncStatus"), 30, procs=[self.node])
+                                "--p2p.sync.req-resp=false", "--syncmode.req-resp=false", "--p2p.sync.onlyreqtostatic=true").start()
+        wait_for("the verifier", lambda: self.cl.call("optimism_syncStatus"), procs=[self.node])
 
     def head(self, label="unsafe_l2"):
         s = self.cl.call("optimism_syncStatus")[label]
@@ -68,16 +67,16 @@ class Verifier:
 def test_UnsafeViaP2P(work, chain, towed_by_gossip):
     """The acceptance test of that name, and in the middle: the verifier's only peer is Towline, and nothing but gossip can bring it blocks."""
     tow = towed_by_gossip
-    tow.wait_tip(60)
+    tow.wait_tip()
     verifier = Verifier(work / "verifier", chain, address_of(tow))
     try:
-        wait_for("the verifier's safe head", lambda: verifier.head("safe_l2")[0] >= chain.el.height("safe") - 3, 90, procs=[verifier.node])
+        wait_for("the verifier's safe head", lambda: verifier.head("safe_l2")[0] >= chain.el.height("safe") - 3, procs=[verifier.node])
         chain.batcher.stop()
-        wait_for("safe heads that stand still", lambda: verifier.head("safe_l2") == tuple(chain.sync_status()["safe_l2"]), 60, 1)
-        wait_for("the verifier at the tip", lambda: verifier.head()[0] >= chain.el.height() - 2, 30)
+        wait_for("safe heads that stand still", lambda: verifier.head("safe_l2") == tuple(chain.sync_status()["safe_l2"]), 1)
+        wait_for("the verifier at the tip", lambda: verifier.head()[0] >= chain.el.height() - 2)
         safe, first = verifier.head("safe_l2")[0], verifier.head()[0]
         imported = tow.towline.gossip.metrics()['towline_gossip_blocks_total{rule="none"}']
-        wait_for("100 blocks by way of Towline", lambda: verifier.head()[0] >= first + 100, 130, 1, procs=[verifier.node, *tow.towline.procs()])
+        wait_for("100 blocks by way of Towline", lambda: verifier.head()[0] >= first + 100, 1, procs=[verifier.node, *tow.towline.procs()])
         number, block_hash = verifier.head()
         assert chain.el.block(number)["hash"] == block_hash
         assert verifier.head("safe_l2")[0] == safe, "safe stood still, so gossip alone brought them"
@@ -96,68 +95,43 @@ def test_UnsafeViaP2P(work, chain, towed_by_gossip):
         verifier.stop()
 
 
-def test_payload_by_number_is_served_to_op_node_and_asked_of_it(work, chain):
-    """An op-node whose only peer we are fills its gap from our cache; and we fill ours from the sequencer, down from the first signed block."""
-    directory = work / "req-resp"
-    directory.mkdir()
-    height = chain.el.height()
-    gossip = Service("p2p-gossip", directory, [f"--rollup-config={chain.rollup}", f"--data-dir={directory / 'p2p'}", "--p2p.listen.ip=127.0.0.1", "--p2p.no-discovery",
-                                               f"--p2p.listen.tcp={free_port()}", f"--p2p.unsafe-block-signer={SIGNER}", "--p2p.sync.req-resp",
-                                               f"--p2p.static={chain.p2p_address()}"]).start()
-    verifier = None
-    try:
-        asked = 'towline_gossip_backfill_total{outcome="got"}'
-        wait_for("blocks asked of the sequencer", lambda: gossip.metrics().get(asked, 0) >= min(40, height - 3), 60, procs=[gossip.proc])
-        bad = {k: v for k, v in gossip.metrics().items() if "backfill_total" in k and k != asked and "missing" not in k}
-        assert not any(bad.values()), bad
-        chain.batcher.stop()
-        us = next(line for line in gossip.proc.tail(5000).splitlines() if "gossiping" in line).split("address=")[1].split()[0]
-        verifier = Verifier(directory, chain, us, asks=True)
-        wait_for("the verifier at the tip", lambda: verifier.head()[0] >= chain.el.height() - 2, 60, procs=[verifier.node, gossip.proc])
-        number, block_hash = verifier.head()
-        assert chain.el.block(number)["hash"] == block_hash and number > verifier.head("safe_l2")[0] + 2
-        metrics = gossip.metrics()
-        assert metrics['towline_gossip_requests_total{result="found"}'] >= 3, metrics
-    finally:
-        chain.batcher.start()
-        if verifier:
-            verifier.stop()
-        gossip.proc.stop(10)
-
-
 def imports_by_gossip(tow):
     return sum("p2p network brought" in d["reason"] for d in tow.towline.decisions())
 
 
 def test_outage_of_gossip_and_restart_of_the_sequencer(chain, towed_by_gossip):
-    """60 s without gossip, then with it again; then the sequencer restarts. The client ends where the sequencer is each time, and safe moves on."""
+    """60 blocks without gossip, then with it again; then the sequencer restarts. The client ends where the sequencer is each time, and safe moves on."""
     tow = towed_by_gossip
-    tow.wait_tip(60)
+    tow.wait_tip()
     tow.towline.gossip.proc.pause()
-    time.sleep(60)
+    away = chain.el.height()
+    wait_for("60 blocks", lambda: chain.el.height() >= away + 60, 1, chain.procs())
     tow.towline.gossip.proc.resume()
     before = imports_by_gossip(tow)
-    tow.wait_tip(30)
-    wait_for("gossip that leads again", lambda: imports_by_gossip(tow) >= before + 5, 30)
+    tow.wait_tip()
+    wait_for("gossip that leads again", lambda: imports_by_gossip(tow) >= before + 5)
     chain.node.stop()
     chain.node.start()
-    wait_for("the sequencer", lambda: chain.cl.call("optimism_syncStatus"), 60, procs=[chain.node])
+    wait_for("the sequencer", lambda: chain.cl.call("optimism_syncStatus"), procs=[chain.node])
     before, safe = imports_by_gossip(tow), tow.el.height("safe")
-    wait_for("blocks of the restarted sequencer", lambda: imports_by_gossip(tow) >= before + 5, 60)
-    tow.wait_tip(60)
-    wait_for("safe to move on", lambda: tow.el.height("safe") > safe, 60)
+    wait_for("blocks of the restarted sequencer", lambda: imports_by_gossip(tow) >= before + 5)
+    tow.wait_tip()
+    wait_for("safe to move on", lambda: tow.el.height("safe") > safe)
     tow.check()
 
 
-def test_the_signer_is_read_from_L1(work, chain):
-    """Nobody tells who signs: SystemConfig on the real L1 does."""
-    directory = work / "signer-of-l1"
+@pytest.mark.parametrize(("names", "evidence"), [(["127.0.0.1"], "signer taken from one L1 endpoint"), (["127.0.0.1", "localhost"], "two L1 endpoints agree on that block")])
+def test_the_signer_is_read_from_L1(work, chain, names, evidence):
+    """Nobody tells who signs: SystemConfig on the real L1 does, proven. (Two names of one node stand for two nodes.)"""
+    directory = work / f"signer-of-l1-{len(names)}"
     directory.mkdir()
+    l1 = [f"--l1-rpc={chain.l1_url.replace('127.0.0.1', name)}" for name in names]
     gossip = Service("p2p-gossip", directory, [f"--rollup-config={chain.rollup}", f"--data-dir={directory / 'p2p'}", "--p2p.listen.ip=127.0.0.1", "--p2p.listen.tcp=0",
-                                               f"--l1-rpc={chain.l1_url}", f"--p2p.static={chain.p2p_address()}"]).start()
+                                               *l1, f"--p2p.static={chain.p2p_address()}"]).start()
     try:
-        wait_for("blocks of the signer", lambda: gossip.metrics().get('towline_gossip_blocks_total{rule="none"}', 0) >= 3, 30, procs=[gossip.proc])
-        assert SIGNER.lower() in gossip.proc.tail(100), "the log says whom L1 names"
+        wait_for("blocks of the signer", lambda: gossip.metrics().get('towline_gossip_blocks_total{rule="none"}', 0) >= 3, procs=[gossip.proc])
+        log = gossip.proc.tail(100)
+        assert SIGNER.lower() in log and evidence in log, "the log says whom L1 names, and how far that goes"
         assert gossip.metrics()['towline_gossip_signer_reads_total{result="ok"}'] >= 1
     finally:
         gossip.proc.stop(10)
@@ -193,7 +167,7 @@ def test_discv5_finds_op_node_and_is_found(work, chain):
         nodes.append(chain.op_node(f"discv5-{i}", geths[i].engine_url, geths[i].jwt_file, port, "--p2p.advertise.ip=127.0.0.1",
                                    "--p2p.sync.req-resp=false", "--p2p.sync.onlyreqtostatic=true", *flags, discovery=True).start())
         rpc = Rpc(f"http://127.0.0.1:{port}")
-        wait_for("op-node", lambda: rpc.call("opp2p_self"), 30, procs=nodes)
+        wait_for("op-node", lambda: rpc.call("opp2p_self"), procs=nodes)
         return rpc
 
     gossip = None
@@ -204,14 +178,14 @@ def test_discv5_finds_op_node_and_is_found(work, chain):
                                                    f"--p2p.listen.tcp={free_port()}", f"--p2p.unsafe-block-signer={SIGNER}",
                                                    f"--p2p.bootnodes={first.call('opp2p_self')['ENR']}"])
         us, enr = far_from(first.call("opp2p_self")["nodeID"], gossip, directory / "p2p/p2p_priv.txt")
-        wait_for("op-node among our peers", lambda: us in first.call("opp2p_peers", True)["peers"], 30, procs=[gossip.proc, *nodes])
-        wait_for("blocks by way of it", lambda: gossip.metrics().get('towline_gossip_blocks_total{rule="none"}', 0) >= 3, 30, procs=[gossip.proc])
+        wait_for("op-node among our peers", lambda: us in first.call("opp2p_peers", True)["peers"], procs=[gossip.proc, *nodes])
+        wait_for("blocks by way of it", lambda: gossip.metrics().get('towline_gossip_blocks_total{rule="none"}', 0) >= 3, procs=[gossip.proc])
         second = op_node(1, f"--p2p.bootnodes={enr}")
-        wait_for("a second op-node that found us", lambda: us in second.call("opp2p_peers", True)["peers"], 60, procs=[gossip.proc, *nodes])
+        wait_for("a second op-node that found us", lambda: us in second.call("opp2p_peers", True)["peers"], procs=[gossip.proc, *nodes])
         assert enr in second.call("opp2p_discoveryTable")
         other = first.call("opp2p_self")["ENR"]
-        wait_for("the second op-node to learn of the first from us", lambda: other in second.call("opp2p_discoveryTable"), 60, 1, procs=nodes)
-        wait_for("both to answer us", lambda: gossip.metrics()['towline_gossip_discovery_nodes{state="chain"}'] == 2, 30, procs=nodes)
+        wait_for("the second op-node to learn of the first from us", lambda: other in second.call("opp2p_discoveryTable"), 1, procs=nodes)
+        wait_for("both to answer us", lambda: gossip.metrics()['towline_gossip_discovery_nodes{state="chain"}'] == 2, procs=nodes)
         assert gossip.metrics()['towline_gossip_discovery_dropped_total{reason="bad_handshake"}'] == 0
         # Another life: the nodes that were found are known without any boot node. The first op-node (go-ethereum) takes who calls it into its table
         # only once its own start is over, which at our first call it was not.
@@ -221,11 +195,11 @@ def test_discv5_finds_op_node_and_is_found(work, chain):
         kept = (directory / "p2p/p2p_nodes.txt").read_text().split()
         assert len(kept) == 2 and all(record.startswith("enr:") for record in kept), kept
         # They may be faster than we are and dial us.
-        wait_for("peers that were found before", lambda: sum(v for k, v in gossip.metrics().items() if k.startswith("towline_gossip_peers{")) >= 2, 30,
+        wait_for("peers that were found before", lambda: sum(v for k, v in gossip.metrics().items() if k.startswith("towline_gossip_peers{")) >= 2,
                  procs=[gossip.proc])
         assert "no node found before can be read" not in gossip.proc.tail(5000)
         _, enr = itself(gossip)
-        wait_for("our new record in the tables of both", lambda: all(enr in n.call("opp2p_discoveryTable") for n in (first, second)), 60, 1, procs=nodes)
+        wait_for("our new record in the tables of both", lambda: all(enr in n.call("opp2p_discoveryTable") for n in (first, second)), 1, procs=nodes)
     finally:
         for p in [*([gossip.proc] if gossip else []), *nodes, *geths]:
             p.stop()
@@ -243,16 +217,16 @@ def test_200_visits_of_go_libp2p_leave_nothing_behind(work):
     def visit(name, count):
         address = next(line for line in gossip.proc.tail(5000).splitlines() if "gossiping" in line).split("address=")[1].split()[0]
         p = Proc(name, [PEERS / "go-peers", "churn", count, f"/optimism/{chain_id}/3/blocks", address], directory).start()
-        wait_for(f"{count} visits", lambda: p.exit_code() is not None, 120, 0.2)
+        wait_for(f"{count} visits", lambda: p.exit_code() is not None, 0.2)
         assert p.exit_code() == 0, p.tail()
-        wait_for("the last visitor to be gone", lambda: sum(v for k, v in gossip.metrics().items() if k.startswith("towline_gossip_peers{")) == 1, 30)
+        wait_for("the last visitor to be gone", lambda: sum(v for k, v in gossip.metrics().items() if k.startswith("towline_gossip_peers{")) == 1)
 
     try:
-        wait_for("the mesh", lambda: net.mesh() == 1, 30)
+        wait_for("the mesh", lambda: net.mesh() == 1)
         visit("warm-up", 20)
         descriptors, memory = gossip.descriptors(), gossip.rss_mib()
         visit("churn", 200)
-        wait_for("descriptors as before", lambda: gossip.descriptors() <= descriptors, 15)
+        wait_for("descriptors as before", lambda: gossip.descriptors() <= descriptors)
         assert gossip.rss_mib() < memory + 8, f"{memory} -> {gossip.rss_mib()} MiB"
         assert net.mesh() == 1, "the honest peer was there all the time"
         assert not [k for k in gossip.metrics() if "bans_total" in k and gossip.metrics()[k]]
@@ -266,16 +240,26 @@ class Simulated:
 
     def __init__(self, directory, *flags):
         directory.mkdir(parents=True)
-        self.proc = Proc("devnet", [binary("towline-devnet"), f"--dir={directory}", "--block-time=0", *flags], directory).start()
-        wait_for("the simulated chain", lambda: (directory / "endpoints.json").exists(), 60, procs=[self.proc])
+        # Blocks a second apart, up to the present; none is made but on command.
+        self.proc = Proc("devnet", [binary("towline-devnet"), f"--dir={directory}", "--block-time=1", *flags], directory).start()
+        wait_for("the simulated chain", lambda: (directory / "endpoints.json").exists(), procs=[self.proc])
         self.endpoints = json.loads((directory / "endpoints.json").read_text())
+        self.command(cmd="produce", on=False)
+        self.source = Rpc(self.endpoints["sources"][0])
 
     def command(self, **command):
         request = urllib.request.Request(self.endpoints["control"] + "/ctl", json.dumps(command).encode())
-        return json.load(urllib.request.urlopen(request, timeout=60))
+        return json.load(urllib.request.urlopen(request, timeout=120))
 
     def mesh(self):
         return self.command(cmd="append", count=0)["gossip"]["mesh"]
+
+    def reorg(self, depth):
+        """A branch of depth + 1 new blocks, once its last block is not of the future: such a block is refused."""
+        last = int(self.source.block("latest")["timestamp"], 16) + 1
+        wait_for("the time of the new branch", lambda: time.time() >= last)
+        self.command(cmd="reorg", depth=depth)
+        return depth + 1
 
 
 class JsPeers:
@@ -285,7 +269,7 @@ class JsPeers:
         work = PEERS.parent / "npm"
         self.count = count
         self.proc = Proc("js", [PEERS / "node", work / "gossip_peer.mjs", count, f"/optimism/{chain_id}/3/blocks", *peers], directory, cwd=work).start()
-        wait_for("js-libp2p", lambda: len(self.addresses()) == count, 60, procs=[self.proc])
+        wait_for("js-libp2p", lambda: len(self.addresses()) == count, procs=[self.proc])
 
     def lines(self):
         return [json.loads(line) for line in self.proc.log.read_text().splitlines() if line.startswith("{")]
@@ -301,7 +285,7 @@ class JsPeers:
 def test_js_libp2p_takes_blocks_from_us_and_brings_us_others(request, work, count, js_dials):
     """The sequencer's only peers are js nodes, and our p2p-gossip's too: each block goes from our stack through js to our stack."""
     directory = work / request.node.name.replace("[", "-").replace("]", "")
-    net = Simulated(directory, "--blocks=260", "--tx-per-block=2")
+    net = Simulated(directory, "--blocks=60", "--tx-per-block=2")
     rollup = net.endpoints["rollup"]
     chain_id = json.loads(open(rollup).read())["l2_chain_id"]
     port = free_port()
@@ -317,17 +301,15 @@ def test_js_libp2p_takes_blocks_from_us_and_brings_us_others(request, work, coun
             js = JsPeers(directory, count, chain_id, [net.endpoints["p2p"]])
             gossip = Service("p2p-gossip", directory, [*flags, f"--p2p.static={js.addresses()[0]}"]).start()
         good = 'towline_gossip_blocks_total{rule="none"}'
-        wait_for("both meshes", lambda: net.mesh() >= min(count, 6) and gossip.metrics()['towline_gossip_mesh_peers{version="4"}'] >= min(count, 6), 30,
+        wait_for("both meshes", lambda: net.mesh() >= min(count, 6) and gossip.metrics()['towline_gossip_mesh_peers{version="4"}'] >= min(count, 6),
                  procs=[js.proc, gossip.proc])
         sent = 0
-        for depth in (250, 250, 250, 246):
-            net.command(cmd="reorg", depth=depth)
-            sent += depth + 1
-            wait_for(f"{sent} blocks through js", lambda: gossip.metrics().get(good, 0) >= sent, 30, procs=[js.proc, gossip.proc])
-            time.sleep(3)  # blocks of the future are refused, and each branch is a block longer
-        assert sent == 1000
-        for node in range(count):
-            wait_for(f"all blocks at js node {node}", lambda n=node: len({o["sha256"] for o in js.received(n)}) == sent, 30)
+        while sent < 1000:
+            # Of one peer 64 blocks may wait for their verdict; a slow machine would drop more of them.
+            sent += net.reorg(49)
+            wait_for(f"{sent} blocks through js", lambda: gossip.metrics().get(good, 0) >= sent, procs=[js.proc, gossip.proc])
+            for node in range(count):
+                wait_for(f"all blocks at js node {node}", lambda n=node: len({o["sha256"] for o in js.received(n)}) == sent, procs=[js.proc])
         metrics = gossip.metrics()
         assert metrics[good] == sent and metrics['towline_gossip_messages_total{result="rejected"}'] == 0
         assert metrics['towline_gossip_messages_total{result="throttled"}'] == 0
@@ -347,9 +329,12 @@ def test_js_libp2p_and_blocks_of_1_MiB(work):
     js = JsPeers(directory, 1, json.loads(open(rollup).read())["l2_chain_id"], [net.endpoints["p2p"], us])
     try:
         good = 'towline_gossip_blocks_total{rule="none"}'
-        wait_for("both meshes", lambda: net.mesh() == 1 and gossip.metrics()['towline_gossip_mesh_peers{version="4"}'] == 1, 30)
-        net.command(cmd="reorg", depth=9)
-        wait_for("10 blocks through js", lambda: gossip.metrics().get(good, 0) == 10, 30, procs=[js.proc, gossip.proc])
+        wait_for("both meshes", lambda: net.mesh() == 1 and gossip.metrics()['towline_gossip_mesh_peers{version="4"}'] == 1)
+        sent = 0
+        while sent < 10:
+            # What waits for a peer that reads slowly is dropped above 4 MiB.
+            sent += net.reorg(1)
+            wait_for(f"{sent} blocks through js", lambda: gossip.metrics().get(good, 0) == sent, procs=[js.proc, gossip.proc])
         assert all(o["bytes"] > 1 << 20 for o in js.received(0))
     finally:
         for p in (gossip.proc, js.proc, net.proc):

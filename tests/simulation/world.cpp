@@ -195,22 +195,55 @@ fetcher::HeadSnapshot World::snapshot() const {
 
 absl::Status World::admit(const driver::Command& c) {
   const auto before = gate_.state().epoch;
-  TOWLINE_RETURN_IF_ERROR(gate_.admit(c, labels()));
+  el_shown_ = labels();
+  lost_ = false;
+  TOWLINE_RETURN_IF_ERROR(gate_.admit(c, el_shown_));
   if (gate_.state().epoch < before) broken("the gate took an older epoch");
   return absl::OkStatus();
 }
 
-driver::CommandResult World::ended(driver::Outcome o, std::string reason, std::optional<eth::BlockId> block) const {
-  return {o, std::move(reason), block, labels()};
+driver::CommandResult World::ended(driver::Outcome o, std::string reason, std::optional<eth::BlockId> block) {
+  return {o, std::move(reason), block, el_up_ ? labels() : driver::Labels{}};
+}
+
+driver::CommandResult World::came_back(const eth::BlockId& block) {
+  ++session_;
+  return ended(driver::Outcome::engine_unavailable, "the EL came back as another one", block);
+}
+
+void World::kill_el() {
+  el_.kill();
+  ++session_;
+  lost_ = true;
+  note(absl::StrCat("EL killed: head ", eth::to_string(el_.latest())));
+}
+
+std::optional<sim::ElAnswer> World::until_known(const std::function<sim::ElAnswer()>& send,
+                                                const driver::Forkchoice* update) {
+  while (true) {
+    if (lost_) {
+      if (const auto known = driver::after_loss(el_shown_, update, labels())) {
+        if (driver::react(driver::Call::forkchoice_updated, *known) != driver::Reaction::proceed) return std::nullopt;
+        return sim::ElAnswer{};
+      }
+      lost_ = false;
+    }
+    const auto hash = [](const std::optional<eth::BlockRef>& b) { return b ? b->hash : Hash32{}; };
+    const driver::Labels l = labels();
+    if (hash(l.latest) != hash(el_shown_.latest) || hash(l.safe) != hash(el_shown_.safe) ||
+        hash(l.finalized) != hash(el_shown_.finalized))
+      broken("a write to an EL that came back as another one, before its labels were read");
+    if (!lossy_ || random_() % 300 != 0) return send();
+    const bool applied = random_() % 2 == 0;
+    note(applied ? "an answer of the EL is lost" : "a write to the EL is lost");
+    if (applied) send();
+    lost_ = true;
+    if (random_() % 2 == 0) kill_el();
+  }
 }
 
 std::optional<driver::CommandResult> World::update(const driver::Forkchoice& f) {
   const eth::BlockRef before = el_.latest();
-  // No needless rewind: an ancestor of the head is never asked for.
-  if (f.head.hash != before.hash) {
-    if (const auto b = el_.by_number(f.head.number); b && b->hash == f.head.hash && f.head.number < before.number)
-      broken("a forkchoice update to an ancestor of the head");
-  }
   if (gate_.state().epoch < highest_epoch_) broken("a forkchoice update with an older epoch after a newer one");
   highest_epoch_ = gate_.state().epoch;
   if (f.finalized && highest_finalized_ &&
@@ -219,8 +252,18 @@ std::optional<driver::CommandResult> World::update(const driver::Forkchoice& f) 
     broken(absl::StrCat("finalized goes back from ", eth::to_string(*highest_finalized_), " to ",
                         eth::to_string(*f.finalized)));
   }
-  const auto a =
-      el_.forkchoice_updated(f.head.hash, f.safe ? f.safe->hash : Hash32{}, f.finalized ? f.finalized->hash : Hash32{});
+  const auto sent = until_known(
+      [&] {
+        // No needless rewind: an ancestor of the head is never asked for.
+        if (const auto b = el_.by_number(f.head.number);
+            b && b->hash == f.head.hash && f.head.number < el_.latest().number)
+          broken("a forkchoice update to an ancestor of the head");
+        return el_.forkchoice_updated(f.head.hash, f.safe ? f.safe->hash : Hash32{},
+                                      f.finalized ? f.finalized->hash : Hash32{});
+      },
+      &f);
+  if (!sent) return came_back(f.head);
+  const sim::ElAnswer& a = *sent;
   note(absl::StrCat("forkchoice head ", eth::to_string(f.head), " safe ", f.safe ? eth::to_string(*f.safe) : "-",
                     " finalized ", f.finalized ? eth::to_string(*f.finalized) : "-", ": ",
                     a.error_code != 0 ? absl::StrCat(a.error_code) : sim::name(a.status)));
@@ -231,7 +274,7 @@ std::optional<driver::CommandResult> World::update(const driver::Forkchoice& f) 
   const auto differs = [](const std::optional<eth::BlockId>& wanted, const std::optional<eth::BlockRef>& have) {
     return wanted && (!have || have->hash != wanted->hash);
   };
-  const driver::Labels l = labels();
+  const driver::Labels l = el_shown_ = labels();
   if (differs(f.head, l.latest) || differs(f.safe, l.safe) || differs(f.finalized, l.finalized))
     return ended(driver::Outcome::not_applied, "reads back as something else", f.head);
   if (switching_ && l.latest->hash != before.hash) {
@@ -259,6 +302,7 @@ std::optional<driver::CommandResult> World::update(const driver::Forkchoice& f) 
 void World::finish(std::uint64_t id, absl::StatusOr<driver::CommandResult> r) {
   pending_.reset();
   importing_.reset();
+  unanswered_since_.reset();
   switching_.reset();
   note(absl::StrCat("command ends: ", r.ok() ? absl::StrCat(driver::name(r->outcome), " ", r->reason)
                                              : std::string{r.status().message()}));
@@ -268,8 +312,8 @@ void World::finish(std::uint64_t id, absl::StatusOr<driver::CommandResult> r) {
 void World::import_step() {
   Importing& i = *importing_;
   const auto leave = [&](driver::CommandResult r) {
-    if (auto f = i.plan.finish_early();
-        f && el_answers() && gate_.check_labels(f->head, f->safe, f->finalized, i.before).ok())
+    if (auto f = i.plan.finish_early(); f && el_answers() && !driver::after_loss(el_shown_, nullptr, labels()) &&
+                                        gate_.check_labels(f->head, f->safe, f->finalized, i.before).ok())
       update(*f);
     r.labels = labels();
     finish(i.id, r);
@@ -283,7 +327,9 @@ void World::import_step() {
     broken(absl::StrCat(eth::to_string(block), " is asked for although it is on the EL's chain"));
   if (!el_.by_hash(block.parent_hash))
     broken(absl::StrCat("newPayload ", eth::to_string(block), " whose parent the EL does not know"));
-  const auto a = el_.new_payload(block);
+  const auto sent = until_known([&] { return el_.new_payload(block); }, nullptr);
+  if (!sent) return leave(came_back(block.id()));
+  const sim::ElAnswer& a = *sent;
   if (a.error_code != 0) return leave(ended(driver::Outcome::engine_unavailable, a.message, block.id()));
   if (a.status == sim::ElStatus::invalid) return leave(ended(driver::Outcome::invalid, "INVALID", block.id()));
   if (a.status != sim::ElStatus::valid)
@@ -303,7 +349,14 @@ void World::import_step() {
 void World::run_pending() {
   if (importing_) {
     if (!driver_up_) return finish(importing_->id, absl::UnavailableError("the engine-driver is gone"));
-    if (!el_up_) return finish(importing_->id, ended(driver::Outcome::engine_unavailable, "the EL is gone"));
+    if (!el_up_) {
+      // Its call has no answer: it waits, and reads the labels when there is one.
+      lost_ = true;
+      if (!unanswered_since_) unanswered_since_ = now_;
+      if (now_ - *unanswered_since_ < absl::Seconds(30)) return;
+      return finish(importing_->id, ended(driver::Outcome::engine_unavailable, "the EL is gone"));
+    }
+    unanswered_since_.reset();
     // Several payloads a step, so that long ranges end.
     const int burst = 1 + static_cast<int>(random_() % 40);
     for (int k = 0; k < burst && importing_; ++k) import_step();
@@ -456,11 +509,7 @@ void World::chaos() {
       break;
     case 9: replaying_ = !replaying_; break;
     case 14: lagging_ = !lagging_; break;
-    case 10:
-      el_.kill();
-      ++session_;
-      note(absl::StrCat("EL killed: head ", eth::to_string(el_.latest())));
-      break;
+    case 10: kill_el(); break;
     case 11:
       el_up_ = !el_up_;
       if (el_up_) ++session_;
@@ -531,7 +580,7 @@ void World::step() {
     const fetcher::HeadSnapshot s = snapshot();
     if (!replaying_) shown_ = s;
     carry_out(follower_->on_remote(s, now_));
-  } else carry_out(follower_->on_remote_lost("no heads", now_));
+  } else carry_out(follower_->on_remote_lost({"no_heads", "no heads"}, now_));
   carry_out(follower_->on_wake(now_));
   if (pending_ || importing_) run_pending();
   check();
@@ -601,7 +650,7 @@ std::string World::run() {
     step();
   }
   source_up_ = el_up_ = driver_up_ = peers_ = gossip_up_ = true;
-  replaying_ = lagging_ = false;
+  replaying_ = lagging_ = lossy_ = false;
   ++session_;
   note("faults stop");
   // A source whose safe is below ours holds the label where it is: let it move on, as a live chain does. Where it is

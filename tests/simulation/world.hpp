@@ -6,6 +6,7 @@
 #include <absl/time/time.h>
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <random>
@@ -15,6 +16,7 @@
 #include "libs/sim/el_model.hpp"
 #include "services/engine-driver/core/gate.hpp"
 #include "services/engine-driver/core/import_plan.hpp"
+#include "services/engine-driver/core/read_back.hpp"
 #include "services/engine-driver/core/state.hpp"
 #include "services/sync-coordinator/core/follower.hpp"
 
@@ -111,9 +113,14 @@ class World {
   void carry_out(coordinator::Effects effects);
   void run_pending();
   void import_step();
+  /// A write, and again while its answer is lost and the EL is as it was; nullopt: it has come back as another one.
+  std::optional<sim::ElAnswer> until_known(const std::function<sim::ElAnswer()>& send,
+                                           const driver::Forkchoice* update);
+  void kill_el();
   std::optional<driver::CommandResult> update(const driver::Forkchoice& f);
   absl::Status admit(const driver::Command& c);
-  driver::CommandResult ended(driver::Outcome o, std::string reason, std::optional<eth::BlockId> block = {}) const;
+  driver::CommandResult ended(driver::Outcome o, std::string reason, std::optional<eth::BlockId> block = {});
+  driver::CommandResult came_back(const eth::BlockId& block);
   void finish(std::uint64_t id, absl::StatusOr<driver::CommandResult> r);
   driver::Labels labels() const;
   driver::DriverState driver_state() const;
@@ -143,6 +150,10 @@ class World {
   sim::ElModel el_;
   bool can_rewind_;
   driver::Gate gate_;
+  /// The driver's: what the EL showed last, whether a write was lost since, and since when the EL does not answer.
+  driver::Labels el_shown_;
+  bool lost_ = false;
+  std::optional<absl::Time> unanswered_since_;
   std::optional<coordinator::Follower> follower_;
   std::optional<coordinator::Effect> pending_;
   std::optional<Importing> importing_;
@@ -154,6 +165,8 @@ class World {
   bool peers_ = true;
   bool gossip_up_ = true;
   bool quiet_ = false;
+  /// Answers of the EL are lost.
+  bool lossy_ = true;
   std::uint64_t session_ = 1;
   // For the invariants.
   std::uint64_t highest_epoch_ = 0;

@@ -44,7 +44,11 @@ inline Bytes random_transaction(Random& random, std::uint8_t type, std::size_t i
     std::copy(n.begin(), n.end(), v.bytes.end() - static_cast<std::ptrdiff_t>(n.size()));
     return v;
   };
-  const auto to = [&](Bytes& out) { rlp::append_string(random() % 8 == 0 ? Bytes{} : random_bytes(random, 20), out); };
+  const auto to = [&](Bytes& out) {
+    // Blob and set-code transactions create no contracts.
+    const bool none = random() % 8 == 0 && type != 3 && type != 4;
+    rlp::append_string(none ? Bytes{} : random_bytes(random, 20), out);
+  };
   const auto access_list = [&] {
     Bytes list;
     for (std::uint64_t n = random() % 3; n > 0; --n) {
@@ -237,6 +241,8 @@ inline std::string header_fields_json(const eth::Header& h, const Hash32& hash) 
   if (h.excess_blob_gas) number("excessBlobGas", *h.excess_blob_gas);
   if (h.parent_beacon_block_root) data("parentBeaconBlockRoot", h.parent_beacon_block_root->view());
   if (h.requests_hash) data("requestsHash", h.requests_hash->view());
+  if (h.block_access_list_hash) data("blockAccessListHash", h.block_access_list_hash->view());
+  if (h.slot_number) number("slotNumber", *h.slot_number);
   return out;
 }
 

@@ -151,7 +151,7 @@ class Load:
         for _ in range(n):
             calls, height = self.make(count, size), self.el.height()
             self.el.batch(calls)
-            wait_for("the next block", lambda: self.el.height() > height, 30, 0.1)
+            wait_for("the next block", lambda: self.el.height() > height, 0.1)
             time.sleep(0.3)  # while a block is on its way the relays need this process
 
 
@@ -191,7 +191,7 @@ def towline(net, load, blocks):
     flags = [f"--p2p.unsafe-block-signer={SIGNER}", "--p2p.no-discovery", f"--p2p.static={through(net, probe.p2p.port)}"]
     t = Towline(WORK / "towline/services", net.rollup, [net.el_url], f"http://127.0.0.1:{probe.engine.port}", geth.jwt_file, p2p=flags).start()
     try:
-        wait_for("Towline at the tip", lambda: geth.el.height() >= net.el.height() - 1, 60, procs=t.procs())
+        wait_for("Towline at the tip", lambda: geth.el.height() >= net.el.height() - 1, procs=t.procs())
         run_on(SEQUENCERS)
         return measure("Towline", probe, load, blocks)
     finally:
@@ -208,7 +208,7 @@ def op_node(net, load, blocks):
     node = net.op_node("verifier", f"http://127.0.0.1:{probe.engine.port}", geth.jwt_file, port, f"--p2p.static={through(net, probe.p2p.port)}").start()
     try:
         # It derives what the batcher has posted, and asks for the rest.
-        wait_for("op-node at the tip", lambda: geth.el.height() >= net.el.height() - 1, 180, procs=[node])
+        wait_for("op-node at the tip", lambda: geth.el.height() >= net.el.height() - 1, procs=[node])
         net.batcher.stop()
         run_on(SEQUENCERS)  # the load
         return measure("op-node", probe, load, blocks)
@@ -231,7 +231,7 @@ def memory(net, load):
     peers = Proc("peers", [PEERS / "go-peers", "hold", 100, f"/optimism/{CHAIN_ID}/0/blocks", address], directory).start()
     count = lambda: sum(v for k, v in gossip.metrics().items() if k.startswith("towline_gossip_peers{"))  # noqa: E731
     try:
-        wait_for("101 peers", lambda: count() == 101, 120, 0.2, procs=[gossip.proc, peers])
+        wait_for("101 peers", lambda: count() == 101, 0.2, procs=[gossip.proc, peers])
         load.blocks(40, *SIZES["100 KiB"])
         assert count() == 101
         return {"alone_mib": alone, "with_100_peers_mib": gossip.rss_mib(),

@@ -44,7 +44,7 @@ class Replay:
 
     def __init__(self, name, *args):
         self.proc = Proc(name, [binary("towline-bench-replay"), CHAIN / "chain.bin", *args], WORK).start()
-        wait_for(name, lambda: self.proc.log.read_text().strip().isdigit(), 30, procs=[self.proc])
+        wait_for(name, lambda: self.proc.log.read_text().strip().isdigit(), procs=[self.proc])
         self.url = "http://127.0.0.1:" + self.proc.log.read_text().strip()
         self.rpc = Rpc(self.url)
 

@@ -106,7 +106,8 @@ struct Devnet {
     if (cmd == "reorg") {
       world.chain.reorg(c.value("depth", std::uint64_t{1}));
     } else if (cmd == "append") {
-      for (std::uint64_t n = c.value("count", std::uint64_t{1}); n > 0; --n) world.chain.append();
+      for (std::uint64_t n = c.value("count", std::uint64_t{1}); n > 0; --n)
+        world.chain.append(c.value("malformed", false));
     } else if (cmd == "produce") {
       world.producing = c.value("on", true);
       return {};

@@ -51,7 +51,7 @@ absl::StatusOr<std::unique_ptr<Sequencer>> Sequencer::start(const std::string& h
       [](const p2p::Gossipsub::Validation&, const gossip::Network::Done& done) {
         done(p2p::Gossipsub::Verdict::ignore);
       },
-      nullptr, impl->metrics);
+      impl->metrics);
   TOWLINE_RETURN_IF_ERROR(impl->network->start());
   return std::unique_ptr<Sequencer>{new Sequencer{std::move(impl)}};
 }

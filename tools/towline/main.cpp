@@ -303,7 +303,8 @@ class Cli {
     env(c.add_option("--data-dir", up_.data_dir, "fence, epoch and logs")->capture_default_str());
     env(c.add_option("--log.level", up_.log_level, "of the services' logs")->capture_default_str());
     env(c.add_option("--base-port", up_.base_port, "services listen on loopback from this port on; 0: any free ports")
-            ->capture_default_str());
+            ->capture_default_str()
+            ->check(CLI::Range(0, kLargestBasePort)));
   }
 
   int run_up() {

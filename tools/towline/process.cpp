@@ -2,11 +2,9 @@
 
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,20 +38,6 @@ std::string own_directory() {
   return std::filesystem::read_symlink("/proc/self/exe", ec).parent_path();
 }
 
-int free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in a{};
-  a.sin_family = AF_INET;
-  a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t len = sizeof a;
-  int port = 0;
-  if (bind(fd, reinterpret_cast<sockaddr*>(&a), len) == 0 &&
-      getsockname(fd, reinterpret_cast<sockaddr*>(&a), &len) == 0)
-    port = ntohs(a.sin_port);
-  close(fd);
-  return port;
-}
-
 std::string describe_exit(int wait_status) {
   return WIFSIGNALED(wait_status) ? absl::StrCat("by signal ", WTERMSIG(wait_status))
                                   : absl::StrCat("with exit code ", WEXITSTATUS(wait_status));
@@ -72,7 +56,8 @@ void Process::start() {
   const auto envp = pointers(env);
   const std::string program = spec_.dir + "/" + spec_.name;
   const std::string excuse =
-      absl::StrCat(spec_.name, ": cannot start ", program, "; is it installed beside towline?\n");
+      absl::StrCat(spec_.name, ": cannot start ", program,
+                   "; all programs must be in one directory, as `make build` and `make install` put them\n");
   const int log = open(spec_.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   struct stat st {};
   log_start_ = log >= 0 && fstat(log, &st) == 0 ? st.st_size : 0;

@@ -49,8 +49,6 @@ class Process {
 std::int64_t now_ms();
 /// The directory that this program is in.
 std::string own_directory();
-/// A TCP port of 127.0.0.1 that was free just now.
-int free_port();
 /// "by signal 9", "with exit code 1" of a wait status.
 std::string describe_exit(int wait_status);
 

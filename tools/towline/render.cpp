@@ -211,14 +211,17 @@ std::string decisions_text(const v1::ListDecisionsResponse& d) {
 }
 
 std::string endpoints_text(const v1::ListEndpointsResponse& e) {
-  std::string out = absl::StrFormat("%-28s %-4s %-12s %8s %7s %6s %5s %9s  %s\n", "endpoint", "kind", "state",
+  std::string out = absl::StrFormat("%-28s %-5s %-12s %8s %7s %6s %5s %9s  %s\n", "endpoint", "kind", "state",
                                     "requests", "errors", "429", "lies", "latency", "unsafe / reason");
   for (const auto& x : e.endpoints()) {
-    const std::string kind = x.kind() == v1::ENDPOINT_KIND_EL ? "EL" : x.kind() == v1::ENDPOINT_KIND_CL ? "CL" : "?";
+    const std::string kind = x.kind() == v1::ENDPOINT_KIND_EL     ? "EL"
+                             : x.kind() == v1::ENDPOINT_KIND_CL   ? "CL"
+                             : x.kind() == v1::ENDPOINT_KIND_BOTH ? "EL+CL"
+                                                                  : "?";
     const std::string state_full = v1::EndpointState_Name(x.state());
     const std::string state = absl::AsciiStrToLower(state_full.substr(std::string{"ENDPOINT_STATE_"}.size()));
     absl::StrAppendFormat(
-        &out, "%-28s %-4s %-12s %8d %7d %6d %5d %6.1f ms  %s\n", x.name(), kind, state, x.requests(), x.errors(),
+        &out, "%-28s %-5s %-12s %8d %7d %6d %5d %6.1f ms  %s\n", x.name(), kind, state, x.requests(), x.errors(),
         x.rate_limited(), x.lies(), x.latency_ms(),
         x.reason().empty() ? (x.heads().has_unsafe() ? thousands(x.heads().unsafe().number()) : "") : x.reason());
   }

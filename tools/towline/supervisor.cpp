@@ -1,6 +1,7 @@
 #include "tools/towline/supervisor.hpp"
 
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
 #include <absl/strings/str_join.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -9,8 +10,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <thread>
 
+#include "libs/base/status.hpp"
 #include "libs/discv5/boot_nodes.hpp"
 #include "libs/http/client.hpp"
 #include "libs/rollup/config.hpp"
@@ -52,20 +55,32 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   if (ec) return absl::InvalidArgumentError(absl::StrCat("--data-dir: cannot create ", o.data_dir, ": ", ec.message()));
   std::unique_ptr<Fleet> f{new Fleet};
   f->data_dir_ = o.data_dir;
-  // Port, port+1 for the fetcher, +10 for the coordinator, +20 for the driver, +30 for p2p-gossip, as the services have
-  // them by default.
-  for (int i = 0; i < 8; ++i)
-    f->addresses_.push_back(
-        absl::StrCat("127.0.0.1:", o.base_port == 0 ? free_port() : o.base_port + i / 2 * 10 + i % 2));
-  const auto& addr = f->addresses_;
+  struct Address {
+    std::string grpc, http;
+  };
+  std::map<std::string, Address> at;
+  for (std::size_t i = 0; i < kServices.size(); ++i) {
+    int grpc = o.base_port + 10 * static_cast<int>(i);
+    int http = grpc + 1;
+    if (o.base_port == 0) {
+      for (int* number : {&grpc, &http}) {
+        TOWLINE_ASSIGN_OR_RETURN(HeldPort port, HeldPort::take());
+        *number = port.number();
+        f->ports_.push_back(std::move(port));
+      }
+    }
+    at[kServices[i]] = {absl::StrCat("127.0.0.1:", grpc), absl::StrCat("127.0.0.1:", http)};
+  }
+  const auto target = [&](const char* service) { return "dns:///" + at.at(service).grpc; };
   const std::string chain = o.network.empty() ? "--rollup-config=" + o.rollup_config : "--network=" + o.network;
-  const auto add = [&](const std::string& name, std::size_t at, std::vector<std::string> args,
-                       std::map<std::string, std::string> env) {
-    args.insert(args.begin(),
-                {chain, "--grpc.addr=" + addr[at], "--http.addr=" + addr[at + 1], "--log.level=" + o.log_level});
+  const auto add = [&](const std::string& name, std::vector<std::string> args, std::map<std::string, std::string> env) {
+    const Address& a = at.at(name);
+    args.insert(args.begin(), {chain, "--grpc.addr=" + a.grpc, "--http.addr=" + a.http, "--log.level=" + o.log_level});
     Service s;
     s.process = std::make_unique<Process>(
         ProcessSpec{name, own_directory(), std::move(args), std::move(env), o.data_dir + "/" + name + ".log"});
+    s.grpc = a.grpc;
+    s.http = a.http;
     f->services_.push_back(std::move(s));
   };
   // URLs may hold keys: they travel by environment, never on a command line.
@@ -73,11 +88,8 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   if (!o.sources.empty()) fetcher_env["TOWLINE_ENDPOINT"] = absl::StrJoin(o.sources, ",");
   std::vector<std::string> fetcher_args{"--evidence-file=" + o.data_dir + "/evidence.jsonl"};
   if (!o.endpoints_file.empty()) fetcher_args.push_back("--endpoints-file=" + o.endpoints_file);
-  add("remote-fetcher", 0, fetcher_args, fetcher_env);
-  std::map<std::string, std::string> driver_env{{"TOWLINE_ENGINE", o.engine}};
-  if (!o.admin_rpc.empty()) driver_env["TOWLINE_ENGINE_ADMIN_RPC"] = o.admin_rpc;
-  f->has_gossip_ = runs_gossip(o);
-  if (f->has_gossip_) {
+  add("remote-fetcher", fetcher_args, fetcher_env);
+  if (runs_gossip(o)) {
     std::vector<std::string> args{"--data-dir=" + o.data_dir + "/p2p", "--p2p.listen.ip=" + o.p2p_listen_ip,
                                   absl::StrCat("--p2p.listen.tcp=", o.p2p_listen_port)};
     if (!o.p2p_static.empty()) args.push_back("--p2p.static=" + absl::StrJoin(o.p2p_static, ","));
@@ -87,17 +99,20 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
     std::vector<std::string> clocks;
     for (const auto& url : o.sources) clocks.push_back(http::redact_url(url));
     if (!clocks.empty()) args.push_back("--clock-source=" + absl::StrJoin(clocks, ","));
-    add("p2p-gossip", 6, args, {});
+    add("p2p-gossip", args, {});
   }
-  std::vector<std::string> driver_args{"--data-dir=" + o.data_dir, "--payload-source=dns:///" + addr[0],
-                                       "--gossip-source=dns:///" + addr[6]};
+  std::map<std::string, std::string> driver_env{{"TOWLINE_ENGINE", o.engine}};
+  if (!o.admin_rpc.empty()) driver_env["TOWLINE_ENGINE_ADMIN_RPC"] = o.admin_rpc;
+  std::vector<std::string> driver_args{"--data-dir=" + o.data_dir, "--payload-source=" + target("remote-fetcher"),
+                                       "--gossip-source=" + target("p2p-gossip")};
   if (!o.jwt_secret.empty()) driver_args.push_back("--jwt-secret=" + o.jwt_secret);
-  add("engine-driver", 4, driver_args, driver_env);
-  add("sync-coordinator", 2,
-      {"--remote-fetcher=dns:///" + addr[0], "--engine-driver=" + addr[4], "--unsafe-source=" + o.unsafe_source,
-       "--p2p-gossip=dns:///" + addr[6]},
+  add("engine-driver", driver_args, driver_env);
+  add("sync-coordinator",
+      {"--remote-fetcher=" + target("remote-fetcher"), "--engine-driver=" + at.at("engine-driver").grpc,
+       "--unsafe-source=" + o.unsafe_source, "--p2p-gossip=" + target("p2p-gossip")},
       {});
-  f->stub_ = v1::SyncCoordinator::NewStub(grpc::CreateChannel(addr[2], grpc::InsecureChannelCredentials()));
+  f->stub_ = v1::SyncCoordinator::NewStub(
+      grpc::CreateChannel(at.at("sync-coordinator").grpc, grpc::InsecureChannelCredentials()));
   for (auto& s : f->services_) {
     s.process->start();
     s.started_ms = now_ms();
@@ -141,11 +156,25 @@ std::optional<v1::SyncStatus> Fleet::status() {
   return response.status();
 }
 
+std::string Fleet::gossip_address() const {
+  for (const auto& s : services_) {
+    if (s.process->name() == "p2p-gossip") return s.grpc;
+  }
+  return {};
+}
+
 std::string Fleet::addresses() const {
-  return absl::StrCat("coordinator ", addresses_[2], ", fetcher ", addresses_[0], ", driver ", addresses_[4],
-                      has_gossip_ ? ", gossip " + addresses_[6] : "", "\nmetrics     ", addresses_[3], ", ",
-                      addresses_[1], ", ", addresses_[5], has_gossip_ ? ", " + addresses_[7] : "", "\nlogs        ",
-                      data_dir_);
+  std::string out;
+  for (const auto& s : services_)
+    absl::StrAppend(&out, absl::StrFormat("%-16s  %s  /metrics on %s\n", s.process->name(), s.grpc, s.http));
+  return absl::StrCat(out, absl::StrFormat("%-16s  %s", "logs", data_dir_));
+}
+
+std::string Fleet::names() const {
+  std::string out;
+  for (std::size_t i = 0; i < services_.size(); ++i)
+    absl::StrAppend(&out, i == 0 ? "" : i + 1 == services_.size() ? " and " : ", ", services_[i].process->name());
+  return out;
 }
 
 int up(const UpOptions& o) {

@@ -1,17 +1,26 @@
-// The three services as child processes of one host, watched over: what `towline up` runs.
+// The services as child processes of one host, watched over: what `towline up` runs.
 #pragma once
 #include <absl/status/statusor.h>
 #include <grpcpp/grpcpp.h>
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "tools/towline/held_port.hpp"
 #include "tools/towline/process.hpp"
 #include "towline/v1/sync_coordinator.grpc.pb.h"
 
 namespace towline::cli {
+
+/// All services. The first listens on the base port for gRPC and on the next one for HTTP, each other one ten ports
+/// further. From the default base port on these are the services' own defaults.
+inline constexpr std::array<const char*, 4> kServices{"remote-fetcher", "sync-coordinator", "engine-driver",
+                                                      "p2p-gossip"};
+inline constexpr int kDefaultBasePort = 7410;
+inline constexpr int kLargestBasePort = 65535 - 10 * static_cast<int>(kServices.size());
 
 struct UpOptions {
   std::vector<std::string> sources;
@@ -30,8 +39,8 @@ struct UpOptions {
   int p2p_listen_port = 9222;
   std::string data_dir = "towline-data";
   std::string log_level = "info";
-  /// First of eight ports (see Fleet::addresses); 0: any free ones.
-  int base_port = 7410;
+  /// See kServices; 0: any free ports, kept until the end.
+  int base_port = kDefaultBasePort;
 };
 
 /// Unsafe blocks are wanted from the p2p network, and there is somebody to begin with: peers or boot nodes that the
@@ -53,13 +62,16 @@ class Fleet {
   std::optional<v1::SyncStatus> status();
   v1::SyncCoordinator::Stub& coordinator() { return *stub_; }
   /// gRPC address of p2p-gossip; empty: it does not run.
-  std::string gossip_address() const { return has_gossip_ ? addresses_[6] : std::string{}; }
-  /// For a person: where everything listens and where the logs are.
+  std::string gossip_address() const;
+  /// For a person: what runs, where it listens and where the logs are.
   std::string addresses() const;
+  /// "a, b and c": what runs.
+  std::string names() const;
 
  private:
   struct Service {
     std::unique_ptr<Process> process;
+    std::string grpc, http;  // where it listens
     std::int64_t started_ms = 0;
     std::int64_t restart_ms = 0;
     int quick_deaths = 0;
@@ -67,10 +79,9 @@ class Fleet {
   };
   Fleet() = default;
 
-  std::vector<Service> services_;
-  std::vector<std::string> addresses_;  // gRPC, HTTP of fetcher, coordinator, driver
+  std::vector<HeldPort> ports_;
+  std::vector<Service> services_;  // in the order of their start
   std::string data_dir_;
-  bool has_gossip_ = false;
   std::unique_ptr<v1::SyncCoordinator::Stub> stub_;
 };
 

@@ -1,9 +1,17 @@
 #include "tools/towline/supervisor.hpp"
 
+#include <absl/strings/str_split.h>
 #include <gtest/gtest.h>
+
+#include <set>
 
 namespace towline::cli {
 namespace {
+
+TEST(Up, KnowsEveryServiceThatIsBuilt) {
+  const std::set<std::string> built = absl::StrSplit(TOWLINE_SERVICES, ',');
+  EXPECT_EQ(std::set<std::string>(kServices.begin(), kServices.end()), built);
+}
 
 TEST(Up, GossipRunsWhereItCanFindPeersAndTheSignerIsKnown) {
   UpOptions o;

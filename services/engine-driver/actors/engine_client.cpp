@@ -80,30 +80,30 @@ http::Request EngineClient::make_request(const std::string& url, std::string bod
   return r;
 }
 
-EngineClient::Reply EngineClient::call(const std::string& url, const std::string& method, const std::string& params,
-                                       bool token) {
-  Reply out = ask(url, jsonrpc::request({method, params}), 1, false, token);
-  if (out.not_json_rpc)
-    out.status = absl::UnavailableError(absl::StrCat("the EL's answer to ", method, ": ", out.status.message()));
-  return out;
-}
-
-EngineClient::Reply EngineClient::ask(const std::string& url, const std::string& body, std::size_t calls, bool batch,
-                                      bool token) {
-  http::Response r = http_.post_and_wait(make_request(url, body, token));
+EngineClient::Reply EngineClient::send(const std::string& url, const std::string& body, std::size_t calls, bool batch) {
+  const http::Response r = http_.post_and_wait(make_request(url, body, url == options_.url));
   Reply out;
   out.status = transport_error(r);
-  if (absl::IsUnavailable(out.status)) {
-    // Once more: one read that is lost, with a connection that was closed while idle perhaps, is no outage.
-    r = http_.post_and_wait(make_request(url, body, token));
-    out.status = transport_error(r);
-  }
   if (out.status.ok()) {
     auto parsed = jsonrpc::Answers::parse(r.body, calls, batch);
     out.not_json_rpc = !parsed.ok();
     if (parsed.ok()) out.answers = *std::move(parsed);
     else out.status = absl::UnavailableError(parsed.status().message());
   }
+  return out;
+}
+
+EngineClient::Reply EngineClient::ask(const std::string& body, std::size_t calls, bool batch) {
+  Reply r = send(options_.url, body, calls, batch);
+  // One read that is lost, with a connection that was closed while idle perhaps, is no outage.
+  if (absl::IsUnavailable(r.status) && !r.not_json_rpc) r = send(options_.url, body, calls, batch);
+  return r;
+}
+
+EngineClient::Reply EngineClient::ask(const std::string& method, const std::string& params) {
+  Reply out = ask(jsonrpc::request({method, params}), 1, false);
+  if (out.not_json_rpc)
+    out.status = absl::UnavailableError(absl::StrCat("the EL's answer to ", method, ": ", out.status.message()));
   return out;
 }
 
@@ -176,8 +176,9 @@ EngineAnswer EngineClient::forkchoice_updated(const Forkchoice& f) {
   return a;
 }
 
-absl::StatusOr<EngineClient::Reply> EngineClient::engine_call(const std::string& method, const std::string& params) {
-  Reply r = call(options_.url, method, params, true);
+absl::StatusOr<EngineClient::Reply> EngineClient::send_once(const std::string& url, const std::string& method,
+                                                            const std::string& params) {
+  Reply r = send(url, jsonrpc::request({method, params}), 1, false);
   TOWLINE_RETURN_IF_ERROR(r.status);
   const jsonrpc::Answer& a = r.answer();
   if (a.kind == jsonrpc::Answer::Kind::error) {
@@ -190,18 +191,19 @@ absl::StatusOr<EngineClient::Reply> EngineClient::engine_call(const std::string&
 absl::StatusOr<std::string> EngineClient::build(const eth::BlockId& parent, const TwinPlan& plan) {
   std::string params;
   eth::append_forkchoice_params(parent.hash, {}, {}, params, plan.attributes);
-  TOWLINE_ASSIGN_OR_RETURN(const Reply update,
-                           engine_call(absl::StrCat("engine_forkchoiceUpdatedV", plan.version >= 3 ? 3 : 2), params));
+  TOWLINE_ASSIGN_OR_RETURN(
+      const Reply update,
+      send_once(options_.url, absl::StrCat("engine_forkchoiceUpdatedV", plan.version >= 3 ? 3 : 2), params));
   std::string_view id;
   if (update.answer().result["payloadId"].get(id) != simdjson::SUCCESS)
     return absl::FailedPreconditionError("the EL builds no block");
-  TOWLINE_ASSIGN_OR_RETURN(const Reply built, engine_call(absl::StrCat("engine_getPayloadV", plan.version),
-                                                          absl::StrCat("[\"", std::string{id}, "\"]")));
+  TOWLINE_ASSIGN_OR_RETURN(const Reply built, send_once(options_.url, absl::StrCat("engine_getPayloadV", plan.version),
+                                                        absl::StrCat("[\"", std::string{id}, "\"]")));
   return simdjson::minify(built.answer().result);
 }
 
 absl::StatusOr<std::uint64_t> EngineClient::chain_id() {
-  Reply r = call(options_.url, "eth_chainId", "[]", true);
+  Reply r = ask("eth_chainId", "[]");
   TOWLINE_RETURN_IF_ERROR(r.status);
   if (r.answer().kind != jsonrpc::Answer::Kind::result)
     return absl::UnavailableError(absl::StrCat("eth_chainId: ", r.answer().error.message));
@@ -211,7 +213,7 @@ absl::StatusOr<std::uint64_t> EngineClient::chain_id() {
 }
 
 absl::StatusOr<std::optional<eth::BlockRef>> EngineClient::block(const std::string& method, const std::string& params) {
-  Reply r = call(options_.url, method, params, true);
+  Reply r = ask(method, params);
   TOWLINE_RETURN_IF_ERROR(r.status);
   return block_from(r.answer());
 }
@@ -227,7 +229,7 @@ absl::StatusOr<std::vector<eth::BlockRef>> EngineClient::blocks_by_number(const 
     std::vector<jsonrpc::Call> calls;
     for (std::size_t i = at; i < std::min(numbers.size(), at + kBatch); ++i)
       calls.push_back({"eth_getBlockByNumber", quoted_number(numbers[i])});
-    const Reply r = ask(options_.url, jsonrpc::batch(calls), calls.size(), true, true);
+    const Reply r = ask(jsonrpc::batch(calls), calls.size(), true);
     TOWLINE_RETURN_IF_ERROR(r.status);
     for (std::size_t i = 0; i < calls.size(); ++i) {
       const auto& a = r.answers.answers[i];
@@ -250,7 +252,7 @@ absl::StatusOr<Labels> EngineClient::labels() {
   const std::vector<jsonrpc::Call> calls{{"eth_getBlockByNumber", "[\"latest\",false]"},
                                          {"eth_getBlockByNumber", "[\"safe\",false]"},
                                          {"eth_getBlockByNumber", "[\"finalized\",false]"}};
-  const Reply r = ask(options_.url, jsonrpc::batch(calls), calls.size(), true, true);
+  const Reply r = ask(jsonrpc::batch(calls), calls.size(), true);
   TOWLINE_RETURN_IF_ERROR(r.not_json_rpc ? absl::OkStatus() : r.status);
   const auto label = [&](std::size_t i) -> absl::StatusOr<std::optional<eth::BlockRef>> {
     // Not in the batch's answer, or the EL takes no batches: alone.
@@ -267,8 +269,8 @@ absl::StatusOr<Labels> EngineClient::labels() {
 }
 
 std::string EngineClient::client_version() {
-  Reply r = call(options_.url, "engine_getClientVersionV1",
-                 R"([{"code":"TL","name":"Towline","version":")" TOWLINE_VERSION R"(","commit":"0x00000000"}])", true);
+  Reply r = ask("engine_getClientVersionV1",
+                R"([{"code":"TL","name":"Towline","version":")" TOWLINE_VERSION R"(","commit":"0x00000000"}])");
   if (r.status.ok() && r.answer().kind == jsonrpc::Answer::Kind::result) {
     simdjson::dom::array versions;
     if (r.answer().result.get(versions) == simdjson::SUCCESS) {
@@ -281,7 +283,7 @@ std::string EngineClient::client_version() {
       }
     }
   }
-  Reply w = call(options_.url, "web3_clientVersion", "[]", true);
+  Reply w = ask("web3_clientVersion", "[]");
   std::string_view s;
   if (w.status.ok() && w.answer().kind == jsonrpc::Answer::Kind::result &&
       w.answer().result.get(s) == simdjson::SUCCESS) {
@@ -292,11 +294,14 @@ std::string EngineClient::client_version() {
 
 std::vector<std::string> EngineClient::capabilities() {
   std::vector<std::string> out;
-  auto reply = engine_call(
-      "engine_exchangeCapabilities",
-      R"([["engine_newPayloadV2","engine_newPayloadV3","engine_newPayloadV4","engine_forkchoiceUpdatedV3"]])");
+  const Reply reply =
+      ask("engine_exchangeCapabilities",
+          R"([["engine_newPayloadV2","engine_newPayloadV3","engine_newPayloadV4","engine_forkchoiceUpdatedV3"]])");
   simdjson::dom::array methods;
-  if (!reply.ok() || reply->answer().result.get(methods) != simdjson::SUCCESS) return out;
+  if (!reply.status.ok() || reply.answer().kind != jsonrpc::Answer::Kind::result ||
+      reply.answer().result.get(methods) != simdjson::SUCCESS) {
+    return out;
+  }
   for (simdjson::dom::element m : methods) {
     std::string_view name;
     if (m.get(name) == simdjson::SUCCESS) out.emplace_back(name);
@@ -305,13 +310,7 @@ std::vector<std::string> EngineClient::capabilities() {
 }
 
 absl::Status EngineClient::set_head(std::uint64_t number) {
-  Reply r = call(options_.admin_url, "debug_setHead", absl::StrCat("[\"", to_quantity(number), "\"]"), false);
-  TOWLINE_RETURN_IF_ERROR(r.status);
-  if (r.answer().kind == jsonrpc::Answer::Kind::error) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("debug_setHead: error ", r.answer().error.code, " ", r.answer().error.message));
-  }
-  return absl::OkStatus();
+  return send_once(options_.admin_url, "debug_setHead", absl::StrCat("[\"", to_quantity(number), "\"]")).status();
 }
 
 }  // namespace towline::driver

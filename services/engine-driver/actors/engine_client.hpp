@@ -47,7 +47,7 @@ class EngineClient {
   /// The Engine API methods that the EL says it has; empty where it does not say.
   std::vector<std::string> capabilities();
   bool can_rewind() const { return !options_.admin_url.empty(); }
-  /// debug_setHead through the admin RPC.
+  /// debug_setHead through the admin RPC. UNAVAILABLE or DEADLINE_EXCEEDED: nothing is known of what came of it.
   absl::Status set_head(std::uint64_t number);
 
   /// From now on every call ends at once with CANCELLED.
@@ -55,14 +55,16 @@ class EngineClient {
 
  private:
   struct Reply;
-  /// `body` holds so many calls. A lost question is asked once more.
-  Reply ask(const std::string& url, const std::string& body, std::size_t calls, bool batch, bool token);
-  Reply call(const std::string& url, const std::string& method, const std::string& params, bool token);
+  /// A read, of so many calls: one that is lost is asked once more.
+  Reply ask(const std::string& body, std::size_t calls, bool batch);
+  Reply ask(const std::string& method, const std::string& params);
+  /// One request, with a token if it goes to the Engine API.
+  Reply send(const std::string& url, const std::string& body, std::size_t calls, bool batch);
   http::Request make_request(const std::string& url, std::string body, bool token) const;
   EngineAnswer write(const char* method, std::string body, const char* status_field);
   absl::StatusOr<std::optional<eth::BlockRef>> block(const std::string& method, const std::string& params);
-  /// An Engine API call whose answer is not a payload status; an error answer is FAILED_PRECONDITION.
-  absl::StatusOr<Reply> engine_call(const std::string& method, const std::string& params);
+  /// One call that is sent once: it may change something there. An error answer is FAILED_PRECONDITION.
+  absl::StatusOr<Reply> send_once(const std::string& url, const std::string& method, const std::string& params);
 
   const Options options_;
   Metrics& metrics_;

@@ -6,19 +6,10 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
 
-#include "libs/eth/types.hpp"
+#include "services/engine-driver/core/prepared_payload.hpp"
 
 namespace towline::driver {
-
-/// A payload whose request to the EL is complete: nothing is left to do when the EL has answered for the one before.
-struct PreparedPayload {
-  eth::BlockRef ref;
-  std::uint64_t gas_used = 0;
-  std::uint64_t transactions = 0;
-  std::string body;
-};
 
 class PayloadStream {
  public:

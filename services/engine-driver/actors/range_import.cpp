@@ -4,6 +4,7 @@
 #include <absl/time/clock.h>
 
 #include "libs/telemetry/log.hpp"
+#include "services/engine-driver/core/read_back.hpp"
 
 namespace towline::driver {
 namespace {
@@ -73,12 +74,19 @@ std::optional<CommandResult> Writer::RangeImport::on_payload(const PreparedPaylo
         .inc();
     return writer_.ended(Outcome::source_reorged, std::string{st.message()}, id);
   }
+  // It says so each time that it comes, so nothing need be remembered of it.
+  if (!payload.refused.ok()) {
+    log::error("a block is kept from the EL", {log::kv("block", id), log::kv("why", payload.refused)});
+    return writer_.ended(
+        Outcome::invalid,
+        absl::StrCat("block ", eth::to_string(id), " is kept from the EL: ", payload.refused.message()), id);
+  }
   if (writer_.quarantined_.contains(payload.ref.hash)) {
     return writer_.ended(Outcome::invalid,
                          absl::StrCat("block ", eth::to_string(id), " is quarantined: the EL called it INVALID"), id);
   }
   const EngineAnswer a = writer_.until_known(
-      Call::new_payload, [&] { return writer_.engine_.new_payload(payload.body); }, cancelled_);
+      Call::new_payload, [&] { return writer_.engine_.new_payload(payload.body); }, nullptr, cancelled_);
   switch (react(Call::new_payload, a)) {
     case Reaction::proceed: return on_valid(payload);
     case Reaction::missing_state:
@@ -155,7 +163,9 @@ void Writer::RangeImport::lead_from_the_start() {
 }
 
 CommandResult Writer::RangeImport::leave(CommandResult r) {
-  if (auto f = plan_.finish_early()) {
+  // Not to an EL that has come back as another one.
+  const bool as_before = r.labels.latest && !after_loss(writer_.shown_, nullptr, r.labels);
+  if (auto f = plan_.finish_early(); f && as_before) {
     if (writer_.gate_.check_labels(f->head, f->safe, f->finalized, el_).ok() &&
         !writer_.update(*f, [] { return true; })) {
       r.labels = writer_.board_.get().labels;

@@ -8,6 +8,7 @@
 #include "libs/base/status.hpp"
 #include "libs/telemetry/log.hpp"
 #include "services/engine-driver/actors/range_import.hpp"
+#include "services/engine-driver/core/read_back.hpp"
 
 namespace towline::driver {
 namespace {
@@ -46,6 +47,8 @@ absl::StatusOr<Labels> Writer::admit(const Command& c) {
     board_.update([&](DriverState& s) { s.persistent = gate_.state(); });
     log::info("epoch taken", {log::kv("authority", c.authority), log::kv("epoch", c.epoch)});
   }
+  shown_ = *labels;
+  heard_ = absl::Now();
   return labels;
 }
 
@@ -55,19 +58,47 @@ absl::Status Writer::check_canonical(const eth::BlockId& id, const char* what) {
   return absl::FailedPreconditionError(absl::StrCat(what, " ", eth::to_string(id), " is not on the EL's chain"));
 }
 
-EngineAnswer Writer::until_known(Call call, const std::function<EngineAnswer()>& ask, const Cancelled& cancelled) {
+EngineAnswer Writer::until_known(Call call, const std::function<EngineAnswer()>& send, const Forkchoice* update,
+                                 const Cancelled& cancelled) {
   const absl::Time give_up = absl::Now() + options_.give_up_after;
   absl::Duration wait = absl::Milliseconds(50);
+  // While the import waited for its source the EL may have been restarted, and no call was lost by it.
+  bool look = absl::Now() - heard_ >= options_.restart_takes;
+  bool sent = false;
   while (true) {
-    const EngineAnswer a = ask();
-    if (react(call, a) != Reaction::retry || cancelled() || absl::Now() + wait > give_up) return a;
+    EngineAnswer a;
+    if (look) {
+      const auto labels = engine_.labels();
+      if (labels.ok()) {
+        heard_ = absl::Now();
+        if (auto known = after_loss(shown_, update, *labels)) return *std::move(known);
+        look = false;
+      } else if (absl::IsUnauthenticated(labels.status())) {
+        a.kind = EngineAnswer::Kind::http;
+        a.code = 401;
+      }
+      a.message = std::string{labels.status().message()};
+    }
+    if (!look) {
+      if (sent) {
+        metrics_
+            .counter("towline_driver_engine_retries_total",
+                     "Engine calls sent again because their outcome was not known.")
+            .inc();
+      }
+      a = send();
+      sent = true;
+    }
+    if (react(call, a) != Reaction::retry) {
+      heard_ = absl::Now();
+      return a;
+    }
+    if (cancelled() || absl::Now() + wait > give_up) return a;
     log::warn("engine call failed, trying again",
               {log::kv("answer", describe(a)), log::kv("in_ms", absl::ToInt64Milliseconds(wait))});
-    metrics_
-        .counter("towline_driver_engine_retries_total", "Engine calls sent again because their outcome was not known.")
-        .inc();
     absl::SleepFor(wait);
     wait = std::min(wait * 2, absl::Seconds(2));
+    look = true;
   }
 }
 
@@ -113,6 +144,11 @@ CommandResult Writer::failed(Call call, const EngineAnswer& a, const eth::BlockI
     case Reaction::auth_failed:
       set_status(EngineStatus::auth_failed);
       return ended(Outcome::engine_unavailable, said, block);
+    case Reaction::start_over:
+      log::warn("the EL came back as another one while it was written to", {log::kv("answer", said)});
+      // Nothing that was known of it counts any more; the monitor may not have seen that it was away.
+      board_.update([](DriverState& s) { ++s.engine_session; });
+      return ended(Outcome::engine_unavailable, said, block);
     case Reaction::retry:
     case Reaction::proceed: break;
   }
@@ -122,30 +158,20 @@ CommandResult Writer::failed(Call call, const EngineAnswer& a, const eth::BlockI
 
 std::optional<CommandResult> Writer::update(const Forkchoice& f, const Cancelled& cancelled) {
   const EngineAnswer a = until_known(
-      Call::forkchoice_updated, [&] { return engine_.forkchoice_updated(f); }, cancelled);
+      Call::forkchoice_updated, [&] { return engine_.forkchoice_updated(f); }, &f, cancelled);
   if (react(Call::forkchoice_updated, a) != Reaction::proceed)
     return failed(Call::forkchoice_updated, a, f.head, cancelled);
   // VALID is no proof: an EL says it to an update that it did not apply. What it shows may follow its answer by a
   // moment, though.
-  const auto difference = [&f](const Labels& l) -> std::string {
-    const auto differs = [](const std::optional<eth::BlockId>& wanted, const std::optional<eth::BlockRef>& have) {
-      return wanted && (!have || have->hash != wanted->hash);
-    };
-    const auto reads = [](const char* what, const std::optional<eth::BlockRef>& have) {
-      return absl::StrCat(what, " reads back as ", have ? eth::to_string(*have) : "not set");
-    };
-    if (differs(f.head, l.latest)) return reads("head", l.latest);
-    if (differs(f.safe, l.safe)) return reads("safe", l.safe);
-    if (differs(f.finalized, l.finalized)) return reads("finalized", l.finalized);
-    return {};
-  };
   auto labels = engine_.labels();
-  for (int looks = 1; labels.ok() && looks < kReadBackLooks && !difference(*labels).empty(); ++looks) {
+  for (int looks = 1; labels.ok() && looks < kReadBackLooks && !difference(f, *labels).empty(); ++looks) {
     absl::SleepFor(kReadBackWait);
     labels = engine_.labels();
   }
   if (!labels.ok()) return ended(Outcome::engine_unavailable, std::string{labels.status().message()}, f.head);
-  const std::string wrong = difference(*labels);
+  shown_ = *labels;
+  heard_ = absl::Now();
+  const std::string wrong = difference(f, *labels);
   if (wrong.empty() && f.finalized && gate_.confirm_finalized(*f.finalized)) {
     if (auto st = file_.save(gate_.state()); !st.ok())
       return ended(Outcome::engine_unavailable, std::string{st.message()}, f.head);
@@ -179,8 +205,9 @@ absl::StatusOr<bool> Writer::lead_through_twin(const PreparedPayload& payload) {
                                    "forkchoiceUpdated to a twin"));
   TOWLINE_RETURN_IF_ERROR(proceeds(Call::forkchoice_updated, engine_.forkchoice_updated({payload.ref.id(), {}, {}}),
                                    "forkchoiceUpdated after a twin"));
-  TOWLINE_ASSIGN_OR_RETURN(const Labels labels, engine_.labels());
-  return labels.latest->hash == payload.ref.hash;
+  TOWLINE_ASSIGN_OR_RETURN(shown_, engine_.labels());
+  heard_ = absl::Now();
+  return shown_.latest->hash == payload.ref.hash;
 }
 
 absl::StatusOr<CommandResult> Writer::set_forkchoice(const Command& c, const Forkchoice& f,
@@ -204,7 +231,8 @@ absl::StatusOr<CommandResult> Writer::rewind(const Command& c, const eth::BlockI
   TOWLINE_RETURN_IF_ERROR(check_canonical(to, "the block to rewind to"));
   log::warn("rewinding the EL", {log::kv("from", el.latest->id()), log::kv("to", to)});
   metrics_.counter("towline_driver_rewinds_total", "debug_setHead calls.").inc();
-  if (auto st = engine_.set_head(to.number); !st.ok())
+  // If its answer is lost the labels tell what came of it.
+  if (auto st = engine_.set_head(to.number); !st.ok() && !absl::IsUnavailable(st) && !absl::IsDeadlineExceeded(st))
     return ended(Outcome::not_applied, std::string{st.message()}, to);
   CommandResult r = ended(Outcome::done, {}, to);
   if (!r.labels.latest) return ended(Outcome::engine_unavailable, "the EL does not answer after the rewind", to);

@@ -27,6 +27,8 @@ class Writer {
     std::uint64_t forkchoice_every = 32;
     /// How long one call is repeated before the command ends with engine_unavailable.
     absl::Duration give_up_after = absl::Seconds(30);
+    /// After so long a silence the labels are read before the next write: no EL comes back from a restart sooner.
+    absl::Duration restart_takes = absl::Milliseconds(250);
   };
   /// Polled while a command runs; true ends it.
   using Cancelled = std::function<bool()>;
@@ -47,8 +49,10 @@ class Writer {
   absl::StatusOr<Labels> admit(const Command& c);
   /// OK if `id` is canonical in the EL.
   absl::Status check_canonical(const eth::BlockId& id, const char* what);
-  /// Repeats `call` while the reaction is retry.
-  EngineAnswer until_known(Call call, const std::function<EngineAnswer()>& ask, const Cancelled& cancelled);
+  /// Sends a write, and again while the reaction is retry: each time only to an EL whose labels are as they were.
+  /// `update`: the write, if it is an update.
+  EngineAnswer until_known(Call call, const std::function<EngineAnswer()>& send, const Forkchoice* update,
+                           const Cancelled& cancelled);
   /// Sends the update and reads back; nullopt: done and equal.
   std::optional<CommandResult> update(const Forkchoice& f, const Cancelled& cancelled);
   /// Leads an EL that does not move onto `payload`, whose parent it has, through a twin of it (core/twin.hpp). True:
@@ -66,6 +70,9 @@ class Writer {
   StateBoard& board_;
   const OpenPayloadStream open_stream_;
   Metrics& metrics_;
+  /// The labels that the next write stands on, and when the EL answered last.
+  Labels shown_;
+  absl::Time heard_ = absl::InfinitePast();
   /// Hashes that the EL called INVALID; bounded, and emptied with a new engine session (a restart may have healed it).
   absl::flat_hash_set<Hash32> quarantined_;
   std::deque<Hash32> quarantine_order_;

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -5,15 +6,20 @@
 #include <sstream>
 
 #include "libs/base/hex.hpp"
+#include "libs/eth/engine_json.hpp"
 #include "services/engine-driver/core/engine_answer.hpp"
 #include "services/engine-driver/core/gate.hpp"
 #include "services/engine-driver/core/import_plan.hpp"
 #include "services/engine-driver/core/jwt.hpp"
+#include "services/engine-driver/core/prepared_payload.hpp"
 #include "services/engine-driver/core/rates.hpp"
+#include "services/engine-driver/core/read_back.hpp"
 #include "services/engine-driver/core/twin.hpp"
 
 namespace towline::driver {
 namespace {
+
+using ::testing::HasSubstr;
 
 Hash32 hash(std::uint64_t n, std::uint8_t branch = 0) {
   Hash32 h;
@@ -91,6 +97,7 @@ const std::vector<Row>& rows() {
       {"timeout", of(K::timeout), Reaction::retry},
       {"connection lost", of(K::transport), Reaction::retry},
       {"not JSON-RPC", of(K::malformed), Reaction::retry},
+      {"came back", of(K::came_back), Reaction::start_over},
   };
   return kRows;
 }
@@ -111,6 +118,53 @@ TEST(Reactions, TheDocumentHasTheSameTable) {
     const std::string line = std::string{"| "} + r.name + " | `" + name(r.reaction) + "` |";
     EXPECT_NE(text.str().find(line), std::string::npos)
         << "docs/engine-reactions.md has no line starting with: " << line;
+  }
+}
+
+TEST(ReadBack, SaysWhichLabelOfAnUpdateIsMissing) {
+  EXPECT_EQ(difference({id(100), id(90), id(80)}, labels(100, 90, 80)), "");
+  EXPECT_EQ(difference({id(100), {}, {}}, labels(100, 90, 80)), "") << "what was not asked for may be anything";
+  EXPECT_THAT(difference({id(101), {}, {}}, labels(100, 90, 80)), HasSubstr("head reads back"));
+  EXPECT_THAT(difference({id(100, 1), {}, {}}, labels(100, 90, 80)), HasSubstr("head reads back"));
+  EXPECT_THAT(difference({id(100), id(91), id(80)}, labels(100, 90, 80)), HasSubstr("safe reads back"));
+  EXPECT_THAT(difference({id(100), id(90), id(81)}, {ref(100), ref(90), {}}), HasSubstr("finalized reads back"));
+}
+
+// What an EL shows after a write that had no answer. Before it: head 100, safe 90, finalized 80.
+TEST(ReadBack, AWriteThatWasLostIsRepeatedOnlyToTheSameEl) {
+  const Labels before = labels(100, 90, 80);
+  const Forkchoice head_only{id(110), {}, {}}, all{id(110), id(95), id(85)}, same_head{id(100), id(95), {}};
+  enum class Then { again, applied, start_over };
+  const struct {
+    const char* name;
+    const Forkchoice* update;  // nullptr: newPayload
+    Labels shown;
+    Then then;
+  } rows[] = {
+      {"payload, as before", nullptr, labels(100, 90, 80), Then::again},
+      {"payload, came back lower", nullptr, labels(60, 50, 40), Then::start_over},
+      {"payload, came back lower without labels", nullptr, {ref(60), {}, {}}, Then::start_over},
+      {"payload, came back without safe", nullptr, {ref(100), {}, ref(80)}, Then::start_over},
+      {"payload, came back without finalized", nullptr, {ref(100), ref(90), {}}, Then::start_over},
+      {"payload, another branch of the same height", nullptr, {ref(100, 1), ref(90), ref(80)}, Then::start_over},
+      {"payload, someone else moved it on", nullptr, labels(101, 90, 80), Then::start_over},
+      {"update, as before", &all, labels(100, 90, 80), Then::again},
+      {"update, applied", &all, labels(110, 95, 85), Then::applied},
+      {"update of the head, applied", &head_only, labels(110, 90, 80), Then::applied},
+      {"update of the head, applied and then killed", &head_only, {ref(110), {}, {}}, Then::start_over},
+      {"update, half applied", &all, labels(110, 90, 80), Then::start_over},
+      {"update, came back lower", &all, {ref(60), {}, {}}, Then::start_over},
+      {"update of labels, as before", &same_head, labels(100, 90, 80), Then::again},
+      {"update of labels, applied", &same_head, labels(100, 95, 80), Then::applied},
+  };
+  for (const auto& row : rows) {
+    const auto a = after_loss(before, row.update, row.shown);
+    const Then then = !a ? Then::again : a->kind == EngineAnswer::Kind::came_back ? Then::start_over : Then::applied;
+    EXPECT_EQ(then, row.then) << row.name;
+    if (!a) continue;
+    EXPECT_EQ(react(Call::forkchoice_updated, *a), then == Then::applied ? Reaction::proceed : Reaction::start_over)
+        << row.name;
+    EXPECT_THAT(describe(*a), HasSubstr(then == Then::applied ? "VALID" : "reads back as")) << row.name;
   }
 }
 
@@ -239,6 +293,54 @@ TEST(EdgeCases, D1_SnapshotThatReachesAnotherBlockThanTheFenceIsSeen) {
   for (std::uint64_t n = 101; n <= 120; ++n) last = plan.on_valid(ref(n));
   EXPECT_TRUE(plan.contradicts_fence());
   EXPECT_FALSE(last);
+}
+
+rollup::Config jovian() {
+  rollup::Config c;
+  for (auto& t : c.fork_times) t = 0;
+  return c;
+}
+eth::Payload payload_with(std::vector<Bytes> transactions) {
+  eth::Payload p;
+  p.number = 7;
+  p.gas_used = 21'000;
+  p.transactions = std::move(transactions);
+  p.has_withdrawals = true;
+  p.blob_gas_used = p.excess_blob_gas = 0;
+  p.parent_beacon_block_root = p.withdrawals_root = Hash32{};
+  return p;
+}
+
+TEST(Prepare, MakesTheRequestOfThePayloadsFork) {
+  const Bytes legacy = *parse_hex("0xc9808080808080808080"), unknown{0x7b, 0x01};
+  const eth::Payload p = payload_with({legacy, unknown});
+  const auto prepared = prepare(jovian(), p);
+  ASSERT_TRUE(prepared.ok()) << prepared.status();
+  EXPECT_TRUE(prepared->refused.ok()) << prepared->refused;
+  EXPECT_EQ(prepared->ref, p.ref());
+  EXPECT_EQ(prepared->gas_used, 21'000U);
+  EXPECT_EQ(prepared->transactions, 2U);
+  std::string params;
+  eth::append_new_payload_params(p, 4, params);
+  EXPECT_EQ(prepared->body, R"({"jsonrpc":"2.0","id":0,"method":"engine_newPayloadV4","params":)" + params + "}");
+}
+
+TEST(Prepare, ABlockWithATransactionThatIsNoEnvelopeHasNoRequest) {
+  const Bytes legacy = *parse_hex("0xc9808080808080808080");
+  for (const char* bad : {"0x", "0x00c9808080808080808080", "0x02", "0x7e", "0x80", "0xb8", "0xca80808080808080808080",
+                          "0xc980808080808080808080", "0x02c0"}) {
+    const eth::Payload p = payload_with({legacy, *parse_hex(bad)});
+    const auto prepared = prepare(jovian(), p);
+    ASSERT_TRUE(prepared.ok()) << prepared.status();
+    EXPECT_TRUE(absl::IsInvalidArgument(prepared->refused)) << bad;
+    EXPECT_EQ(prepared->refused.message().find("transaction 1 is no envelope: "), 0U) << prepared->refused;
+    EXPECT_EQ(prepared->body, "") << bad;
+    EXPECT_EQ(prepared->ref, p.ref());
+  }
+}
+
+TEST(Prepare, AShapeThatIsNotItsForksIsAnError) {
+  EXPECT_TRUE(absl::IsInvalidArgument(prepare(rollup::Config{}, payload_with({})).status()));
 }
 
 const char* const kJovianRequest =

@@ -11,6 +11,7 @@ const char* name(Reaction r) {
     case Reaction::invalid: return "invalid";
     case Reaction::not_applied: return "not_applied";
     case Reaction::retry: return "retry";
+    case Reaction::start_over: return "start_over";
     case Reaction::auth_failed: return "auth_failed";
     case Reaction::unsupported: return "unsupported";
   }
@@ -48,6 +49,7 @@ Reaction react(Call call, const EngineAnswer& a) {
     case EngineAnswer::Kind::timeout:
     case EngineAnswer::Kind::transport:
     case EngineAnswer::Kind::malformed: return Reaction::retry;
+    case EngineAnswer::Kind::came_back: return Reaction::start_over;
   }
   static_cast<void>(call);
   return Reaction::retry;
@@ -65,6 +67,7 @@ std::string describe(const EngineAnswer& a) {
     case EngineAnswer::Kind::timeout: return "no answer in time";
     case EngineAnswer::Kind::transport: return absl::StrCat("not reachable: ", a.message);
     case EngineAnswer::Kind::malformed: return absl::StrCat("not a JSON-RPC answer: ", a.message);
+    case EngineAnswer::Kind::came_back: return absl::StrCat("the EL came back as another one: ", a.message);
   }
   return "?";
 }

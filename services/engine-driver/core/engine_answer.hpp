@@ -21,6 +21,7 @@ struct EngineAnswer {
     timeout,    // no whole answer in time
     transport,  // refused, reset, cut
     malformed,  // not JSON-RPC
+    came_back,  // no answer, and then its labels are not those that the call stood on (core/read_back.hpp)
   } kind = Kind::transport;
   PayloadStatus status = PayloadStatus::syncing;
   std::optional<Hash32> latest_valid_hash;
@@ -33,7 +34,8 @@ enum class Reaction {
   missing_state,  // parent or state is missing there: read the head again and import from where it is
   invalid,        // the block is bad: quarantine its hash
   not_applied,    // the labels do not fit the EL's chain: read back and choose again
-  retry,          // nothing is known of the outcome: the same call again, with back-off
+  retry,          // nothing is known of the outcome: read the labels; if they are as before, the same call again
+  start_over,     // it is another EL than the one that was asked: read the labels and choose again
   auth_failed,    // secret or clock
   unsupported,    // fork times or EL version are wrong: stop, tell the operator
 };

@@ -8,7 +8,6 @@
 #include <mutex>
 #include <thread>
 
-#include "libs/eth/engine_json.hpp"
 #include "libs/wire/convert.hpp"
 #include "towline/v1/payload_source.grpc.pb.h"
 
@@ -83,21 +82,7 @@ class GrpcPayloadStream final : public PayloadStream {
   absl::StatusOr<PreparedPayload> prepare(const v1::ExecutionPayload& message) const {
     auto payload = wire::from_proto(message);
     if (!payload.ok()) return absl::DataLossError(absl::StrCat("malformed payload: ", payload.status().message()));
-    const int version = rollup::new_payload_version(config_, payload->timestamp);
-    if (version != eth::new_payload_version_by_shape(*payload)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("payload ", eth::to_string(payload->ref()), " has the shape of engine_newPayloadV",
-                       eth::new_payload_version_by_shape(*payload), ", but its fork asks for V", version,
-                       ": are the fork times of the rollup config right?"));
-    }
-    PreparedPayload p;
-    p.ref = payload->ref();
-    p.gas_used = payload->gas_used;
-    p.transactions = payload->transactions.size();
-    p.body = absl::StrCat(R"({"jsonrpc":"2.0","id":0,"method":"engine_newPayloadV)", version, R"(","params":)");
-    eth::append_new_payload_params(*payload, version, p.body);
-    p.body += '}';
-    return p;
+    return driver::prepare(config_, *payload);
   }
 
   const rollup::Config& config_;

@@ -19,7 +19,6 @@ namespace towline::gossip {
 
 struct ValidBlock {
   std::shared_ptr<const eth::Payload> payload;
-  /// Zero for a block that was asked for: a signed one descends from it.
   Address signer;
   secp256k1::RecoverableSignature signature;
   absl::Time received;
@@ -63,13 +62,6 @@ class BlockBoard {
       at = it->second->payload->parent_hash;
     }
     return {out.rbegin(), out.rend()};
-  }
-  /// The newest of this number.
-  ValidBlockPtr by_number(std::uint64_t number) const {
-    std::lock_guard lock{mutex_};
-    for (auto it = log_.rbegin(); it != log_.rend(); ++it)
-      if ((*it)->payload->number == number) return *it;
-    return nullptr;
   }
   ValidBlockPtr last() const {
     std::lock_guard lock{mutex_};

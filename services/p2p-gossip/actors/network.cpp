@@ -48,11 +48,10 @@ const char* label_of(const absl::Status& why) {
 class Network::Loop final : private p2p::Node::Handler {
  public:
   Loop(NetworkConfig config, const p2p::Identity& identity, p2p::Gossipsub::Codec codec, Validate validate,
-       Answer answer, Metrics& metrics)
+       Metrics& metrics)
       : config_{std::move(config)},
         identity_{identity},
         validate_{std::move(validate)},
-        answer_{std::move(answer)},
         metrics_{metrics},
         manager_{config_.peers},
         node_{identity, config_.node, std::move(codec), *this, config_.peers.seed, now()} {}
@@ -154,14 +153,6 @@ class Network::Loop final : private p2p::Node::Handler {
     dial(address, std::move(done));
   }
   bool wants_peers() const { return wants_peers_; }
-
-  void request(const PeerId& peer, Bytes request, std::function<void(absl::StatusOr<Bytes>)> done) {
-    if (asked_.contains(peer)) return done(absl::ResourceExhaustedError("the peer has a request to answer already"));
-    if (auto st = node_.request(peer, std::make_shared<const Bytes>(std::move(request)), now()); !st.ok())
-      return done(std::move(st));
-    asked_[peer] = std::move(done);
-    flush();
-  }
 
  private:
   struct Socket {
@@ -501,16 +492,6 @@ class Network::Loop final : private p2p::Node::Handler {
     });
   }
 
-  Bytes answer(BytesView request, bool busy) override { return answer_(request, busy); }
-
-  void on_answer(const PeerId& peer, absl::StatusOr<Bytes> answer) override {
-    const auto it = asked_.find(peer);
-    if (it == asked_.end()) return;
-    const auto done = std::move(it->second);
-    asked_.erase(it);
-    done(std::move(answer));
-  }
-
   // ---------------------------------------------------------------- files, metrics
 
   absl::Status read_bans() {
@@ -574,7 +555,6 @@ class Network::Loop final : private p2p::Node::Handler {
   const NetworkConfig config_;
   const p2p::Identity& identity_;
   const Validate validate_;
-  const Answer answer_;
   Metrics& metrics_;
   const absl::Time epoch_ = absl::Now();
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
@@ -587,7 +567,6 @@ class Network::Loop final : private p2p::Node::Handler {
   p2p::Node node_;
   absl::flat_hash_map<ConnectionId, SocketPtr> sockets_;
   ConnectionId last_id_ = 0;
-  absl::flat_hash_map<PeerId, std::function<void(absl::StatusOr<Bytes>)>> asked_;
   std::uint16_t port_ = 0;
   std::optional<p2p::Ip> external_;
   std::atomic<bool> wants_peers_{true};
@@ -598,9 +577,8 @@ class Network::Loop final : private p2p::Node::Handler {
 };
 
 Network::Network(NetworkConfig config, const p2p::Identity& identity, p2p::Gossipsub::Codec codec, Validate validate,
-                 Answer answer, Metrics& metrics)
-    : loop_{std::make_unique<Loop>(std::move(config), identity, std::move(codec), std::move(validate),
-                                   std::move(answer), metrics)} {}
+                 Metrics& metrics)
+    : loop_{std::make_unique<Loop>(std::move(config), identity, std::move(codec), std::move(validate), metrics)} {}
 Network::~Network() { stop(); }
 
 absl::Status Network::start() { return loop_->start(); }
@@ -630,13 +608,6 @@ std::vector<Ban> Network::bans() {
 }
 absl::Status Network::connect(const p2p::Multiaddr& address) {
   return loop_->wait<absl::Status>([this, address](auto done) { loop_->connect(address, std::move(done)); });
-}
-std::vector<p2p::PeerId> Network::servers() {
-  return loop_->call([this] { return loop_->node().servers(); });
-}
-absl::StatusOr<Bytes> Network::request(const p2p::PeerId& peer, Bytes request) {
-  return loop_->wait<absl::StatusOr<Bytes>>(
-      [this, peer, request = std::move(request)](auto done) { loop_->request(peer, request, std::move(done)); });
 }
 void Network::add_candidate(const p2p::Multiaddr& address) {
   loop_->post([this, address] { loop_->manager().add_candidate(address); });

@@ -40,11 +40,9 @@ class Network {
   /// Called on the loop; answers with done() on any thread.
   using Done = std::function<void(p2p::Gossipsub::Verdict)>;
   using Validate = std::function<void(p2p::Gossipsub::Validation, Done)>;
-  /// On the loop, at once: the answer to a peer's request. `busy`: should be short.
-  using Answer = std::function<Bytes(BytesView request, bool busy)>;
 
   Network(NetworkConfig config, const p2p::Identity& identity, p2p::Gossipsub::Codec codec, Validate validate,
-          Answer answer, Metrics& metrics);
+          Metrics& metrics);
   ~Network();
 
   /// Listens, and dials from then on. INVALID_ARGUMENT, ALREADY_EXISTS: the address cannot be used.
@@ -63,10 +61,6 @@ class Network {
   std::vector<Ban> bans();
   /// Keeps dialling until it is connected or the dial timeout is over.
   absl::Status connect(const p2p::Multiaddr& address);
-  /// Peers that serve requests.
-  std::vector<p2p::PeerId> servers();
-  /// A peer's answer to a request; it is waited for, for a bounded time.
-  absl::StatusOr<Bytes> request(const p2p::PeerId& peer, Bytes request);
 
   // Any thread; they return at once.
   void add_candidate(const p2p::Multiaddr& address);

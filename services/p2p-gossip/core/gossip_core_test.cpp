@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "services/p2p-gossip/core/backfill.hpp"
 #include "services/p2p-gossip/core/bans.hpp"
 #include "services/p2p-gossip/core/connection_manager.hpp"
 #include "services/p2p-gossip/core/signers.hpp"
@@ -331,65 +330,6 @@ TEST(SelfDoubt, WhatComesFasterIsAnAttack) {
   punished = 0;
   for (int i = 0; i < 10; ++i) punished += d.on_verdict(Rule::too_old, signer(1), 0, kNow) ? 0 : 1;
   EXPECT_EQ(punished, 8);
-}
-
-Hash32 hash(std::uint64_t n) {
-  Hash32 h;
-  for (std::size_t i = 0; i < 8; ++i) h.bytes[i] = static_cast<std::uint8_t>(n >> (8 * i));
-  return h;
-}
-eth::BlockRef block(std::uint64_t number) { return {number, hash(number), hash(number - 1), 0}; }
-
-TEST(Backfill, AsksDownFromASignedBlockUntilTheChainIsWhole) {
-  Backfill b;
-  b.on_block(block(100));
-  b.on_block(block(110));
-  std::vector<std::uint64_t> asked;
-  while (const auto ask = b.next({peer(1)}, kNow)) {
-    EXPECT_EQ(ask->block.hash, hash(ask->block.number));
-    asked.push_back(ask->block.number);
-    b.on_outcome(*ask, Backfill::Outcome::got, kNow);
-    b.on_block(block(ask->block.number));
-    if (asked.size() > 200) break;
-  }
-  ASSERT_GE(asked.size(), 9U);
-  EXPECT_EQ((std::vector<std::uint64_t>{asked.begin(), asked.begin() + 9}),
-            (std::vector<std::uint64_t>{109, 108, 107, 106, 105, 104, 103, 102, 101}));
-  EXPECT_EQ(asked.size(), Backfill::kDepth - 1) << "all but the two that came, down to the depth";
-  EXPECT_EQ(b.missing(), 0U);
-}
-
-TEST(Backfill, AsksAnotherPeerAndShunsWhoFails) {
-  Backfill b;
-  b.on_block(block(100));
-  const std::vector<p2p::PeerId> peers{peer(1), peer(2), peer(3)};
-  std::vector<p2p::PeerId> asked;
-  absl::Time now = kNow;
-  for (const auto outcome : {Backfill::Outcome::missing, Backfill::Outcome::failed, Backfill::Outcome::lied}) {
-    const auto ask = b.next(peers, now);
-    ASSERT_TRUE(ask);
-    asked.push_back(ask->peer);
-    b.on_outcome(*ask, outcome, now);
-    b.on_block(block(100));  // that it comes again changes nothing
-  }
-  EXPECT_THAT(asked, ::testing::UnorderedElementsAreArray(peers));
-  EXPECT_FALSE(b.next(peers, now)) << "all were asked";
-  now += absl::Seconds(6);
-  ASSERT_TRUE(b.next(peers, now));
-  EXPECT_FALSE(b.next(peers, now)) << "two of them are shunned";
-  now += absl::Minutes(2);
-  EXPECT_TRUE(b.next({asked[1]}, now));
-  EXPECT_FALSE(b.next({asked[2]}, now + absl::Seconds(10))) << "a liar for longer";
-}
-
-TEST(Backfill, WhatLiesTooDeepIsLeftToTheSources) {
-  Backfill b;
-  b.on_block(block(100));
-  b.on_block(block(1000));
-  EXPECT_EQ(b.missing(), 1U);
-  EXPECT_EQ(b.next({peer(1)}, kNow)->block.number, 999U);
-  b.on_block(block(500));
-  EXPECT_EQ(b.missing(), 1U);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "libs/p2p/multistream.hpp"
 #include "libs/p2p/noise.hpp"
 #include "libs/p2p/yamux.hpp"
+#include "tests/support/hang.hpp"
 
 namespace towline::gossip {
 
@@ -37,7 +38,7 @@ class Attacker final : private p2p::Yamux::Handler {
   // ---------------------------------------------------------------- layers, from the bottom
 
   bool raw(BytesView in) {
-    const absl::Time deadline = absl::Now() + absl::Seconds(10);
+    const absl::Time deadline = absl::Now() + towline::testing::kHang;
     while (!in.empty() && !closed_ && absl::Now() < deadline) {
       boost::system::error_code ec;
       in = in.subspan(socket_.write_some(boost::asio::buffer(in.data(), in.size()), ec));
@@ -110,6 +111,9 @@ class Attacker final : private p2p::Yamux::Handler {
     return deaf_ ? !closed_ : until([&] { return yamux_->queued(id) == 0; });
   }
 
+  /// The first bytes that the node has said on a stream of ours.
+  const Bytes& answer(p2p::StreamId id) { return answers_[id]; }
+
   // ---------------------------------------------------------------- gossip
 
   /// As an honest peer comes: subscribed to `topic`, and in its mesh if the node lets it.
@@ -151,7 +155,7 @@ class Attacker final : private p2p::Yamux::Handler {
 
   /// Reads and answers until `done`; false if the node goes first, or the time.
   template <typename F>
-  bool until(F done, absl::Duration limit = absl::Seconds(10)) {
+  bool until(F done, absl::Duration limit = towline::testing::kHang) {
     const absl::Time deadline = absl::Now() + limit;
     while (!done()) {
       if (closed_ || absl::Now() > deadline) return false;
@@ -162,7 +166,7 @@ class Attacker final : private p2p::Yamux::Handler {
     return true;
   }
   /// The node lets go of it; what it says before is thrown away.
-  bool until_closed(absl::Duration limit = absl::Seconds(10)) {
+  bool until_closed(absl::Duration limit = towline::testing::kHang) {
     deaf_ = false;
     until([] { return false; }, limit);
     return closed_;
@@ -205,7 +209,11 @@ class Attacker final : private p2p::Yamux::Handler {
       negotiations_.erase(it);
       heard_on_ = id;
     }
-    if (id != heard_on_) return;
+    if (id != heard_on_) {
+      Bytes& said = answers_[id];
+      if (said.size() < 256) said.insert(said.end(), part.begin(), part.end());
+      return;
+    }
     reader_.append(part);
     for (auto next = reader_.next(); next.ok() && *next; next = reader_.next()) {
       const auto rpc = p2p::GossipRpc::parse(**next);
@@ -232,6 +240,7 @@ class Attacker final : private p2p::Yamux::Handler {
   std::optional<p2p::NoiseSession> session_;
   std::optional<p2p::Yamux> yamux_;
   absl::flat_hash_map<p2p::StreamId, p2p::Multistream> negotiations_;
+  absl::flat_hash_map<p2p::StreamId, Bytes> answers_;
   p2p::StreamId gossip_ = 0, heard_on_ = 0;
   p2p::DelimitedReader reader_{10U << 20U};
   Heard heard_;

@@ -27,7 +27,7 @@ class Finder {
     network = std::make_unique<Network>(
         c, identity_, p2p::Gossipsub::Codec{},
         [](const p2p::Gossipsub::Validation&, const Network::Done& done) { done(p2p::Gossipsub::Verdict::ignore); },
-        nullptr, metrics);
+        metrics);
     const auto st = network->start();
     EXPECT_TRUE(st.ok()) << st;
     DiscoveryConfig d;
@@ -121,9 +121,8 @@ TEST(Discovery, AFloodFromManyAddressesKeepsNobodyOut) {
       default: return Bytes(from.bytes.begin(), from.bytes.end());
     }
   };
-  const absl::Time end = absl::Now() + absl::Seconds(6);
   unsigned sent = 0;
-  while (absl::Now() < end) {
+  while (sent < 100'000) {
     for (int n = 0; n < 100; ++n, ++sent) {
       boost::system::error_code ignored;
       sockets[sent % sockets.size()].send_to(asio::buffer(packet(sent)), to, 0, ignored);

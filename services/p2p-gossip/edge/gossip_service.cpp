@@ -20,10 +20,8 @@ constexpr const char* kEndpoint = "p2p-gossip";
 v1::GossipBlock to_proto(const ValidBlock& b) {
   v1::GossipBlock out;
   *out.mutable_block() = wire::to_proto(b.payload->ref());
-  if (!b.signer.is_zero()) {
-    out.set_signer(to_string(b.signer.view()));
-    out.set_signature(to_string(b.signature.view()));
-  }
+  out.set_signer(to_string(b.signer.view()));
+  out.set_signature(to_string(b.signature.view()));
   out.set_received_at_ms(static_cast<std::uint64_t>(absl::ToUnixMillis(b.received)));
   out.set_peer_id(b.peer);
   return out;
@@ -91,7 +89,7 @@ grpc::Status GossipService::GetNode(grpc::ServerContext*, const v1::GetNodeReque
   }
   resp->set_enr(facts_.enr ? facts_.enr() : "");
   for (const auto& s : validator_.signers()) resp->add_signers(to_string(s.view()));
-  resp->set_signer_source(facts_.signer_source);
+  resp->set_signer_source(facts_.signer_source());
   resp->set_peers(static_cast<std::uint32_t>(network_.peers().size()));
   resp->set_discovered(static_cast<std::uint32_t>(facts_.discovered ? facts_.discovered() : 0));
   if (const auto last = board_.last()) *resp->mutable_last_block() = to_proto(*last);

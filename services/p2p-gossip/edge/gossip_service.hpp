@@ -11,7 +11,8 @@ namespace towline::gossip {
 /// What is known of this node besides the network.
 struct NodeFacts {
   const rollup::Config* config;
-  std::string signer_source;
+  /// Where the current signer is known from.
+  std::function<std::string()> signer_source;
   /// Empty without discovery.
   std::function<std::string()> enr;
   std::function<std::size_t()> discovered;

@@ -33,18 +33,19 @@ TEST(Gossip, PassesTheLargestBlockOn) {
   EXPECT_TRUE(eventually([&] { return other.has(1); }));
 }
 
-TEST(Gossip, TenWronglySignedBlocksBanTheirSenderWithin5s) {
+TEST(Gossip, TenWronglySignedBlocksBanTheirSender) {
   Peer victim{2, true};
   Peer honest{1, false, {victim.address()}};
   Peer attacker{9, false, {victim.address()}};
   ASSERT_TRUE(eventually([&] { return victim.in_mesh() == 2 && attacker.in_mesh() == 1 && honest.in_mesh() == 1; }));
   for (std::uint64_t n = 1; n <= 10; ++n) (void)attacker.network->publish(kTopic, message(n, key(66)));
-  EXPECT_TRUE(eventually([&] { return !victim.connected(attacker); }, absl::Seconds(5)));
+  EXPECT_TRUE(eventually([&] { return !victim.connected(attacker); }));
   EXPECT_EQ(victim.network->bans().size(), 1U);
   // It dials again, and is not let in; whoever is honest is heard.
   EXPECT_TRUE(honest.network->publish(kTopic, message(100, key(200))).ok());
   EXPECT_TRUE(eventually([&] { return victim.has(100); }));
-  absl::SleepFor(absl::Seconds(2));
+  EXPECT_TRUE(
+      eventually([&] { return victim.metric("connections_ended_total{reason=\"banned\",stage=\"handshake\"}") > 0; }));
   EXPECT_FALSE(victim.connected(attacker));
 }
 
@@ -72,11 +73,12 @@ TEST(Gossip, RightSignaturesOverWrongHashesAndOldAndReplayedBlocksAreKeptOut) {
     (void)attacker.network->publish(
         kTopic, gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v4, q, key(200)));
   }
-  ASSERT_TRUE(eventually([&] { return other.has(4) || !victim.connected(attacker); }));
+  EXPECT_TRUE(eventually([&] { return other.has(4) || !victim.connected(attacker); }));
+  for (const auto& [rule, count] : {std::pair{"block_hash", 2}, std::pair{"too_old", 1}, std::pair{"none", 6}}) {
+    const std::string series = absl::StrCat("blocks_total{rule=\"", rule, "\"}");
+    EXPECT_TRUE(eventually([&] { return victim.metric(series) == count; })) << series << ' ' << victim.metric(series);
+  }
   EXPECT_FALSE(victim.has(1) || victim.has(2) || victim.has(3));
-  const std::string text = victim.metrics.text();
-  for (const char* count : {"block_hash\"} 2", "too_old\"} 1", "none\"} 6"})
-    EXPECT_NE(text.find(absl::StrCat("towline_gossip_blocks_total{rule=\"", count)), std::string::npos) << count;
 }
 
 TEST(Gossip, SnappyBombsAndGarbageMessagesCostTheirSenderOnly) {
@@ -92,14 +94,14 @@ TEST(Gossip, SnappyBombsAndGarbageMessagesCostTheirSenderOnly) {
     (void)attacker.network->publish(kTopic, bombs[i]);
     (void)attacker.network->publish(kTopic, Bytes{0xff, 0xff, 0xff, 0xff, 0x0f, 0x00, i});
   }
-  EXPECT_TRUE(eventually([&] { return !victim.connected(attacker); }, absl::Seconds(10)));
+  EXPECT_TRUE(eventually([&] { return !victim.connected(attacker); }));
   EXPECT_TRUE(honest.network->publish(kTopic, message(100, key(200))).ok());
   EXPECT_TRUE(eventually([&] { return victim.has(100); }));
   EXPECT_LT(resident_mib(), before + 64);
 }
 
 TEST(Gossip, ConnectionFloodsSlowHandshakesAndGarbageDoNotKeepHonestPeersOut) {
-  Peer victim{2, true};
+  Peer victim{2, true, {}, with_short_handshakes};
   Peer honest{1, false, {victim.address()}};
   ASSERT_TRUE(eventually([&] { return honest.in_mesh() == 1; }));
   const std::size_t before = resident_mib();
@@ -134,7 +136,7 @@ TEST(Gossip, ConnectionFloodsSlowHandshakesAndGarbageDoNotKeepHonestPeersOut) {
   slow.clear();
   // When the slow ones are gone, or thrown out, a new peer gets in.
   Peer late{3, true, {victim.address()}};
-  EXPECT_TRUE(eventually([&] { return late.in_mesh() == 1; }, absl::Seconds(20)));
+  EXPECT_TRUE(eventually([&] { return late.in_mesh() == 1; }));
 }
 
 TEST(Gossip, TwoHundredConnectsAndDisconnectsLeakNothing) {
@@ -169,7 +171,7 @@ TEST(Gossip, BansAreKeptAndTakenBack) {
   EXPECT_TRUE(victim.network->unban(id).ok());
   EXPECT_TRUE(absl::IsNotFound(victim.network->unban(id)));
   EXPECT_TRUE(absl::IsInvalidArgument(victim.network->ban("x", absl::Hours(1), "")));
-  EXPECT_TRUE(eventually([&] { return victim.connected(other); }, absl::Seconds(40))) << "a static peer comes back";
+  EXPECT_TRUE(eventually([&] { return victim.connected(other); })) << "a static peer comes back";
 }
 
 }  // namespace

@@ -116,7 +116,7 @@ class Scene {
   void honest_is_heard() {
     const std::uint64_t n = ++number_;
     EXPECT_TRUE(honest.network->publish(kTopic, message(n, key(200))).ok());
-    EXPECT_TRUE(eventually([&] { return victim.has(n); }, absl::Seconds(5))) << "block " << n;
+    EXPECT_TRUE(eventually([&] { return victim.has(n); })) << "block " << n;
     EXPECT_LT(resident_mib(), before_ + kMemoryMib);
   }
   /// Runs an attack while blocks arrive.
@@ -165,8 +165,8 @@ void expect_each_ends(Scene& scene, const std::string& stage, const std::string&
     const double before = scene.ended(stage, reason);
     Attacker attacker = scene.attacker();
     a.attack(attacker);
-    EXPECT_TRUE(attacker.until_closed(absl::Seconds(5)));
-    EXPECT_TRUE(eventually([&] { return scene.ended(stage, reason) > before; }, absl::Seconds(5)));
+    EXPECT_TRUE(attacker.until_closed());
+    EXPECT_TRUE(eventually([&] { return scene.ended(stage, reason) > before; }));
     const std::string text = log.take();
     EXPECT_TRUE(stage == "open" ? has_line(text, {"peer disconnected", attacker.id().to_string(), a.why})
                                 : has_line(text, {"handshake failed", "127.0.0.1:", a.why}))
@@ -278,8 +278,24 @@ TEST(Hostile, GarbageInTheNegotiationOfAStreamCostsTheStream) {
   EXPECT_TRUE(scene.victim.connected(attacker.id()));
 }
 
-TEST(Hostile, HandshakesThatStallAreEnded) {
+TEST(Hostile, ARequestForABlockIsAProtocolThatNobodySpeaks) {
   Scene scene;
+  Attacker attacker = scene.attacker();
+  ASSERT_TRUE(attacker.join(topic()));
+  const auto answers = [&](const std::string& protocol, const char* with) {
+    const p2p::StreamId stream = attacker.open(protocol);
+    const Bytes expected = joined({token("/multistream/1.0.0"), token(with)});
+    return attacker.until([&] { return attacker.answer(stream) == expected; });
+  };
+  for (const char* slash : {"", "/"})
+    EXPECT_TRUE(answers(absl::StrCat("/opstack/req/payload_by_number/", kChain, "/0", slash), "na"));
+  EXPECT_TRUE(answers("/ipfs/ping/1.0.0", "/ipfs/ping/1.0.0")) << "and one that is spoken is agreed on";
+  scene.honest_is_heard();
+  EXPECT_TRUE(scene.victim.connected(attacker.id()));
+}
+
+TEST(Hostile, HandshakesThatStallAreEnded) {
+  Scene scene{with_short_handshakes};
   Log log;
   std::vector<std::unique_ptr<Attacker>> slow;
   const auto add = [&](const Bytes& first) {
@@ -298,7 +314,7 @@ TEST(Hostile, HandshakesThatStallAreEnded) {
     // A byte now and then does not help.
     for (auto& a : slow)
       a->until([&, n = 0]() mutable { return ++n % 5 == 0 && !a->raw(Bytes{header[9]}); }, absl::Milliseconds(10));
-    for (auto& a : slow) EXPECT_TRUE(a->until_closed(absl::Seconds(5)));
+    for (auto& a : slow) EXPECT_TRUE(a->until_closed());
   });
   const auto ended = [&] { return scene.ended("handshake", "timeout") + scene.ended("handshake", "protocol"); };
   EXPECT_TRUE(eventually([&] { return ended() >= 20; }));
@@ -395,11 +411,12 @@ TEST(Hostile, HalfMessagesOfManyPeersAreHeldToABudget) {
       for (int n = 0; n < 100 && a.say(a.gossip(), Bytes{0}); ++n) {
       }
     }
-    const auto open =
-        std::count_if(all.begin(), all.end(), [](auto& a) { return !a->until_closed(absl::Milliseconds(100)); });
-    EXPECT_LE(open, 2);
+    EXPECT_TRUE(eventually([&] {
+      return std::count_if(all.begin(), all.end(), [](auto& a) { return !a->until_closed(absl::Milliseconds(1)); }) <=
+             2;
+    }));
   });
-  EXPECT_GE(scene.ended("open", "limit"), 10);
+  EXPECT_TRUE(eventually([&] { return scene.ended("open", "limit") >= 10; }));
 }
 
 // ---------------------------------------------------------------- gossip
@@ -409,10 +426,15 @@ TEST(Hostile, MessagesThatAreAnnouncedAndNotSentBanThePeer) {
   Log log;
   Attacker attacker = scene.attacker();
   ASSERT_TRUE(attacker.join(topic()));
+  const absl::Time start = absl::Now();
+  absl::Duration flood;
+  int more = 0;
   scene.during([&] {
     bool alive = true;
     // Far more than is asked for, then as many as it takes.
-    for (int i = 0; i < 300 && alive; ++i) {
+    for (int i = 0; alive && absl::Now() < start + kHang; ++i) {
+      if (i == 20) flood = absl::Now() - start;
+      if (i >= 20) more += 10;
       const auto all = ids(i < 20 ? 10'000 : 10);
       alive =
           attacker.control({.have = {{topic(), views(all)}}, .want = {}, .dont_want = {}, .graft = {}, .prune = {}});
@@ -421,8 +443,9 @@ TEST(Hostile, MessagesThatAreAnnouncedAndNotSentBanThePeer) {
     EXPECT_TRUE(attacker.until_closed());
   });
   EXPECT_GT(attacker.heard().wants, 0U);
-  // 5000 a heartbeat: of the 200000 that came at first no more than two or three heartbeats' worth.
-  EXPECT_LT(attacker.heard().wants, 30'000U);
+  // Of the 200000 that came at first no more than 5000 a heartbeat.
+  const auto heartbeats = static_cast<std::size_t>(flood / Gossipsub::Params{}.heartbeat);
+  EXPECT_LE(attacker.heard().wants, 5000 * (heartbeats + 2) + static_cast<std::size_t>(more));
   EXPECT_EQ(scene.victim.metric("bans_total{reason=\"behaviour\"}"), 1);
   EXPECT_TRUE(eventually([&] { return scene.victim.metric("broken_promises_total") > 0; }));
   const std::string text = log.take();
@@ -536,7 +559,7 @@ TEST(Hostile, FutureAndReplayedBlocksGoNoFurther) {
   ASSERT_TRUE(attacker.join(topic()));
   ASSERT_TRUE(eventually([&] { return scene.victim.in_mesh() == 3 && behind.in_mesh() == 1; }));
   auto future = block(5000);
-  future.timestamp += 10;
+  future.timestamp += 3600;
   future.block_hash = eth::hash_of(future);
   const auto signed_by_the_signer = [](const eth::Payload& p) {
     return gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v4, p, key(200));
@@ -587,7 +610,7 @@ TEST(Hostile, AFloodOfWronglySignedBlocksBansItsSender) {
   scene.during([&] {
     for (std::uint64_t n = 0; n < 3000 && attacker.publish(topic(), wrongly_signed(7000 + n)); ++n) {
     }
-    EXPECT_TRUE(attacker.until_closed(absl::Seconds(5)));
+    EXPECT_TRUE(attacker.until_closed());
   });
   EXPECT_TRUE(eventually([&] { return scene.ended("open", "banned") == 1; }));
   EXPECT_EQ(scene.victim.metric("bans_total{reason=\"messages\"}"), 1);
@@ -598,7 +621,7 @@ TEST(Hostile, AFloodOfWronglySignedBlocksBansItsSender) {
   EXPECT_TRUE(has_line(text, {"lvl=info", "peer disconnected", attacker.id().to_string(), "banned: score"}));
   Attacker again = scene.attacker();
   again.secure();
-  EXPECT_TRUE(again.until_closed(absl::Seconds(5)));
+  EXPECT_TRUE(again.until_closed());
   EXPECT_TRUE(eventually([&] { return scene.ended("handshake", "banned") == 1; }));
 }
 
@@ -631,11 +654,14 @@ TEST(Hostile, AFloodByAPeerThatIsNotBannedIsNotHeardForLong) {
   Scene scene{[](NetworkConfig& c) { c.ban_peers = false; }};
   Attacker attacker = scene.attacker();
   ASSERT_TRUE(attacker.join(topic()));
+  const absl::Time start = absl::Now();
   scene.during([&] {
     for (std::uint64_t n = 0; n < 2000; ++n) ASSERT_TRUE(attacker.publish(topic(), wrongly_signed(7000 + n)));
   });
-  // Ten cost it the hearing; some more may have waited for their verdict, and what it lost comes back slowly.
-  EXPECT_LE(scene.victim.metric("blocks_total{rule=\"signature\"}"), 150);
+  // Ten cost it the hearing; some more may have waited for their verdict, and what it lost comes back slowly: one or
+  // two in each second.
+  EXPECT_LE(scene.victim.metric("blocks_total{rule=\"signature\"}"),
+            140 + 2 * absl::ToDoubleSeconds(absl::Now() - start));
   EXPECT_TRUE(scene.victim.connected(attacker.id()));
   EXPECT_TRUE(scene.victim.network->bans().empty());
 }

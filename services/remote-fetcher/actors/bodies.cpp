@@ -4,10 +4,13 @@
 #include <absl/time/clock.h>
 
 #include <algorithm>
+#include <optional>
+#include <set>
 
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
 #include "libs/eth/block_json.hpp"
+#include "libs/eth/header.hpp"
 #include "libs/eth/payload.hpp"
 #include "libs/eth/raw_block.hpp"
 #include "services/remote-fetcher/actors/headers.hpp"
@@ -37,33 +40,45 @@ Bodies::Bodies(Pool& pool, HeadBoard& board, Metrics& metrics)
 
 absl::StatusOr<std::vector<Bytes>> Bodies::raw_transactions(std::size_t i, const HashedHeader& wanted,
                                                             std::size_t count, const Cancelled& cancelled) {
-  std::vector<Bytes> out;
-  while (out.size() < count) {
-    TOWLINE_RETURN_IF_ERROR(pool_.take(i, absl::Now() + kPatience, cancelled).status());
-    const std::size_t n = std::min(count - out.size(), pool_.get(i).max_batch());
-    std::vector<jsonrpc::Call> calls;
-    for (std::size_t k = 0; k < n; ++k) {
-      calls.push_back({"eth_getRawTransactionByBlockHashAndIndex",
-                       absl::StrCat("[\"", to_hex(wanted.hash.view()), "\",\"", to_quantity(out.size() + k), "\"]")});
+  std::vector<std::optional<Bytes>> got(count);
+  const absl::Time since = absl::Now();
+  while (true) {
+    std::vector<std::size_t> left;
+    for (std::size_t k = 0; k < count; ++k) {
+      if (!got[k]) left.push_back(k);
     }
-    const auto reply = pool_.call(i, calls, cancelled);
-    if (absl::IsResourceExhausted(reply.status()) && n > 1) continue;
-    if (!reply.ok()) return reply.status();
-    for (const auto& a : reply->answers.answers) {
+    if (left.empty()) break;
+    TOWLINE_ASSIGN_OR_RETURN(const Turn turn, pool_.take(i, Work::bodies, left.size(), since, cancelled));
+    std::vector<jsonrpc::Call> calls;
+    for (std::size_t k = 0; k < turn.calls; ++k) {
+      calls.push_back({"eth_getRawTransactionByBlockHashAndIndex",
+                       absl::StrCat("[\"", to_hex(wanted.hash.view()), "\",\"", to_quantity(left[k]), "\"]")});
+    }
+    const auto reply = pool_.call(turn, calls, cancelled);
+    if (absl::IsCancelled(reply.status()) || (!reply.ok() && pool_.out_of_patience(since))) return reply.status();
+    if (!reply.ok()) continue;
+    for (std::size_t k = 0; k < turn.calls; ++k) {
+      const auto& a = reply->answers.answers[k];
+      if (a.kind == jsonrpc::Answer::Kind::missing) continue;
+      if (a.kind == jsonrpc::Answer::Kind::result && a.result.is_null()) return absl::NotFoundError("not found");
       if (a.kind != jsonrpc::Answer::Kind::result || !a.result.is_string())
         return absl::UnimplementedError("it serves no raw transactions");
       auto raw = parse_hex(text(a.result));
       if (!raw.ok()) return as_data_loss("transactions", raw.status());
-      out.push_back(*std::move(raw));
+      got[left[k]] = *std::move(raw);
     }
   }
+  std::vector<Bytes> out;
+  out.reserve(count);
+  for (auto& t : got) out.push_back(*std::move(t));
   TOWLINE_RETURN_IF_ERROR(eth::verify_body(wanted.header, out));
   return out;
 }
 
-absl::StatusOr<std::vector<Bytes>> Bodies::read(std::size_t i, const jsonrpc::Answer& a, bool raw,
+absl::StatusOr<std::vector<Bytes>> Bodies::read(std::size_t i, const jsonrpc::Answer& a, bool raw, bool by_number,
                                                 const HashedHeader& wanted, const Cancelled& cancelled) {
   if (a.kind == jsonrpc::Answer::Kind::error) {
+    if (jsonrpc::is_pruned(a.error)) return absl::NotFoundError("pruned");
     if (jsonrpc::is_not_found(a.error)) return absl::NotFoundError("not found");
     const std::string why = absl::StrCat("error ", a.error.code, " ", a.error.message);
     if (raw && jsonrpc::is_unsupported(a.error)) return absl::UnimplementedError(why);
@@ -75,9 +90,13 @@ absl::StatusOr<std::vector<Bytes>> Bodies::read(std::size_t i, const jsonrpc::An
     if (!bytes.ok()) return as_data_loss("raw block", bytes.status());
     auto block = eth::decode_raw_block(*bytes);
     if (!block.ok()) return as_data_loss("raw block", block.status());
+    if (by_number && eth::hash_header(block->header) != wanted.hash) return absl::NotFoundError("another branch");
     TOWLINE_RETURN_IF_ERROR(eth::verify_body(wanted.header, block->transactions));
     return std::move(block->transactions);
   }
+  simdjson::dom::element hash;
+  if (by_number && (a.result["hash"].get(hash) != simdjson::SUCCESS || text(hash) != to_hex(wanted.hash.view())))
+    return absl::NotFoundError("another branch");
   auto txs = eth::verified_transactions_from_json(a.result, wanted.header);
   if (absl::IsUnimplemented(txs.status())) {
     simdjson::dom::array list;
@@ -90,66 +109,91 @@ absl::StatusOr<std::vector<Bytes>> Bodies::read(std::size_t i, const jsonrpc::An
 
 absl::StatusOr<std::vector<Served>> Bodies::fetch(std::span<const HashedHeader> wanted, const Cancelled& cancelled,
                                                   std::size_t& bytes) {
-  std::vector<Served> out;
-  out.reserve(wanted.size());
-  absl::Time deadline = absl::Now() + kPatience;
+  std::vector<std::optional<Served>> got(wanted.size());
+  /// A replica may know a new block by its number only.
+  std::set<std::size_t> by_number;
+  absl::Time since = absl::Now();
   Trial trial{pool_, board_};
   absl::Status last;
-  while (out.size() < wanted.size()) {
-    const auto question = [&] {
-      return absl::StrCat("block ", wanted[out.size()].header.number, " ", to_hex(wanted[out.size()].hash.view()));
+  while (true) {
+    std::vector<std::size_t> left;
+    for (std::size_t k = 0; k < wanted.size(); ++k) {
+      if (!got[k]) left.push_back(k);
+    }
+    if (left.empty()) break;
+    const HashedHeader& first = wanted[left.front()];
+    const auto question = [&] { return absl::StrCat("block ", first.header.number, " ", to_hex(first.hash.view())); };
+    const auto turn = pool_.take_el(Work::bodies, left.size(), trial.asked(), first.header.number, since, cancelled);
+    if (!turn.ok()) {
+      if (absl::IsCancelled(turn.status())) return turn.status();
+      return trial.unsolved(question(), last.ok() ? turn.status() : last);
+    }
+    const std::size_t i = turn->endpoint;
+    const bool raw = pool_.get(i).raw_methods();
+    const auto by_name = [&](std::size_t k) {
+      const HashedHeader& w = wanted[left[k]];
+      return by_number.contains(left[k]) ? to_quantity(w.header.number) : to_hex(w.hash.view());
     };
-    const auto i = pool_.take_el(trial.asked(), deadline, cancelled);
-    if (!i.ok()) {
-      if (absl::IsCancelled(i.status())) return i.status();
-      return trial.unsolved(question(), last.ok() ? i.status() : last);
-    }
-    const Endpoint e = pool_.get(*i);
-    const bool raw = e.raw_methods();
-    const std::size_t n = std::min(wanted.size() - out.size(), e.max_batch());
     std::vector<jsonrpc::Call> calls;
-    for (std::size_t k = 0; k < n; ++k) {
-      const std::string hash = to_hex(wanted[out.size() + k].hash.view());
-      if (raw) calls.push_back({"debug_getRawBlock", absl::StrCat("[\"", hash, "\"]")});
-      else calls.push_back({"eth_getBlockByHash", absl::StrCat("[\"", hash, "\",true]")});
+    for (std::size_t k = 0; k < turn->calls; ++k) {
+      if (raw) calls.push_back({"debug_getRawBlock", absl::StrCat("[\"", by_name(k), "\"]")});
+      else
+        calls.push_back({by_number.contains(left[k]) ? "eth_getBlockByNumber" : "eth_getBlockByHash",
+                         absl::StrCat("[\"", by_name(k), "\",true]")});
     }
-    const auto reply = pool_.call(*i, calls, cancelled);
+    const auto reply = pool_.call(*turn, calls, cancelled);
     if (!reply.ok()) {
       if (absl::IsCancelled(reply.status())) return reply.status();
       last = reply.status();
-      refetched_.inc(static_cast<double>(n));
-      if (absl::Now() > deadline) return trial.unsolved(question(), last);
+      refetched_.inc(static_cast<double>(calls.size()));
+      if (pool_.out_of_patience(since)) return trial.unsolved(question(), last);
       continue;
     }
     bytes += reply->bytes;
-    for (std::size_t k = 0; k < n; ++k) {
-      const HashedHeader& w = wanted[out.size()];
-      auto txs = read(*i, reply->answers.answers[k], raw, w, cancelled);
+    for (std::size_t k = 0; k < calls.size(); ++k) {
+      const auto& answer = reply->answers.answers[k];
+      if (answer.kind == jsonrpc::Answer::Kind::missing) continue;
+      const HashedHeader& w = wanted[left[k]];
+      auto txs = read(i, answer, raw, by_number.contains(left[k]), w, cancelled);
       if (txs.ok()) {
-        out.push_back({eth::make_payload(w.header, w.hash, *std::move(txs)), e.name()});
-        trial.solved_by(*i);
-        deadline = absl::Now() + kPatience;
+        got[left[k]] = Served{eth::make_payload(w.header, w.hash, *std::move(txs)), pool_.name(i)};
+        trial.solved_by(i);
+        since = absl::Now();
         continue;
       }
       last = txs.status();
       if (absl::IsCancelled(last)) return last;
-      refetched_.inc(static_cast<double>(n - k));
+      refetched_.inc();
       if (absl::IsDataLoss(last)) {
-        trial.does_not_verify(*i, std::string{last.message()});
+        trial.does_not_verify(i, std::string{last.message()});
       } else if (absl::IsNotFound(last)) {
-        trial.not_found(*i);
+        bool gone = false;
+        const bool pruned = answer.kind == jsonrpc::Answer::Kind::error && jsonrpc::is_pruned(answer.error);
+        pool_.update(i, [&](Endpoint& e) {
+          if (pruned) e.on_gone(absl::Now(), w.header.number);
+          gone = pruned || e.on_missing(absl::Now(), w.header.number);
+        });
+        if (!gone && by_number.insert(left[k]).second) continue;
+        trial.not_found(i);
       } else if (absl::IsUnimplemented(last) && raw) {
         // It was taken from it since the probe; JSON will do.
-        pool_.update(*i, [](Endpoint& x) { x.on_probed(absl::Now(), Kind::el, false); });
+        pool_.update(i, [](Endpoint& e) { e.set_raw_methods(false); });
+      } else if (absl::IsUnimplemented(last)) {
+        const std::string why = absl::StrCat(question(), ": ", last.message());
+        pool_.update(i, [&](Endpoint& e) { e.on_unknown_transactions(absl::Now(), why); });
+        trial.skip(i);
       } else {
-        pool_.complain(*i, std::string{last.message()});
-        if (absl::IsUnimplemented(last)) trial.skip(*i);
+        pool_.useless(i, Problem::not_json_rpc, std::string{last.message()});
+        if (pool_.out_of_patience(since)) return trial.unsolved(question(), last);
       }
       break;
     }
   }
   board_.clear_unknown_rules();
-  blocks_.inc(static_cast<double>(out.size()));
+  blocks_.inc(static_cast<double>(wanted.size()));
+  std::vector<Served> out;
+  out.reserve(got.size());
+  for (auto& s : got) out.push_back(*std::move(s));
   return out;
 }
 

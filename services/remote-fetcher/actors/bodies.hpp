@@ -26,9 +26,9 @@ class Bodies {
                                             std::size_t& bytes);
 
  private:
-  /// The transactions of one block from an answer. NOT_FOUND, DATA_LOSS (does not verify), UNIMPLEMENTED (cannot be had
-  /// that way), UNAVAILABLE.
-  absl::StatusOr<std::vector<Bytes>> read(std::size_t i, const jsonrpc::Answer& answer, bool raw,
+  /// The transactions of one block from an answer to a question by hash or by number. NOT_FOUND, DATA_LOSS (does not
+  /// verify), UNIMPLEMENTED (cannot be had that way), UNAVAILABLE.
+  absl::StatusOr<std::vector<Bytes>> read(std::size_t i, const jsonrpc::Answer& answer, bool raw, bool by_number,
                                           const HashedHeader& wanted, const Cancelled& cancelled);
   /// Transactions that JSON cannot give, one by one in raw form.
   absl::StatusOr<std::vector<Bytes>> raw_transactions(std::size_t i, const HashedHeader& wanted, std::size_t count,

@@ -12,7 +12,9 @@ namespace towline::fetcher {
 
 class HeadBoard {
  public:
-  HeadBoard(absl::Duration late_after, absl::Duration stale_after) : choice_{late_after, stale_after} {}
+  /// As HeadChoice has them.
+  HeadBoard(absl::Duration late_after, absl::Duration stale_after, absl::Duration stalled_after)
+      : choice_{late_after, stale_after, stalled_after} {}
 
   /// False: it contradicts what is final here and another endpoint agrees with that.
   bool put(HeadSnapshot s, AnchorView anchor) {
@@ -42,6 +44,10 @@ class HeadBoard {
   std::optional<HeadSnapshot> of(const std::string& endpoint) const {
     std::lock_guard lock{mutex_};
     return choice_.of(endpoint);
+  }
+  bool stalled(const std::string& endpoint) const {
+    std::lock_guard lock{mutex_};
+    return choice_.stalled(endpoint, absl::Now());
   }
   std::optional<HeadSnapshot> current() {
     std::lock_guard lock{mutex_};

@@ -2,6 +2,8 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <atomic>
+#include <caf/send.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
@@ -14,6 +16,23 @@ namespace {
 
 const char* name_of(State s) { return name(s); }  // HeadPollerState::name hides it
 
+const char* name_of(Kind k) { return name(k); }
+
+/// Requests in one poll that bring nothing: a batch of 100 is halved seven times.
+constexpr int kMostTries = 9;
+/// A node that has the last blocks but these is taken for synced: some always name a higher block than they have.
+constexpr std::uint64_t kSyncedWithin = 32;
+
+/// The server answered, though not with JSON-RPC: another method may fare better.
+bool said_something(Problem p) {
+  switch (p) {
+    case Problem::forbidden:
+    case Problem::http_error:
+    case Problem::not_json_rpc: return true;
+    default: return false;
+  }
+}
+
 jsonrpc::Call block_call(const std::string& label) {
   return {"eth_getBlockByNumber", absl::StrCat("[\"", label, "\",false]")};
 }
@@ -24,42 +43,102 @@ absl::string_view text(simdjson::dom::element e) {
   return {s.data(), s.size()};
 }
 
+/// From eth_syncing.
+Trouble syncing_from(simdjson::dom::element status) {
+  if (!status.is_object()) return {};
+  const auto number = [&](const char* key) -> std::optional<std::uint64_t> {
+    simdjson::dom::element e;
+    if (status[key].get(e) != simdjson::SUCCESS) return std::nullopt;
+    const auto n = parse_quantity(text(e));
+    return n.ok() ? std::optional{*n} : std::nullopt;
+  };
+  const auto current = number("currentBlock");
+  const auto highest = number("highestBlock");
+  if (!current || !highest || *current + kSyncedWithin >= *highest) return {};
+  return {Problem::syncing, absl::StrCat("the node is still syncing: block ", *current, " of ", *highest)};
+}
+
 }  // namespace
 
 head_poller_actor::behavior_type HeadPollerState::make_behavior(PollerConfig config) {
   config_ = config;
-  self_->send(self_, poll_atom{});
-  return {[this](poll_atom) {
-    if (config_.pool->stopped()) return;
-    poll();
-    show_state();
-    self_->delayed_send(self_, absl::ToChronoMilliseconds(config_.interval), poll_atom{});
-  }};
+  const head_poller_actor me{self_};
+  // At most one look waits, however many heads are told of during a slow poll.
+  const auto waiting = std::make_shared<std::atomic<bool>>(false);
+  config_.pool->watch_new_heads(config_.index, [me, waiting] {
+    if (!waiting->exchange(true)) caf::anon_send(me, look_atom{});
+  });
+  self_->send(self_, poll_atom{}, ++tick_);
+  return {[this](poll_atom, std::uint64_t tick) {
+            if (tick == tick_) look();
+          },
+          [this, waiting](look_atom) {
+            waiting->store(false);
+            look();
+          }};
 }
 
-absl::StatusOr<Reply> HeadPollerState::ask(const jsonrpc::Call& call) {
-  return config_.pool->poll(config_.index, {call});
+void HeadPollerState::look() {
+  if (config_.pool->stopped()) return;
+  poll();
+  show_state();
+  self_->delayed_send(self_, absl::ToChronoMilliseconds(config_.interval), poll_atom{}, ++tick_);
 }
 
-absl::Status HeadPollerState::check_genesis_of_el() {
+absl::Status HeadPollerState::fail(Problem p, std::string why) {
+  trouble_ = {p, why};
+  return absl::UnavailableError(why);
+}
+
+absl::StatusOr<std::vector<jsonrpc::Answer>> HeadPollerState::ask_all(const std::vector<jsonrpc::Call>& calls) {
+  std::vector<jsonrpc::Answer> out;
+  // Each failure halves the batch, or ends it.
+  for (int tries = 0; out.size() < calls.size();) {
+    const std::size_t n = std::min(calls.size() - out.size(), config_.pool->poll_batch(config_.index));
+    const auto from = calls.begin() + static_cast<std::ptrdiff_t>(out.size());
+    auto reply = config_.pool->poll(config_.index, {from, from + static_cast<std::ptrdiff_t>(n)}, trouble_);
+    if (absl::IsResourceExhausted(reply.status()) && ++tries < kMostTries) continue;
+    if (!reply.ok()) return reply.status();
+    replies_.push_back(*std::move(reply));
+    for (const auto& a : replies_.back().answers.answers) {
+      if (a.kind == jsonrpc::Answer::Kind::missing) break;
+      out.push_back(a);
+    }
+    if (out.size() < calls.size() && ++tries == kMostTries)
+      return fail(Problem::not_json_rpc, "calls of a batch stay without an answer");
+  }
+  return out;
+}
+
+absl::StatusOr<jsonrpc::Answer> HeadPollerState::ask(const jsonrpc::Call& call) {
+  TOWLINE_ASSIGN_OR_RETURN(auto answers, ask_all({call}));
+  return answers.front();
+}
+
+absl::Status HeadPollerState::check_el(const jsonrpc::Answer& chain_id) {
   const rollup::Config& c = *config_.rollup;
-  TOWLINE_ASSIGN_OR_RETURN(const auto reply, ask(block_call(to_quantity(c.l2_genesis.number))));
-  const auto& answer = reply.answers.answers[0];
+  const auto n = parse_quantity(text(chain_id.result));
+  if (!n.ok()) return fail(Problem::not_json_rpc, "eth_chainId: malformed");
+  if (*n != c.l2_chain_id) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("another chain: it has chain id ", *n, ", the rollup config says ", c.l2_chain_id));
+  }
+  TOWLINE_ASSIGN_OR_RETURN(const auto genesis, ask(block_call(to_quantity(c.l2_genesis.number))));
   // A pruned node has no header that old; its chain id has to do.
-  if (answer.kind != jsonrpc::Answer::Kind::result || answer.result.is_null()) return absl::OkStatus();
+  if (genesis.kind != jsonrpc::Answer::Kind::result || genesis.result.is_null()) return absl::OkStatus();
   simdjson::dom::element hash;
-  if (answer.result["hash"].get(hash) != simdjson::SUCCESS || text(hash) != to_hex(c.l2_genesis.hash.view())) {
+  if (genesis.result["hash"].get(hash) != simdjson::SUCCESS || text(hash) != to_hex(c.l2_genesis.hash.view())) {
     return absl::FailedPreconditionError(
         absl::StrCat("another chain: its block ", c.l2_genesis.number, " is not the L2 genesis of the rollup config"));
   }
   return absl::OkStatus();
 }
 
-absl::Status HeadPollerState::check_genesis_of_cl() {
+absl::Status HeadPollerState::check_cl() {
   const rollup::Config& c = *config_.rollup;
-  TOWLINE_ASSIGN_OR_RETURN(const auto reply, ask({"optimism_rollupConfig", "[]"}));
-  const auto& answer = reply.answers.answers[0];
+  TOWLINE_ASSIGN_OR_RETURN(const auto answer, ask({"optimism_rollupConfig", "[]"}));
   if (answer.kind != jsonrpc::Answer::Kind::result) return absl::OkStatus();
+  config_.forks->on_rollup_config(config_.pool->name(config_.index), answer);
   simdjson::dom::element e;
   std::uint64_t id = 0;
   if (answer.result["l2_chain_id"].get(e) == simdjson::SUCCESS && e.get(id) == simdjson::SUCCESS &&
@@ -78,34 +157,45 @@ absl::Status HeadPollerState::probe() {
   Pool& pool = *config_.pool;
   const std::size_t i = config_.index;
   const Kind before = pool.get(i).kind();
-  TOWLINE_ASSIGN_OR_RETURN(const auto id, ask({"eth_chainId", "[]"}));
-  const auto& chain = id.answers.answers[0];
-  if (chain.kind == jsonrpc::Answer::Kind::result) {
-    const auto n = parse_quantity(text(chain.result));
-    if (!n.ok()) return absl::UnavailableError("eth_chainId: malformed");
-    if (*n != config_.rollup->l2_chain_id) {
-      return absl::FailedPreconditionError(absl::StrCat("another chain: it has chain id ", *n,
-                                                        ", the rollup config says ", config_.rollup->l2_chain_id));
+  // One URL may serve both kinds. A gateway that refuses one method with any status may well serve the other.
+  const auto chain = ask({"eth_chainId", "[]"});
+  const Trouble without_chain = trouble_;
+  if (!chain.ok() && !said_something(without_chain.problem)) return chain.status();
+  const auto sync = ask({"optimism_syncStatus", "[]"});
+  if (!sync.ok() && !said_something(trouble_.problem)) return sync.status();
+  const bool el = chain.ok() && chain->kind == jsonrpc::Answer::Kind::result;
+  const bool cl = sync.ok() && sync->kind == jsonrpc::Answer::Kind::result;
+  if (!el && !cl) {
+    if (!chain.ok()) {
+      trouble_ = without_chain;
+      return chain.status();
     }
-    TOWLINE_RETURN_IF_ERROR(check_genesis_of_el());
-    TOWLINE_ASSIGN_OR_RETURN(const auto raw, ask({"debug_getRawBlock", "[\"latest\"]"}));
-    const auto& block = raw.answers.answers[0];
-    const bool raw_methods = block.kind == jsonrpc::Answer::Kind::result && block.result.is_string();
-    pool.update(i, [&](Endpoint& e) { e.on_probed(absl::Now(), Kind::el, raw_methods); });
-    if (before != Kind::el)
-      log::info("endpoint probed",
-                {log::kv("endpoint", pool.name(i)), log::kv("kind", "el"), log::kv("raw_methods", raw_methods)});
-    return absl::OkStatus();
+    return fail(Problem::not_a_node,
+                absl::StrCat("neither an EL (eth_chainId: ", chain->error.message,
+                             ") nor a CL (optimism_syncStatus: ", sync.ok() ? sync->error.message : trouble_.why, ")"));
   }
-  TOWLINE_ASSIGN_OR_RETURN(const auto status, ask({"optimism_syncStatus", "[]"}));
-  const auto& sync = status.answers.answers[0];
-  if (sync.kind != jsonrpc::Answer::Kind::result) {
-    return absl::UnavailableError(absl::StrCat("neither an EL (eth_chainId: ", chain.error.message,
-                                               ") nor a CL (optimism_syncStatus: ", sync.error.message, ")"));
+  trouble_ = {};
+  bool raw_methods = false;
+  Trouble syncing;
+  if (el) {
+    TOWLINE_RETURN_IF_ERROR(check_el(*chain));
+    const auto raw = ask({"debug_getRawBlock", "[\"latest\"]"});
+    raw_methods = raw.ok() && raw->kind == jsonrpc::Answer::Kind::result && raw->result.is_string();
+    const auto state = ask({"eth_syncing", "[]"});
+    if (const auto forks = ask({"eth_config", "[]"}); forks.ok()) config_.forks->on_eth_config(pool.name(i), *forks);
+    if (state.ok() && state->kind == jsonrpc::Answer::Kind::result) syncing = syncing_from(state->result);
+    trouble_ = {};
   }
-  TOWLINE_RETURN_IF_ERROR(check_genesis_of_cl());
-  pool.update(i, [](Endpoint& e) { e.on_probed(absl::Now(), Kind::cl, false); });
-  if (before != Kind::cl) log::info("endpoint probed", {log::kv("endpoint", pool.name(i)), log::kv("kind", "cl")});
+  if (cl) TOWLINE_RETURN_IF_ERROR(check_cl());
+  const Kind kind = el && cl ? Kind::both : el ? Kind::el : Kind::cl;
+  pool.update(i, [&](Endpoint& e) {
+    e.on_probed(absl::Now(), kind, raw_methods);
+    e.set_syncing(syncing);
+  });
+  if (before != kind) {
+    log::info("endpoint probed",
+              {log::kv("endpoint", pool.name(i)), log::kv("kind", name_of(kind)), log::kv("raw_methods", raw_methods)});
+  }
   return absl::OkStatus();
 }
 
@@ -118,6 +208,7 @@ absl::Status HeadPollerState::identify() {
   const std::string why{st.message()};
   if (absl::IsFailedPrecondition(st)) {
     pool.update(i, [&](Endpoint& e) { e.refuse(why); });
+    config_.forks->forget(pool.name(i));
     config_.metrics
         ->counter("towline_fetcher_refused_endpoints_total", "Endpoints of another chain.",
                   {{"endpoint", pool.name(i)}})
@@ -126,51 +217,56 @@ absl::Status HeadPollerState::identify() {
                {log::kv("endpoint", pool.name(i)), log::kv("why", why)});
     return st;
   }
-  // What failed on the way was counted there; an answer that says nothing is counted here.
-  const absl::Time now = absl::Now();
-  if (pool.get(i).allowed_at(now) <= now) pool.complain(i, why);
-  log::warn("endpoint cannot be probed, trying on", {log::kv("endpoint", pool.name(i)), log::kv("why", why)});
+  log::warn("endpoint cannot be probed, trying on",
+            {log::kv("endpoint", pool.name(i)), log::kv("code", reason_code(trouble_.problem)), log::kv("why", why),
+             log::kv("do", advice(trouble_.problem))});
   return st;
 }
 
-absl::StatusOr<HeadSnapshot> HeadPollerState::snapshot_one_by_one() {
-  // The lowest label first: the chain may grow between the answers, and must not look out of order for it.
-  TOWLINE_ASSIGN_OR_RETURN(const auto finalized, ask(block_call("finalized")));
-  TOWLINE_ASSIGN_OR_RETURN(const auto safe, ask(block_call("safe")));
-  TOWLINE_ASSIGN_OR_RETURN(const auto latest, ask(block_call("latest")));
-  return snapshot_from_el(latest.answers.answers[0], safe.answers.answers[0], finalized.answers.answers[0]);
+AnchorView HeadPollerState::view_of(const jsonrpc::Answer& a, const eth::BlockId& final_here) const {
+  simdjson::dom::element hash;
+  if (a.kind != jsonrpc::Answer::Kind::result || a.result["hash"].get(hash) != simdjson::SUCCESS)
+    return AnchorView::unknown;
+  return text(hash) == to_hex(final_here.hash.view()) ? AnchorView::agrees : AnchorView::contradicts;
+}
+
+absl::StatusOr<HeadSnapshot> HeadPollerState::snapshot_of_el(AnchorView& anchor) {
+  // The lowest first: in several requests the chain may grow between the answers, and must not look out of order for
+  // it.
+  std::vector<jsonrpc::Call> calls = {block_call("finalized"), block_call("safe"), block_call("latest")};
+  const auto final_here = config_.board->anchor();
+  if (final_here) calls.push_back(block_call(to_quantity(final_here->number)));
+  TOWLINE_ASSIGN_OR_RETURN(const auto a, ask_all(calls));
+  if (final_here) anchor = view_of(a[3], *final_here);
+  return snapshot_from_el(a[2], a[1], a[0]);
 }
 
 absl::StatusOr<HeadSnapshot> HeadPollerState::snapshot(AnchorView& anchor) {
-  Pool& pool = *config_.pool;
-  const Endpoint e = pool.get(config_.index);
-  if (e.kind() == Kind::cl) {
-    TOWLINE_ASSIGN_OR_RETURN(const auto reply, ask({"optimism_syncStatus", "[]"}));
-    const auto& a = reply.answers.answers[0];
-    if (a.kind != jsonrpc::Answer::Kind::result)
-      return absl::UnavailableError(absl::StrCat("optimism_syncStatus: ", a.error.message));
-    return snapshot_from_cl(a.result);
-  }
-  std::vector<jsonrpc::Call> calls = {block_call("latest"), block_call("safe"), block_call("finalized")};
+  const Kind kind = config_.pool->get(config_.index).kind();
+  if (!serves_sync_status(kind)) return snapshot_of_el(anchor);
+  std::vector<jsonrpc::Call> calls = {{"optimism_syncStatus", "[]"}};
   const auto final_here = config_.board->anchor();
-  if (final_here) calls.push_back(block_call(to_quantity(final_here->number)));
-  const auto view_of = [&](const jsonrpc::Answer& a) {
-    simdjson::dom::element hash;
-    if (a.kind != jsonrpc::Answer::Kind::result || a.result["hash"].get(hash) != simdjson::SUCCESS)
-      return AnchorView::unknown;
-    return text(hash) == to_hex(final_here->hash.view()) ? AnchorView::agrees : AnchorView::contradicts;
-  };
-  if (e.max_batch() < calls.size()) {
-    if (final_here) {
-      TOWLINE_ASSIGN_OR_RETURN(const auto reply, ask(calls.back()));
-      anchor = view_of(reply.answers.answers[0]);
-    }
-    return snapshot_one_by_one();
-  }
-  TOWLINE_ASSIGN_OR_RETURN(const auto reply, pool.poll(config_.index, calls));
-  const auto& a = reply.answers.answers;
-  if (final_here) anchor = view_of(a[3]);
-  return snapshot_from_el(a[0], a[1], a[2]);
+  if (final_here && serves_blocks(kind)) calls.push_back(block_call(to_quantity(final_here->number)));
+  TOWLINE_ASSIGN_OR_RETURN(const auto a, ask_all(calls));
+  // Its consensus client may be away behind the same URL.
+  if (a[0].kind != jsonrpc::Answer::Kind::result && serves_blocks(kind)) return snapshot_of_el(anchor);
+  if (a[0].kind != jsonrpc::Answer::Kind::result)
+    return fail(Problem::http_error, absl::StrCat("optimism_syncStatus: ", a[0].error.message));
+  if (a.size() > 1) anchor = view_of(a[1], *final_here);
+  return snapshot_from_cl(a[0].result);
+}
+
+void HeadPollerState::search_lowest() {
+  Pool& pool = *config_.pool;
+  const auto number = pool.get(config_.index).search_lowest(absl::Now());
+  if (!number) return;
+  const auto a = ask(jsonrpc::Call{"eth_getBlockByNumber", absl::StrCat("[\"", to_quantity(*number), "\",true]")});
+  if (!a.ok()) return;
+  const bool has = a->kind == jsonrpc::Answer::Kind::result && !a->result.is_null();
+  pool.update(config_.index, [&](Endpoint& e) {
+    if (has) e.on_has(*number);
+    else e.on_gone(absl::Now(), *number);
+  });
 }
 
 void HeadPollerState::show(const HeadSnapshot& s) {
@@ -207,15 +303,24 @@ void HeadPollerState::poll() {
     config_.board->drop(endpoint);
     return;
   }
-  if (e.allowed_at(now) > now) return;  // backing off
+  if (e.next_poll(now) > now) return;  // backing off
+  trouble_ = {};
+  replies_.clear();
+  const auto ended = [&](const Trouble& t) { pool.update(i, [&](Endpoint& x) { x.on_poll(absl::Now(), t); }); };
   if (auto st = identify(); !st.ok()) {
     if (absl::IsFailedPrecondition(st)) config_.board->drop(endpoint);
+    if (absl::IsUnavailable(st) || absl::IsResourceExhausted(st)) ended(trouble_);
     return;
+  }
+  if (pool.get(i).syncing()) {
+    config_.board->drop(endpoint);
+    return ended({});
   }
   AnchorView anchor = AnchorView::unknown;
   auto s = snapshot(anchor);
   if (absl::IsDataLoss(s.status())) {
     const std::string what{s.status().message()};
+    trouble_ = {Problem::bad_data, what};
     if (config_.board->on_bad_header(endpoint, what)) pool.accuse(i, "hash", what);
   }
   if (s.ok()) {
@@ -225,6 +330,8 @@ void HeadPollerState::poll() {
   }
   if (!s.ok()) {
     if (absl::IsCancelled(s.status())) return;
+    if (!trouble_) trouble_ = {Problem::not_json_rpc, std::string{s.status().message()}};
+    ended(trouble_);
     config_.metrics
         ->counter("towline_fetcher_snapshots_dropped_total", "Answers for heads that were not used.",
                   {{"endpoint", endpoint}, {"reason", absl::IsDataLoss(s.status()) ? "out_of_order_or_lie" : "error"}})
@@ -233,6 +340,10 @@ void HeadPollerState::poll() {
     return;
   }
   show(*s);
+  ended({});
+  if (serves_blocks(pool.get(i).kind()) && s->unsafe)
+    pool.update(i, [&](Endpoint& x) { x.on_head(s->unsafe->number); });
+  search_lowest();
   const auto contradicted = config_.board->anchor();
   if (config_.board->put(*std::move(s), anchor) || !contradicted) return;
   pool.accuse(i, "finalized",

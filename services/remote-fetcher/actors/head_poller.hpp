@@ -1,24 +1,28 @@
 // One actor an endpoint, in its own thread: probes it, then asks for its heads each interval. A hung endpoint holds up
 // its own poller only, and has one head request outstanding at most.
 //
-// In: ticks from itself. Out: the head board, the pool's endpoint state. If the endpoint dies its view is dropped and
-// it is asked on.
+// In: ticks from itself, and news of heads where the endpoint tells of them. Out: the head board, the pool's endpoint
+// state. If the endpoint dies its view is dropped and it is asked on.
 #pragma once
 #include <caf/typed_actor.hpp>
 
 #include "libs/rollup/config.hpp"
+#include "services/remote-fetcher/actors/fork_board.hpp"
 #include "services/remote-fetcher/actors/head_board.hpp"
 #include "services/remote-fetcher/actors/pool.hpp"
 
 namespace towline::fetcher {
 
 using poll_atom = caf::atom_constant<caf::atom("poll")>;
-using head_poller_actor = caf::typed_actor<caf::reacts_to<poll_atom>>;
+/// A new head was told of.
+using look_atom = caf::atom_constant<caf::atom("look")>;
+using head_poller_actor = caf::typed_actor<caf::reacts_to<poll_atom, std::uint64_t>, caf::reacts_to<look_atom>>;
 
 struct PollerConfig {
   std::size_t index;
   absl::Duration interval;
   const rollup::Config* rollup;
+  ForkBoard* forks;
   Pool* pool;
   HeadBoard* board;
   Metrics* metrics;
@@ -31,21 +35,35 @@ class HeadPollerState {
   head_poller_actor::behavior_type make_behavior(PollerConfig config);
 
  private:
+  /// Polls, and again after the interval.
+  void look();
   void poll();
   /// OK once it is known what the endpoint is and that it serves this chain.
   absl::Status probe();
-  absl::Status check_genesis_of_el();
-  absl::Status check_genesis_of_cl();
+  absl::Status check_el(const jsonrpc::Answer& chain_id);
+  absl::Status check_cl();
   /// OK when a probe was not due, or went well.
   absl::Status identify();
   absl::StatusOr<HeadSnapshot> snapshot(AnchorView& anchor);
-  absl::StatusOr<HeadSnapshot> snapshot_one_by_one();
-  /// One call, not in a batch: some endpoints take none.
-  absl::StatusOr<Reply> ask(const jsonrpc::Call& call);
+  absl::StatusOr<HeadSnapshot> snapshot_of_el(AnchorView& anchor);
+  /// What the endpoint has at the height of the block that is final here.
+  AnchorView view_of(const jsonrpc::Answer& block, const eth::BlockId& final_here) const;
+  /// One step towards the lowest block that a pruned endpoint has.
+  void search_lowest();
+  /// Asks the calls in order, in as few requests as the endpoint takes.
+  absl::StatusOr<std::vector<jsonrpc::Answer>> ask_all(const std::vector<jsonrpc::Call>& calls);
+  absl::StatusOr<jsonrpc::Answer> ask(const jsonrpc::Call& call);
+  /// The poll fails for this reason, whatever was the trouble before.
+  absl::Status fail(Problem p, std::string why);
   void show(const HeadSnapshot& s);
   void show_state();
   head_poller_actor::pointer self_;
   PollerConfig config_{};
+  /// Of the timer that counts: a look before it is due makes another one.
+  std::uint64_t tick_ = 0;
+  /// Why this poll fails, and the replies that its answers point into.
+  Trouble trouble_;
+  std::vector<Reply> replies_;
 };
 
 head_poller_actor::behavior_type head_poller(head_poller_actor::stateful_pointer<HeadPollerState> self,

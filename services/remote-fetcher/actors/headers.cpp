@@ -20,6 +20,13 @@ namespace towline::fetcher {
 namespace {
 
 constexpr std::size_t kWorkers = 16;
+/// Headers kept of proofs that failed: a window.
+constexpr std::size_t kMaxKept = 8192;
+/// In a proof: a header that no endpoint is answerable for.
+constexpr std::size_t kNobody = SIZE_MAX;
+/// How often a block near the head that an endpoint announced, but has not got, is asked for: its URL may lead to
+/// several replicas.
+constexpr int kReplicaTries = 4;
 
 std::vector<std::uint64_t> range(std::uint64_t first, std::size_t count) {
   std::vector<std::uint64_t> out(count);
@@ -29,25 +36,31 @@ std::vector<std::uint64_t> range(std::uint64_t first, std::size_t count) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<std::optional<HashedHeader>>> Headers::batch(std::size_t i,
-                                                                        std::span<const std::uint64_t> numbers,
-                                                                        const Cancelled& cancelled) {
+absl::StatusOr<std::vector<Headers::Found>> Headers::batch(const Turn& turn, std::span<const std::uint64_t> numbers,
+                                                           const Cancelled& cancelled) {
   std::vector<jsonrpc::Call> calls;
   for (const std::uint64_t n : numbers)
     calls.push_back({"eth_getBlockByNumber", absl::StrCat("[\"", to_quantity(n), "\",false]")});
-  TOWLINE_ASSIGN_OR_RETURN(const auto reply, pool_.call(i, calls, cancelled));
-  std::vector<std::optional<HashedHeader>> out(numbers.size());
+  TOWLINE_ASSIGN_OR_RETURN(const auto reply, pool_.call(turn, calls, cancelled));
+  std::vector<Found> out(numbers.size());
   const auto useless = [&](const std::string& why) {
-    pool_.complain(i, why);
+    pool_.useless(turn.endpoint, Problem::not_json_rpc, why);
     return absl::UnavailableError(why);
   };
   for (std::size_t k = 0; k < numbers.size(); ++k) {
     const auto& a = reply.answers.answers[k];
-    if (a.kind == jsonrpc::Answer::Kind::error) {
-      if (jsonrpc::is_not_found(a.error)) continue;
-      return useless(absl::StrCat("header ", numbers[k], ": error ", a.error.code, " ", a.error.message));
+    if (a.kind == jsonrpc::Answer::Kind::missing) continue;
+    const bool pruned = a.kind == jsonrpc::Answer::Kind::error && jsonrpc::is_pruned(a.error);
+    if (a.kind == jsonrpc::Answer::Kind::error ? pruned || jsonrpc::is_not_found(a.error) : a.result.is_null()) {
+      out[k].kind = Found::Kind::absent;
+      pool_.update(turn.endpoint, [&](Endpoint& e) {
+        if (pruned) e.on_gone(absl::Now(), numbers[k]);
+        else e.on_missing(absl::Now(), numbers[k]);
+      });
+      continue;
     }
-    if (a.result.is_null()) continue;
+    if (a.kind == jsonrpc::Answer::Kind::error)
+      return useless(absl::StrCat("header ", numbers[k], ": error ", a.error.code, " ", a.error.message));
     auto h = eth::header_from_json(a.result);
     if (!h.ok()) return useless(absl::StrCat("header ", numbers[k], ": ", h.status().message()));
     const Hash32 hash = eth::hash_header(h->header);
@@ -57,76 +70,88 @@ absl::StatusOr<std::vector<std::optional<HashedHeader>>> Headers::batch(std::siz
     }
     if (h->header.number != numbers[k])
       return absl::DataLossError(absl::StrCat("number: asked for header ", numbers[k], ", got ", h->header.number));
-    out[k] = HashedHeader{hash, std::move(h->header)};
+    out[k] = {Found::Kind::header, {hash, std::move(h->header)}};
   }
   return out;
 }
 
-absl::StatusOr<Headers::View> Headers::view_of(std::size_t i, const std::vector<std::uint64_t>& numbers,
+absl::StatusOr<Headers::View> Headers::view_of(Turn turn, const std::vector<std::uint64_t>& numbers,
                                                const Cancelled& cancelled) {
+  const std::size_t i = turn.endpoint;
+  const absl::Time since = absl::Now();
+  std::map<std::uint64_t, eth::BlockRef> found;
+  std::vector<std::uint64_t> left = numbers;
+  while (true) {
+    const std::span<const std::uint64_t> asked{left.data(), turn.calls};
+    const auto got = batch(turn, asked, cancelled);
+    if (!got.ok() && !absl::IsResourceExhausted(got.status())) return got.status();
+    if (!got.ok() && pool_.out_of_patience(since)) return got.status();
+    std::vector<std::uint64_t> unanswered;
+    for (std::size_t k = 0; k < asked.size(); ++k) {
+      if (!got.ok() || (*got)[k].kind == Found::Kind::unanswered) unanswered.push_back(asked[k]);
+      else if ((*got)[k].kind == Found::Kind::header)
+        found[asked[k]] = eth::ref_of((*got)[k].header.header, (*got)[k].header.hash);
+    }
+    unanswered.insert(unanswered.end(), left.begin() + static_cast<std::ptrdiff_t>(asked.size()), left.end());
+    left = std::move(unanswered);
+    if (left.empty()) break;
+    // The rest from the same endpoint: one view of the chain.
+    TOWLINE_ASSIGN_OR_RETURN(turn, pool_.take(i, Work::headers, left.size(), since, cancelled));
+  }
   View out;
   out.endpoint = pool_.name(i);
-  bool taken = true;
-  for (std::size_t at = 0; at < numbers.size();) {
-    // The rest from the same endpoint: one view of the chain.
-    if (!taken) TOWLINE_RETURN_IF_ERROR(pool_.take(i, absl::Now() + kPatience, cancelled).status());
-    taken = false;
-    const std::size_t n = std::min(pool_.get(i).max_batch(), numbers.size() - at);
-    auto got = batch(i, std::span{numbers}.subspan(at, n), cancelled);
-    if (absl::IsResourceExhausted(got.status()) && n > 1) continue;
-    if (!got.ok()) return got.status();
-    for (const auto& h : *got) {
-      if (h) out.headers.push_back(eth::ref_of(h->header, h->hash));
-    }
-    at += n;
-  }
+  for (auto& [number, ref] : found) out.headers.push_back(ref);
   return out;
 }
 
 absl::StatusOr<Headers::View> Headers::by_numbers(const std::vector<std::uint64_t>& numbers,
                                                   std::optional<std::size_t> prefer, const Cancelled& cancelled) {
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time since = absl::Now();
   Trial trial{pool_, board_};
   absl::Status last;
+  if (numbers.empty()) return View{};
   while (true) {
-    const auto i = pool_.take_el(trial.asked(), deadline, cancelled, prefer);
-    if (!i.ok()) {
-      if (absl::IsCancelled(i.status())) return i.status();
-      return trial.unsolved("headers by number", last.ok() ? i.status() : last);
+    const auto turn = pool_.take_el(Work::headers, numbers.size(), trial.asked(), {}, since, cancelled, prefer);
+    if (!turn.ok()) {
+      if (absl::IsCancelled(turn.status())) return turn.status();
+      return trial.unsolved("headers by number", last.ok() ? turn.status() : last);
     }
-    auto view = view_of(*i, numbers, cancelled);
+    auto view = view_of(*turn, numbers, cancelled);
     if (view.ok()) {
-      trial.solved_by(*i);
+      trial.solved_by(turn->endpoint);
       return view;
     }
     last = view.status();
     if (absl::IsCancelled(last)) return last;
-    if (absl::IsDataLoss(last)) trial.does_not_verify(*i, std::string{last.message()});
-    else trial.skip(*i);
+    if (absl::IsDataLoss(last)) trial.does_not_verify(turn->endpoint, std::string{last.message()});
+    else trial.skip(turn->endpoint);
   }
 }
 
 absl::StatusOr<eth::Header> Headers::by_hash(const Hash32& hash, const Cancelled& cancelled) {
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time since = absl::Now();
   Trial trial{pool_, board_};
   absl::Status last;
   while (true) {
-    const auto i = pool_.take_el(trial.asked(), deadline, cancelled);
-    if (!i.ok()) {
-      if (absl::IsCancelled(i.status())) return i.status();
-      return trial.unsolved(absl::StrCat("block ", to_hex(hash.view())), last.ok() ? i.status() : last);
+    const auto turn = pool_.take_el(Work::headers, 1, trial.asked(), {}, since, cancelled);
+    if (!turn.ok()) {
+      if (absl::IsCancelled(turn.status())) return turn.status();
+      return trial.unsolved(absl::StrCat("block ", to_hex(hash.view())), last.ok() ? turn.status() : last);
     }
+    const std::size_t i = turn->endpoint;
     const auto reply =
-        pool_.call(*i, {{"eth_getBlockByHash", absl::StrCat("[\"", to_hex(hash.view()), "\",false]")}}, cancelled);
+        pool_.call(*turn, {{"eth_getBlockByHash", absl::StrCat("[\"", to_hex(hash.view()), "\",false]")}}, cancelled);
     if (absl::IsCancelled(reply.status())) return reply.status();
     if (!reply.ok()) {
       last = reply.status();
-      trial.skip(*i);
+      // Its back-off paces the next try; another may be asked meanwhile.
+      if (pool_.out_of_patience(since)) trial.skip(i);
       continue;
     }
     const auto& a = reply->answers.answers[0];
-    if (a.kind == jsonrpc::Answer::Kind::error ? jsonrpc::is_not_found(a.error) : a.result.is_null()) {
-      trial.not_found(*i);
+    if (a.kind == jsonrpc::Answer::Kind::error ? jsonrpc::is_not_found(a.error) || jsonrpc::is_pruned(a.error)
+                                               : a.result.is_null()) {
+      trial.not_found(i);
       continue;
     }
     auto h = a.kind == jsonrpc::Answer::Kind::result ? eth::header_from_json(a.result)
@@ -134,27 +159,31 @@ absl::StatusOr<eth::Header> Headers::by_hash(const Hash32& hash, const Cancelled
                                                            absl::StrCat("error ", a.error.code, " ", a.error.message))};
     if (!h.ok()) {
       last = h.status();
-      pool_.complain(*i, std::string{last.message()});
-      trial.skip(*i);
+      pool_.useless(i, Problem::not_json_rpc, std::string{last.message()});
+      trial.skip(i);
       continue;
     }
     if (auto st = eth::verify_header(h->header, hash); !st.ok()) {
       last = st;
-      trial.does_not_verify(*i, std::string{st.message()});
+      trial.does_not_verify(i, std::string{st.message()});
       continue;
     }
-    trial.solved_by(*i);
+    trial.solved_by(i);
     return std::move(h->header);
   }
 }
 
 absl::StatusOr<eth::BlockId> Headers::agreed(std::uint64_t number, const Cancelled& cancelled) {
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time since = absl::Now();
   const auto ask = [&](std::size_t i) -> std::optional<eth::BlockId> {
-    if (!pool_.take(i, deadline, cancelled).ok()) return std::nullopt;
-    const auto got = batch(i, std::span{&number, 1}, cancelled);
-    if (!got.ok() || !got->front()) return std::nullopt;
-    return eth::BlockId{number, got->front()->hash};
+    while (true) {
+      const auto turn = pool_.take(i, Work::headers, 1, since, cancelled);
+      if (!turn.ok()) return std::nullopt;
+      const auto got = batch(*turn, std::span{&number, 1}, cancelled);
+      if (got.ok() && got->front().kind == Found::Kind::header) return eth::BlockId{number, got->front().header.hash};
+      // A rate limit is no answer.
+      if (got.ok() || absl::IsDataLoss(got.status()) || pool_.out_of_patience(since)) return std::nullopt;
+    }
   };
   std::vector<std::future<std::optional<eth::BlockId>>> answers;
   for (const std::size_t i : pool_.usable_els()) answers.push_back(std::async(std::launch::async, ask, i));
@@ -175,7 +204,7 @@ absl::StatusOr<eth::BlockId> Headers::agreed(std::uint64_t number, const Cancell
 }
 
 absl::Status Headers::fill(ChainProof& proof, const Cancelled& cancelled) {
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time since = absl::Now();
   const std::size_t total = proof.size();
   const std::uint64_t first = proof.first();
   constexpr std::size_t kWidth = Endpoint::kMaxBatch;
@@ -183,31 +212,54 @@ absl::Status Headers::fill(ChainProof& proof, const Cancelled& cancelled) {
   std::atomic<std::size_t> next{0};
   std::mutex mutex;  // guards proof and failure
   absl::Status failure;
-  const auto fetch = [&](std::size_t at, std::size_t end) -> absl::Status {
+  std::set<std::uint64_t> known;
+  {
+    std::lock_guard lock{kept_mutex_};
+    for (auto it = kept_.lower_bound(first); it != kept_.end() && it->first < first + total; ++it) {
+      known.insert(it->first);
+      proof.put(it->second, kNobody);
+    }
+  }
+  const auto keep = [&](const HashedHeader& h) {
+    std::lock_guard lock{kept_mutex_};
+    if (kept_.size() >= kMaxKept) kept_.clear();
+    kept_.insert_or_assign(h.header.number, h);
+  };
+  const auto fetch = [&](std::size_t begin, std::size_t end) -> absl::Status {
     Trial trial{pool_, board_};
     absl::Status last;
-    while (at < end) {
-      const auto i = pool_.take_el(trial.asked(), deadline, cancelled);
-      if (!i.ok()) {
-        if (absl::IsCancelled(i.status())) return i.status();
-        return trial.unsolved(absl::StrCat("header ", first + at), last.ok() ? i.status() : last);
+    std::vector<std::uint64_t> left = range(first + begin, end - begin);
+    std::erase_if(left, [&](std::uint64_t n) { return known.contains(n); });
+    while (!left.empty()) {
+      const auto turn = pool_.take_el(Work::headers, left.size(), trial.asked(), left.front(), since, cancelled);
+      if (!turn.ok()) {
+        if (absl::IsCancelled(turn.status())) return turn.status();
+        return trial.unsolved(absl::StrCat("header ", left.front()), last.ok() ? turn.status() : last);
       }
-      const std::size_t n = std::min(end - at, pool_.get(*i).max_batch());
-      auto got = batch(*i, range(first + at, n), cancelled);
+      const std::size_t i = turn->endpoint;
+      auto got = batch(*turn, std::span{left}.first(turn->calls), cancelled);
       if (!got.ok()) {
         last = got.status();
         if (absl::IsCancelled(last)) return last;
-        if (absl::Now() > deadline) return trial.unsolved(absl::StrCat("header ", first + at), last);
+        if (pool_.out_of_patience(since)) return trial.unsolved(absl::StrCat("header ", left.front()), last);
         // Others than who lied; one that failed is asked again when nobody else can: its back-off paces it.
-        if (absl::IsDataLoss(last)) trial.does_not_verify(*i, std::string{last.message()});
+        if (absl::IsDataLoss(last)) trial.does_not_verify(i, std::string{last.message()});
         continue;
       }
-      trial.solved_by(*i);
+      trial.solved_by(i);
+      std::vector<std::uint64_t> again;
       std::lock_guard lock{mutex};
-      for (auto& h : *got) {
-        if (h) proof.put(*std::move(h), *i);
+      for (std::size_t k = 0; k < got->size(); ++k) {
+        Found& f = (*got)[k];
+        // What it has not got for good is asked of others, and of nobody if there is none.
+        const bool gone = f.kind == Found::Kind::absent && pool_.get(i).has_gone(absl::Now(), left[k]);
+        if (f.kind == Found::Kind::unanswered || gone) again.push_back(left[k]);
+        if (f.kind != Found::Kind::header) continue;
+        keep(f.header);
+        proof.put(std::move(f.header), i);
       }
-      at += n;
+      again.insert(again.end(), left.begin() + static_cast<std::ptrdiff_t>(got->size()), left.end());
+      left = std::move(again);
     }
     return absl::OkStatus();
   };
@@ -224,31 +276,43 @@ absl::Status Headers::fill(ChainProof& proof, const Cancelled& cancelled) {
   for (std::size_t w = 1; w < std::min(batches, kWorkers); ++w) workers.emplace_back(work);
   work();
   for (auto& w : workers) w.join();
+  if (failure.ok()) {
+    std::lock_guard lock{kept_mutex_};
+    kept_.erase(kept_.lower_bound(first), kept_.lower_bound(first + total));
+  }
   return failure;
 }
 
 absl::Status Headers::close(ChainProof& proof, const ChainProof::Gap& gap, const eth::BlockId& tip,
                             const Cancelled& cancelled) {
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time since = absl::Now();
   std::set<std::size_t> tried;
-  if (gap.suspect) tried.insert(*gap.suspect);
+  const bool suspected = gap.suspect && *gap.suspect != kNobody;
+  if (suspected) tried.insert(*gap.suspect);
+  int absent = 0;
   while (true) {
     // Its view of the headers below, too: a suspect is seldom wrong in one place.
-    const auto i = pool_.take_el(tried, deadline, cancelled);
-    if (absl::IsCancelled(i.status())) return i.status();
-    if (!i.ok()) break;
-    tried.insert(*i);
-    const std::size_t n = std::min(static_cast<std::size_t>(gap.number - proof.first()) + 1, pool_.get(*i).max_batch());
-    auto got = batch(*i, range(gap.number + 1 - n, n), cancelled);
+    const std::size_t below = static_cast<std::size_t>(gap.number - proof.first()) + 1;
+    const auto turn = pool_.take_el(Work::headers, below, tried, gap.number, since, cancelled);
+    if (absl::IsCancelled(turn.status())) return turn.status();
+    if (!turn.ok()) break;
+    const std::size_t i = turn->endpoint;
+    const auto numbers = range(gap.number + 1 - turn->calls, turn->calls);
+    auto got = batch(*turn, numbers, cancelled);
     if (absl::IsCancelled(got.status())) return got.status();
-    if (!got.ok() || !got->back() || got->back()->hash != gap.hash) continue;
-    for (auto& h : *got) {
-      if (h) proof.put(*std::move(h), *i);
+    // Not answered: its back-off, or a smaller batch, comes before the next try.
+    const bool unanswered = got.ok() ? got->back().kind == Found::Kind::unanswered : !absl::IsDataLoss(got.status());
+    if (unanswered && !pool_.out_of_patience(since)) continue;
+    if (got.ok() && got->back().kind == Found::Kind::absent && ++absent < kReplicaTries) continue;
+    tried.insert(i);
+    if (!got.ok() || got->back().kind != Found::Kind::header || got->back().header.hash != gap.hash) continue;
+    for (auto& f : *got) {
+      if (f.kind == Found::Kind::header) proof.put(std::move(f.header), i);
     }
-    if (gap.suspect) {
+    if (suspected) {
       const std::string evidence =
           absl::StrCat("its header ", gap.number, " is not ", to_hex(gap.hash.view()), ", which ", eth::to_string(tip),
-                       " descends from; ", pool_.name(*i), " has it");
+                       " descends from; ", pool_.name(i), " has it");
       // Above what is final it may be honest, and only behind.
       if (gap.number <= board_.final_up_to()) pool_.accuse(*gap.suspect, "branch", evidence);
       else pool_.step_aside(*gap.suspect, evidence);
@@ -263,7 +327,7 @@ absl::Status Headers::close(ChainProof& proof, const ChainProof::Gap& gap, const
   if (h->number != gap.number)
     return absl::FailedPreconditionError("the numbers of linked headers do not follow each other");
   // Nobody is known to have what is below it: no suspect.
-  proof.put({gap.hash, *std::move(h)}, 0);
+  proof.put({gap.hash, *std::move(h)}, kNobody);
   return absl::OkStatus();
 }
 
@@ -274,13 +338,13 @@ absl::StatusOr<std::vector<HashedHeader>> Headers::prove(const eth::BlockId& par
   while (const auto gap = proof.next_gap()) TOWLINE_RETURN_IF_ERROR(close(proof, *gap, tip, cancelled));
   TOWLINE_ASSIGN_OR_RETURN(auto out, std::move(proof).take());
   for (const auto& h : out) {
-    absl::Status st = eth::verify_header(h.header, h.hash);
-    if (st.ok()) st = rollup::check_header_shape(config_, h.header);
-    if (st.ok()) continue;
     // Its hash is the one that the chain names: every source has it so.
-    board_.set_unknown_rules(std::string{st.message()});
-    return absl::UnavailableError(absl::StrCat(
-        "the chain breaks a rule of its fork (is there one that this version does not know?): ", st.message()));
+    if (auto st = eth::verify_header(h.header, h.hash); !st.ok()) {
+      board_.set_unknown_rules(std::string{st.message()});
+      return absl::UnavailableError(absl::StrCat(
+          "the chain breaks a rule of its fork (is there one that this version does not know?): ", st.message()));
+    }
+    forks_.on_header(h.header);
   }
   return out;
 }

@@ -3,22 +3,21 @@
 #pragma once
 #include <absl/status/statusor.h>
 
+#include <map>
+#include <mutex>
 #include <span>
 #include <vector>
 
-#include "libs/rollup/config.hpp"
+#include "services/remote-fetcher/actors/fork_board.hpp"
 #include "services/remote-fetcher/actors/head_board.hpp"
 #include "services/remote-fetcher/actors/pool.hpp"
 #include "services/remote-fetcher/core/chain_proof.hpp"
 
 namespace towline::fetcher {
 
-/// How long one question may fail at every endpoint before a call gives up.
-inline constexpr absl::Duration kPatience = absl::Seconds(20);
-
 class Headers {
  public:
-  Headers(const rollup::Config& config, Pool& pool, HeadBoard& board) : config_{config}, pool_{pool}, board_{board} {}
+  Headers(ForkBoard& forks, Pool& pool, HeadBoard& board) : forks_{forks}, pool_{pool}, board_{board} {}
 
   struct View {
     std::vector<eth::BlockRef> headers;
@@ -32,25 +31,33 @@ class Headers {
   absl::StatusOr<eth::Header> by_hash(const Hash32& hash, const Cancelled& cancelled);
   /// The block at `number` that every endpoint agrees on that answers. UNAVAILABLE: they disagree, or nobody answers.
   absl::StatusOr<eth::BlockId> agreed(std::uint64_t number, const Cancelled& cancelled);
-  /// The headers parent+1 .. tip, linked, with the shape of their forks. Errors as StreamPayloads has them.
+  /// The headers parent+1 .. tip, linked. Errors as StreamPayloads has them.
   absl::StatusOr<std::vector<HashedHeader>> prove(const eth::BlockId& parent, const eth::BlockId& tip,
                                                   const Cancelled& cancelled);
 
  private:
-  /// One batch from endpoint `i`, whose slot is taken; absent ones are nullopt. DATA_LOSS: one does not verify.
-  absl::StatusOr<std::vector<std::optional<HashedHeader>>> batch(std::size_t i, std::span<const std::uint64_t> numbers,
-                                                                 const Cancelled& cancelled);
-  /// All of `numbers` from endpoint `i`, whose slot is taken, in as many batches as it needs.
-  absl::StatusOr<View> view_of(std::size_t i, const std::vector<std::uint64_t>& numbers, const Cancelled& cancelled);
+  /// What an endpoint says of one height.
+  struct Found {
+    enum class Kind { unanswered, absent, header } kind = Kind::unanswered;
+    HashedHeader header;
+  };
+  /// The request of a turn, one answer a number. DATA_LOSS: one does not verify.
+  absl::StatusOr<std::vector<Found>> batch(const Turn& turn, std::span<const std::uint64_t> numbers,
+                                           const Cancelled& cancelled);
+  /// All of `numbers` from the endpoint of `turn`, in as many requests as it needs.
+  absl::StatusOr<View> view_of(Turn turn, const std::vector<std::uint64_t>& numbers, const Cancelled& cancelled);
   /// Whatever the endpoints have in the proof's range, as fast as they give it.
   absl::Status fill(ChainProof& proof, const Cancelled& cancelled);
   /// The header for a gap, and some below it, from another endpoint than the suspect; else by hash.
   absl::Status close(ChainProof& proof, const ChainProof::Gap& gap, const eth::BlockId& tip,
                      const Cancelled& cancelled);
 
-  const rollup::Config& config_;
+  ForkBoard& forks_;
   Pool& pool_;
   HeadBoard& board_;
+  /// Headers of ranges whose proof failed, by number: the next try goes on from there. Bounded by a window.
+  std::mutex kept_mutex_;
+  std::map<std::uint64_t, HashedHeader> kept_;
 };
 
 }  // namespace towline::fetcher

@@ -150,6 +150,14 @@ absl::Status PayloadStreams::write_bodies(std::span<const HashedHeader> proven, 
 
 absl::Status PayloadStreams::run(const eth::BlockId& parent, const eth::BlockId& tip, const Write& write,
                                  const Cancelled& outer) {
+  const absl::Status st = stream(parent, tip, write, outer);
+  if (st.ok()) pool_.note_blocks_served(true);
+  if (absl::IsUnavailable(st) || absl::IsDeadlineExceeded(st)) pool_.note_blocks_served(false);
+  return st;
+}
+
+absl::Status PayloadStreams::stream(const eth::BlockId& parent, const eth::BlockId& tip, const Write& write,
+                                    const Cancelled& outer) {
   if (tip.number <= parent.number) return absl::InvalidArgumentError("tip must be above parent");
   std::atomic<bool> ended{false};
   const Cancelled cancelled = [&] { return ended || outer(); };

@@ -27,6 +27,8 @@ class PayloadStreams {
   absl::Status run(const eth::BlockId& parent, const eth::BlockId& tip, const Write& write, const Cancelled& cancelled);
 
  private:
+  absl::Status stream(const eth::BlockId& parent, const eth::BlockId& tip, const Write& write,
+                      const Cancelled& cancelled);
   absl::Status write_bodies(std::span<const HashedHeader> proven, const Write& write, const Cancelled& cancelled);
 
   const StreamOptions options_;

@@ -11,6 +11,7 @@
 
 #include "libs/telemetry/log.hpp"
 #include "services/remote-fetcher/core/choice.hpp"
+#include "services/remote-fetcher/core/http_answer.hpp"
 #include "services/remote-fetcher/core/redact.hpp"
 
 namespace towline::fetcher {
@@ -22,8 +23,16 @@ constexpr std::size_t kMaxBatchBytes = 16U << 20U;
 constexpr std::size_t kMaxSingleBytes = 64U << 20U;
 /// How soon a cancelled caller is noticed.
 constexpr absl::Duration kLook = absl::Milliseconds(100);
-/// As with a Retry-After header.
-constexpr absl::Duration kLongestRateLimit = absl::Minutes(5);
+
+Problem problem_of(http::Failure f) {
+  switch (f) {
+    case http::Failure::timeout: return Problem::timeout;
+    case http::Failure::name_unresolved: return Problem::name_unresolved;
+    case http::Failure::tls: return Problem::tls_failed;
+    case http::Failure::proxy: return Problem::proxy_failed;
+    default: return Problem::unreachable;
+  }
+}
 
 /// host:port and the place in the list: nothing of the URL that could be secret.
 std::string name_of(const std::string& url, std::size_t i) {
@@ -71,7 +80,7 @@ std::vector<std::size_t> Pool::usable_els() const {
   const absl::Time now = absl::Now();
   for (std::size_t i = 0; i < endpoints_.size(); ++i) {
     const State s = endpoints_[i]->state(now);
-    if (endpoints_[i]->kind() == Kind::el && (s == State::ready || s == State::backing_off)) out.push_back(i);
+    if (serves_blocks(endpoints_[i]->kind()) && (s == State::ready || s == State::backing_off)) out.push_back(i);
   }
   return out;
 }
@@ -80,12 +89,13 @@ std::size_t Pool::ready_els() const {
   std::lock_guard lock{mutex_};
   const absl::Time now = absl::Now();
   return static_cast<std::size_t>(std::count_if(endpoints_.begin(), endpoints_.end(), [&](const auto& e) {
-    return e->kind() == Kind::el && e->state(now) == State::ready;
+    return serves_blocks(e->kind()) && e->state(now) == State::ready;
   }));
 }
 
-absl::StatusOr<std::size_t> Pool::take_el(const std::set<std::size_t>& except, absl::Time deadline,
-                                          const Cancelled& cancelled, std::optional<std::size_t> prefer) {
+absl::StatusOr<Turn> Pool::take_el(Work w, std::size_t wanted, const std::set<std::size_t>& except,
+                                   std::optional<std::uint64_t> number, absl::Time since, const Cancelled& cancelled,
+                                   std::optional<std::size_t> prefer) {
   std::vector<const Endpoint*> all;
   for (const auto& e : endpoints_) all.push_back(e.get());
   while (true) {
@@ -94,25 +104,38 @@ absl::StatusOr<std::size_t> Pool::take_el(const std::set<std::size_t>& except, a
     std::unique_lock lock{mutex_};
     if (stopped_) return absl::CancelledError("shutting down");
     const absl::Time now = absl::Now();
-    const Choice c = choose_el(all, except, prefer, now);
+    const Choice c = choose_el(all, except, number, prefer, now);
     if (c.endpoint) {
-      endpoints_[*c.endpoint]->on_request(now);
-      return *c.endpoint;
+      Endpoint& e = *endpoints_[*c.endpoint];
+      const std::size_t calls = std::min(wanted, e.max_batch(w, now));
+      e.on_request(w, calls, now);
+      return Turn{*c.endpoint, w, calls};
     }
     if (!c.possible)
       return absl::UnavailableError("no execution endpoint can be used for this; `towline endpoints` says why");
-    if (now >= deadline) return absl::DeadlineExceededError("no endpoint had a free slot in time");
+    if (now - std::max(since, progress_) > kPatience) return absl::DeadlineExceededError("no source answered in time");
     const absl::Duration wait = std::clamp(c.not_before - now, absl::Milliseconds(1), kLook);
     changed_.wait_for(lock, absl::ToChronoMilliseconds(wait));
   }
 }
 
-absl::StatusOr<std::size_t> Pool::take(std::size_t i, absl::Time deadline, const Cancelled& cancelled) {
+absl::StatusOr<Turn> Pool::take(std::size_t i, Work w, std::size_t wanted, absl::Time since,
+                                const Cancelled& cancelled) {
   std::set<std::size_t> others;
   for (std::size_t o = 0; o < endpoints_.size(); ++o) {
     if (o != i) others.insert(o);
   }
-  return take_el(others, deadline, cancelled);
+  return take_el(w, wanted, others, {}, since, cancelled);
+}
+
+bool Pool::out_of_patience(absl::Time since) const {
+  std::lock_guard lock{mutex_};
+  return absl::Now() - std::max(since, progress_) > kPatience;
+}
+
+std::size_t Pool::poll_batch(std::size_t i) const {
+  std::lock_guard lock{mutex_};
+  return endpoints_[i]->max_batch(Work::poll, absl::Now());
 }
 
 void Pool::count(std::size_t i, const char* result) {
@@ -122,6 +145,29 @@ void Pool::count(std::size_t i, const char* result) {
       .inc();
 }
 
+http::Request Pool::request_to(std::size_t i) const {
+  http::Request request;
+  request.url = configs_[i].url;
+  request.headers = configs_[i].headers;
+  request.ca_file = configs_[i].ca_file;
+  request.proxy = configs_[i].proxy;
+  request.timeout = timeout_;
+  return request;
+}
+
+bool Pool::watch_new_heads(std::size_t i, const std::function<void()>& look) {
+  const auto url = http::parse_url(configs_[i].url);
+  if (!url.ok() || !url->websocket()) return false;
+  const auto live = metrics_.gauge("towline_fetcher_push_live", "1: the endpoint tells of new heads by itself.",
+                                   {{"endpoint", name(i)}});
+  http_.subscribe_heads(request_to(i), [look, live](const http::Push& p) {
+    auto gauge = live;
+    gauge.set(p.kind == http::Push::Kind::down ? 0 : 1);
+    if (p.kind == http::Push::Kind::head) look();
+  });
+  return true;
+}
+
 http::Response Pool::send(std::size_t i, std::string body, std::size_t count_of_calls, const Cancelled& cancelled) {
   struct Slot {
     std::mutex mutex;
@@ -129,12 +175,8 @@ http::Response Pool::send(std::size_t i, std::string body, std::size_t count_of_
     std::optional<http::Response> response;
   };
   auto slot = std::make_shared<Slot>();
-  http::Request request;
-  request.url = configs_[i].url;
-  request.headers = configs_[i].headers;
-  request.ca_file = configs_[i].ca_file;
+  http::Request request = request_to(i);
   request.body = std::move(body);
-  request.timeout = timeout_;
   request.max_response_bytes = count_of_calls > 1 ? kMaxBatchBytes : kMaxSingleBytes;
   const std::uint64_t id = http_.post(std::move(request), [slot](http::Response r) {
     std::lock_guard lock{slot->mutex};
@@ -151,80 +193,87 @@ http::Response Pool::send(std::size_t i, std::string body, std::size_t count_of_
   return *std::move(slot->response);
 }
 
-absl::StatusOr<Reply> Pool::call(std::size_t i, const std::vector<jsonrpc::Call>& calls, const Cancelled& cancelled) {
+absl::StatusOr<Reply> Pool::exchange(std::size_t i, Work w, const std::vector<jsonrpc::Call>& calls,
+                                     const Cancelled& cancelled, Trouble& trouble) {
   const std::size_t n = calls.size();
-  const bool batch = n > 1;
-  const http::Response r = send(i, batch ? jsonrpc::batch(calls) : jsonrpc::request(calls[0]), n, cancelled);
+  http::Response r = send(i, n > 1 ? jsonrpc::batch(calls) : jsonrpc::request(calls[0]), n, cancelled);
   const absl::Time now = absl::Now();
-  const auto settle = [&](const char* result, const std::function<void(Endpoint&)>& change) {
+  const auto failed = [&](const char* result) {
     count(i, result);
-    update(i, change);
+    update(i, [&](Endpoint& e) { e.on_error(w, n, now, trouble); });
+    return absl::UnavailableError(trouble.why);
   };
-  const auto fail = [&](const char* result, const std::string& why) {
-    settle(result, [&](Endpoint& e) { e.on_error(now, why); });
-    return absl::UnavailableError(why);
+  const auto fewer = [&](const char* result) {
+    count(i, result);
+    update(i, [&](Endpoint& e) { e.on_batch_failed(w, n, now, trouble); });
+    return absl::ResourceExhaustedError(trouble.why);
   };
-  const auto too_much = [&](const char* result, const std::string& why) {
-    settle(result, [&](Endpoint& e) { e.on_too_large(n); });
-    return absl::ResourceExhaustedError(why);
-  };
-  const auto limited = [&](const jsonrpc::Error& error) {
-    auto wait = r.retry_after;
-    if (!wait && error.backoff_s > 0) wait = std::min(absl::Seconds(error.backoff_s), kLongestRateLimit);
-    settle("rate_limited", [&](Endpoint& e) { e.on_rate_limit(now, wait); });
-    return absl::UnavailableError("rate limited");
-  };
-  if (absl::IsCancelled(r.transport)) {
-    settle("cancelled", [](Endpoint& e) { e.on_cancelled(); });
+  if (r.failure == http::Failure::cancelled) {
+    count(i, "cancelled");
+    update(i, [&](Endpoint& e) { e.on_cancelled(w, n); });
     return r.transport;
   }
-  if (absl::IsDeadlineExceeded(r.transport)) {
-    const std::string why{r.transport.message()};
-    settle("timeout", [&](Endpoint& e) { e.on_timeout(now, why, n); });
-    return absl::UnavailableError(why);
+  if (r.failure != http::Failure::none) {
+    trouble = {problem_of(r.failure), presentable(r.transport.message(), secrets_[i])};
+    switch (r.failure) {
+      case http::Failure::timeout:
+        count(i, "timeout");
+        update(i, [&](Endpoint& e) { e.on_timeout(w, n, now, trouble); });
+        return absl::UnavailableError(trouble.why);
+      case http::Failure::too_large: return n > 1 ? fewer("too_large") : failed("too_large");
+      case http::Failure::lost: return n > 1 ? fewer("transport") : failed("transport");
+      default: return failed("transport");
+    }
   }
-  if (absl::IsResourceExhausted(r.transport)) {
-    return batch ? too_much("too_large", std::string{r.transport.message()})
-                 : fail("too_large", std::string{r.transport.message()});
-  }
-  if (!r.transport.ok()) return fail("transport", std::string{r.transport.message()});
-  if (r.status == 429) {
-    // Where the header does not say how long, the body may.
-    const auto body = jsonrpc::Answers::parse(r.body, 1, false);
-    return limited(body.ok() ? body->answers[0].error : jsonrpc::Error{});
-  }
-  if (r.status == 413 && batch) return too_much("too_large", "HTTP 413");
-  auto answers = jsonrpc::Answers::parse(r.body, n, batch);
-  if (!answers.ok())
-    return fail("malformed",
-                r.status == 200 ? std::string{answers.status().message()} : absl::StrCat("HTTP ", r.status));
-  if (answers->whole_batch_error) {
-    if (jsonrpc::is_rate_limit(answers->batch_error)) return limited(answers->batch_error);
-    // Whatever it says, fewer at once is what can be done about it.
-    return too_much("batch_refused", presentable(answers->batch_error.message, secrets_[i]));
-  }
-  bool gaps = false;
-  bool too_large = false;
-  for (auto& a : answers->answers) {
-    gaps = gaps || a.kind == jsonrpc::Answer::Kind::missing;
-    if (a.kind != jsonrpc::Answer::Kind::error) continue;
-    if (jsonrpc::is_rate_limit(a.error)) return limited(a.error);
-    too_large = too_large || jsonrpc::is_too_large(a.error);
+  const std::size_t size = r.body.size();
+  Outcome o = read_http_answer({r.status, std::move(r.body), r.retry_after}, n);
+  if (o.trouble.problem == Problem::redirects && !r.location.empty())
+    absl::StrAppend(&o.trouble.why, " to ", http::redirect_target(configs_[i].url, r.location));
+  trouble = {o.trouble.problem, presentable(o.trouble.why, secrets_[i])};
+  for (auto& a : o.answers.answers) {
     a.error.message = presentable(a.error.message, secrets_[i]);
     a.error.detail = presentable(a.error.detail, secrets_[i]);
   }
-  if (too_large && batch) return too_much("too_large", "the batch's answer is too large for it");
-  if (gaps && batch) return too_much("gaps", "the batch's answer has gaps");
-  if (r.status != 200) return fail("http_error", absl::StrCat("HTTP ", r.status));
-  settle("ok", [&](Endpoint& e) { e.on_success(now, r.elapsed); });
+  switch (o.kind) {
+    case Outcome::Kind::failed: return failed(r.status == 200 ? "malformed" : "http_error");
+    case Outcome::Kind::batch_failed: return fewer("batch_failed");
+    case Outcome::Kind::rate_limited:
+      count(i, "rate_limited");
+      update(i, [&](Endpoint& e) { e.on_rate_limit(w, n, o.answered, now, o.wait); });
+      if (o.answered == 0) {
+        trouble = {Problem::rate_limited, "rate limited"};
+        return absl::UnavailableError(trouble.why);
+      }
+      break;
+    case Outcome::Kind::gaps:
+      count(i, "gaps");
+      update(i, [&](Endpoint& e) { e.on_gaps(w, n, o.answered, now); });
+      break;
+    case Outcome::Kind::answered:
+      count(i, "ok");
+      update(i, [&](Endpoint& e) { e.on_answered(w, n, now, r.elapsed); });
+      break;
+  }
   metrics_.counter("towline_fetcher_received_bytes_total", "Bytes of answers, uncompressed.", {{"endpoint", name(i)}})
-      .inc(static_cast<double>(r.body.size()));
-  return Reply{*std::move(answers), r.body.size()};
+      .inc(static_cast<double>(size));
+  return Reply{std::move(o.answers), size};
 }
 
-absl::StatusOr<Reply> Pool::poll(std::size_t i, const std::vector<jsonrpc::Call>& calls) {
-  update(i, [](Endpoint& e) { e.on_request(absl::Now()); });
-  return call(i, calls, [] { return false; });
+absl::StatusOr<Reply> Pool::call(const Turn& turn, const std::vector<jsonrpc::Call>& calls,
+                                 const Cancelled& cancelled) {
+  Trouble trouble;
+  auto reply = exchange(turn.endpoint, turn.work, calls, cancelled, trouble);
+  if (reply.ok()) {
+    std::lock_guard lock{mutex_};
+    progress_ = absl::Now();
+  }
+  return reply;
+}
+
+absl::StatusOr<Reply> Pool::poll(std::size_t i, const std::vector<jsonrpc::Call>& calls, Trouble& trouble) {
+  update(i, [&](Endpoint& e) { e.on_request(Work::poll, calls.size(), absl::Now()); });
+  return exchange(
+      i, Work::poll, calls, [] { return false; }, trouble);
 }
 
 void Pool::update(std::size_t i, const std::function<void(Endpoint&)>& change) {
@@ -235,9 +284,29 @@ void Pool::update(std::size_t i, const std::function<void(Endpoint&)>& change) {
   changed_.notify_all();
 }
 
-void Pool::complain(std::size_t i, const std::string& why) {
+void Pool::useless(std::size_t i, Problem problem, const std::string& why) {
   count(i, "unusable");
-  update(i, [&](Endpoint& e) { e.on_bad_answer(absl::Now(), why); });
+  update(i, [&](Endpoint& e) { e.on_useless_answer(absl::Now(), {problem, why}); });
+}
+
+std::optional<SourceTrouble> Pool::trouble(bool (*concerned)(Kind)) const {
+  std::lock_guard lock{mutex_};
+  const absl::Time now = absl::Now();
+  for (std::size_t i = 0; i < endpoints_.size(); ++i) {
+    const Endpoint& e = *endpoints_[i];
+    if (e.kind() != Kind::unknown && !concerned(e.kind())) continue;
+    const Trouble t = e.trouble(now);
+    if (!t) continue;
+    return SourceTrouble{std::string{reason_code(t.problem)},
+                         absl::StrCat(names_[i], ": ", t.why, ". ", advice(t.problem))};
+  }
+  return std::nullopt;
+}
+
+std::optional<SourceTrouble> Pool::blocks_trouble() const {
+  if (blocks_served_) return std::nullopt;
+  if (auto t = trouble(serves_blocks)) return t;
+  return SourceTrouble{"no_blocks", "no source serves the blocks that are needed; see `towline endpoints`"};
 }
 
 void Pool::accuse(std::size_t i, const std::string& what, const std::string& evidence) {

@@ -3,6 +3,7 @@
 #pragma once
 #include <absl/status/statusor.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "libs/jsonrpc/jsonrpc.hpp"
 #include "libs/telemetry/metrics.hpp"
 #include "services/remote-fetcher/core/endpoint.hpp"
+#include "services/remote-fetcher/core/heads.hpp"
 
 namespace towline::fetcher {
 
@@ -23,16 +25,28 @@ struct EndpointConfig {
   std::vector<std::string> headers;
   std::string ca_file;
   EndpointLimits limits;
+  /// As http::Request::proxy.
+  std::optional<std::string> proxy = std::nullopt;
 };
 
 /// Asked now and then, on any thread, by whatever waits for the caller.
 using Cancelled = std::function<bool()>;
 
-/// An answer to every call, or none at all: texts in it are presentable.
+/// How long bulk work waits while no source answers anything.
+inline constexpr absl::Duration kPatience = absl::Seconds(20);
+
+/// Answers; a call that was left out is `missing`: ask again. Texts in it are presentable.
 struct Reply {
   jsonrpc::Answers answers;
   /// Of the whole body.
   std::size_t bytes = 0;
+};
+
+/// Leave to make one request of `calls` calls at most.
+struct Turn {
+  std::size_t endpoint;
+  Work work;
+  std::size_t calls;
 };
 
 class Pool {
@@ -50,31 +64,52 @@ class Pool {
   /// How many ELs can be asked for blocks right now.
   std::size_t ready_els() const;
 
-  /// Waits for a slot of an EL outside `except` (choice.hpp says which). UNAVAILABLE: there is none, CANCELLED,
-  /// DEADLINE_EXCEEDED.
-  absl::StatusOr<std::size_t> take_el(const std::set<std::size_t>& except, absl::Time deadline,
-                                      const Cancelled& cancelled, std::optional<std::size_t> prefer = {});
-  /// A slot of endpoint `i` and no other; errors as above.
-  absl::StatusOr<std::size_t> take(std::size_t i, absl::Time deadline, const Cancelled& cancelled);
-  /// One batch to endpoint `i`, whose slot the caller has taken. RESOURCE_EXHAUSTED: too much at once, or answered with
-  /// gaps: ask for less. UNAVAILABLE: it failed. CANCELLED: the request was broken off.
-  absl::StatusOr<Reply> call(std::size_t i, const std::vector<jsonrpc::Call>& calls, const Cancelled& cancelled);
-  /// Takes the slot itself, whatever bulk work is in flight: for polls and probes, which are paced already.
-  absl::StatusOr<Reply> poll(std::size_t i, const std::vector<jsonrpc::Call>& calls);
+  /// A turn with an EL outside `except` that has block `number` (choice.hpp says which), for at most `wanted` calls of
+  /// bulk work `w`: waits for it. The caller makes its call(). UNAVAILABLE: there is none, CANCELLED,
+  /// DEADLINE_EXCEEDED: out_of_patience(since).
+  absl::StatusOr<Turn> take_el(Work w, std::size_t wanted, const std::set<std::size_t>& except,
+                               std::optional<std::uint64_t> number, absl::Time since, const Cancelled& cancelled,
+                               std::optional<std::size_t> prefer = {});
+  /// A turn with endpoint `i` and no other; errors as above.
+  absl::StatusOr<Turn> take(std::size_t i, Work w, std::size_t wanted, absl::Time since, const Cancelled& cancelled);
+  /// No source has answered any bulk request for kPatience, nor was one asked before `since`.
+  bool out_of_patience(absl::Time since) const;
+  /// The one request of a turn, with as many calls as it has. RESOURCE_EXHAUSTED: no answer, and fewer calls may get
+  /// one. UNAVAILABLE: it failed, or was over a rate limit. CANCELLED: broken off.
+  absl::StatusOr<Reply> call(const Turn& turn, const std::vector<jsonrpc::Call>& calls, const Cancelled& cancelled);
+  /// Calls that the next poll of endpoint `i` may hold in one request.
+  std::size_t poll_batch(std::size_t i) const;
+  /// Takes no slot: for polls and probes, which are paced already. Errors as above; `trouble` says why for
+  /// Endpoint::on_poll().
+  absl::StatusOr<Reply> poll(std::size_t i, const std::vector<jsonrpc::Call>& calls, Trouble& trouble);
+
+  /// Where endpoint `i` can tell of new heads by itself (a ws or wss URL) `look` runs for each, on another thread.
+  /// False: it cannot.
+  bool watch_new_heads(std::size_t i, const std::function<void()>& look);
 
   void update(std::size_t i, const std::function<void(Endpoint&)>& change);
   /// An answer that arrived is of no use: the endpoint backs off.
-  void complain(std::size_t i, const std::string& why);
+  void useless(std::size_t i, Problem problem, const std::string& why);
   /// Set aside, counted, logged, and the evidence is kept. `what`: the check that fails, in a word.
   void accuse(std::size_t i, const std::string& what, const std::string& evidence);
   /// On another branch than what is asked for, above what is final: the same for a moment, and it is no lie.
   void step_aside(std::size_t i, const std::string& evidence);
 
+  /// Why endpoints give no heads, or no blocks: of the first that has a trouble; nullopt if none has.
+  std::optional<SourceTrouble> trouble(bool (*concerned)(Kind)) const;
+  /// Whether the last range that was asked for could be served.
+  void note_blocks_served(bool served) { blocks_served_ = served; }
+  /// Set while it could not.
+  std::optional<SourceTrouble> blocks_trouble() const;
+
   void stop();
   bool stopped() const;
 
  private:
+  http::Request request_to(std::size_t i) const;
   http::Response send(std::size_t i, std::string body, std::size_t count_of_calls, const Cancelled& cancelled);
+  absl::StatusOr<Reply> exchange(std::size_t i, Work w, const std::vector<jsonrpc::Call>& calls,
+                                 const Cancelled& cancelled, Trouble& trouble);
   void count(std::size_t i, const char* result);
   void keep_evidence(std::size_t i, const std::string& what, const std::string& evidence);
   const std::vector<EndpointConfig> configs_;
@@ -88,6 +123,8 @@ class Pool {
   std::condition_variable changed_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;
   bool stopped_ = false;
+  absl::Time progress_ = absl::InfinitePast();
+  std::atomic<bool> blocks_served_{true};
   std::mutex evidence_mutex_;
   http::Client http_;
 };

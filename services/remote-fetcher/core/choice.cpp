@@ -5,11 +5,12 @@
 namespace towline::fetcher {
 
 Choice choose_el(std::span<const Endpoint* const> endpoints, const std::set<std::size_t>& except,
-                 std::optional<std::size_t> prefer, absl::Time now) {
+                 std::optional<std::uint64_t> number, std::optional<std::size_t> prefer, absl::Time now) {
   const auto candidate = [&](std::size_t i) {
     const Endpoint& e = *endpoints[i];
     const State s = e.state(now);
-    return e.kind() == Kind::el && !except.contains(i) && (s == State::ready || s == State::backing_off);
+    return serves_blocks(e.kind()) && !except.contains(i) && (s == State::ready || s == State::backing_off) &&
+           !(number && e.has_gone(now, *number));
   };
   // A rate-limited endpoint is healthy, but if it has to wait for long the failed ones are worth a try.
   bool healthy = false;
@@ -22,7 +23,7 @@ Choice choose_el(std::span<const Endpoint* const> endpoints, const std::set<std:
     const Endpoint& e = *endpoints[i];
     out.possible = true;
     if (healthy && !e.healthy()) continue;
-    const absl::Time at = e.next_slot(now);
+    const absl::Time at = e.next_bulk(now);
     if (at > now) {
       out.not_before = std::min(out.not_before, at);
       continue;

@@ -18,8 +18,9 @@ struct Choice {
 };
 
 /// The endpoint with the fewest requests in flight among those whose last answer was good (`prefer` first, if it is one
-/// of them); ones that failed only while there is no other. `except` is never chosen.
+/// of them); ones that failed only while there is no other. `except` is never chosen, nor an endpoint that has no block
+/// `number`.
 Choice choose_el(std::span<const Endpoint* const> endpoints, const std::set<std::size_t>& except,
-                 std::optional<std::size_t> prefer, absl::Time now);
+                 std::optional<std::uint64_t> number, std::optional<std::size_t> prefer, absl::Time now);
 
 }  // namespace towline::fetcher

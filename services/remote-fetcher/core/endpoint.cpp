@@ -1,5 +1,7 @@
 #include "services/remote-fetcher/core/endpoint.hpp"
 
+#include <absl/strings/str_cat.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -8,14 +10,24 @@ namespace {
 
 constexpr absl::Duration kFirstHold = absl::Milliseconds(200);
 constexpr absl::Duration kLongestHold = absl::Seconds(15);
+/// A poll that fails is made again after the poll interval at the earliest, so its back-off may start low.
+constexpr absl::Duration kFirstPollHold = absl::Milliseconds(500);
+/// An endpoint that was never usable is asked less and less often.
+constexpr absl::Duration kLongestProbeHold = absl::Minutes(1);
 constexpr absl::Duration kRateLimitHold = absl::Seconds(1);
 constexpr absl::Duration kFirstAside = absl::Seconds(10);
 constexpr absl::Duration kLongestAside = absl::Minutes(30);
 constexpr absl::Duration kStepAside = absl::Seconds(3);
 /// A URL may lead to another node one day.
 constexpr absl::Duration kProbeEach = absl::Minutes(1);
-/// After so many good answers a batch that was cut is tried at twice the size again.
-constexpr std::uint64_t kGrowAfter = 200;
+/// A node that syncs is looked at more often: it is wanted as soon as it is done.
+constexpr absl::Duration kProbeSyncingEach = absl::Seconds(5);
+/// A node may get its old blocks back, or learn a transaction type.
+constexpr absl::Duration kForget = absl::Minutes(10);
+/// Replicas behind one URL are not further apart than this.
+constexpr std::uint64_t kReplicasApart = 64;
+/// Of the operator's requests a second, polls take this share at most.
+constexpr double kPollShare = 0.25;
 
 absl::Duration doubled(absl::Duration first, std::uint64_t times, absl::Duration limit) {
   return std::min(first * std::pow(2, static_cast<double>(std::min<std::uint64_t>(times, 20))), limit);
@@ -28,6 +40,7 @@ const char* name(Kind k) {
     case Kind::unknown: return "unknown";
     case Kind::el: return "el";
     case Kind::cl: return "cl";
+    case Kind::both: return "el+cl";
   }
   return "?";
 }
@@ -44,97 +57,174 @@ const char* name(State s) {
   return "?";
 }
 
+Endpoint::Endpoint(std::string name, EndpointLimits limits, Jitter jitter)
+    : name_{std::move(name)},
+      limits_{limits},
+      jitter_{std::move(jitter)},
+      light_{limits.max_batch == 0 ? kMaxBatch : limits.max_batch},
+      heavy_{limits.max_batch == 0 ? kMaxBatch : limits.max_batch},
+      pace_{limits.max_requests_per_s * (1 - kPollShare)} {}
+
 State Endpoint::state(absl::Time now) const {
   if (refused_) return State::refused;
   if (cordoned_) return State::cordoned;
   if (now < aside_) return State::set_aside;
   if (kind_ == Kind::unknown) return State::probing;
-  return now < std::max(hold_, limited_) ? State::backing_off : State::ready;
+  return now < std::max({poll_.hold, bulk_.hold, poll_.limited, bulk_.limited, retry_after_}) ? State::backing_off
+                                                                                              : State::ready;
 }
 
-std::string Endpoint::reason(absl::Time now) const {
-  switch (state(now)) {
-    case State::refused: return refused_why_;
-    case State::cordoned: return cordoned_why_;
-    case State::set_aside: return aside_why_;
-    case State::probing: return failure_;
-    case State::backing_off: return now < limited_ ? "rate limited" : failure_;
-    case State::ready: return {};
+Trouble Endpoint::trouble(absl::Time now) const {
+  if (refused_) return {Problem::wrong_chain, refused_why_};
+  if (cordoned_) return {Problem::cordoned, cordoned_why_};
+  if (now < aside_) return aside_why_;
+  if (syncing_) return syncing_;
+  if (kind_ == Kind::unknown) {
+    return poll_.trouble ? poll_.trouble : Trouble{Problem::not_asked, "not probed yet"};
+  }
+  if (gone_ && now < gone_until_) {
+    const bool exact = has_ && *has_ == *gone_ + 1;
+    return {Problem::pruned,
+            exact ? absl::StrCat("it has no blocks below ", *has_) : absl::StrCat("it has no blocks up to ", *gone_)};
+  }
+  if (now < unknown_transactions_until_) return unknown_transactions_;
+  if (now < std::max({poll_.limited, bulk_.limited, retry_after_})) return {Problem::rate_limited, "rate limited"};
+  for (const Lane* l : {&poll_, &bulk_}) {
+    if (now < l->hold || l->failures > 1) return l->trouble;
   }
   return {};
 }
 
-absl::Time Endpoint::allowed_at(absl::Time now) const {
+std::size_t Endpoint::max_batch(Work w, absl::Time now) const {
+  if (w == Work::poll) return light_.limit(now);
+  // Whether it works again at all is found out with one call.
+  if (bulk_.failures > 0) return 1;
+  const std::size_t n = w == Work::headers ? light_.limit(now) : std::min(heavy_.limit(now), light_.works());
+  return std::min(n, pace_.most_calls());
+}
+
+absl::Time Endpoint::next_poll(absl::Time now) const {
   if (refused_ || cordoned_) return absl::InfiniteFuture();
-  return std::max({hold_, limited_, aside_, now});
+  return std::max({poll_.hold, poll_.limited, retry_after_, aside_, next_poll_, now});
 }
 
-absl::Time Endpoint::next_slot(absl::Time now) const {
-  if (in_flight_ >= limits_.max_in_flight) return absl::InfiniteFuture();
-  return std::max(allowed_at(now), next_token_);
+absl::Time Endpoint::next_bulk(absl::Time now) const {
+  if (refused_ || cordoned_ || in_flight_ >= limits_.max_in_flight) return absl::InfiniteFuture();
+  // One that failed gets one request, and more when that is answered.
+  if (bulk_.failures > 0 && in_flight_ > 0) return absl::InfiniteFuture();
+  return std::max({bulk_.hold, bulk_.limited, retry_after_, aside_, pace_.next(), now});
 }
 
-void Endpoint::on_request(absl::Time now) {
-  ++in_flight_;
+void Endpoint::on_request(Work w, std::size_t calls, absl::Time now) {
   ++counts_.requests;
-  if (limits_.max_requests_per_s > 0) {
-    next_token_ = std::max(next_token_, now) + absl::Seconds(1.0 / limits_.max_requests_per_s);
+  size(w).on_sent(calls);
+  if (w == Work::poll) {
+    if (limits_.max_requests_per_s > 0)
+      next_poll_ = std::max(next_poll_, now) + absl::Seconds(1 / (limits_.max_requests_per_s * kPollShare));
+    return;
   }
+  ++in_flight_;
+  pace_.on_sent(calls, now);
 }
 
-void Endpoint::on_success(absl::Time now, absl::Duration latency) {
-  --in_flight_;
-  failures_ = 0;
-  hold_ = std::min(hold_, now);
-  if (now >= limited_) limited_in_a_row_ = 0;
+void Endpoint::on_answered(Work w, std::size_t calls, absl::Time now, absl::Duration latency) {
   latency_ = latency_ == absl::ZeroDuration() ? latency : latency_ * 0.9 + latency * 0.1;
-  if (max_batch_ < kMaxBatch && ++answers_since_shrink_ >= kGrowAfter) {
-    max_batch_ = std::min(max_batch_ * 2, kMaxBatch);
-    answers_since_shrink_ = 0;
-  }
+  size(w).on_worked(calls, now);
+  Lane& l = lane(w);
+  if (now >= l.limited) l.limited_in_a_row = 0;
+  if (w == Work::poll) return;
+  --in_flight_;
+  pace_.on_answered(calls, now);
+  bulk_.failures = 0;
+  bulk_.hold = std::min(bulk_.hold, now);
+}
+
+void Endpoint::on_gaps(Work w, std::size_t calls, std::size_t answered, absl::Time now) {
+  ++counts_.errors;
+  size(w).on_failed(calls, now);
+  if (w == Work::poll) return;
+  --in_flight_;
+  pace_.on_answered(answered, now);
+  if (answered > 0) bulk_.failures = 0;
 }
 
 absl::Duration Endpoint::backoff(absl::Duration first, std::uint64_t times, absl::Duration limit) const {
   return doubled(first, times, limit) * (0.75 + 0.5 * jitter_());
 }
 
-void Endpoint::fail(absl::Time now, std::string why) {
-  ++counts_.errors;
+void Endpoint::fail(Lane& lane, absl::Time now, Trouble t) {
   failed_since_probe_ = true;
-  failure_ = std::move(why);
+  lane.trouble = std::move(t);
+  polled_since_failure_ = false;
   // Several requests that fail together are one failure.
-  if (now >= hold_) hold_ = now + backoff(kFirstHold, failures_++, kLongestHold);
+  if (now >= lane.hold) lane.hold = now + backoff(kFirstHold, lane.failures++, kLongestHold);
 }
 
-void Endpoint::on_error(absl::Time now, std::string why) {
-  --in_flight_;
-  fail(now, std::move(why));
-}
-
-void Endpoint::on_timeout(absl::Time now, std::string why, std::size_t asked) {
-  on_error(now, std::move(why));
-  if (asked > 1) {
-    max_batch_ = std::min(max_batch_, asked / 2);
-    answers_since_shrink_ = 0;
-  }
-}
-
-void Endpoint::on_bad_answer(absl::Time now, std::string why) { fail(now, std::move(why)); }
-
-void Endpoint::on_rate_limit(absl::Time now, std::optional<absl::Duration> retry_after) {
-  --in_flight_;
+void Endpoint::on_rate_limit(Work w, std::size_t calls, std::size_t answered, absl::Time now,
+                             std::optional<absl::Duration> retry_after) {
   ++counts_.rate_limited;
+  size(w).on_nothing_learned(calls);
+  Lane& l = lane(w);
   if (retry_after) {
-    limited_ = std::max(limited_, now + *retry_after);
-  } else if (now >= limited_) {
-    limited_ = now + backoff(kRateLimitHold, limited_in_a_row_++, kLongestHold);
+    retry_after_ = std::max(retry_after_, now + *retry_after);
+  } else if (now >= l.limited) {
+    // Where calls were answered the limit is a rate, and the next second brings more.
+    if (answered > 0) l.limited_in_a_row = 0;
+    l.limited = now + backoff(kRateLimitHold, l.limited_in_a_row++, kLongestHold);
   }
+  if (w == Work::poll) return;
+  --in_flight_;
+  pace_.on_limited(calls, answered, now);
 }
 
-void Endpoint::on_too_large(std::size_t asked) {
+void Endpoint::on_batch_failed(Work w, std::size_t calls, absl::Time now, Trouble t) {
+  ++counts_.errors;
+  size(w).on_failed(calls, now);
+  Lane& l = lane(w);
+  l.trouble = std::move(t);
+  if (w != Work::poll) --in_flight_;
+}
+
+void Endpoint::on_timeout(Work w, std::size_t calls, absl::Time now, Trouble t) {
+  ++counts_.errors;
+  if (calls == 1) size(w).on_single_failed(now);
+  else size(w).on_failed(calls, now);
+  if (w == Work::poll) return;
   --in_flight_;
-  max_batch_ = std::max<std::size_t>(1, std::min(max_batch_, asked / 2));
-  answers_since_shrink_ = 0;
+  fail(bulk_, now, std::move(t));
+}
+
+void Endpoint::on_error(Work w, std::size_t calls, absl::Time now, Trouble t) {
+  ++counts_.errors;
+  if (calls == 1) size(w).on_single_failed(now);
+  else size(w).on_nothing_learned(calls);
+  if (w == Work::poll) return;
+  --in_flight_;
+  fail(bulk_, now, std::move(t));
+}
+
+void Endpoint::on_useless_answer(absl::Time now, Trouble t) {
+  ++counts_.errors;
+  fail(bulk_, now, std::move(t));
+}
+
+void Endpoint::on_cancelled(Work w, std::size_t calls) {
+  size(w).on_nothing_learned(calls);
+  if (w != Work::poll) --in_flight_;
+}
+
+void Endpoint::on_poll(absl::Time now, const Trouble& t) {
+  if (!t) {
+    poll_.failures = 0;
+    poll_.hold = std::min(poll_.hold, now);
+    poll_.trouble = {};
+    polled_since_failure_ = true;
+    return;
+  }
+  failed_since_probe_ = true;
+  poll_.trouble = t;
+  const absl::Duration longest = kind_ == Kind::unknown ? kLongestProbeHold : kLongestHold;
+  poll_.hold = now + backoff(kFirstPollHold, poll_.failures++, longest);
 }
 
 void Endpoint::on_probed(absl::Time now, Kind kind, bool raw_methods) {
@@ -145,7 +235,33 @@ void Endpoint::on_probed(absl::Time now, Kind kind, bool raw_methods) {
 }
 
 bool Endpoint::probe_due(absl::Time now) const {
-  return kind_ == Kind::unknown || failed_since_probe_ || now - probed_ > kProbeEach;
+  return kind_ == Kind::unknown || failed_since_probe_ || now - probed_ > (syncing_ ? kProbeSyncingEach : kProbeEach);
+}
+
+void Endpoint::on_unknown_transactions(absl::Time now, std::string why) {
+  unknown_transactions_ = {Problem::unknown_transactions, std::move(why)};
+  unknown_transactions_until_ = now + kForget;
+}
+
+bool Endpoint::on_missing(absl::Time now, std::uint64_t number) {
+  if (!head_ || number + kReplicasApart > *head_) return false;
+  on_gone(now, number);
+  return true;
+}
+
+void Endpoint::on_gone(absl::Time now, std::uint64_t number) {
+  if (!gone_ || now >= gone_until_) {
+    gone_ = number;
+    has_ = head_;
+  }
+  gone_ = std::max(*gone_, number);
+  if (has_ && *has_ <= *gone_) has_ = head_;
+  gone_until_ = now + kForget;
+}
+
+std::optional<std::uint64_t> Endpoint::search_lowest(absl::Time now) const {
+  if (!gone_ || now >= gone_until_ || !has_ || *has_ <= *gone_ + 1) return std::nullopt;
+  return *gone_ + (*has_ - *gone_) / 2;
 }
 
 void Endpoint::refuse(std::string why) {
@@ -156,14 +272,14 @@ void Endpoint::refuse(std::string why) {
 bool Endpoint::set_aside(absl::Time now, std::string why) {
   if (now < lie_) return false;
   lie_ = aside_ = now + doubled(kFirstAside, counts_.lies++, kLongestAside);
-  aside_why_ = std::move(why);
+  aside_why_ = {Problem::bad_data, std::move(why)};
   return true;
 }
 
 void Endpoint::step_aside(absl::Time now, std::string why) {
   if (now + kStepAside <= aside_) return;
   aside_ = now + kStepAside;
-  aside_why_ = std::move(why);
+  aside_why_ = {Problem::other_branch, std::move(why)};
 }
 
 void Endpoint::cordon(std::string why) {

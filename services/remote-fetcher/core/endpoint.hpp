@@ -1,24 +1,38 @@
-// What is known of one remote RPC, and when it may be asked: probing, back-off, rate limits, batch size, being set
-// aside. Pure.
+// What is known of one remote RPC, and when it may be asked for what: probing, back-off, rates, batch sizes, which
+// blocks it has, being set aside. Head polls and bulk work (headers, bodies) have a back-off each, so that neither
+// starves the other. Pure.
 #pragma once
 #include <absl/time/time.h>
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 
+#include "services/remote-fetcher/core/batch_size.hpp"
+#include "services/remote-fetcher/core/pace.hpp"
+#include "services/remote-fetcher/core/problem.hpp"
+
 namespace towline::fetcher {
 
-enum class Kind { unknown, el, cl };
+/// What a URL serves. `both`: an execution and a consensus client behind one URL.
+enum class Kind { unknown, el, cl, both };
 enum class State { probing, ready, backing_off, set_aside, cordoned, refused };
 const char* name(Kind k);
 const char* name(State s);
+inline bool serves_blocks(Kind k) { return k == Kind::el || k == Kind::both; }
+inline bool serves_sync_status(Kind k) { return k == Kind::cl || k == Kind::both; }
+
+/// What a request is for. Polls have a back-off of their own; bodies a batch size of their own.
+enum class Work { poll, headers, bodies };
 
 struct EndpointLimits {
   int max_in_flight = 16;
   /// 0: no limit.
   double max_requests_per_s = 0;
+  /// Calls in one batch at most; 0: learned.
+  std::size_t max_batch = 0;
 };
 
 /// Uniform in [0, 1): spreads the back-off of processes that failed together.
@@ -28,45 +42,71 @@ class Endpoint {
  public:
   static constexpr std::size_t kMaxBatch = 100;
 
-  Endpoint(std::string name, EndpointLimits limits, Jitter jitter)
-      : name_{std::move(name)}, limits_{limits}, jitter_{std::move(jitter)} {}
+  Endpoint(std::string name, EndpointLimits limits, Jitter jitter);
 
   const std::string& name() const { return name_; }
   Kind kind() const { return kind_; }
   /// backing_off and set_aside end by themselves.
   State state(absl::Time now) const;
-  /// Why it is in that state, for a person; empty when ready.
-  std::string reason(absl::Time now) const;
-  std::size_t max_batch() const { return max_batch_; }
+  /// Why it is in that state, or what it cannot do although it is ready; none when all is well.
+  Trouble trouble(absl::Time now) const;
   bool raw_methods() const { return raw_methods_; }
   int in_flight() const { return in_flight_; }
-  /// Its last answer was good. One that failed is not given work while another can do it: its next poll will tell.
-  bool healthy() const { return failures_ == 0; }
+  /// Its last bulk answer was good. One that failed is not given work while another can do it, until a poll succeeds.
+  bool healthy() const { return bulk_.failures == 0 || polled_since_failure_; }
 
-  /// When back-off, rate limit and set-aside are over; InfiniteFuture while it may not be used at all. For polls, which
-  /// must not wait for bulk work to leave a slot.
-  absl::Time allowed_at(absl::Time now) const;
-  /// When the next bulk request may leave; InfiniteFuture while all its slots are taken too.
-  absl::Time next_slot(absl::Time now) const;
+  /// Calls that the next request for `w` may hold.
+  std::size_t max_batch(Work w, absl::Time now) const;
+  /// When the next poll may leave: its own back-off, Retry-After and being set aside; polls do not wait for a slot.
+  /// InfiniteFuture while it may not be used at all.
+  absl::Time next_poll(absl::Time now) const;
+  /// When the next bulk request may leave; InfiniteFuture while all its slots are taken.
+  absl::Time next_bulk(absl::Time now) const;
 
-  void on_request(absl::Time now);
-  void on_success(absl::Time now, absl::Duration latency);
-  /// Transport errors, HTTP errors, answers that are no JSON-RPC.
-  void on_error(absl::Time now, std::string why);
-  /// No whole answer in time: as on_error, and a batch of `asked` was perhaps too much for its line.
-  void on_timeout(absl::Time now, std::string why, std::size_t asked);
-  /// An answer that came (on_success) is of no use.
-  void on_bad_answer(absl::Time now, std::string why);
-  /// A call that was cancelled says nothing of the endpoint.
-  void on_cancelled() { --in_flight_; }
-  /// Nothing that succeeds meanwhile ends the wait that it asked for.
-  void on_rate_limit(absl::Time now, std::optional<absl::Duration> retry_after);
-  /// 413, a batch error, or a batch answered with gaps: half of what was asked for.
-  void on_too_large(std::size_t asked);
+  void on_request(Work w, std::size_t calls, absl::Time now);
+  /// Each call has an answer.
+  void on_answered(Work w, std::size_t calls, absl::Time now, absl::Duration latency);
+  /// A batch with gaps: `answered` calls have an answer.
+  void on_gaps(Work w, std::size_t calls, std::size_t answered, absl::Time now);
+  /// A rate limit; `answered` calls have an answer all the same. A wait that the server named holds for all work.
+  void on_rate_limit(Work w, std::size_t calls, std::size_t answered, absl::Time now,
+                     std::optional<absl::Duration> retry_after);
+  /// No answer to a batch that fewer calls may get.
+  void on_batch_failed(Work w, std::size_t calls, absl::Time now, Trouble t);
+  /// No whole answer in time: the batch may be too much, or the endpoint hangs.
+  void on_timeout(Work w, std::size_t calls, absl::Time now, Trouble t);
+  /// No answer at all. A poll's caller counts its failures itself: on_poll().
+  void on_error(Work w, std::size_t calls, absl::Time now, Trouble t);
+  /// A bulk answer that came is of no use.
+  void on_useless_answer(absl::Time now, Trouble t);
+  /// A request that was cancelled says nothing of the endpoint.
+  void on_cancelled(Work w, std::size_t calls);
 
+  /// How a whole poll (or probe) went.
+  void on_poll(absl::Time now, const Trouble& t);
   void on_probed(absl::Time now, Kind kind, bool raw_methods);
   /// Who it is has to be asked (again): never probed, failed since, or long ago.
   bool probe_due(absl::Time now) const;
+  void set_raw_methods(bool has) { raw_methods_ = has; }
+  /// eth_syncing told of blocks that it has not got yet; none: it is synced.
+  void set_syncing(Trouble t) { syncing_ = std::move(t); }
+  bool syncing() const { return static_cast<bool>(syncing_); }
+  /// It gives a transaction that we cannot read, and no raw form of it.
+  void on_unknown_transactions(absl::Time now, std::string why);
+
+  /// Its head, as it says.
+  void on_head(std::uint64_t number) { head_ = number; }
+  /// It says that it has not got block `number`. True: that is far below its head, so the block is gone, and blocks at
+  /// or below it are not asked of it for a while. False: one of its replicas may only be behind.
+  bool on_missing(absl::Time now, std::uint64_t number);
+  /// It says that block `number` is gone.
+  void on_gone(absl::Time now, std::uint64_t number);
+  /// What the search for its lowest block has found.
+  void on_has(std::uint64_t number) { has_ = number; }
+  bool has_gone(absl::Time now, std::uint64_t number) const { return gone_ && now < gone_until_ && number <= *gone_; }
+  /// The number to ask for next to find the lowest block that it has; nullopt: nothing is to be found out.
+  std::optional<std::uint64_t> search_lowest(absl::Time now) const;
+
   /// Another chain or genesis.
   void refuse(std::string why);
   /// It served data that does not verify, or that contradicts what is final. Each time for longer; false: it is aside
@@ -88,8 +128,19 @@ class Endpoint {
   absl::Duration latency() const { return latency_; }
 
  private:
-  void fail(absl::Time now, std::string why);
+  /// One back-off: of polls, or of bulk work.
+  struct Lane {
+    std::uint64_t failures = 0;
+    absl::Time hold = absl::InfinitePast();
+    std::uint64_t limited_in_a_row = 0;
+    absl::Time limited = absl::InfinitePast();
+    Trouble trouble;
+  };
+  Lane& lane(Work w) { return w == Work::poll ? poll_ : bulk_; }
+  BatchSize& size(Work w) { return w == Work::bodies ? heavy_ : light_; }
+  void fail(Lane& lane, absl::Time now, Trouble t);
   absl::Duration backoff(absl::Duration first, std::uint64_t times, absl::Duration limit) const;
+
   const std::string name_;
   const EndpointLimits limits_;
   const Jitter jitter_;
@@ -97,20 +148,25 @@ class Endpoint {
   bool raw_methods_ = false;
   bool refused_ = false;
   bool cordoned_ = false;
-  std::string failure_ = "not probed yet";
-  std::string refused_why_, cordoned_why_, aside_why_;
-  std::size_t max_batch_ = kMaxBatch;
-  std::uint64_t answers_since_shrink_ = 0;
+  std::string refused_why_, cordoned_why_;
+  Trouble aside_why_, syncing_, unknown_transactions_;
+  absl::Time unknown_transactions_until_ = absl::InfinitePast();
+  Lane poll_, bulk_;
+  bool polled_since_failure_ = false;
+  /// Of what the server named; for all work.
+  absl::Time retry_after_ = absl::InfinitePast();
+  BatchSize light_, heavy_;
+  Pace pace_;
+  absl::Time next_poll_ = absl::InfinitePast();
   int in_flight_ = 0;
-  std::uint64_t failures_ = 0;
-  std::uint64_t limited_in_a_row_ = 0;
   bool failed_since_probe_ = false;
   absl::Time probed_ = absl::InfinitePast();
-  absl::Time hold_ = absl::InfinitePast();
-  absl::Time limited_ = absl::InfinitePast();
   absl::Time aside_ = absl::InfinitePast();
   absl::Time lie_ = absl::InfinitePast();
-  absl::Time next_token_ = absl::InfinitePast();
+  std::optional<std::uint64_t> head_;
+  /// The highest block known to be gone and the lowest known to be there.
+  std::optional<std::uint64_t> gone_, has_;
+  absl::Time gone_until_ = absl::InfinitePast();
   absl::Duration latency_;
   Counts counts_;
 };

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+#include <string>
+
 #include "services/remote-fetcher/core/body_batch.hpp"
 #include "services/remote-fetcher/core/choice.hpp"
 #include "services/remote-fetcher/core/verdict.hpp"
@@ -26,25 +29,52 @@ Endpoint ready(EndpointLimits limits = {}) {
   return e;
 }
 
+const Trouble kReset{Problem::unreachable, "reset"};
+
+/// The endpoint fails once in bulk work.
+void fails(Endpoint& e, absl::Time now) {
+  e.on_request(Work::headers, 1, now);
+  e.on_error(Work::headers, 1, now, kReset);
+}
+void works(Endpoint& e, absl::Time now, std::size_t calls = 1) {
+  e.on_request(Work::headers, calls, now);
+  e.on_answered(Work::headers, calls, now, kRtt);
+}
+
 TEST(Endpoint, IsProbingUntilItIsKnown) {
   Endpoint e = endpoint();
   EXPECT_EQ(e.state(t0), State::probing);
   EXPECT_TRUE(e.probe_due(t0));
-  EXPECT_EQ(e.reason(t0), "not probed yet");
+  EXPECT_EQ(e.trouble(t0).problem, Problem::not_asked);
   e.on_probed(t0, Kind::cl, false);
   EXPECT_EQ(e.state(t0), State::ready);
-  EXPECT_EQ(e.reason(t0), "");
+  EXPECT_FALSE(e.trouble(t0));
   EXPECT_FALSE(e.probe_due(t0));
 }
 
 TEST(Endpoint, IsProbedAgainAfterAFailureAndNowAndThen) {
   Endpoint e = ready();
-  e.on_request(t0);
-  e.on_error(t0, "connection refused");
+  fails(e, t0);
   EXPECT_TRUE(e.probe_due(t0));
   e.on_probed(t0, Kind::el, true);
   EXPECT_FALSE(e.probe_due(t0 + absl::Seconds(59)));
   EXPECT_TRUE(e.probe_due(t0 + absl::Seconds(61)));
+}
+
+TEST(Endpoint, ThatIsOfNoUseIsAskedLessAndLessOften) {
+  Endpoint e = endpoint();
+  absl::Time now = t0;
+  int polls = 0;
+  for (; now < t0 + absl::Minutes(10); ++polls) {
+    e.on_poll(now, {Problem::not_a_node, "neither"});
+    EXPECT_EQ(e.trouble(now).problem, Problem::not_a_node);
+    EXPECT_GT(e.next_poll(now), now);
+    now = e.next_poll(now);
+  }
+  EXPECT_LT(polls, 20);
+  EXPECT_EQ(e.next_poll(now) - now, absl::ZeroDuration());
+  e.on_poll(now, {Problem::not_a_node, "neither"});
+  EXPECT_EQ(e.next_poll(now) - now, absl::Minutes(1)) << "and is never given up";
 }
 
 TEST(Endpoint, BacksOffForLongerEachTimeAndAtMostSoLong) {
@@ -52,55 +82,81 @@ TEST(Endpoint, BacksOffForLongerEachTimeAndAtMostSoLong) {
   absl::Time now = t0;
   absl::Duration last;
   for (int i = 0; i < 12; ++i) {
-    e.on_request(now);
-    e.on_error(now, "reset");
-    const absl::Duration wait = e.allowed_at(now) - now;
+    fails(e, now);
+    const absl::Duration wait = e.next_bulk(now) - now;
     EXPECT_GE(wait, last);
     EXPECT_EQ(e.state(now), State::backing_off);
-    EXPECT_EQ(e.reason(now), "reset");
+    EXPECT_EQ(e.trouble(now).why, "reset");
     last = wait;
     now += wait;
   }
   EXPECT_EQ(last, absl::Seconds(15));
-  e.on_request(now);
-  e.on_success(now, kRtt);
+  works(e, now);
   EXPECT_EQ(e.state(now), State::ready);
-  e.on_request(now);
-  e.on_error(now, "reset");
-  EXPECT_EQ(e.allowed_at(now) - now, absl::Milliseconds(200)) << "a success starts anew";
+  fails(e, now);
+  EXPECT_EQ(e.next_bulk(now) - now, absl::Milliseconds(200)) << "a success starts anew";
+}
+
+TEST(Endpoint, BulkWorkThatFailsDoesNotStarvePollsNorTheOtherWayRound) {
+  Endpoint e = ready();
+  for (int i = 0; i < 10; ++i) fails(e, t0 + absl::Seconds(i));
+  const absl::Time now = t0 + absl::Seconds(9);
+  EXPECT_GT(e.next_bulk(now), now);
+  EXPECT_EQ(e.next_poll(now), now);
+  e.on_request(Work::headers, 1, now);
+  e.on_rate_limit(Work::headers, 1, 0, now, {});
+  EXPECT_EQ(e.next_poll(now), now);
+  Endpoint f = ready();
+  f.on_poll(t0, kReset);
+  EXPECT_GT(f.next_poll(t0), t0);
+  EXPECT_EQ(f.next_bulk(t0), t0);
+}
+
+TEST(Endpoint, OneThatFailedGetsOneCallUntilThatIsAnswered) {
+  Endpoint e = ready();
+  works(e, t0, 50);
+  EXPECT_GE(e.max_batch(Work::headers, t0), 50U);
+  fails(e, t0);
+  const absl::Time later = t0 + absl::Seconds(1);
+  EXPECT_EQ(e.max_batch(Work::headers, later), 1U);
+  EXPECT_EQ(e.next_bulk(later), later);
+  e.on_request(Work::headers, 1, later);
+  EXPECT_EQ(e.next_bulk(later), absl::InfiniteFuture());
+  e.on_answered(Work::headers, 1, later, kRtt);
+  EXPECT_EQ(e.next_bulk(later), later);
+  EXPECT_GE(e.max_batch(Work::headers, later), 50U);
 }
 
 TEST(Endpoint, BackOffIsSpreadByTheJitter) {
   double r = 0;
   Endpoint e{"x", {}, [&] { return r; }};
-  e.on_request(t0);
-  e.on_error(t0, "reset");
-  EXPECT_EQ(e.allowed_at(t0) - t0, absl::Milliseconds(150));
+  fails(e, t0);
+  EXPECT_EQ(e.next_bulk(t0) - t0, absl::Milliseconds(150));
   r = 0.999;
   Endpoint f{"x", {}, [&] { return r; }};
-  f.on_request(t0);
-  f.on_error(t0, "reset");
-  EXPECT_GT(f.allowed_at(t0) - t0, absl::Milliseconds(249));
+  fails(f, t0);
+  EXPECT_GT(f.next_bulk(t0) - t0, absl::Milliseconds(249));
 }
 
 TEST(Endpoint, RequestsThatFailTogetherAreOneFailure) {
   Endpoint e = ready();
-  for (int i = 0; i < 16; ++i) e.on_request(t0);
-  for (int i = 0; i < 16; ++i) e.on_error(t0 + absl::Milliseconds(i), "reset");
-  EXPECT_EQ(e.allowed_at(t0), t0 + absl::Milliseconds(200));
+  for (int i = 0; i < 16; ++i) e.on_request(Work::headers, 1, t0);
+  for (int i = 0; i < 16; ++i) e.on_error(Work::headers, 1, t0 + absl::Milliseconds(i), kReset);
+  EXPECT_EQ(e.next_bulk(t0), t0 + absl::Milliseconds(200));
   EXPECT_EQ(e.counts().errors, 16U);
   EXPECT_EQ(e.in_flight(), 0);
 }
 
-TEST(Endpoint, RetryAfterIsObeyedWhateverSucceedsMeanwhile) {
+TEST(Endpoint, RetryAfterIsObeyedByAllWorkWhateverSucceedsMeanwhile) {
   Endpoint e = ready();
-  e.on_request(t0);
-  e.on_request(t0);
-  e.on_rate_limit(t0, absl::Seconds(30));
-  e.on_success(t0 + kRtt, kRtt);
-  EXPECT_EQ(e.allowed_at(t0 + kRtt), t0 + absl::Seconds(30));
+  e.on_request(Work::headers, 1, t0);
+  e.on_request(Work::headers, 1, t0);
+  e.on_rate_limit(Work::headers, 1, 0, t0, absl::Seconds(30));
+  e.on_answered(Work::headers, 1, t0 + kRtt, kRtt);
+  EXPECT_EQ(e.next_bulk(t0 + kRtt), t0 + absl::Seconds(30));
+  EXPECT_EQ(e.next_poll(t0 + kRtt), t0 + absl::Seconds(30));
   EXPECT_EQ(e.state(t0 + absl::Seconds(29)), State::backing_off);
-  EXPECT_EQ(e.reason(t0 + absl::Seconds(29)), "rate limited");
+  EXPECT_EQ(e.trouble(t0 + absl::Seconds(29)).problem, Problem::rate_limited);
   EXPECT_EQ(e.state(t0 + absl::Seconds(30)), State::ready);
   EXPECT_EQ(e.counts().rate_limited, 1U);
 }
@@ -109,40 +165,228 @@ TEST(Endpoint, RateLimitsWithoutARetryAfterWaitForLongerEachTime) {
   Endpoint e = ready();
   absl::Time now = t0;
   for (const int seconds : {1, 2, 4, 8, 15, 15}) {
-    e.on_request(now);
-    e.on_rate_limit(now, {});
-    EXPECT_EQ(e.allowed_at(now) - now, absl::Seconds(seconds));
-    now = e.allowed_at(now);
+    e.on_request(Work::headers, 1, now);
+    e.on_rate_limit(Work::headers, 1, 0, now, {});
+    EXPECT_EQ(e.next_bulk(now) - now, absl::Seconds(seconds));
+    now = e.next_bulk(now);
   }
 }
 
 TEST(Endpoint, HoldsItsSlotsAndItsRate) {
-  Endpoint e = ready({2, 10});
-  EXPECT_EQ(e.next_slot(t0), t0);
-  e.on_request(t0);
-  EXPECT_EQ(e.next_slot(t0), t0 + absl::Milliseconds(100));
-  e.on_request(t0 + absl::Milliseconds(100));
-  EXPECT_EQ(e.next_slot(t0 + absl::Seconds(1)), absl::InfiniteFuture());
-  EXPECT_EQ(e.allowed_at(t0 + absl::Seconds(1)), t0 + absl::Seconds(1)) << "polls do not wait for bulk work";
-  e.on_success(t0 + absl::Seconds(1), kRtt);
-  EXPECT_EQ(e.next_slot(t0 + absl::Seconds(1)), t0 + absl::Seconds(1));
+  Endpoint e = ready({2, 10, 0});
+  EXPECT_EQ(e.next_bulk(t0), t0);
+  e.on_request(Work::headers, 1, t0);
+  EXPECT_GT(e.next_bulk(t0), t0 + absl::Milliseconds(100)) << "polls have a share of the ten";
+  EXPECT_LT(e.next_bulk(t0), t0 + absl::Milliseconds(140));
+  e.on_request(Work::headers, 1, t0 + absl::Milliseconds(140));
+  EXPECT_EQ(e.next_bulk(t0 + absl::Seconds(1)), absl::InfiniteFuture());
+  EXPECT_EQ(e.next_poll(t0 + absl::Seconds(1)), t0 + absl::Seconds(1)) << "polls do not wait for bulk work";
+  e.on_answered(Work::headers, 1, t0 + absl::Seconds(1), kRtt);
+  EXPECT_EQ(e.next_bulk(t0 + absl::Seconds(1)), t0 + absl::Seconds(1));
 }
 
-TEST(Endpoint, BatchesShrinkToOneAndGrowAgain) {
+TEST(Endpoint, PollsNeverEatTheBudgetOfBulkWork) {
+  Endpoint e = ready({16, 1, 0});
+  int polls = 0;
+  int bulk = 0;
+  for (absl::Time now = t0; now < t0 + absl::Seconds(40); now += absl::Milliseconds(100)) {
+    if (e.next_poll(now) <= now) {
+      e.on_request(Work::poll, 3, now);
+      e.on_answered(Work::poll, 3, now, kRtt);
+      ++polls;
+    }
+    if (e.next_bulk(now) <= now) {
+      works(e, now);
+      ++bulk;
+    }
+  }
+  EXPECT_LE(polls + bulk, 42);
+  EXPECT_GE(bulk, 28);
+  EXPECT_GE(polls, 9);
+}
+
+TEST(Endpoint, BodiesAskForNoMoreThanHeadersHaveShownToWork) {
   Endpoint e = ready();
-  for (const std::size_t expected : {50U, 25U, 12U, 6U, 3U, 1U, 1U}) {
-    e.on_request(t0);
-    e.on_too_large(e.max_batch());
-    EXPECT_EQ(e.max_batch(), expected);
+  EXPECT_EQ(e.max_batch(Work::headers, t0), Endpoint::kMaxBatch);
+  EXPECT_EQ(e.max_batch(Work::bodies, t0), 1U);
+  works(e, t0, 25);
+  EXPECT_EQ(e.max_batch(Work::bodies, t0), 25U);
+  e.on_request(Work::bodies, 25, t0);
+  e.on_batch_failed(Work::bodies, 25, t0, {Problem::not_json_rpc, "truncated"});
+  EXPECT_EQ(e.max_batch(Work::bodies, t0), 12U);
+  EXPECT_GE(e.max_batch(Work::headers, t0), 25U) << "bodies are larger";
+}
+
+TEST(Endpoint, TheOperatorsBatchLimitIsNeverExceeded) {
+  Endpoint e = ready({16, 0, 5});
+  for (int i = 0; i < 10; ++i) {
+    const std::size_t n = e.max_batch(Work::headers, t0 + absl::Seconds(10 * i));
+    EXPECT_LE(n, 5U);
+    works(e, t0 + absl::Seconds(10 * i), n);
   }
-  for (int i = 0; i < 200; ++i) {
-    e.on_request(t0);
-    e.on_success(t0, kRtt);
+}
+
+TEST(Endpoint, BlocksThatAreGoneAreNotAskedForAgainAndTheLowestIsFound) {
+  Endpoint e = ready();
+  EXPECT_FALSE(e.on_missing(t0, 1)) << "its head is not known yet";
+  e.on_head(1000);
+  EXPECT_FALSE(e.on_missing(t0, 990)) << "one of its replicas may be behind";
+  EXPECT_TRUE(e.on_missing(t0, 1));
+  EXPECT_TRUE(e.has_gone(t0, 1));
+  EXPECT_FALSE(e.has_gone(t0, 2));
+  EXPECT_EQ(e.trouble(t0).problem, Problem::pruned);
+  int steps = 0;
+  while (const auto n = e.search_lowest(t0)) {
+    ASSERT_LT(++steps, 12);
+    if (*n >= 100) e.on_has(*n);
+    else e.on_gone(t0, *n);
   }
-  EXPECT_EQ(e.max_batch(), 2U);
-  e.on_request(t0);
-  e.on_timeout(t0, "no whole answer", 1);
-  EXPECT_EQ(e.max_batch(), 2U) << "one alone cannot be cut";
+  EXPECT_THAT(e.trouble(t0).why, HasSubstr("no blocks below 100"));
+  EXPECT_TRUE(e.has_gone(t0, 99));
+  EXPECT_FALSE(e.has_gone(t0, 100));
+  EXPECT_FALSE(e.has_gone(t0 + absl::Minutes(11), 99)) << "they may come back";
+}
+
+TEST(BatchSize, IsHalvedToSinglesAndGrowsByTrying) {
+  absl::Time now = t0;
+  BatchSize b{100};
+  // Takes three at most.
+  int failed = 0;
+  const auto ask = [&] {
+    const std::size_t n = b.limit(now);
+    b.on_sent(n);
+    if (n > 3) {
+      ++failed;
+      b.on_failed(n, now);
+    } else {
+      b.on_worked(n, now);
+    }
+    return n;
+  };
+  for (int i = 0; i < 10; ++i) ask();
+  EXPECT_EQ(b.works(), 3U);
+  EXPECT_EQ(failed, 5) << "100, 50, 25, 12, 6";
+  for (int i = 0; i < 3600; ++i) {
+    now += absl::Seconds(1);
+    ask();
+  }
+  EXPECT_LT(failed, 30) << "trials come less and less often";
+}
+
+TEST(BatchSize, TriesOneLargerBatchAtATime) {
+  BatchSize b{100};
+  EXPECT_EQ(b.limit(t0), 100U);
+  b.on_sent(100);
+  EXPECT_EQ(b.limit(t0), 1U);
+  b.on_worked(100, t0);
+  EXPECT_EQ(b.limit(t0), 100U);
+  for (int i = 0; i < 16; ++i) b.on_sent(100);
+  b.on_failed(100, t0);
+  EXPECT_EQ(b.limit(t0), 50U);
+  b.on_sent(50);
+  for (int i = 0; i < 15; ++i) b.on_failed(100, t0);
+  EXPECT_EQ(b.limit(t0), 1U) << "the others of that size are the same failure";
+  b.on_worked(50, t0);
+  EXPECT_EQ(b.limit(t0), 50U);
+  EXPECT_EQ(b.limit(t0 + absl::Seconds(1)), 100U);
+}
+
+TEST(BatchSize, IsWhatItWasWhenSinglesFailToo) {
+  BatchSize b{100};
+  b.on_sent(100);
+  b.on_worked(100, t0);
+  while (b.limit(t0) > 1) {
+    const std::size_t n = b.limit(t0);
+    b.on_sent(n);
+    b.on_failed(n, t0);
+  }
+  b.on_single_failed(t0);
+  EXPECT_EQ(b.limit(t0), 100U);
+}
+
+TEST(BatchSize, ATrialThatToldNothingIsMadeAgain) {
+  BatchSize b{100};
+  b.on_sent(100);
+  b.on_nothing_learned(100);
+  EXPECT_EQ(b.limit(t0), 100U);
+}
+
+/// A server that takes so many calls (or requests) each second, asked as fast as the pace allows.
+struct Limited {
+  double calls_per_s = 0;
+  double requests_per_s = 0;
+  bool partial = false;
+  std::size_t batch = 100;
+
+  struct Got {
+    std::size_t calls = 0;
+    int useless = 0;
+  };
+  Got run(absl::Duration time) {
+    Pace pace{0};
+    Got got;
+    double calls = calls_per_s, requests = requests_per_s;
+    absl::Time limited = t0, last = t0;
+    for (absl::Time now = t0; now < t0 + time; now += absl::Milliseconds(10)) {
+      calls = std::min(calls_per_s, calls + calls_per_s * absl::ToDoubleSeconds(now - last));
+      requests = std::min(requests_per_s, requests + requests_per_s * absl::ToDoubleSeconds(now - last));
+      last = now;
+      if (now < limited || now < pace.next()) continue;
+      const std::size_t n = std::min(batch, pace.most_calls());
+      pace.on_sent(n, now);
+      std::size_t answered = n;
+      if (calls_per_s > 0 && static_cast<double>(n) > calls) answered = partial ? static_cast<std::size_t>(calls) : 0;
+      if (requests_per_s > 0 && requests < 1) answered = 0;
+      calls -= static_cast<double>(answered);
+      if (answered > 0) requests -= 1;
+      got.calls += answered;
+      if (answered == n) {
+        pace.on_answered(n, now);
+        continue;
+      }
+      if (answered == 0) ++got.useless;
+      pace.on_limited(n, answered, now);
+      limited = now + absl::Seconds(1);
+    }
+    return got;
+  }
+};
+
+TEST(Pace, FindsARateThatCountsCalls) {
+  for (const bool partial : {true, false}) {
+    for (const double rate : {25, 50, 120}) {
+      const auto got = Limited{rate, 0, partial, 100}.run(absl::Minutes(1));
+      EXPECT_GT(static_cast<double>(got.calls), 60 * rate * 0.4) << rate << partial;
+      EXPECT_LT(got.useless, 30) << rate << partial;
+    }
+  }
+}
+
+TEST(Pace, FindsARateThatCountsRequests) {
+  const auto got = Limited{0, 4, false, 100}.run(absl::Minutes(1));
+  EXPECT_GT(got.calls, 60U * 4 * 100 * 2 / 5);
+  EXPECT_LT(got.useless, 30);
+}
+
+TEST(Pace, OfAnIdleEndpointIsNotLearnedFromItsIdleness) {
+  Pace p{0};
+  for (int i = 0; i < 600; ++i) {
+    p.on_sent(4, t0 + absl::Seconds(6 * i));
+    p.on_answered(4, t0 + absl::Seconds(6 * i));
+  }
+  const absl::Time now = t0 + absl::Hours(1);
+  for (int i = 0; i < 10; ++i) p.on_answered(100, now);
+  p.on_limited(100, 0, now + absl::Seconds(1));
+  EXPECT_GT(p.calls_per_s(), 100);
+}
+
+TEST(Problem, EachHasACodeAndAnAdvice) {
+  std::set<std::string> codes;
+  for (int i = 1; i <= static_cast<int>(Problem::cordoned); ++i) {
+    const auto p = static_cast<Problem>(i);
+    EXPECT_TRUE(codes.insert(std::string{reason_code(p)}).second);
+    EXPECT_FALSE(advice(p).empty());
+  }
 }
 
 TEST(Endpoint, LiesCostMoreEachTime) {
@@ -151,11 +395,12 @@ TEST(Endpoint, LiesCostMoreEachTime) {
   EXPECT_FALSE(e.set_aside(t0, "transactionsRoot"));
   EXPECT_EQ(e.counts().lies, 1U) << "answers that were on their way are the same lie";
   EXPECT_EQ(e.state(t0 + absl::Seconds(9)), State::set_aside);
-  EXPECT_EQ(e.reason(t0), "transactionsRoot");
+  EXPECT_EQ(e.trouble(t0).why, "transactionsRoot");
+  EXPECT_EQ(e.trouble(t0).problem, Problem::bad_data);
   const absl::Time later = t0 + absl::Seconds(10);
   EXPECT_EQ(e.state(later), State::ready);
   e.set_aside(later, "hash");
-  EXPECT_EQ(e.allowed_at(later), later + absl::Seconds(20));
+  EXPECT_EQ(e.next_bulk(later), later + absl::Seconds(20));
   e.uncordon();
   EXPECT_EQ(e.state(later), State::ready);
   EXPECT_EQ(e.counts().lies, 0U);
@@ -169,59 +414,61 @@ TEST(Endpoint, SteppingAsideIsShortAndNoLie) {
   EXPECT_EQ(e.counts().lies, 0U);
   e.set_aside(t0, "lie");
   e.step_aside(t0, "behind");
-  EXPECT_EQ(e.reason(t0), "lie") << "and does not shorten a set-aside";
+  EXPECT_EQ(e.trouble(t0).why, "lie") << "and does not shorten a set-aside";
 }
 
 TEST(Endpoint, CordonsAndRefusalsHold) {
   Endpoint e = ready();
   e.cordon("maintenance");
   EXPECT_EQ(e.state(t0), State::cordoned);
-  EXPECT_EQ(e.reason(t0), "maintenance");
-  EXPECT_EQ(e.allowed_at(t0), absl::InfiniteFuture());
+  EXPECT_EQ(e.trouble(t0).why, "maintenance");
+  EXPECT_EQ(e.next_bulk(t0), absl::InfiniteFuture());
   e.uncordon();
   EXPECT_EQ(e.state(t0), State::ready);
   e.refuse("another chain");
   e.uncordon();
   EXPECT_EQ(e.state(t0), State::refused);
-  EXPECT_EQ(e.reason(t0), "another chain");
+  EXPECT_EQ(e.trouble(t0).why, "another chain");
 }
 
 TEST(Choice, TakesTheLeastBusyAndThePreferred) {
   Endpoint a = ready(), b = ready(), cl = endpoint();
   cl.on_probed(t0, Kind::cl, false);
-  a.on_request(t0);
+  a.on_request(Work::headers, 1, t0);
   const Endpoint* all[] = {&a, &b, &cl};
-  EXPECT_EQ(choose_el(all, {}, {}, t0).endpoint, 1U);
-  EXPECT_EQ(choose_el(all, {}, 0U, t0).endpoint, 0U);
-  EXPECT_EQ(choose_el(all, {1}, {}, t0).endpoint, 0U);
-  EXPECT_EQ(choose_el(all, {}, 2U, t0).endpoint, 1U) << "a CL has no blocks";
-  const Choice none = choose_el(all, {0, 1}, {}, t0);
+  EXPECT_EQ(choose_el(all, {}, {}, {}, t0).endpoint, 1U);
+  EXPECT_EQ(choose_el(all, {}, {}, 0U, t0).endpoint, 0U);
+  EXPECT_EQ(choose_el(all, {1}, {}, {}, t0).endpoint, 0U);
+  EXPECT_EQ(choose_el(all, {}, {}, 2U, t0).endpoint, 1U) << "a CL has no blocks";
+  const Choice none = choose_el(all, {0, 1}, {}, {}, t0);
   EXPECT_FALSE(none.endpoint);
   EXPECT_FALSE(none.possible);
+  a.on_head(1000);
+  a.on_missing(t0, 10);
+  EXPECT_EQ(choose_el(all, {1}, 10, {}, t0).possible, false) << "that block is gone there";
+  EXPECT_EQ(choose_el(all, {1}, 11, {}, t0).endpoint, 0U);
 }
 
 TEST(Choice, LeavesFailedOnesAloneWhileAnotherCanDoIt) {
-  Endpoint a = ready({1, 0}), b = ready({1, 0});
-  a.on_request(t0);
-  a.on_error(t0, "no whole answer");
+  Endpoint a = ready({1, 0, 0}), b = ready({1, 0, 0});
+  fails(a, t0);
   const Endpoint* all[] = {&a, &b};
   const absl::Time later = t0 + absl::Seconds(5);
-  b.on_request(t0);
-  const Choice busy = choose_el(all, {}, {}, later);
+  b.on_request(Work::headers, 1, t0);
+  const Choice busy = choose_el(all, {}, {}, {}, later);
   EXPECT_FALSE(busy.endpoint) << "b is busy, but a hung last time";
   EXPECT_TRUE(busy.possible);
-  EXPECT_EQ(choose_el(all, {1}, {}, later).endpoint, 0U) << "alone it is tried again";
-  a.on_request(later);
-  a.on_success(later, kRtt);
-  EXPECT_EQ(choose_el(all, {}, {}, later).endpoint, 0U);
+  EXPECT_EQ(choose_el(all, {1}, {}, {}, later).endpoint, 0U) << "alone it is tried again";
+  works(a, later);
+  EXPECT_EQ(choose_el(all, {}, {}, {}, later).endpoint, 0U);
 }
 
 TEST(Choice, SaysWhenToLookAgain) {
   Endpoint a = ready();
-  a.on_request(t0);
-  a.on_rate_limit(t0, absl::Seconds(7));
+  a.on_request(Work::headers, 1, t0);
+  a.on_rate_limit(Work::headers, 1, 0, t0, absl::Seconds(7));
   const Endpoint* all[] = {&a};
-  const Choice c = choose_el(all, {}, {}, t0);
+  const Choice c = choose_el(all, {}, {}, {}, t0);
   EXPECT_TRUE(c.possible);
   EXPECT_EQ(c.not_before, t0 + absl::Seconds(7));
 }

@@ -13,6 +13,8 @@
 namespace towline::fetcher {
 namespace {
 
+std::uint64_t number_of(const std::optional<eth::BlockRef>& b) { return b ? b->number : 0; }
+
 absl::StatusOr<std::optional<eth::BlockRef>> label(const jsonrpc::Answer& a, const char* what) {
   if (a.kind == jsonrpc::Answer::Kind::missing) return absl::UnavailableError(absl::StrCat("no answer for ", what));
   if (a.kind == jsonrpc::Answer::Kind::error) {
@@ -89,14 +91,30 @@ absl::Status check_order(const HeadSnapshot& s) {
 bool same_heads(const HeadSnapshot& a, const HeadSnapshot& b) {
   const auto all = [](const HeadSnapshot& s) {
     return std::tie(s.endpoint, s.unsafe, s.local_safe, s.safe, s.finalized, s.current_l1, s.contradicts_anchor,
-                    s.unknown_rules);
+                    s.unknown_rules, s.blocks_trouble);
   };
   return all(a) == all(b);
 }
 
 void HeadChoice::put(HeadSnapshot s, AnchorView anchor) {
   const std::string endpoint = s.endpoint;
-  views_[endpoint] = {std::move(s), anchor};
+  const auto before = views_.find(endpoint);
+  const bool rose = before == views_.end() || number_of(s.unsafe) > number_of(before->second.snapshot.unsafe);
+  const absl::Time moved = rose ? s.observed : before->second.moved;
+  views_[endpoint] = {std::move(s), anchor, moved};
+}
+
+bool HeadChoice::stalled(const std::string& endpoint, absl::Time now) const {
+  const auto it = views_.find(endpoint);
+  return it != views_.end() && stalled(it->second, now);
+}
+
+bool HeadChoice::stalled(const View& v, absl::Time now) const {
+  if (now - v.moved <= stalled_after_) return false;
+  return std::any_of(views_.begin(), views_.end(), [&](const auto& other) {
+    return number_of(other.second.snapshot.unsafe) > number_of(v.snapshot.unsafe) &&
+           now - other.second.moved <= stalled_after_;
+  });
 }
 
 void HeadChoice::drop_unchecked() {
@@ -134,8 +152,8 @@ std::optional<HeadSnapshot> HeadChoice::choose(absl::Time now) {
   // Smaller is better.
   const auto rank = [&](const View& v) {
     const HeadSnapshot& s = v.snapshot;
-    return std::make_tuple(v.anchor == AnchorView::contradicts, now - s.observed > late_after_, s.kind != Kind::cl,
-                           s.endpoint != primary_);
+    return std::make_tuple(v.anchor == AnchorView::contradicts, now - s.observed > late_after_, stalled(v, now),
+                           s.kind != Kind::cl, s.endpoint != primary_);
   };
   for (const auto& [name, view] : views_) {
     if (now - view.snapshot.observed > stale_after_) continue;

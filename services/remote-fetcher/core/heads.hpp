@@ -13,6 +13,13 @@
 
 namespace towline::fetcher {
 
+/// Why sources cannot be used: a reason code of docs/errors.md, and one line for a person.
+struct SourceTrouble {
+  std::string code;
+  std::string why;
+  bool operator==(const SourceTrouble&) const = default;
+};
+
 struct HeadSnapshot {
   std::string endpoint;
   Kind kind = Kind::el;
@@ -23,6 +30,8 @@ struct HeadSnapshot {
   /// Somebody contradicts the anchor and nobody agrees with it.
   bool contradicts_anchor = false;
   std::string unknown_rules;
+  /// Heads come, but no source serves the blocks that were asked for last.
+  std::optional<SourceTrouble> blocks_trouble;
 };
 
 /// From the answers to eth_getBlockByNumber of latest, safe and finalized. Hashes are recomputed.
@@ -42,9 +51,10 @@ enum class AnchorView { unknown, agrees, contradicts };
 /// Chooses one endpoint and stays with it while it is good: two honest endpoints are seldom at the same block.
 class HeadChoice {
  public:
-  /// Views older than `late_after` come after all others; those older than `stale_after` are not used.
-  HeadChoice(absl::Duration late_after, absl::Duration stale_after)
-      : late_after_{late_after}, stale_after_{stale_after} {}
+  /// Views older than `late_after` come after all others, as do heads that have stood still for `stalled_after` while
+  /// another's moved on; views older than `stale_after` are not used.
+  HeadChoice(absl::Duration late_after, absl::Duration stale_after, absl::Duration stalled_after)
+      : late_after_{late_after}, stale_after_{stale_after}, stalled_after_{stalled_after} {}
 
   void put(HeadSnapshot s, AnchorView anchor);
   /// The endpoint was set aside or cordoned.
@@ -59,14 +69,19 @@ class HeadChoice {
   /// Another EL's headers verify.
   bool others_verify(const std::string& endpoint, absl::Time now) const;
   std::optional<HeadSnapshot> of(const std::string& endpoint) const;
+  /// Its head stands still while another's moves.
+  bool stalled(const std::string& endpoint, absl::Time now) const;
 
  private:
   struct View {
     HeadSnapshot snapshot;
     AnchorView anchor = AnchorView::unknown;
+    /// When its unsafe head was seen to rise last.
+    absl::Time moved;
   };
+  bool stalled(const View& v, absl::Time now) const;
   bool any(AnchorView anchor, absl::Time now) const;
-  const absl::Duration late_after_, stale_after_;
+  const absl::Duration late_after_, stale_after_, stalled_after_;
   std::map<std::string, View> views_;
   std::string primary_;
 };

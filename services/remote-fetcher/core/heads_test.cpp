@@ -33,7 +33,7 @@ HeadSnapshot heads(const std::string& endpoint, Kind kind, std::uint64_t unsafe,
   return s;
 }
 
-HeadChoice choice() { return HeadChoice{absl::Seconds(3), absl::Seconds(13)}; }
+HeadChoice choice() { return HeadChoice{absl::Seconds(3), absl::Seconds(13), absl::Seconds(10)}; }
 
 /// The header of a real block as eth_getBlockByNumber gives it.
 std::string real_header() {
@@ -139,6 +139,24 @@ TEST(HeadChoice, PrefersAClAndLeavesOneThatIsLate) {
   EXPECT_EQ(c.choose(t0 + absl::Seconds(4))->endpoint, "el") << "the CL hangs";
   EXPECT_EQ(c.choose(t0 + absl::Seconds(14))->endpoint, "el") << "late, but the last one there is";
   EXPECT_FALSE(c.choose(t0 + absl::Seconds(18)));
+}
+
+TEST(HeadChoice, LeavesAnEndpointWhoseHeadStandsStillWhileAnothersMoves) {
+  HeadChoice c = choice();
+  for (int second = 0; second <= 30; ++second) {
+    const absl::Time now = t0 + absl::Seconds(second);
+    c.put(heads("frozen", Kind::el, 100, now), AnchorView::unknown);
+    c.put(heads("other", Kind::el, 99 + static_cast<std::uint64_t>(second), now), AnchorView::unknown);
+    EXPECT_EQ(c.choose(now)->endpoint, second <= 10 ? "frozen" : "other") << second;
+  }
+  // A chain that stands still everywhere is no reason.
+  HeadChoice quiet = choice();
+  for (int second = 0; second <= 30; ++second) {
+    const absl::Time now = t0 + absl::Seconds(second);
+    quiet.put(heads("a", Kind::el, 100, now), AnchorView::unknown);
+    quiet.put(heads("b", Kind::el, 101, now), AnchorView::unknown);
+    EXPECT_EQ(quiet.choose(now)->endpoint, "a") << second;
+  }
 }
 
 TEST(HeadChoice, WhoContradictsTheAnchorIsOutvotedOnlyByOneThatAgrees) {

@@ -3,9 +3,11 @@
 #pragma once
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
+#include <absl/time/clock.h>
 #include <httplib.h>
 #include <simdjson.h>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <map>
@@ -82,6 +84,12 @@ class FakeNode {
     latest_ = latest, safe_ = safe, finalized_ = finalized;
   }
   int requests() const { return requests_; }
+  /// How many requests came within `d` after the last answer that was a rate limit.
+  std::ptrdiff_t requests_after_limit(absl::Duration d) const {
+    std::lock_guard lock{mutex_};
+    return std::count_if(arrivals_.begin(), arrivals_.end(),
+                         [&](absl::Time t) { return t > limited_at_ && t < limited_at_ + d; });
+  }
   int calls(const std::string& method) const {
     std::lock_guard lock{mutex_};
     const auto it = calls_.find(method);
@@ -91,10 +99,18 @@ class FakeNode {
  private:
   void serve(const httplib::Request& req, httplib::Response& res) {
     ++requests_;
+    {
+      std::lock_guard lock{mutex_};
+      arrivals_.push_back(absl::Now());
+    }
     for (int waited = 0; !stopping_ && (faults.hang || waited < faults.delay_ms); waited += 5)
       std::this_thread::sleep_for(std::chrono::milliseconds{5});
     if (faults.rate_limit > 0) {
       --faults.rate_limit;
+      {
+        std::lock_guard lock{mutex_};
+        limited_at_ = absl::Now();
+      }
       res.status = 429;
       if (!faults.rate_limit_in_body) return res.set_header("Retry-After", "1");
       return res.set_content(
@@ -218,6 +234,8 @@ class FakeNode {
   std::map<std::string, std::uint64_t> by_hash_;
   std::uint64_t latest_ = 0, safe_ = 0, finalized_ = 0;
   std::map<std::string, int> calls_;
+  std::vector<absl::Time> arrivals_;
+  absl::Time limited_at_ = absl::InfinitePast();
   std::atomic<int> requests_{0};
   std::atomic<bool> stopping_{false};
   httplib::Server server_;

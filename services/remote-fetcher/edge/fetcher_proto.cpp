@@ -9,6 +9,7 @@ v1::EndpointKind to_proto(Kind k) {
     case Kind::unknown: break;
     case Kind::el: return v1::ENDPOINT_KIND_EL;
     case Kind::cl: return v1::ENDPOINT_KIND_CL;
+    case Kind::both: return v1::ENDPOINT_KIND_BOTH;
   }
   return v1::ENDPOINT_KIND_UNSPECIFIED;
 }

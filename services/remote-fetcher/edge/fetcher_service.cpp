@@ -34,7 +34,24 @@ Cancelled cancelled_by(grpc::ServerContext* ctx) {
   return [ctx] { return ctx->IsCancelled(); };
 }
 
+v1::SourceTrouble to_proto(const SourceTrouble& t) {
+  v1::SourceTrouble out;
+  out.set_code(t.code);
+  out.set_message(t.why);
+  return out;
+}
+
 }  // namespace
+
+SourceTrouble heads_trouble(const Pool& pool, const HeadBoard& board) {
+  if (const std::string rules = board.unknown_rules(); !rules.empty()) {
+    return {
+        "unknown_rules",
+        absl::StrCat("every endpoint fails the same check, is there a fork that this version does not know? ", rules)};
+  }
+  if (auto t = pool.trouble([](Kind) { return true; })) return *t;
+  return {"no_heads", "no endpoint gives heads; `towline endpoints` says why"};
+}
 
 grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::WatchHeadsRequest* req,
                                         grpc::ServerWriter<v1::WatchHeadsResponse>* out) {
@@ -49,25 +66,23 @@ grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::Watc
   // The first look at the endpoints may still be under way.
   const absl::Time patience = next + std::max(interval_ * 3, absl::Seconds(2));
   while (!ctx->IsCancelled() && !board_.stopped()) {
-    const auto s = board_.wait(seen, absl::ToChronoMilliseconds(interval_));
+    auto s = board_.wait(seen, absl::ToChronoMilliseconds(interval_));
     if (board_.stopped()) break;
-    if (!s && !sent && absl::Now() < patience) continue;
-    if (!s) {
-      // Said as an error, so that the caller does not take silence for a quiet chain.
-      const std::string rules = board_.unknown_rules();
-      if (!rules.empty())
-        return {grpc::StatusCode::UNAVAILABLE,
-                absl::StrCat("every endpoint fails the same check, is there a fork that this version does not know? ",
-                             rules)};
-      return {grpc::StatusCode::UNAVAILABLE, "no endpoint gives heads; `towline endpoints` says why"};
-    }
-    // Looks at other endpoints wake us too.
     const absl::Time now = absl::Now();
-    if (sent && same_heads(*sent, *s) && now < next) continue;
+    if (!s && !sent && now < patience) continue;
     v1::WatchHeadsResponse message;
-    *message.mutable_snapshot() = to_proto(*s);
+    if (s) {
+      s->blocks_trouble = pool_.blocks_trouble();
+      // Looks at other endpoints wake us too.
+      if (sent && same_heads(*sent, *s) && now < next) continue;
+      *message.mutable_snapshot() = to_proto(*s);
+      if (s->blocks_trouble) *message.mutable_trouble() = to_proto(*s->blocks_trouble);
+    } else {
+      if (!sent && now < next) continue;
+      *message.mutable_trouble() = to_proto(heads_trouble(pool_, board_));
+    }
     if (!out->Write(message)) break;
-    sent = s;
+    sent = std::move(s);
     next = now + interval_;
   }
   return {grpc::StatusCode::UNAVAILABLE, "shutting down"};
@@ -108,8 +123,11 @@ grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListE
     out.set_name(e.name());
     out.set_kind(to_proto(e.kind()));
     out.set_state(to_proto(e.state(now)));
-    out.set_reason(e.reason(now));
-    out.set_max_batch(static_cast<std::uint32_t>(e.max_batch()));
+    Trouble t = e.trouble(now);
+    if (!t && board_.stalled(e.name())) t = {Problem::behind, "its head stands still while another's moves"};
+    out.set_reason(t.why);
+    out.set_reason_code(std::string{reason_code(t.problem)});
+    out.set_max_batch(static_cast<std::uint32_t>(e.max_batch(Work::headers, now)));
     out.set_raw_methods(e.raw_methods());
     out.set_requests(e.counts().requests);
     out.set_errors(e.counts().errors);
@@ -148,8 +166,6 @@ grpc::Status PayloadService::GetPayload(grpc::ServerContext* ctx, const v1::GetP
   const Cancelled cancelled = cancelled_by(ctx);
   auto header = headers_.by_hash(*hash, cancelled);
   if (!header.ok()) return wire::to_grpc(header.status());
-  if (auto st = rollup::check_header_shape(config_, *header); !st.ok())
-    return wire::to_grpc(absl::UnavailableError(st.message()));
   const HashedHeader wanted{*hash, *std::move(header)};
   std::size_t bytes = 0;
   const auto got = bodies_.fetch({&wanted, 1}, cancelled, bytes);

@@ -9,6 +9,9 @@
 
 namespace towline::fetcher {
 
+/// Why no endpoint gives heads.
+SourceTrouble heads_trouble(const Pool& pool, const HeadBoard& board);
+
 class FetcherService final : public v1::RemoteFetcher::Service {
  public:
   FetcherService(Pool& pool, HeadBoard& board, Headers& headers, absl::Duration interval)
@@ -35,15 +38,14 @@ class FetcherService final : public v1::RemoteFetcher::Service {
 
 class PayloadService final : public v1::PayloadSource::Service {
  public:
-  PayloadService(const rollup::Config& config, Headers& headers, Bodies& bodies, PayloadStreams& streams)
-      : config_{config}, headers_{headers}, bodies_{bodies}, streams_{streams} {}
+  PayloadService(Headers& headers, Bodies& bodies, PayloadStreams& streams)
+      : headers_{headers}, bodies_{bodies}, streams_{streams} {}
 
   grpc::Status GetPayload(grpc::ServerContext*, const v1::GetPayloadRequest*, v1::GetPayloadResponse*) override;
   grpc::Status StreamPayloads(grpc::ServerContext*, const v1::StreamPayloadsRequest*,
                               grpc::ServerWriter<v1::StreamPayloadsResponse>*) override;
 
  private:
-  const rollup::Config& config_;
   Headers& headers_;
   Bodies& bodies_;
   PayloadStreams& streams_;

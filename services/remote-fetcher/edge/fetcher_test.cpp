@@ -20,6 +20,7 @@
 #include "services/remote-fetcher/actors/head_poller.hpp"
 #include "services/remote-fetcher/edge/fake_node.hpp"
 #include "services/remote-fetcher/edge/fetcher_service.hpp"
+#include "tests/support/hang.hpp"
 
 namespace towline::fetcher {
 namespace {
@@ -27,9 +28,12 @@ namespace {
 using fetcher::testing::FakeNode;
 using fetcher::testing::make_chain;
 using ::testing::HasSubstr;
+using towline::testing::kHang;
 using towline::testing::SampleBlock;
 
 constexpr absl::Duration kInterval = absl::Milliseconds(50);
+/// Of one request; an honest node needs less on the slowest machine.
+constexpr absl::Duration kTimeout = absl::Seconds(5);
 
 rollup::Config config_for(const std::vector<SampleBlock>& chain) {
   rollup::Config c;
@@ -48,19 +52,20 @@ eth::BlockId id(const SampleBlock& b) { return {b.header.number, b.hash}; }
 class Fetcher {
  public:
   Fetcher(rollup::Config config, const std::vector<const FakeNode*>& nodes, EndpointLimits limits = {},
-          absl::Duration timeout = absl::Seconds(1), std::string suffix = {}, StreamOptions stream = {})
+          absl::Duration timeout = kTimeout, std::string suffix = {}, StreamOptions stream = {})
       : config_{std::move(config)},
         evidence_{std::filesystem::path{::testing::TempDir()} /
                   absl::StrCat("evidence-", getpid(), "-", ++count_, ".jsonl")} {
     std::vector<EndpointConfig> endpoints;
     for (const FakeNode* n : nodes) endpoints.push_back({n->url() + suffix, {}, {}, limits});
     pool_ = std::make_unique<Pool>(endpoints, timeout, evidence_, metrics_);
-    board_ = std::make_unique<HeadBoard>(absl::Milliseconds(500), timeout + absl::Seconds(1));
-    headers_ = std::make_unique<Headers>(config_, *pool_, *board_);
+    board_ = std::make_unique<HeadBoard>(absl::Milliseconds(500), timeout + absl::Seconds(1), absl::Seconds(10));
+    forks_ = std::make_unique<ForkBoard>(config_);
+    headers_ = std::make_unique<Headers>(*forks_, *pool_, *board_);
     bodies_ = std::make_unique<Bodies>(*pool_, *board_, metrics_);
     streams_ = std::make_unique<PayloadStreams>(stream, *pool_, *headers_, *bodies_);
     heads_service_ = std::make_unique<FetcherService>(*pool_, *board_, *headers_, kInterval);
-    payload_service_ = std::make_unique<PayloadService>(config_, *headers_, *bodies_, *streams_);
+    payload_service_ = std::make_unique<PayloadService>(*headers_, *bodies_, *streams_);
     grpc::ServerBuilder builder;
     builder.RegisterService(heads_service_.get());
     builder.RegisterService(payload_service_.get());
@@ -70,7 +75,7 @@ class Fetcher {
     payloads = v1::PayloadSource::NewStub(channel_);
     for (std::size_t i = 0; i < nodes.size(); ++i) {
       pollers_.push_back(system_.spawn<caf::detached>(
-          head_poller, PollerConfig{i, kInterval, &config_, pool_.get(), board_.get(), &metrics_}));
+          head_poller, PollerConfig{i, kInterval, &config_, forks_.get(), pool_.get(), board_.get(), &metrics_}));
     }
   }
   ~Fetcher() {
@@ -88,9 +93,8 @@ class Fetcher {
   }
 
   /// Waits until the service says so; the test fails after a while.
-  void eventually(const std::string& what, const std::function<bool()>& condition,
-                  absl::Duration limit = absl::Seconds(10)) {
-    const absl::Time end = absl::Now() + limit;
+  void eventually(const std::string& what, const std::function<bool()>& condition) {
+    const absl::Time end = absl::Now() + kHang;
     while (!condition()) {
       if (absl::Now() > end) return void(ADD_FAILURE() << "never: " << what);
       absl::SleepFor(absl::Milliseconds(10));
@@ -108,7 +112,7 @@ class Fetcher {
   /// The first snapshot that fits.
   std::optional<v1::HeadSnapshot> head(const std::function<bool(const v1::HeadSnapshot&)>& fits,
                                        std::optional<eth::BlockId> anchor = {}) {
-    const absl::Time end = absl::Now() + absl::Seconds(10);
+    const absl::Time end = absl::Now() + kHang;
     while (absl::Now() < end) {
       grpc::ClientContext ctx;
       ctx.set_deadline(absl::ToChronoTime(end));
@@ -134,7 +138,7 @@ class Fetcher {
   Streamed stream(const eth::BlockId& parent, const eth::BlockId& tip,
                   const std::function<void(std::size_t)>& after = {}) {
     grpc::ClientContext ctx;
-    ctx.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{60});
+    ctx.set_deadline(absl::ToChronoTime(absl::Now() + kHang));
     v1::StreamPayloadsRequest req;
     *req.mutable_parent() = wire::to_proto(parent);
     *req.mutable_tip() = wire::to_proto(tip);
@@ -164,6 +168,7 @@ class Fetcher {
   Metrics metrics_;
   std::unique_ptr<Pool> pool_;
   std::unique_ptr<HeadBoard> board_;
+  std::unique_ptr<ForkBoard> forks_;
   std::unique_ptr<Headers> headers_;
   std::unique_ptr<Bodies> bodies_;
   std::unique_ptr<PayloadStreams> streams_;
@@ -263,10 +268,11 @@ TEST(Fetcher, HeadsGoOnWhileOneHangs) {
   FakeNode& primary = first->endpoint() == f.endpoint(0).name() ? a : b;
   FakeNode& other = &primary == &a ? b : a;
   primary.faults.hang = true;
+  const absl::Time start = absl::Now();
   const int asked = primary.requests();
   other.set_labels(49, 30, 20);
   EXPECT_TRUE(f.head([&](const auto& x) { return x.endpoint() != first->endpoint() && x.safe().number() == 30; }));
-  EXPECT_LE(primary.requests(), asked + 3) << "one head request at a time";
+  EXPECT_LE(primary.requests(), asked + 3 + (absl::Now() - start) / kTimeout) << "one head request at a time";
 }
 
 TEST(Fetcher, FollowsNobodyWhoContradictsTheAnchorWhileAnotherAgrees) {
@@ -428,7 +434,8 @@ TEST(Fetcher, FailsOverWithoutAGapWhenOneHangs) {
     if (n == 60) a.faults.hang = true;
   });
   expect_chain(got, chain, 1, 299);
-  EXPECT_LT(absl::Now() - start, absl::Seconds(6)) << "it is left alone after its first timeout";
+  // Timeouts that follow each other would add up.
+  EXPECT_LT(absl::Now() - start, 12 * kTimeout) << "it is left alone after its first timeout";
 }
 
 TEST(Fetcher, GoesOnWhenItsOnlySourceComesBack) {
@@ -441,7 +448,7 @@ TEST(Fetcher, GoesOnWhenItsOnlySourceComesBack) {
     if (n != 20) return;
     node.faults.html = true;
     heal = std::thread{[&] {
-      absl::SleepFor(absl::Milliseconds(700));
+      f.eventually("it has failed", [&] { return f.endpoint(0).errors() > 0; });
       node.faults.html = false;
     }};
   });
@@ -459,10 +466,8 @@ TEST(Fetcher, ObeysRateLimits) {
     f.until_ready(0);
     node.faults.rate_limit = 1;
     f.eventually("limited", [&] { return f.endpoint(0).rate_limited() == 1; });
-    const int asked = node.requests();
-    absl::SleepFor(absl::Milliseconds(600));
-    EXPECT_LE(node.requests(), asked + 1);
     expect_chain(f.stream(id(chain[0]), id(chain[99])), chain, 1, 99);
+    EXPECT_LE(node.requests_after_limit(absl::Milliseconds(900)), 1) << "one may have been under way";
   }
 }
 
@@ -555,7 +560,7 @@ TEST(Fetcher, GetsPayloadsAndHeadersByHash) {
 TEST(Fetcher, CancellingAStreamStopsWhatIsInFlight) {
   const auto chain = make_chain(200);
   FakeNode node{chain};
-  Fetcher f{config_for(chain), {&node}, {}, absl::Seconds(30)};
+  Fetcher f{config_for(chain), {&node}, {}, 2 * kHang};
   f.until_ready(0);
   node.faults.hang = true;
   grpc::ClientContext ctx;
@@ -564,36 +569,32 @@ TEST(Fetcher, CancellingAStreamStopsWhatIsInFlight) {
   *req.mutable_tip() = wire::to_proto(id(chain[199]));
   auto reader = f.payloads->StreamPayloads(&ctx, req);
   f.eventually("requests are in flight", [&] { return f.endpoint(0).in_flight() >= 2; });
-  const absl::Time start = absl::Now();
   ctx.TryCancel();
-  // The head poll that hangs may stay.
-  f.eventually(
-      "they are gone", [&] { return f.endpoint(0).in_flight() <= 1; }, absl::Seconds(3));
-  EXPECT_LT(absl::Now() - start, absl::Seconds(3));
+  // By no timeout. The head poll that hangs may stay.
+  f.eventually("they are gone", [&] { return f.endpoint(0).in_flight() <= 1; });
   reader->Finish();
 }
 
 TEST(Fetcher, StopsSoonWhileEverythingHangs) {
   const auto chain = make_chain(200);
   FakeNode node{chain};
-  absl::Time start;
+  const absl::Time start = absl::Now();
   std::thread watcher;
   {
-    Fetcher f{config_for(chain), {&node}, {}, absl::Seconds(30)};
+    Fetcher f{config_for(chain), {&node}, {}, kHang};
     f.until_ready(0);
     node.faults.hang = true;
     watcher = std::thread{[&f, &chain] { f.stream(id(chain[0]), id(chain[199])); }};
     f.eventually("requests are in flight", [&] { return f.endpoint(0).in_flight() >= 2; });
-    start = absl::Now();
   }
-  EXPECT_LT(absl::Now() - start, absl::Seconds(4));
+  EXPECT_LT(absl::Now() - start, kHang) << "no request had to end by its timeout";
   watcher.join();
 }
 
 TEST(Fetcher, BackPressureHoldsTheStream) {
   const auto chain = make_chain(150, 0, SIZE_MAX, 20'000);  // 40 kB a block
   FakeNode node{chain};
-  Fetcher f{config_for(chain), {&node}, {}, absl::Seconds(5), {}, {1U << 20U, 16}};
+  Fetcher f{config_for(chain), {&node}, {}, kTimeout, {}, {1U << 20U, 16}};
   f.until_ready(0);
   bool held = false;
   const auto got = f.stream(id(chain[0]), id(chain[149]), [&](std::size_t n) {
@@ -613,7 +614,7 @@ TEST(Fetcher, BackPressureHoldsTheStream) {
 TEST(Fetcher, CordonsAndShowsNoSecrets) {
   const auto chain = make_chain(20);
   FakeNode node{chain};
-  Fetcher f{config_for(chain), {&node}, {}, absl::Seconds(1), "/v3/canary-path-4711?key=canary-query-4712"};
+  Fetcher f{config_for(chain), {&node}, {}, kTimeout, "/v3/canary-path-4711?key=canary-query-4712"};
   f.until_ready(0);
   const std::string name = f.endpoint(0).name();
   EXPECT_THAT(name, HasSubstr("127.0.0.1:"));

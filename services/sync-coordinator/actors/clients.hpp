@@ -31,7 +31,8 @@ class FetcherClient {
   virtual absl::StatusOr<std::vector<eth::BlockRef>> headers(const std::vector<std::uint64_t>& numbers,
                                                              const std::string& endpoint) = 0;
   virtual absl::Status watch(const std::optional<eth::BlockId>& anchor,
-                             const std::function<void(const fetcher::HeadSnapshot&)>& on_snapshot) = 0;
+                             const std::function<void(const fetcher::HeadSnapshot&)>& on_snapshot,
+                             const std::function<void(const fetcher::SourceTrouble&)>& on_trouble) = 0;
   virtual void stop() = 0;
 };
 

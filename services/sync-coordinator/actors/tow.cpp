@@ -56,7 +56,7 @@ class TowStateObject {
     publish();
     return {
         [this](remote_atom, const SnapshotPtr& s) { apply(machine_->on_remote(*s, absl::Now())); },
-        [this](remote_atom, lost_atom, const std::string& why) { apply(machine_->on_remote_lost(why, absl::Now())); },
+        [this](remote_atom, lost_atom, const TroublePtr& t) { apply(machine_->on_remote_lost(*t, absl::Now())); },
         [this](local_atom, const StatePtr& s) { apply(machine_->on_local(*s, absl::Now())); },
         [this](local_atom, lost_atom, const std::string& why) { apply(machine_->on_local_lost(why, absl::Now())); },
         [this](done_atom, const ComparedPtr& c) {
@@ -183,14 +183,19 @@ watcher_actor::behavior_type head_watcher(watcher_actor::pointer self, tow_actor
     for (const TowView& v : config.board->views()) {
       if (v.driver == config.driver_name && v.local && v.local->persistent.fence) anchor = v.local->persistent.fence;
     }
-    const absl::Status why = config.fetcher->watch(anchor, [&](const fetcher::HeadSnapshot& s) {
-      caf::anon_send(to, remote_atom{}, SnapshotPtr{std::make_shared<const fetcher::HeadSnapshot>(s)});
-    });
+    const auto lost = [&](const fetcher::SourceTrouble& t) {
+      caf::anon_send(to, remote_atom{}, lost_atom{}, TroublePtr{std::make_shared<const fetcher::SourceTrouble>(t)});
+    };
+    const absl::Status why = config.fetcher->watch(
+        anchor,
+        [&](const fetcher::HeadSnapshot& s) {
+          caf::anon_send(to, remote_atom{}, SnapshotPtr{std::make_shared<const fetcher::HeadSnapshot>(s)});
+        },
+        lost);
     if (config.board->stopped()) return;
     // The watch ends by itself when its anchor is old; that is no loss.
     if (!absl::IsDeadlineExceeded(why)) {
-      caf::anon_send(to, remote_atom{}, lost_atom{},
-                     absl::StrCat("no heads from the remote-fetcher: ", std::string{why.message()}));
+      lost({"no_heads", absl::StrCat("no heads from the remote-fetcher: ", why.message())});
       self->delayed_send(self, kWatchAgain, watch_atom{});
     } else {
       self->send(self, watch_atom{});

@@ -16,6 +16,7 @@
 namespace towline::coordinator {
 
 using SnapshotPtr = std::shared_ptr<const fetcher::HeadSnapshot>;
+using TroublePtr = std::shared_ptr<const fetcher::SourceTrouble>;
 using StatePtr = std::shared_ptr<const driver::DriverState>;
 using BlockPtr = std::shared_ptr<const eth::BlockRef>;
 using EffectPtr = std::shared_ptr<const Effect>;
@@ -34,6 +35,7 @@ using CommandDonePtr = std::shared_ptr<const CommandDone>;
 }  // namespace towline::coordinator
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::SnapshotPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::TroublePtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::StatePtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::BlockPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::EffectPtr)
@@ -54,7 +56,7 @@ using run_atom = caf::atom_constant<caf::atom("run")>;
 using watch_atom = caf::atom_constant<caf::atom("watch")>;
 
 using tow_actor =
-    caf::typed_actor<caf::reacts_to<remote_atom, SnapshotPtr>, caf::reacts_to<remote_atom, lost_atom, std::string>,
+    caf::typed_actor<caf::reacts_to<remote_atom, SnapshotPtr>, caf::reacts_to<remote_atom, lost_atom, TroublePtr>,
                      caf::reacts_to<local_atom, StatePtr>, caf::reacts_to<local_atom, lost_atom, std::string>,
                      caf::reacts_to<done_atom, ComparedPtr>, caf::reacts_to<done_atom, CommandDonePtr>,
                      caf::reacts_to<wake_atom, std::uint64_t>, caf::reacts_to<pause_atom, std::string>,

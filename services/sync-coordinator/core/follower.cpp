@@ -29,6 +29,8 @@ std::string short_of(const absl::Status& s) { return std::string{s.message()}; }
 
 std::uint64_t number_of(const std::optional<eth::BlockRef>& b) { return b ? b->number : 0; }
 
+constexpr const char* kSourceUnavailable = "source_unavailable";
+
 }  // namespace
 
 const char* name(TowState s) {
@@ -194,7 +196,14 @@ absl::Time Follower::next_wake() const {
 // ---------------------------------------------------------------- events
 
 Effects Follower::on_remote(const fetcher::HeadSnapshot& s, absl::Time now) {
+  const bool blocks_come = remote_ && remote_->blocks_trouble && !s.blocks_trouble;
   remote_ = s;
+  if (state_ == TowState::waiting_for_source && importing_ && !importing_->from_gossip) {
+    if (pending_ == Pending::import && blocks_come)
+      enter(TowState::importing, "importing", absl::StrCat("importing to ", eth::to_string(importing_->tip)), now);
+    // What the source says of its trouble may come after the import has ended for it.
+    else if (reason_code_ == kSourceUnavailable && s.blocks_trouble) wait_for_blocks({}, now);
+  }
   if (!replaying()) {
     derived_.clear();
     for (const auto& b : {s.safe, s.local_safe})
@@ -203,7 +212,7 @@ Effects Follower::on_remote(const fetcher::HeadSnapshot& s, absl::Time now) {
   return step(now);
 }
 
-Effects Follower::on_remote_lost(const std::string& why, absl::Time now) {
+Effects Follower::on_remote_lost(const fetcher::SourceTrouble& why, absl::Time now) {
   remote_.reset();
   remote_lost_ = why;
   return step(now);
@@ -431,9 +440,10 @@ Effects Follower::step(absl::Time now) {
   if (remote_) return {};
   if (head_from_gossip_) {
     enter(TowState::at_tip, "gossip_only",
-          absl::StrCat("at the head of the p2p network; safe and finalized stand still: ", remote_lost_), now);
+          absl::StrCat("at the head of the p2p network; safe and finalized stand still: ", remote_lost_.why), now);
   } else {
-    enter(TowState::waiting_for_source, "no_heads", remote_lost_, now);
+    enter(remote_lost_.code == "unknown_rules" ? TowState::unknown_rules : TowState::waiting_for_source,
+          remote_lost_.code, remote_lost_.why, now);
   }
   return {};
 }
@@ -523,8 +533,8 @@ Effects Follower::follow(absl::Time now) {
   if (t->number > head.number) {
     if (invalid_target_ == t->hash) {
       enter(TowState::waiting_for_source, "invalid_block",
-            absl::StrCat("the EL calls ", eth::to_string(*invalid_block_),
-                         " INVALID; waiting for the source to take another branch"),
+            absl::StrCat("block ", eth::to_string(*invalid_block_),
+                         " is INVALID, or kept from the EL; waiting for the source to take another branch"),
             now);
       invalid_target_.reset();  // asked again when the back-off is over: an EL's restart may have healed it
       failures_ = std::max(failures_, 5);
@@ -628,6 +638,8 @@ Effects Follower::import(const eth::BlockId& parent, const eth::BlockRef& tip, b
           absl::StrCat("every source fails the same check, is there a fork that this version does not know? ",
                        remote_->unknown_rules),
           now);
+  } else if (remote_ && remote_->blocks_trouble && state_ == TowState::waiting_for_source) {
+    // It was tried in vain before: said until blocks come.
   } else if (!needs_operator() && (state_ != TowState::at_tip || blocks > kTipBlocks)) {
     enter(TowState::importing, "importing", absl::StrCat("importing ", blocks, " block(s) to ", eth::to_string(tip)),
           now);
@@ -707,8 +719,7 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
         gossip_not_before_ = now + kGossipAgain;
         return step(now);
       }
-      if (remote_ && remote_->unknown_rules.empty())
-        enter(TowState::waiting_for_source, "source_unavailable", r.reason, now);
+      if (remote_ && remote_->unknown_rules.empty()) wait_for_blocks(r.reason, now);
       if (moved) progress();
       back_off(now, Trouble::source);
       return {};
@@ -768,6 +779,11 @@ Effects Follower::cannot_go_on(const eth::BlockId& parent, const std::string& wh
   }
   back_off(now);
   return {};
+}
+
+void Follower::wait_for_blocks(const std::string& why, absl::Time now) {
+  const auto& t = remote_->blocks_trouble;
+  enter(TowState::waiting_for_source, t ? t->code : kSourceUnavailable, t ? t->why : why, now);
 }
 
 Effects Follower::start_walkback(const std::string& why, absl::Time now) {

@@ -86,7 +86,7 @@ class Follower {
   explicit Follower(Options options);
 
   Effects on_remote(const fetcher::HeadSnapshot& s, absl::Time now);
-  Effects on_remote_lost(const std::string& why, absl::Time now);
+  Effects on_remote_lost(const fetcher::SourceTrouble& why, absl::Time now);
   /// A signed block of the p2p network, validated.
   Effects on_gossip(const eth::BlockRef& block, absl::Time now);
   Effects on_local(const driver::DriverState& s, absl::Time now);
@@ -143,6 +143,8 @@ class Follower {
   Effects cannot_go_on(const eth::BlockId& parent, const std::string& why, absl::Time now);
   /// Shown while it is tried again and again, until the EL takes a block.
   bool needs_operator() const { return state_ == TowState::needs_operator && stuck_at_; }
+  /// No source serves the blocks that are needed.
+  void wait_for_blocks(const std::string& why, absl::Time now);
   Effects diverged(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs, absl::Time now);
 
   /// What the source is followed to: its head, or the block before those that the p2p network has already brought.
@@ -180,7 +182,7 @@ class Follower {
   std::optional<driver::DriverState> local_;
   std::string local_lost_ = "the engine-driver was not reached yet";
   std::optional<fetcher::HeadSnapshot> remote_;
-  std::string remote_lost_ = "the remote-fetcher was not reached yet";
+  fetcher::SourceTrouble remote_lost_{"no_heads", "the remote-fetcher was not reached yet"};
   std::uint64_t epoch_ = 0;
   bool superseded_ = false;
   std::optional<std::string> paused_;

@@ -684,7 +684,7 @@ TEST_F(FollowerTest, NoOutcomeIsForgottenAndNoneIsRepeatedWithoutAPause) {
 
 TEST_F(FollowerTest, D40_ASourceThatIsDownAndComesBack) {
   both();
-  play(follower().on_remote_lost("remote-fetcher: connection refused", now));
+  play(follower().on_remote_lost({"no_heads", "remote-fetcher: connection refused"}, now));
   EXPECT_EQ(follower().state(), TowState::waiting_for_source);
   EXPECT_EQ(follower().reason(), "remote-fetcher: connection refused");
   theirs.grow(130, 0);
@@ -876,7 +876,7 @@ TEST_F(FollowerTest, ATipFarAheadDoesNotDisturbACatchUp) {
 TEST_F(FollowerTest, WithoutASourceGossipIsFollowedAndLabelsStandStill) {
   with_gossip(true);
   both();
-  play(follower().on_remote_lost("gone", now));
+  play(follower().on_remote_lost({"no_heads", "gone"}, now));
   EXPECT_EQ(follower().state(), TowState::waiting_for_source);
   network.grow(102, 0);
   gossip({101, 102});
@@ -1060,7 +1060,7 @@ TEST_F(FollowerTest, BlocksAreKeptWhileTheirPayloadsCannotBeHad) {
   with_gossip(true);
   both();
   taken();
-  play(follower().on_remote_lost("gone", now));
+  play(follower().on_remote_lost({"no_heads", "gone"}, now));
   int failures = 3;
   on_import = [&](const Import& i) -> absl::StatusOr<CommandResult> {
     if (failures-- > 0) return ended(Outcome::source_unavailable, "p2p-gossip does not answer");
@@ -1137,7 +1137,7 @@ TEST_F(FollowerTest, ABranchThatSafeHasLeftStaysSoWhileTheSourceIsAway) {
   remote_headers = absl::UnavailableError("503");
   remote();
   taken();
-  play(follower().on_remote_lost("gone", now));
+  play(follower().on_remote_lost({"no_heads", "gone"}, now));
   network.grow(104, 0);
   gossip({104});
   EXPECT_THAT(taken(), IsEmpty());

@@ -252,7 +252,8 @@ class GrpcFetcher final : public FetcherClient {
   }
 
   absl::Status watch(const std::optional<eth::BlockId>& anchor,
-                     const std::function<void(const fetcher::HeadSnapshot&)>& on_snapshot) override {
+                     const std::function<void(const fetcher::HeadSnapshot&)>& on_snapshot,
+                     const std::function<void(const fetcher::SourceTrouble&)>& on_trouble) override {
     Calls::Call call{calls_};
     // Opened again with a newer anchor each time.
     set_deadline(call.context, kWatchDeadline);
@@ -261,8 +262,14 @@ class GrpcFetcher final : public FetcherClient {
     auto reader = stub_->WatchHeads(&call.context, request);
     v1::WatchHeadsResponse message;
     while (reader->Read(&message)) {
+      const fetcher::SourceTrouble trouble{message.trouble().code(), message.trouble().message()};
+      if (!message.has_snapshot()) {
+        on_trouble(trouble);
+        continue;
+      }
       const auto& m = message.snapshot();
       fetcher::HeadSnapshot s;
+      if (message.has_trouble()) s.blocks_trouble = trouble;
       s.endpoint = m.endpoint();
       s.kind = m.kind() == v1::ENDPOINT_KIND_CL ? fetcher::Kind::cl : fetcher::Kind::el;
       TOWLINE_RETURN_IF_ERROR(read(m.has_unsafe(), m.unsafe(), s.unsafe));

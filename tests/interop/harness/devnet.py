@@ -75,23 +75,23 @@ class Devnet:
         if self.per_block or self.tip_rate:
             self.sender = Proc("load", [sys.executable, "-m", "harness.load", self.el_url, SENDERS, self.history_s // self.block_time if self.per_block else 0,
                                         self.per_block, self.tip_rate], self.dir, cwd=Path(__file__).resolve().parents[1]).start()
-            wait_for("transactions in the pool", lambda: int(self.el.call("txpool_status")["pending"], 16) >= (500 if self.per_block else 1), 60,
+            wait_for("transactions in the pool", lambda: int(self.el.call("txpool_status")["pending"], 16) >= (500 if self.per_block else 1),
                      procs=[self.sender])
         self.gate = PatientSequencer(self.geth.engine_url, free_port())
         self.gate.patience = 0.02 if self.per_block else 0.0
         self.node = self._sequencer().start()
-        wait_for("op-node", lambda: self.cl.call("optimism_syncStatus"), 60, procs=self.procs())
+        wait_for("op-node", lambda: self.cl.call("optimism_syncStatus"), procs=self.procs())
         self._start_batcher()
         if wait:
             self.wait_for_tip()
         return self
 
-    def wait_for_tip(self, seconds=None):
+    def wait_for_tip(self):
         """Until the sequencer has built all of the history, and safe and finalized have moved."""
         history = self.history_s // self.block_time
-        wait_for("history", lambda: self.el.height() > 2 + history, seconds or 60 + self.history_s / 4, 0.5, self.procs())
+        wait_for("history", lambda: self.el.height() > 2 + history, 0.5, self.procs())
         self.gate.patience = 0.0
-        wait_for("safe and finalized", lambda: 0 < self.el.height("finalized") <= self.el.height("safe"), 90, 0.5, self.procs())
+        wait_for("safe and finalized", lambda: 0 < self.el.height("finalized") <= self.el.height("safe"), 0.5, self.procs())
         return self
 
     def _start_l1(self):
@@ -99,7 +99,7 @@ class Devnet:
         self.anvil = Proc("anvil", [peer("anvil"), "--host", "127.0.0.1", "--port", self.l1_port, "--chain-id", L1_ID, "--block-time", self.l1_block_time,
                                     "--slots-in-an-epoch", self.l1_epoch, "--timestamp", start, "--silent",
                                     *(["--mixed-mining"] if self.mixed_mining else [])], self.dir).start()
-        wait_for("anvil", lambda: self.l1.call("eth_chainId"), 30, procs=[self.anvil])
+        wait_for("anvil", lambda: self.l1.call("eth_chainId"), procs=[self.anvil])
         # without an unsafe block signer in the SystemConfig contract op-node ignores all gossip
         self.l1.call("anvil_setStorageAt", SYSTEM_CONFIG, SIGNER_SLOT, "0x" + SIGNER[2:].lower().rjust(64, "0"))
         if self.history_s:

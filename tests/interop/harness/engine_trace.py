@@ -48,19 +48,23 @@ class EngineTrace:
 
         numbers: {hash: number} of blocks that were not sent as payloads (those the client had before). A mark "engine restarted" with
         `latest` says where the client's head is after it came back, a mark "rewound" the same after debug_setHead, a mark "switch" allows the
-        head to go to another, lower branch from then on.
+        head to go to another, lower branch from then on. Nothing is written to a client that was away before its labels were read.
         """
         number = {ZERO: -1, **numbers}
         parent, out, head, finalized, known = {}, [], None, -1, set(numbers)
-        switch, top, came_back_below = False, -1, -1
+        switch, top, came_back_below, lost = False, -1, -1, False
         for i, r in enumerate(self.records()):
+            if r["kind"] in ("newPayload", "forkchoice"):
+                if lost:
+                    out.append(f"record {i}: {r['kind']} to a client that was away, before its labels were read")
+                lost = r["status"] in ("lost", "pending")
             if r["kind"] == "mark":
                 if r["what"] in ("engine restarted", "rewound"):
-                    head, came_back_below = r["latest"], top
+                    head, came_back_below, lost = r["latest"], top, r["what"] == "engine restarted"
                 elif r["what"] == "switch":
                     switch = True
             elif r["kind"] == "read" and "hash" in r:
-                head, number[r["hash"]] = r["hash"], r["number"]
+                head, number[r["hash"]], lost = r["hash"], r["number"], False
             elif r["kind"] == "newPayload":
                 number[r["hash"]], parent[r["hash"]] = r["number"], r["parent"]
                 if r["parent"] not in known:
@@ -71,10 +75,10 @@ class EngineTrace:
                     out.append(f"record {i}: the client called {r['number']} {r['hash']} INVALID: {r.get('error')}")
                 elif r["status"] in ("SYNCING", "ACCEPTED") and came_back_below < 0 and not switch:
                     out.append(f"record {i}: the client has not got what {r['number']} {r['hash']} stands on: {r['status']}")
-                if r["status"] == "VALID":
+                if r["status"] == "VALID" and r["number"] > came_back_below:
+                    came_back_below = -1  # until here a client that was killed may miss what it once had
+                if r["status"] in ("VALID", "lost", "pending"):
                     top = max(top, r["number"])
-                    if r["number"] > came_back_below:
-                        came_back_below = -1  # until here a client that was killed may miss what it once had
             elif r["kind"] == "forkchoice":
                 if r["attributes"] and came_back_below < 0:
                     out.append(f"record {i}: a forkchoice update with attributes, to a client that was not killed")

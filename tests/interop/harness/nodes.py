@@ -106,12 +106,12 @@ class Geth:
 
     def start(self):
         self.proc.start()
-        wait_for(self.name, lambda: self.el.call("eth_chainId"), 60, procs=[self.proc])
-        wait_for(self.name + " engine", lambda: self.engine.call("eth_chainId"), 60, procs=[self.proc])
+        wait_for(self.name, lambda: self.el.call("eth_chainId"), procs=[self.proc])
+        wait_for(self.name + " engine", lambda: self.engine.call("eth_chainId"), procs=[self.proc])
         return self
 
     def stop(self):
-        self.proc.stop(30)
+        self.proc.stop()
 
     def labels(self):
         """{latest, safe, finalized: (number, hash) or None}"""
@@ -129,8 +129,8 @@ class SyncTester:
 
     def start(self):
         self.proc.start()
-        probe = Rpc(self.session("00000000-0000-4000-8000-000000000000", 1, 1, 1), timeout=5)
-        wait_for("op-sync-tester", lambda: probe.call("eth_chainId"), 30, procs=[self.proc])
+        probe = Rpc(self.session("00000000-0000-4000-8000-000000000000", 1, 1, 1))
+        wait_for("op-sync-tester", lambda: probe.call("eth_chainId"), procs=[self.proc])
         return self
 
     def session(self, uuid, latest, safe, finalized):

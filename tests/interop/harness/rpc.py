@@ -27,7 +27,7 @@ def jwt(secret, now=None):
 class Rpc:
     """A client of one URL; a connection per thread is kept open."""
 
-    def __init__(self, url, secret=None, timeout=30):
+    def __init__(self, url, secret=None, timeout=120):
         self.url, self.secret, self.timeout = url, secret, timeout
         u = urllib.parse.urlparse(url)
         self.host, self.port, self.path = u.hostname, u.port, (u.path or "/") + (f"?{u.query}" if u.query else "")

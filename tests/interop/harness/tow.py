@@ -47,11 +47,11 @@ class Tow:
                 return False
         return True
 
-    def wait_tip(self, seconds, labels=True):
-        """Seconds until the tip (and the labels) are reached; fails with all logs if that takes longer than `seconds`."""
+    def wait_tip(self, labels=True):
+        """Seconds until the tip (and the labels) are reached; fails with all logs if they never are."""
         started = time.monotonic()
         try:
-            wait_for("the tip", lambda: self.at_tip() and (not labels or self.labels_follow()), seconds, 0.1)
+            wait_for("the tip", lambda: self.at_tip() and (not labels or self.labels_follow()), 0.1)
         except NotReady as e:
             raise NotReady(f"{e}\nlocal {self.geth.labels()}\nsource {[self.source.ref(t) for t in ('latest', 'safe', 'finalized')]}\n"
                            f"{self.explain()}\n{self.towline.tails()}\n{self.geth.proc.tail()}") from None
@@ -100,12 +100,12 @@ class Tow:
         assert not differing, f"hashes differ at {differing[:10]} ({len(differing)} heights)\n" + self.explain()
 
     def stop(self):
-        """Stops everything; each service must have stopped within 5 s."""
-        took = self.towline.stop()
+        """Stops everything. A service that needs 5 s for it ends itself with exit code 1; that watch is on its own clock, not on ours."""
+        codes = self.towline.stop()
         self.geth.stop()
         self.proxy.stop()
-        slow = {name: s for name, s in took.items() if s > 5}
-        assert not slow, f"did not stop within 5 s: {slow}"
+        bad = {name: code for name, code in codes.items() if code != 0}
+        assert not bad, f"exit codes at the stop: {bad}\n{self.towline.tails()}"
 
 
 class Timeline(threading.Thread):

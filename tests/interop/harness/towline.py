@@ -31,12 +31,12 @@ class Service:
     def start(self, wait=True):
         self.proc.start()
         if wait:
-            wait_for(self.proc.name, lambda: self.get("/livez")[0] == 200, 20, procs=[self.proc])
+            wait_for(self.proc.name, lambda: self.get("/livez")[0] == 200, procs=[self.proc])
         return self
 
     def get(self, path):
         try:
-            with urllib.request.urlopen(self.http + path, timeout=5) as r:
+            with urllib.request.urlopen(self.http + path, timeout=120) as r:
                 return r.status, r.read().decode()
         except urllib.error.HTTPError as e:
             return e.code, e.read().decode()
@@ -101,11 +101,11 @@ class Towline:
         return [s.proc for s in self.services]
 
     def stop(self):
-        """{name: seconds it took to stop}"""
-        return {s.proc.name: s.proc.stop(15) for s in reversed(self.services)}
+        """{name: exit code}, without those that a test had killed"""
+        return {s.proc.name: s.proc.stop() for s in reversed(self.services) if s.proc.running()}
 
     def cli(self, *args):
-        done = subprocess.run([binary("towline"), *args, "--coordinator", self.coordinator.grpc, "--json"], capture_output=True, text=True, timeout=20)
+        done = subprocess.run([binary("towline"), *args, "--coordinator", self.coordinator.grpc, "--json"], capture_output=True, text=True, timeout=120)
         assert done.stdout.strip(), f"towline {' '.join(args)}: exit {done.returncode}: {done.stderr.strip()}"
         return json.loads(done.stdout)
 

@@ -57,7 +57,7 @@ func fail(err error) {
 
 // join returns once the target has subscribed to the topic for us, too.
 func join(topicName string, target peer.AddrInfo) (host.Host, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	node, err := libp2p.New(libp2p.NoListenAddrs, libp2p.Transport(tcp.NewTCPTransport), libp2p.Security(noise.ID, noise.New),
 		libp2p.Muxer(yamux.ID, yamux.DefaultTransport), libp2p.DisableRelay())
@@ -100,7 +100,7 @@ func join(topicName string, target peer.AddrInfo) (host.Host, error) {
 }
 
 func leave(i int, node host.Host, target peer.ID) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	switch i % 3 {
 	case 0: // everything is closed in order

@@ -1,0 +1,340 @@
+// The writer over real HTTP against an EL that goes away in the middle of an import and comes back, as it was or lower.
+#include "services/engine-driver/actors/writer.hpp"
+
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <httplib.h>
+
+#include <condition_variable>
+#include <future>
+#include <mutex>
+#include <thread>
+
+#include <nlohmann/json.hpp>
+
+#include "libs/base/hex.hpp"
+#include "libs/sim/el_model.hpp"
+
+namespace towline::driver {
+namespace {
+
+using nlohmann::json;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+Hash32 hash(std::uint64_t n) {
+  Hash32 h;
+  for (unsigned i = 0; i < 8; ++i) h.bytes[i] = static_cast<std::uint8_t>(n >> (8U * i));
+  h.bytes[31] = 1;
+  return h;
+}
+eth::BlockRef ref(std::uint64_t n) { return {n, hash(n), n == 0 ? Hash32{} : hash(n - 1), 1000 + n * 2}; }
+eth::BlockId id(std::uint64_t n) { return ref(n).id(); }
+
+/// The Engine API of a simulated EL. At a call that the test chooses it is killed: that call and all that follow have
+/// no answer, and soon nobody listens any more, until the test starts it again on the same port.
+class FakeEl {
+ public:
+  enum class Dies { before, after };  // the call is applied
+
+  explicit FakeEl(sim::ElProfile profile) : el_{profile, ref(0)} { listen(); }
+  ~FakeEl() { close(); }
+
+  std::string url() const { return absl::StrCat("http://127.0.0.1:", port_); }
+  /// Its chain up to `head`; everything is known that a test imports later.
+  void grow(std::uint64_t head, std::uint64_t safe, std::uint64_t finalized) {
+    for (std::uint64_t n = 1; n <= head; ++n) {
+      el_.new_payload(ref(n));
+      el_.forkchoice_updated(hash(n), {}, {});
+    }
+    el_.forkchoice_updated(hash(head), hash(safe), hash(finalized));
+  }
+  void dies_at(const std::string& call, Dies when) {
+    fatal_ = call;
+    when_ = when;
+  }
+  /// As a supervisor does it at once: the port never closes.
+  void comes_back_at_once() { at_once_ = true; }
+  void wait_until_it_died() {
+    std::unique_lock lock{mutex_};
+    changed_.wait(lock, [&] { return gone_; });
+  }
+  /// SIGKILL and restart, without a call that is lost by it.
+  void restart() {
+    const std::lock_guard lock{mutex_};
+    el_.kill();
+    calls_.clear();
+  }
+  void come_back() {
+    close();
+    {
+      const std::lock_guard lock{mutex_};
+      gone_ = false;
+      calls_.clear();
+    }
+    listen();
+  }
+  /// "labels", "newPayload 5", "forkchoice 5" or the method's name: since it came back last.
+  std::vector<std::string> calls() {
+    const std::lock_guard lock{mutex_};
+    return calls_;
+  }
+  eth::BlockRef latest() {
+    const std::lock_guard lock{mutex_};
+    return el_.latest();
+  }
+
+ private:
+  void listen() {
+    server_ = std::make_unique<httplib::Server>();
+    server_->set_keep_alive_timeout(1);
+    server_->set_keep_alive_max_count(100'000);
+    server_->set_tcp_nodelay(true);
+    server_->Post("/", [this](const httplib::Request& req, httplib::Response& res) { serve(req, res); });
+    if (port_ == 0) port_ = server_->bind_to_any_port("127.0.0.1");
+    else ASSERT_TRUE(server_->bind_to_port("127.0.0.1", port_));
+    thread_ = std::thread{[this] { server_->listen_after_bind(); }};
+    while (!server_->is_running()) std::this_thread::yield();
+  }
+  void close() {
+    server_->stop();
+    thread_.join();
+  }
+
+  void serve(const httplib::Request& req, httplib::Response& res) {
+    const std::lock_guard lock{mutex_};
+    const json request = json::parse(req.body);
+    std::optional<json> answer;
+    if (!gone_) {
+      const std::string call = name_of(request);
+      calls_.push_back(call);
+      const bool dies = call == fatal_;
+      if (!dies || when_ == Dies::after) answer = answer_to(request);
+      if (dies) {
+        answer.reset();
+        fatal_.clear();
+        el_.kill();
+        gone_ = !at_once_;
+        if (at_once_) calls_.clear();
+        changed_.notify_all();
+      }
+    }
+    if (answer) return res.set_content(answer->dump(), "application/json");
+    // A cut connection: less than what the header says.
+    res.set_content_provider(2, "application/json", [](std::size_t, std::size_t, httplib::DataSink&) { return false; });
+  }
+
+  static std::string name_of(const json& request) {
+    if (request.is_array()) return "labels";
+    const std::string method = request["method"];
+    if (absl::StrContains(method, "newPayload"))
+      return absl::StrCat("newPayload ", *parse_quantity(std::string{request["params"][0]["blockNumber"]}));
+    if (absl::StrContains(method, "forkchoiceUpdated")) {
+      const auto head = parse_fixed_hex<32>(std::string{request["params"][0]["headBlockHash"]});
+      return absl::StrCat("forkchoice ", head->bytes[0] + 256 * head->bytes[1]);
+    }
+    return method;
+  }
+
+  json answer_to(const json& request) {
+    if (request.is_array()) {
+      json out = json::array();
+      for (const auto& call : request) out.push_back(answer_to(call));
+      return out;
+    }
+    const std::string method = request["method"];
+    const json& params = request["params"];
+    json out = {{"jsonrpc", "2.0"}, {"id", request["id"]}};
+    const auto status = [](const sim::ElAnswer& a) { return json{{"status", sim::name(a.status)}}; };
+    if (method == "eth_getBlockByNumber") {
+      const std::string tag = params[0];
+      out["result"] = block(tag == "latest"      ? el_.latest()
+                            : tag == "safe"      ? el_.safe()
+                            : tag == "finalized" ? el_.finalized()
+                                                 : el_.by_number(*parse_quantity(tag)));
+    } else if (absl::StrContains(method, "newPayload")) {
+      out["result"] = status(el_.new_payload(ref(*parse_quantity(std::string{params[0]["blockNumber"]}))));
+    } else {
+      const auto label = [&](const char* key) { return *parse_fixed_hex<32>(std::string{params[0][key]}); };
+      const sim::ElAnswer a =
+          el_.forkchoice_updated(label("headBlockHash"), label("safeBlockHash"), label("finalizedBlockHash"));
+      if (a.error_code != 0) out["error"] = {{"code", a.error_code}, {"message", a.message}};
+      else out["result"] = {{"payloadStatus", status(a)}};
+    }
+    return out;
+  }
+  static json block(const std::optional<eth::BlockRef>& b) {
+    if (!b) return nullptr;
+    return {{"number", to_quantity(b->number)},
+            {"hash", to_hex(b->hash.view())},
+            {"parentHash", to_hex(b->parent_hash.view())},
+            {"timestamp", to_quantity(b->timestamp)}};
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  sim::ElModel el_;
+  std::vector<std::string> calls_;
+  std::string fatal_;
+  Dies when_ = Dies::before;
+  bool at_once_ = false;
+  bool gone_ = false;
+  std::unique_ptr<httplib::Server> server_;
+  int port_ = 0;
+  std::thread thread_;
+};
+
+/// The blocks behind a parent; `before` is called ahead of each.
+class Blocks final : public PayloadStream {
+ public:
+  Blocks(std::uint64_t parent, std::function<void(std::uint64_t)> before)
+      : next_{parent + 1}, before_{std::move(before)} {}
+  absl::StatusOr<std::optional<PreparedPayload>> next(std::chrono::milliseconds) override {
+    if (before_) before_(next_);
+    PreparedPayload p;
+    p.ref = ref(next_);
+    p.body = json{{"jsonrpc", "2.0"},
+                  {"id", 0},
+                  {"method", "engine_newPayloadV4"},
+                  {"params", {{{"blockNumber", to_quantity(next_)}, {"blockHash", to_hex(hash(next_).view())}}}}}
+                 .dump();
+    ++next_;
+    return p;
+  }
+
+ private:
+  std::uint64_t next_;
+  const std::function<void(std::uint64_t)> before_;
+};
+
+/// A writer that is to tow an EL at 300 (safe 290, finalized 280) to 400.
+class WriterTest : public ::testing::Test {
+ protected:
+  void start(sim::ElProfile profile, Writer::Options options = {}) {
+    el_ = std::make_unique<FakeEl>(profile);
+    el_->grow(300, 290, 280);
+    auto file = StateFile::open(absl::StrCat(::testing::TempDir(), "/writer-test-", getpid()));
+    ASSERT_TRUE(file.ok()) << file.status();
+    file_ = *std::move(file);
+    engine_ = std::make_unique<EngineClient>(EngineClient::Options{el_->url(), {}, {}, absl::Minutes(2)}, metrics_);
+    DriverState ready;
+    ready.status = EngineStatus::ready;
+    board_ = std::make_unique<StateBoard>(ready);
+    writer_ = std::make_unique<Writer>(
+        options, Gate{{}}, *file_, *engine_, *board_,
+        [this](const eth::BlockId& parent, const eth::BlockId&, bool) {
+          return std::make_unique<Blocks>(parent.number, before_payload_);
+        },
+        metrics_);
+  }
+  absl::StatusOr<CommandResult> import() {
+    return writer_->import_range(
+        {"test", 1, hash(300)}, {id(300), id(400), id(390), id(380)}, [] { return false; },
+        [](const ImportProgress&) {});
+  }
+  /// The import, while the EL dies and comes back.
+  absl::StatusOr<CommandResult> import_over_a_restart() {
+    auto result = std::async(std::launch::async, [this] { return import(); });
+    el_->wait_until_it_died();
+    el_->come_back();
+    return result.get();
+  }
+  static std::vector<std::string> writes(const std::vector<std::string>& calls) {
+    std::vector<std::string> out;
+    std::copy_if(calls.begin(), calls.end(), std::back_inserter(out), [](const auto& c) { return c != "labels"; });
+    return out;
+  }
+
+  Metrics metrics_;
+  std::function<void(std::uint64_t)> before_payload_;
+  std::unique_ptr<FakeEl> el_;
+  std::unique_ptr<StateFile> file_;
+  std::unique_ptr<EngineClient> engine_;
+  std::unique_ptr<StateBoard> board_;
+  std::unique_ptr<Writer> writer_;
+};
+
+TEST_F(WriterTest, ImportsARange) {
+  start(sim::ElProfile::op_geth);
+  const auto r = import();
+  ASSERT_TRUE(r.ok()) << r.status();
+  EXPECT_EQ(r->outcome, Outcome::done) << r->reason;
+  EXPECT_EQ(el_->latest(), ref(400));
+  EXPECT_EQ(r->labels.safe->id(), id(390));
+  EXPECT_EQ(r->labels.finalized->id(), id(380));
+}
+
+TEST_F(WriterTest, AnElThatCameBackLowerIsReadAndNotWrittenTo) {
+  for (const char* call : {"newPayload 301", "newPayload 350", "forkchoice 332", "forkchoice 400"}) {
+    for (const auto when : {FakeEl::Dies::before, FakeEl::Dies::after}) {
+      SCOPED_TRACE(absl::StrCat("killed at ", call, when == FakeEl::Dies::before ? "" : ", which was applied"));
+      start(sim::ElProfile::op_geth);
+      el_->dies_at(call, when);
+      const auto r = import_over_a_restart();
+      ASSERT_TRUE(r.ok()) << r.status();
+      EXPECT_EQ(r->outcome, Outcome::engine_unavailable) << r->reason;
+      EXPECT_THAT(r->reason, HasSubstr("came back"));
+      EXPECT_LT(el_->latest().number, 300U);
+      EXPECT_EQ(r->labels.latest, el_->latest()) << "the coordinator decides on what there is now";
+      EXPECT_THAT(el_->calls(), Contains("labels"));
+      EXPECT_THAT(writes(el_->calls()), IsEmpty());
+      EXPECT_EQ(board_->get().engine_session, 1U) << "another life of the EL";
+      file_.reset();
+    }
+  }
+}
+
+TEST_F(WriterTest, AnElThatCameBackAsItWasIsReadAndThePayloadSentAgain) {
+  start(sim::ElProfile::op_reth);
+  el_->dies_at("newPayload 350", FakeEl::Dies::before);
+  const auto r = import_over_a_restart();
+  ASSERT_TRUE(r.ok()) << r.status();
+  EXPECT_EQ(r->outcome, Outcome::done) << r->reason;
+  EXPECT_EQ(el_->latest(), ref(400));
+  ASSERT_GE(el_->calls().size(), 2U);
+  EXPECT_EQ(el_->calls()[0], "labels") << "the first that it is asked";
+  EXPECT_EQ(el_->calls()[1], "newPayload 350");
+}
+
+TEST_F(WriterTest, AnUpdateWhoseAnswerWasLostIsNotSentAgain) {
+  start(sim::ElProfile::op_reth);
+  el_->dies_at("forkchoice 332", FakeEl::Dies::after);
+  const auto r = import_over_a_restart();
+  ASSERT_TRUE(r.ok()) << r.status();
+  EXPECT_EQ(r->outcome, Outcome::done) << r->reason;
+  EXPECT_EQ(el_->calls()[0], "labels");
+  EXPECT_THAT(el_->calls(), Not(Contains("forkchoice 332")));
+}
+
+TEST_F(WriterTest, WhatWasImportedIsNotMadeTheHeadOfAnElThatCameBackLower) {
+  Writer::Options once;
+  once.give_up_after = absl::ZeroDuration();
+  start(sim::ElProfile::op_geth, once);
+  el_->dies_at("newPayload 350", FakeEl::Dies::before);
+  el_->comes_back_at_once();
+  const auto r = import();
+  ASSERT_TRUE(r.ok()) << r.status();
+  EXPECT_EQ(r->outcome, Outcome::engine_unavailable) << r->reason;
+  EXPECT_THAT(writes(el_->calls()), IsEmpty());
+}
+
+TEST_F(WriterTest, ARestartWhileTheSourceIsWaitedForIsSeen) {
+  Writer::Options careful;
+  careful.restart_takes = absl::ZeroDuration();
+  start(sim::ElProfile::op_geth, careful);
+  before_payload_ = [&](std::uint64_t next) {
+    if (next == 350) el_->restart();
+  };
+  const auto r = import();
+  ASSERT_TRUE(r.ok()) << r.status();
+  EXPECT_EQ(r->outcome, Outcome::engine_unavailable) << r->reason;
+  EXPECT_THAT(writes(el_->calls()), IsEmpty());
+}
+
+}  // namespace
+}  // namespace towline::driver

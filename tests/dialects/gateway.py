@@ -69,7 +69,10 @@ class Chain:
 
     async def follow(self):
         while True:
-            await self.update()
+            try:
+                await self.update()
+            except OSError as e:
+                print("no look at the devnet:", e, file=sys.stderr)
             await asyncio.sleep(POLL)
 
 
@@ -287,8 +290,8 @@ class Endpoint:
                 a = await self.answer(request) if request else Answer(400, b"not a JSON-RPC request\n", {"Content-Type": "text/plain"})
                 if not await write_answer(writer, a):
                     return
-        except ConnectionError:
-            pass
+        except OSError:
+            pass  # the client, or the devnet behind us
         finally:
             writer.close()
 

@@ -14,13 +14,15 @@ from gateway import block_call, post
 from stack import BIN, SERVICES, Process, Stack, http
 
 HERE = Path(__file__).resolve().parent
-STALL_S = 60       # a client whose head does not move for so long is not towed any more, on a busy machine neither
+# Time is counted in looks, one each LOOK_S: while the machine stands still nobody looks.
+LOOK_S = 0.2
+STALL_S = 60       # a client whose head does not move for so long is not towed any more
 HANG_S = 300       # longer than anything that works takes
 NAMED_S = 30       # a cause must be named within this time; longer only on a machine that is busy with other things
 STABLE_S = 6       # and then stay named
 FOLLOWED = 10      # blocks that are followed after the first head
 BEHIND = 5         # blocks behind the source that following may be at worst (10 s)
-READY_SHARE = 0.5  # of the looks at /readyz while it follows
+READY_SHARE = 0.5  # of the looks while it follows: ready, and AT_TIP
 FEW = 60           # requests that bring nothing
 ALARMS = ("TOW_STATE_DIVERGED", "TOW_STATE_NEEDS_OPERATOR", "TOW_STATE_UNKNOWN_RULES")
 CODES = set(re.findall(r"^\| `(\w+)` \|", (HERE / "../../docs/errors.md").read_text().split("## gRPC")[0], re.M))
@@ -28,7 +30,7 @@ CODES = set(re.findall(r"^\| `(\w+)` \|", (HERE / "../../docs/errors.md").read_t
 
 def busy():
     """How many times longer than on a quiet machine things may take."""
-    return min(4.0, max(1.0, os.getloadavg()[0] / os.cpu_count()))
+    return min(3.0, max(1.0, os.getloadavg()[0] / os.cpu_count()))
 
 
 class RowStack(Stack):
@@ -70,7 +72,7 @@ class Run:
         self.row, self.net, self.dir = row, net, directory
         self.begin = time.monotonic()
         self.stack = self.gateway = self.watch = None
-        self.status, self.ready, self.labels = [], [], []  # (seconds, ..) each
+        self.status, self.ready, self.labels = [], [], []  # (seconds, ..) each; `ready` with the state of that time
         self.notes = {}
         self.stop = threading.Event()
 
@@ -125,7 +127,8 @@ class Run:
         while not self.stop.wait(0.3):
             try:
                 code, text = self.stack.get("sync-coordinator", "/readyz")
-                self.ready.append((self.now(), code, json.loads(text).get("code", "") if text.startswith("{") else text.strip()))
+                state = self.status[-1][1]["state"] if self.status else ""
+                self.ready.append((self.now(), code, json.loads(text).get("code", "") if text.startswith("{") else text.strip(), state))
                 self.labels.append((self.now(), self.stack.labels()))
             except (OSError, ValueError):
                 pass
@@ -140,37 +143,54 @@ class Run:
         text = self.stack.towline("--json", "endpoints")
         return json.loads(text)["endpoints"] if text else []
 
+    def looks(self, seconds):
+        for _ in range(round(seconds / LOOK_S)):
+            yield
+            time.sleep(LOOK_S)
+
     def wait(self, what, probe, seconds=STALL_S):
-        """What `probe` gives; after `seconds` in which the client's head does not move either nobody waits any longer."""
-        begin, moved, head = time.monotonic(), time.monotonic(), None
-        while time.monotonic() < min(moved + seconds, begin + HANG_S):
+        """What `probe` gives, once it is true."""
+        for _ in self.looks(seconds):
             try:
                 if got := probe():
                     return got
             except OSError:
                 pass
-            if self.labels and self.labels[-1][1].get("latest") != head and seconds == STALL_S:
-                moved, head = time.monotonic(), self.labels[-1][1].get("latest")
-            time.sleep(0.2)
-        raise AssertionError(f"{what}: not after {time.monotonic() - begin:.0f} s; the client is at {head}")
+        raise AssertionError(f"{what}: not within {seconds:.0f} s")
+
+    def wait_for_head(self, what, number):
+        """Until the client is at the height that `number()` says, as long as it moves."""
+        head, still = -1, 0
+        for _ in self.looks(HANG_S):
+            try:
+                now = self.stack.labels()["latest"]
+                if now >= number():
+                    return
+            except OSError:
+                continue
+            head, still = now, still + 1 if now == head else 0
+            assert still * LOOK_S < STALL_S, f"{what}: the client stands still at {head}"
+        raise AssertionError(f"{what}: the client is at {head} after {HANG_S} s")
 
     # What must be true.
 
     def follows(self):
         row, s = self.row, self.stack
         near = BEHIND + row.lag
-        self.wait("the client at the source's head", lambda: s.labels()["latest"] >= self.source_head() - near)
+        self.wait_for_head("to the source's head", lambda: self.source_head() - near)
         self.notes["caught up after s"] = round(self.now(), 1)
         self.wait("what the endpoint does at its time", lambda: self.counters()[f"0 {row.name}"]["age"] > row.first_s)
         begin, start = self.now(), s.labels()["latest"]
-        self.wait(f"{FOLLOWED} blocks more", lambda: s.labels()["latest"] >= start + FOLLOWED)
+        self.wait_for_head(f"{FOLLOWED} blocks more", lambda: start + FOLLOWED)
         behind = self.source_head() - s.labels()["latest"]
         self.notes["followed 10 in s"], self.notes["behind"] = round(self.now() - begin, 1), behind
         assert behind <= near, f"{behind} blocks behind while following; {near} are allowed"
         self.wait("AT_TIP, and ready", lambda: self.status and self.status[-1][1]["state"] == "TOW_STATE_AT_TIP" and self.ready[-1][1] == 200, 30 * busy())
-        looks = [code for at, code, _ in self.ready if at > begin]
-        self.notes["ready"] = f"{sum(c == 200 for c in looks)} of {len(looks)} looks"
-        assert sum(c == 200 for c in looks) >= READY_SHARE * len(looks), f"ready only in {self.notes['ready']} while following"
+        looks = [(code == 200, state == "TOW_STATE_AT_TIP") for at, code, _, state in self.ready if at > begin]
+        for i, what in enumerate(("ready", "AT_TIP")):
+            yes = sum(look[i] for look in looks)
+            self.notes[what] = f"{yes} of {len(looks)} looks"
+            assert yes >= READY_SHARE * len(looks), f"{what} only in {self.notes[what]} while following"
         self.same_chain()
         self.labels_went_up()
         for at, tow in self.status:
@@ -208,6 +228,7 @@ class Run:
 
         def named():
             tow, ready = self.status[-1][1] if self.status else {}, self.ready[-1] if self.ready else (0, 0, "")
+            self.nothing_says_ready()
             self.notes["status"], self.notes["readyz"] = tow.get("reason_code"), ready[2]
             if tow.get("reason_code") not in row.codes or ready[2] not in row.codes:
                 return None
@@ -215,26 +236,23 @@ class Run:
             self.notes["endpoints"] = bad.get("reason_code", "(no such field)")
             return bad.get("reason_code") in row.codes and (tow, bad)
 
-        limit = NAMED_S * busy()
-        try:
-            tow, bad = self.wait(f"{' or '.join(row.codes)} named by status, readiness and endpoints", named, limit)
-            at = self.now()
-            self.notes["named after s"] = round(at, 1)
-            for where, reason in (("status", tow["reason"]), ("endpoints", bad["reason"])):
-                assert reason and row.text in reason, f"{where} does not say {row.text!r}: {reason!r}"
-            time.sleep(STABLE_S)  # nothing may happen in this time
-            unstable = {tow["reason_code"] for t, tow in self.status if t > at} | {code for t, _, code in self.ready if t > at}
-            assert len(unstable) == 1, f"the code changes: {sorted(unstable)}"
-        finally:
-            self.nothing_says_ready()
+        tow, bad = self.wait(f"{' or '.join(row.codes)} named by status, readiness and endpoints", named, NAMED_S * busy())
+        at = self.now()
+        self.notes["named after s"] = round(at, 1)
+        for where, reason in (("status", tow["reason"]), ("endpoints", bad["reason"])):
+            assert reason and row.text in reason, f"{where} does not say {row.text!r}: {reason!r}"
+        time.sleep(STABLE_S)  # nothing may happen in this time
+        seen = {tow["reason_code"] for t, tow in self.status if t > at} | {code for t, _, code, _ in self.ready if t > at}
+        assert len(seen) == 1, f"the code changes: {sorted(seen)}"
+        self.nothing_says_ready()
+        text = s.towline("status")
+        assert not re.search(r"\b0 behind", text), "status says '0 behind':\n" + text
 
     def nothing_says_ready(self):
-        for at, code, _ in self.ready:
+        for at, code, *_ in self.ready:
             assert code != 200, f"ready after {at:.1f} s"
         for at, tow in self.status:
             assert tow["state"] != "TOW_STATE_AT_TIP", f"AT_TIP ({tow['reason_code']}) after {at:.1f} s"
-        text = self.stack.towline("status")
-        assert not re.search(r"\b0 behind", text), "status says '0 behind':\n" + text
 
     def refused_at_start(self, said):
         """A service that ends at once with one line that says why is as good as a reason code."""
@@ -280,7 +298,7 @@ class Run:
 
     def seen(self):
         s, out = self.stack, [f"the endpoint: {self.row.endpoint}", f"seen: {self.notes}"]
-        changes = [(at, f"{t['state'].removeprefix('TOW_STATE_')} {t['reason_code']}: {t['reason']}") for at, t in self.status] + [(at, f"readyz {c} {code}") for at, c, code in self.ready]
+        changes = [(at, f"{t['state'].removeprefix('TOW_STATE_')} {t['reason_code']}: {t['reason']}") for at, t in self.status] + [(at, f"readyz {c} {code}") for at, c, code, _ in self.ready]
         last = {}
         for at, what in sorted(changes):
             kind = what.startswith("readyz")

@@ -203,8 +203,8 @@ absl::StatusOr<std::string> EngineClient::build(const eth::BlockId& parent, cons
   const auto get = [&](int version) {
     return send(
         options_.url,
-        jsonrpc::request({absl::StrCat("engine_getPayloadV", version), absl::StrCat("[\"", std::string{id}, "\"]")}),
-        1, false);
+        jsonrpc::request({absl::StrCat("engine_getPayloadV", version), absl::StrCat("[\"", std::string{id}, "\"]")}), 1,
+        false);
   };
   Reply built = get(plan.version);
   if (built.status.ok() && built.answer().kind == jsonrpc::Answer::Kind::error &&

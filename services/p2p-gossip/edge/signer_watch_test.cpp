@@ -138,12 +138,12 @@ class Watch {
   http::Client& client() { return *client_; }
   std::vector<Address> signers() const { return validator_.signers(); }
   std::string proof() {
-    EXPECT_TRUE(eventually([&] { return !evidence_.get().proof.empty() || !evidence_.get().failure.empty(); }, kHang));
+    EXPECT_TRUE(eventually([&] { return !evidence_.get().proof.empty() || !evidence_.get().failure.empty(); }));
     EXPECT_EQ(evidence_.get().failure, "");
     return evidence_.get().proof;
   }
   std::string failure() {
-    EXPECT_TRUE(eventually([&] { return !evidence_.get().proof.empty() || !evidence_.get().failure.empty(); }, kHang));
+    EXPECT_TRUE(eventually([&] { return !evidence_.get().proof.empty() || !evidence_.get().failure.empty(); }));
     EXPECT_EQ(evidence_.get().proof, "");
     EXPECT_THAT(signers(), ElementsAre(address(9))) << "nothing that is not proven is taken";
     EXPECT_THAT(evidence_.get().failure, Not(HasSubstr("c4n4ry")));
@@ -151,7 +151,6 @@ class Watch {
   }
 
  private:
-  static constexpr absl::Duration kHang = absl::Minutes(2);
   const rollup::Config config_ = config();
   caf::actor_system_config caf_config_;
   caf::actor_system system_{caf_config_};

@@ -28,13 +28,13 @@ class HeadBoard {
     return !outvoted;
   }
   /// A header of `endpoint` does not verify. True: others' do, so it lies; else it may be we who miss a rule, and that
-  /// is noted.
-  bool on_bad_header(const std::string& endpoint, const std::string& what) {
+  /// is noted if it is so at `most` sources.
+  bool on_bad_header(const std::string& endpoint, const std::string& what, bool most) {
     bool lie = false;
     change([&] {
       choice_.drop(endpoint);
       lie = choice_.others_verify(endpoint, absl::Now());
-      if (!lie) note_unknown_rules(what);
+      if (!lie && most) note_unknown_rules(what);
     });
     return lie;
   }

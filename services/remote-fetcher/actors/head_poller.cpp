@@ -342,7 +342,8 @@ void HeadPollerState::poll() {
   if (absl::IsDataLoss(s.status())) {
     const std::string what{s.status().message()};
     trouble_ = {Problem::bad_data, what};
-    if (config_.board->on_bad_header(endpoint, what)) pool.accuse(i, "hash", what);
+    ended(trouble_);
+    if (config_.board->on_bad_header(endpoint, what, pool.most_serve_bad_data())) pool.accuse(i, "hash", what);
   }
   if (s.ok()) {
     s->endpoint = endpoint;
@@ -352,7 +353,7 @@ void HeadPollerState::poll() {
   if (!s.ok()) {
     if (absl::IsCancelled(s.status())) return;
     if (!trouble_) trouble_ = {Problem::not_json_rpc, std::string{s.status().message()}};
-    ended(trouble_);
+    if (trouble_.problem != Problem::bad_data) ended(trouble_);
     config_.metrics
         ->counter("towline_fetcher_snapshots_dropped_total", "Answers for heads that were not used.",
                   {{"endpoint", endpoint}, {"reason", absl::IsDataLoss(s.status()) ? "out_of_order_or_lie" : "error"}})

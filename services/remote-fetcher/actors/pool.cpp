@@ -307,6 +307,20 @@ std::optional<SourceTrouble> Pool::trouble(bool (*concerned)(Kind)) const {
   return std::nullopt;
 }
 
+bool Pool::most_serve_bad_data() const {
+  std::lock_guard lock{mutex_};
+  const absl::Time now = absl::Now();
+  std::size_t all = 0;
+  std::size_t bad = 0;
+  for (const auto& e : endpoints_) {
+    const Problem p = e->trouble(now).problem;
+    if (!serves_blocks(e->kind()) && p != Problem::not_asked) continue;
+    ++all;
+    if (p == Problem::bad_data) ++bad;
+  }
+  return bad * 2 > all;
+}
+
 std::optional<SourceTrouble> Pool::blocks_trouble() const {
   if (blocks_served_) return std::nullopt;
   if (auto t = trouble(serves_blocks)) return t;

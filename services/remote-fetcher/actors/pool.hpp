@@ -97,6 +97,8 @@ class Pool {
 
   /// Why endpoints give no heads, or no blocks: of the first that has a trouble; nullopt if none has.
   std::optional<SourceTrouble> trouble(bool (*concerned)(Kind)) const;
+  /// Of the execution endpoints that are heard, or were not asked yet, most serve what does not verify.
+  bool most_serve_bad_data() const;
   /// Whether the last range that was asked for could be served.
   void note_blocks_served(bool served) { blocks_served_ = served; }
   /// Set while it could not.

@@ -15,7 +15,7 @@ constexpr absl::Duration kLongestWait = absl::Seconds(10);
 /// An EL that misses the state of a branch may still get it by itself for so long.
 constexpr absl::Duration kOperatorAfter = absl::Seconds(30);
 /// A few blocks at the tip are no catch-up.
-constexpr std::uint64_t kTipBlocks = 3;
+constexpr std::uint64_t kTipBlocks = 8;
 constexpr std::size_t kRecentBlocks = 1024;
 constexpr std::size_t kComparedBlocks = 64;
 /// A signed branch that is so much longer than ours is taken where nobody else has a word for either.
@@ -628,6 +628,7 @@ Effects Follower::import(const eth::BlockId& parent, absl::Time now) { return im
 
 Effects Follower::import(const eth::BlockId& parent, const eth::BlockRef& tip, bool from_gossip, absl::Time now) {
   if (parent.hash != local_->labels.latest->hash) compared_.clear();
+  const bool goes_on = importing_ && importing_->tip == parent;
   importing_ = with_labels({parent, tip.id(), {}, {}, from_gossip});
   head_before_ = local_->labels.latest->hash;
   const std::uint64_t blocks = tip.number - parent.number;
@@ -642,6 +643,9 @@ Effects Follower::import(const eth::BlockId& parent, const eth::BlockRef& tip, b
           now);
   } else if (remote_ && remote_->blocks_trouble && state_ == TowState::waiting_for_source) {
     // It was tried in vain before: said until blocks come.
+  } else if (state_ == TowState::importing && goes_on && blocks <= kTipBlocks) {
+    // The source is slow: whenever its blocks have been imported there are some more.
+    enter(TowState::at_tip, "at_tip", absl::StrCat("following the source, ", blocks, " block(s) behind"), now);
   } else if (!needs_operator() && (state_ != TowState::at_tip || blocks > kTipBlocks)) {
     enter(TowState::importing, "importing", absl::StrCat("importing ", blocks, " block(s) to ", eth::to_string(tip)),
           now);

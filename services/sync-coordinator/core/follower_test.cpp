@@ -157,6 +157,8 @@ class FollowerTest : public ::testing::Test {
     ours = ours.fork(r.to.number, 0, r.to.number);
     return follower().on_command_done(r.id, ended(Outcome::done, ""), now);
   }
+
+ protected:
   CommandResult import(const Import& i) {
     const Chain& from = i.range.from_gossip ? network : theirs;
     if (!from.has(i.range.tip) || !from.has(i.range.parent))
@@ -177,14 +179,71 @@ class FollowerTest : public ::testing::Test {
     }
     EXPECT_LE(finalized.value_or(0), safe.value_or(finalized.value_or(0)));
   }
-  std::optional<Follower> follower_;
-
- protected:
   void restart(Follower::Options options) {
     options.genesis = theirs.at(0)->id();
     follower_.emplace(options);
   }
+
+ private:
+  std::optional<Follower> follower_;
 };
+
+TEST_F(FollowerTest, ASourceThatIsSlowIsNoReasonToBeImportingForEver) {
+  theirs.grow(200, 0);
+  std::vector<TowState> seen;
+  on_import = [&](const Import& i) {
+    seen.push_back(follower().state());
+    // While it is imported the chain goes on.
+    const CommandResult r = import(i);
+    if (seen.size() < 4) {
+      theirs.grow(theirs.tip() + 5, 0);
+      play(follower().on_remote(snapshot(), now));
+    }
+    return r;
+  };
+  both();
+  EXPECT_THAT(seen, ElementsAre(TowState::importing, TowState::at_tip, TowState::at_tip, TowState::at_tip));
+  EXPECT_EQ(follower().state(), TowState::at_tip);
+}
+
+TEST_F(FollowerTest, WhyNoSourceServesBlocksIsSaidUntilBlocksCome) {
+  theirs.grow(200, 0);
+  on_import = [&](const Import&) { return ended(Outcome::source_unavailable, "no source has block 101"); };
+  both();
+  EXPECT_EQ(follower().reason_code(), "source_unavailable");
+  fetcher::HeadSnapshot s = snapshot();
+  s.blocks_trouble = fetcher::SourceTrouble{"source_pruned", "a: it has no blocks up to 150"};
+  play(follower().on_remote(s, now));
+  EXPECT_EQ(follower().state(), TowState::waiting_for_source);
+  EXPECT_EQ(follower().reason_code(), "source_pruned");
+  s.blocks_trouble->why = "a: it has no blocks below 160";
+  play(follower().on_remote(s, now));
+  EXPECT_EQ(follower().reason(), "a: it has no blocks below 160");
+  // It is tried again, and still said meanwhile.
+  std::vector<std::string> codes;
+  on_import = [&](const Import&) {
+    codes.push_back(follower().reason_code());
+    return ended(Outcome::source_unavailable, "no source has block 101");
+  };
+  ASSERT_TRUE(wake());
+  EXPECT_THAT(codes, ElementsAre("source_pruned"));
+  on_import = [&](const Import& i) {
+    play(follower().on_remote(snapshot(), now));
+    EXPECT_EQ(follower().state(), TowState::importing) << "blocks come";
+    return import(i);
+  };
+  ASSERT_TRUE(wake());
+  EXPECT_EQ(follower().state(), TowState::at_tip);
+}
+
+TEST_F(FollowerTest, WhyNoSourceGivesHeadsIsTheReason) {
+  local();
+  play(follower().on_remote_lost({"source_unauthorized", "a: HTTP 401"}, now));
+  EXPECT_EQ(follower().state(), TowState::waiting_for_source);
+  EXPECT_EQ(follower().reason_code(), "source_unauthorized");
+  play(follower().on_remote_lost({"unknown_rules", "hash: header 7"}, now));
+  EXPECT_EQ(follower().state(), TowState::unknown_rules);
+}
 
 // ---------------------------------------------------------------- startup
 

@@ -63,6 +63,10 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
                        std::map<std::string, std::string> env) {
     args.insert(args.begin(),
                 {chain, "--grpc.addr=" + addr[at], "--http.addr=" + addr[at + 1], "--log.level=" + o.log_level});
+    for (std::size_t f = 0; f < rollup::kForkCount; ++f) {
+      if (o.overrides[f])
+        args.push_back(absl::StrCat("--override.", rollup::name(static_cast<rollup::Fork>(f)), "=", *o.overrides[f]));
+    }
     Service s;
     s.process = std::make_unique<Process>(
         ProcessSpec{name, own_directory(), std::move(args), std::move(env), o.data_dir + "/" + name + ".log"});

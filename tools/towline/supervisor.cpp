@@ -63,9 +63,9 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
                        std::map<std::string, std::string> env) {
     args.insert(args.begin(),
                 {chain, "--grpc.addr=" + addr[at], "--http.addr=" + addr[at + 1], "--log.level=" + o.log_level});
-    for (std::size_t f = 0; f < rollup::kForkCount; ++f) {
-      if (o.overrides[f])
-        args.push_back(absl::StrCat("--override.", rollup::name(static_cast<rollup::Fork>(f)), "=", *o.overrides[f]));
+    for (std::size_t i = 0; i < rollup::kForkCount; ++i) {
+      if (o.overrides[i])
+        args.push_back(absl::StrCat("--override.", rollup::name(static_cast<rollup::Fork>(i)), "=", *o.overrides[i]));
     }
     Service s;
     s.process = std::make_unique<Process>(

@@ -39,6 +39,11 @@ Result result_of(Rule r) {
   return r == Rule::no_signer || r == Rule::seen ? Result::ignore : Result::reject;
 }
 
+bool is_of_form(Rule r) {
+  return r == Rule::ssz || r == Rule::block_hash || r == Rule::withdrawals || r == Rule::blob_gas ||
+         r == Rule::excess_blob_gas;
+}
+
 Checked check(const rollup::Config& config, const Options& options, PayloadVersion version, const Bytes* body,
               const std::vector<Address>& signers, absl::Time now) {
   Checked out;

@@ -32,6 +32,8 @@ inline constexpr int kRuleCount = 13;
 const char* name(Rule r);
 enum class Result { accept, ignore, reject };
 Result result_of(Rule r);
+/// It is about how a block looks, and is asked of those that are signed by whom we accept: a fork may change it.
+bool is_of_form(Rule r);
 
 struct Options {
   std::uint64_t chain_id = 0;

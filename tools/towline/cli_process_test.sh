@@ -45,6 +45,10 @@ up=("$towline" up --base-port 0 --source http://127.0.0.1:1 --engine http://127.
 expect 1 "--jwt-secret: cannot read" "${up[@]}" "$dir/data" --network op-mainnet --jwt-secret "$dir/none.hex"
 expect 1 "--network" "${up[@]}" "$dir/data" --network no-such-chain --jwt-secret "$dir/jwt.hex"
 expect 1 "--rollup-config" "${up[@]}" "$dir/data" --rollup-config "$dir/page.json" --jwt-secret "$dir/jwt.hex"
+expect 1 "before isthmus at 1900000000 (--override.isthmus)" "${up[@]}" "$dir/data" --network op-mainnet --jwt-secret "$dir/jwt.hex" \
+  --override.isthmus 1900000000
+expect 1 "forks come in order" env TOWLINE_OVERRIDE_ISTHMUS=1900000000 "$bin/remote-fetcher" --network op-mainnet --endpoint http://127.0.0.1:1
+expect 2 "--override.karst" "$bin/remote-fetcher" --network op-mainnet --endpoint http://127.0.0.1:1 --override.karst soon
 expect 1 "--data-dir" "${up[@]}" /proc/none --network op-mainnet --jwt-secret "$dir/jwt.hex"
 
 # A program that is missing is named, with what to do.

@@ -284,6 +284,10 @@ class Cli {
     env(c.add_option("--engine.admin-rpc", up_.admin_rpc, "the EL's ordinary RPC with debug_setHead (optional)"));
     env(c.add_option("--network", up_.network, "a known chain by name (`towline networks`)"));
     env(c.add_option("--rollup-config", up_.rollup_config, "or its rollup.json"));
+    for (auto f = static_cast<std::size_t>(rollup::Fork::canyon); f < rollup::kForkCount; ++f) {
+      const std::string fork = rollup::name(static_cast<rollup::Fork>(f));
+      env(c.add_option("--override." + fork, up_.overrides[f], "Unix time of " + fork + ", whatever the config says"));
+    }
     env(c.add_option("--unsafe-source", up_.unsafe_source,
                      "gossip (the p2p network), remote, both, or none to follow the safe head")
             ->capture_default_str()

@@ -76,6 +76,10 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   const auto add = [&](const std::string& name, std::vector<std::string> args, std::map<std::string, std::string> env) {
     const Address& a = at.at(name);
     args.insert(args.begin(), {chain, "--grpc.addr=" + a.grpc, "--http.addr=" + a.http, "--log.level=" + o.log_level});
+    for (std::size_t i = 0; i < rollup::kForkCount; ++i) {
+      if (o.overrides[i])
+        args.push_back(absl::StrCat("--override.", rollup::name(static_cast<rollup::Fork>(i)), "=", *o.overrides[i]));
+    }
     Service s;
     s.process = std::make_unique<Process>(
         ProcessSpec{name, own_directory(), std::move(args), std::move(env), o.data_dir + "/" + name + ".log"});

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "libs/rollup/config.hpp"
 #include "tools/towline/held_port.hpp"
 #include "tools/towline/process.hpp"
 #include "towline/v1/sync_coordinator.grpc.pb.h"
@@ -30,6 +31,8 @@ struct UpOptions {
   std::string admin_rpc;
   std::string network;
   std::string rollup_config;
+  /// --override.FORK of every service.
+  rollup::ForkTimes overrides{};
   std::string unsafe_source = "both";
   /// Of p2p-gossip, under op-node's names. It runs if it can find a peer: see runs_gossip().
   bool p2p_disable = false;

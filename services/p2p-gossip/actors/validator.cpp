@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 
+#include <algorithm>
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -64,7 +65,8 @@ void Validator::obey_doubt(const std::string& before) {
   const std::string& now = doubt_.reason();
   if (now.empty() == before.empty()) return;
   suspend_penalties_(!now.empty());
-  metrics_.gauge("towline_gossip_penalties_suspended", "1: what we refuse may be our own mistake (clock, signer).")
+  metrics_
+      .gauge("towline_gossip_penalties_suspended", "1: what we refuse may be our own mistake (clock, signer, forks).")
       .set(now.empty() ? 0 : 1);
   if (now.empty()) {
     log::info("peers are judged again");
@@ -83,10 +85,17 @@ std::string Validator::doubt() const {
   return doubt_.reason();
 }
 
+bool Validator::unknown_fork_at(absl::Time t) const {
+  const auto now = static_cast<std::uint64_t>(absl::ToUnixSeconds(t));
+  return std::any_of(config_.unknown_forks.begin(), config_.unknown_forks.end(),
+                     [&](const auto& f) { return f.second <= now; });
+}
+
 void Validator::run(const ValidationJob& job) {
   const absl::Time now = absl::Now();
   auto c = gossip_block::check(config_, options_, job.version, job.body.get(), signers(), job.received);
-  bool ours = false;
+  // How a block looks from an unknown fork on we cannot judge.
+  bool ours = gossip_block::is_of_form(c.rule) && unknown_fork_at(job.received);
   {
     std::lock_guard lock{mutex_};
     if (c.rule == Rule::none)
@@ -94,9 +103,9 @@ void Validator::run(const ValidationJob& job) {
     const std::string before = doubt_.reason();
     if (c.rule == Rule::none) {
       signers_.on_block_of(*c.signer);
-      doubt_.on_good_block(c.payload->timestamp, job.received);
+      doubt_.on_good_block(c.payload->timestamp, job.received, c.payload->blob_gas_used.value_or(0) != 0);
     } else {
-      ours = doubt_.on_verdict(c.rule, c.signer, c.payload ? c.payload->timestamp : 0, job.received);
+      ours |= doubt_.on_verdict(c.rule, c.signer, c.payload ? c.payload->timestamp : 0, job.received);
     }
     obey_doubt(before);
   }

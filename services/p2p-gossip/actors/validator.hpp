@@ -58,6 +58,7 @@ class Validator {
 
  private:
   void run(const ValidationJob& job);
+  bool unknown_fork_at(absl::Time t) const;
   /// Under the lock, after anything that may have changed the doubt.
   void obey_doubt(const std::string& before);
 

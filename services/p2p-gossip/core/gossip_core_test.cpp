@@ -300,6 +300,33 @@ TEST(SelfDoubt, OfTheClockByTheSourcesWord) {
   EXPECT_EQ(d.reason(), "");
 }
 
+TEST(SelfDoubt, OfTheForkSchedule) {
+  // Jovian came, and we do not know it: whatever the pace, nobody but the chain's signer can have made these blocks.
+  SelfDoubt d{absl::Seconds(2)};
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(d.reason(), "");
+    EXPECT_TRUE(d.on_verdict(Rule::blob_gas, signer(1), 1'700'000'000, kNow + absl::Milliseconds(i)));
+  }
+  EXPECT_THAT(d.reason(), HasSubstr("5 blocks of the chain's signer have blob gas before Jovian"));
+  EXPECT_THAT(d.reason(), HasSubstr("--override.jovian"));
+  d.on_good_block(1'700'000'010, kNow + absl::Seconds(10));
+  EXPECT_THAT(d.reason(), HasSubstr("--override.jovian")) << "an empty block is good in both forks";
+  d.on_good_block(1'700'000'012, kNow + absl::Seconds(12), true);
+  EXPECT_EQ(d.reason(), "") << "by our schedule, too, it has come now";
+  // Any other change of a block's form, at the pace of the chain.
+  SelfDoubt other{absl::Seconds(2)};
+  for (int i = 0; i < 5; ++i)
+    EXPECT_TRUE(other.on_verdict(Rule::block_hash, signer(1), 1'700'000'000, kNow + absl::Seconds(2 * i)));
+  EXPECT_THAT(other.reason(), HasSubstr("the last 5 blocks of the chain's signer break the rule block_hash"));
+  other.on_good_block(1'700'000'010, kNow + absl::Seconds(10));
+  EXPECT_EQ(other.reason(), "");
+  // Good blocks on the topic of another version, as fast as a liar likes.
+  int punished = 0;
+  for (int i = 0; i < 10; ++i)
+    punished += other.on_verdict(Rule::ssz, signer(1), 0, kNow + absl::Seconds(20) + absl::Milliseconds(i)) ? 0 : 1;
+  EXPECT_EQ(punished, 8);
+}
+
 TEST(SelfDoubt, WhatComesAtTheChainsPaceIsNoPeersFault) {
   // The signer was changed and nobody told us: each honest block is refused, and no peer may pay for it.
   SelfDoubt d{absl::Seconds(2)};
@@ -307,7 +334,7 @@ TEST(SelfDoubt, WhatComesAtTheChainsPaceIsNoPeersFault) {
     const absl::Time now = kNow + absl::Seconds(2 * i);
     EXPECT_TRUE(d.on_verdict(Rule::signature, signer(9), 0, now)) << i;
     EXPECT_TRUE(d.on_verdict(Rule::too_new, signer(1), 2'000'000'000, now)) << i;
-    EXPECT_FALSE(d.on_verdict(Rule::block_hash, signer(1), 0, now));
+    EXPECT_FALSE(d.on_verdict(Rule::snappy, std::nullopt, 0, now));
   }
   // A liar beside it does not make them pay either, even one with many keys, and is punished himself.
   int spared = 0;

@@ -40,7 +40,9 @@ constexpr absl::Duration kKeepSigner = absl::Minutes(1);
 }  // namespace
 
 SelfDoubt::SelfDoubt(absl::Duration block_time)
-    : clock_{pace_of(block_time), {}}, others_{Pace{pace_of(block_time), {}}, Pace{pace_of(block_time), {}}} {}
+    : clock_{pace_of(block_time), {}},
+      form_{pace_of(block_time), {}},
+      others_{Pace{pace_of(block_time), {}}, Pace{pace_of(block_time), {}}} {}
 
 bool SelfDoubt::on_verdict(gossip_block::Rule rule, const std::optional<Address>& signer, std::uint64_t timestamp,
                            absl::Time now) {
@@ -57,8 +59,19 @@ bool SelfDoubt::on_verdict(gossip_block::Rule rule, const std::optional<Address>
     ours = true;
     on_offset(timestamp, now);
   }
+  ours = on_form(rule, now) || ours;
   look();
   return ours;
+}
+
+bool SelfDoubt::on_form(gossip_block::Rule rule, absl::Time now) {
+  if (!gossip_block::is_of_form(rule)) return false;
+  // Its signer is the chain's: that was looked at first. Nobody else can make a block that fails by blob gas alone, so
+  // who brings it is no liar. The other rules can fail for a block that a peer puts on the topic of another version.
+  if (rule != gossip_block::Rule::blob_gas && !form_.blocks.take(1, now)) return false;
+  ++bad_form_;
+  form_rule_ = rule;
+  return true;
 }
 
 bool SelfDoubt::at_pace_of_a_signer(const Address& signer, absl::Time now) {
@@ -78,9 +91,10 @@ void SelfDoubt::on_offset(std::uint64_t timestamp, absl::Time now) {
   ++off_time_;
 }
 
-void SelfDoubt::on_good_block(std::uint64_t timestamp, absl::Time now) {
+void SelfDoubt::on_good_block(std::uint64_t timestamp, absl::Time now, bool blob_gas) {
   other_signer_ = 0;
   signer_.reset();
+  if (blob_gas || form_rule_ != gossip_block::Rule::blob_gas) bad_form_ = 0;
   const double age = absl::ToDoubleSeconds(now - absl::UnixEpoch()) - static_cast<double>(timestamp);
   const double off = absl::ToDoubleSeconds(kClockOff);
   // Good, but from our future: our clock is late, though not by enough to refuse the block.
@@ -111,6 +125,14 @@ void SelfDoubt::look() {
   if (other_signer_ >= kSigner) {
     reason_ = absl::StrCat("the last ", other_signer_, " blocks are all signed by ", to_hex(signer_->view()),
                            ": is that the chain's signer now? See --p2p.unsafe-block-signer");
+  } else if (bad_form_ >= kForm && form_rule_ == gossip_block::Rule::blob_gas) {
+    reason_ =
+        absl::StrCat(bad_form_,
+                     " blocks of the chain's signer have blob gas before Jovian comes by our schedule: has it come? "
+                     "See --override.jovian");
+  } else if (bad_form_ >= kForm) {
+    reason_ = absl::StrCat("the last ", bad_form_, " blocks of the chain's signer break the rule ",
+                           gossip_block::name(form_rule_), ": is there a fork that this version does not know?");
   } else if (off_time_ >= kClock && offsets_.size() == kClock) {
     const auto [low, high] = std::minmax_element(offsets_.begin(), offsets_.end());
     // About the same for all: a replay of old blocks has ages that grow.

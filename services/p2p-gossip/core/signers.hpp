@@ -1,5 +1,5 @@
 // Whose blocks are good, now and for a while after a change; and whether what we refuse may be our own mistake: a wrong
-// clock, or a wrong signer. Pure.
+// clock, a wrong signer, or a fork schedule that lacks a fork. Pure.
 #pragma once
 #include <absl/time/time.h>
 
@@ -31,12 +31,13 @@ class Signers {
 };
 
 /// Looks at verdicts in a row. While it suspects us, peers are not punished; and before it is sure, not for what comes
-/// at the chain's own pace: with a wrong clock or signer each block that honest peers bring is refused, and they would
-/// all be banned before fifty blocks have shown whose mistake it is.
+/// at the chain's own pace: with a wrong clock, signer or schedule each block that honest peers bring is refused, and
+/// they would all be banned before fifty blocks have shown whose mistake it is.
 class SelfDoubt {
  public:
-  /// Blocks in a row that are signed by one other key, and blocks in a row whose time is off by about the same.
-  static constexpr std::size_t kSigner = 50, kClock = 5;
+  /// Blocks in a row that are signed by one other key, blocks in a row whose time is off by about the same, and blocks
+  /// in a row that the chain's signer signed and that have not the form that our fork schedule asks for.
+  static constexpr std::size_t kSigner = 50, kClock = 5, kForm = 5;
   /// Good blocks in a row that are all late: one that comes in time shows that the clock is not ahead.
   static constexpr std::size_t kLate = 20;
   /// Our clock against others': at most so far off.
@@ -48,8 +49,8 @@ class SelfDoubt {
   bool on_verdict(gossip_block::Rule rule, const std::optional<Address>& signer, std::uint64_t timestamp,
                   absl::Time now);
   /// A block of the expected signer arrived: how late its time says that it is. Good blocks show whether the clock is
-  /// right.
-  void on_good_block(std::uint64_t timestamp, absl::Time now);
+  /// right, and those with blob gas that we know of Jovian: without it an empty block is good before and after.
+  void on_good_block(std::uint64_t timestamp, absl::Time now, bool blob_gas = false);
   /// How far our clock is ahead of others' by their own word (HTTP sources), to half a second; nullopt: not known.
   void on_sources(std::optional<absl::Duration> ahead);
   /// Why it may be our mistake; empty: it is not.
@@ -63,6 +64,7 @@ class SelfDoubt {
     absl::Time last = absl::InfinitePast();
   };
   bool at_pace_of_a_signer(const Address& signer, absl::Time now);
+  bool on_form(gossip_block::Rule rule, absl::Time now);
   void on_offset(std::uint64_t timestamp, absl::Time now);
   void look();
 
@@ -75,7 +77,9 @@ class SelfDoubt {
   std::size_t late_ = 0;
   double least_age_ = 0;
   std::string reason_;
-  Pace clock_;
+  std::size_t bad_form_ = 0;
+  gossip_block::Rule form_rule_ = gossip_block::Rule::none;
+  Pace clock_, form_;
   /// Two: a signer that we do not know of, and room for one liar beside it.
   std::array<Pace, 2> others_;
 };

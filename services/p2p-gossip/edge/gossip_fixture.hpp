@@ -55,8 +55,9 @@ inline void with_short_handshakes(NetworkConfig& c) { c.node.negotiation_timeout
 class Peer {
  public:
   using Change = std::function<void(NetworkConfig&)>;
-  Peer(std::uint8_t i, bool validates, std::vector<p2p::Multiaddr> dial = {}, const Change& change = {})
-      : identity_{key(i)}, signer_{secp256k1::address_of(key(200).public_key())} {
+  Peer(std::uint8_t i, bool validates, std::vector<p2p::Multiaddr> dial = {}, const Change& change = {},
+       rollup::Config chain = config())
+      : config_{std::move(chain)}, identity_{key(i)}, signer_{secp256k1::address_of(key(200).public_key())} {
     NetworkConfig c;
     c.listen_ip = "127.0.0.1";
     c.listen_port = 0;
@@ -113,6 +114,7 @@ class Peer {
       if (p.id == other) return true;
     return false;
   }
+  std::string doubt() const { return validator_->doubt(); }
   bool connected(Peer& other) { return connected(other.identity_.peer_id()); }
   /// The series, as in `blocks_total{rule="none"}`; 0 while nobody has counted.
   double metric(const std::string& series) const {
@@ -125,7 +127,7 @@ class Peer {
   BlockBoard board{512, 32U << 20U};
 
  private:
-  const rollup::Config config_ = config();
+  const rollup::Config config_;
   caf::actor_system_config caf_config_;
   caf::actor_system system_{caf_config_};
   p2p::Identity identity_;

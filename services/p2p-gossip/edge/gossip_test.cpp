@@ -81,6 +81,55 @@ TEST(Gossip, RightSignaturesOverWrongHashesAndOldAndReplayedBlocksAreKeptOut) {
   EXPECT_FALSE(victim.has(1) || victim.has(2) || victim.has(3));
 }
 
+// The schedule here ends too early: each block of the chain breaks a rule, and no peer may pay for it.
+TEST(Gossip, AScheduleThatLacksAForkBansNobody) {
+  rollup::Config old = config();
+  for (const auto f : {rollup::Fork::jovian, rollup::Fork::karst, rollup::Fork::lagoon})
+    old.fork_times[static_cast<std::size_t>(f)].reset();
+  Peer victim{2, true, {}, {}, old};
+  Peer honest{1, false, {victim.address()}};
+  ASSERT_TRUE(eventually([&] { return victim.in_mesh() == 1 && honest.in_mesh() == 1; }));
+  for (std::uint64_t n = 1; n <= 50; ++n) {
+    auto p = block(n);
+    p.blob_gas_used = 40'000;
+    p.block_hash = eth::hash_of(p);
+    EXPECT_TRUE(
+        honest.network
+            ->publish(kTopic, gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v4, p, key(200)))
+            .ok());
+  }
+  EXPECT_TRUE(eventually([&] { return victim.metric("blocks_total{rule=\"blob_gas\"}") == 50; }));
+  EXPECT_NE(victim.doubt().find("--override.jovian"), std::string::npos) << victim.doubt();
+  // An empty block is good before and after Jovian: it shows nothing, and that it is taken shows that the peer is
+  // heard.
+  EXPECT_TRUE(honest.network->publish(kTopic, message(51, key(200))).ok());
+  EXPECT_TRUE(eventually([&] { return victim.has(51); }));
+  EXPECT_NE(victim.doubt(), "");
+  EXPECT_TRUE(victim.connected(honest));
+  EXPECT_TRUE(victim.network->bans().empty());
+  EXPECT_FALSE(victim.has(1)) << "it is no block by the rules that are known here";
+}
+
+TEST(Gossip, FromAnUnknownForkOnNobodyIsPunishedForHowABlockLooks) {
+  rollup::Config later = config();
+  later.unknown_forks = {{"mesa_time", 1}};
+  Peer victim{2, true, {}, {}, later};
+  Peer honest{1, false, {victim.address()}};
+  ASSERT_TRUE(eventually([&] { return victim.in_mesh() == 1 && honest.in_mesh() == 1; }));
+  for (std::uint64_t n = 1; n <= 50; ++n) {
+    auto p = block(n);
+    p.gas_used = 7;  // as if the header had a field that is not known here
+    EXPECT_TRUE(
+        honest.network
+            ->publish(kTopic, gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v4, p, key(200)))
+            .ok());
+  }
+  EXPECT_TRUE(eventually([&] { return victim.metric("blocks_total{rule=\"block_hash\"}") == 50; }));
+  EXPECT_TRUE(honest.network->publish(kTopic, message(51, key(200))).ok());
+  EXPECT_TRUE(eventually([&] { return victim.has(51); }));
+  EXPECT_TRUE(victim.network->bans().empty());
+}
+
 TEST(Gossip, SnappyBombsAndGarbageMessagesCostTheirSenderOnly) {
   Peer victim{2, true};
   Peer honest{1, false, {victim.address()}};

@@ -303,12 +303,13 @@ class Inspector {
   }
 
   void l1_block() {
-    r_.fork = b_.header.requests_hash              ? "L1 prague"
-              : b_.header.parent_beacon_block_root ? "L1 cancun"
-                                                   : "L1 shanghai or earlier";
-    r_.engine_method = absl::StrCat("engine_newPayloadV", b_.header.requests_hash              ? 4
-                                                          : b_.header.parent_beacon_block_root ? 3
-                                                                                               : 2);
+    const eth::Header& h = b_.header;
+    r_.fork = h.slot_number                ? "L1 amsterdam"
+              : h.requests_hash            ? "L1 prague"
+              : h.parent_beacon_block_root ? "L1 cancun"
+                                           : "L1 shanghai or earlier";
+    const int version = h.slot_number ? 5 : h.requests_hash ? 4 : h.parent_beacon_block_root ? 3 : 2;
+    r_.engine_method = absl::StrCat("engine_newPayloadV", version);
     if (config_) fail("transactions[0]", "not the L1-info deposit that opens every block of an OP Stack chain");
     auto hashes = blob_hashes(b_.transactions);
     if (!hashes.ok()) return fail("transactions", std::string{hashes.status().message()});

@@ -4,6 +4,7 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
+#include <absl/time/time.h>
 #include <stdlib.h>
 
 #include <algorithm>
@@ -33,6 +34,9 @@ constexpr int kExecutionMicros = 8000;
 constexpr std::uint64_t kReorgDepth = 5;
 constexpr std::uint64_t kTipBlocks = 25;
 constexpr std::uint64_t kFinalizedBlocks = 15;
+// Each step takes seconds. So long takes only what will never come, however busy the machine is.
+constexpr std::chrono::seconds kHang{300};
+constexpr std::chrono::seconds kSlowAnswer{60};
 
 struct Head {
   std::uint64_t number = 0;
@@ -111,7 +115,7 @@ class Demo {
                     (dir_ / "devnet.log").string()});
     devnet_->start();
     const auto file = dir_ / "endpoints.json";
-    TOWLINE_RETURN_IF_ERROR(wait(30, "the simulated chain did not start",
+    TOWLINE_RETURN_IF_ERROR(wait("the simulated chain did not start",
                                  [&]() -> absl::StatusOr<bool> { return std::filesystem::exists(file); }));
     std::ifstream in{file};
     const json endpoints = json::parse(in, nullptr, false);
@@ -143,7 +147,7 @@ class Demo {
     title(2, "Catch-up");
     bool at_tip = false;
     std::int64_t next_line = now_ms() + 3000;
-    TOWLINE_RETURN_IF_ERROR(wait(120, "the EL did not catch up", [&]() -> absl::StatusOr<bool> {
+    TOWLINE_RETURN_IF_ERROR(wait("the EL did not catch up", [&]() -> absl::StatusOr<bool> {
       TOWLINE_ASSIGN_OR_RETURN(const Truth t, look());
       const double share = static_cast<double>(t.el_head.number) / static_cast<double>(t.chain_head.number);
       const double rate = static_cast<double>(t.el_head.number) / seconds_since(import_start_);
@@ -177,7 +181,7 @@ class Demo {
     TOWLINE_ASSIGN_OR_RETURN(const Truth first, look());
     std::uint64_t seen = first.el_head.number;
     std::uint64_t late = 0;
-    TOWLINE_RETURN_IF_ERROR(wait(60, "the EL does not follow the tip", [&]() -> absl::StatusOr<bool> {
+    TOWLINE_RETURN_IF_ERROR(wait("the EL does not follow the tip", [&]() -> absl::StatusOr<bool> {
       TOWLINE_ASSIGN_OR_RETURN(const Truth t, look());
       late = std::max(late, t.chain_head.number - std::min(t.chain_head.number, t.el_head.number));
       if (t.el_head.number > seen) {
@@ -186,26 +190,27 @@ class Demo {
       }
       return seen >= first.el_head.number + kTipBlocks;
     }));
-    TOWLINE_RETURN_IF_ERROR(same_head(20, nullptr));
+    TOWLINE_RETURN_IF_ERROR(same_head(nullptr));
     say(absl::StrCat("followed block by block, at most ", late, " behind"));
-    TOWLINE_RETURN_IF_ERROR(gossip(first.el_head.number));
+    TOWLINE_RETURN_IF_ERROR(gossip(first.el_head.number, seen));
     summary_.emplace_back("at the tip",
                           absl::StrCat(seen - first.el_head.number, " blocks, at most ", late, " behind"));
     return absl::OkStatus();
   }
 
-  /// Blocks above `after` that came over the p2p network, and how long they were on the way.
-  absl::Status gossip(std::uint64_t after) {
+  /// Blocks above `after`, up to `last`, that came over the p2p network, and how long they were on the way.
+  absl::Status gossip(std::uint64_t after, std::uint64_t last) {
     const auto stub =
         v1::P2PGossip::NewStub(grpc::CreateChannel(fleet_->gossip_address(), grpc::InsecureChannelCredentials()));
     TOWLINE_ASSIGN_OR_RETURN(const json stats, command({{"cmd", "append"}, {"count", 0}}));
     const json& published = stats["gossip"]["published"];
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{5});
+    context.set_deadline(std::chrono::system_clock::now() + kSlowAnswer);
     const auto reader = stub->WatchBlocks(&context, {});
     std::vector<std::int64_t> ms;
-    for (v1::WatchBlocksResponse m; reader->Read(&m) && m.has_block();) {
-      const auto number = m.block().block().number();
+    std::uint64_t number = 0;
+    for (v1::WatchBlocksResponse m; number < last && reader->Read(&m) && m.has_block();) {
+      number = m.block().block().number();
       const auto at = published.find(std::to_string(number));
       if (number > after && at != published.end())
         ms.push_back(static_cast<std::int64_t>(m.block().received_at_ms()) - at->get<std::int64_t>());
@@ -230,12 +235,12 @@ class Demo {
     // The chain stands still for a moment, so that what is dropped is known.
     TOWLINE_RETURN_IF_ERROR(command({{"cmd", "produce"}, {"on", false}}).status());
     Truth old;
-    TOWLINE_RETURN_IF_ERROR(same_head(20, &old));
+    TOWLINE_RETURN_IF_ERROR(same_head(&old));
     const std::int64_t start = now_ms();
     TOWLINE_RETURN_IF_ERROR(command({{"cmd", "reorg"}, {"depth", kReorgDepth}}).status());
     TOWLINE_RETURN_IF_ERROR(command({{"cmd", "append"}}).status());
     Truth now;
-    TOWLINE_RETURN_IF_ERROR(wait(30, "the EL did not follow the reorg", [&]() -> absl::StatusOr<bool> {
+    TOWLINE_RETURN_IF_ERROR(wait("the EL did not follow the reorg", [&]() -> absl::StatusOr<bool> {
       TOWLINE_ASSIGN_OR_RETURN(now, look());
       return now.el_head == now.chain_head && now.el_head != old.el_head;
     }));
@@ -263,14 +268,14 @@ class Demo {
     title(5, absl::StrCat("Finality: finalized moves by ", kFinalizedBlocks, " blocks"));
     TOWLINE_ASSIGN_OR_RETURN(const Truth first, look());
     std::uint64_t last = first.el_finalized.number;
-    TOWLINE_RETURN_IF_ERROR(wait(60, "finalized does not move", [&]() -> absl::StatusOr<bool> {
+    TOWLINE_RETURN_IF_ERROR(wait("finalized does not move", [&]() -> absl::StatusOr<bool> {
       TOWLINE_ASSIGN_OR_RETURN(const Truth t, look());
       if (t.el_finalized.number < last) return absl::InternalError("finalized moved back");
       if (t.el_finalized.number > last) show_heads(t);
       last = t.el_finalized.number;
       return last >= first.el_finalized.number + kFinalizedBlocks;
     }));
-    TOWLINE_RETURN_IF_ERROR(wait(10, "finalized is not the chain's", [&]() -> absl::StatusOr<bool> {
+    TOWLINE_RETURN_IF_ERROR(wait("finalized is not the chain's", [&]() -> absl::StatusOr<bool> {
       TOWLINE_ASSIGN_OR_RETURN(const Truth t, look());
       return t.el_finalized == t.chain_finalized;
     }));
@@ -288,8 +293,8 @@ class Demo {
     if (!area_.live()) std::cout << line << std::endl;
   }
 
-  absl::Status same_head(int seconds, Truth* out) {
-    return wait(seconds, "the EL's head is not the chain's", [&]() -> absl::StatusOr<bool> {
+  absl::Status same_head(Truth* out) {
+    return wait("the EL's head is not the chain's", [&]() -> absl::StatusOr<bool> {
       TOWLINE_ASSIGN_OR_RETURN(const Truth t, look());
       if (out != nullptr) *out = t;
       return t.el_head == t.chain_head;
@@ -297,8 +302,8 @@ class Demo {
   }
 
   /// Asks until true; looks after the processes meanwhile.
-  absl::Status wait(int seconds, const std::string& otherwise, const std::function<absl::StatusOr<bool>()>& until) {
-    const std::int64_t deadline = now_ms() + seconds * 1000;
+  absl::Status wait(const std::string& otherwise, const std::function<absl::StatusOr<bool>()>& until) {
+    const std::int64_t deadline = now_ms() + kHang / std::chrono::milliseconds{1};
     for (;;) {
       if (stop_requested()) return absl::CancelledError("interrupted");
       if (devnet_->poll()) return absl::InternalError(absl::StrCat("towline-devnet ended: ", devnet_->last_line()));
@@ -311,8 +316,8 @@ class Demo {
       if (done) return absl::OkStatus();
       if (now_ms() > deadline) {
         const auto s = fleet_ ? fleet_->status() : std::nullopt;
-        return absl::DeadlineExceededError(
-            absl::StrCat(otherwise, " in ", seconds, " s", s ? absl::StrCat("; ", live_line(*s)) : ""));
+        return absl::DeadlineExceededError(absl::StrCat(otherwise, " in ", kHang / std::chrono::seconds{1}, " s",
+                                                        s ? absl::StrCat("; ", live_line(*s)) : ""));
       }
       std::this_thread::sleep_for(std::chrono::milliseconds{100});
     }
@@ -323,6 +328,7 @@ class Demo {
     http::Request r;
     r.url = control_ + "/ctl";
     r.body = c.dump();
+    r.timeout = absl::FromChrono(kSlowAnswer);
     const http::Response answer = http_.post_and_wait(std::move(r));
     TOWLINE_RETURN_IF_ERROR(answer.transport);
     json stats = json::parse(answer.body, nullptr, false);
@@ -344,7 +350,7 @@ class Demo {
 
   absl::Status list_decisions(v1::ListDecisionsResponse& out) {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{5});
+    context.set_deadline(std::chrono::system_clock::now() + kSlowAnswer);
     const grpc::Status s = fleet_->coordinator().ListDecisions(&context, {}, &out);
     return s.ok() ? absl::OkStatus()
                   : absl::UnavailableError(absl::StrCat("sync-coordinator does not answer: ", s.error_message()));

@@ -4,6 +4,7 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
+#include <absl/time/time.h>
 #include <stdlib.h>
 
 #include <algorithm>
@@ -33,8 +34,9 @@ constexpr int kExecutionMicros = 8000;
 constexpr std::uint64_t kReorgDepth = 5;
 constexpr std::uint64_t kTipBlocks = 25;
 constexpr std::uint64_t kFinalizedBlocks = 15;
-/// Of each step: nothing takes so long on the slowest machine, only what hangs does.
-constexpr int kHangSeconds = 300;
+// Each step takes seconds. So long takes only what will never come, however busy the machine is.
+constexpr std::chrono::seconds kHang{300};
+constexpr std::chrono::seconds kSlowAnswer{60};
 
 struct Head {
   std::uint64_t number = 0;
@@ -190,35 +192,34 @@ class Demo {
     }));
     TOWLINE_RETURN_IF_ERROR(same_head(nullptr));
     say(absl::StrCat("followed block by block, at most ", late, " behind"));
-    TOWLINE_RETURN_IF_ERROR(gossip(first.el_head.number));
+    TOWLINE_RETURN_IF_ERROR(gossip(first.el_head.number, seen));
     summary_.emplace_back("at the tip",
                           absl::StrCat(seen - first.el_head.number, " blocks, at most ", late, " behind"));
     return absl::OkStatus();
   }
 
-  /// Blocks above `after` that came over the p2p network, and how long they were on the way.
-  absl::Status gossip(std::uint64_t after) {
+  /// Blocks above `after`, up to `last`, that came over the p2p network, and how long they were on the way.
+  absl::Status gossip(std::uint64_t after, std::uint64_t last) {
     const auto stub =
         v1::P2PGossip::NewStub(grpc::CreateChannel(fleet_->gossip_address(), grpc::InsecureChannelCredentials()));
     TOWLINE_ASSIGN_OR_RETURN(const json stats, command({{"cmd", "append"}, {"count", 0}}));
     const json& published = stats["gossip"]["published"];
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kSlowAnswer);
+    const auto reader = stub->WatchBlocks(&context, {});
     std::vector<std::int64_t> ms;
-    // The last ones may still be on their way: the EL has them from the sources then.
-    TOWLINE_RETURN_IF_ERROR(wait("too few blocks came over the p2p network", [&]() -> absl::StatusOr<bool> {
-      grpc::ClientContext context;
-      context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{kHangSeconds});
-      const auto reader = stub->WatchBlocks(&context, {});
-      ms.clear();
-      for (v1::WatchBlocksResponse m; reader->Read(&m) && m.has_block();) {
-        const auto number = m.block().block().number();
-        const auto at = published.find(std::to_string(number));
-        if (number > after && at != published.end())
-          ms.push_back(static_cast<std::int64_t>(m.block().received_at_ms()) - at->get<std::int64_t>());
-      }
-      context.TryCancel();
-      (void)reader->Finish();
-      return ms.size() >= kTipBlocks - 2;
-    }));
+    std::uint64_t number = 0;
+    for (v1::WatchBlocksResponse m; number < last && reader->Read(&m) && m.has_block();) {
+      number = m.block().block().number();
+      const auto at = published.find(std::to_string(number));
+      if (number > after && at != published.end())
+        ms.push_back(static_cast<std::int64_t>(m.block().received_at_ms()) - at->get<std::int64_t>());
+    }
+    context.TryCancel();
+    (void)reader->Finish();
+    if (ms.size() < kTipBlocks - 2)
+      return absl::InternalError(
+          absl::StrCat("only ", ms.size(), " of ", kTipBlocks, " blocks came over the p2p network"));
     std::sort(ms.begin(), ms.end());
     const auto show_ms = [](std::int64_t n) { return n < 1 ? std::string{"under 1 ms"} : absl::StrCat(n, " ms"); };
     const std::string figure = absl::StrCat(ms.size(), " blocks, ", show_ms(ms[ms.size() / 2]),
@@ -302,7 +303,7 @@ class Demo {
 
   /// Asks until true; looks after the processes meanwhile.
   absl::Status wait(const std::string& otherwise, const std::function<absl::StatusOr<bool>()>& until) {
-    const std::int64_t deadline = now_ms() + kHangSeconds * 1000;
+    const std::int64_t deadline = now_ms() + kHang / std::chrono::milliseconds{1};
     for (;;) {
       if (stop_requested()) return absl::CancelledError("interrupted");
       if (devnet_->poll()) return absl::InternalError(absl::StrCat("towline-devnet ended: ", devnet_->last_line()));
@@ -315,8 +316,8 @@ class Demo {
       if (done) return absl::OkStatus();
       if (now_ms() > deadline) {
         const auto s = fleet_ ? fleet_->status() : std::nullopt;
-        return absl::DeadlineExceededError(
-            absl::StrCat(otherwise, " in ", kHangSeconds, " s", s ? absl::StrCat("; ", live_line(*s)) : ""));
+        return absl::DeadlineExceededError(absl::StrCat(otherwise, " in ", kHang / std::chrono::seconds{1}, " s",
+                                                        s ? absl::StrCat("; ", live_line(*s)) : ""));
       }
       std::this_thread::sleep_for(std::chrono::milliseconds{100});
     }
@@ -327,7 +328,7 @@ class Demo {
     http::Request r;
     r.url = control_ + "/ctl";
     r.body = c.dump();
-    r.timeout = absl::Seconds(kHangSeconds);
+    r.timeout = absl::FromChrono(kSlowAnswer);
     const http::Response answer = http_.post_and_wait(std::move(r));
     TOWLINE_RETURN_IF_ERROR(answer.transport);
     json stats = json::parse(answer.body, nullptr, false);
@@ -349,7 +350,7 @@ class Demo {
 
   absl::Status list_decisions(v1::ListDecisionsResponse& out) {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{kHangSeconds});
+    context.set_deadline(std::chrono::system_clock::now() + kSlowAnswer);
     const grpc::Status s = fleet_->coordinator().ListDecisions(&context, {}, &out);
     return s.ok() ? absl::OkStatus()
                   : absl::UnavailableError(absl::StrCat("sync-coordinator does not answer: ", s.error_message()));

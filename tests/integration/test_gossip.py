@@ -69,7 +69,7 @@ def test_a_block_with_a_transaction_that_is_no_envelope_never_reaches_the_client
     sender = json.loads(cli(s, "peers", "--json"))["peers"]["peers"][0]
     assert not sender.get("rejected") and sender.get("score", 0) >= 0, sender
     s.ctl("reorg", depth=1)
-    s.wait("the other branch", lambda: s.stats()["el"]["head"] == s.stats()["chain"]["head"], 90)
+    s.wait("the other branch", lambda: s.stats()["el"]["head"] == s.stats()["chain"]["head"])
     assert bad["hash"] not in s.trace.read_text()
     s.check_trace()
 

@@ -92,6 +92,7 @@ class Run:
         self.control = said["control"]
         file = self.dir / "endpoints.toml"
         file.write_text("".join("[[endpoint]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in e.items()) for e in said["endpoints"]))
+        file.chmod(0o600)
         s = self.stack = RowStack(self.dir, self.net, file)
         self.begin = time.monotonic()
         for service in SERVICES:

@@ -33,6 +33,7 @@ def results(request, tmp_path_factory):
 
     pool = ThreadPoolExecutor(AT_ONCE)
     yield {r.name: pool.submit(run, r) for r in rows}
+    row.OVER.set()
     pool.shutdown(cancel_futures=True)
     for net, _ in nets.values():
         net.close()

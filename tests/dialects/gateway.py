@@ -257,7 +257,8 @@ class Endpoint:
         members = [await self.member(request, view, call) for call in request.calls]
         for x in self.layers:
             members = x.members(request, members)
-        good = [m for m in members if m.error is None and not m.bad]
+        # That there is no such method is an answer, too.
+        good = [m for m in members if not m.bad and (m.error is None or m.error["code"] == -32601)]
         mangled = request.mangled or (request.batch and len(good) < len(members))
         if good and mangled:
             # Labels move, so that asking for them again says nothing.

@@ -278,6 +278,7 @@ class Cli {
     env(c.add_option("--source", up_.sources, "JSON-RPC URL of a remote node (EL or CL), best first; repeat it")
             ->delimiter(','));
     env(c.add_option("--endpoints-file", up_.endpoints_file, "TOML file of sources, for URLs with keys"));
+    env(c.add_option("--proxy", up_.proxy, "proxy URL for the sources; without it HTTPS_PROXY and its like decide"));
     env(c.add_option("--engine", up_.engine, "Engine API of the local EL, for example http://127.0.0.1:8551")
             ->required());
     env(c.add_option("--jwt-secret", up_.jwt_secret, "file with the EL's JWT secret"));

@@ -1,5 +1,6 @@
 #include "tools/towline/supervisor.hpp"
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 #include <absl/strings/str_join.h>
@@ -90,6 +91,7 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   // URLs may hold keys: they travel by environment, never on a command line.
   std::map<std::string, std::string> fetcher_env;
   if (!o.sources.empty()) fetcher_env["TOWLINE_ENDPOINT"] = absl::StrJoin(o.sources, ",");
+  if (!o.proxy.empty()) fetcher_env["TOWLINE_PROXY"] = o.proxy;
   std::vector<std::string> fetcher_args{"--evidence-file=" + o.data_dir + "/evidence.jsonl"};
   if (!o.endpoints_file.empty()) fetcher_args.push_back("--endpoints-file=" + o.endpoints_file);
   add("remote-fetcher", fetcher_args, fetcher_env);
@@ -101,7 +103,11 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
     if (!o.p2p_signer.empty()) args.push_back("--p2p.unsafe-block-signer=" + o.p2p_signer);
     // Whose clock ours is compared with; what is shown of a URL is enough.
     std::vector<std::string> clocks;
-    for (const auto& url : o.sources) clocks.push_back(http::redact_url(url));
+    for (const auto& url : o.sources) {
+      const std::string shown = http::redact_url(url);
+      // A WebSocket answer has no Date: the same server is asked by HTTP.
+      clocks.push_back(absl::StartsWith(shown, "ws") ? absl::StrCat("http", shown.substr(2)) : shown);
+    }
     if (!clocks.empty()) args.push_back("--clock-source=" + absl::StrJoin(clocks, ","));
     add("p2p-gossip", args, {});
   }

@@ -26,6 +26,8 @@ inline constexpr int kLargestBasePort = 65535 - 10 * static_cast<int>(kServices.
 struct UpOptions {
   std::vector<std::string> sources;
   std::string endpoints_file;
+  /// For the sources; empty: what the environment says.
+  std::string proxy;
   std::string engine;
   std::string jwt_secret;
   std::string admin_rpc;

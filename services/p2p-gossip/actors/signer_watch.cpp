@@ -93,6 +93,7 @@ class Look {
   absl::StatusOr<jsonrpc::Answers> ask(const std::string& url, const jsonrpc::Call& call) {
     http::Request request;
     request.url = url;
+    request.proxy = std::nullopt;  // what the environment says
     request.max_response_bytes = 1U << 20U;
     request.body = jsonrpc::request(call);
     const http::Response r = c_.client->post_and_wait(std::move(request));

@@ -130,6 +130,20 @@ class Fetcher {
     return std::nullopt;
   }
 
+  /// The first trouble that WatchHeads tells with a message that fits.
+  v1::SourceTrouble trouble(const std::function<bool(const v1::WatchHeadsResponse&)>& fits) {
+    grpc::ClientContext ctx;
+    auto reader = heads->WatchHeads(&ctx, {});
+    v1::WatchHeadsResponse m;
+    while (reader->Read(&m)) {
+      if (!m.has_trouble() || !fits(m)) continue;
+      ctx.TryCancel();
+      return m.trouble();
+    }
+    ADD_FAILURE() << "the stream ended";
+    return {};
+  }
+
   struct Streamed {
     std::vector<eth::Payload> payloads;
     std::set<std::string> endpoints;
@@ -480,6 +494,34 @@ TEST(Fetcher, HoldsTheRateThatItIsGiven) {
   const absl::Time start = absl::Now();
   expect_chain(f.stream(id(chain[0]), id(chain[29])), chain, 1, 29);
   EXPECT_LE(node.requests() - asked, 5 + static_cast<int>(absl::ToDoubleSeconds(absl::Now() - start) * (40 + 20 + 5)));
+}
+
+TEST(Fetcher, PollsLeaveBlocksTheirShareOfOneRequestASecond) {
+  const auto chain = make_chain(40);
+  FakeNode node{chain};
+  Fetcher f{config_for(chain), {&node}, {16, 1, 0}};
+  f.until_ready(0);
+  expect_chain(f.stream(id(chain[0]), id(chain[39])), chain, 1, 39);
+}
+
+TEST(Fetcher, SaysWhyItsOnlySourceGivesNoHeadsAndWhyNoBlocks) {
+  const auto chain = make_chain(200);
+  FakeNode node{chain};
+  node.faults.html = true;
+  Fetcher f{config_for(chain), {&node}};
+  EXPECT_EQ(f.trouble([](const auto& m) { return !m.has_snapshot(); }).code(), "source_not_json_rpc");
+  EXPECT_EQ(f.endpoint(0).reason_code(), "source_not_json_rpc");
+  node.faults.html = false;
+  f.until_ready(0);
+  node.faults.bodies_gone = true;
+  EXPECT_EQ(f.stream(id(chain[0]), id(chain[20])).status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(f.stream(id(chain[0]), id(chain[20])).status.error_code(), grpc::StatusCode::UNAVAILABLE)
+      << "it is known by now that they are gone there";
+  const auto t = f.trouble([](const auto& m) { return m.has_snapshot(); });
+  EXPECT_EQ(t.code(), "source_pruned");
+  EXPECT_THAT(t.message(), HasSubstr("no blocks"));
+  EXPECT_EQ(f.endpoint(0).reason_code(), "source_pruned");
+  EXPECT_EQ(f.endpoint(0).state(), v1::ENDPOINT_STATE_READY) << "its newer blocks may be had";
 }
 
 TEST(Fetcher, LosesNoHeightToBadBatches) {

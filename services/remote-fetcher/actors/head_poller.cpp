@@ -46,6 +46,10 @@ absl::string_view text(simdjson::dom::element e) {
   return {s.data(), s.size()};
 }
 
+bool says_unsupported(const absl::StatusOr<jsonrpc::Answer>& a) {
+  return a.ok() && a->kind == jsonrpc::Answer::Kind::error && jsonrpc::is_unsupported(a->error);
+}
+
 /// From eth_syncing.
 Trouble syncing_from(simdjson::dom::element status) {
   if (!status.is_object()) return {};
@@ -168,15 +172,19 @@ absl::Status HeadPollerState::check_cl() {
 absl::Status HeadPollerState::probe() {
   Pool& pool = *config_.pool;
   const std::size_t i = config_.index;
-  const Kind before = pool.get(i).kind();
+  const Endpoint known = pool.get(i);
+  const Kind before = known.kind();
   // One URL may serve both kinds. A gateway that refuses one method with any status may well serve the other.
   const auto chain = ask({"eth_chainId", "[]"});
   const Trouble without_chain = trouble_;
   if (!chain.ok() && !said_something(without_chain.problem)) return chain.status();
   const auto sync = ask({"optimism_syncStatus", "[]"});
   if (!sync.ok() && !said_something(trouble_.problem)) return sync.status();
-  const bool el = chain.ok() && chain->kind == jsonrpc::Answer::Kind::result;
-  const bool cl = sync.ok() && sync->kind == jsonrpc::Answer::Kind::result;
+  const bool has_chain = chain.ok() && chain->kind == jsonrpc::Answer::Kind::result;
+  // A side that was there is away, and not gone, until it is said that there is no such method.
+  const bool el = has_chain || (serves_blocks(before) && !says_unsupported(chain));
+  const bool cl = (sync.ok() && sync->kind == jsonrpc::Answer::Kind::result) ||
+                  (serves_sync_status(before) && !says_unsupported(sync));
   if (!el && !cl) {
     if (!chain.ok()) {
       trouble_ = without_chain;
@@ -187,20 +195,26 @@ absl::Status HeadPollerState::probe() {
                              ") nor a CL (optimism_syncStatus: ", sync.ok() ? sync->error.message : trouble_.why, ")"));
   }
   trouble_ = {};
-  bool raw_methods = false;
-  Trouble syncing;
-  if (el) {
+  bool raw_methods = known.raw_methods();
+  Trouble syncing = known.syncing() ? known.trouble(absl::Now()) : Trouble{};
+  if (has_chain) {
     TOWLINE_RETURN_IF_ERROR(check_el(*chain));
-    // Nothing depends on these: a rate limit ends them.
-    const auto optional = [&](const char* method, const char* params) -> std::optional<jsonrpc::Answer> {
-      if (!may_poll()) return std::nullopt;
-      auto answer = ask({method, params});
-      if (!answer.ok() || answer->kind != jsonrpc::Answer::Kind::result) return std::nullopt;
-      return *answer;
+    // Nothing depends on these: a rate limit ends them, and what was known is kept. A look that fails otherwise says
+    // no.
+    const auto look = [&](const char* method, const char* params,
+                          const std::function<void(const jsonrpc::Answer&)>& then) {
+      if (!may_poll()) return;
+      const auto answer = ask({method, params});
+      if (answer.ok()) then(*answer);
+      else if (trouble_.problem != Problem::rate_limited) then({});
     };
-    if (const auto raw = optional("debug_getRawBlock", "[\"latest\"]")) raw_methods = raw->result.is_string();
-    if (const auto state = optional("eth_syncing", "[]")) syncing = syncing_from(state->result);
-    if (const auto forks = optional("eth_config", "[]")) config_.forks->on_eth_config(pool.name(i), *forks);
+    look("debug_getRawBlock", "[\"latest\"]", [&](const jsonrpc::Answer& a) {
+      raw_methods = a.kind == jsonrpc::Answer::Kind::result && a.result.is_string();
+    });
+    look("eth_syncing", "[]", [&](const jsonrpc::Answer& a) {
+      syncing = a.kind == jsonrpc::Answer::Kind::result ? syncing_from(a.result) : Trouble{};
+    });
+    look("eth_config", "[]", [&](const jsonrpc::Answer& a) { config_.forks->on_eth_config(pool.name(i), a); });
     trouble_ = {};
   }
   if (cl) TOWLINE_RETURN_IF_ERROR(check_cl());
@@ -280,10 +294,11 @@ void HeadPollerState::search_lowest() {
     if (!number) return;
     const auto a = ask(jsonrpc::Call{"eth_getBlockByNumber", absl::StrCat("[\"", to_quantity(*number), "\",true]")});
     if (!a.ok()) return;
-    const bool has = a->kind == jsonrpc::Answer::Kind::result && !a->result.is_null();
+    const bool error = a->kind == jsonrpc::Answer::Kind::error;
+    if (error && !jsonrpc::is_not_found(a->error) && !jsonrpc::is_pruned(a->error)) return;
     pool.update(config_.index, [&](Endpoint& e) {
-      if (has) e.on_has(*number);
-      else e.on_gone(absl::Now(), *number);
+      if (error || a->result.is_null()) e.on_gone(absl::Now(), *number);
+      else e.on_has(*number);
     });
   }
 }

@@ -1,28 +1,14 @@
 """How real endpoints answer, and what Towline must make of it: one row each. docs/endpoints.md is generated from this table (page.py)."""
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import layers as x
 
 FOLLOWS, FOLLOWS_SLOWER, NAMES_IT, ASIDE = "FOLLOWS", "FOLLOWS_SLOWER", "NAMES_IT", "ASIDE"
 
-# What a reason code tells the operator to do.
-ADVICE = {
-    "source_unreachable": "correct the address, or start the node",
-    "source_name_unresolved": "correct the host name",
-    "source_tls_failed": "name the CA in `ca_file` of the endpoints file",
-    "source_unauthorized": "correct the key",
-    "source_payment_required": "wait until the quota is renewed, change the plan, or add another source",
-    "source_forbidden": "ask the provider what it blocks (address, country, key), or take another source",
-    "source_redirects": "use the address that the redirect names",
-    "source_is_websocket": "use the port for HTTP, or a `ws://` URL",
-    "source_not_json_rpc": "use the address of a JSON-RPC server",
-    "source_unknown_transactions": "add a source that gives raw transactions or `debug_getRawBlock`",
-    "source_bad_data": "another source, or a newer version of the node",
-    "source_pruned": "add a source with full history, or start the client from a snapshot above the block that is named",
-    "source_syncing": "wait until it has synced, or add another source",
-    "source_wrong_chain": "correct the URL, or `--network`",
-    "source_behind": "another source; this one is used again when its head moves",
-}
+# What the operator does about a reason code: docs/errors.md has it, and a test compares that with what the programs say.
+ADVICE = dict(re.findall(r"^\| `(source_\w+)` \| .* \| (.*) \|$", (Path(__file__).resolve().parents[2] / "docs/errors.md").read_text(), re.M))
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,8 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
     return 2;
   }
   const auto refuse = [&](absl::string_view why) {
-    std::cerr << info.name << ": " << why << '\n';
+    // In one piece: a thread may log at this moment.
+    std::cerr << absl::StrCat(info.name, ": ", why, "\n");
     return 1;
   };
   log::Level level{};

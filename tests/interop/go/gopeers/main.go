@@ -8,6 +8,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -55,8 +56,23 @@ func fail(err error) {
 	}
 }
 
-// join returns once the target has subscribed to the topic for us, too.
+// go-libp2p asks who a peer is once for each connection, and never again when that had no answer.
+const identifyTime = time.Minute
+
+var errUnknown = errors.New("the peer's subscription never came")
+
 func join(topicName string, target peer.AddrInfo) (host.Host, error) {
+	for try := 0; ; try++ {
+		node, err := joinOnce(topicName, target)
+		if !errors.Is(err, errUnknown) || try == 3 {
+			return node, err
+		}
+		fmt.Fprintln(os.Stderr, "once more:", err)
+	}
+}
+
+// join returns once the target has subscribed to the topic for us, too.
+func joinOnce(topicName string, target peer.AddrInfo) (host.Host, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	node, err := libp2p.New(libp2p.NoListenAddrs, libp2p.Transport(tcp.NewTCPTransport), libp2p.Security(noise.ID, noise.New),
@@ -86,10 +102,13 @@ func join(topicName string, target peer.AddrInfo) (host.Host, error) {
 	if err := node.Connect(ctx, target); err != nil {
 		return nil, err
 	}
+	known, stop := context.WithTimeout(ctx, identifyTime)
+	defer stop()
 	for len(topic.ListPeers()) == 0 {
 		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("the peer never subscribed to %s", topicName)
+		case <-known.Done():
+			node.Close()
+			return nil, errUnknown
 		case <-time.After(5 * time.Millisecond):
 		}
 	}

@@ -145,6 +145,16 @@ bool is_pruned(const Error& e) {
   return e.code == 4444 || mentions(e, {"pruned history", "missing trie node", "block not available"});
 }
 
+Absence absence(const Answer& a) {
+  switch (a.kind) {
+    case Answer::Kind::missing: return Absence::none;
+    case Answer::Kind::result: return a.result.is_null() ? Absence::absent : Absence::none;
+    case Answer::Kind::error: break;
+  }
+  if (is_pruned(a.error)) return Absence::pruned;
+  return is_not_found(a.error) ? Absence::absent : Absence::none;
+}
+
 bool is_rate_limit(const Error& e) {
   switch (e.code) {
     case -32005:

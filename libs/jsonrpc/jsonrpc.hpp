@@ -58,6 +58,9 @@ class Answers {
 bool is_not_found(const Error& e);
 /// The block was there once and is gone (EIP-4444 and the like).
 bool is_pruned(const Error& e);
+/// What the answer to a question for a block says of its absence: null or is_not_found(), or is_pruned().
+enum class Absence { none, absent, pruned };
+Absence absence(const Answer& a);
 /// The error is a rate limit.
 bool is_rate_limit(const Error& e);
 /// The code of a rate limit that some servers use for batches that are too large, too.

@@ -81,6 +81,16 @@ TEST(Errors, PrunedBlocks) {
   EXPECT_TRUE(is_pruned({-32001, "block not available", "", 0}));
   EXPECT_FALSE(is_pruned({-32000, "header not found", "", 0}));
   EXPECT_TRUE(is_not_found({-39001, "", "", 0}));
+  const auto absence_of = [](const std::string& answer) {
+    const auto a = Answers::parse("{\"id\":0," + answer + "}", 1, false);
+    return absence(a->answers[0]);
+  };
+  EXPECT_EQ(absence(Answer{}), Absence::none);
+  EXPECT_EQ(absence_of(R"("result":null)"), Absence::absent);
+  EXPECT_EQ(absence_of(R"("result":{})"), Absence::none);
+  EXPECT_EQ(absence_of(R"("error":{"code":-32000,"message":"header not found"})"), Absence::absent);
+  EXPECT_EQ(absence_of(R"("error":{"code":4444,"message":"pruned history unavailable"})"), Absence::pruned);
+  EXPECT_EQ(absence_of(R"("error":{"code":-32603,"message":"internal error"})"), Absence::none);
 }
 
 TEST(Answers, AResultBesideAnErrorIsNeither) {

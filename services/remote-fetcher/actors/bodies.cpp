@@ -77,14 +77,12 @@ absl::StatusOr<std::vector<Bytes>> Bodies::raw_transactions(std::size_t i, const
 
 absl::StatusOr<std::vector<Bytes>> Bodies::read(std::size_t i, const jsonrpc::Answer& a, bool raw, bool by_number,
                                                 const HashedHeader& wanted, const Cancelled& cancelled) {
+  if (jsonrpc::absence(a) != jsonrpc::Absence::none) return absl::NotFoundError("not found");
   if (a.kind == jsonrpc::Answer::Kind::error) {
-    if (jsonrpc::is_pruned(a.error)) return absl::NotFoundError("pruned");
-    if (jsonrpc::is_not_found(a.error)) return absl::NotFoundError("not found");
     const std::string why = absl::StrCat("error ", a.error.code, " ", a.error.message);
     if (raw && jsonrpc::is_unsupported(a.error)) return absl::UnimplementedError(why);
     return absl::UnavailableError(why);
   }
-  if (a.result.is_null()) return absl::NotFoundError("not found");
   if (raw) {
     const auto bytes = parse_hex(text(a.result));
     if (!bytes.ok()) return as_data_loss("raw block", bytes.status());
@@ -167,12 +165,7 @@ absl::StatusOr<std::vector<Served>> Bodies::fetch(std::span<const HashedHeader> 
       if (absl::IsDataLoss(last)) {
         trial.does_not_verify(i, std::string{last.message()});
       } else if (absl::IsNotFound(last)) {
-        bool gone = false;
-        const bool pruned = answer.kind == jsonrpc::Answer::Kind::error && jsonrpc::is_pruned(answer.error);
-        pool_.update(i, [&](Endpoint& e) {
-          if (pruned) e.on_gone(absl::Now(), w.header.number);
-          gone = pruned || e.on_missing(absl::Now(), w.header.number);
-        });
+        const bool gone = pool_.note_absent(i, w.header.number, jsonrpc::absence(answer));
         if (!gone && by_number.insert(left[k]).second) continue;
         trial.not_found(i);
       } else if (absl::IsUnimplemented(last) && raw) {

@@ -294,10 +294,10 @@ void HeadPollerState::search_lowest() {
     if (!number) return;
     const auto a = ask(jsonrpc::Call{"eth_getBlockByNumber", absl::StrCat("[\"", to_quantity(*number), "\",true]")});
     if (!a.ok()) return;
-    const bool error = a->kind == jsonrpc::Answer::Kind::error;
-    if (error && !jsonrpc::is_not_found(a->error) && !jsonrpc::is_pruned(a->error)) return;
+    const bool absent = jsonrpc::absence(*a) != jsonrpc::Absence::none;
+    if (!absent && a->kind == jsonrpc::Answer::Kind::error) return;
     pool.update(config_.index, [&](Endpoint& e) {
-      if (error || a->result.is_null()) e.on_gone(absl::Now(), *number);
+      if (absent) e.on_gone(absl::Now(), *number);
       else e.on_has(*number);
     });
   }
@@ -354,12 +354,7 @@ void HeadPollerState::poll() {
   }
   AnchorView anchor = AnchorView::unknown;
   auto s = snapshot(anchor);
-  if (absl::IsDataLoss(s.status())) {
-    const std::string what{s.status().message()};
-    trouble_ = {Problem::bad_data, what};
-    ended(trouble_);
-    if (config_.board->on_bad_header(endpoint, what, pool.most_serve_bad_data())) pool.accuse(i, "hash", what);
-  }
+  const bool bad_header = absl::IsDataLoss(s.status());
   if (s.ok()) {
     s->endpoint = endpoint;
     s->observed = absl::Now();
@@ -367,8 +362,12 @@ void HeadPollerState::poll() {
   }
   if (!s.ok()) {
     if (absl::IsCancelled(s.status())) return;
-    if (!trouble_) trouble_ = {Problem::not_json_rpc, std::string{s.status().message()}};
-    if (trouble_.problem != Problem::bad_data) ended(trouble_);
+    const std::string what{s.status().message()};
+    if (bad_header) trouble_ = {Problem::bad_data, what};
+    if (!trouble_) trouble_ = {Problem::not_json_rpc, what};
+    ended(trouble_);
+    if (bad_header && config_.board->on_bad_header(endpoint, what, pool.most_serve_bad_data()))
+      pool.accuse(i, "hash", what);
     config_.metrics
         ->counter("towline_fetcher_snapshots_dropped_total", "Answers for heads that were not used.",
                   {{"endpoint", endpoint}, {"reason", absl::IsDataLoss(s.status()) ? "out_of_order_or_lie" : "error"}})

@@ -50,13 +50,9 @@ absl::StatusOr<std::vector<Headers::Found>> Headers::batch(const Turn& turn, std
   for (std::size_t k = 0; k < numbers.size(); ++k) {
     const auto& a = reply.answers.answers[k];
     if (a.kind == jsonrpc::Answer::Kind::missing) continue;
-    const bool pruned = a.kind == jsonrpc::Answer::Kind::error && jsonrpc::is_pruned(a.error);
-    if (a.kind == jsonrpc::Answer::Kind::error ? pruned || jsonrpc::is_not_found(a.error) : a.result.is_null()) {
+    if (const auto absence = jsonrpc::absence(a); absence != jsonrpc::Absence::none) {
       out[k].kind = Found::Kind::absent;
-      pool_.update(turn.endpoint, [&](Endpoint& e) {
-        if (pruned) e.on_gone(absl::Now(), numbers[k]);
-        else e.on_missing(absl::Now(), numbers[k]);
-      });
+      pool_.note_absent(turn.endpoint, numbers[k], absence);
       continue;
     }
     if (a.kind == jsonrpc::Answer::Kind::error)
@@ -149,8 +145,7 @@ absl::StatusOr<eth::Header> Headers::by_hash(const Hash32& hash, const Cancelled
       continue;
     }
     const auto& a = reply->answers.answers[0];
-    if (a.kind == jsonrpc::Answer::Kind::error ? jsonrpc::is_not_found(a.error) || jsonrpc::is_pruned(a.error)
-                                               : a.result.is_null()) {
+    if (jsonrpc::absence(a) != jsonrpc::Absence::none) {
       trial.not_found(i);
       continue;
     }
@@ -212,24 +207,14 @@ absl::Status Headers::fill(ChainProof& proof, const Cancelled& cancelled) {
   std::atomic<std::size_t> next{0};
   std::mutex mutex;  // guards proof and failure
   absl::Status failure;
-  std::set<std::uint64_t> known;
-  {
-    std::lock_guard lock{kept_mutex_};
-    for (auto it = kept_.lower_bound(first); it != kept_.end() && it->first < first + total; ++it) {
-      known.insert(it->first);
-      proof.put(it->second, kNobody);
-    }
-  }
-  const auto keep = [&](const HashedHeader& h) {
-    std::lock_guard lock{kept_mutex_};
-    if (kept_.size() >= kMaxKept) kept_.clear();
-    kept_.insert_or_assign(h.header.number, h);
-  };
   const auto fetch = [&](std::size_t begin, std::size_t end) -> absl::Status {
     Trial trial{pool_, board_};
     absl::Status last;
     std::vector<std::uint64_t> left = range(first + begin, end - begin);
-    std::erase_if(left, [&](std::uint64_t n) { return known.contains(n); });
+    {
+      std::lock_guard lock{mutex};
+      std::erase_if(left, [&](std::uint64_t n) { return proof.has(n); });
+    }
     while (!left.empty()) {
       const auto turn = pool_.take_el(Work::headers, left.size(), trial.asked(), left.front(), since, cancelled);
       if (!turn.ok()) {
@@ -255,7 +240,6 @@ absl::Status Headers::fill(ChainProof& proof, const Cancelled& cancelled) {
         const bool gone = f.kind == Found::Kind::absent && pool_.get(i).has_gone(absl::Now(), left[k]);
         if (f.kind == Found::Kind::unanswered || gone) again.push_back(left[k]);
         if (f.kind != Found::Kind::header) continue;
-        keep(f.header);
         proof.put(std::move(f.header), i);
       }
       again.insert(again.end(), left.begin() + static_cast<std::ptrdiff_t>(got->size()), left.end());
@@ -276,10 +260,6 @@ absl::Status Headers::fill(ChainProof& proof, const Cancelled& cancelled) {
   for (std::size_t w = 1; w < std::min(batches, kWorkers); ++w) workers.emplace_back(work);
   work();
   for (auto& w : workers) w.join();
-  if (failure.ok()) {
-    std::lock_guard lock{kept_mutex_};
-    kept_.erase(kept_.lower_bound(first), kept_.lower_bound(first + total));
-  }
   return failure;
 }
 
@@ -331,10 +311,31 @@ absl::Status Headers::close(ChainProof& proof, const ChainProof::Gap& gap, const
   return absl::OkStatus();
 }
 
+void Headers::use_kept(ChainProof& proof) {
+  std::lock_guard lock{kept_mutex_};
+  const auto first = kept_.lower_bound(proof.first());
+  const auto last = kept_.lower_bound(proof.first() + proof.size());
+  for (auto it = first; it != last; ++it) proof.put(std::move(it->second), kNobody);
+  kept_.erase(first, last);
+}
+
+void Headers::keep(std::vector<HashedHeader> headers) {
+  std::lock_guard lock{kept_mutex_};
+  if (kept_.size() + headers.size() > kMaxKept) kept_.clear();
+  for (auto& h : headers) {
+    const std::uint64_t number = h.header.number;
+    kept_.insert_or_assign(number, std::move(h));
+  }
+}
+
 absl::StatusOr<std::vector<HashedHeader>> Headers::prove(const eth::BlockId& parent, const eth::BlockId& tip,
                                                          const Cancelled& cancelled) {
   ChainProof proof{parent, tip};
-  TOWLINE_RETURN_IF_ERROR(fill(proof, cancelled));
+  use_kept(proof);
+  if (auto st = fill(proof, cancelled); !st.ok()) {
+    keep(std::move(proof).give_up());
+    return st;
+  }
   while (const auto gap = proof.next_gap()) TOWLINE_RETURN_IF_ERROR(close(proof, *gap, tip, cancelled));
   TOWLINE_ASSIGN_OR_RETURN(auto out, std::move(proof).take());
   for (const auto& h : out) {

@@ -48,6 +48,9 @@ class Headers {
   absl::StatusOr<View> view_of(Turn turn, const std::vector<std::uint64_t>& numbers, const Cancelled& cancelled);
   /// Whatever the endpoints have in the proof's range, as fast as they give it.
   absl::Status fill(ChainProof& proof, const Cancelled& cancelled);
+  /// Puts what was kept of the proof's range, and keeps it no longer.
+  void use_kept(ChainProof& proof);
+  void keep(std::vector<HashedHeader> headers);
   /// The header for a gap, and some below it, from another endpoint than the suspect; else by hash.
   absl::Status close(ChainProof& proof, const ChainProof::Gap& gap, const eth::BlockId& tip,
                      const Cancelled& cancelled);

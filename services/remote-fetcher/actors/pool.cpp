@@ -293,6 +293,15 @@ void Pool::useless(std::size_t i, Problem problem, const std::string& why) {
   update(i, [&](Endpoint& e) { e.on_useless_answer(absl::Now(), {problem, why}); });
 }
 
+bool Pool::note_absent(std::size_t i, std::uint64_t number, jsonrpc::Absence absence) {
+  bool gone = absence == jsonrpc::Absence::pruned;
+  update(i, [&](Endpoint& e) {
+    if (gone) e.on_gone(absl::Now(), number);
+    else gone = e.on_missing(absl::Now(), number);
+  });
+  return gone;
+}
+
 std::optional<SourceTrouble> Pool::trouble(bool (*concerned)(Kind)) const {
   std::lock_guard lock{mutex_};
   const absl::Time now = absl::Now();

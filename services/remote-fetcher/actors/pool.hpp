@@ -90,6 +90,8 @@ class Pool {
   void update(std::size_t i, const std::function<void(Endpoint&)>& change);
   /// An answer that arrived is of no use: the endpoint backs off.
   void useless(std::size_t i, Problem problem, const std::string& why);
+  /// Endpoint `i` says that it has not got block `number`. True: the block is gone there, and not only late.
+  bool note_absent(std::size_t i, std::uint64_t number, jsonrpc::Absence absence);
   /// Set aside, counted, logged, and the evidence is kept. `what`: the check that fails, in a word.
   void accuse(std::size_t i, const std::string& what, const std::string& evidence);
   /// On another branch than what is asked for, above what is final: the same for a moment, and it is no lie.

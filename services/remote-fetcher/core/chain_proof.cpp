@@ -29,6 +29,14 @@ std::optional<ChainProof::Gap> ChainProof::next_gap() {
   return std::nullopt;
 }
 
+std::vector<HashedHeader> ChainProof::give_up() && {
+  std::vector<HashedHeader> out;
+  for (auto& s : slots_) {
+    if (s) out.push_back(std::move(s->header));
+  }
+  return out;
+}
+
 absl::StatusOr<std::vector<HashedHeader>> ChainProof::take() && {
   if (expected_ != parent_.hash) {
     return absl::FailedPreconditionError(absl::StrCat(eth::to_string(tip_), " does not descend from ",

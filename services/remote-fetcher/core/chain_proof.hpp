@@ -25,6 +25,11 @@ class ChainProof {
   /// Fills or replaces the slot of its number; what is proven already, or out of the range, is left alone.
   void put(HashedHeader h, std::size_t endpoint);
 
+  /// A header of that number of the range was put.
+  bool has(std::uint64_t number) const { return slots_[static_cast<std::size_t>(number - first())].has_value(); }
+  /// The headers that were put, proven or not: for another try.
+  std::vector<HashedHeader> give_up() &&;
+
   /// A header that is needed: the one at `number` with `hash`.
   struct Gap {
     std::uint64_t number = 0;

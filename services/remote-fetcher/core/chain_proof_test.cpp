@@ -63,6 +63,20 @@ TEST(ChainProof, NamesWhatIsMissingAndWhoIsOnAnotherBranch) {
   EXPECT_TRUE(std::move(p).take().ok());
 }
 
+TEST(ChainProof, GivesUpWhatWasPutForAnotherTry) {
+  const auto chain = chain_after(kParent, 5, 1);
+  ChainProof p{kParent, id(chain.back())};
+  p.put(chain[1], 0);
+  p.put(chain[4], 1);
+  EXPECT_FALSE(p.has(42));
+  EXPECT_TRUE(p.has(43));
+  EXPECT_TRUE(p.has(46));
+  const auto rest = std::move(p).give_up();
+  ASSERT_EQ(rest.size(), 2U);
+  EXPECT_EQ(rest[0].hash, chain[1].hash);
+  EXPECT_EQ(rest[1].hash, chain[4].hash);
+}
+
 TEST(ChainProof, RefusesAnotherParent) {
   const auto chain = chain_after({41, {{8}}}, 3, 1);
   ChainProof p{kParent, id(chain.back())};

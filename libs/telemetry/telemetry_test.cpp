@@ -3,8 +3,10 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/synchronization/notification.h>
+#include <fcntl.h>
 #include <httplib.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -116,6 +118,73 @@ std::size_t resident_bytes() {
   std::size_t total = 0, resident = 0;
   in >> total >> resident;
   return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
+TEST(Metrics, DeclaredSeriesAreThereBeforeAnythingHappens) {
+  Metrics m;
+  m.declare("towline_test_total", "Help.", "reason", {"x", "y"});
+  m.counter("towline_test_total", "Help.", {{"reason", "y"}}).inc();
+  EXPECT_THAT(m.text(), HasSubstr("towline_test_total{reason=\"x\"} 0\n"));
+  EXPECT_THAT(m.text(), HasSubstr("towline_test_total{reason=\"y\"} 1\n"));
+  EXPECT_THAT(m.text(), HasSubstr("towline_log_lines_dropped_total "));
+}
+
+/// Standard error is a pipe that is read only when the test does.
+class FullPipe : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    int ends[2];
+    ASSERT_EQ(pipe(ends), 0);
+    read_ = ends[0];
+    fcntl(read_, F_SETFL, O_NONBLOCK);
+    stderr_ = dup(STDERR_FILENO);
+    dup2(ends[1], STDERR_FILENO);
+    close(ends[1]);
+    log::init(log::Level::info, log::Format::logfmt);
+  }
+  void TearDown() override {
+    dup2(stderr_, STDERR_FILENO);
+    close(stderr_);
+    if (read_ >= 0) close(read_);
+  }
+  std::string read_now() const {
+    std::string out;
+    char buffer[65536];
+    ssize_t n = 0;
+    while ((n = read(read_, buffer, sizeof buffer)) > 0) out.append(buffer, static_cast<std::size_t>(n));
+    return out;
+  }
+  int read_ = -1, stderr_ = -1;
+};
+
+TEST_F(FullPipe, StopsNobodyAndIsCountedAndToldOf) {
+  const auto before = log::dropped();
+  // Far more than a pipe holds; before each line the last one has returned.
+  for (int i = 0; i < 5000; ++i) log::info("a line", {log::kv("text", std::string(100, 'x'))});
+  const auto lost = log::dropped() - before;
+  EXPECT_GT(lost, 1000U);
+  const std::string held = read_now();
+  EXPECT_EQ(held.back(), '\n');
+  EXPECT_EQ(static_cast<std::uint64_t>(std::count(held.begin(), held.end(), '\n')), 5000 - lost);
+  log::info("again");
+  const std::string said = read_now();
+  EXPECT_THAT(said, HasSubstr(absl::StrCat("lines=", lost)));
+  EXPECT_THAT(said, HasSubstr("msg=again"));
+}
+
+TEST_F(FullPipe, ALineThatWasCutEndsBeforeTheNextBegins) {
+  log::info(std::string(1U << 20U, 'y'));
+  EXPECT_EQ(read_now().back(), 'y');
+  log::info("again");
+  EXPECT_THAT(read_now(), ::testing::StartsWith("\n"));
+}
+
+TEST_F(FullPipe, NobodyAtTheOtherEndStopsNobody) {
+  signal(SIGPIPE, SIG_IGN);
+  close(std::exchange(read_, -1));
+  const auto before = log::dropped();
+  log::info("a line");
+  EXPECT_EQ(log::dropped(), before + 1);
 }
 
 class StatusServerTest : public ::testing::Test {

@@ -18,7 +18,9 @@
 #include "libs/base/hex.hpp"
 #include "libs/http/client.hpp"
 #include "libs/jsonrpc/jsonrpc.hpp"
+#include "libs/wire/channel.hpp"
 #include "libs/wire/convert.hpp"
+#include "libs/wire/token.hpp"
 #include "tools/towline/demo.hpp"
 #include "tools/towline/inspect/inspect.hpp"
 #include "tools/towline/inspect/p2p.hpp"
@@ -85,6 +87,9 @@ class Cli {
     app.add_option("--fetcher", fetcher_, "gRPC address of the remote-fetcher")
         ->envname("TOWLINE_FETCHER")
         ->capture_default_str();
+    app.add_option("--auth.token-file", token_file_,
+                   "file with the services' shared token; default: what `towline up` made in towline-data")
+        ->envname("TOWLINE_AUTH_TOKEN_FILE");
     app.add_flag("--json", json_, "print JSON, fields named as in the protos");
 
     auto* up_command = app.add_subcommand("up", "run all services on this host and show how far they are");
@@ -171,7 +176,10 @@ class Cli {
       return kUsage;
     }
     hide_urls(argc, argv);
-    if (*up_command) return run_up();
+    if (*up_command) {
+      up_.token_file = token_file_;
+      return run_up();
+    }
     if (*demo_command) return demo();
     if (*version) {
       std::cout << "towline " TOWLINE_VERSION "\n";
@@ -186,6 +194,7 @@ class Cli {
     if (*enr) return show(inspect::inspect_enr(text));
     if (*multiaddr) return show(inspect::inspect_multiaddr(text));
     if (*peer_id) return show(inspect::inspect_peer_id(text));
+    if (!read_token()) return kUsage;
     if (*status) return run_status(check);
     if (*watch) return run_watch();
     if (*decisions) {
@@ -266,6 +275,18 @@ class Cli {
     }
   }
 
+  bool read_token() {
+    const std::string by_default = absl::StrCat(kDefaultDataDir, "/", kTokenFile);
+    if (token_file_.empty() && access(by_default.c_str(), R_OK) != 0) return true;
+    auto token = wire::read_token(token_file_.empty() ? by_default : token_file_);
+    if (!token.ok()) {
+      std::cerr << "towline: --auth.token-file: " << token.status().message() << '\n';
+      return false;
+    }
+    token_ = *std::move(token);
+    return true;
+  }
+
   void add_up_flags(CLI::App& c) {
     c.footer(
         "Example: towline up --source https://rpc.example --engine http://127.0.0.1:8551 \\\n           --jwt-secret "
@@ -337,7 +358,7 @@ class Cli {
 
   template <class Ask, class Show>
   int coordinator_call(Ask ask, Show show) {
-    auto stub = v1::SyncCoordinator::NewStub(grpc::CreateChannel(coordinator_, grpc::InsecureChannelCredentials()));
+    auto stub = v1::SyncCoordinator::NewStub(wire::make_channel(coordinator_, token_));
     Call call;
     if (const grpc::Status s = ask(*stub, &call.context); !s.ok())
       return report(s, "sync-coordinator at " + coordinator_);
@@ -347,7 +368,7 @@ class Cli {
 
   template <class Ask, class Show>
   int fetcher_call(Ask ask, Show show) {
-    auto stub = v1::RemoteFetcher::NewStub(grpc::CreateChannel(fetcher_, grpc::InsecureChannelCredentials()));
+    auto stub = v1::RemoteFetcher::NewStub(wire::make_channel(fetcher_, token_));
     Call call;
     if (const grpc::Status s = ask(*stub, &call.context); !s.ok()) return report(s, "remote-fetcher at " + fetcher_);
     show();
@@ -356,7 +377,7 @@ class Cli {
 
   template <class Ask, class Show>
   int gossip_call(Ask ask, Show show) {
-    auto stub = v1::P2PGossip::NewStub(grpc::CreateChannel(gossip_, grpc::InsecureChannelCredentials()));
+    auto stub = v1::P2PGossip::NewStub(wire::make_channel(gossip_, token_));
     Call call;
     // A dial takes longer than a question.
     call.context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{35});
@@ -399,7 +420,7 @@ class Cli {
   }
 
   int run_watch() {
-    auto stub = v1::SyncCoordinator::NewStub(grpc::CreateChannel(coordinator_, grpc::InsecureChannelCredentials()));
+    auto stub = v1::SyncCoordinator::NewStub(wire::make_channel(coordinator_, token_));
     grpc::ClientContext context;
     auto reader = stub->WatchSyncStatus(&context, {});
     v1::WatchSyncStatusResponse message;
@@ -520,6 +541,7 @@ class Cli {
   std::string coordinator_ = "127.0.0.1:7420";
   std::string fetcher_ = "127.0.0.1:7410";
   std::string gossip_ = "127.0.0.1:7440";
+  std::string token_file_, token_;
   bool json_ = false;
   UpOptions up_;
 };

@@ -18,6 +18,8 @@
 #include "libs/discv5/boot_nodes.hpp"
 #include "libs/http/client.hpp"
 #include "libs/rollup/config.hpp"
+#include "libs/wire/channel.hpp"
+#include "libs/wire/token.hpp"
 #include "tools/towline/live_area.hpp"
 #include "tools/towline/render.hpp"
 
@@ -27,6 +29,8 @@ namespace {
 // A service that ends sooner than this has not really run.
 constexpr std::int64_t kQuickMs = 3000;
 constexpr std::int64_t kLongestBackoffMs = 10'000;
+// As many seconds as a service's own watchdog waits for a loop, counted as it counts them.
+constexpr int kMissedTurns = 30;
 constexpr std::int64_t kPlainLineEveryMs = 10'000;
 
 volatile sig_atomic_t g_stop = 0;
@@ -54,6 +58,13 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   std::error_code ec;
   std::filesystem::create_directories(o.data_dir, ec);
   if (ec) return absl::InvalidArgumentError(absl::StrCat("--data-dir: cannot create ", o.data_dir, ": ", ec.message()));
+  const std::string token_file = o.token_file.empty() ? o.data_dir + "/" + kTokenFile : o.token_file;
+  if (o.token_file.empty()) {
+    if (auto st = wire::make_token(token_file); !st.ok())
+      return absl::InvalidArgumentError(absl::StrCat("--data-dir: ", st.message()));
+  }
+  const absl::StatusOr<std::string> token = wire::read_token(token_file);
+  if (!token.ok()) return absl::InvalidArgumentError(absl::StrCat("--auth.token-file: ", token.status().message()));
   std::unique_ptr<Fleet> f{new Fleet};
   f->data_dir_ = o.data_dir;
   struct Address {
@@ -76,7 +87,8 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   const std::string chain = o.network.empty() ? "--rollup-config=" + o.rollup_config : "--network=" + o.network;
   const auto add = [&](const std::string& name, std::vector<std::string> args, std::map<std::string, std::string> env) {
     const Address& a = at.at(name);
-    args.insert(args.begin(), {chain, "--grpc.addr=" + a.grpc, "--http.addr=" + a.http, "--log.level=" + o.log_level});
+    args.insert(args.begin(), {chain, "--grpc.addr=" + a.grpc, "--http.addr=" + a.http, "--log.level=" + o.log_level,
+                               "--auth.token-file=" + token_file});
     for (std::size_t i = 0; i < rollup::kForkCount; ++i) {
       if (o.overrides[i])
         args.push_back(absl::StrCat("--override.", rollup::name(static_cast<rollup::Fork>(i)), "=", *o.overrides[i]));
@@ -121,12 +133,14 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
       {"--remote-fetcher=" + target("remote-fetcher"), "--engine-driver=" + at.at("engine-driver").grpc,
        "--unsafe-source=" + o.unsafe_source, "--p2p-gossip=" + target("p2p-gossip")},
       {});
-  f->stub_ = v1::SyncCoordinator::NewStub(
-      grpc::CreateChannel(at.at("sync-coordinator").grpc, grpc::InsecureChannelCredentials()));
+  f->stub_ = v1::SyncCoordinator::NewStub(wire::make_channel(at.at("sync-coordinator").grpc, *token));
   for (auto& s : f->services_) {
     s.process->start();
     s.started_ms = now_ms();
   }
+  std::vector<std::string> statuses;
+  for (const auto& s : f->services_) statuses.push_back(s.http);
+  f->liveness_ = std::make_unique<Liveness>(std::move(statuses), std::chrono::seconds{1}, std::chrono::seconds{2});
   return f;
 }
 
@@ -137,7 +151,8 @@ Fleet::~Fleet() {
 }
 
 absl::Status Fleet::supervise(std::vector<std::string>& news) {
-  for (auto& s : services_) {
+  for (std::size_t i = 0; i < services_.size(); ++i) {
+    Service& s = services_[i];
     if (const auto ended = s.process->poll()) {
       const bool quick = now_ms() - s.started_ms < kQuickMs;
       // A service that ends by itself at its first start says why in its last line: a wrong flag or file does not heal.
@@ -150,7 +165,13 @@ absl::Status Fleet::supervise(std::vector<std::string>& news) {
       news.push_back(std::move(line));
     } else if (s.process->running()) {
       s.proven = s.proven || now_ms() - s.started_ms >= kQuickMs;
+      if (liveness_->missed(i) >= kMissedTurns) {
+        news.push_back(absl::StrCat(s.process->name(), " does not answer /livez, ending it"));
+        liveness_->forget(i);
+        s.process->kill_now();
+      }
     } else if (now_ms() >= s.restart_ms) {
+      liveness_->forget(i);
       s.process->start();
       s.started_ms = now_ms();
     }

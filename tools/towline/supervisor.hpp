@@ -11,6 +11,7 @@
 
 #include "libs/rollup/config.hpp"
 #include "tools/towline/held_port.hpp"
+#include "tools/towline/liveness.hpp"
 #include "tools/towline/process.hpp"
 #include "towline/v1/sync_coordinator.grpc.pb.h"
 
@@ -22,6 +23,10 @@ inline constexpr std::array<const char*, 4> kServices{"remote-fetcher", "sync-co
                                                       "p2p-gossip"};
 inline constexpr int kDefaultBasePort = 7410;
 inline constexpr int kLargestBasePort = 65535 - 10 * static_cast<int>(kServices.size());
+
+inline constexpr const char* kDefaultDataDir = "towline-data";
+/// In the data directory.
+inline constexpr const char* kTokenFile = "auth-token";
 
 struct UpOptions {
   std::vector<std::string> sources;
@@ -42,7 +47,9 @@ struct UpOptions {
   std::string p2p_signer;
   std::string p2p_listen_ip = "0.0.0.0";
   int p2p_listen_port = 9222;
-  std::string data_dir = "towline-data";
+  std::string data_dir = kDefaultDataDir;
+  /// The services' shared token; empty: one in the data directory, made if it is not there.
+  std::string token_file;
   std::string log_level = "info";
   /// See kServices; 0: any free ports, kept until the end.
   int base_port = kDefaultBasePort;
@@ -59,8 +66,8 @@ class Fleet {
   /// Stops all of them, within 5 seconds.
   ~Fleet();
 
-  /// To be called a few times a second. Starts again what ended, with back-off, and appends a line about it to `news`.
-  /// An error: a service cannot run at all; it says why in the service's own words.
+  /// To be called a few times a second. Ends what no longer answers /livez, starts again what ended, with back-off, and
+  /// appends a line about it to `news`. An error: a service cannot run at all; it says why in the service's own words.
   absl::Status supervise(std::vector<std::string>& news);
 
   /// What the coordinator says now; nothing when it does not answer (yet).
@@ -88,6 +95,7 @@ class Fleet {
   std::vector<Service> services_;  // in the order of their start
   std::string data_dir_;
   std::unique_ptr<v1::SyncCoordinator::Stub> stub_;
+  std::unique_ptr<Liveness> liveness_;
 };
 
 /// True after SIGINT, SIGTERM or SIGHUP, once catch_stop_signals() was called.

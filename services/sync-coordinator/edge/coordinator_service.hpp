@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "libs/wire/watchers.hpp"
 #include "services/sync-coordinator/actors/tow.hpp"
 #include "towline/v1/sync_coordinator.grpc.pb.h"
 
@@ -27,6 +28,7 @@ class CoordinatorService final : public v1::SyncCoordinator::Service {
   grpc::Status for_each(const std::string& driver, const std::function<void(Tow&)>& what);
   Board& board_;
   std::vector<std::unique_ptr<Tow>>& tows_;
+  wire::Watchers watchers_{64};
 };
 
 }  // namespace towline::coordinator

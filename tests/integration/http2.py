@@ -3,7 +3,7 @@ import socket
 import struct
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-HEADERS, DATA, SETTINGS, WINDOW_UPDATE = 1, 0, 4, 8
+HEADERS, DATA, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE = 1, 0, 3, 4, 6, 8
 END_STREAM, END_HEADERS = 1, 4
 
 
@@ -21,6 +21,7 @@ class Connection:
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.sendall(PREFACE + frame(SETTINGS, 0, 0))
         self.next = 1
+        self.initial, self.window = 65535, {0: 65535}
 
     def call(self, path, message=b"", declared=None):
         """Opens a call and sends its only message, of which `declared` bytes are announced."""
@@ -32,9 +33,43 @@ class Connection:
         return stream
 
     def more(self, stream, data):
-        """Whatever flow control says: a receiver that obeys it closes."""
-        for at in range(0, len(data), 16384):
-            self.socket.sendall(frame(DATA, 0, stream, data[at : at + 16384]))
+        """As much of it as the other side takes. False: it refused the call."""
+        at = 0
+        while at < len(data):
+            room = min(16384, len(data) - at, self.window[0], self.initial + self.window.get(stream, 0))
+            if room <= 0:
+                if not self._read(stream):
+                    return False
+                continue
+            self.socket.sendall(frame(DATA, 0, stream, data[at : at + room]))
+            at += room
+            self.window[0] -= room
+            self.window[stream] = self.window.get(stream, 0) - room
+        return True
+
+    def _read(self, stream):
+        head = self._exactly(9)
+        kind, flags, of = head[3], head[4], struct.unpack(">I", head[5:])[0]
+        payload = self._exactly(int.from_bytes(head[:3], "big"))
+        if kind == WINDOW_UPDATE:
+            self.window[of] = self.window.get(of, 0) + struct.unpack(">I", payload)[0]
+        elif kind == SETTINGS and not flags:
+            for key, value in struct.iter_unpack(">HI", payload):
+                if key == 4:
+                    self.initial = value
+            self.socket.sendall(frame(SETTINGS, 1, 0))
+        elif kind == PING and not flags:
+            self.socket.sendall(frame(PING, 1, 0, payload))
+        return not (of == stream and (kind == RST_STREAM or flags & END_STREAM))
+
+    def _exactly(self, n):
+        data = b""
+        while len(data) < n:
+            part = self.socket.recv(n - len(data))
+            if not part:
+                raise ConnectionError("closed")
+            data += part
+        return data
 
     def close(self):
         self.socket.close()

@@ -87,12 +87,14 @@ def test_a_message_that_is_too_large_is_not_held(stack):
     before = {service: resident_mib(s.processes[service]) for service in SERVICES}
     calls = {"remote-fetcher": "RemoteFetcher/GetHeaders", "sync-coordinator": "SyncCoordinator/Pause", "engine-driver": "EngineDriver/ImportRange"}
 
+    refused = []
+
     def send(service):
         c = Connection(s.ports[service][0])
         try:
-            c.more(c.call(f"/towline.v1.{calls[service]}", declared=58 << 20), bytes(58 << 20))
+            refused.append(not c.more(c.call(f"/towline.v1.{calls[service]}", declared=58 << 20), bytes(58 << 20)))
         except OSError:
-            pass
+            refused.append(True)
         c.close()
 
     threads = [threading.Thread(target=send, args=(service,)) for service in SERVICES for _ in range(16)]
@@ -102,6 +104,7 @@ def test_a_message_that_is_too_large_is_not_held(stack):
         t.join()
     grown = {service: resident_mib(s.processes[service]) - before[service] for service in SERVICES}
     assert max(grown.values()) < 64, grown
+    assert all(refused) and len(refused) == len(threads)
     s.wait_tip()
 
 

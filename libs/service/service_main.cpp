@@ -1,6 +1,5 @@
 #include "libs/service/service_main.hpp"
 
-#include <absl/strings/ascii.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
 #include <absl/time/clock.h>
@@ -20,19 +19,12 @@
 #include <thread>
 
 #include "libs/base/status.hpp"
+#include "libs/service/flags.hpp"
 #include "libs/service/health.hpp"
 #include "libs/telemetry/log.hpp"
 
 namespace towline::service {
 namespace {
-
-/// --a.b-c is TOWLINE_A_B_C.
-void name_environment(CLI::App& app) {
-  for (CLI::Option* o : app.get_options()) {
-    if (o->get_lnames().empty() || o->get_lnames()[0] == "help" || o->get_lnames()[0] == "version") continue;
-    o->envname("TOWLINE_" + absl::AsciiStrToUpper(absl::StrReplaceAll(o->get_lnames()[0], {{".", "_"}, {"-", "_"}})));
-  }
-}
 
 constexpr auto kStopWithin = std::chrono::milliseconds{4500};
 
@@ -107,6 +99,15 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   app.add_option("--log.format", format_text, "text, logfmt or json")->capture_default_str();
   program.add_flags(app);
   name_environment(app);
+  if (argc == 2 && argv[1] == absl::string_view{"--print-flags"}) {
+    std::cout << flags_json(app) << std::endl;
+    return 0;
+  }
+  if (const std::string secret = secret_on_command_line(app, argc, argv); !secret.empty()) {
+    std::cerr << absl::StrCat(info.name, ": ", secret, ": everybody can read the arguments of a process: use ",
+                              app.get_option(secret)->get_envname(), " or --config\n");
+    return 2;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {
@@ -127,6 +128,8 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   if (!log::parse(level_text, level)) return refuse("--log.level must be trace, debug, info, warn or error");
   if (!log::parse(format_text, format)) return refuse("--log.format must be text, logfmt or json");
   log::init(level, format);
+  if (const std::string unknown = unknown_variables({&app}); !unknown.empty())
+    log::warn("variables that no flag of this service reads (--help shows them)", {log::kv("names", unknown)});
 
   caf::actor_system_config cfg;
   cfg.set("scheduler.policy", caf::atom("sharing"));

@@ -102,6 +102,11 @@ class Stack:
     def stats(self):
         return json.loads(http(self.endpoints["control"] + "/stats")[1])
 
+    def timestamp(self):
+        """Of the chain's head."""
+        request = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": ["latest", False]}
+        return int(json.loads(http(self.endpoints["sources"][0], json.dumps(request).encode())[1])["result"]["timestamp"], 16)
+
     def ctl(self, cmd, **more):
         status, text = http(self.endpoints["control"] + "/ctl", json.dumps({"cmd": cmd, **more}).encode())
         assert status == 200, text

@@ -121,6 +121,9 @@ class Network::Loop final : private p2p::Node::Handler {
 
   absl::Status ban(const std::string& target, absl::Duration how_long, const std::string& reason) {
     TOWLINE_ASSIGN_OR_RETURN(const std::string canonical, Bans::canonical(target));
+    if (const auto peer = PeerId::parse(canonical); peer.ok() && manager_.is_static(*peer))
+      return absl::FailedPreconditionError(
+          absl::StrCat(canonical, " is a static peer, which is kept whatever it does: take it out of --p2p.static"));
     keep_out(canonical, how_long, reason);
     flush();
     return write_bans();

@@ -12,7 +12,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from ports import free_port  # noqa: E402
 
-BIN = Path(os.environ.get("TOWLINE_BIN") or Path(__file__).resolve().parents[2] / "build/release/bin")
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(os.environ.get("TEST_BIN") or ROOT / "build/release/bin")
 SERVICES = ("remote-fetcher", "engine-driver", "sync-coordinator")
 GOSSIP = "p2p-gossip"  # only where a test asks for it: it would hide the faults of the sources
 # Nothing takes so long on the slowest machine: only what hangs does.

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from stack import BIN, GOSSIP, HANG_S, Process, free_port
+from stack import BIN, GOSSIP, HANG_S, ROOT, Process, free_port
 from test_input import run
 from test_services import buf_curl
 
@@ -157,7 +157,7 @@ def test_peers_bans_and_connects(stack):
 def test_publishing_from_outside(stack):
     s = stack(blocks=20, block_time=0).start(gossip=True)
     url = f"http://127.0.0.1:{s.ports[GOSSIP][0]}/towline.v1.P2PGossip/PublishBlock"
-    p = subprocess.run([sys.executable, BIN.parents[2] / "scripts/buf.py", "curl", "--protocol", "grpc", "--http2-prior-knowledge", "-d",
+    p = subprocess.run([sys.executable, ROOT / "scripts/buf.py", "curl", "--protocol", "grpc", "--http2-prior-knowledge", "-d",
                         '{"message": "AQIDBA=="}', url], capture_output=True, text=True, timeout=HANG_S, check=False)
     assert p.returncode != 0 and "rule snappy" in p.stderr, p.stdout + p.stderr
 

@@ -1,8 +1,10 @@
 #include "tools/towline/render.hpp"
 #include "tools/towline/recovery.hpp"
+#include "tools/towline/replicas.hpp"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace towline::cli {
@@ -56,6 +58,15 @@ TEST(Render, RecoverNamesTheStepsForTheClient) {
   t.set_reason_code("at_tip");
   EXPECT_FALSE(needs_person(s));
   EXPECT_NE(recover_text(s).find("Nothing needs an operator"), std::string::npos);
+}
+
+TEST(Replicas, AreTheAddressesOfTheName) {
+  const auto local = addresses_of("dns:///localhost:7410");
+  EXPECT_TRUE(std::find(local.begin(), local.end(), "127.0.0.1:7410") != local.end() ||
+              std::find(local.begin(), local.end(), "[::1]:7410") != local.end());
+  for (const char* as_it_is :
+       {"127.0.0.1:7410", "[::1]:7410", "unix:/run/x.sock", "ipv4:127.0.0.1:1,127.0.0.2:1", "nonsense"})
+    EXPECT_EQ(addresses_of(as_it_is), std::vector<std::string>{as_it_is});
 }
 
 TEST(Render, LiveLinesFitATerminal) {

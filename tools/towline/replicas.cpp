@@ -2,6 +2,7 @@
 
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
 #include <absl/strings/strip.h>
 #include <netdb.h>
 #include <sys/socket.h>
@@ -12,6 +13,7 @@ namespace towline::cli {
 
 std::vector<std::string> addresses_of(const std::string& target) {
   absl::string_view text = target;
+  if (absl::ConsumePrefix(&text, "ipv4:") || absl::ConsumePrefix(&text, "ipv6:")) return absl::StrSplit(text, ',');
   absl::ConsumePrefix(&text, "dns:///");
   const auto colon = text.rfind(':');
   if (colon == absl::string_view::npos || text[0] == '[' || absl::StrContains(text.substr(0, colon), ":"))

@@ -30,6 +30,7 @@ Problem problem_of(http::Failure f) {
     case http::Failure::name_unresolved: return Problem::name_unresolved;
     case http::Failure::tls: return Problem::tls_failed;
     case http::Failure::proxy: return Problem::proxy_failed;
+    case http::Failure::encoding: return Problem::not_json_rpc;
     default: return Problem::unreachable;
   }
 }
@@ -169,28 +170,10 @@ bool Pool::watch_new_heads(std::size_t i, const std::function<void()>& look) {
 }
 
 http::Response Pool::send(std::size_t i, std::string body, std::size_t count_of_calls, const Cancelled& cancelled) {
-  struct Slot {
-    std::mutex mutex;
-    std::condition_variable arrived;
-    std::optional<http::Response> response;
-  };
-  auto slot = std::make_shared<Slot>();
   http::Request request = request_to(i);
   request.body = std::move(body);
   request.max_response_bytes = count_of_calls > 1 ? kMaxBatchBytes : kMaxSingleBytes;
-  const std::uint64_t id = http_.post(std::move(request), [slot](http::Response r) {
-    std::lock_guard lock{slot->mutex};
-    slot->response = std::move(r);
-    slot->arrived.notify_one();
-  });
-  bool told = false;
-  std::unique_lock lock{slot->mutex};
-  while (!slot->arrived.wait_for(lock, absl::ToChronoMilliseconds(kLook), [&] { return slot->response.has_value(); })) {
-    if (told || !cancelled()) continue;
-    http_.cancel(id);
-    told = true;
-  }
-  return *std::move(slot->response);
+  return http_.post_and_wait(std::move(request), cancelled);
 }
 
 absl::StatusOr<Reply> Pool::exchange(std::size_t i, Work w, const std::vector<jsonrpc::Call>& calls,

@@ -165,7 +165,8 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   builder.RegisterService(&health);
   for (grpc::Service* s : program.services()) builder.RegisterService(s);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  auto status_server = StatusServer::start(http_addr, metrics, [&program] { return program.readiness(); });
+  auto status_server = StatusServer::start(
+      http_addr, metrics, [&program] { return program.readiness(); }, [] { return std::string{}; }, {});
   int exit_code = 0;
   if (!server || port == 0) {
     exit_code = refuse(absl::StrCat("--grpc.addr: cannot listen on ", grpc_addr, "; is another process using it?"));

@@ -3,10 +3,12 @@
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 #include <absl/time/time.h>
+#include <limits.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <cstdio>
+#include <mutex>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -57,8 +59,29 @@ void init(Level level, Format format) {
   g_format = format;
 }
 
-void write(Level level, absl::string_view message, std::initializer_list<Field> fields) {
-  if (level < g_level.load(std::memory_order_relaxed)) return;
+namespace {
+
+/// Standard error, without waiting for whoever reads it.
+class Output {
+ public:
+  void write(const std::string& line);
+  std::uint64_t dropped() const { return dropped_; }
+
+ private:
+  static bool put(absl::string_view text);
+  void drop() {
+    ++dropped_;
+    ++untold_;
+  }
+  std::mutex mutex_;
+  std::atomic<std::uint64_t> dropped_{0};
+  std::uint64_t untold_ = 0;
+  bool torn_ = false;  // the last line was cut: the next one starts anew
+};
+
+Output g_output;
+
+std::string format(Level level, absl::string_view message, std::initializer_list<Field> fields) {
   const char* name = kLevels[static_cast<int>(level)];
   const std::string t = absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone());
   std::string line;
@@ -81,8 +104,40 @@ void write(Level level, absl::string_view message, std::initializer_list<Field> 
       line += '\n';
       break;
   }
-  // One write call a line: lines of several threads and processes do not mix.
-  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
+  return line;
+}
+
+/// False: it would have had to wait, or nobody reads any more. A pipe that can be written to takes this much at once.
+bool Output::put(absl::string_view text) {
+  pollfd p{STDERR_FILENO, POLLOUT, 0};
+  if (poll(&p, 1, 0) != 1 || (p.revents & POLLOUT) == 0) return false;
+  return ::write(STDERR_FILENO, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+}
+
+void Output::write(const std::string& line) {
+  const std::lock_guard lock{mutex_};
+  if (torn_ && !put("\n")) return drop();
+  torn_ = false;
+  if (untold_ > 0) {
+    if (!put(format(Level::warn, "log lines were dropped because nobody read them", {kv("lines", untold_)})))
+      return drop();
+    untold_ = 0;
+  }
+  // One write call for a line, if it is no longer than this: lines of several processes do not mix.
+  for (std::size_t at = 0; at < line.size(); at += PIPE_BUF) {
+    if (put(absl::string_view{line}.substr(at, PIPE_BUF))) continue;
+    torn_ = at > 0;
+    return drop();
+  }
+}
+
+}  // namespace
+
+std::uint64_t dropped() { return g_output.dropped(); }
+
+void write(Level level, absl::string_view message, std::initializer_list<Field> fields) {
+  if (level < g_level.load(std::memory_order_relaxed)) return;
+  g_output.write(format(level, message, fields));
 }
 
 }  // namespace towline::log

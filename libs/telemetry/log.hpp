@@ -1,7 +1,9 @@
-// Structured log: one line a record, as text, logfmt or JSON, on standard error. Thread safe.
+// Structured log: one line a record, as text, logfmt or JSON, on standard error. Thread safe. It never
+// waits for who reads it: what a full pipe does not take is dropped, counted, and said when there is room again.
 #pragma once
 #include <absl/status/status.h>
 
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <type_traits>
@@ -36,6 +38,8 @@ bool parse(const std::string& text, Level& out);
 bool parse(const std::string& text, Format& out);
 
 void init(Level level, Format format);
+/// Lines that were dropped so far.
+std::uint64_t dropped();
 void write(Level level, absl::string_view message, std::initializer_list<Field> fields);
 
 inline void debug(absl::string_view m, std::initializer_list<Field> f = {}) { write(Level::debug, m, f); }

@@ -13,6 +13,8 @@
 #include <iterator>
 #include <sstream>
 
+#include "libs/telemetry/log.hpp"
+
 namespace towline {
 
 struct Metrics::Impl {
@@ -30,6 +32,11 @@ Metrics::Counter Metrics::counter(const std::string& name, const std::string& he
   Counter c;
   c.impl_ = &prometheus::BuildCounter().Name(name).Help(help).Register(impl_->registry).Add(labels);
   return c;
+}
+
+void Metrics::declare(const std::string& name, const std::string& help, const std::string& label,
+                      const std::vector<std::string>& values) {
+  for (const auto& v : values) counter(name, help, {{label, v}});
 }
 
 Metrics::Gauge Metrics::gauge(const std::string& name, const std::string& help, const Labels& labels) {
@@ -77,6 +84,8 @@ std::string process_text() {
     append(out, "process_threads", "gauge", "Number of threads.", std::stod(f[17]));
   }
   std::error_code ec;
+  append(out, "towline_log_lines_dropped_total", "counter", "Log lines that nobody read in time.",
+         static_cast<double>(log::dropped()));
   const auto fds = std::distance(std::filesystem::directory_iterator{"/proc/self/fd", ec}, {});
   append(out, "process_open_fds", "gauge", "Number of open file descriptors.", static_cast<double>(fds));
   return out.str();

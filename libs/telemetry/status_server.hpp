@@ -1,7 +1,10 @@
-// The HTTP side of a service: /metrics, /livez and /readyz.
+// The HTTP side of a service: /metrics, /livez and /readyz. Whoever reaches the port may send anything: a connection
+// has one request of 8 KiB and 64 header lines at most, without a body, and 2 seconds for all of it; when there are too
+// many the oldest one goes.
 #pragma once
 #include <absl/status/statusor.h>
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -21,10 +24,17 @@ struct Readiness {
 
 class StatusServer {
  public:
-  /// Listens on "host:port" (port 0: any). `ready` is called on a server thread. UNAVAILABLE: the address cannot be
-  /// taken.
+  struct Options {
+    std::size_t max_connections = 64;
+    std::chrono::milliseconds request_time{2000};
+  };
+
+  /// Listens on "host:port" (port 0: any). `ready` is called on a thread that nothing but /readyz and /metrics waits
+  /// for. `hung` is called on the server's own thread and must not wait: what it returns is why /livez fails, nothing
+  /// if the process lives. UNAVAILABLE: the address cannot be taken.
   static absl::StatusOr<std::unique_ptr<StatusServer>> start(const std::string& addr, const Metrics& metrics,
-                                                             std::function<Readiness()> ready);
+                                                             std::function<Readiness()> ready,
+                                                             std::function<std::string()> hung, Options options);
   ~StatusServer();
   int port() const;
 

@@ -3,28 +3,36 @@
 #include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_split.h>
-#include <absl/time/clock.h>
 #include <curl/curl.h>
 #include <openssl/x509_vfy.h>
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <thread>
 #include <unordered_map>
 
+#include "libs/base/steady_time.hpp"
+#include "libs/http/encoding.hpp"
 #include "libs/http/websocket.hpp"
 
 namespace towline::http {
 namespace {
+
+/// libcurl keeps all lines, and sets no limit to their number.
+constexpr std::size_t kMaxHeaderBytes = 64U << 10U;
+/// How soon a waiting caller looks whether it is still wanted.
+constexpr std::chrono::milliseconds kLook{100};
 
 struct Transfer {
   std::uint64_t id = 0;
   Request request;
   std::function<void(Response)> done;
   Response response;
+  std::size_t header_bytes = 0;
   bool too_large = false;
   bool proxied = false;
   CURL* easy = nullptr;
@@ -43,9 +51,17 @@ std::size_t on_body(char* data, std::size_t, std::size_t n, void* user) {
 }
 
 std::size_t on_header(char* data, std::size_t, std::size_t n, void* user) {
-  const std::pair<absl::string_view, absl::string_view> field =
-      absl::StrSplit(absl::string_view{data, n}, absl::MaxSplits(':', 1));
-  read_header(field.first, absl::StripAsciiWhitespace(field.second), static_cast<Transfer*>(user)->response);
+  auto& t = *static_cast<Transfer*>(user);
+  const absl::string_view line{data, n};
+  t.header_bytes += n;
+  if (t.header_bytes > kMaxHeaderBytes) {
+    t.too_large = true;
+    return 0;
+  }
+  // Another answer begins: what came before was a proxy's, or "100 Continue".
+  if (absl::StartsWith(line, "HTTP/")) t.response.encoding.clear();
+  const std::pair<absl::string_view, absl::string_view> field = absl::StrSplit(line, absl::MaxSplits(':', 1));
+  read_header(field.first, absl::StripAsciiWhitespace(field.second), t.response);
   return n;
 }
 
@@ -62,7 +78,12 @@ Response outcome_of(CURLcode code, const Transfer& t) {
     }
     case CURLE_OPERATION_TIMEDOUT: return timed_out(t.request.timeout);
     case CURLE_WRITE_ERROR:
-      if (t.too_large) return too_large(t.request.max_response_bytes);
+      if (t.header_bytes > kMaxHeaderBytes) return too_large(kMaxHeaderBytes);
+      if (t.too_large) {
+        long status = 0;
+        curl_easy_getinfo(t.easy, CURLINFO_RESPONSE_CODE, &status);
+        return status / 100 == 2 ? too_large(t.request.max_response_bytes) : Response{};
+      }
       break;
     case CURLE_COULDNT_RESOLVE_HOST: return unavailable(Failure::name_unresolved, "host name does not resolve");
     case CURLE_COULDNT_RESOLVE_PROXY: return unavailable(Failure::proxy, "the proxy's host name does not resolve");
@@ -112,6 +133,8 @@ struct Client::Impl {
     x.easy = curl_easy_init();
     x.headers = curl_slist_append(nullptr, "Content-Type: application/json");
     x.headers = curl_slist_append(x.headers, "Expect:");
+    // Asked for as any header is, so that libcurl leaves the body as it comes: decoded() has the rest.
+    x.headers = curl_slist_append(x.headers, "Accept-Encoding: gzip");
     for (const auto& h : x.request.headers) x.headers = curl_slist_append(x.headers, h.c_str());
     curl_easy_setopt(x.easy, CURLOPT_URL, x.request.url.c_str());
     curl_easy_setopt(x.easy, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -123,7 +146,8 @@ struct Client::Impl {
     curl_easy_setopt(x.easy, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
     curl_easy_setopt(x.easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(x.easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(x.easy, CURLOPT_ACCEPT_ENCODING, "");
+    // It would unpack a Transfer-Encoding without having asked for one.
+    curl_easy_setopt(x.easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
     curl_easy_setopt(x.easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
     const auto url = parse_url(x.request.url);
     const std::string proxy = url.ok() ? proxy_for(*url, x.request.proxy, process_environment()) : "";
@@ -136,7 +160,7 @@ struct Client::Impl {
     curl_easy_setopt(x.easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(x.easy, CURLOPT_HEADERDATA, &x);
     curl_easy_setopt(x.easy, CURLOPT_PRIVATE, &x);
-    x.started = absl::Now();
+    x.started = steady_now();
     curl_multi_add_handle(multi, x.easy);
     active.emplace(x.id, std::move(t));
   }
@@ -152,7 +176,7 @@ struct Client::Impl {
     t.response.failure = why.failure;
     t.response.transport = why.transport;
     if (why.status != 0) t.response.status = why.status;
-    t.response.elapsed = absl::Now() - t.started;
+    t.response.elapsed = steady_now() - t.started;
     t.done(std::move(t.response));
   }
 
@@ -267,7 +291,7 @@ void Client::ask_turn(std::function<void()> turn) {
   curl_multi_wakeup(impl_->multi);
 }
 
-Response Client::post_and_wait(Request request) {
+Response Client::post_and_wait(Request request, const std::function<bool()>& cancelled) {
   // Shared: the callback may still be returning when this function is gone.
   struct Slot {
     std::mutex mutex;
@@ -275,14 +299,20 @@ Response Client::post_and_wait(Request request) {
     std::optional<Response> response;
   };
   auto slot = std::make_shared<Slot>();
-  post(std::move(request), [slot](Response r) {
+  const std::size_t max_bytes = request.max_response_bytes;
+  const std::uint64_t id = post(std::move(request), [slot](Response r) {
     std::lock_guard lock{slot->mutex};
     slot->response = std::move(r);
     slot->arrived.notify_one();
   });
+  bool told = false;
   std::unique_lock lock{slot->mutex};
-  slot->arrived.wait(lock, [&] { return slot->response.has_value(); });
-  return *std::move(slot->response);
+  while (!slot->arrived.wait_for(lock, kLook, [&] { return slot->response.has_value(); })) {
+    if (told || !cancelled || !cancelled()) continue;
+    cancel(id);
+    told = true;
+  }
+  return decoded(*std::move(slot->response), max_bytes);
 }
 
 }  // namespace towline::http

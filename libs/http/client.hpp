@@ -19,7 +19,7 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  /// `done` runs exactly once, on a thread of the client: hand over and return.
+  /// `done` runs exactly once, on a thread of the client: hand over and return. The answer comes as it was packed.
   std::uint64_t post(Request request, std::function<void(Response)> done);
   /// Subscribes to newHeads at a ws or wss URL, on a connection of its own that is set up anew whenever it ends, until
   /// cancel(). `tell` runs on a thread of the client: hand over and return. It is told of heads 10 times a second at
@@ -33,8 +33,9 @@ class Client {
   /// `turn` is called when the client's threads have got to it: a watchdog asks so whether they live.
   void ask_turn(std::function<void()> turn);
 
-  /// post() and wait. Not from a callback.
-  Response post_and_wait(Request request);
+  /// post(), wait, and decoded() (encoding.hpp) in the caller's thread. Not from a callback. `cancelled` is asked now
+  /// and then; once it is true the request is cancelled.
+  Response post_and_wait(Request request, const std::function<bool()>& cancelled = {});
 
  private:
   struct Impl;

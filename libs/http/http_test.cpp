@@ -2,12 +2,16 @@
 
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <zlib.h>
 
 #include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
 #include <thread>
+
+#include "libs/http/encoding.hpp"
+#include "libs/http/test_servers.hpp"
 
 namespace towline::http {
 namespace {
@@ -176,7 +180,7 @@ TEST_F(HttpTest, ManyAreAllAnsweredEachWithItsOwn) {
   constexpr int kAtOnce = 4;  // the server's queue of connections that wait is short
   std::function<void(int)> post = [&](int i) {
     c.post(to("/echo", std::to_string(i)), [&, i](const Response& r) {
-      EXPECT_EQ(r.body, std::to_string(i)) << r.transport;
+      EXPECT_EQ(decoded(r, 100).body, std::to_string(i)) << r.transport;
       if (i + kAtOnce < kRequests) post(i + kAtOnce);
       const std::lock_guard lock{mutex};
       ++answered;
@@ -187,6 +191,144 @@ TEST_F(HttpTest, ManyAreAllAnsweredEachWithItsOwn) {
   std::unique_lock lock{mutex};
   done.wait(lock, [&] { return answered == kRequests; });
   EXPECT_EQ(answered, kRequests);
+}
+
+/// Gives every connection the same bytes, then `more` as often as the other side takes it.
+test::Acceptor raw_server(std::string answer, std::string more = {}) {
+  return test::Acceptor{"127.0.0.1", [answer = std::move(answer), more = std::move(more)](test::tcp::socket s) {
+                          boost::system::error_code ec;
+                          std::string question;
+                          while (!ec && question.find("\r\n\r\n{}") == std::string::npos) {
+                            char some[1024];
+                            const std::size_t n = s.read_some(test::asio::buffer(some), ec);
+                            question.append(some, n);
+                          }
+                          test::asio::write(s, test::asio::buffer(answer), ec);
+                          while (!ec && !more.empty()) test::asio::write(s, test::asio::buffer(more), ec);
+                        }};
+}
+
+Request to_raw(const test::Acceptor& server) {
+  Request r;
+  r.url = "http://127.0.0.1:" + std::to_string(server.port);
+  r.body = "{}";
+  return r;
+}
+
+/// `header`: lines that end with CRLF.
+std::string http_answer(const std::string& header, const std::string& body) {
+  return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + header + "\r\n" + body;
+}
+
+std::string deflated(const std::string& plain, int window_bits, int flush) {
+  z_stream z{};
+  deflateInit2(&z, 9, Z_DEFLATED, window_bits, 9, Z_DEFAULT_STRATEGY);
+  std::string out(deflateBound(&z, plain.size()) + 64, '\0');
+  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(plain.data()));
+  z.avail_in = static_cast<uInt>(plain.size());
+  z.next_out = reinterpret_cast<Bytef*>(out.data());
+  z.avail_out = static_cast<uInt>(out.size());
+  deflate(&z, flush);
+  out.resize(z.total_out);
+  deflateEnd(&z);
+  return out;
+}
+
+std::string gzip(const std::string& plain) { return deflated(plain, 16 + MAX_WBITS, Z_FINISH); }
+
+/// 30 kB that are some 10^13 bytes of empty blocks inside four layers of gzip: they unpack to nothing for hours.
+std::string four_layers() {
+  const std::string header{"\x1f\x8b\x08\0\0\0\0\0\0\x03", 10};
+  std::string first = header;
+  std::string again{"\0\0\0\xff\xff", 5};
+  for (int layer = 1; layer < 4; ++layer) {
+    std::string many;
+    while (many.size() < 1U << 20U) many += again;
+    first = header + deflated(first, -MAX_WBITS, Z_FULL_FLUSH);
+    again = deflated(many, -MAX_WBITS, Z_FULL_FLUSH);
+  }
+  while (first.size() < 30'000) first += again;
+  return first;
+}
+
+TEST_F(HttpTest, OneLayerOfGzipIsAskedForAndUnpacked) {
+  const std::string text = "[" + std::string(100'000, '7') + "]";
+  std::string asked;
+  server_.Post("/gzip", [&](const httplib::Request& req, httplib::Response& res) {
+    asked = req.get_header_value("Accept-Encoding");
+    res.set_header("Content-Encoding", "gzip");
+    res.set_content(gzip(text), "application/octet-stream");
+  });
+  Client c;
+  Request r = to("/gzip");
+  r.max_response_bytes = text.size();
+  const Response answer = c.post_and_wait(r);
+  ASSERT_TRUE(answer.transport.ok()) << answer.transport;
+  EXPECT_EQ(asked, "gzip");
+  EXPECT_EQ(answer.body, text);
+  r.max_response_bytes = text.size() - 1;
+  EXPECT_EQ(c.post_and_wait(r).failure, Failure::too_large);
+}
+
+TEST_F(HttpTest, LayersThatUnpackForHoursCostTheirRequestAlone) {
+  const std::string body = four_layers();
+  ASSERT_LT(body.size(), 40'000U);
+  Client c;
+  for (const std::string header :
+       {"Content-Encoding: gzip, gzip, gzip, gzip\r\n",
+        "Content-Encoding: gzip\r\nContent-Encoding: gzip\r\nContent-Encoding: gzip\r\nContent-Encoding: gzip\r\n"}) {
+    const auto server = raw_server(http_answer(header, body));
+    EXPECT_EQ(c.post_and_wait(to_raw(server)).failure, Failure::encoding) << header;
+    EXPECT_EQ(c.post_and_wait(to("/echo")).body, "{}");
+  }
+  char size[16];
+  std::snprintf(size, sizeof size, "%zx", body.size());
+  const auto server = raw_server("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, gzip, gzip, gzip, chunked\r\n\r\n" +
+                                 std::string{size} + "\r\n" + body + "\r\n0\r\n\r\n");
+  EXPECT_EQ(c.post_and_wait(to_raw(server)).failure, Failure::encoding);
+  EXPECT_EQ(c.post_and_wait(to("/echo")).body, "{}");
+}
+
+TEST_F(HttpTest, OtherEncodingsAreRefused) {
+  Client c;
+  for (const char* name : {"br", "zstd", "deflate", "gzip, identity", "x"}) {
+    const auto server = raw_server(http_answer("Content-Encoding: " + std::string{name} + "\r\n", "{}"));
+    EXPECT_EQ(c.post_and_wait(to_raw(server)).failure, Failure::encoding) << name;
+  }
+  const auto plain = raw_server(http_answer("Content-Encoding: identity\r\n", "{}"));
+  EXPECT_EQ(c.post_and_wait(to_raw(plain)).body, "{}");
+  for (const std::string& broken : {gzip("{}").substr(0, 15), gzip("{}") + "x", std::string{"{}"}, std::string{}}) {
+    const auto server = raw_server(http_answer("Content-Encoding: gzip\r\n", broken));
+    EXPECT_EQ(c.post_and_wait(to_raw(server)).failure, Failure::encoding);
+  }
+}
+
+TEST_F(HttpTest, ARefusalIsToldByItsStatusWhateverItsBodyIs) {
+  server_.Post("/page", [](const httplib::Request&, httplib::Response& res) {
+    res.status = 403;
+    res.set_content(std::string(1U << 20U, 'x'), "text/plain");
+  });
+  server_.Post("/packed", [](const httplib::Request&, httplib::Response& res) {
+    res.status = 403;
+    res.set_header("Content-Encoding", "br");
+    res.set_content("x", "application/octet-stream");
+  });
+  Client c;
+  for (const char* path : {"/page", "/packed"}) {
+    Request r = to(path);
+    r.max_response_bytes = 1000;
+    const Response answer = c.post_and_wait(r);
+    EXPECT_TRUE(answer.transport.ok()) << answer.transport;
+    EXPECT_EQ(answer.status, 403);
+    EXPECT_LE(answer.body.size(), 1000U);
+  }
+}
+
+TEST_F(HttpTest, AHeaderWithoutEndIsCut) {
+  const auto server = raw_server("HTTP/1.1 200 OK\r\n", "X-More: and more\r\n");
+  Client c;
+  EXPECT_EQ(c.post_and_wait(to_raw(server)).failure, Failure::too_large);
+  EXPECT_EQ(c.post_and_wait(to("/echo")).body, "{}");
 }
 
 TEST(RetryAfter, SecondsADateOrNothing) {

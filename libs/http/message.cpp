@@ -1,5 +1,6 @@
 #include "libs/http/message.hpp"
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
@@ -60,6 +61,14 @@ void read_header(absl::string_view name, absl::string_view value, Response& resp
     response.date_read = absl::Now();
   } else if (absl::EqualsIgnoreCase(name, "location")) {
     response.location = std::string{value};
+  } else if (absl::EqualsIgnoreCase(name, "content-encoding")) {
+    // A second header is a second layer.
+    if (!absl::EqualsIgnoreCase(value, "identity"))
+      absl::StrAppend(&response.encoding, response.encoding.empty() ? "" : ", ", absl::AsciiStrToLower(value));
+  } else if (absl::EqualsIgnoreCase(name, "transfer-encoding")) {
+    // Chunks are none of our business; everything else is a layer that nobody asked for.
+    if (!absl::EqualsIgnoreCase(value, "chunked"))
+      absl::StrAppend(&response.encoding, "transfer ", absl::AsciiStrToLower(value));
   } else if (absl::EqualsIgnoreCase(name, "retry-after")) {
     response.retry_after = parse_retry_after(std::string{value}, absl::Now());
   }

@@ -15,6 +15,7 @@ struct Request {
   std::vector<std::string> headers;  // "Name: value"; content-type is set already
   std::string body;
   absl::Duration timeout = absl::Seconds(10);
+  /// Of the body, packed or not. The body of a refusal (a status that is not 2xx) is cut there, and no failure.
   std::size_t max_response_bytes = 64U << 20U;
   std::string ca_file;  // empty: the system's
   /// "": no proxy. A URL: that one. nullopt: what the environment says. proxy_for() has the rules.
@@ -22,7 +23,7 @@ struct Request {
 };
 
 /// Why no whole answer arrived.
-enum class Failure { none, cancelled, timeout, too_large, name_unresolved, refused, lost, tls, proxy, other };
+enum class Failure { none, cancelled, timeout, too_large, encoding, name_unresolved, refused, lost, tls, proxy, other };
 
 struct Response {
   /// OK: an answer arrived whole, whatever its status. UNAVAILABLE: refused, reset, no such host.
@@ -34,6 +35,8 @@ struct Response {
   /// Of HTTP. An answer over WebSocket has 200; a refused upgrade has what the server said (401, 429).
   long status = 0;
   std::string body;
+  /// How `body` is packed (Content-Encoding), in lower case; empty: it is not.
+  std::string encoding;
   /// The Location header of a redirect (redirects are not followed), as it came: it may hold the URL's secrets.
   std::string location;
   std::optional<absl::Duration> retry_after;

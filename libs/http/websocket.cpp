@@ -2,7 +2,6 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
-#include <absl/time/clock.h>
 #include <simdjson.h>
 
 #include <algorithm>
@@ -18,6 +17,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "libs/base/steady_time.hpp"
 #include "libs/http/push_backoff.hpp"
 #include "libs/http/ws_connection.hpp"
 
@@ -157,7 +157,7 @@ class Server final : private WsConnection::Handler {
     std::size_t opening = 0;
     for (const auto& l : lines_) opening += l.open ? 0 : 1;
     for (; waiting_.size() > opening && lines_.size() < WebSockets::kMaxConnections; ++opening) {
-      if (!lines_.empty() && absl::Now() < pause_) break;
+      if (!lines_.empty() && steady_now() < pause_) break;
       Line l;
       l.connection = open_websocket(io_, target_, *this);
       lines_.push_back(std::move(l));
@@ -167,14 +167,14 @@ class Server final : private WsConnection::Handler {
   void on_open(WsConnection& c) override {
     Line& l = *line_of(c);
     l.open = true;
-    l.used = absl::Now();
+    l.used = steady_now();
     go_on();
   }
 
   void on_message(WsConnection& c, std::string message) override {
     Line& l = *line_of(c);
     if (kind_of(message) == Message::notification) {
-      if (!l.unasked.admit(absl::Now()))
+      if (!l.unasked.admit(steady_now()))
         on_down(c, unavailable(Failure::other, "the server floods the connection with notifications"));
       return;
     }
@@ -182,7 +182,7 @@ class Server final : private WsConnection::Handler {
     // An answer to nothing, or before the whole question: the connection is out of step.
     const bool in_step = job && !c.sending();
     l.served = true;
-    l.used = absl::Now();
+    l.used = steady_now();
     if (!in_step) hang_up(c);
     if (job) {
       Response r;
@@ -206,7 +206,7 @@ class Server final : private WsConnection::Handler {
       }
     } else if (!gone.open) {
       if (std::any_of(lines_.begin(), lines_.end(), [](const Line& l) { return l.open; })) {
-        pause_ = absl::Now() + kPause;
+        pause_ = steady_now() + kPause;
       } else {
         const auto all = std::exchange(waiting_, {});
         for (const auto& job : all) finish_(*job, why);
@@ -249,7 +249,7 @@ class Subscription final : private WsConnection::Handler {
   void on_open(WsConnection& c) override { c.send(kSubscribe, kMaxNotification); }
 
   void on_message(WsConnection&, std::string message) override {
-    if (!flood_.admit(absl::Now())) {
+    if (!flood_.admit(steady_now())) {
       end(unavailable(Failure::other, "the server floods the subscription"), false);
       return;
     }
@@ -261,7 +261,7 @@ class Subscription final : private WsConnection::Handler {
     } else if (!live_) {
       live_ = true;
       attempt_.cancel();
-      backoff_.on_live(absl::Now());
+      backoff_.on_live(steady_now());
       tell_({Push::Kind::live, {}});
     }
   }
@@ -275,10 +275,10 @@ class Subscription final : private WsConnection::Handler {
   void news() {
     if (told_soon_) return;
     told_soon_ = true;
-    const absl::Duration wait = std::clamp(told_ + kTellEach - absl::Now(), absl::ZeroDuration(), kTellEach);
+    const absl::Duration wait = std::clamp(told_ + kTellEach - steady_now(), absl::ZeroDuration(), kTellEach);
     after(news_, wait, guarded([this] {
             told_soon_ = false;
-            told_ = absl::Now();
+            told_ = steady_now();
             if (live_) tell_({Push::Kind::head, {}});
           }));
   }
@@ -287,7 +287,7 @@ class Subscription final : private WsConnection::Handler {
     live_ = false;
     if (connection_) connection_->close();
     connection_.reset();
-    const absl::Duration wait = backoff_.on_end(absl::Now(), refused, why.retry_after, spread_(random_));
+    const absl::Duration wait = backoff_.on_end(steady_now(), refused, why.retry_after, spread_(random_));
     after(attempt_, wait, guarded([this] { start(); }));
     tell_({Push::Kind::down, std::move(why)});
   }
@@ -350,7 +350,7 @@ class WebSockets::Loop {
     job->id = id;
     job->request = std::move(request);
     job->done = std::move(done);
-    job->started = absl::Now();
+    job->started = steady_now();
     if (!run([this, job] { start(job); })) job->done(cancelled("shutting down"));
   }
 
@@ -393,7 +393,7 @@ class WebSockets::Loop {
                                          target->ca_file, "\n", target->proxy);
     running_[job->id] = {job, key};
     job->deadline = std::make_unique<asio::steady_timer>(io_);
-    after(*job->deadline, job->started + job->request.timeout - absl::Now(),
+    after(*job->deadline, job->started + job->request.timeout - steady_now(),
           [this, id = job->id, timeout = job->request.timeout] { end(id, timed_out(timeout)); });
     auto& server = servers_[key];
     if (!server)
@@ -423,13 +423,13 @@ class WebSockets::Loop {
   void finish(Job& job, Response r) {
     if (job.deadline) job.deadline->cancel();
     running_.erase(job.id);
-    r.elapsed = absl::Now() - job.started;
+    r.elapsed = steady_now() - job.started;
     job.done(std::move(r));
   }
 
   void tick() {
     for (auto it = servers_.begin(); it != servers_.end();) {
-      it->second->reap(absl::Now(), idle_);
+      it->second->reap(steady_now(), idle_);
       it = it->second->empty() ? servers_.erase(it) : std::next(it);
     }
     ticking_ = !servers_.empty();

@@ -13,6 +13,8 @@ namespace {
 
 using simdjson::dom::element;
 
+constexpr std::size_t kMaxText = 512;
+
 std::string text(element e) {
   std::string_view s;
   return e.get(s) == simdjson::SUCCESS ? std::string{s} : std::string{};
@@ -22,10 +24,10 @@ Error read_error(element e) {
   Error out;
   element v;
   if (e["code"].get(v) == simdjson::SUCCESS && v.get(out.code) != simdjson::SUCCESS) out.code = 0;
-  if (e["message"].get(v) == simdjson::SUCCESS) out.message = text(v).substr(0, 512);
+  if (e["message"].get(v) == simdjson::SUCCESS) out.message = text(v).substr(0, kMaxText);
   if (e["data"].get(v) == simdjson::SUCCESS) {
     element err;
-    out.detail = text(v.is_object() && v["err"].get(err) == simdjson::SUCCESS ? err : v).substr(0, 512);
+    out.detail = text(v.is_object() && v["err"].get(err) == simdjson::SUCCESS ? err : v).substr(0, kMaxText);
     element wait;
     if (!v.is_object() || v.at_pointer("/rate/backoff_seconds").get(wait) != simdjson::SUCCESS ||
         wait.get(out.backoff_s) != simdjson::SUCCESS) {
@@ -72,6 +74,17 @@ bool mentions(const Error& e, std::initializer_list<absl::string_view> words) {
   return std::any_of(words.begin(), words.end(), [&](absl::string_view w) { return absl::StrContains(message, w); });
 }
 
+/// A DOM takes 12 bytes and more for each of these, and they may be all that a text is made of. Answers that are of use
+/// have one in 20 bytes; short ones (batches of nulls) one in 6.
+bool mostly_punctuation(const std::string& body) {
+  constexpr std::size_t kShort = 64U << 10U;
+  constexpr std::size_t kBytesForOne = 8;
+  if (body.size() <= kShort) return false;
+  std::size_t n = 0;
+  for (const char c : body) n += (c == ',' || c == ':' || c == '[' || c == '{') ? 1 : 0;
+  return n > body.size() / kBytesForOne;
+}
+
 std::string one(const Call& call, std::size_t id) {
   return absl::StrCat("{\"jsonrpc\":\"2.0\",\"id\":", id, ",\"method\":\"", call.method, "\",\"params\":", call.params,
                       "}");
@@ -88,6 +101,7 @@ std::string batch(const std::vector<Call>& calls) {
 }
 
 absl::StatusOr<Answers> Answers::parse(const std::string& body, std::size_t count, bool batch) {
+  if (mostly_punctuation(body)) return absl::InvalidArgumentError("the answer is nothing that was asked for");
   Answers out;
   out.answers.resize(count);
   out.parser_ = std::make_unique<simdjson::dom::parser>();

@@ -47,6 +47,21 @@ TEST(SingleAnswer, OtherThingsAreRefused) {
   }
 }
 
+TEST(SingleAnswer, OneThatIsNothingButPunctuationIsNotParsed) {
+  const auto with_junk = [](const std::string& junk) {
+    return Answers::parse(R"({"id":0,"junk":[)" + junk + R"(],"result":7})", 1, false).ok();
+  };
+  std::string dense = "0";
+  std::string loose = "0";
+  for (int i = 0; i < 40'000; ++i) {
+    dense += ",0";
+    loose += ",\"0x0123456789abcdef\"";
+  }
+  EXPECT_FALSE(with_junk(dense));
+  EXPECT_TRUE(with_junk(loose));
+  EXPECT_TRUE(with_junk(dense.substr(0, 2'001)));  // a short one is no danger
+}
+
 TEST(BatchAnswer, IdsDecideNotOrder) {
   auto a = Answers::parse(R"([{"id":2,"result":12},{"id":"0","result":10},{"id":1,"error":{"code":5,"message":"no"}}])",
                           3, true);

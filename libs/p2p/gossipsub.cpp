@@ -596,6 +596,11 @@ double Gossipsub::score(const PeerId& peer) const {
   return it == peers_.end() ? 0 : score_of(it->second);
 }
 
+bool Gossipsub::subscribed(const PeerId& peer) const {
+  const auto it = peers_.find(peer);
+  return it != peers_.end() && it->second.topics != 0;
+}
+
 Gossipsub::PeerView Gossipsub::view(const PeerId& peer) const {
   PeerView out;
   const auto it = peers_.find(peer);

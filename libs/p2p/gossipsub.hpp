@@ -93,6 +93,8 @@ class Gossipsub {
     std::uint64_t accepted = 0, rejected = 0, duplicates = 0;
   };
   PeerView view(const PeerId& peer) const;
+  /// To one of our topics at least.
+  bool subscribed(const PeerId& peer) const;
   std::size_t mesh_size(std::size_t topic) const { return mesh_[topic].size(); }
 
   /// Counts since the start.

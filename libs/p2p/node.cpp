@@ -31,6 +31,9 @@ constexpr absl::Duration kReopenLater = absl::Seconds(30);
 /// From the first byte of an RPC to its last.
 constexpr absl::Duration kRpcTime = absl::Seconds(30);
 constexpr std::size_t kMaxPingsPerPeer = 2;
+/// go-libp2p asks who we are once for each connection. Where that fails it never subscribes, and takes the place of a
+/// peer that would: the next connection asks again.
+constexpr absl::Duration kSubscribes = absl::Minutes(1);
 
 std::vector<std::string> gossip_protocols() { return {std::begin(kGossip), std::end(kGossip)}; }
 
@@ -70,6 +73,9 @@ class Node::Conn final : private Connection::Handler {
     last_queued_ = queued;
     if (gossip_reader_.buffered() > 0 && now - rpc_since_ > kRpcTime)
       return fail(absl::DeadlineExceededError("a message of the peer does not come to its end"));
+    if (!current_ || node_.gossip_.subscribed(*peer_)) subscribed_at_ = now;
+    if (now - subscribed_at_ > kSubscribes)
+      return fail(absl::UnavailableError("the peer subscribes to none of the chain's topics"));
     if (current_ && now >= reopen_at_) {
       reopen_at_ = absl::InfiniteFuture();
       if (auto st = open(Kind::gossip_out, gossip_protocols()); !st.ok()) return fail(std::move(st));
@@ -135,7 +141,7 @@ class Node::Conn final : private Connection::Handler {
   absl::Status on_ready(const PublicKey& key, const PeerId& peer) override {
     key_ = key;
     peer_ = peer;
-    ready_at_ = progress_at_ = now_;
+    ready_at_ = progress_at_ = subscribed_at_ = now_;
     if (auto st = node_.handler_.admit(peer, remote_, outbound_); !st.ok()) {
       peer_.reset();
       return st;
@@ -329,7 +335,7 @@ class Node::Conn final : private Connection::Handler {
   absl::Time reopen_at_ = absl::InfiniteFuture();
   absl::Time rpc_since_;
   std::size_t last_queued_ = 0;
-  absl::Time progress_at_;
+  absl::Time progress_at_, subscribed_at_;
 };
 
 Node::Node(const Identity& identity, Options options, Gossipsub::Codec codec, Handler& handler, std::uint64_t seed,

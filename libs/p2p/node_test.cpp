@@ -22,7 +22,7 @@ struct Member : Node::Handler {
       : identity{*secp256k1::SecretKey::from(Bytes(32, static_cast<std::uint8_t>(i + 1)))},
         node{identity,
              [&] {
-               options.topics = {"/t"};
+               if (options.topics.empty()) options.topics = {"/t"};
                options.agent = absl::StrCat("member ", i);
                return options;
              }(),
@@ -355,6 +355,24 @@ TEST(Node, AMessageThatDoesNotEndEndsTheConnection) {
     a.node.output(id, ping, 1000);
   }
   EXPECT_FALSE(a.node.status(id).ok());
+}
+
+TEST(Node, WhoNeverSubscribesIsLetGo) {
+  World w;
+  Member& a = w.add();
+  Member& b = w.add();
+  Node::Options of_another_chain;
+  of_another_chain.topics = {"/other"};
+  Member& c = w.add(of_another_chain);
+  w.connect(a, b);
+  w.connect(a, c);
+  w.settle();
+  w.pass(absl::Seconds(58));
+  EXPECT_EQ(a.node.peer_count(), 2U);
+  w.pass(absl::Seconds(4));
+  EXPECT_TRUE(a.node.connected(b.identity.peer_id()));
+  EXPECT_FALSE(a.node.connected(c.identity.peer_id()));
+  EXPECT_TRUE(absl::IsUnavailable(a.last_loss)) << a.last_loss;
 }
 
 TEST(Node, PeersAreToldOfANewAddress) {

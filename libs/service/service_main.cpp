@@ -1,6 +1,5 @@
 #include "libs/service/service_main.hpp"
 
-#include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
@@ -25,6 +24,7 @@
 
 #include "libs/base/status.hpp"
 #include "libs/service/auth.hpp"
+#include "libs/service/flags.hpp"
 #include "libs/service/health.hpp"
 #include "libs/service/self_check.hpp"
 #include "libs/telemetry/log.hpp"
@@ -32,14 +32,6 @@
 
 namespace towline::service {
 namespace {
-
-/// --a.b-c is TOWLINE_A_B_C.
-void name_environment(CLI::App& app) {
-  for (CLI::Option* o : app.get_options()) {
-    if (o->get_lnames().empty() || o->get_lnames()[0] == "help" || o->get_lnames()[0] == "version") continue;
-    o->envname("TOWLINE_" + absl::AsciiStrToUpper(absl::StrReplaceAll(o->get_lnames()[0], {{".", "_"}, {"-", "_"}})));
-  }
-}
 
 /// Many idle connections shall not be what stops a service.
 void use_all_descriptors() {
@@ -180,6 +172,15 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   app.add_option("--log.format", format_text, "text, logfmt or json")->capture_default_str();
   program.add_flags(app);
   name_environment(app);
+  if (argc == 2 && argv[1] == absl::string_view{"--print-flags"}) {
+    std::cout << flags_json(app) << std::endl;
+    return 0;
+  }
+  if (const std::string secret = secret_on_command_line(app, argc, argv); !secret.empty()) {
+    std::cerr << absl::StrCat(info.name, ": ", secret, ": everybody can read the arguments of a process: use ",
+                              app.get_option(secret)->get_envname(), " or --config\n");
+    return 2;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {
@@ -200,6 +201,8 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   if (!log::parse(level_text, level)) return refuse("--log.level must be trace, debug, info, warn or error");
   if (!log::parse(format_text, format)) return refuse("--log.format must be text, logfmt or json");
   log::init(level, format);
+  if (const std::string unknown = unknown_variables({&app}); !unknown.empty())
+    log::warn("variables that no flag of this service reads (--help shows them)", {log::kv("names", unknown)});
 
   const absl::StatusOr<std::string> token = auth.token_for(grpc_addr);
   if (!token.ok()) return refuse(token.status().message());

@@ -12,6 +12,7 @@
 #include "libs/base/status.hpp"
 #include "libs/discv5/boot_nodes.hpp"
 #include "libs/http/client.hpp"
+#include "libs/service/flags.hpp"
 #include "libs/service/service_main.hpp"
 #include "libs/telemetry/log.hpp"
 #include "services/p2p-gossip/actors/clock_watch.hpp"
@@ -59,8 +60,7 @@ class P2PGossip final : public service::Program {
     app.add_option("--p2p.priv.path", key_file_,
                    "file with the node's secp256k1 key (64 hex digits), made if it is not there; default: "
                    "p2p_priv.txt in the data directory");
-    app.add_option("--p2p.priv.raw", raw_key_,
-                   "the key itself; prefer the file: others can read the arguments of a process");
+    app.add_option("--p2p.priv.raw", raw_key_, "the key itself")->group(service::kSecrets);
     app.add_option("--p2p.netrestrict", netrestrict_,
                    "CIDR networks; peers that were found elsewhere are not dialled. Repeat it, or separate by commas")
         ->delimiter(',');

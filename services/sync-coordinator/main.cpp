@@ -56,7 +56,8 @@ class Coordinator final : public service::Program {
           ctx.system, TowConfig{i, driver_targets_[i], options, drivers_.back().get(), fetchers_.back().get(),
                                 gossips_.empty() ? nullptr : gossips_.back().get(), &board_, &ctx.metrics}));
     }
-    service_ = std::make_unique<CoordinatorService>(board_, tows_);
+    service_ = std::make_unique<CoordinatorService>(board_, tows_,
+                                                    CoordinatorService::Targets{fetcher_target_, gossip_target_});
     log::info("coordinating", {log::kv("chain_id", config.l2_chain_id), log::kv("drivers", driver_targets_.size()),
                                log::kv("unsafe_source", unsafe_source_)});
     return absl::OkStatus();

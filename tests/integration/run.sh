@@ -13,6 +13,6 @@ if [ "$(cat "$venv/requirements.sha256" 2>/dev/null || true)" != "$wanted" ]; th
   "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
   echo "$wanted" >"$venv/requirements.sha256"
 fi
-export TOWLINE_BIN="${TOWLINE_BIN:-$root/build/release/bin}"
+export TEST_BIN="${TEST_BIN:-$root/build/release/bin}"
 cd "$here"
 exec "$venv/bin/python" -m pytest -p no:cacheprovider "$@"

@@ -12,7 +12,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from ports import free_port  # noqa: E402
 
-BIN = Path(os.environ.get("TOWLINE_BIN") or Path(__file__).resolve().parents[2] / "build/release/bin")
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(os.environ.get("TEST_BIN") or ROOT / "build/release/bin")
 SERVICES = ("remote-fetcher", "engine-driver", "sync-coordinator")
 GOSSIP = "p2p-gossip"  # only where a test asks for it: it would hide the faults of the sources
 # Nothing takes so long on the slowest machine: only what hangs does.
@@ -101,6 +102,11 @@ class Stack:
 
     def stats(self):
         return json.loads(http(self.endpoints["control"] + "/stats")[1])
+
+    def timestamp(self):
+        """Of the chain's head."""
+        request = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": ["latest", False]}
+        return int(json.loads(http(self.endpoints["sources"][0], json.dumps(request).encode())[1])["result"]["timestamp"], 16)
 
     def ctl(self, cmd, **more):
         status, text = http(self.endpoints["control"] + "/ctl", json.dumps({"cmd": cmd, **more}).encode())

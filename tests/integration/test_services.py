@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from stack import GOSSIP, HANG_S, SERVICES, Process, free_port
+from stack import BIN, GOSSIP, HANG_S, ROOT, SERVICES, Process, free_port
 
-ROOT = Path(__file__).resolve().parents[2]
 OWN = {"remote-fetcher": ["towline.v1.PayloadSource", "towline.v1.RemoteFetcher"], "engine-driver": ["towline.v1.EngineDriver"],
        "sync-coordinator": ["towline.v1.SyncCoordinator"]}
 
@@ -33,6 +32,32 @@ def test_reflection_health_and_a_call(stack):
         assert json.loads(buf_curl(url + "/grpc.health.v1.Health/Check", "-d", "{}"))["status"] == "SERVING"
     tow = json.loads(buf_curl(f"http://127.0.0.1:{s.ports['sync-coordinator'][0]}/towline.v1.SyncCoordinator/GetSyncStatus", "-d", "{}"))
     assert tow["status"]["tows"][0]["state"] == "TOW_STATE_AT_TIP", tow
+
+
+def test_the_coordinator_knows_where_the_others_are(stack):
+    """A person needs its address alone; what concerns one source reaches each remote-fetcher."""
+    s = stack(blocks=20).start(gossip=True)
+    s.wait_tip()
+
+    def towline(*args):
+        p = subprocess.run([BIN / "towline", *args, "--coordinator", f"127.0.0.1:{s.ports['sync-coordinator'][0]}"], capture_output=True, text=True,
+                           timeout=HANG_S, check=False)
+        return p.returncode, p.stdout + p.stderr
+
+    code, said = towline("endpoints", "--json")
+    names = [e["name"] for e in json.loads(said)["endpoints"]]
+    assert code == 0 and len(names) == 2, said
+    assert towline("peers")[0] == 0
+    # Two replicas behind one target.
+    port = s.ports["remote-fetcher"][0]
+    flags = [f for f in s.flags("remote-fetcher") if not f.startswith(("--grpc.addr", "--http.addr"))]
+    (s.dir / "second").mkdir()
+    s.processes["second"] = Process("remote-fetcher", [*flags, f"--grpc.addr=127.0.0.2:{port}", "--http.addr=127.0.0.1:0"], s.dir / "second").start()
+    s.wait("the second one", lambda: towline("endpoints", "--fetcher", f"127.0.0.2:{port}")[0] == 0)
+    code, said = towline("cordon", names[0], "--fetcher", f"ipv4:127.0.0.1:{port},127.0.0.2:{port}")
+    assert code == 0 and "in 2 of 2 remote-fetchers" in said, said
+    for address in ("127.0.0.1", "127.0.0.2"):
+        assert "cordoned" in towline("endpoints", "--fetcher", f"{address}:{port}")[1]
 
 
 def test_ready_says_why_not(stack):

@@ -16,11 +16,11 @@ from harness.procs import HANG_S, wait_for  # noqa: E402
 from harness.tow import Timeline, Tow  # noqa: E402
 
 HISTORY = 2000
-SEED = int(os.environ.get("TOWLINE_TEST_SEED") or int(time.time()))
+SEED = int(os.environ.get("TEST_SEED") or int(time.time()))
 
 
 def pytest_report_header():
-    return f"towline seed: TOWLINE_TEST_SEED={SEED}"
+    return f"towline seed: TEST_SEED={SEED}"
 
 
 @pytest.fixture(scope="session")

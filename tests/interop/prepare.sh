@@ -1,4 +1,4 @@
-# Sourced by run.sh and the bench: builds the peers and prepares a virtual environment. Sets `root`, `python` and TOWLINE_BIN.
+# Sourced by run.sh and the bench: builds the peers and prepares a virtual environment. Sets `root`, `python` and TEST_BIN.
 root=$(cd "$(dirname "$0")/../.." && pwd)
 python=/usr/bin/python3
 [ -x "$python" ] || python=python3
@@ -12,4 +12,4 @@ if [ "$(cat "$venv/requirements.sha256" 2>/dev/null || true)" != "$wanted" ]; th
   echo "$wanted" >"$venv/requirements.sha256"
 fi
 python="$venv/bin/python"
-export TOWLINE_BIN="${TOWLINE_BIN:-$root/build/release/bin}"
+export TEST_BIN="${TEST_BIN:-$root/build/release/bin}"

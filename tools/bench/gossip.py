@@ -23,7 +23,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT / "tests/interop")]
-os.environ.setdefault("TOWLINE_TEST_LOG", "info")
+os.environ.setdefault("TEST_LOG", "info")
 from eth_utils import to_checksum_address  # noqa: E402
 from harness.devnet import Devnet  # noqa: E402
 from harness.load import CHAIN_ID, sender  # noqa: E402

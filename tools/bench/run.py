@@ -19,7 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT / "tests/interop"), str(HERE)]
-os.environ.setdefault("TOWLINE_TEST_LOG", "info")
+os.environ.setdefault("TEST_LOG", "info")
 import chain as bench_chain  # noqa: E402
 import serial  # noqa: E402
 from harness.nodes import Geth  # noqa: E402

@@ -49,6 +49,19 @@ expect 1 "before isthmus at 1900000000 (--override.isthmus)" "${up[@]}" "$dir/da
   --override.isthmus 1900000000
 expect 1 "forks come in order" env TOWLINE_OVERRIDE_ISTHMUS=1900000000 "$bin/remote-fetcher" --network op-mainnet --endpoint http://127.0.0.1:1
 expect 2 "--override.karst" "$bin/remote-fetcher" --network op-mainnet --endpoint http://127.0.0.1:1 --override.karst soon
+# Every flag and variable of a service is one of `up`, and is named so when it is wrong.
+expect 0 "--p2p.no-discovery (Env:TOWLINE_P2P_NO_DISCOVERY)" "$towline" up --help
+chain=(--network op-mainnet --jwt-secret "$dir/jwt.hex")
+expect 2 "--max-rps" "${up[@]}" "$dir/data" "${chain[@]}" --max-rps many
+expect 2 "--header-batch" env TOWLINE_HEADER_BATCH=1 "${up[@]}" "$dir/data" "${chain[@]}"
+expect 2 "--header-batch" "${up[@]}" "$dir/data" "${chain[@]}" --config <(printf '[up]\nheader-batch = 1\n')
+expect 1 "--source 1: " "$towline" up --base-port 0 --source ftp://x --engine http://127.0.0.1:1 --p2p.disable --data-dir "$dir/data" "${chain[@]}"
+expect 2 "no flag reads TOWLINE_MAX_RPM" env TOWLINE_MAX_RPM=1 "${up[@]}" "$dir/data" "${chain[@]}" --max-rps many
+expect 1 "TOWLINE_ENDPOINTS" env TOWLINE_ENDPOINTS=x "$bin/remote-fetcher" --network op-mainnet
+expect 2 "TOWLINE_P2P_PRIV_RAW" "${up[@]}" "$dir/data" "${chain[@]}" --p2p.priv.raw=c4n4ry
+expect 2 "TOWLINE_P2P_PRIV_RAW" "$bin/p2p-gossip" --network op-mainnet --p2p.priv.raw c4n4ry
+expect 1 "--p2p.priv.raw: is not a private key" env TOWLINE_P2P_PRIV_RAW=c4n4ry "$bin/p2p-gossip" --network op-mainnet
+expect 0 '"op-mainnet"' "$towline" networks --json
 expect 1 "--data-dir" "${up[@]}" /proc/none --network op-mainnet --jwt-secret "$dir/jwt.hex"
 
 # A program that is missing is named, with what to do.
@@ -56,6 +69,17 @@ mkdir "$dir/alone"
 cp "$towline" "$dir/alone"
 expect 1 "; all programs must be in one directory, as \`make build\`" "$dir/alone/towline" "${up[@]:1}" "$dir/data" \
   --network op-mainnet --jwt-secret "$dir/jwt.hex"
+
+# Two of them do not mix: the second one finds the first one's ports taken.
+python3 -c 'import socket, time
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+time.sleep(600)' >"$dir/port" &
+other=$!
+until [ -s "$dir/port" ] || ! kill -0 $other; do sleep 0.1; done
+expect 1 "--base-port: port $(cat "$dir/port")" "$towline" up --base-port "$(cat "$dir/port")" --source http://127.0.0.1:1 --engine http://127.0.0.1:1 \
+  --p2p.disable --data-dir "$dir/data" "${chain[@]}"
+kill $other
 
 # It runs with nobody to talk to, hides URLs, and stops.
 "$towline" up --base-port 0 --p2p.disable --data-dir "$dir/run" --source http://user:canary@127.0.0.1:1/canary --engine http://127.0.0.1:1/canary \

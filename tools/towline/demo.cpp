@@ -125,14 +125,14 @@ class Demo {
     o.sources.push_back(endpoints.value("cl", ""));
     for (const auto& s : endpoints["sources"]) o.sources.push_back(s.get<std::string>());
     o.engine = endpoints.value("engine", "");
-    o.jwt_secret = endpoints.value("jwt", "");
+    o.environment["engine-driver"] = {{"TOWLINE_JWT_SECRET", endpoints.value("jwt", "")}};
     o.rollup_config = endpoints.value("rollup", "");
     o.data_dir = (dir_ / "data").string();
     o.base_port = 0;
-    o.p2p_static = {endpoints.value("p2p", "")};
-    o.p2p_signer = endpoints.value("signer", "");
-    o.p2p_listen_ip = "127.0.0.1";
-    o.p2p_listen_port = 0;
+    o.environment["p2p-gossip"] = {{"TOWLINE_P2P_STATIC", endpoints.value("p2p", "")},
+                                   {"TOWLINE_P2P_UNSAFE_BLOCK_SIGNER", endpoints.value("signer", "")},
+                                   {"TOWLINE_P2P_LISTEN_IP", "127.0.0.1"},
+                                   {"TOWLINE_P2P_LISTEN_TCP", "0"}};
     TOWLINE_ASSIGN_OR_RETURN(const Truth t, look());
     if (t.el_head.number != 0) return absl::InternalError("the EL does not start at genesis");
     say(absl::StrCat("chain head ", show(t.chain_head), "; the EL is at genesis and takes ", kExecutionMicros / 1000,
@@ -158,7 +158,7 @@ class Demo {
               : "-";
       const std::string line = absl::StrFormat("      %s %s / %s  %.0f blocks/s  ETA %s", progress_bar(share, 28),
                                                thousands(t.el_head.number), thousands(t.chain_head.number), rate, eta);
-      area_.draw({line});
+      area_.draw({{line}});
       if (!area_.live() && now_ms() >= next_line) {
         std::cout << line << std::endl;
         next_line = now_ms() + 3000;
@@ -289,7 +289,7 @@ class Demo {
     const std::string line =
         absl::StrCat("      EL: unsafe ", thousands(t.el_head.number), "  safe ", thousands(t.el_safe.number),
                      "  finalized ", thousands(t.el_finalized.number));
-    area_.draw({line});
+    area_.draw({{line}});
     if (!area_.live()) std::cout << line << std::endl;
   }
 
@@ -306,7 +306,7 @@ class Demo {
     const std::int64_t deadline = now_ms() + kHang / std::chrono::milliseconds{1};
     for (;;) {
       if (stop_requested()) return absl::CancelledError("interrupted");
-      if (devnet_->poll()) return absl::InternalError(absl::StrCat("towline-devnet ended: ", devnet_->last_line()));
+      if (devnet_->poll()) return absl::InternalError(absl::StrCat("towline-devnet ended: ", devnet_->last_words()));
       if (fleet_) {
         std::vector<std::string> news;
         TOWLINE_RETURN_IF_ERROR(fleet_->supervise(news));

@@ -11,7 +11,8 @@ namespace towline::cli {
 /// restart.
 class HeldPort {
  public:
-  static absl::StatusOr<HeldPort> take();
+  /// This very one, or with 0 any that is free.
+  static absl::StatusOr<HeldPort> take(int number = 0);
   HeldPort(HeldPort&& other) noexcept : fd_{std::exchange(other.fd_, -1)}, number_{other.number_} {}
   HeldPort& operator=(HeldPort&&) = delete;
   ~HeldPort();

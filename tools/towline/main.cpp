@@ -18,6 +18,7 @@
 #include "libs/base/hex.hpp"
 #include "libs/http/client.hpp"
 #include "libs/jsonrpc/jsonrpc.hpp"
+#include "libs/service/flags.hpp"
 #include "libs/wire/channel.hpp"
 #include "libs/wire/convert.hpp"
 #include "libs/wire/token.hpp"
@@ -25,7 +26,10 @@
 #include "tools/towline/inspect/inspect.hpp"
 #include "tools/towline/inspect/p2p.hpp"
 #include "tools/towline/live_area.hpp"
+#include "tools/towline/process.hpp"
+#include "tools/towline/recovery.hpp"
 #include "tools/towline/render.hpp"
+#include "tools/towline/replicas.hpp"
 #include "tools/towline/supervisor.hpp"
 #include "towline/v1/p2p_gossip.grpc.pb.h"
 #include "towline/v1/remote_fetcher.grpc.pb.h"
@@ -39,7 +43,7 @@ constexpr int kOk = 0;
 constexpr int kFailed = 1;       // the answer is no: INVALID, no such name, a service that cannot run
 constexpr int kUsage = 2;        // wrong flags
 constexpr int kUnreachable = 3;  // the service does not answer
-constexpr int kUnhealthy = 4;    // status --check: not at the tip
+constexpr int kUnhealthy = 4;    // status --check: not at the tip; recover: a person is needed
 
 constexpr auto kDeadline = std::chrono::seconds{5};
 
@@ -72,7 +76,7 @@ class Cli {
         "towline"};
     app.footer(
         "Exit codes: 0 done; 1 the answer is no (INVALID, no such name, a service that\ncannot run); 2 wrong flags; 3 "
-        "the service does not answer; 4 `status --check`:\nnot at the tip.");
+        "the service does not answer; 4 `status --check`:\nnot at the tip; 4 `recover`: somebody has to do something.");
     app.set_version_flag("--version", "towline " TOWLINE_VERSION);
     app.require_subcommand(1);
     app.fallthrough();
@@ -83,10 +87,10 @@ class Cli {
     app.add_option("--coordinator", coordinator_, "gRPC address of the sync-coordinator")
         ->envname("TOWLINE_COORDINATOR")
         ->capture_default_str();
-    app.add_option("--gossip", gossip_, "gRPC address of p2p-gossip")->capture_default_str();
-    app.add_option("--fetcher", fetcher_, "gRPC address of the remote-fetcher")
-        ->envname("TOWLINE_FETCHER")
-        ->capture_default_str();
+    app.add_option("--gossip", gossip_, "gRPC target of p2p-gossip; the coordinator knows it")
+        ->envname("TOWLINE_GOSSIP");
+    app.add_option("--fetcher", fetcher_, "gRPC target of the remote-fetcher; the coordinator knows it")
+        ->envname("TOWLINE_FETCHER");
     app.add_option("--auth.token-file", token_file_,
                    "file with the services' shared token; default: what `towline up` made in towline-data")
         ->envname("TOWLINE_AUTH_TOKEN_FILE");
@@ -94,6 +98,11 @@ class Cli {
 
     auto* up_command = app.add_subcommand("up", "run all services on this host and show how far they are");
     add_up_flags(*up_command);
+    absl::StatusOr<ServiceFlags> service_flags = absl::UnknownError("not asked for");
+    up_command->preparse_callback([&](std::size_t) {
+      service_flags = ServiceFlags::ask(own_directory());
+      if (service_flags.ok()) service_flags->add_to(*up_command);
+    });
     auto* status = app.add_subcommand("status", "where the tow is, and why");
     bool check = false;
     status->add_flag("--check", check, "exit code 4 unless every tow is at the tip");
@@ -169,6 +178,7 @@ class Cli {
     } catch (const CLI::Success& e) {
       return app.exit(e);
     } catch (const CLI::ParseError& e) {
+      if (*up_command && !service_flags.ok()) return cannot_ask(service_flags.status());
       std::cerr << "towline: "
                 << absl::StrReplaceAll(e.what(),
                                        {{"INI was not able to parse ", "--config: no such key, or no TOML: "}})
@@ -177,7 +187,16 @@ class Cli {
     }
     hide_urls(argc, argv);
     if (*up_command) {
+      if (!service_flags.ok()) return cannot_ask(service_flags.status());
+      if (const std::string secret = service::secret_on_command_line(*up_command, argc, argv); !secret.empty()) {
+        std::cerr << "towline up: " << secret << ": everybody can read the arguments of a process: use "
+                  << up_command->get_option(secret)->get_envname() << " or --config\n";
+        return kUsage;
+      }
+      if (const std::string unknown = service::unknown_variables({&app, up_command}); !unknown.empty())
+        std::cerr << "towline up: no flag reads " << unknown << " (--help shows them)\n";
       up_.token_file = token_file_;
+      up_.environment = service_flags->given();
       return run_up();
     }
     if (*demo_command) return demo();
@@ -186,6 +205,10 @@ class Cli {
       return kOk;
     }
     if (*networks) {
+      if (json_) {
+        std::cout << nlohmann::json(rollup::network_names()).dump(1) << '\n';
+        return kOk;
+      }
       for (const auto& n : rollup::network_names()) std::cout << n << '\n';
       return kOk;
     }
@@ -217,8 +240,12 @@ class Cli {
     }
     if (*recover) {
       v1::GetSyncStatusResponse response;
-      return coordinator_call([&](auto& s, auto* c) { return s.GetSyncStatus(c, {}, &response); },
-                              [&] { print(response.status(), recover_text(response.status())); });
+      const int code = coordinator_call(
+          [&](auto& s, auto* c) { return s.GetSyncStatus(c, {}, &response); },
+          [&] {
+            std::cout << (json_ ? recover_json(response.status()) : recover_text(response.status())) << std::flush;
+          });
+      return code == kOk && needs_person(response.status()) ? kUnhealthy : code;
     }
     if (*endpoints) {
       v1::ListEndpointsResponse response;
@@ -229,10 +256,14 @@ class Cli {
       v1::CordonEndpointRequest request;
       request.set_name(name);
       request.set_reason(reason);
-      v1::CordonEndpointResponse response;
-      return fetcher_call(
-          [&](auto& s, auto* c) { return s.CordonEndpoint(c, request, &response); },
-          [&] { done(absl::StrCat(name, " is out of use: `towline uncordon ", name, "` takes it back")); });
+      return every_fetcher(
+          [&](auto& s, auto* c) {
+            v1::CordonEndpointResponse response;
+            return s.CordonEndpoint(c, request, &response);
+          },
+          [&](const std::string& where) {
+            return absl::StrCat(name, " is out of use", where, ": `towline uncordon ", name, "` takes it back");
+          });
     }
     if (*peers) return run_peers();
     if (*ban) {
@@ -261,9 +292,12 @@ class Cli {
     }
     v1::UncordonEndpointRequest request;
     request.set_name(name);
-    v1::UncordonEndpointResponse response;
-    return fetcher_call([&](auto& s, auto* c) { return s.UncordonEndpoint(c, request, &response); },
-                        [&] { done(absl::StrCat(name, " is in use again")); });
+    return every_fetcher(
+        [&](auto& s, auto* c) {
+          v1::UncordonEndpointResponse response;
+          return s.UncordonEndpoint(c, request, &response);
+        },
+        [&](const std::string& where) { return absl::StrCat(name, " is in use again", where); });
   }
 
  private:
@@ -293,48 +327,30 @@ class Cli {
         "jwt.hex --network op-mainnet\n\n"
         "It needs no L1 endpoint. Several --source are used together: one may fail or lie.\nCtrl-C stops everything "
         "within 5 seconds.");
-    const auto env = [](CLI::Option* o) {
-      o->envname("TOWLINE_" + absl::AsciiStrToUpper(absl::StrReplaceAll(o->get_lnames()[0], {{".", "_"}, {"-", "_"}})));
-    };
-    env(c.add_option("--source", up_.sources, "JSON-RPC URL of a remote node (EL or CL), best first; repeat it")
-            ->delimiter(','));
-    env(c.add_option("--endpoints-file", up_.endpoints_file, "TOML file of sources, for URLs with keys"));
-    env(c.add_option("--proxy", up_.proxy, "proxy URL for the sources; without it HTTPS_PROXY and its like decide"));
-    env(c.add_option("--engine", up_.engine, "Engine API of the local EL, for example http://127.0.0.1:8551")
-            ->required());
-    env(c.add_option("--jwt-secret", up_.jwt_secret, "file with the EL's JWT secret"));
-    env(c.add_option("--engine.admin-rpc", up_.admin_rpc, "the EL's ordinary RPC with debug_setHead (optional)"));
-    env(c.add_option("--network", up_.network, "a known chain by name (`towline networks`)"));
-    env(c.add_option("--rollup-config", up_.rollup_config, "or its rollup.json"));
-    for (auto f = static_cast<std::size_t>(rollup::Fork::canyon); f < rollup::kForkCount; ++f) {
-      const std::string fork = rollup::name(static_cast<rollup::Fork>(f));
-      env(c.add_option("--override." + fork, up_.overrides[f], "Unix time of " + fork + ", whatever the config says"));
-    }
-    env(c.add_option("--unsafe-source", up_.unsafe_source,
-                     "gossip (the p2p network), remote, both, or none to follow the safe head")
-            ->capture_default_str()
-            ->check(CLI::IsMember({"both", "gossip", "remote", "none"})));
-    env(c.add_option("--p2p.static", up_.p2p_static,
-                     "multiaddr with /p2p of a node of the chain to stay connected to; repeat it")
-            ->delimiter(','));
-    env(c.add_option("--p2p.bootnodes", up_.p2p_bootnodes,
-                     "enr:... or enode://... to find nodes of the chain through; default: those of the chain's L1")
-            ->delimiter(','));
-    env(c.add_flag("--p2p.disable", up_.p2p_disable, "do not join the chain's p2p network"));
-    env(c.add_option("--p2p.unsafe-block-signer", up_.p2p_signer,
-                     "address that signs the chain's blocks; default: the network's"));
-    env(c.add_option("--p2p.listen.ip", up_.p2p_listen_ip, "IP address that p2p-gossip listens on")
-            ->capture_default_str());
-    env(c.add_option("--p2p.listen.tcp", up_.p2p_listen_port, "and its TCP port, 0: any")->capture_default_str());
-    env(c.add_option("--data-dir", up_.data_dir, "fence, epoch and logs")->capture_default_str());
-    env(c.add_option("--log.level", up_.log_level, "of the services' logs")->capture_default_str());
-    env(c.add_option("--base-port", up_.base_port, "services listen on loopback from this port on; 0: any free ports")
-            ->capture_default_str()
-            ->check(CLI::Range(0, kLargestBasePort)));
+    c.add_option("--source", up_.sources, "JSON-RPC URL of a remote node (EL or CL), best first; repeat it")
+        ->delimiter(',');
+    c.add_option("--engine", up_.engine, "Engine API of the local EL, for example http://127.0.0.1:8551")->required();
+    c.add_option("--network", up_.network, "a known chain by name (`towline networks`)");
+    c.add_option("--rollup-config", up_.rollup_config, "or its rollup.json");
+    c.add_option("--unsafe-source", up_.unsafe_source,
+                 "gossip (the p2p network), remote, both, or none to follow the safe head")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"both", "gossip", "remote", "none"}));
+    c.add_flag("--p2p.disable", up_.p2p_disable, "do not join the chain's p2p network");
+    c.add_option("--data-dir", up_.data_dir, "fence, epoch and logs")->capture_default_str();
+    c.add_option("--base-port", up_.base_port, "services listen on loopback from this port on; 0: any free ports")
+        ->capture_default_str()
+        ->check(CLI::Range(0, kLargestBasePort));
+    service::name_environment(c);
+  }
+
+  static int cannot_ask(const absl::Status& why) {
+    std::cerr << "towline up: " << why.message() << '\n';
+    return kFailed;
   }
 
   int run_up() {
-    if (up_.sources.empty() && up_.endpoints_file.empty()) {
+    if (up_.sources.empty() && !up_.environment["remote-fetcher"].contains("TOWLINE_ENDPOINTS_FILE")) {
       std::cerr << "towline up: no source: give --source URL (repeat it for more) or --endpoints-file FILE\n";
       return kUsage;
     }
@@ -366,22 +382,58 @@ class Cli {
     return kOk;
   }
 
+  /// Where a service is: what the flag says, else what the coordinator says, else its default.
+  std::string target_of(const std::string& flag, const std::string& (v1::GetSyncStatusResponse::*known)() const,
+                        const char* otherwise) const {
+    if (!flag.empty()) return flag;
+    auto stub = v1::SyncCoordinator::NewStub(wire::make_channel(coordinator_, token_));
+    Call call;
+    v1::GetSyncStatusResponse response;
+    const bool answered = stub->GetSyncStatus(&call.context, {}, &response).ok();
+    return answered && !(response.*known)().empty() ? (response.*known)() : otherwise;
+  }
+  std::string fetcher_target() const {
+    return target_of(fetcher_, &v1::GetSyncStatusResponse::remote_fetcher, "127.0.0.1:7410");
+  }
+  std::string gossip_target() const {
+    return target_of(gossip_, &v1::GetSyncStatusResponse::p2p_gossip, "127.0.0.1:7440");
+  }
+
   template <class Ask, class Show>
   int fetcher_call(Ask ask, Show show) {
-    auto stub = v1::RemoteFetcher::NewStub(wire::make_channel(fetcher_, token_));
+    const std::string target = fetcher_target();
+    auto stub = v1::RemoteFetcher::NewStub(wire::make_channel(target, token_));
     Call call;
-    if (const grpc::Status s = ask(*stub, &call.context); !s.ok()) return report(s, "remote-fetcher at " + fetcher_);
+    if (const grpc::Status s = ask(*stub, &call.context); !s.ok()) return report(s, "remote-fetcher at " + target);
     show();
     return kOk;
   }
 
+  /// Each replica has its own list: all of them are told. `say` gets " in all 3 remote-fetchers", or nothing for one.
+  template <class Ask, class Say>
+  int every_fetcher(Ask ask, Say say) {
+    const std::vector<std::string> replicas = addresses_of(fetcher_target());
+    int code = kOk;
+    std::size_t reached = 0;
+    for (const auto& address : replicas) {
+      auto stub = v1::RemoteFetcher::NewStub(wire::make_channel(address, token_));
+      Call call;
+      if (const grpc::Status s = ask(*stub, &call.context); s.ok()) ++reached;
+      else code = report(s, "remote-fetcher at " + address);
+    }
+    if (reached == 0) return code;
+    done(say(replicas.size() == 1 ? "" : absl::StrCat(" in ", reached, " of ", replicas.size(), " remote-fetchers")));
+    return code;
+  }
+
   template <class Ask, class Show>
   int gossip_call(Ask ask, Show show) {
-    auto stub = v1::P2PGossip::NewStub(wire::make_channel(gossip_, token_));
+    const std::string target = gossip_target();
+    auto stub = v1::P2PGossip::NewStub(wire::make_channel(target, token_));
     Call call;
     // A dial takes longer than a question.
     call.context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{35});
-    if (const grpc::Status s = ask(*stub, &call.context); !s.ok()) return report(s, "p2p-gossip at " + gossip_);
+    if (const grpc::Status s = ask(*stub, &call.context); !s.ok()) return report(s, "p2p-gossip at " + target);
     show();
     return kOk;
   }
@@ -539,8 +591,7 @@ class Cli {
   }
 
   std::string coordinator_ = "127.0.0.1:7420";
-  std::string fetcher_ = "127.0.0.1:7410";
-  std::string gossip_ = "127.0.0.1:7440";
+  std::string fetcher_, gossip_;
   std::string token_file_, token_;
   bool json_ = false;
   UpOptions up_;

@@ -4,6 +4,7 @@
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -24,6 +25,11 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
   for (auto& s : strings) out.push_back(s.data());
   out.push_back(nullptr);
   return out;
+}
+
+std::string cannot_start(const std::string& program) {
+  return absl::StrCat("cannot start ", program,
+                      "; all programs must be in one directory, as `make build` and `make install` put them");
 }
 
 }  // namespace
@@ -55,9 +61,7 @@ void Process::start() {
   const auto argv = pointers(args);
   const auto envp = pointers(env);
   const std::string program = spec_.dir + "/" + spec_.name;
-  const std::string excuse =
-      absl::StrCat(spec_.name, ": cannot start ", program,
-                   "; all programs must be in one directory, as `make build` and `make install` put them\n");
+  const std::string excuse = absl::StrCat(spec_.name, ": ", cannot_start(program), "\n");
   const int log = open(spec_.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   struct stat st {};
   log_start_ = log >= 0 && fstat(log, &st) == 0 ? st.st_size : 0;
@@ -114,15 +118,41 @@ void Process::stop() {
   wait_or_kill(now_ms() + 4800);
 }
 
-std::string Process::last_line() const {
+std::string Process::last_words() const {
   std::ifstream in{spec_.log};
   in.seekg(log_start_);
-  std::string line;
-  std::string last;
+  std::string line, last, said;
   while (std::getline(in, line)) {
     if (!line.empty()) last = line;
+    if (absl::StartsWith(line, spec_.name + ": ")) said = line;
   }
-  return last;
+  return said.empty() ? last : said;
+}
+
+absl::StatusOr<std::string> output_of(const std::string& directory, const std::string& name, const std::string& arg) {
+  const std::string program = directory + "/" + name;
+  std::vector<std::string> args{name, arg};
+  const auto argv = pointers(args);
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return absl::UnavailableError(absl::StrCat("pipe: ", std::strerror(errno)));
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+  pid_t pid = 0;
+  const int failed = posix_spawn(&pid, program.c_str(), &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  close(ends[1]);
+  std::string out;
+  char chunk[4096];
+  for (ssize_t n = 0; failed == 0 && (n = read(ends[0], chunk, sizeof chunk)) > 0;)
+    out.append(chunk, static_cast<std::size_t>(n));
+  close(ends[0]);
+  if (failed != 0) return absl::NotFoundError(cannot_start(program));
+  int status = 0;
+  waitpid(pid, &status, 0);
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    return absl::FailedPreconditionError(absl::StrCat(program, " ", arg, " ended ", describe_exit(status)));
+  return out;
 }
 
 }  // namespace towline::cli

@@ -1,5 +1,6 @@
 // A child process: started with its own environment and log, stopped in time, gone when its parent is.
 #pragma once
+#include <absl/status/statusor.h>
 #include <sys/types.h>
 
 #include <map>
@@ -39,14 +40,18 @@ class Process {
   void wait_or_kill(std::int64_t deadline_ms);
   /// terminate() and wait_or_kill() within 5 seconds.
   void stop();
-  /// The last line it wrote since it was started last; empty: none.
-  std::string last_line() const;
+  /// Why it ended in its own words since it was started last: the last line that begins with its name, as services say
+  /// what is wrong, else the last one that it wrote; empty: none.
+  std::string last_words() const;
 
  private:
   ProcessSpec spec_;
   pid_t pid_ = -1;
   std::int64_t log_start_ = 0;
 };
+
+/// What the program `name` of `directory` writes when it is run with `arg`. An error: it cannot be started.
+absl::StatusOr<std::string> output_of(const std::string& directory, const std::string& name, const std::string& arg);
 
 std::int64_t now_ms();
 /// The directory that this program is in.

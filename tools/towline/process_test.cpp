@@ -53,7 +53,7 @@ TEST_F(ProcessTest, KeepsOurVariablesFromTheChild) {
   p.start();
   EXPECT_EQ(describe_exit(wait_for_end(p)), "with exit code 3");
   unsetenv("TOWLINE_CONFIG");
-  EXPECT_EQ(p.last_line(), "[] [here]");
+  EXPECT_EQ(p.last_words(), "[] [here]");
   EXPECT_FALSE(p.running());
 }
 
@@ -64,7 +64,7 @@ TEST_F(ProcessTest, LastLineIsOfThisStartOnly) {
   Process quiet{shell("exit 1")};
   quiet.start();
   wait_for_end(quiet);
-  EXPECT_EQ(quiet.last_line(), "");
+  EXPECT_EQ(quiet.last_words(), "");
   EXPECT_EQ(log(), "first\n");
 }
 
@@ -72,14 +72,14 @@ TEST_F(ProcessTest, MissingProgramSaysSo) {
   Process p{{"no-such-program", dir_, {}, {}, dir_ + "/log"}};
   p.start();
   EXPECT_EQ(describe_exit(wait_for_end(p)), "with exit code 127");
-  EXPECT_NE(p.last_line().find("no-such-program: cannot start " + dir_), std::string::npos) << p.last_line();
-  EXPECT_NE(p.last_line().find("make build"), std::string::npos) << p.last_line();
+  EXPECT_NE(p.last_words().find("no-such-program: cannot start " + dir_), std::string::npos) << p.last_words();
+  EXPECT_NE(p.last_words().find("make build"), std::string::npos) << p.last_words();
 }
 
 TEST_F(ProcessTest, StopKillsWhatDoesNotListen) {
   Process p{shell("trap '' TERM; echo up; while :; do sleep 0.05; done")};
   p.start();
-  until([&] { return p.last_line() == "up"; });
+  until([&] { return p.last_words() == "up"; });
   const std::int64_t start = now_ms();
   p.terminate();
   p.wait_or_kill(start + 200);

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "libs/base/hex.hpp"
+#include "tools/towline/recovery.hpp"
 
 namespace towline::cli {
 namespace {
@@ -62,11 +63,7 @@ ordered_json to_value(const Message& m) {
   return out;
 }
 
-std::string block(bool has, std::uint64_t number, const std::string& hash) {
-  return has ? absl::StrCat(thousands(number), " ", short_hex(as_bytes(hash))) : "-";
-}
-
-std::string label(bool has, const v1::BlockRef& b) { return block(has, b.number(), b.hash()); }
+std::string label(bool has, const v1::BlockRef& b) { return has ? block_text(b.number(), b.hash()) : "-"; }
 
 std::string number_of(bool has, const v1::BlockRef& b) { return has ? thousands(b.number()) : "-"; }
 
@@ -83,18 +80,17 @@ std::string rates_of(const v1::Tow& t) {
   return out;
 }
 
-const char* action_for(const v1::Tow& t) {
-  if (t.reason_code() == "engine_auth_failed")
-    return "Give engine-driver the EL's own secret (--jwt-secret) and compare the clocks of both hosts.";
-  if (t.reason_code() == "driver_unreachable")
-    return "Start engine-driver, or correct the coordinator's --engine-driver.";
-  if (t.reason_code() == "engine_unreachable") return "Start the EL, or correct --engine.";
-  if (t.reason_code() == "no_heads" || t.reason_code() == "source_unavailable")
-    return "Look at `towline endpoints`: it says why none can be used.";
-  if (t.reason_code() == "unknown_rules")
-    return "Is there a fork that this version does not know? Upgrade Towline, or correct the rollup config.";
-  if (t.reason_code() == "superseded") return "Two coordinators run for this engine-driver: stop one of them.";
-  return nullptr;
+LiveArea::Colour colour_of(const v1::Tow& t) {
+  switch (t.state()) {
+    case v1::TOW_STATE_AT_TIP: return LiveArea::Colour::good;
+    case v1::TOW_STATE_DIVERGED:
+    case v1::TOW_STATE_NEEDS_OPERATOR:
+    case v1::TOW_STATE_UNKNOWN_RULES: return LiveArea::Colour::bad;
+    case v1::TOW_STATE_WAITING_FOR_SOURCE:
+    case v1::TOW_STATE_WAITING_FOR_ENGINE:
+    case v1::TOW_STATE_PAUSED: return LiveArea::Colour::attention;
+    default: return LiveArea::Colour::none;
+  }
 }
 
 }  // namespace
@@ -105,6 +101,10 @@ std::string thousands(std::uint64_t n) {
   std::string s = absl::StrCat(n);
   for (std::size_t i = s.size(); i > 3; i -= 3) s.insert(i - 3, ",");
   return s;
+}
+
+std::string block_text(std::uint64_t number, const std::string& hash) {
+  return absl::StrCat(thousands(number), " ", short_hex(as_bytes(hash)));
 }
 
 std::string duration(double seconds) {
@@ -146,8 +146,8 @@ std::string live_line(const v1::SyncStatus& s) {
   return line;
 }
 
-std::vector<std::string> live_lines(const v1::SyncStatus& s) {
-  std::vector<std::string> lines;
+std::vector<LiveArea::Line> live_lines(const v1::SyncStatus& s) {
+  std::vector<LiveArea::Line> lines;
   for (const v1::Tow& t : s.tows()) {
     std::string first = absl::StrFormat("%-18s ", state_name(t.state()));
     if (t.state() == v1::TOW_STATE_IMPORTING && t.local().has_import()) {
@@ -156,11 +156,11 @@ std::vector<std::string> live_lines(const v1::SyncStatus& s) {
     } else {
       first += t.reason();
     }
-    lines.push_back(first.substr(0, 80));
-    lines.push_back(heads_of(t));
-    lines.push_back(t.local().has_import() ? rates_of(t)
-                                           : absl::StrCat(thousands(t.distance_blocks()), " behind ",
-                                                          s.has_remote() ? s.remote().endpoint() : "the source"));
+    lines.push_back({std::move(first), colour_of(t)});
+    lines.push_back({heads_of(t)});
+    lines.push_back({t.local().has_import() ? rates_of(t)
+                                            : absl::StrCat(thousands(t.distance_blocks()), " behind ",
+                                                           s.has_remote() ? s.remote().endpoint() : "the source")});
   }
   return lines;
 }
@@ -173,7 +173,8 @@ std::string status_text(const v1::SyncStatus& s) {
                     "\n");
     absl::StrAppend(&out, "state      ", state_name(t.state()), "\n");
     absl::StrAppend(&out, "reason     ", t.reason(), "\n");
-    if (const char* action = action_for(t)) absl::StrAppend(&out, "do         ", action, "\n");
+    if (const auto steps = recovery(t); !steps.empty())
+      absl::StrAppend(&out, "do         ", steps.size() == 1 ? steps[0] : "`towline recover` has the steps", "\n");
     absl::StrAppendFormat(&out, "%-10s %-24s %-24s\n", "", "local", "remote");
     const auto row = [&](const char* name, const std::string& ours, const std::string& theirs) {
       absl::StrAppendFormat(&out, "%-10s %-24s %-24s\n", name, ours, theirs);
@@ -183,7 +184,7 @@ std::string status_text(const v1::SyncStatus& s) {
     row("unsafe", label(l.has_latest(), l.latest()), label(r.has_unsafe(), r.unsafe()));
     row("safe", label(l.has_safe(), l.safe()), label(r.has_safe(), r.safe()));
     row("finalized", label(l.has_finalized(), l.finalized()), label(r.has_finalized(), r.finalized()));
-    row("fence", block(local.has_fence(), local.fence().number(), local.fence().hash()), "");
+    row("fence", local.has_fence() ? block_text(local.fence().number(), local.fence().hash()) : "-", "");
     absl::StrAppend(&out, "distance   ", thousands(t.distance_blocks()), " blocks");
     if (local.has_import()) {
       absl::StrAppendFormat(&out, ", %.0f blocks/s, %.0f Mgas/s", local.import().blocks_per_s(),
@@ -261,59 +262,6 @@ std::string peers_text(const v1::GetNodeResponse& node, const v1::ListPeersRespo
                     ": ", b.target(), " (", b.reason(), ")\n");
   }
   return out;
-}
-
-std::string recover_text(const v1::SyncStatus& s) {
-  std::string out;
-  for (const v1::Tow& t : s.tows()) {
-    absl::StrAppend(&out, t.driver(), ": ", state_name(t.state()), "\n  what happened: ", t.reason(), "\n");
-    const std::string client = absl::AsciiStrToLower(t.local().client_version());
-    const bool reth = absl::StrContains(client, "reth");
-    if (t.state() == v1::TOW_STATE_DIVERGED) {
-      absl::StrAppend(
-          &out, "  ours:   ", block(t.local().has_fence(), t.local().fence().number(), t.local().fence().hash()),
-          " (final here)\n", "  theirs: ",
-          t.has_diverged_remote() ? block(true, t.diverged_remote().number(), t.diverged_remote().hash()) : "unknown",
-          "\n",
-          "  1. Find out who is right: ask a third source for the block at that height (towline inspect block --url "
-          "URL --number N).\n"
-          "  2. The source is wrong: cordon it (towline cordon NAME) or replace it. Towing goes on by itself.\n"
-          "  3. We are wrong: stop engine-driver, delete state.json in its --data-dir, restore the EL from a trusted "
-          "snapshot",
-          reth ? " (or `op-reth stage unwind`)" : " (or rewind it with debug_setHead below that block)",
-          ", start both.\n");
-    } else if (t.state() == v1::TOW_STATE_NEEDS_OPERATOR) {
-      if (t.reason_code() == "branch_too_deep" || t.reason_code() == "rewind_failed") {
-        absl::StrAppend(
-            &out,
-            reth
-                ? "  1. Stop op-reth, run `op-reth stage unwind to-block N` with the block named above, start it "
-                  "again.\n"
-                : "  1. On the EL's ordinary RPC (with the debug namespace): debug_setHead to the block named above.\n",
-            "  2. Or start engine-driver with --engine.admin-rpc URL: it then rewinds op-geth by itself, never below "
-            "the fence.\n  Towing goes on by itself.\n");
-      } else if (t.reason_code() == "engine_missing_state") {
-        absl::StrAppend(&out,
-                        "  1. Restart the EL: it may find the state again, or come back at a block that it has.\n",
-                        reth ? "  2. Else stop op-reth and run `op-reth stage unwind to-block N`, N a block below the "
-                               "one named above.\n"
-                             : "  2. Else rewind it with debug_setHead to a block that it has, not below the fence.\n",
-                        "  Towing goes on by itself.\n");
-      } else if (t.reason_code() == "engine_wrong_chain") {
-        absl::StrAppend(&out,
-                        "  1. Point --engine at the EL of this chain, or initialise it with this chain's genesis, or "
-                        "correct --rollup-config / --network.\n");
-      } else {
-        absl::StrAppend(&out,
-                        "  1. Compare the fork times of the rollup config with the chain's.\n  2. Upgrade the EL (",
-                        t.local().client_version(), ").\n");
-      }
-    } else {
-      const char* action = action_for(t);
-      absl::StrAppend(&out, "  ", action != nullptr ? action : "Nothing needs an operator.", "\n");
-    }
-  }
-  return out.empty() ? "no engine-driver is towed\n" : out;
 }
 
 }  // namespace towline::cli

@@ -1,7 +1,10 @@
 #include "tools/towline/render.hpp"
+#include "tools/towline/recovery.hpp"
+#include "tools/towline/replicas.hpp"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace towline::cli {
@@ -43,9 +46,27 @@ TEST(Render, RecoverNamesTheStepsForTheClient) {
   EXPECT_NE(recover_text(s).find("stage unwind"), std::string::npos);
   t.set_reason_code("engine_missing_state");
   EXPECT_NE(recover_text(s).find("Restart the EL"), std::string::npos);
+  EXPECT_TRUE(needs_person(s));
+  const auto doc = nlohmann::json::parse(recover_json(s));
+  EXPECT_EQ(doc["tows"][0]["steps"].size(), 2U);
+  EXPECT_EQ(doc["tows"][0]["needs_person"], true);
+  t.set_state(v1::TOW_STATE_WAITING_FOR_SOURCE);
+  t.set_reason_code("invalid_block");
+  EXPECT_NE(recover_text(s).find("upgrade it (reth/v1.10.2)"), std::string::npos) << recover_text(s);
+  EXPECT_TRUE(needs_person(s));
   t.set_state(v1::TOW_STATE_AT_TIP);
   t.set_reason_code("at_tip");
+  EXPECT_FALSE(needs_person(s));
   EXPECT_NE(recover_text(s).find("Nothing needs an operator"), std::string::npos);
+}
+
+TEST(Replicas, AreTheAddressesOfTheName) {
+  EXPECT_EQ(addresses_of("ipv4:127.0.0.1:1,127.0.0.2:1"), (std::vector<std::string>{"127.0.0.1:1", "127.0.0.2:1"}));
+  const auto local = addresses_of("dns:///localhost:7410");
+  EXPECT_TRUE(std::find(local.begin(), local.end(), "127.0.0.1:7410") != local.end() ||
+              std::find(local.begin(), local.end(), "[::1]:7410") != local.end());
+  for (const char* as_it_is : {"127.0.0.1:7410", "[::1]:7410", "unix:/run/x.sock", "nonsense"})
+    EXPECT_EQ(addresses_of(as_it_is), std::vector<std::string>{as_it_is});
 }
 
 TEST(Render, LiveLinesFitATerminal) {
@@ -63,13 +84,12 @@ TEST(Render, LiveLinesFitATerminal) {
   p.set_mgas_per_s(1234.5);
   const auto lines = live_lines(s);
   ASSERT_EQ(lines.size(), 3U);
-  for (const auto& line : lines) EXPECT_LE(line.size(), 80U) << line;
-  EXPECT_NE(lines[0].find("[############............]  50.0 %"), std::string::npos) << lines[0];
-  EXPECT_NE(lines[2].find("ETA 342h56m"), std::string::npos) << lines[2];
+  for (const auto& line : lines) EXPECT_LE(line.text.size(), 80U) << line.text;
+  EXPECT_NE(lines[0].text.find("[############............]  50.0 %"), std::string::npos) << lines[0].text;
+  EXPECT_NE(lines[2].text.find("ETA 342h56m"), std::string::npos) << lines[2].text;
+  EXPECT_EQ(lines[0].colour, LiveArea::Colour::none);
   t.set_state(v1::TOW_STATE_NEEDS_OPERATOR);
-  t.mutable_local()->clear_import();
-  t.set_reason(std::string(300, 'x'));
-  for (const auto& line : live_lines(s)) EXPECT_LE(line.size(), 80U);
+  EXPECT_EQ(live_lines(s)[0].colour, LiveArea::Colour::bad);
 }
 
 TEST(Render, LiveLineSaysWhyWhenNotAtTheTip) {

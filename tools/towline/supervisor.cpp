@@ -4,11 +4,15 @@
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
 #include <absl/strings/str_join.h>
+#include <absl/strings/str_replace.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <iostream>
 #include <map>
@@ -36,6 +40,11 @@ constexpr std::int64_t kPlainLineEveryMs = 10'000;
 volatile sig_atomic_t g_stop = 0;
 void on_signal(int) { g_stop = 1; }
 
+bool takes_output(int fd) {
+  pollfd p{fd, POLLOUT, 0};
+  return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0;
+}
+
 }  // namespace
 
 void catch_stop_signals() {
@@ -48,16 +57,21 @@ bool stop_requested() { return g_stop != 0; }
 
 bool runs_gossip(const UpOptions& o) {
   if (o.p2p_disable || (o.unsafe_source != "both" && o.unsafe_source != "gossip")) return false;
-  if (!o.p2p_static.empty() || !o.p2p_bootnodes.empty()) return true;
+  const auto set = o.environment.find("p2p-gossip");
+  const auto has = [&](const char* env) { return set != o.environment.end() && set->second.contains(env); };
+  if (has("TOWLINE_P2P_STATIC") || has("TOWLINE_P2P_BOOTNODES")) return true;
   const auto config = rollup::network(o.network);
-  return config.ok() && (config->unsafe_block_signer || !o.p2p_signer.empty()) &&
+  return config.ok() && (config->unsafe_block_signer || has("TOWLINE_P2P_UNSAFE_BLOCK_SIGNER")) &&
          !discv5::default_boot_nodes(config->l1_chain_id).empty();
 }
 
 absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   std::error_code ec;
   std::filesystem::create_directories(o.data_dir, ec);
-  if (ec) return absl::InvalidArgumentError(absl::StrCat("--data-dir: cannot create ", o.data_dir, ": ", ec.message()));
+  if (ec) return absl::NotFoundError(absl::StrCat("--data-dir: cannot create ", o.data_dir, ": ", ec.message()));
+  if (access(o.data_dir.c_str(), R_OK | W_OK | X_OK) != 0)
+    return absl::PermissionDeniedError(
+        absl::StrCat("--data-dir: cannot write ", o.data_dir, ": ", std::strerror(errno)));
   const std::string token_file = o.token_file.empty() ? o.data_dir + "/" + kTokenFile : o.token_file;
   if (o.token_file.empty()) {
     if (auto st = wire::make_token(token_file); !st.ok())
@@ -72,27 +86,31 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   };
   std::map<std::string, Address> at;
   for (std::size_t i = 0; i < kServices.size(); ++i) {
-    int grpc = o.base_port + 10 * static_cast<int>(i);
-    int http = grpc + 1;
-    if (o.base_port == 0) {
-      for (int* number : {&grpc, &http}) {
-        TOWLINE_ASSIGN_OR_RETURN(HeldPort port, HeldPort::take());
-        *number = port.number();
-        f->ports_.push_back(std::move(port));
-      }
-    }
-    at[kServices[i]] = {absl::StrCat("127.0.0.1:", grpc), absl::StrCat("127.0.0.1:", http)};
+    const auto take = [&](int offset) -> absl::StatusOr<std::string> {
+      const int wanted = o.base_port == 0 ? 0 : o.base_port + 10 * static_cast<int>(i) + offset;
+      auto port = HeldPort::take(wanted);
+      if (!port.ok())
+        return absl::UnavailableError(
+            absl::StrCat("--base-port: ", port.status().message(),
+                         "; does another towline up run here? Give another --base-port, or 0"));
+      f->ports_.push_back(*std::move(port));
+      return absl::StrCat("127.0.0.1:", f->ports_.back().number());
+    };
+    TOWLINE_ASSIGN_OR_RETURN(at[kServices[i]].grpc, take(0));
+    TOWLINE_ASSIGN_OR_RETURN(at[kServices[i]].http, take(1));
   }
   const auto target = [&](const char* service) { return "dns:///" + at.at(service).grpc; };
   const std::string chain = o.network.empty() ? "--rollup-config=" + o.rollup_config : "--network=" + o.network;
-  const auto add = [&](const std::string& name, std::vector<std::string> args, std::map<std::string, std::string> env) {
+  // What is set for `up` goes by environment: URLs may hold keys, and a command line is for everybody to read.
+  const auto add = [&](const std::string& name, std::vector<std::string> args, const Environment& ours,
+                       const Environment& unless_set = {}) {
     const Address& a = at.at(name);
-    args.insert(args.begin(), {chain, "--grpc.addr=" + a.grpc, "--http.addr=" + a.http, "--log.level=" + o.log_level,
-                               "--auth.token-file=" + token_file});
-    for (std::size_t i = 0; i < rollup::kForkCount; ++i) {
-      if (o.overrides[i])
-        args.push_back(absl::StrCat("--override.", rollup::name(static_cast<rollup::Fork>(i)), "=", *o.overrides[i]));
-    }
+    args.insert(args.begin(),
+                {chain, "--grpc.addr=" + a.grpc, "--http.addr=" + a.http, "--auth.token-file=" + token_file});
+    Environment env = ours;
+    if (const auto set = o.environment.find(name); set != o.environment.end())
+      env.insert(set->second.begin(), set->second.end());
+    env.insert(unless_set.begin(), unless_set.end());
     Service s;
     s.process = std::make_unique<Process>(
         ProcessSpec{name, own_directory(), std::move(args), std::move(env), o.data_dir + "/" + name + ".log"});
@@ -100,19 +118,11 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
     s.http = a.http;
     f->services_.push_back(std::move(s));
   };
-  // URLs may hold keys: they travel by environment, never on a command line.
-  std::map<std::string, std::string> fetcher_env;
-  if (!o.sources.empty()) fetcher_env["TOWLINE_ENDPOINT"] = absl::StrJoin(o.sources, ",");
-  if (!o.proxy.empty()) fetcher_env["TOWLINE_PROXY"] = o.proxy;
-  std::vector<std::string> fetcher_args{"--evidence-file=" + o.data_dir + "/evidence.jsonl"};
-  if (!o.endpoints_file.empty()) fetcher_args.push_back("--endpoints-file=" + o.endpoints_file);
-  add("remote-fetcher", fetcher_args, fetcher_env);
-  if (runs_gossip(o)) {
-    std::vector<std::string> args{"--data-dir=" + o.data_dir + "/p2p", "--p2p.listen.ip=" + o.p2p_listen_ip,
-                                  absl::StrCat("--p2p.listen.tcp=", o.p2p_listen_port)};
-    if (!o.p2p_static.empty()) args.push_back("--p2p.static=" + absl::StrJoin(o.p2p_static, ","));
-    if (!o.p2p_bootnodes.empty()) args.push_back("--p2p.bootnodes=" + absl::StrJoin(o.p2p_bootnodes, ","));
-    if (!o.p2p_signer.empty()) args.push_back("--p2p.unsafe-block-signer=" + o.p2p_signer);
+  Environment sources;
+  if (!o.sources.empty()) sources["TOWLINE_ENDPOINT"] = absl::StrJoin(o.sources, ",");
+  add("remote-fetcher", {}, sources, {{"TOWLINE_EVIDENCE_FILE", o.data_dir + "/evidence.jsonl"}});
+  const bool gossip = runs_gossip(o);
+  if (gossip) {
     // Whose clock ours is compared with; what is shown of a URL is enough.
     std::vector<std::string> clocks;
     for (const auto& url : o.sources) {
@@ -120,18 +130,19 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
       // A WebSocket answer has no Date: the same server is asked by HTTP.
       clocks.push_back(absl::StartsWith(shown, "ws") ? absl::StrCat("http", shown.substr(2)) : shown);
     }
-    if (!clocks.empty()) args.push_back("--clock-source=" + absl::StrJoin(clocks, ","));
-    add("p2p-gossip", args, {});
+    Environment unless_set;
+    if (!clocks.empty()) unless_set["TOWLINE_CLOCK_SOURCE"] = absl::StrJoin(clocks, ",");
+    add("p2p-gossip", {"--data-dir=" + o.data_dir + "/p2p"}, {}, unless_set);
   }
-  std::map<std::string, std::string> driver_env{{"TOWLINE_ENGINE", o.engine}};
-  if (!o.admin_rpc.empty()) driver_env["TOWLINE_ENGINE_ADMIN_RPC"] = o.admin_rpc;
-  std::vector<std::string> driver_args{"--data-dir=" + o.data_dir, "--payload-source=" + target("remote-fetcher"),
-                                       "--gossip-source=" + target("p2p-gossip")};
-  if (!o.jwt_secret.empty()) driver_args.push_back("--jwt-secret=" + o.jwt_secret);
-  add("engine-driver", driver_args, driver_env);
+  add("engine-driver",
+      {"--data-dir=" + o.data_dir, "--payload-source=" + target("remote-fetcher"),
+       "--gossip-source=" + target("p2p-gossip")},
+      {{"TOWLINE_ENGINE", o.engine}});
+  // Nobody is asked for gossip where none runs.
+  const std::string unsafe_source = gossip || o.unsafe_source == "none" ? o.unsafe_source : "remote";
   add("sync-coordinator",
       {"--remote-fetcher=" + target("remote-fetcher"), "--engine-driver=" + at.at("engine-driver").grpc,
-       "--unsafe-source=" + o.unsafe_source, "--p2p-gossip=" + target("p2p-gossip")},
+       "--unsafe-source=" + unsafe_source, "--p2p-gossip=" + target("p2p-gossip")},
       {});
   f->stub_ = v1::SyncCoordinator::NewStub(wire::make_channel(at.at("sync-coordinator").grpc, *token));
   for (auto& s : f->services_) {
@@ -155,12 +166,15 @@ absl::Status Fleet::supervise(std::vector<std::string>& news) {
     Service& s = services_[i];
     if (const auto ended = s.process->poll()) {
       const bool quick = now_ms() - s.started_ms < kQuickMs;
-      // A service that ends by itself at its first start says why in its last line: a wrong flag or file does not heal.
-      if (quick && !s.proven && WIFEXITED(*ended)) return absl::FailedPreconditionError(s.process->last_line());
+      // A service that ends by itself at its first start says why: a wrong flag or file does not heal.
+      if (quick && !s.proven && WIFEXITED(*ended)) {
+        const std::string why = absl::StrReplaceAll(s.process->last_words(), {{"--endpoint ", "--source "}});
+        return WEXITSTATUS(*ended) == 2 ? absl::InvalidArgumentError(why) : absl::FailedPreconditionError(why);
+      }
       s.quick_deaths = quick ? s.quick_deaths + 1 : 0;
       s.restart_ms = now_ms() + std::min<std::int64_t>(200LL << std::min(s.quick_deaths, 6), kLongestBackoffMs);
       std::string line = absl::StrCat(s.process->name(), " ended ", describe_exit(*ended), ", starting it again");
-      if (const std::string why = s.process->last_line(); WIFEXITED(*ended) && !why.empty())
+      if (const std::string why = s.process->last_words(); WIFEXITED(*ended) && !why.empty())
         absl::StrAppend(&line, "; its last words: ", why);
       news.push_back(std::move(line));
     } else if (s.process->running()) {
@@ -222,13 +236,16 @@ int up(const UpOptions& o) {
   while (!stop_requested()) {
     std::vector<std::string> news;
     const absl::Status fine = (*fleet)->supervise(news);
-    if (!fine.ok() || !news.empty()) area.leave();
-    for (const auto& line : news) std::cerr << "towline up: " << line << std::endl;
+    // What nobody reads is not waited for: the services are watched over all the same.
+    if ((!fine.ok() || !news.empty()) && takes_output(STDOUT_FILENO)) area.leave();
+    for (const auto& line : news) {
+      if (takes_output(STDERR_FILENO)) std::cerr << "towline up: " << line << std::endl;
+    }
     if (!fine.ok()) {
       std::cerr << "towline up: " << fine.message() << '\n';
-      return 1;
+      return absl::IsInvalidArgument(fine) ? 2 : 1;
     }
-    if (const auto status = (*fleet)->status()) {
+    if (const auto status = (*fleet)->status(); status && takes_output(STDOUT_FILENO)) {
       const std::string state = state_name(status->tows(0).state());
       if (area.live()) {
         area.draw(live_lines(*status));
@@ -240,8 +257,10 @@ int up(const UpOptions& o) {
     }
     std::this_thread::sleep_for(std::chrono::milliseconds{200});
   }
-  area.leave();
-  std::cout << "towline up: stopping" << std::endl;
+  if (takes_output(STDOUT_FILENO)) {
+    area.leave();
+    std::cout << "towline up: stopping" << std::endl;
+  }
   return 0;
 }
 

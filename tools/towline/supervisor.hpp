@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <array>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include "tools/towline/held_port.hpp"
 #include "tools/towline/liveness.hpp"
 #include "tools/towline/process.hpp"
+#include "tools/towline/service_flags.hpp"
 #include "towline/v1/sync_coordinator.grpc.pb.h"
 
 namespace towline::cli {
@@ -30,29 +32,18 @@ inline constexpr const char* kTokenFile = "auth-token";
 
 struct UpOptions {
   std::vector<std::string> sources;
-  std::string endpoints_file;
-  /// For the sources; empty: what the environment says.
-  std::string proxy;
   std::string engine;
-  std::string jwt_secret;
-  std::string admin_rpc;
   std::string network;
   std::string rollup_config;
-  /// --override.FORK of every service.
-  rollup::ForkTimes overrides{};
   std::string unsafe_source = "both";
-  /// Of p2p-gossip, under op-node's names. It runs if it can find a peer: see runs_gossip().
   bool p2p_disable = false;
-  std::vector<std::string> p2p_static, p2p_bootnodes;
-  std::string p2p_signer;
-  std::string p2p_listen_ip = "0.0.0.0";
-  int p2p_listen_port = 9222;
   std::string data_dir = kDefaultDataDir;
   /// The services' shared token; empty: one in the data directory, made if it is not there.
   std::string token_file;
-  std::string log_level = "info";
-  /// See kServices; 0: any free ports, kept until the end.
+  /// See kServices; 0: any free ports. They are kept until the end.
   int base_port = kDefaultBasePort;
+  /// What else is set of a service's flags.
+  std::map<std::string, Environment> environment;
 };
 
 /// Unsafe blocks are wanted from the p2p network, and there is somebody to begin with: peers or boot nodes that the
@@ -68,6 +59,7 @@ class Fleet {
 
   /// To be called a few times a second. Ends what no longer answers /livez, starts again what ended, with back-off, and
   /// appends a line about it to `news`. An error: a service cannot run at all; it says why in the service's own words.
+  /// InvalidArgument: a flag is wrong.
   absl::Status supervise(std::vector<std::string>& news);
 
   /// What the coordinator says now; nothing when it does not answer (yet).
@@ -102,7 +94,8 @@ class Fleet {
 void catch_stop_signals();
 bool stop_requested();
 
-/// `towline up`: runs until told to stop. Exit code: 0 stopped, 1 a service cannot run (it has said why).
+/// `towline up`: runs until told to stop. Exit code: 0 stopped, 1 a service cannot run (it has said why), 2 because of
+/// a wrong flag.
 int up(const UpOptions& options);
 
 }  // namespace towline::cli

@@ -27,10 +27,9 @@ TEST(Up, GossipRunsWhereItCanFindPeersAndTheSignerIsKnown) {
   UpOptions own;
   own.rollup_config = "rollup.json";
   EXPECT_FALSE(runs_gossip(own)) << "nobody to begin with";
-  own.p2p_bootnodes = {"enr:x"};
+  own.environment["p2p-gossip"] = {{"TOWLINE_P2P_BOOTNODES", "enr:x"}};
   EXPECT_TRUE(runs_gossip(own));
-  own.p2p_bootnodes.clear();
-  own.p2p_static = {"/ip4/127.0.0.1/tcp/1/p2p/x"};
+  own.environment["p2p-gossip"] = {{"TOWLINE_P2P_STATIC", "/ip4/127.0.0.1/tcp/1/p2p/x"}};
   EXPECT_TRUE(runs_gossip(own));
 }
 

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "libs/base/status.hpp"
+#include "libs/base/steady_time.hpp"
 #include "libs/crypto/openssl.hpp"
 #include "libs/telemetry/log.hpp"
 #include "services/p2p-gossip/actors/asio_ip.hpp"
@@ -162,13 +163,13 @@ class Discovery::Loop final : private discv5::Service::Handler {
     socket_.async_receive_from(asio::buffer(in_), from_, [this](ErrorCode ec, std::size_t n) {
       if (ec == asio::error::operation_aborted || !socket_.is_open()) return;
       // An error is that of a packet sent before (ICMP); the socket goes on.
-      if (!ec) service_->on_packet({to_ip(from_.address()), from_.port()}, BytesView{in_}.first(n), now());
+      if (!ec) service_->on_packet({to_ip(from_.address()), from_.port()}, BytesView{in_}.first(n), steady_now());
       receive();
     });
   }
 
   void tick() {
-    const absl::Time now = this->now();
+    const absl::Time now = steady_now();
     service_->want_more(network_.wants_peers());
     service_->on_timer(now);
     if (now >= next_show_) {
@@ -254,8 +255,8 @@ class Discovery::Loop final : private discv5::Service::Handler {
     add(dropped, what, s.bad_handshake, shown_.bad_handshake, {{"reason", "bad_handshake"}});
     const std::uint64_t limited = s.limited - shown_.limited;
     add(dropped, what, s.limited, shown_.limited, {{"reason", "limited"}});
-    if (limited > 0 && now() >= next_complaint_) {
-      next_complaint_ = now() + kComplainEach;
+    if (limited > 0 && steady_now() >= next_complaint_) {
+      next_complaint_ = steady_now() + kComplainEach;
       log::warn(
           "more discovery packets come in than are answered: somebody floods this node, maybe from false addresses",
           {log::kv("dropped_in_last_second", limited)});
@@ -273,11 +274,6 @@ class Discovery::Loop final : private discv5::Service::Handler {
     nodes("chain", peers_known_);
     metrics_.gauge("towline_gossip_discovery_sessions", "Sessions with other nodes.")
         .set(static_cast<double>(service_->sessions()));
-  }
-
-  /// Of the machine's uptime, so that a clock that is set does not disturb timers.
-  static absl::Time now() {
-    return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
   }
 
   const DiscoveryConfig config_;

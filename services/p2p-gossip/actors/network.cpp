@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "libs/base/status.hpp"
+#include "libs/base/steady_time.hpp"
 #include "libs/crypto/openssl.hpp"
 #include "libs/telemetry/log.hpp"
 #include "services/p2p-gossip/actors/asio_ip.hpp"
@@ -54,7 +55,7 @@ class Network::Loop final : private p2p::Node::Handler {
         validate_{std::move(validate)},
         metrics_{metrics},
         manager_{config_.peers},
-        node_{identity, config_.node, std::move(codec), *this, config_.peers.seed, now()} {}
+        node_{identity, config_.node, std::move(codec), *this, config_.peers.seed, steady_now()} {}
 
   absl::Status start() {
     TOWLINE_RETURN_IF_ERROR(read_bans());
@@ -113,7 +114,7 @@ class Network::Loop final : private p2p::Node::Handler {
 
   absl::StatusOr<std::size_t> publish(std::size_t topic, const Bytes& message) {
     const auto before = node_.gossip().stats().forwarded;
-    if (!node_.publish(topic, message, now())) return absl::AlreadyExistsError("the block was seen before");
+    if (!node_.publish(topic, message, steady_now())) return absl::AlreadyExistsError("the block was seen before");
     flush();
     const auto sent = node_.gossip().stats().forwarded - before;
     return static_cast<std::size_t>(sent);
@@ -121,6 +122,9 @@ class Network::Loop final : private p2p::Node::Handler {
 
   absl::Status ban(const std::string& target, absl::Duration how_long, const std::string& reason) {
     TOWLINE_ASSIGN_OR_RETURN(const std::string canonical, Bans::canonical(target));
+    if (const auto peer = PeerId::parse(canonical); peer.ok() && manager_.is_static(*peer))
+      return absl::FailedPreconditionError(
+          absl::StrCat(canonical, " is a static peer, which is kept whatever it does: take it out of --p2p.static"));
     keep_out(canonical, how_long, reason);
     flush();
     return write_bans();
@@ -132,6 +136,9 @@ class Network::Loop final : private p2p::Node::Handler {
     log::info("unbanned", {log::kv("target", canonical)});
     return write_bans();
   }
+
+  /// As people and the file have them.
+  Bans wall_bans() { return manager_.bans().shifted(absl::Now() - steady_now()); }
 
   std::vector<p2p::Multiaddr> addresses() const {
     p2p::Multiaddr a;
@@ -172,7 +179,7 @@ class Network::Loop final : private p2p::Node::Handler {
   using SocketPtr = std::shared_ptr<Socket>;
 
   void keep_out(const std::string& canonical, absl::Duration how_long, const std::string& reason) {
-    manager_.bans().ban(canonical, absl::Now() + how_long, reason);
+    manager_.bans().ban(canonical, steady_now() + how_long, reason);
     bans_changed_ = true;
     log::warn("banned", {log::kv("target", canonical), log::kv("reason", reason),
                          log::kv("for", absl::FormatDuration(how_long))});
@@ -182,9 +189,6 @@ class Network::Loop final : private p2p::Node::Handler {
         node_.disconnect(p.id, absl::PermissionDeniedError(absl::StrCat("banned: ", reason)));
     }
   }
-
-  /// Of the machine's uptime, so that a clock that is set does not disturb timers; starts at the true time.
-  absl::Time now() const { return epoch_ + absl::FromChrono(std::chrono::steady_clock::now() - started_); }
 
   absl::Status listen() {
     ErrorCode ec;
@@ -206,7 +210,7 @@ class Network::Loop final : private p2p::Node::Handler {
     return absl::OkStatus();
   }
 
-  void advertise() { node_.set_listen_addrs(advertised(), now()); }
+  void advertise() { node_.set_listen_addrs(advertised(), steady_now()); }
   /// Without the peer id, as identify has it; an address that says "any" tells nobody anything.
   std::vector<p2p::Multiaddr> advertised() const {
     std::vector<p2p::Multiaddr> out;
@@ -238,7 +242,7 @@ class Network::Loop final : private p2p::Node::Handler {
     const auto remote = socket.remote_endpoint(ec);
     if (ec) return;
     const p2p::SocketAddress address{to_ip(remote.address()), remote.port()};
-    if (const auto st = manager_.on_accepted(address.ip, absl::Now()); !st.ok()) {
+    if (const auto st = manager_.on_accepted(address.ip, steady_now()); !st.ok()) {
       count_refused("accept");
       return;  // the socket closes
     }
@@ -254,7 +258,7 @@ class Network::Loop final : private p2p::Node::Handler {
     s->socket.set_option(tcp::no_delay{true}, ignored);
     s->id = ++last_id_;
     sockets_[s->id] = s;
-    node_.add_connection(s->id, !s->inbound, remote, std::move(expected), now());
+    node_.add_connection(s->id, !s->inbound, remote, std::move(expected), steady_now());
     read(s);
     flush();
   }
@@ -266,7 +270,7 @@ class Network::Loop final : private p2p::Node::Handler {
         return close(s,
                      absl::UnavailableError(ec == asio::error::eof ? "the peer closed the connection" : ec.message()));
       bytes_in_ += n;
-      node_.on_bytes(s->id, BytesView{s->in}.first(n), now());
+      node_.on_bytes(s->id, BytesView{s->in}.first(n), steady_now());
       flush();
       if (sockets_.contains(s->id) && node_.status(s->id).ok()) read(s);
     });
@@ -321,11 +325,11 @@ class Network::Loop final : private p2p::Node::Handler {
     end_handshake(s);
     if (s->on_dialled && node_.connected(*s->dialled)) std::exchange(s->on_dialled, nullptr)(absl::OkStatus());
     if (s->dialled) {
-      manager_.on_dial_failed(*s->dialled, now());
+      manager_.on_dial_failed(*s->dialled, steady_now());
       log::debug("cannot connect", {log::kv("peer", s->dialled->to_string()), log::kv("why", why)});
     }
     if (s->on_dialled) std::exchange(s->on_dialled, nullptr)(why);
-    node_.remove_connection(s->id, why, now());
+    node_.remove_connection(s->id, why, steady_now());
     metrics_
         .counter("towline_gossip_connections_ended_total", "Connections that ended.",
                  {{"stage", stage}, {"reason", label_of(why)}})
@@ -381,13 +385,13 @@ class Network::Loop final : private p2p::Node::Handler {
     s->last_words.cancel(ignored);
     s->socket.close(ignored);
     log::debug("cannot dial", {log::kv("peer", s->dialled->to_string()), log::kv("why", why)});
-    manager_.on_dial_failed(*s->dialled, now());
+    manager_.on_dial_failed(*s->dialled, steady_now());
     s->dialled.reset();
     if (s->on_dialled) std::exchange(s->on_dialled, nullptr)(why);
   }
 
   void tick() {
-    const absl::Time t = now();
+    const absl::Time t = steady_now();
     node_.on_timer(t);
     for (const auto& a : manager_.next_dials(t)) dial(a, {});
     wants_peers_ = manager_.wants_peers();
@@ -406,7 +410,7 @@ class Network::Loop final : private p2p::Node::Handler {
     }
     flush();
     timer_.expires_after(absl::ToChronoMilliseconds(
-        std::clamp(node_.next_timer() - now(), absl::Milliseconds(1), absl::Milliseconds(250))));
+        std::clamp(node_.next_timer() - steady_now(), absl::Milliseconds(1), absl::Milliseconds(250))));
     timer_.async_wait([this](ErrorCode ec) {
       if (!ec) tick();
     });
@@ -421,7 +425,7 @@ class Network::Loop final : private p2p::Node::Handler {
   // ---------------------------------------------------------------- p2p::Node::Handler
 
   absl::Status admit(const PeerId& peer, const p2p::SocketAddress& address, bool outbound) override {
-    const absl::Status st = manager_.admit(peer, address.ip, outbound, now());
+    const absl::Status st = manager_.admit(peer, address.ip, outbound, steady_now());
     if (!st.ok()) count_refused("secured");
     return st;
   }
@@ -442,11 +446,11 @@ class Network::Loop final : private p2p::Node::Handler {
       for (const auto& [id, s] : sockets_)
         if (s->handshake_with == address) end_handshake(s);
     }
-    manager_.on_connected(peer, address.ip, outbound, now());
+    manager_.on_connected(peer, address.ip, outbound, steady_now());
   }
 
   void on_peer_disconnected(const PeerId& peer, const absl::Status& why) override {
-    manager_.on_disconnected(peer, now());
+    manager_.on_disconnected(peer, steady_now());
     log::info("peer disconnected", {log::kv("peer", peer.to_string()), log::kv("why", why)});
   }
 
@@ -486,7 +490,7 @@ class Network::Loop final : private p2p::Node::Handler {
     const p2p::MessageId id = v.id;
     validate_(std::move(v), [this, id](p2p::Gossipsub::Verdict verdict) {
       post([this, id, verdict] {
-        node_.validated(id, verdict, now());
+        node_.validated(id, verdict, steady_now());
         flush();
       });
     });
@@ -501,14 +505,14 @@ class Network::Loop final : private p2p::Node::Handler {
     if (!text.ok()) return text.status();
     auto bans = Bans::from_json(*text);
     if (!bans.ok()) return absl::InvalidArgumentError(absl::StrCat(config_.bans_file, ": ", bans.status().message()));
-    manager_.bans() = *std::move(bans);
+    manager_.bans() = bans->shifted(steady_now() - absl::Now());
     return absl::OkStatus();
   }
 
   absl::Status write_bans() {
     bans_changed_ = false;
     if (config_.bans_file.empty()) return absl::OkStatus();
-    return write_state_file(config_.bans_file, manager_.bans().to_json(absl::Now()));
+    return write_state_file(config_.bans_file, wall_bans().to_json(absl::Now()));
   }
 
   void count_refused(const char* where) {
@@ -556,8 +560,6 @@ class Network::Loop final : private p2p::Node::Handler {
   const p2p::Identity& identity_;
   const Validate validate_;
   Metrics& metrics_;
-  const absl::Time epoch_ = absl::Now();
-  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   asio::io_context io_{1};
   std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_{asio::make_work_guard(io_)};
   tcp::acceptor acceptor_{io_};
@@ -604,7 +606,7 @@ absl::Status Network::unban(const std::string& target) {
   return loop_->call([=, this] { return loop_->unban(target); });
 }
 std::vector<Ban> Network::bans() {
-  return loop_->call([this] { return loop_->manager().bans().list(absl::Now()); });
+  return loop_->call([this] { return loop_->wall_bans().list(absl::Now()); });
 }
 absl::Status Network::connect(const p2p::Multiaddr& address) {
   return loop_->wait<absl::Status>([this, address](auto done) { loop_->connect(address, std::move(done)); });

@@ -53,6 +53,12 @@ std::vector<Ban> Bans::list(absl::Time now) const {
   return out;
 }
 
+Bans Bans::shifted(absl::Duration d) const {
+  Bans out = *this;
+  for (auto& [target, b] : out.bans_) b.until += d;
+  return out;
+}
+
 std::string Bans::to_json(absl::Time now) const {
   nlohmann::json all = nlohmann::json::array();
   for (const auto& b : list(now))

@@ -31,6 +31,10 @@ class Bans {
   /// Those that are in force, the longest first.
   std::vector<Ban> list(absl::Time now) const;
 
+  /// The same with every end moved by `d`: a file has times of the wall clock, a running process those that no step of
+  /// it disturbs.
+  Bans shifted(absl::Duration d) const;
+
   /// One JSON document; what cannot be read is an error that names the file's fault.
   std::string to_json(absl::Time now) const;
   static absl::StatusOr<Bans> from_json(absl::string_view json);

@@ -13,6 +13,8 @@ namespace {
 constexpr absl::Duration kFirstBackoff = absl::Seconds(1);
 /// op-node looks at its static peers once a minute; a candidate may wait longer.
 constexpr absl::Duration kLongestStaticBackoff = absl::Seconds(30), kLongestBackoff = absl::Minutes(10);
+/// One that is of no use is let go after a minute: such a connection counts as a failure, too.
+constexpr absl::Duration kLasting = absl::Minutes(2);
 constexpr int kMaxFailures = 6;
 constexpr std::size_t kMaxCandidates = 1000, kMaxCandidatesPerIp = 4;
 
@@ -129,7 +131,7 @@ void ConnectionManager::on_disconnected(const p2p::PeerId& peer, absl::Time now)
   const auto it = connected_.find(peer);
   if (it == connected_.end()) return;
   leave(per_ip_, it->second.ip);
-  const bool lasted = now - it->second.since > options_.peers_grace;
+  const bool lasted = now - it->second.since > kLasting;
   connected_.erase(it);
   const auto a = addresses_.find(peer);
   if (a == addresses_.end()) return;

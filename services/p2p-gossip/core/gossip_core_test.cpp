@@ -43,6 +43,8 @@ TEST(Bans, HoldUntilTheyEndAndOutliveARestart) {
   EXPECT_TRUE(bans.check(peer(2), p2p::ip4(10, 0, 0, 9), kNow).ok());
   EXPECT_TRUE(bans.check(peer(1), p2p::ip4(10, 0, 0, 9), kNow + absl::Minutes(61)).ok());
   bans.ban("10.0.0.1", kNow + absl::Minutes(1), "shorter");
+  EXPECT_EQ(bans.shifted(absl::Hours(-1)).list(kNow).size(), 1U);
+  EXPECT_EQ(bans.shifted(absl::Hours(1)).list(kNow + absl::Minutes(119)).size(), 2U);
   const auto again = Bans::from_json(bans.to_json(kNow));
   ASSERT_TRUE(again.ok()) << again.status();
   ASSERT_THAT(again->list(kNow), SizeIs(2));

@@ -5,6 +5,7 @@
 
 #include <future>
 
+#include "libs/base/steady_time.hpp"
 #include "libs/telemetry/log.hpp"
 #include "libs/wire/convert.hpp"
 
@@ -46,12 +47,12 @@ grpc::Status GossipService::WatchBlocks(grpc::ServerContext* ctx, const v1::Watc
     for (const auto& b : blocks) {
       *message.mutable_block() = to_proto(*b);
       if (!out->Write(message)) return grpc::Status::OK;
-      said = absl::Now();
+      said = steady_now();
     }
-    if (!blocks.empty() || absl::Now() - said < absl::FromChrono(kAlive)) continue;
+    if (!blocks.empty() || steady_now() - said < absl::FromChrono(kAlive)) continue;
     message.clear_block();
     if (!out->Write(message)) return grpc::Status::OK;
-    said = absl::Now();
+    said = steady_now();
   }
   return {grpc::StatusCode::UNAVAILABLE, "shutting down"};
 }

@@ -214,6 +214,8 @@ TEST(Gossip, BansAreKeptAndTakenBack) {
   Peer other{1, false, {victim.address()}};
   ASSERT_TRUE(eventually([&] { return victim.connected(other); }));
   const std::string id = other.address().peer->to_string();
+  EXPECT_TRUE(absl::IsFailedPrecondition(other.network->ban(victim.address().peer->to_string(), absl::Hours(1), "")))
+      << "its static peer";
   EXPECT_TRUE(victim.network->ban(id, absl::Hours(1), "test").ok());
   EXPECT_TRUE(eventually([&] { return !victim.connected(other); }));
   EXPECT_FALSE(other.network->connect(victim.address()).ok() && victim.connected(other));

@@ -1,7 +1,6 @@
 #include "services/remote-fetcher/actors/bodies.hpp"
 
 #include <absl/strings/str_cat.h>
-#include <absl/time/clock.h>
 
 #include <algorithm>
 #include <optional>
@@ -9,6 +8,7 @@
 
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
+#include "libs/base/steady_time.hpp"
 #include "libs/eth/block_json.hpp"
 #include "libs/eth/header.hpp"
 #include "libs/eth/payload.hpp"
@@ -25,6 +25,9 @@ absl::string_view text(simdjson::dom::element e) {
   return {s.data(), s.size()};
 }
 
+/// How much larger than expected an answer may be, and how much room it gets when it was larger.
+constexpr std::size_t kMoreRoom = 4;
+
 /// A malformed body does not verify either.
 absl::Status as_data_loss(const char* field, const absl::Status& st) {
   return absl::DataLossError(absl::StrCat(field, ": ", st.message()));
@@ -39,9 +42,10 @@ Bodies::Bodies(Pool& pool, HeadBoard& board, Metrics& metrics)
       refetched_{metrics.counter("towline_fetcher_bodies_refetched_total", "Bodies that had to be asked for again.")} {}
 
 absl::StatusOr<std::vector<Bytes>> Bodies::raw_transactions(std::size_t i, const HashedHeader& wanted,
-                                                            std::size_t count, const Cancelled& cancelled) {
+                                                            std::size_t count, std::size_t usual,
+                                                            const Cancelled& cancelled) {
   std::vector<std::optional<Bytes>> got(count);
-  const absl::Time since = absl::Now();
+  const absl::Time since = steady_now();
   while (true) {
     std::vector<std::size_t> left;
     for (std::size_t k = 0; k < count; ++k) {
@@ -54,8 +58,10 @@ absl::StatusOr<std::vector<Bytes>> Bodies::raw_transactions(std::size_t i, const
       calls.push_back({"eth_getRawTransactionByBlockHashAndIndex",
                        absl::StrCat("[\"", to_hex(wanted.hash.view()), "\",\"", to_quantity(left[k]), "\"]")});
     }
-    const auto reply = pool_.call(turn, calls, cancelled);
+    const auto reply =
+        pool_.call(turn, calls, allowance_of_bodies(largest_body(wanted.header.gas_limit), usual), cancelled);
     if (absl::IsCancelled(reply.status()) || (!reply.ok() && pool_.out_of_patience(since))) return reply.status();
+    if (absl::IsOutOfRange(reply.status())) usual *= kMoreRoom;
     if (!reply.ok()) continue;
     for (std::size_t k = 0; k < turn.calls; ++k) {
       const auto& a = reply->answers.answers[k];
@@ -75,8 +81,8 @@ absl::StatusOr<std::vector<Bytes>> Bodies::raw_transactions(std::size_t i, const
   return out;
 }
 
-absl::StatusOr<std::vector<Bytes>> Bodies::read(std::size_t i, const jsonrpc::Answer& a, bool raw, bool by_number,
-                                                const HashedHeader& wanted, const Cancelled& cancelled) {
+absl::StatusOr<std::vector<Bytes>> Bodies::read(const jsonrpc::Answer& a, bool raw, bool by_number,
+                                                const HashedHeader& wanted, std::size_t& unreadable) {
   if (jsonrpc::absence(a) != jsonrpc::Absence::none) return absl::NotFoundError("not found");
   if (a.kind == jsonrpc::Answer::Kind::error) {
     const std::string why = absl::StrCat("error ", a.error.code, " ", a.error.message);
@@ -99,18 +105,19 @@ absl::StatusOr<std::vector<Bytes>> Bodies::read(std::size_t i, const jsonrpc::An
   if (absl::IsUnimplemented(txs.status())) {
     simdjson::dom::array list;
     if (a.result["transactions"].get(list) != simdjson::SUCCESS) return absl::DataLossError("transactions: missing");
-    return raw_transactions(i, wanted, list.size(), cancelled);
+    unreadable = list.size();
   }
   if (absl::IsInvalidArgument(txs.status())) return absl::DataLossError(txs.status().message());
   return txs;
 }
 
-absl::StatusOr<std::vector<Served>> Bodies::fetch(std::span<const HashedHeader> wanted, const Cancelled& cancelled,
-                                                  std::size_t& bytes) {
+absl::StatusOr<std::vector<Served>> Bodies::fetch(std::span<const HashedHeader> wanted, std::size_t expected,
+                                                  const Cancelled& cancelled, std::size_t& bytes) {
   std::vector<std::optional<Served>> got(wanted.size());
   /// A replica may know a new block by its number only.
   std::set<std::size_t> by_number;
-  absl::Time since = absl::Now();
+  absl::Time since = steady_now();
+  std::size_t usual = std::max<std::size_t>(kLeastGuess, expected * kMoreRoom);
   Trial trial{pool_, board_};
   absl::Status last;
   while (true) {
@@ -133,30 +140,51 @@ absl::StatusOr<std::vector<Served>> Bodies::fetch(std::span<const HashedHeader> 
       return by_number.contains(left[k]) ? to_quantity(w.header.number) : to_hex(w.hash.view());
     };
     std::vector<jsonrpc::Call> calls;
+    std::size_t largest = 0;
     for (std::size_t k = 0; k < turn->calls; ++k) {
+      largest += largest_body(wanted[left[k]].header.gas_limit);
       if (raw) calls.push_back({"debug_getRawBlock", absl::StrCat("[\"", by_name(k), "\"]")});
       else
         calls.push_back({by_number.contains(left[k]) ? "eth_getBlockByNumber" : "eth_getBlockByHash",
                          absl::StrCat("[\"", by_name(k), "\",true]")});
     }
-    const auto reply = pool_.call(*turn, calls, cancelled);
+    absl::StatusOr<Reply> reply = pool_.call(*turn, calls, allowance_of_bodies(largest, usual), cancelled);
     if (!reply.ok()) {
       if (absl::IsCancelled(reply.status())) return reply.status();
+      if (absl::IsOutOfRange(reply.status())) {
+        usual *= kMoreRoom;
+        continue;
+      }
       last = reply.status();
       refetched_.inc(static_cast<double>(calls.size()));
       if (pool_.out_of_patience(since)) return trial.unsolved(question(), last);
       continue;
     }
     bytes += reply->bytes;
+    std::size_t verified = 0;
+    std::size_t raw_bytes = 0;
+    std::size_t transactions = 0;
     for (std::size_t k = 0; k < calls.size(); ++k) {
       const auto& answer = reply->answers.answers[k];
       if (answer.kind == jsonrpc::Answer::Kind::missing) continue;
       const HashedHeader& w = wanted[left[k]];
-      auto txs = read(i, answer, raw, by_number.contains(left[k]), w, cancelled);
+      std::size_t unreadable = 0;
+      auto txs = read(answer, raw, by_number.contains(left[k]), w, unreadable);
+      const jsonrpc::Absence absence = jsonrpc::absence(answer);
+      const bool in_json = absl::IsUnimplemented(txs.status()) && !raw;
+      if (in_json) {
+        // Other requests are made for it.
+        reply = absl::CancelledError();
+        txs = raw_transactions(i, w, unreadable, usual, cancelled);
+      }
       if (txs.ok()) {
+        ++verified;
+        transactions += txs->size();
+        for (const Bytes& t : *txs) raw_bytes += t.size();
         got[left[k]] = Served{eth::make_payload(w.header, w.hash, *std::move(txs)), pool_.name(i)};
         trial.solved_by(i);
-        since = absl::Now();
+        since = steady_now();
+        if (in_json) break;
         continue;
       }
       last = txs.status();
@@ -165,7 +193,7 @@ absl::StatusOr<std::vector<Served>> Bodies::fetch(std::span<const HashedHeader> 
       if (absl::IsDataLoss(last)) {
         trial.does_not_verify(i, std::string{last.message()});
       } else if (absl::IsNotFound(last)) {
-        const bool gone = pool_.note_absent(i, w.header.number, jsonrpc::absence(answer));
+        const bool gone = pool_.note_absent(i, w.header.number, absence);
         if (!gone && by_number.insert(left[k]).second) continue;
         trial.not_found(i);
       } else if (absl::IsUnimplemented(last) && raw) {
@@ -173,7 +201,7 @@ absl::StatusOr<std::vector<Served>> Bodies::fetch(std::span<const HashedHeader> 
         pool_.update(i, [](Endpoint& e) { e.set_raw_methods(false); });
       } else if (absl::IsUnimplemented(last)) {
         const std::string why = absl::StrCat(question(), ": ", last.message());
-        pool_.update(i, [&](Endpoint& e) { e.on_unknown_transactions(absl::Now(), why); });
+        pool_.update(i, [&](Endpoint& e) { e.on_unknown_transactions(steady_now(), why); });
         trial.skip(i);
       } else {
         pool_.useless(i, Problem::not_json_rpc, std::string{last.message()});
@@ -181,6 +209,10 @@ absl::StatusOr<std::vector<Served>> Bodies::fetch(std::span<const HashedHeader> 
       }
       break;
     }
+    if (reply.ok() && verified == calls.size() && padded(reply->bytes, verified, transactions, raw_bytes))
+      pool_.accuse(i, "size",
+                   absl::StrCat("an answer of ", reply->bytes, " bytes for ", verified, " blocks with ", transactions,
+                                " transactions of ", raw_bytes, " bytes"));
   }
   board_.clear_unknown_rules();
   blocks_.inc(static_cast<double>(wanted.size()));

@@ -20,19 +20,21 @@ class Bodies {
  public:
   Bodies(Pool& pool, HeadBoard& board, Metrics& metrics);
 
-  /// The payloads of `wanted`, in order; adds the bytes of the answers to `bytes`. NOT_FOUND: no source has one of
+  /// The payloads of `wanted`, in order, whose answers are expected to take so many bytes (0: nothing is known); adds
+  /// what they took to `bytes`. NOT_FOUND: no source has one of
   /// them. UNAVAILABLE: sources failed for longer than is reasonable, or nobody serves what verifies.
-  absl::StatusOr<std::vector<Served>> fetch(std::span<const HashedHeader> wanted, const Cancelled& cancelled,
-                                            std::size_t& bytes);
+  absl::StatusOr<std::vector<Served>> fetch(std::span<const HashedHeader> wanted, std::size_t expected,
+                                            const Cancelled& cancelled, std::size_t& bytes);
 
  private:
   /// The transactions of one block from an answer to a question by hash or by number. NOT_FOUND, DATA_LOSS (does not
-  /// verify), UNIMPLEMENTED (cannot be had that way), UNAVAILABLE.
-  absl::StatusOr<std::vector<Bytes>> read(std::size_t i, const jsonrpc::Answer& answer, bool raw, bool by_number,
-                                          const HashedHeader& wanted, const Cancelled& cancelled);
+  /// verify), UNIMPLEMENTED (cannot be had that way: of JSON, `unreadable` is the number of its transactions),
+  /// UNAVAILABLE.
+  static absl::StatusOr<std::vector<Bytes>> read(const jsonrpc::Answer& answer, bool raw, bool by_number,
+                                                 const HashedHeader& wanted, std::size_t& unreadable);
   /// Transactions that JSON cannot give, one by one in raw form.
   absl::StatusOr<std::vector<Bytes>> raw_transactions(std::size_t i, const HashedHeader& wanted, std::size_t count,
-                                                      const Cancelled& cancelled);
+                                                      std::size_t usual, const Cancelled& cancelled);
 
   Pool& pool_;
   HeadBoard& board_;

@@ -1,11 +1,11 @@
 // The last snapshot of every endpoint and the one that is followed. Pollers write, gRPC handlers wait. Thread safe.
 #pragma once
-#include <absl/time/clock.h>
 
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
 
+#include "libs/base/steady_time.hpp"
 #include "services/remote-fetcher/core/heads.hpp"
 
 namespace towline::fetcher {
@@ -22,7 +22,7 @@ class HeadBoard {
     change([&] {
       const std::string endpoint = s.endpoint;
       choice_.put(std::move(s), anchor);
-      outvoted = choice_.outvoted(endpoint, absl::Now());
+      outvoted = choice_.outvoted(endpoint, steady_now());
       if (outvoted) choice_.drop(endpoint);
     });
     return !outvoted;
@@ -33,7 +33,7 @@ class HeadBoard {
     bool lie = false;
     change([&] {
       choice_.drop(endpoint);
-      lie = choice_.others_verify(endpoint, absl::Now());
+      lie = choice_.others_verify(endpoint, steady_now());
       if (!lie && most) note_unknown_rules(what);
     });
     return lie;
@@ -47,7 +47,7 @@ class HeadBoard {
   }
   bool stalled(const std::string& endpoint) const {
     std::lock_guard lock{mutex_};
-    return choice_.stalled(endpoint, absl::Now());
+    return choice_.stalled(endpoint, steady_now());
   }
   std::optional<HeadSnapshot> current() {
     std::lock_guard lock{mutex_};
@@ -78,7 +78,7 @@ class HeadBoard {
 
   std::string unknown_rules() const {
     std::lock_guard lock{mutex_};
-    return absl::Now() < unknown_rules_until_ ? unknown_rules_ : std::string{};
+    return steady_now() < unknown_rules_until_ ? unknown_rules_ : std::string{};
   }
 
   /// The block that the callers hold as final.
@@ -118,10 +118,10 @@ class HeadBoard {
   }
   void note_unknown_rules(std::string what) {
     unknown_rules_ = std::move(what);
-    unknown_rules_until_ = absl::Now() + absl::Minutes(1);
+    unknown_rules_until_ = steady_now() + absl::Minutes(1);
   }
   std::optional<HeadSnapshot> choose() {
-    const absl::Time now = absl::Now();
+    const absl::Time now = steady_now();
     auto s = choice_.choose(now);
     if (s && now < unknown_rules_until_) s->unknown_rules = unknown_rules_;
     return s;

@@ -9,6 +9,7 @@
 
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
+#include "libs/base/steady_time.hpp"
 #include "libs/telemetry/log.hpp"
 
 namespace towline::fetcher {
@@ -88,6 +89,7 @@ head_poller_actor::behavior_type HeadPollerState::make_behavior(PollerConfig con
 void HeadPollerState::look() {
   if (config_.pool->stopped()) return;
   poll();
+  replies_.clear();
   show_state();
   self_->delayed_send(self_, absl::ToChronoMilliseconds(config_.interval), poll_atom{}, ++tick_);
 }
@@ -98,11 +100,13 @@ absl::Status HeadPollerState::fail(Problem p, std::string why) {
 }
 
 bool HeadPollerState::may_poll() const {
-  const absl::Time now = absl::Now();
+  const absl::Time now = steady_now();
   return config_.pool->get(config_.index).next_poll(now) <= now;
 }
 
-absl::StatusOr<std::vector<jsonrpc::Answer>> HeadPollerState::ask_all(const std::vector<jsonrpc::Call>& calls) {
+absl::StatusOr<std::vector<jsonrpc::Answer>> HeadPollerState::ask_all(const std::vector<jsonrpc::Call>& calls,
+                                                                      Asked what) {
+  replies_.clear();
   std::vector<jsonrpc::Answer> out;
   // Each failure halves the batch, or ends it.
   int tries = 0;
@@ -110,7 +114,7 @@ absl::StatusOr<std::vector<jsonrpc::Answer>> HeadPollerState::ask_all(const std:
   while (out.size() < calls.size()) {
     const std::size_t n = std::min(calls.size() - out.size(), config_.pool->poll_batch(config_.index));
     const auto from = calls.begin() + static_cast<std::ptrdiff_t>(out.size());
-    auto reply = config_.pool->poll(config_.index, {from, from + static_cast<std::ptrdiff_t>(n)}, trouble_);
+    auto reply = config_.pool->poll(config_.index, {from, from + static_cast<std::ptrdiff_t>(n)}, what, trouble_);
     if (absl::IsResourceExhausted(reply.status()) && ++tries < kMostTries) continue;
     // A server that fails by chance is asked again at once.
     if (!reply.ok() && trouble_.problem == Problem::http_error && may_poll() && ++chances < kMostChances) continue;
@@ -126,20 +130,19 @@ absl::StatusOr<std::vector<jsonrpc::Answer>> HeadPollerState::ask_all(const std:
   return out;
 }
 
-absl::StatusOr<jsonrpc::Answer> HeadPollerState::ask(const jsonrpc::Call& call) {
-  TOWLINE_ASSIGN_OR_RETURN(auto answers, ask_all({call}));
+absl::StatusOr<jsonrpc::Answer> HeadPollerState::ask(const jsonrpc::Call& call, Asked what) {
+  TOWLINE_ASSIGN_OR_RETURN(auto answers, ask_all({call}, what));
   return answers.front();
 }
 
-absl::Status HeadPollerState::check_el(const jsonrpc::Answer& chain_id) {
+absl::Status HeadPollerState::check_el(const absl::StatusOr<std::uint64_t>& chain_id) {
   const rollup::Config& c = *config_.rollup;
-  const auto n = parse_quantity(text(chain_id.result));
-  if (!n.ok()) return fail(Problem::not_json_rpc, "eth_chainId: malformed");
-  if (*n != c.l2_chain_id) {
+  if (!chain_id.ok()) return fail(Problem::not_json_rpc, "eth_chainId: malformed");
+  if (*chain_id != c.l2_chain_id) {
     return absl::FailedPreconditionError(
-        absl::StrCat("another chain: it has chain id ", *n, ", the rollup config says ", c.l2_chain_id));
+        absl::StrCat("another chain: it has chain id ", *chain_id, ", the rollup config says ", c.l2_chain_id));
   }
-  TOWLINE_ASSIGN_OR_RETURN(const auto genesis, ask(block_call(to_quantity(c.l2_genesis.number))));
+  TOWLINE_ASSIGN_OR_RETURN(const auto genesis, ask(block_call(to_quantity(c.l2_genesis.number)), Asked::header));
   // A pruned node has no header that old; its chain id has to do.
   if (genesis.kind != jsonrpc::Answer::Kind::result || genesis.result.is_null()) return absl::OkStatus();
   simdjson::dom::element hash;
@@ -152,7 +155,7 @@ absl::Status HeadPollerState::check_el(const jsonrpc::Answer& chain_id) {
 
 absl::Status HeadPollerState::check_cl() {
   const rollup::Config& c = *config_.rollup;
-  TOWLINE_ASSIGN_OR_RETURN(const auto answer, ask({"optimism_rollupConfig", "[]"}));
+  TOWLINE_ASSIGN_OR_RETURN(const auto answer, ask({"optimism_rollupConfig", "[]"}, Asked::small));
   if (answer.kind != jsonrpc::Answer::Kind::result) return absl::OkStatus();
   config_.forks->on_rollup_config(config_.pool->name(config_.index), answer);
   simdjson::dom::element e;
@@ -175,12 +178,13 @@ absl::Status HeadPollerState::probe() {
   const Endpoint known = pool.get(i);
   const Kind before = known.kind();
   // One URL may serve both kinds. A gateway that refuses one method with any status may well serve the other.
-  const auto chain = ask({"eth_chainId", "[]"});
+  const auto chain = ask({"eth_chainId", "[]"}, Asked::small);
+  const bool has_chain = chain.ok() && chain->kind == jsonrpc::Answer::Kind::result;
+  const auto chain_id = has_chain ? parse_quantity(text(chain->result)) : absl::StatusOr<std::uint64_t>{0};
   const Trouble without_chain = trouble_;
   if (!chain.ok() && !said_something(without_chain.problem)) return chain.status();
-  const auto sync = ask({"optimism_syncStatus", "[]"});
+  const auto sync = ask({"optimism_syncStatus", "[]"}, Asked::small);
   if (!sync.ok() && !said_something(trouble_.problem)) return sync.status();
-  const bool has_chain = chain.ok() && chain->kind == jsonrpc::Answer::Kind::result;
   // A side that was there is away, and not gone, until it is said that there is no such method.
   const bool el = has_chain || (serves_blocks(before) && !says_unsupported(chain));
   const bool cl = (sync.ok() && sync->kind == jsonrpc::Answer::Kind::result) ||
@@ -196,31 +200,32 @@ absl::Status HeadPollerState::probe() {
   }
   trouble_ = {};
   bool raw_methods = known.raw_methods();
-  Trouble syncing = known.syncing() ? known.trouble(absl::Now()) : Trouble{};
+  Trouble syncing = known.syncing() ? known.trouble(steady_now()) : Trouble{};
   if (has_chain) {
-    TOWLINE_RETURN_IF_ERROR(check_el(*chain));
+    TOWLINE_RETURN_IF_ERROR(check_el(chain_id));
     // Nothing depends on these: a rate limit ends them, and what was known is kept. A look that fails otherwise says
     // no.
-    const auto look = [&](const char* method, const char* params,
+    const auto look = [&](const char* method, const char* params, Asked what,
                           const std::function<void(const jsonrpc::Answer&)>& then) {
       if (!may_poll()) return;
-      const auto answer = ask({method, params});
+      const auto answer = ask({method, params}, what);
       if (answer.ok()) then(*answer);
       else if (trouble_.problem != Problem::rate_limited) then({});
     };
-    look("debug_getRawBlock", "[\"latest\"]", [&](const jsonrpc::Answer& a) {
+    look("debug_getRawBlock", "[\"latest\"]", Asked::block, [&](const jsonrpc::Answer& a) {
       raw_methods = a.kind == jsonrpc::Answer::Kind::result && a.result.is_string();
     });
-    look("eth_syncing", "[]", [&](const jsonrpc::Answer& a) {
+    look("eth_syncing", "[]", Asked::small, [&](const jsonrpc::Answer& a) {
       syncing = a.kind == jsonrpc::Answer::Kind::result ? syncing_from(a.result) : Trouble{};
     });
-    look("eth_config", "[]", [&](const jsonrpc::Answer& a) { config_.forks->on_eth_config(pool.name(i), a); });
+    look("eth_config", "[]", Asked::small,
+         [&](const jsonrpc::Answer& a) { config_.forks->on_eth_config(pool.name(i), a); });
     trouble_ = {};
   }
   if (cl) TOWLINE_RETURN_IF_ERROR(check_cl());
   const Kind kind = el && cl ? Kind::both : el ? Kind::el : Kind::cl;
   pool.update(i, [&](Endpoint& e) {
-    e.on_probed(absl::Now(), kind, raw_methods);
+    e.on_probed(steady_now(), kind, raw_methods);
     e.set_syncing(syncing);
   });
   if (before != kind) {
@@ -233,7 +238,7 @@ absl::Status HeadPollerState::probe() {
 absl::Status HeadPollerState::identify() {
   Pool& pool = *config_.pool;
   const std::size_t i = config_.index;
-  if (!pool.get(i).probe_due(absl::Now())) return absl::OkStatus();
+  if (!pool.get(i).probe_due(steady_now())) return absl::OkStatus();
   const absl::Status st = probe();
   if (st.ok() || absl::IsCancelled(st)) return st;
   const std::string why{st.message()};
@@ -267,7 +272,7 @@ absl::StatusOr<HeadSnapshot> HeadPollerState::snapshot_of_el(AnchorView& anchor)
   std::vector<jsonrpc::Call> calls = {block_call("finalized"), block_call("safe"), block_call("latest")};
   const auto final_here = config_.board->anchor();
   if (final_here) calls.push_back(block_call(to_quantity(final_here->number)));
-  TOWLINE_ASSIGN_OR_RETURN(const auto a, ask_all(calls));
+  TOWLINE_ASSIGN_OR_RETURN(const auto a, ask_all(calls, Asked::header));
   if (final_here) anchor = view_of(a[3], *final_here);
   return snapshot_from_el(a[2], a[1], a[0]);
 }
@@ -278,7 +283,7 @@ absl::StatusOr<HeadSnapshot> HeadPollerState::snapshot(AnchorView& anchor) {
   std::vector<jsonrpc::Call> calls = {{"optimism_syncStatus", "[]"}};
   const auto final_here = config_.board->anchor();
   if (final_here && serves_blocks(kind)) calls.push_back(block_call(to_quantity(final_here->number)));
-  TOWLINE_ASSIGN_OR_RETURN(const auto a, ask_all(calls));
+  TOWLINE_ASSIGN_OR_RETURN(const auto a, ask_all(calls, Asked::header));
   // Its consensus client may be away behind the same URL.
   if (a[0].kind != jsonrpc::Answer::Kind::result && serves_blocks(kind)) return snapshot_of_el(anchor);
   if (a[0].kind != jsonrpc::Answer::Kind::result)
@@ -290,14 +295,15 @@ absl::StatusOr<HeadSnapshot> HeadPollerState::snapshot(AnchorView& anchor) {
 void HeadPollerState::search_lowest() {
   Pool& pool = *config_.pool;
   for (int step = 0; step < kSearchSteps; ++step) {
-    const auto number = pool.get(config_.index).search_lowest(absl::Now());
+    const auto number = pool.get(config_.index).search_lowest(steady_now());
     if (!number) return;
-    const auto a = ask(jsonrpc::Call{"eth_getBlockByNumber", absl::StrCat("[\"", to_quantity(*number), "\",true]")});
+    const auto a =
+        ask(jsonrpc::Call{"eth_getBlockByNumber", absl::StrCat("[\"", to_quantity(*number), "\",true]")}, Asked::block);
     if (!a.ok()) return;
     const bool absent = jsonrpc::absence(*a) != jsonrpc::Absence::none;
     if (!absent && a->kind == jsonrpc::Answer::Kind::error) return;
     pool.update(config_.index, [&](Endpoint& e) {
-      if (absent) e.on_gone(absl::Now(), *number);
+      if (absent) e.on_gone(steady_now(), *number);
       else e.on_has(*number);
     });
   }
@@ -316,7 +322,7 @@ void HeadPollerState::show(const HeadSnapshot& s) {
 }
 
 void HeadPollerState::show_state() {
-  const State now = config_.pool->get(config_.index).state(absl::Now());
+  const State now = config_.pool->get(config_.index).state(steady_now());
   for (const State s :
        {State::probing, State::ready, State::backing_off, State::set_aside, State::cordoned, State::refused}) {
     config_.metrics
@@ -330,7 +336,7 @@ void HeadPollerState::poll() {
   Pool& pool = *config_.pool;
   const std::size_t i = config_.index;
   const std::string& endpoint = pool.name(i);
-  const absl::Time now = absl::Now();
+  const absl::Time now = steady_now();
   const Endpoint e = pool.get(i);
   const State state = e.state(now);
   if (state == State::refused || state == State::cordoned || state == State::set_aside) {
@@ -339,8 +345,7 @@ void HeadPollerState::poll() {
   }
   if (!may_poll()) return;  // backing off
   trouble_ = {};
-  replies_.clear();
-  const auto ended = [&](const Trouble& t) { pool.update(i, [&](Endpoint& x) { x.on_poll(absl::Now(), t); }); };
+  const auto ended = [&](const Trouble& t) { pool.update(i, [&](Endpoint& x) { x.on_poll(steady_now(), t); }); };
   if (auto st = identify(); !st.ok()) {
     if (absl::IsFailedPrecondition(st)) config_.board->drop(endpoint);
     if (absl::IsUnavailable(st) || absl::IsResourceExhausted(st)) ended(trouble_);
@@ -357,7 +362,7 @@ void HeadPollerState::poll() {
   const bool bad_header = absl::IsDataLoss(s.status());
   if (s.ok()) {
     s->endpoint = endpoint;
-    s->observed = absl::Now();
+    s->observed = steady_now();
     if (auto st = check_order(*s); !st.ok()) s = st;
   }
   if (!s.ok()) {

@@ -40,7 +40,7 @@ class HeadPollerState {
   void poll();
   /// OK once it is known what the endpoint is and that it serves this chain.
   absl::Status probe();
-  absl::Status check_el(const jsonrpc::Answer& chain_id);
+  absl::Status check_el(const absl::StatusOr<std::uint64_t>& chain_id);
   absl::Status check_cl();
   /// OK when a probe was not due, or went well.
   absl::Status identify();
@@ -52,9 +52,9 @@ class HeadPollerState {
   void search_lowest();
   /// Neither a back-off nor a rate stands against it.
   bool may_poll() const;
-  /// Asks the calls in order, in as few requests as the endpoint takes.
-  absl::StatusOr<std::vector<jsonrpc::Answer>> ask_all(const std::vector<jsonrpc::Call>& calls);
-  absl::StatusOr<jsonrpc::Answer> ask(const jsonrpc::Call& call);
+  /// Asks the calls in order, in as few requests as the endpoint takes. The results of what was asked before are gone.
+  absl::StatusOr<std::vector<jsonrpc::Answer>> ask_all(const std::vector<jsonrpc::Call>& calls, Asked what);
+  absl::StatusOr<jsonrpc::Answer> ask(const jsonrpc::Call& call, Asked what);
   /// The poll fails for this reason, whatever was the trouble before.
   absl::Status fail(Problem p, std::string why);
   void show(const HeadSnapshot& s);

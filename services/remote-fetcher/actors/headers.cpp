@@ -1,7 +1,6 @@
 #include "services/remote-fetcher/actors/headers.hpp"
 
 #include <absl/strings/str_cat.h>
-#include <absl/time/clock.h>
 
 #include <algorithm>
 #include <atomic>
@@ -11,6 +10,7 @@
 
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
+#include "libs/base/steady_time.hpp"
 #include "libs/eth/block_json.hpp"
 #include "libs/eth/header.hpp"
 #include "libs/eth/payload.hpp"
@@ -41,7 +41,8 @@ absl::StatusOr<std::vector<Headers::Found>> Headers::batch(const Turn& turn, std
   std::vector<jsonrpc::Call> calls;
   for (const std::uint64_t n : numbers)
     calls.push_back({"eth_getBlockByNumber", absl::StrCat("[\"", to_quantity(n), "\",false]")});
-  TOWLINE_ASSIGN_OR_RETURN(const auto reply, pool_.call(turn, calls, cancelled));
+  TOWLINE_ASSIGN_OR_RETURN(const auto reply,
+                           pool_.call(turn, calls, allowance_of(Asked::header, calls.size()), cancelled));
   std::vector<Found> out(numbers.size());
   const auto useless = [&](const std::string& why) {
     pool_.useless(turn.endpoint, Problem::not_json_rpc, why);
@@ -74,7 +75,7 @@ absl::StatusOr<std::vector<Headers::Found>> Headers::batch(const Turn& turn, std
 absl::StatusOr<Headers::View> Headers::view_of(Turn turn, const std::vector<std::uint64_t>& numbers,
                                                const Cancelled& cancelled) {
   const std::size_t i = turn.endpoint;
-  const absl::Time since = absl::Now();
+  const absl::Time since = steady_now();
   std::map<std::uint64_t, eth::BlockRef> found;
   std::vector<std::uint64_t> left = numbers;
   while (true) {
@@ -102,7 +103,7 @@ absl::StatusOr<Headers::View> Headers::view_of(Turn turn, const std::vector<std:
 
 absl::StatusOr<Headers::View> Headers::by_numbers(const std::vector<std::uint64_t>& numbers,
                                                   std::optional<std::size_t> prefer, const Cancelled& cancelled) {
-  const absl::Time since = absl::Now();
+  const absl::Time since = steady_now();
   Trial trial{pool_, board_};
   absl::Status last;
   if (numbers.empty()) return View{};
@@ -125,7 +126,7 @@ absl::StatusOr<Headers::View> Headers::by_numbers(const std::vector<std::uint64_
 }
 
 absl::StatusOr<eth::Header> Headers::by_hash(const Hash32& hash, const Cancelled& cancelled) {
-  const absl::Time since = absl::Now();
+  const absl::Time since = steady_now();
   Trial trial{pool_, board_};
   absl::Status last;
   while (true) {
@@ -136,7 +137,8 @@ absl::StatusOr<eth::Header> Headers::by_hash(const Hash32& hash, const Cancelled
     }
     const std::size_t i = turn->endpoint;
     const auto reply =
-        pool_.call(*turn, {{"eth_getBlockByHash", absl::StrCat("[\"", to_hex(hash.view()), "\",false]")}}, cancelled);
+        pool_.call(*turn, {{"eth_getBlockByHash", absl::StrCat("[\"", to_hex(hash.view()), "\",false]")}},
+                   allowance_of(Asked::header, 1), cancelled);
     if (absl::IsCancelled(reply.status())) return reply.status();
     if (!reply.ok()) {
       last = reply.status();
@@ -169,7 +171,7 @@ absl::StatusOr<eth::Header> Headers::by_hash(const Hash32& hash, const Cancelled
 }
 
 absl::StatusOr<eth::BlockId> Headers::agreed(std::uint64_t number, const Cancelled& cancelled) {
-  const absl::Time since = absl::Now();
+  const absl::Time since = steady_now();
   const auto ask = [&](std::size_t i) -> std::optional<eth::BlockId> {
     while (true) {
       const auto turn = pool_.take(i, Work::headers, 1, since, cancelled);
@@ -199,7 +201,7 @@ absl::StatusOr<eth::BlockId> Headers::agreed(std::uint64_t number, const Cancell
 }
 
 absl::Status Headers::fill(ChainProof& proof, const Cancelled& cancelled) {
-  const absl::Time since = absl::Now();
+  const absl::Time since = steady_now();
   const std::size_t total = proof.size();
   const std::uint64_t first = proof.first();
   constexpr std::size_t kWidth = Endpoint::kMaxBatch;
@@ -237,7 +239,7 @@ absl::Status Headers::fill(ChainProof& proof, const Cancelled& cancelled) {
       for (std::size_t k = 0; k < got->size(); ++k) {
         Found& f = (*got)[k];
         // What it has not got for good is asked of others, and of nobody if there is none.
-        const bool gone = f.kind == Found::Kind::absent && pool_.get(i).has_gone(absl::Now(), left[k]);
+        const bool gone = f.kind == Found::Kind::absent && pool_.get(i).has_gone(steady_now(), left[k]);
         if (f.kind == Found::Kind::unanswered || gone) again.push_back(left[k]);
         if (f.kind != Found::Kind::header) continue;
         proof.put(std::move(f.header), i);
@@ -265,7 +267,7 @@ absl::Status Headers::fill(ChainProof& proof, const Cancelled& cancelled) {
 
 absl::Status Headers::close(ChainProof& proof, const ChainProof::Gap& gap, const eth::BlockId& tip,
                             const Cancelled& cancelled) {
-  const absl::Time since = absl::Now();
+  const absl::Time since = steady_now();
   std::set<std::size_t> tried;
   const bool suspected = gap.suspect && *gap.suspect != kNobody;
   if (suspected) tried.insert(*gap.suspect);

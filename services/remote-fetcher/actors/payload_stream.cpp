@@ -27,6 +27,7 @@ class Reassembly {
   struct Batch {
     std::size_t at = 0;
     std::size_t count = 0;
+    std::size_t expected_bytes = 0;
   };
   /// Waits while too much is buffered; nullopt when there is no more to do.
   std::optional<Batch> take() {
@@ -36,9 +37,10 @@ class Reassembly {
     if (over()) return std::nullopt;
     // Small at the start, so that the first block leaves soon.
     const std::size_t limit = next_ == 0 ? std::min<std::size_t>(2, size_.blocks()) : size_.blocks();
-    const Batch b{next_, std::min(limit, wanted_.size() - next_)};
+    Batch b{next_, std::min(limit, wanted_.size() - next_)};
+    b.expected_bytes = size_.expected_bytes(b.count);
     next_ += b.count;
-    charge(b.at, size_.expected_bytes(b.count));
+    charge(b.at, b.expected_bytes);
     return b;
   }
   void put(const Batch& b, absl::StatusOr<std::vector<Served>> got, std::size_t bytes) {
@@ -121,7 +123,7 @@ absl::Status PayloadStreams::write_bodies(std::span<const HashedHeader> proven, 
   const auto work = [&] {
     while (const auto b = bodies.take()) {
       std::size_t bytes = 0;
-      auto got = bodies_.fetch(proven.subspan(b->at, b->count), cancelled, bytes);
+      auto got = bodies_.fetch(proven.subspan(b->at, b->count), b->expected_bytes, cancelled, bytes);
       bodies.put(*b, std::move(got), bytes);
     }
   };

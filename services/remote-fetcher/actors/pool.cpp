@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "libs/base/steady_time.hpp"
 #include "libs/telemetry/log.hpp"
 #include "services/remote-fetcher/core/choice.hpp"
 #include "services/remote-fetcher/core/http_answer.hpp"
@@ -18,9 +19,6 @@ namespace towline::fetcher {
 namespace {
 
 constexpr std::uintmax_t kMaxEvidenceBytes = 16U << 20U;
-/// A batch aims at 1 MiB; one block may be large.
-constexpr std::size_t kMaxBatchBytes = 16U << 20U;
-constexpr std::size_t kMaxSingleBytes = 64U << 20U;
 /// How soon a cancelled caller is noticed.
 constexpr absl::Duration kLook = absl::Milliseconds(100);
 
@@ -30,6 +28,8 @@ Problem problem_of(http::Failure f) {
     case http::Failure::name_unresolved: return Problem::name_unresolved;
     case http::Failure::tls: return Problem::tls_failed;
     case http::Failure::proxy: return Problem::proxy_failed;
+    case http::Failure::encoding:
+    case http::Failure::too_large: return Problem::not_json_rpc;
     default: return Problem::unreachable;
   }
 }
@@ -77,7 +77,7 @@ std::optional<std::size_t> Pool::find(const std::string& wanted) const {
 std::vector<std::size_t> Pool::usable_els() const {
   std::lock_guard lock{mutex_};
   std::vector<std::size_t> out;
-  const absl::Time now = absl::Now();
+  const absl::Time now = steady_now();
   for (std::size_t i = 0; i < endpoints_.size(); ++i) {
     const State s = endpoints_[i]->state(now);
     if (serves_blocks(endpoints_[i]->kind()) && (s == State::ready || s == State::backing_off)) out.push_back(i);
@@ -87,7 +87,7 @@ std::vector<std::size_t> Pool::usable_els() const {
 
 std::size_t Pool::ready_els() const {
   std::lock_guard lock{mutex_};
-  const absl::Time now = absl::Now();
+  const absl::Time now = steady_now();
   return static_cast<std::size_t>(std::count_if(endpoints_.begin(), endpoints_.end(), [&](const auto& e) {
     return serves_blocks(e->kind()) && e->state(now) == State::ready;
   }));
@@ -103,7 +103,7 @@ absl::StatusOr<Turn> Pool::take_el(Work w, std::size_t wanted, const std::set<st
     if (cancelled()) return absl::CancelledError("cancelled");
     std::unique_lock lock{mutex_};
     if (stopped_) return absl::CancelledError("shutting down");
-    const absl::Time now = absl::Now();
+    const absl::Time now = steady_now();
     const Choice c = choose_el(all, except, number, prefer, now);
     if (c.endpoint) {
       Endpoint& e = *endpoints_[*c.endpoint];
@@ -130,12 +130,12 @@ absl::StatusOr<Turn> Pool::take(std::size_t i, Work w, std::size_t wanted, absl:
 
 bool Pool::out_of_patience(absl::Time since) const {
   std::lock_guard lock{mutex_};
-  return absl::Now() - std::max(since, progress_) > kPatience;
+  return steady_now() - std::max(since, progress_) > kPatience;
 }
 
 std::size_t Pool::poll_batch(std::size_t i) const {
   std::lock_guard lock{mutex_};
-  return endpoints_[i]->max_batch(Work::poll, absl::Now());
+  return endpoints_[i]->max_batch(Work::poll, steady_now());
 }
 
 void Pool::count(std::size_t i, const char* result) {
@@ -168,36 +168,19 @@ bool Pool::watch_new_heads(std::size_t i, const std::function<void()>& look) {
   return true;
 }
 
-http::Response Pool::send(std::size_t i, std::string body, std::size_t count_of_calls, const Cancelled& cancelled) {
-  struct Slot {
-    std::mutex mutex;
-    std::condition_variable arrived;
-    std::optional<http::Response> response;
-  };
-  auto slot = std::make_shared<Slot>();
-  http::Request request = request_to(i);
-  request.body = std::move(body);
-  request.max_response_bytes = count_of_calls > 1 ? kMaxBatchBytes : kMaxSingleBytes;
-  const std::uint64_t id = http_.post(std::move(request), [slot](http::Response r) {
-    std::lock_guard lock{slot->mutex};
-    slot->response = std::move(r);
-    slot->arrived.notify_one();
-  });
-  bool told = false;
-  std::unique_lock lock{slot->mutex};
-  while (!slot->arrived.wait_for(lock, absl::ToChronoMilliseconds(kLook), [&] { return slot->response.has_value(); })) {
-    if (told || !cancelled()) continue;
-    http_.cancel(id);
-    told = true;
-  }
-  return *std::move(slot->response);
-}
-
 absl::StatusOr<Reply> Pool::exchange(std::size_t i, Work w, const std::vector<jsonrpc::Call>& calls,
-                                     const Cancelled& cancelled, Trouble& trouble) {
+                                     const Allowance& allowance, const Cancelled& cancelled, Trouble& trouble) {
   const std::size_t n = calls.size();
-  http::Response r = send(i, n > 1 ? jsonrpc::batch(calls) : jsonrpc::request(calls[0]), n, cancelled);
-  const absl::Time now = absl::Now();
+  auto share = (w == Work::poll ? polls_ : bulk_).take(allowance.bytes, [&] { return stopped() || cancelled(); });
+  if (!share) {
+    update(i, [&](Endpoint& e) { e.on_cancelled(w, n); });
+    return absl::CancelledError("cancelled while other answers took all the memory that is for them");
+  }
+  http::Request request = request_to(i);
+  request.body = n > 1 ? jsonrpc::batch(calls) : jsonrpc::request(calls[0]);
+  request.max_response_bytes = allowance.bytes;
+  http::Response r = http_.post_and_wait(std::move(request), cancelled);
+  const absl::Time now = steady_now();
   const auto failed = [&](const char* result) {
     count(i, result);
     update(i, [&](Endpoint& e) { e.on_error(w, n, now, trouble); });
@@ -220,12 +203,23 @@ absl::StatusOr<Reply> Pool::exchange(std::size_t i, Work w, const std::vector<js
         count(i, "timeout");
         update(i, [&](Endpoint& e) { e.on_timeout(w, n, now, trouble); });
         return absl::UnavailableError(trouble.why);
-      case http::Failure::too_large: return n > 1 ? fewer("too_large") : failed("too_large");
+      case http::Failure::too_large:
+        if (allowance.beyond == Beyond::ask_more) {
+          update(i, [&](Endpoint& e) { e.on_cancelled(w, n); });
+          return absl::OutOfRangeError(trouble.why);
+        }
+        if (n > 1) return fewer("too_large");
+        if (allowance.beyond == Beyond::bad_data) {
+          trouble.problem = Problem::bad_data;
+          accuse(i, "size", absl::StrCat(calls[0].method, ": ", trouble.why));
+        }
+        return failed("too_large");
       case http::Failure::lost: return n > 1 ? fewer("transport") : failed("transport");
       default: return failed("transport");
     }
   }
   const std::size_t size = r.body.size();
+  share->keep(size);
   Outcome o = read_http_answer({r.status, std::move(r.body), r.retry_after}, n);
   if (o.trouble.problem == Problem::redirects && !r.location.empty())
     absl::StrAppend(&o.trouble.why, " to ", http::redirect_target(configs_[i].url, r.location));
@@ -260,24 +254,26 @@ absl::StatusOr<Reply> Pool::exchange(std::size_t i, Work w, const std::vector<js
   }
   metrics_.counter("towline_fetcher_received_bytes_total", "Bytes of answers, uncompressed.", {{"endpoint", name(i)}})
       .inc(static_cast<double>(size));
-  return Reply{std::move(o.answers), size};
+  return Reply{std::move(o.answers), size, *std::move(share)};
 }
 
-absl::StatusOr<Reply> Pool::call(const Turn& turn, const std::vector<jsonrpc::Call>& calls,
+absl::StatusOr<Reply> Pool::call(const Turn& turn, const std::vector<jsonrpc::Call>& calls, const Allowance& allowance,
                                  const Cancelled& cancelled) {
   Trouble trouble;
-  auto reply = exchange(turn.endpoint, turn.work, calls, cancelled, trouble);
+  auto reply = exchange(turn.endpoint, turn.work, calls, allowance, cancelled, trouble);
   if (reply.ok()) {
     std::lock_guard lock{mutex_};
-    progress_ = absl::Now();
+    progress_ = steady_now();
   }
   return reply;
 }
 
-absl::StatusOr<Reply> Pool::poll(std::size_t i, const std::vector<jsonrpc::Call>& calls, Trouble& trouble) {
-  update(i, [&](Endpoint& e) { e.on_request(Work::poll, calls.size(), absl::Now()); });
+absl::StatusOr<Reply> Pool::poll(std::size_t i, const std::vector<jsonrpc::Call>& calls, Asked what, Trouble& trouble) {
+  update(i, [&](Endpoint& e) { e.on_request(Work::poll, calls.size(), steady_now()); });
+  // A poll may hold the answers before: it does not wait for ever.
+  const absl::Time limit = steady_now() + timeout_ * 2;
   return exchange(
-      i, Work::poll, calls, [] { return false; }, trouble);
+      i, Work::poll, calls, allowance_of(what, calls.size()), [limit] { return steady_now() > limit; }, trouble);
 }
 
 void Pool::update(std::size_t i, const std::function<void(Endpoint&)>& change) {
@@ -290,21 +286,21 @@ void Pool::update(std::size_t i, const std::function<void(Endpoint&)>& change) {
 
 void Pool::useless(std::size_t i, Problem problem, const std::string& why) {
   count(i, "unusable");
-  update(i, [&](Endpoint& e) { e.on_useless_answer(absl::Now(), {problem, why}); });
+  update(i, [&](Endpoint& e) { e.on_useless_answer(steady_now(), {problem, why}); });
 }
 
 bool Pool::note_absent(std::size_t i, std::uint64_t number, jsonrpc::Absence absence) {
   bool gone = absence == jsonrpc::Absence::pruned;
   update(i, [&](Endpoint& e) {
-    if (gone) e.on_gone(absl::Now(), number);
-    else gone = e.on_missing(absl::Now(), number);
+    if (gone) e.on_gone(steady_now(), number);
+    else gone = e.on_missing(steady_now(), number);
   });
   return gone;
 }
 
 std::optional<SourceTrouble> Pool::trouble(bool (*concerned)(Kind)) const {
   std::lock_guard lock{mutex_};
-  const absl::Time now = absl::Now();
+  const absl::Time now = steady_now();
   for (std::size_t i = 0; i < endpoints_.size(); ++i) {
     const Endpoint& e = *endpoints_[i];
     if (e.kind() != Kind::unknown && !concerned(e.kind())) continue;
@@ -318,7 +314,7 @@ std::optional<SourceTrouble> Pool::trouble(bool (*concerned)(Kind)) const {
 
 bool Pool::most_serve_bad_data() const {
   std::lock_guard lock{mutex_};
-  const absl::Time now = absl::Now();
+  const absl::Time now = steady_now();
   std::size_t all = 0;
   std::size_t bad = 0;
   for (const auto& e : endpoints_) {
@@ -338,7 +334,7 @@ std::optional<SourceTrouble> Pool::blocks_trouble() const {
 
 void Pool::accuse(std::size_t i, const std::string& what, const std::string& evidence) {
   bool news = false;
-  update(i, [&](Endpoint& e) { news = e.set_aside(absl::Now(), absl::StrCat(what, ": ", evidence)); });
+  update(i, [&](Endpoint& e) { news = e.set_aside(steady_now(), absl::StrCat(what, ": ", evidence)); });
   if (!news) return;
   metrics_
       .counter("towline_fetcher_lies_total", "Answers that do not verify or contradict what is final.",
@@ -350,7 +346,7 @@ void Pool::accuse(std::size_t i, const std::string& what, const std::string& evi
 }
 
 void Pool::step_aside(std::size_t i, const std::string& evidence) {
-  update(i, [&](Endpoint& e) { e.step_aside(absl::Now(), evidence); });
+  update(i, [&](Endpoint& e) { e.step_aside(steady_now(), evidence); });
   metrics_
       .counter("towline_fetcher_other_branch_total", "Headers of another branch than the one that was asked for.",
                {{"endpoint", name(i)}})

@@ -15,6 +15,8 @@
 #include "libs/http/client.hpp"
 #include "libs/jsonrpc/jsonrpc.hpp"
 #include "libs/telemetry/metrics.hpp"
+#include "services/remote-fetcher/actors/budget.hpp"
+#include "services/remote-fetcher/core/allowance.hpp"
 #include "services/remote-fetcher/core/endpoint.hpp"
 #include "services/remote-fetcher/core/heads.hpp"
 
@@ -40,6 +42,7 @@ struct Reply {
   jsonrpc::Answers answers;
   /// Of the whole body.
   std::size_t bytes = 0;
+  Budget::Share share;
 };
 
 /// Leave to make one request of `calls` calls at most.
@@ -75,13 +78,16 @@ class Pool {
   /// No source has answered any bulk request for kPatience, nor was one asked before `since`.
   bool out_of_patience(absl::Time since) const;
   /// The one request of a turn, with as many calls as it has. RESOURCE_EXHAUSTED: no answer, and fewer calls may get
-  /// one. UNAVAILABLE: it failed, or was over a rate limit. CANCELLED: broken off.
-  absl::StatusOr<Reply> call(const Turn& turn, const std::vector<jsonrpc::Call>& calls, const Cancelled& cancelled);
+  /// one. OUT_OF_RANGE: larger than allowed, and more may be asked for. UNAVAILABLE: it failed, was over a rate limit,
+  /// or so large that the endpoint is accused of it. CANCELLED: broken off. The reply holds a part of what all answers
+  /// may have together: no other request may be waited for meanwhile.
+  absl::StatusOr<Reply> call(const Turn& turn, const std::vector<jsonrpc::Call>& calls, const Allowance& allowance,
+                             const Cancelled& cancelled);
   /// Calls that the next poll of endpoint `i` may hold in one request.
   std::size_t poll_batch(std::size_t i) const;
   /// Takes no slot: for polls and probes, which are paced already. Errors as above; `trouble` says why for
   /// Endpoint::on_poll().
-  absl::StatusOr<Reply> poll(std::size_t i, const std::vector<jsonrpc::Call>& calls, Trouble& trouble);
+  absl::StatusOr<Reply> poll(std::size_t i, const std::vector<jsonrpc::Call>& calls, Asked what, Trouble& trouble);
 
   /// Where endpoint `i` can tell of new heads by itself (a ws or wss URL) `look` runs for each, on another thread.
   /// False: it cannot.
@@ -113,9 +119,8 @@ class Pool {
 
  private:
   http::Request request_to(std::size_t i) const;
-  http::Response send(std::size_t i, std::string body, std::size_t count_of_calls, const Cancelled& cancelled);
   absl::StatusOr<Reply> exchange(std::size_t i, Work w, const std::vector<jsonrpc::Call>& calls,
-                                 const Cancelled& cancelled, Trouble& trouble);
+                                 const Allowance& allowance, const Cancelled& cancelled, Trouble& trouble);
   void count(std::size_t i, const char* result);
   void keep_evidence(std::size_t i, const std::string& what, const std::string& evidence);
   const std::vector<EndpointConfig> configs_;
@@ -132,6 +137,8 @@ class Pool {
   absl::Time progress_ = absl::InfinitePast();
   std::atomic<bool> blocks_served_{true};
   std::mutex evidence_mutex_;
+  /// Apart, so that bulk work never keeps a poll waiting.
+  Budget bulk_{kBulkBytes}, polls_{kPollBytes};
   http::Client http_;
 };
 

@@ -1,10 +1,10 @@
 #include "services/remote-fetcher/edge/fetcher_service.hpp"
 
 #include <absl/strings/str_cat.h>
-#include <absl/time/clock.h>
 
 #include <algorithm>
 
+#include "libs/base/steady_time.hpp"
 #include "libs/eth/header.hpp"
 #include "libs/telemetry/log.hpp"
 #include "libs/wire/convert.hpp"
@@ -64,13 +64,13 @@ grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::Watc
   }
   std::uint64_t seen = 0;
   std::optional<HeadSnapshot> sent;
-  absl::Time next = absl::Now();
+  absl::Time next = steady_now();
   // The first look at the endpoints may still be under way.
   const absl::Time patience = next + std::max(interval_ * 3, absl::Seconds(2));
   while (!ctx->IsCancelled() && !board_.stopped()) {
     auto s = board_.wait(seen, absl::ToChronoMilliseconds(interval_));
     if (board_.stopped()) break;
-    const absl::Time now = absl::Now();
+    const absl::Time now = steady_now();
     if (!s && !sent && now < patience) continue;
     v1::WatchHeadsResponse message;
     if (s) {
@@ -118,7 +118,7 @@ grpc::Status FetcherService::GetHeaderByHash(grpc::ServerContext* ctx, const v1:
 
 grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListEndpointsRequest*,
                                            v1::ListEndpointsResponse* resp) {
-  const absl::Time now = absl::Now();
+  const absl::Time now = steady_now();
   for (std::size_t i = 0; i < pool_.size(); ++i) {
     const Endpoint e = pool_.get(i);
     auto& out = *resp->add_endpoints();
@@ -170,7 +170,7 @@ grpc::Status PayloadService::GetPayload(grpc::ServerContext* ctx, const v1::GetP
   if (!header.ok()) return wire::to_grpc(header.status());
   const HashedHeader wanted{*hash, *std::move(header)};
   std::size_t bytes = 0;
-  const auto got = bodies_.fetch({&wanted, 1}, cancelled, bytes);
+  const auto got = bodies_.fetch({&wanted, 1}, 0, cancelled, bytes);
   if (!got.ok()) return wire::to_grpc(got.status());
   *resp->mutable_payload() = wire::to_proto(got->front().payload);
   resp->set_endpoint(got->front().endpoint);

@@ -62,6 +62,8 @@ v1::SyncStatus to_proto(const std::vector<TowView>& views, absl::Time now) {
 grpc::Status CoordinatorService::GetSyncStatus(grpc::ServerContext*, const v1::GetSyncStatusRequest*,
                                                v1::GetSyncStatusResponse* resp) {
   *resp->mutable_status() = to_proto(board_.views(), absl::Now());
+  resp->set_remote_fetcher(targets_.remote_fetcher);
+  resp->set_p2p_gossip(targets_.p2p_gossip);
   return grpc::Status::OK;
 }
 

@@ -1,6 +1,7 @@
 // The gRPC service SyncCoordinator.
 #pragma once
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "libs/wire/watchers.hpp"
@@ -13,7 +14,12 @@ v1::SyncStatus to_proto(const std::vector<TowView>& views, absl::Time now);
 
 class CoordinatorService final : public v1::SyncCoordinator::Service {
  public:
-  CoordinatorService(Board& board, std::vector<std::unique_ptr<Tow>>& tows) : board_{board}, tows_{tows} {}
+  /// Where the others are, as the operator configured it.
+  struct Targets {
+    std::string remote_fetcher, p2p_gossip;
+  };
+  CoordinatorService(Board& board, std::vector<std::unique_ptr<Tow>>& tows, Targets targets)
+      : board_{board}, tows_{tows}, targets_{std::move(targets)} {}
 
   grpc::Status GetSyncStatus(grpc::ServerContext*, const v1::GetSyncStatusRequest*,
                              v1::GetSyncStatusResponse*) override;
@@ -28,6 +34,7 @@ class CoordinatorService final : public v1::SyncCoordinator::Service {
   grpc::Status for_each(const std::string& driver, const std::function<void(Tow&)>& what);
   Board& board_;
   std::vector<std::unique_ptr<Tow>>& tows_;
+  const Targets targets_;
   wire::Watchers watchers_{64};
 };
 

@@ -11,7 +11,7 @@ from .procs import Proc, free_port, wait_for
 from .rpc import Rpc, read_secret
 
 ROOT = Path(__file__).resolve().parents[3]
-PEERS = Path(os.environ.get("TOWLINE_PEERS") or ROOT / "build/peers/bin")
+PEERS = Path(os.environ.get("PEERS_BIN") or ROOT / "build/peers/bin")
 L1_ID, L2_ID = 900, 901
 GAS_LIMIT = 60_000_000
 SENDERS = 200

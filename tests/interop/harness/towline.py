@@ -9,13 +9,13 @@ from pathlib import Path
 from .nodes import ROOT
 from .procs import Proc, free_port, wait_for
 
-BIN = Path(os.environ.get("TOWLINE_BIN") or ROOT / "build/release/bin")
+BIN = Path(os.environ.get("TEST_BIN") or ROOT / "build/release/bin")
 
 
 def binary(name):
     path = BIN / name
     if not path.exists():
-        raise SystemExit(f"{path} is missing: build it first, or set TOWLINE_BIN")
+        raise SystemExit(f"{path} is missing: build it first, or set TEST_BIN")
     return path
 
 
@@ -26,7 +26,7 @@ class Service:
         self.grpc_port, self.http_port = free_port(), free_port()
         self.grpc, self.http = f"127.0.0.1:{self.grpc_port}", f"http://127.0.0.1:{self.http_port}"
         self.proc = Proc(name or program, [binary(program), f"--grpc.addr={self.grpc}", f"--http.addr=127.0.0.1:{self.http_port}", *flags], directory,
-                         env={"TOWLINE_LOG_LEVEL": os.environ.get("TOWLINE_TEST_LOG", "debug")})
+                         env={"TOWLINE_LOG_LEVEL": os.environ.get("TEST_LOG", "debug")})
 
     def start(self, wait=True):
         self.proc.start()

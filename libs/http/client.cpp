@@ -116,6 +116,7 @@ struct Client::Impl {
   std::mutex mutex;
   std::deque<std::unique_ptr<Transfer>> incoming;
   std::vector<std::uint64_t> given_up;
+  std::vector<std::function<void()>> turns;
   std::atomic<std::uint64_t> next_id = 1;
   bool stopping = false;
   bool cancel_everything = false;
@@ -183,15 +184,18 @@ struct Client::Impl {
     while (true) {
       std::deque<std::unique_ptr<Transfer>> fresh;
       std::vector<std::uint64_t> gone;
+      std::vector<std::function<void()>> asked;
       bool stop = false;
       bool cancel_everything_now = false;
       {
         std::lock_guard lock{mutex};
         fresh.swap(incoming);
         gone.swap(given_up);
+        asked.swap(turns);
         stop = stopping;
         cancel_everything_now = cancel_everything;
       }
+      for (auto& turn : asked) websockets.ask_turn(std::move(turn));
       for (auto& t : fresh) start(std::move(t));
       for (auto id : gone) finish(id, cancelled("cancelled"));
       if (stop || cancel_everything_now) {
@@ -275,6 +279,14 @@ void Client::cancel_all() {
   {
     std::lock_guard lock{impl_->mutex};
     impl_->cancel_everything = true;
+  }
+  curl_multi_wakeup(impl_->multi);
+}
+
+void Client::ask_turn(std::function<void()> turn) {
+  {
+    std::lock_guard lock{impl_->mutex};
+    impl_->turns.push_back(std::move(turn));
   }
   curl_multi_wakeup(impl_->multi);
 }

@@ -30,6 +30,9 @@ class Client {
   /// Cancels everything in flight and ends subscriptions; what is posted later is cancelled at once.
   void cancel_all();
 
+  /// `turn` is called when the client's threads have got to it: a watchdog asks so whether they live.
+  void ask_turn(std::function<void()> turn);
+
   /// post(), wait, and decoded() (encoding.hpp) in the caller's thread. Not from a callback. `cancelled` is asked now
   /// and then; once it is true the request is cancelled.
   Response post_and_wait(Request request, const std::function<bool()>& cancelled = {});

@@ -461,6 +461,9 @@ void WebSockets::subscribe_heads(std::uint64_t id, Request request, std::functio
 }
 void WebSockets::cancel(std::uint64_t id) { loop_->cancel(id); }
 void WebSockets::cancel_all() { loop_->cancel_all(); }
+void WebSockets::ask_turn(std::function<void()> turn) {
+  if (!loop_->used() || !loop_->run(turn)) turn();
+}
 void WebSockets::stop() { loop_->stop(); }
 
 }  // namespace towline::http

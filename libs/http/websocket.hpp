@@ -27,6 +27,8 @@ class WebSockets {
   void subscribe_heads(std::uint64_t id, Request request, std::function<void(Push)> tell);
   void cancel(std::uint64_t id);
   void cancel_all();
+  /// `turn` is called when the thread gets to it, or at once where there is none.
+  void ask_turn(std::function<void()> turn);
   /// cancel_all(), and the thread has ended.
   void stop();
 

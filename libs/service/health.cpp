@@ -30,6 +30,8 @@ grpc::Status Health::Check(grpc::ServerContext*, const HealthCheckRequest* req, 
 
 grpc::Status Health::Watch(grpc::ServerContext* ctx, const HealthCheckRequest* req,
                            grpc::ServerWriter<HealthCheckResponse>* out) {
+  const auto place = watchers_.take();
+  if (!place) return watchers_.refusal();
   std::optional<HealthCheckResponse::ServingStatus> last;
   while (!ctx->IsCancelled()) {
     const auto status = status_of(req->service());

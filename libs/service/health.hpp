@@ -8,6 +8,7 @@
 #include <string>
 
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "libs/wire/watchers.hpp"
 
 namespace towline::service {
 
@@ -24,6 +25,7 @@ class Health final : public grpc::health::v1::Health::Service {
  private:
   grpc::health::v1::HealthCheckResponse::ServingStatus status_of(const std::string& name);
   std::set<std::string> services_{""};
+  wire::Watchers watchers_{32};
   std::mutex mutex_;
   std::condition_variable changed_;
   bool serving_ = true;

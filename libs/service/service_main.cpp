@@ -1,30 +1,99 @@
 #include "libs/service/service_main.hpp"
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
 #include <absl/time/clock.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/resource_quota.h>
+#include <grpcpp/support/server_interceptor.h>
 #include <malloc.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
+#include <caf/event_based_actor.hpp>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <thread>
 
 #include "libs/base/status.hpp"
+#include "libs/service/auth.hpp"
 #include "libs/service/flags.hpp"
 #include "libs/service/health.hpp"
+#include "libs/service/self_check.hpp"
 #include "libs/telemetry/log.hpp"
+#include "libs/wire/watchers.hpp"
 
 namespace towline::service {
 namespace {
+
+/// Many idle connections shall not be what stops a service.
+void use_all_descriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/// gRPC 1.51 has no limit of connections: those that nothing is asked on end soon.
+void bound_connections(grpc::ServerBuilder& b) {
+  // Two processes on one port would share its calls.
+  b.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // Clients look their target up again when a connection ends: that is how they find replicas that were added. Streams
+  // go on to their end.
+  b.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, 30'000);
+  b.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 5'000);
+  b.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 20'000);
+  b.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 100);
+  // A peer that is gone holds no stream.
+  b.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
+  b.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  // wire::make_channel() pings each 20 s.
+  b.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+}
+
+/// Reflection is a stream that the library answers; it has few places, as other streams have (wire::Watchers). A call
+/// more is cancelled, since an interceptor of gRPC cannot answer.
+class ReflectionPlaces final : public grpc::experimental::ServerInterceptorFactoryInterface {
+ public:
+  grpc::experimental::Interceptor* CreateServerInterceptor(grpc::experimental::ServerRpcInfo* info) override {
+    if (!absl::StartsWith(info->method(), "/grpc.reflection.")) return nullptr;
+    return new Visitor{*info, places_.take()};
+  }
+
+ private:
+  class Visitor final : public grpc::experimental::Interceptor {
+   public:
+    Visitor(grpc::experimental::ServerRpcInfo& info, wire::Watchers::Place place)
+        : info_{info}, place_{std::move(place)} {}
+    void Intercept(grpc::experimental::InterceptorBatchMethods* m) override {
+      using grpc::experimental::InterceptionHookPoints;
+      if (!place_ && m->QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_INITIAL_METADATA))
+        info_.server_context()->TryCancel();
+      m->Proceed();
+    }
+
+   private:
+    grpc::experimental::ServerRpcInfo& info_;
+    const wire::Watchers::Place place_;
+  };
+  wire::Watchers places_{16};
+};
+
+/// Where this process reaches what listens on `address`.
+std::string own_address(const std::string& address, int port) {
+  if (absl::StartsWith(address, "unix:")) return address;
+  const std::string host = address.substr(0, address.rfind(':'));
+  if (host == "0.0.0.0") return absl::StrCat("127.0.0.1:", port);
+  if (host == "[::]") return absl::StrCat("[::1]:", port);
+  return absl::StrCat(host, ":", port);
+}
 
 constexpr auto kStopWithin = std::chrono::milliseconds{4500};
 
@@ -95,6 +164,10 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   std::string format_text = "text";
   app.add_option("--grpc.addr", grpc_addr, "listen here for gRPC")->capture_default_str();
   app.add_option("--http.addr", http_addr, "listen here for /metrics, /livez and /readyz")->capture_default_str();
+  AuthFlags auth;
+  app.add_option("--auth.token-file", auth.token_file,
+                 "file with the services' shared token, which whoever commands them must have");
+  app.add_flag("--insecure", auth.insecure, "listen beyond loopback without a token");
   app.add_option("--log.level", level_text, "trace, debug, info, warn or error")->capture_default_str();
   app.add_option("--log.format", format_text, "text, logfmt or json")->capture_default_str();
   program.add_flags(app);
@@ -131,6 +204,10 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   if (const std::string unknown = unknown_variables({&app}); !unknown.empty())
     log::warn("variables that no flag of this service reads (--help shows them)", {log::kv("names", unknown)});
 
+  const absl::StatusOr<std::string> token = auth.token_for(grpc_addr);
+  if (!token.ok()) return refuse(token.status().message());
+  use_all_descriptors();
+
   caf::actor_system_config cfg;
   cfg.set("scheduler.policy", caf::atom("sharing"));
   cfg.set("scheduler.max-threads", 2);
@@ -138,7 +215,8 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   Metrics metrics;
   metrics.gauge("towline_info", "Version of this process.", {{"service", info.name}, {"version", TOWLINE_VERSION}})
       .set(1);
-  Context context{system, metrics};
+  Watchdog watchdog{info.watchdog_turn};
+  Context context{system, metrics, watchdog, *token};
   if (auto st = program.start(context); !st.ok()) {
     program.stop();
     program.release();
@@ -150,14 +228,17 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(grpc_addr, grpc::InsecureServerCredentials(), &port);
-  // Two processes on one port would share its calls.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  // Clients look their target up again when a connection ends: that is how they find replicas that were added. Streams
-  // go on to their end.
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, 30'000);
-  builder.SetMaxReceiveMessageSize(64 << 20);
+  builder.AddListeningPort(grpc_addr,
+                           guarded_credentials({*token, is_loopback(grpc_addr)},
+                                               metrics.counter("towline_unauthenticated_calls_total",
+                                                               "gRPC calls that were refused for want of the token.")),
+                           &port);
+  bound_connections(builder);
+  builder.SetMaxReceiveMessageSize(info.max_request_bytes);
   builder.SetMaxSendMessageSize(64 << 20);
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(std::make_unique<ReflectionPlaces>());
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   grpc::ResourceQuota quota{info.name};
   quota.SetMaxThreads(256);
   builder.SetResourceQuota(quota);
@@ -166,7 +247,9 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   for (grpc::Service* s : program.services()) builder.RegisterService(s);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   auto status_server = StatusServer::start(
-      http_addr, metrics, [&program] { return program.readiness(); }, [] { return std::string{}; }, {});
+      http_addr, metrics, [&program] { return program.readiness(); },
+      [&watchdog] { return watchdog.hung().empty() ? "" : absl::StrCat("the loop ", watchdog.hung(), " hangs"); }, {});
+  std::unique_ptr<SelfCheck> self_check;
   int exit_code = 0;
   if (!server || port == 0) {
     exit_code = refuse(absl::StrCat("--grpc.addr: cannot listen on ", grpc_addr, "; is another process using it?"));
@@ -175,6 +258,16 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   } else {
     log::info("started", {log::kv("service", info.name), log::kv("version", TOWLINE_VERSION),
                           log::kv("grpc_port", port), log::kv("http_port", (*status_server)->port())});
+    watchdog.watch("actors", [&system](std::function<void()> turn) {
+      system.spawn([turn = std::move(turn)](caf::event_based_actor*) { turn(); });
+    });
+    watchdog.watch("status", [&](std::function<void()> turn) { (*status_server)->ask_turn(std::move(turn)); });
+    self_check = std::make_unique<SelfCheck>(own_address(grpc_addr, port), grpc::InsecureChannelCredentials());
+    watchdog.watch("grpc", [&](std::function<void()> turn) { self_check->ask(std::move(turn)); });
+    watchdog.start([](const std::string& loop) {
+      log::error("a loop hangs, ending now", {log::kv("loop", loop)});
+      _exit(kHangs);
+    });
     int sig = 0;
     sigwait(&signals, &sig);
     log::info("stopping", {log::kv("signal", sig)});
@@ -185,6 +278,8 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
     log::error("did not stop in time, ending now");
     _exit(1);
   }}.detach();
+  watchdog.stop();
+  self_check.reset();
   health.set_serving(false);
   program.stop();
   if (server) {

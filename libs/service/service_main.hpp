@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "libs/rollup/config.hpp"
+#include "libs/service/watchdog.hpp"
 #include "libs/telemetry/metrics.hpp"
 #include "libs/telemetry/status_server.hpp"
 
@@ -28,11 +29,19 @@ struct Info {
   std::string summary;    // for --help
   std::string grpc_addr;  // defaults
   std::string http_addr;
+  /// The largest message that a caller may send: commands are small.
+  int max_request_bytes = 64 << 10;
+  /// Of the watchdog; tests have shorter ones.
+  std::chrono::milliseconds watchdog_turn = std::chrono::seconds{1};
 };
 
 struct Context {
   caf::actor_system& system;
   Metrics& metrics;
+  /// A program names its loops to it, in start().
+  Watchdog& watchdog;
+  /// For calls of other services; empty: none.
+  const std::string& token;
 };
 
 /// One service. Calls come in this order: add_flags, start, (services run), stop, wait.
@@ -52,7 +61,8 @@ class Program {
   virtual void release() = 0;
 };
 
-/// Exit codes: 0 stopped by a signal, 1 cannot start, 2 wrong usage (as CLI11 says it).
+/// Exit codes: 0 stopped by a signal, 1 cannot start, 2 wrong usage (as CLI11 says it), 3 a loop hangs.
+constexpr int kHangs = 3;
 int service_main(const Info& info, Program& program, int argc, char** argv);
 
 /// --network / --rollup-config and --override.FORK, which all services take.

@@ -236,6 +236,8 @@ StatusServer::~StatusServer() {
   impl_->slow.join();
 }
 
+void StatusServer::ask_turn(std::function<void()> turn) { asio::post(impl_->io, std::move(turn)); }
+
 int StatusServer::port() const { return impl_->acceptor.local_endpoint().port(); }
 
 absl::StatusOr<std::unique_ptr<StatusServer>> StatusServer::start(const std::string& addr, const Metrics& metrics,

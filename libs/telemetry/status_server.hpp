@@ -37,6 +37,8 @@ class StatusServer {
                                                              std::function<std::string()> hung, Options options);
   ~StatusServer();
   int port() const;
+  /// `turn` is called when the thread that answers /livez gets to it.
+  void ask_turn(std::function<void()> turn);
 
  private:
   StatusServer();

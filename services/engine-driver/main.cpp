@@ -87,12 +87,13 @@ class Driver final : public service::Program {
     DriverState initial;
     initial.persistent = persistent;
     initial.can_rewind = engine_->can_rewind();
+    ctx.watchdog.watch("http", [this](std::function<void()> turn) { engine_->ask_turn(std::move(turn)); });
     board_ = std::make_unique<StateBoard>(initial);
-    channel_ = wire::make_channel(payload_source_);
+    channel_ = wire::make_channel(payload_source_, ctx.token);
     Writer::Options wo;
     wo.forkchoice_every = every_;
     writer_ = std::make_unique<Writer>(wo, Gate{persistent}, *file_, *engine_, *board_,
-                                       open_over(channel_, wire::make_channel(gossip_source_)), ctx.metrics);
+                                       open_over(channel_, wire::make_channel(gossip_source_, ctx.token)), ctx.metrics);
     system_ = &ctx.system;
     serial_ = ctx.system.spawn<caf::detached>([](writer_actor::pointer) -> writer_actor::behavior_type {
       return {[](run_atom, const JobPtr& job) { (*job)(); }};

@@ -143,8 +143,10 @@ class P2PGossip final : public service::Program {
         [this](p2p::Gossipsub::Validation v, Network::Done done) { validate(std::move(v), std::move(done)); },
         ctx.metrics);
     TOWLINE_RETURN_IF_ERROR(p2p_->start());
+    ctx.watchdog.watch("p2p", [this](std::function<void()> turn) { p2p_->ask_turn(std::move(turn)); });
     if (!l1_urls_.empty()) {
       l1_client_ = std::make_shared<http::Client>();
+      ctx.watchdog.watch("http", [this](std::function<void()> turn) { l1_client_->ask_turn(std::move(turn)); });
       signer_watch_ = ctx.system.spawn<caf::detached>(
           signer_watch, SignerWatchConfig{l1_urls_, *config_.l1_system_config, l1_client_, validator_.get(), &evidence_,
                                           &ctx.metrics});
@@ -158,6 +160,7 @@ class P2PGossip final : public service::Program {
     facts.signer_source = [this] { return evidence_.get().proof.empty() ? signer_source_ : "l1"; };
     if (!no_discovery_) {
       TOWLINE_RETURN_IF_ERROR(discover(ctx.metrics));
+      ctx.watchdog.watch("discovery", [this](std::function<void()> turn) { finder_->ask_turn(std::move(turn)); });
       facts.enr = [this] { return finder_->enr(); };
       facts.discovered = [this] { return finder_->peers_known(); };
     }
@@ -346,6 +349,7 @@ class P2PGossip final : public service::Program {
 int main(int argc, char** argv) {
   towline::gossip::P2PGossip gossip;
   return towline::service::service_main(
-      {"p2p-gossip", "Unsafe blocks from the chain's p2p network, validated.", "127.0.0.1:7440", "127.0.0.1:7441"},
+      {"p2p-gossip", "Unsafe blocks from the chain's p2p network, validated.", "127.0.0.1:7440", "127.0.0.1:7441",
+       static_cast<int>(towline::gossip_block::kMaxMessage) + (64 << 10)},
       gossip, argc, argv);
 }

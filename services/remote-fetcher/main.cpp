@@ -83,6 +83,7 @@ class RemoteFetcher final : public service::Program {
       return absl::InvalidArgumentError("no endpoint: give --endpoint URL or --endpoints-file FILE");
     const std::size_t count = endpoints.size();
     pool_ = std::make_unique<Pool>(std::move(endpoints), timeout, evidence_file_, ctx.metrics);
+    ctx.watchdog.watch("http", [this](std::function<void()> turn) { pool_->ask_turn(std::move(turn)); });
     // Late: it missed three looks, another is better. Stale: each of them may have waited for a whole request. Stalled:
     // an honest chain may miss some blocks.
     board_ = std::make_unique<HeadBoard>(

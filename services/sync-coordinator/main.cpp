@@ -46,10 +46,10 @@ class Coordinator final : public service::Program {
     options.genesis = config.l2_genesis;
     options.seed = static_cast<std::uint64_t>(absl::ToUnixNanos(absl::Now()));
     system_ = &ctx.system;
-    const auto fetcher_channel = wire::make_channel(fetcher_target_);
-    const auto gossip_channel = wire::make_channel(gossip_target_);
+    const auto fetcher_channel = wire::make_channel(fetcher_target_, ctx.token);
+    const auto gossip_channel = wire::make_channel(gossip_target_, ctx.token);
     for (std::size_t i = 0; i < driver_targets_.size(); ++i) {
-      drivers_.push_back(make_driver_client(wire::make_channel(driver_targets_[i])));
+      drivers_.push_back(make_driver_client(wire::make_channel(driver_targets_[i], ctx.token)));
       fetchers_.push_back(make_fetcher_client(fetcher_channel));
       if (options.unsafe_from_gossip) gossips_.push_back(make_gossip_client(gossip_channel));
       tows_.push_back(std::make_unique<Tow>(

@@ -32,7 +32,7 @@ services = {p for p in programs if (root / "services" / p).is_dir()}
 rows = dict(re.findall(r"^\| `([\w-]+)` \|(.*)$", read("README.md").split("## The parts")[1].split("\n## ")[0], re.M))
 compare("program", programs, "README.md", set(rows))
 composed = set(re.findall(r"^  ([\w-]+):$", read("deploy/compose.yaml").split("\nservices:")[1].split("\nvolumes:")[0], re.M))
-compare("service", services | {"devnet"}, "deploy/compose.yaml", composed)
+compare("service", services | {"devnet", "token"}, "deploy/compose.yaml", composed)
 compare("service", composed, "deploy/README.md", set(re.findall(r"^\| `([\w-]+)` \|", read("deploy/README.md"), re.M)))
 compare("service", services, "docs/architecture.md", set(re.findall(r"^\| ([\w-]+) \| 127", read("docs/architecture.md"), re.M)))
 for name in sorted(services):

@@ -19,7 +19,9 @@
 #include "libs/http/client.hpp"
 #include "libs/jsonrpc/jsonrpc.hpp"
 #include "libs/service/flags.hpp"
+#include "libs/wire/channel.hpp"
 #include "libs/wire/convert.hpp"
+#include "libs/wire/token.hpp"
 #include "tools/towline/demo.hpp"
 #include "tools/towline/inspect/inspect.hpp"
 #include "tools/towline/inspect/p2p.hpp"
@@ -89,6 +91,9 @@ class Cli {
         ->envname("TOWLINE_GOSSIP");
     app.add_option("--fetcher", fetcher_, "gRPC target of the remote-fetcher; the coordinator knows it")
         ->envname("TOWLINE_FETCHER");
+    app.add_option("--auth.token-file", token_file_,
+                   "file with the services' shared token; default: what `towline up` made in towline-data")
+        ->envname("TOWLINE_AUTH_TOKEN_FILE");
     app.add_flag("--json", json_, "print JSON, fields named as in the protos");
 
     auto* up_command = app.add_subcommand("up", "run all services on this host and show how far they are");
@@ -191,6 +196,7 @@ class Cli {
       if (const std::string unknown = service::unknown_variables({&app, up_command}); !unknown.empty())
         std::cerr << "towline up: no flag reads " << unknown << " (--help shows them)\n";
       up_.environment = service_flags->given();
+      up_.token_file = token_file_;
       return run_up();
     }
     if (*demo_command) return demo();
@@ -211,6 +217,7 @@ class Cli {
     if (*enr) return show(inspect::inspect_enr(text));
     if (*multiaddr) return show(inspect::inspect_multiaddr(text));
     if (*peer_id) return show(inspect::inspect_peer_id(text));
+    if (!read_token()) return kUsage;
     if (*status) return run_status(check);
     if (*watch) return run_watch();
     if (*decisions) {
@@ -302,6 +309,18 @@ class Cli {
     }
   }
 
+  bool read_token() {
+    const std::string by_default = absl::StrCat(kDefaultDataDir, "/", kTokenFile);
+    if (token_file_.empty() && access(by_default.c_str(), R_OK) != 0) return true;
+    auto token = wire::read_token(token_file_.empty() ? by_default : token_file_);
+    if (!token.ok()) {
+      std::cerr << "towline: --auth.token-file: " << token.status().message() << '\n';
+      return false;
+    }
+    token_ = *std::move(token);
+    return true;
+  }
+
   void add_up_flags(CLI::App& c) {
     c.footer(
         "Example: towline up --source https://rpc.example --engine http://127.0.0.1:8551 \\\n           --jwt-secret "
@@ -355,7 +374,7 @@ class Cli {
 
   template <class Ask, class Show>
   int coordinator_call(Ask ask, Show show) {
-    auto stub = v1::SyncCoordinator::NewStub(grpc::CreateChannel(coordinator_, grpc::InsecureChannelCredentials()));
+    auto stub = v1::SyncCoordinator::NewStub(wire::make_channel(coordinator_, token_));
     Call call;
     if (const grpc::Status s = ask(*stub, &call.context); !s.ok())
       return report(s, "sync-coordinator at " + coordinator_);
@@ -367,7 +386,7 @@ class Cli {
   std::string target_of(const std::string& flag, const std::string& (v1::GetSyncStatusResponse::*known)() const,
                         const char* otherwise) const {
     if (!flag.empty()) return flag;
-    auto stub = v1::SyncCoordinator::NewStub(grpc::CreateChannel(coordinator_, grpc::InsecureChannelCredentials()));
+    auto stub = v1::SyncCoordinator::NewStub(wire::make_channel(coordinator_, token_));
     Call call;
     v1::GetSyncStatusResponse response;
     const bool answered = stub->GetSyncStatus(&call.context, {}, &response).ok();
@@ -383,7 +402,7 @@ class Cli {
   template <class Ask, class Show>
   int fetcher_call(Ask ask, Show show) {
     const std::string target = fetcher_target();
-    auto stub = v1::RemoteFetcher::NewStub(grpc::CreateChannel(target, grpc::InsecureChannelCredentials()));
+    auto stub = v1::RemoteFetcher::NewStub(wire::make_channel(target, token_));
     Call call;
     if (const grpc::Status s = ask(*stub, &call.context); !s.ok()) return report(s, "remote-fetcher at " + target);
     show();
@@ -397,7 +416,7 @@ class Cli {
     int code = kOk;
     std::size_t reached = 0;
     for (const auto& address : replicas) {
-      auto stub = v1::RemoteFetcher::NewStub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
+      auto stub = v1::RemoteFetcher::NewStub(wire::make_channel(address, token_));
       Call call;
       if (const grpc::Status s = ask(*stub, &call.context); s.ok()) ++reached;
       else code = report(s, "remote-fetcher at " + address);
@@ -410,7 +429,7 @@ class Cli {
   template <class Ask, class Show>
   int gossip_call(Ask ask, Show show) {
     const std::string target = gossip_target();
-    auto stub = v1::P2PGossip::NewStub(grpc::CreateChannel(target, grpc::InsecureChannelCredentials()));
+    auto stub = v1::P2PGossip::NewStub(wire::make_channel(target, token_));
     Call call;
     // A dial takes longer than a question.
     call.context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{35});
@@ -453,7 +472,7 @@ class Cli {
   }
 
   int run_watch() {
-    auto stub = v1::SyncCoordinator::NewStub(grpc::CreateChannel(coordinator_, grpc::InsecureChannelCredentials()));
+    auto stub = v1::SyncCoordinator::NewStub(wire::make_channel(coordinator_, token_));
     grpc::ClientContext context;
     auto reader = stub->WatchSyncStatus(&context, {});
     v1::WatchSyncStatusResponse message;
@@ -573,6 +592,7 @@ class Cli {
 
   std::string coordinator_ = "127.0.0.1:7420";
   std::string fetcher_, gossip_;
+  std::string token_file_, token_;
   bool json_ = false;
   UpOptions up_;
 };

@@ -97,6 +97,10 @@ void Process::terminate() const {
   if (pid_ > 0) kill(pid_, SIGTERM);
 }
 
+void Process::kill_now() const {
+  if (pid_ > 0) kill(pid_, SIGKILL);
+}
+
 void Process::wait_or_kill(std::int64_t deadline_ms) {
   while (pid_ > 0 && !poll()) {
     if (now_ms() > deadline_ms) {

@@ -34,6 +34,8 @@ class Process {
   std::optional<int> poll();
   /// Asks it to stop; see wait_or_kill().
   void terminate() const;
+  /// At once: it does not answer any more.
+  void kill_now() const;
   /// Waits until `deadline_ms` (steady milliseconds of now_ms()), then kills.
   void wait_or_kill(std::int64_t deadline_ms);
   /// terminate() and wait_or_kill() within 5 seconds.

@@ -16,9 +16,9 @@ namespace towline::cli {
 namespace {
 
 /// `up` says where the services are; the sources are its --source.
-const std::set<std::string> kSetByUp{"--config",         "--grpc.addr",      "--http.addr",
-                                     "--endpoint",       "--payload-source", "--gossip-source",
-                                     "--remote-fetcher", "--engine-driver",  "--p2p-gossip"};
+const std::set<std::string> kSetByUp{"--config",         "--grpc.addr",     "--http.addr",       "--endpoint",
+                                     "--payload-source", "--gossip-source", "--auth.token-file", "--remote-fetcher",
+                                     "--engine-driver",  "--p2p-gossip"};
 
 }  // namespace
 

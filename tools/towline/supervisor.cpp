@@ -21,6 +21,8 @@
 #include "libs/discv5/boot_nodes.hpp"
 #include "libs/http/client.hpp"
 #include "libs/rollup/config.hpp"
+#include "libs/wire/channel.hpp"
+#include "libs/wire/token.hpp"
 #include "tools/towline/live_area.hpp"
 #include "tools/towline/render.hpp"
 
@@ -30,6 +32,8 @@ namespace {
 // A service that ends sooner than this has not really run.
 constexpr std::int64_t kQuickMs = 3000;
 constexpr std::int64_t kLongestBackoffMs = 10'000;
+// As many seconds as a service's own watchdog waits for a loop, counted as it counts them.
+constexpr int kMissedTurns = 30;
 constexpr std::int64_t kPlainLineEveryMs = 10'000;
 
 volatile sig_atomic_t g_stop = 0;
@@ -62,6 +66,13 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   if (access(o.data_dir.c_str(), R_OK | W_OK | X_OK) != 0)
     return absl::PermissionDeniedError(
         absl::StrCat("--data-dir: cannot write ", o.data_dir, ": ", std::strerror(errno)));
+  const std::string token_file = o.token_file.empty() ? o.data_dir + "/" + kTokenFile : o.token_file;
+  if (o.token_file.empty()) {
+    if (auto st = wire::make_token(token_file); !st.ok())
+      return absl::InvalidArgumentError(absl::StrCat("--data-dir: ", st.message()));
+  }
+  const absl::StatusOr<std::string> token = wire::read_token(token_file);
+  if (!token.ok()) return absl::InvalidArgumentError(absl::StrCat("--auth.token-file: ", token.status().message()));
   std::unique_ptr<Fleet> f{new Fleet};
   f->data_dir_ = o.data_dir;
   struct Address {
@@ -88,7 +99,8 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   const auto add = [&](const std::string& name, std::vector<std::string> args, const Environment& ours,
                        const Environment& unless_set = {}) {
     const Address& a = at.at(name);
-    args.insert(args.begin(), {chain, "--grpc.addr=" + a.grpc, "--http.addr=" + a.http});
+    args.insert(args.begin(),
+                {chain, "--grpc.addr=" + a.grpc, "--http.addr=" + a.http, "--auth.token-file=" + token_file});
     Environment env = ours;
     if (const auto set = o.environment.find(name); set != o.environment.end())
       env.insert(set->second.begin(), set->second.end());
@@ -126,12 +138,14 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
       {"--remote-fetcher=" + target("remote-fetcher"), "--engine-driver=" + at.at("engine-driver").grpc,
        "--unsafe-source=" + unsafe_source, "--p2p-gossip=" + target("p2p-gossip")},
       {});
-  f->stub_ = v1::SyncCoordinator::NewStub(
-      grpc::CreateChannel(at.at("sync-coordinator").grpc, grpc::InsecureChannelCredentials()));
+  f->stub_ = v1::SyncCoordinator::NewStub(wire::make_channel(at.at("sync-coordinator").grpc, *token));
   for (auto& s : f->services_) {
     s.process->start();
     s.started_ms = now_ms();
   }
+  std::vector<std::string> statuses;
+  for (const auto& s : f->services_) statuses.push_back(s.http);
+  f->liveness_ = std::make_unique<Liveness>(std::move(statuses), std::chrono::seconds{1}, std::chrono::seconds{2});
   return f;
 }
 
@@ -142,7 +156,8 @@ Fleet::~Fleet() {
 }
 
 absl::Status Fleet::supervise(std::vector<std::string>& news) {
-  for (auto& s : services_) {
+  for (std::size_t i = 0; i < services_.size(); ++i) {
+    Service& s = services_[i];
     if (const auto ended = s.process->poll()) {
       const bool quick = now_ms() - s.started_ms < kQuickMs;
       // A service that ends by itself at its first start says why: a wrong flag or file does not heal.
@@ -158,7 +173,13 @@ absl::Status Fleet::supervise(std::vector<std::string>& news) {
       news.push_back(std::move(line));
     } else if (s.process->running()) {
       s.proven = s.proven || now_ms() - s.started_ms >= kQuickMs;
+      if (liveness_->missed(i) >= kMissedTurns) {
+        news.push_back(absl::StrCat(s.process->name(), " does not answer /livez, ending it"));
+        liveness_->forget(i);
+        s.process->kill_now();
+      }
     } else if (now_ms() >= s.restart_ms) {
+      liveness_->forget(i);
       s.process->start();
       s.started_ms = now_ms();
     }

@@ -12,6 +12,7 @@
 
 #include "libs/rollup/config.hpp"
 #include "tools/towline/held_port.hpp"
+#include "tools/towline/liveness.hpp"
 #include "tools/towline/process.hpp"
 #include "tools/towline/service_flags.hpp"
 #include "towline/v1/sync_coordinator.grpc.pb.h"
@@ -25,6 +26,10 @@ inline constexpr std::array<const char*, 4> kServices{"remote-fetcher", "sync-co
 inline constexpr int kDefaultBasePort = 7410;
 inline constexpr int kLargestBasePort = 65535 - 10 * static_cast<int>(kServices.size());
 
+inline constexpr const char* kDefaultDataDir = "towline-data";
+/// In the data directory.
+inline constexpr const char* kTokenFile = "auth-token";
+
 struct UpOptions {
   std::vector<std::string> sources;
   std::string engine;
@@ -32,7 +37,9 @@ struct UpOptions {
   std::string rollup_config;
   std::string unsafe_source = "both";
   bool p2p_disable = false;
-  std::string data_dir = "towline-data";
+  std::string data_dir = kDefaultDataDir;
+  /// The services' shared token; empty: one in the data directory, made if it is not there.
+  std::string token_file;
   /// See kServices; 0: any free ports. They are kept until the end.
   int base_port = kDefaultBasePort;
   /// What else is set of a service's flags.
@@ -50,8 +57,9 @@ class Fleet {
   /// Stops all of them, within 5 seconds.
   ~Fleet();
 
-  /// To be called a few times a second. Starts again what ended, with back-off, and appends a line about it to `news`.
-  /// An error: a service cannot run at all; it says why in the service's own words. InvalidArgument: a flag is wrong.
+  /// To be called a few times a second. Ends what no longer answers /livez, starts again what ended, with back-off, and
+  /// appends a line about it to `news`. An error: a service cannot run at all; it says why in the service's own words.
+  /// InvalidArgument: a flag is wrong.
   absl::Status supervise(std::vector<std::string>& news);
 
   /// What the coordinator says now; nothing when it does not answer (yet).
@@ -79,6 +87,7 @@ class Fleet {
   std::vector<Service> services_;  // in the order of their start
   std::string data_dir_;
   std::unique_ptr<v1::SyncCoordinator::Stub> stub_;
+  std::unique_ptr<Liveness> liveness_;
 };
 
 /// True after SIGINT, SIGTERM or SIGHUP, once catch_stop_signals() was called.

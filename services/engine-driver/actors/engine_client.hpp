@@ -52,6 +52,8 @@ class EngineClient {
 
   /// From now on every call ends at once with CANCELLED.
   void stop() { http_.cancel_all(); }
+  /// For a watchdog: see http::Client.
+  void ask_turn(std::function<void()> turn) { http_.ask_turn(std::move(turn)); }
 
  private:
   struct Reply;

@@ -31,6 +31,8 @@ grpc::Status DriverService::GetState(grpc::ServerContext*, const v1::GetStateReq
 
 grpc::Status DriverService::WatchState(grpc::ServerContext* ctx, const v1::WatchStateRequest*,
                                        grpc::ServerWriter<v1::WatchStateResponse>* out) {
+  const auto place = watchers_.take();
+  if (!place) return watchers_.refusal();
   std::uint64_t seen = 0;
   while (!ctx->IsCancelled() && !board_.stopped()) {
     v1::WatchStateResponse message;

@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "libs/wire/watchers.hpp"
 #include "services/engine-driver/actors/engine_client.hpp"
 #include "services/engine-driver/actors/state_board.hpp"
 #include "services/engine-driver/actors/writer.hpp"
@@ -38,6 +39,7 @@ class DriverService final : public v1::EngineDriver::Service {
   StateBoard& board_;
   Writer& writer_;
   const RunOnWriter run_;
+  wire::Watchers watchers_{64};
 };
 
 }  // namespace towline::driver

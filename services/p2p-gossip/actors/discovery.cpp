@@ -85,6 +85,7 @@ class Discovery::Loop final : private discv5::Service::Handler {
   }
   std::uint16_t port() const { return port_; }
   std::size_t peers_known() const { return peers_known_; }
+  void ask_turn(std::function<void()> turn) { asio::post(io_, std::move(turn)); }
 
  private:
   absl::Status open() {
@@ -304,6 +305,7 @@ absl::Status Discovery::start() { return loop_->start(); }
 void Discovery::stop() { loop_->stop(); }
 std::string Discovery::enr() const { return loop_->enr(); }
 std::uint16_t Discovery::port() const { return loop_->port(); }
+void Discovery::ask_turn(std::function<void()> turn) { loop_->ask_turn(std::move(turn)); }
 std::size_t Discovery::peers_known() const { return loop_->peers_known(); }
 
 }  // namespace towline::gossip

@@ -3,6 +3,7 @@
 // candidates of the network; nodes that it has found are kept in a file for the next start.
 #pragma once
 #include <absl/status/statusor.h>
+#include <functional>
 
 #include <memory>
 #include <string>
@@ -44,6 +45,8 @@ class Discovery {
   std::uint16_t port() const;
   /// Nodes of our chain that answer.
   std::size_t peers_known() const;
+  /// `turn` is called when the loop gets to it.
+  void ask_turn(std::function<void()> turn);
 
  private:
   class Loop;

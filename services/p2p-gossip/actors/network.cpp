@@ -620,6 +620,7 @@ void Network::suspend_penalties(bool on) {
 void Network::set_external_address(const p2p::Ip& ip) {
   loop_->post([this, ip] { loop_->set_external_address(ip); });
 }
+void Network::ask_turn(std::function<void()> turn) { loop_->post(std::move(turn)); }
 bool Network::wants_peers() const { return loop_->wants_peers(); }
 
 }  // namespace towline::gossip

@@ -68,6 +68,8 @@ class Network {
   /// The address at which others see us has changed.
   void set_external_address(const p2p::Ip& ip);
   bool wants_peers() const;
+  /// `turn` is called when the loop gets to it.
+  void ask_turn(std::function<void()> turn);
 
  private:
   class Loop;

@@ -37,6 +37,8 @@ std::uint32_t version_of(const std::vector<std::string>& all, const std::string&
 
 grpc::Status GossipService::WatchBlocks(grpc::ServerContext* ctx, const v1::WatchBlocksRequest*,
                                         grpc::ServerWriter<v1::WatchBlocksResponse>* out) {
+  const auto place = watchers_.take();
+  if (!place) return watchers_.refusal();
   std::uint64_t next = 0;
   absl::Time said = absl::InfinitePast();
   while (!ctx->IsCancelled() && !board_.stopped()) {
@@ -166,6 +168,8 @@ grpc::Status GossipPayloadService::GetPayload(grpc::ServerContext*, const v1::Ge
 
 grpc::Status GossipPayloadService::StreamPayloads(grpc::ServerContext*, const v1::StreamPayloadsRequest* req,
                                                   grpc::ServerWriter<v1::StreamPayloadsResponse>* out) {
+  const auto place = readers_.take();
+  if (!place) return readers_.refusal();
   const auto parent = wire::from_proto(req->parent());
   if (!parent.ok()) return wire::to_grpc(parent.status());
   const auto tip = wire::from_proto(req->tip());

@@ -1,5 +1,6 @@
 // The gRPC services P2PGossip and PayloadSource: messages to values and back; handlers run on gRPC's own threads.
 #pragma once
+#include "libs/wire/watchers.hpp"
 #include "services/p2p-gossip/actors/block_board.hpp"
 #include "services/p2p-gossip/actors/network.hpp"
 #include "services/p2p-gossip/actors/validator.hpp"
@@ -38,6 +39,7 @@ class GossipService final : public v1::P2PGossip::Service {
   Validator& validator_;
   BlockBoard& board_;
   const NodeFacts facts_;
+  wire::Watchers watchers_{64};
 };
 
 /// The cached payloads.
@@ -50,6 +52,7 @@ class GossipPayloadService final : public v1::PayloadSource::Service {
 
  private:
   BlockBoard& board_;
+  wire::Watchers readers_{32};
 };
 
 }  // namespace towline::gossip

@@ -113,6 +113,8 @@ class Pool {
   std::optional<SourceTrouble> blocks_trouble() const;
 
   void stop();
+  /// For a watchdog: see http::Client.
+  void ask_turn(std::function<void()> turn) { http_.ask_turn(std::move(turn)); }
   bool stopped() const;
 
  private:

@@ -55,6 +55,8 @@ SourceTrouble heads_trouble(const Pool& pool, const HeadBoard& board) {
 
 grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::WatchHeadsRequest* req,
                                         grpc::ServerWriter<v1::WatchHeadsResponse>* out) {
+  const auto place = watchers_.take();
+  if (!place) return watchers_.refusal();
   if (req->has_anchor()) {
     auto anchor = wire::from_proto(req->anchor());
     if (!anchor.ok()) return wire::to_grpc(anchor.status());
@@ -177,6 +179,8 @@ grpc::Status PayloadService::GetPayload(grpc::ServerContext* ctx, const v1::GetP
 
 grpc::Status PayloadService::StreamPayloads(grpc::ServerContext* ctx, const v1::StreamPayloadsRequest* req,
                                             grpc::ServerWriter<v1::StreamPayloadsResponse>* out) {
+  const auto place = readers_.take();
+  if (!place) return readers_.refusal();
   auto parent = wire::from_proto(req->parent());
   if (!parent.ok()) return wire::to_grpc(parent.status());
   auto tip = wire::from_proto(req->tip());

@@ -1,5 +1,6 @@
 // The gRPC services RemoteFetcher and PayloadSource: messages to values and back; handlers run on gRPC's own threads.
 #pragma once
+#include "libs/wire/watchers.hpp"
 #include "services/remote-fetcher/actors/head_board.hpp"
 #include "services/remote-fetcher/actors/payload_stream.hpp"
 #include "services/remote-fetcher/actors/pool.hpp"
@@ -34,6 +35,7 @@ class FetcherService final : public v1::RemoteFetcher::Service {
   HeadBoard& board_;
   Headers& headers_;
   const absl::Duration interval_;
+  wire::Watchers watchers_{64};
 };
 
 class PayloadService final : public v1::PayloadSource::Service {
@@ -49,6 +51,7 @@ class PayloadService final : public v1::PayloadSource::Service {
   Headers& headers_;
   Bodies& bodies_;
   PayloadStreams& streams_;
+  wire::Watchers readers_{32};
 };
 
 }  // namespace towline::fetcher

@@ -69,6 +69,8 @@ grpc::Status CoordinatorService::GetSyncStatus(grpc::ServerContext*, const v1::G
 
 grpc::Status CoordinatorService::WatchSyncStatus(grpc::ServerContext* ctx, const v1::WatchSyncStatusRequest*,
                                                  grpc::ServerWriter<v1::WatchSyncStatusResponse>* out) {
+  const auto place = watchers_.take();
+  if (!place) return watchers_.refusal();
   std::uint64_t seen = 0;
   while (!ctx->IsCancelled() && !board_.stopped()) {
     v1::WatchSyncStatusResponse message;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "libs/wire/watchers.hpp"
 #include "services/sync-coordinator/actors/tow.hpp"
 #include "towline/v1/sync_coordinator.grpc.pb.h"
 
@@ -34,6 +35,7 @@ class CoordinatorService final : public v1::SyncCoordinator::Service {
   Board& board_;
   std::vector<std::unique_ptr<Tow>>& tows_;
   const Targets targets_;
+  wire::Watchers watchers_{64};
 };
 
 }  // namespace towline::coordinator

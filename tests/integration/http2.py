@@ -1,0 +1,75 @@
+"""As much HTTP/2 as an attacker needs to call gRPC: frames, and headers that are written out."""
+import socket
+import struct
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+HEADERS, DATA, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE = 1, 0, 3, 4, 6, 8
+END_STREAM, END_HEADERS = 1, 4
+
+
+def frame(kind, flags, stream, payload=b""):
+    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+
+
+def header(name, value):
+    # Literal, never indexed, without Huffman; all lengths are below 127.
+    return bytes([0x10, len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+
+
+class Connection:
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.sendall(PREFACE + frame(SETTINGS, 0, 0))
+        self.next = 1
+        self.initial, self.window = 65535, {0: 65535}
+
+    def call(self, path, message=b"", declared=None):
+        """Opens a call and sends its only message, of which `declared` bytes are announced."""
+        headers = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "x"), ("te", "trailers"), ("content-type", "application/grpc")]
+        stream, self.next = self.next, self.next + 2
+        size = len(message) if declared is None else declared
+        self.socket.sendall(frame(HEADERS, END_HEADERS, stream, b"".join(header(*h) for h in headers)))
+        self.socket.sendall(frame(DATA, END_STREAM if size == len(message) else 0, stream, b"\0" + struct.pack(">I", size) + message))
+        return stream
+
+    def more(self, stream, data):
+        """As much of it as the other side takes. False: it refused the call."""
+        at = 0
+        while at < len(data):
+            room = min(16384, len(data) - at, self.window[0], self.initial + self.window.get(stream, 0))
+            if room <= 0:
+                if not self._read(stream):
+                    return False
+                continue
+            self.socket.sendall(frame(DATA, 0, stream, data[at : at + room]))
+            at += room
+            self.window[0] -= room
+            self.window[stream] = self.window.get(stream, 0) - room
+        return True
+
+    def _read(self, stream):
+        head = self._exactly(9)
+        kind, flags, of = head[3], head[4], struct.unpack(">I", head[5:])[0]
+        payload = self._exactly(int.from_bytes(head[:3], "big"))
+        if kind == WINDOW_UPDATE:
+            self.window[of] = self.window.get(of, 0) + struct.unpack(">I", payload)[0]
+        elif kind == SETTINGS and not flags:
+            for key, value in struct.iter_unpack(">HI", payload):
+                if key == 4:
+                    self.initial = value
+            self.socket.sendall(frame(SETTINGS, 1, 0))
+        elif kind == PING and not flags:
+            self.socket.sendall(frame(PING, 1, 0, payload))
+        return not (of == stream and (kind == RST_STREAM or flags & END_STREAM))
+
+    def _exactly(self, n):
+        data = b""
+        while len(data) < n:
+            part = self.socket.recv(n - len(data))
+            if not part:
+                raise ConnectionError("closed")
+            data += part
+        return data
+
+    def close(self):
+        self.socket.close()

@@ -1,0 +1,142 @@
+"""Whoever reaches a port may do anything there: the service stays, its memory too, and commands find their way."""
+import fcntl
+import os
+import re
+import resource
+import socket
+import subprocess
+import threading
+
+import pytest
+from http2 import Connection
+from stack import BIN, HANG_S, SERVICES, Process
+
+
+def towline(stack, *command, env=None):
+    """Exit code and what it said."""
+    own = [f"--coordinator=127.0.0.1:{stack.ports['sync-coordinator'][0]}", f"--fetcher=127.0.0.1:{stack.ports['remote-fetcher'][0]}"]
+    p = subprocess.run([BIN / "towline", *own, *command], capture_output=True, text=True, timeout=HANG_S, check=False, env={**os.environ, **(env or {})}, cwd=stack.dir)
+    return p.returncode, p.stdout + p.stderr
+
+
+def resident_mib(process):
+    with open(f"/proc/{process.popen.pid}/status") as f:
+        return int(re.search(r"VmHWM:\s+(\d+)", f.read())[1]) // 1024
+
+
+def connections(port, n):
+    made = []
+    for _ in range(n):
+        try:
+            made.append(socket.create_connection(("127.0.0.1", port), timeout=5))
+        except OSError:
+            break  # no place in the queue of the listening socket any more
+    return made
+
+
+@pytest.fixture
+def few_descriptors():
+    """What systemd and shells give: 1,024 unless a program asks for what it may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield lambda s, h=hard: resource.setrlimit(resource.RLIMIT_NOFILE, (s, h))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_idle_connections_leave_grpc_its_descriptors(stack, few_descriptors):
+    s = stack(blocks=20)
+    few_descriptors(1024)
+    s.start()
+    few_descriptors(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    pid = s.processes["remote-fetcher"].popen.pid
+    assert resource.prlimit(pid, resource.RLIMIT_NOFILE)[0] == resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
+    held = connections(s.ports["remote-fetcher"][1], 1070) + connections(s.ports["remote-fetcher"][0], 1070)
+    assert len(held) == 2140
+    s.wait("gRPC answers", lambda: towline(s, "endpoints")[0] == 0)
+    assert s.get("remote-fetcher", "/livez")[0] == 200
+    # None of them is kept.
+    for c in held:
+        c.settimeout(HANG_S)
+        while c.recv(4096):
+            pass
+    assert s.processes["remote-fetcher"].popen.poll() is None
+
+
+def test_watchers_leave_room_for_commands(stack):
+    s = stack(blocks=20).start()
+    s.wait_tip()
+    open_ = {service: [Connection(s.ports[service][0]) for _ in range(6)] for service in SERVICES}
+    watches = {"remote-fetcher": "RemoteFetcher/WatchHeads", "sync-coordinator": "SyncCoordinator/WatchSyncStatus", "engine-driver": "EngineDriver/WatchState"}
+    for service, several in open_.items():
+        for c in several:
+            for _ in range(50):
+                c.call(f"/towline.v1.{watches[service]}")
+            for _ in range(40):
+                c.call("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", declared=1)
+    assert towline(s, "pause") == (0, "paused: `towline resume` goes on\n")
+    assert towline(s, "resume")[0] == 0
+    assert towline(s, "endpoints")[0] == 0
+    head = s.stats()["el"]["head"]["number"]
+    s.wait("it tows on", lambda: s.stats()["el"]["head"]["number"] > head + 3)
+    code, said = towline(s, "watch")
+    assert code != 0 and "places for such streams are taken" in said, said
+
+
+def test_a_message_that_is_too_large_is_not_held(stack):
+    s = stack(blocks=20).start()
+    s.wait_tip()
+    before = {service: resident_mib(s.processes[service]) for service in SERVICES}
+    calls = {"remote-fetcher": "RemoteFetcher/GetHeaders", "sync-coordinator": "SyncCoordinator/Pause", "engine-driver": "EngineDriver/ImportRange"}
+
+    refused = []
+
+    def send(service):
+        c = Connection(s.ports[service][0])
+        try:
+            refused.append(not c.more(c.call(f"/towline.v1.{calls[service]}", declared=58 << 20), bytes(58 << 20)))
+        except OSError:
+            refused.append(True)
+        c.close()
+
+    threads = [threading.Thread(target=send, args=(service,)) for service in SERVICES for _ in range(16)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    grown = {service: resident_mib(s.processes[service]) - before[service] for service in SERVICES}
+    assert max(grown.values()) < 64, grown
+    assert all(refused) and len(refused) == len(threads)
+    s.wait_tip()
+
+
+def test_the_token(stack, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef" * 4 + "\n")
+    other = tmp_path / "other"
+    other.write_text("fedcba9876543210" * 4 + "\n")
+    s = stack(blocks=20).start(env={"TOWLINE_AUTH_TOKEN_FILE": str(token)})
+    s.wait_tip()
+    assert towline(s, "status")[0] == 0
+    code, said = towline(s, "pause")
+    assert code == 1 and "--auth.token-file" in said, said
+    code, said = towline(s, f"--auth.token-file={other}", "pause")
+    assert code == 1 and "same file" in said, said
+    assert towline(s, "pause", env={"TOWLINE_AUTH_TOKEN_FILE": str(token)})[0] == 0
+    assert towline(s, f"--auth.token-file={token}", "resume")[0] == 0
+    for p in s.processes.values():
+        assert token.read_text().strip() not in p.log.read_text() and "fedcba" not in p.log.read_text()
+
+
+def test_a_log_that_nobody_reads_stops_nothing(stack):
+    s = stack(blocks=20)
+    reader, writer = os.pipe()
+    os.write(writer, bytes(fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)))
+    for service in SERVICES:
+        p = s.processes[service] = Process(service, s.flags(service, extra=["--log.level=trace"]), s.dir)
+        p.popen = subprocess.Popen([p.binary, *p.flags], stdout=writer, stderr=writer)
+    os.close(writer)
+    s.wait_tip()
+    head = s.stats()["el"]["head"]["number"]
+    s.wait("it tows on", lambda: s.stats()["el"]["head"]["number"] > head + 3)
+    os.close(reader)
+    lost = re.search(r"^towline_log_lines_dropped_total (\d+)", s.get("engine-driver", "/metrics")[1], re.M)
+    assert int(lost[1]) > 0

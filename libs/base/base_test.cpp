@@ -1,3 +1,4 @@
+#include <absl/time/clock.h>
 #include <gtest/gtest.h>
 
 #include <random>
@@ -5,6 +6,7 @@
 
 #include "libs/base/bytes.hpp"
 #include "libs/base/hex.hpp"
+#include "libs/base/steady_time.hpp"
 
 namespace towline {
 namespace {
@@ -104,6 +106,17 @@ TEST(Bytes, ReaderNeverPassesTheEnd) {
   EXPECT_TRUE(r.empty());
   EXPECT_FALSE(r.u8().has_value());
   EXPECT_EQ(to_string(as_bytes("ab")), "ab");
+}
+
+TEST(SteadyNow, StartsAtTheTrueTimeAndNeverGoesBack) {
+  const absl::Time first = steady_now();
+  EXPECT_LT(absl::AbsDuration(first - absl::Now()), absl::Hours(1));
+  absl::Time before = first;
+  while (before == first) {
+    const absl::Time now = steady_now();
+    EXPECT_GE(now, before);
+    before = now;
+  }
 }
 
 }  // namespace

@@ -142,7 +142,7 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
     return refuse(st.message());
   }
 
-  Health health;
+  Health health{[&program] { return program.readiness().ready; }};
   health.add_service("");
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
@@ -181,7 +181,7 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
     log::error("did not stop in time, ending now");
     _exit(1);
   }}.detach();
-  health.set_serving(false);
+  health.stop();
   program.stop();
   if (server) {
     server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds{2});

@@ -7,18 +7,21 @@ namespace towline::service {
 using grpc::health::v1::HealthCheckRequest;
 using grpc::health::v1::HealthCheckResponse;
 
-void Health::set_serving(bool serving) {
+void Health::stop() {
   {
     std::lock_guard lock{mutex_};
-    serving_ = serving;
+    stopped_ = true;
   }
   changed_.notify_all();
 }
 
 HealthCheckResponse::ServingStatus Health::status_of(const std::string& name) {
   if (!services_.contains(name)) return HealthCheckResponse::SERVICE_UNKNOWN;
-  std::lock_guard lock{mutex_};
-  return serving_ ? HealthCheckResponse::SERVING : HealthCheckResponse::NOT_SERVING;
+  {
+    std::lock_guard lock{mutex_};
+    if (stopped_) return HealthCheckResponse::NOT_SERVING;
+  }
+  return ready_() ? HealthCheckResponse::SERVING : HealthCheckResponse::NOT_SERVING;
 }
 
 grpc::Status Health::Check(grpc::ServerContext*, const HealthCheckRequest* req, HealthCheckResponse* resp) {
@@ -41,9 +44,9 @@ grpc::Status Health::Watch(grpc::ServerContext* ctx, const HealthCheckRequest* r
       if (!out->Write(resp)) break;
       last = status;
     }
-    if (status == HealthCheckResponse::NOT_SERVING) break;
     std::unique_lock lock{mutex_};
-    // The time-out is for a peer that went away: only IsCancelled() tells.
+    if (stopped_) break;
+    // The time-out is for a peer that went away, which only IsCancelled() tells, and for what is ready no more.
     changed_.wait_for(lock, std::chrono::milliseconds{500});
   }
   return grpc::Status::OK;

@@ -3,6 +3,7 @@
 #pragma once
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <set>
 #include <string>
@@ -14,8 +15,11 @@ namespace towline::service {
 
 class Health final : public grpc::health::v1::Health::Service {
  public:
+  /// `ready`: what /readyz says, too.
+  explicit Health(std::function<bool()> ready) : ready_{std::move(ready)} {}
   void add_service(const std::string& full_name) { services_.insert(full_name); }
-  void set_serving(bool serving);
+  /// The process ends: from now on it serves nothing, ready or not.
+  void stop();
 
   grpc::Status Check(grpc::ServerContext*, const grpc::health::v1::HealthCheckRequest*,
                      grpc::health::v1::HealthCheckResponse*) override;
@@ -24,11 +28,12 @@ class Health final : public grpc::health::v1::Health::Service {
 
  private:
   grpc::health::v1::HealthCheckResponse::ServingStatus status_of(const std::string& name);
+  const std::function<bool()> ready_;
   std::set<std::string> services_{""};
   wire::Watchers watchers_{32};
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool serving_ = true;
+  bool stopped_ = false;
 };
 
 }  // namespace towline::service

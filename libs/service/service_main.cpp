@@ -223,7 +223,7 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
     return refuse(st.message());
   }
 
-  Health health;
+  Health health{[&program] { return program.readiness().ready; }};
   health.add_service("");
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
@@ -280,7 +280,7 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   }}.detach();
   watchdog.stop();
   self_check.reset();
-  health.set_serving(false);
+  health.stop();
   program.stop();
   if (server) {
     server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds{2});

@@ -31,8 +31,13 @@ class Coordinator final : public service::Program {
     app.add_option("--header-batch", header_batch_, "headers in one round of the search for a common block")
         ->capture_default_str()
         ->check(CLI::Range(2, 1024));
-    app.add_option("--ready.max-blocks", ready_blocks_, "/readyz: most blocks behind")->capture_default_str();
-    app.add_option("--ready.max-seconds", ready_seconds_, "/readyz: most seconds without news of the source")
+    app.add_option("--ready.max-blocks", limits_.blocks, "at the tip: most blocks behind")->capture_default_str();
+    app.add_option("--ready.max-head-age", head_age_s_,
+                   "at the tip: most seconds that the source may be silent or its head stand still; 0: 5 block times, "
+                   "at least 30")
+        ->capture_default_str();
+    app.add_option("--ready.max-safe-age", safe_age_s_,
+                   "at the tip: most seconds that safe and finalized may stand still")
         ->capture_default_str();
   }
 
@@ -45,6 +50,10 @@ class Coordinator final : public service::Program {
     options.header_batch = header_batch_;
     options.genesis = config.l2_genesis;
     options.seed = static_cast<std::uint64_t>(absl::ToUnixNanos(absl::Now()));
+    limits_.head_age =
+        head_age_s_ > 0 ? absl::Seconds(head_age_s_)
+                        : std::max(absl::Seconds(5 * static_cast<std::int64_t>(config.block_time)), absl::Seconds(30));
+    limits_.safe_age = absl::Seconds(safe_age_s_);
     system_ = &ctx.system;
     const auto fetcher_channel = wire::make_channel(fetcher_target_, ctx.token);
     const auto gossip_channel = wire::make_channel(gossip_target_, ctx.token);
@@ -53,7 +62,7 @@ class Coordinator final : public service::Program {
       fetchers_.push_back(make_fetcher_client(fetcher_channel));
       if (options.unsafe_from_gossip) gossips_.push_back(make_gossip_client(gossip_channel));
       tows_.push_back(std::make_unique<Tow>(
-          ctx.system, TowConfig{i, driver_targets_[i], options, drivers_.back().get(), fetchers_.back().get(),
+          ctx.system, TowConfig{i, driver_targets_[i], options, limits_, drivers_.back().get(), fetchers_.back().get(),
                                 gossips_.empty() ? nullptr : gossips_.back().get(), &board_, &ctx.metrics}));
     }
     service_ = std::make_unique<CoordinatorService>(board_, tows_,
@@ -66,26 +75,20 @@ class Coordinator final : public service::Program {
   std::vector<grpc::Service*> services() override { return {service_.get()}; }
 
   Readiness readiness() override {
-    Readiness r{true, "at_tip", {}, {}};
-    const absl::Time now = absl::Now();
+    Readiness r{true, {}, {}, {}};
     for (const TowView& v : board_.views()) {
-      const auto not_ready = [&](std::string code, std::string reason) {
-        if (!r.ready) return;
-        r.ready = false;
-        r.code = std::move(code);
-        r.reason = std::move(reason);
-      };
+      // One that is not ready speaks for all; else the first does.
+      if ((r.ready && !v.verdict.ready) || r.code.empty()) {
+        r.ready = v.verdict.ready;
+        r.code = v.verdict.code;
+        r.reason = v.verdict.reason;
+      }
       const std::string prefix = tows_.size() > 1 ? v.driver + "." : "";
-      r.details[prefix + "state"] = coordinator::name(v.state);
-      r.details[prefix + "distance_blocks"] = absl::StrCat(v.distance);
+      r.details[prefix + "state"] = coordinator::name(v.verdict.state);
+      if (v.distance) r.details[prefix + "distance_blocks"] = absl::StrCat(*v.distance);
       if (v.local && v.local->labels.latest) r.details[prefix + "head"] = eth::to_string(*v.local->labels.latest);
-      if (v.state != TowState::at_tip && v.state != TowState::importing) not_ready(v.reason_code, v.reason);
-      else if (!v.local || v.local->status != driver::EngineStatus::ready)
-        not_ready("engine_not_valid", v.local ? v.local->reason : "no engine");
-      else if (!v.remote || now - v.remote->observed > absl::Seconds(ready_seconds_))
-        not_ready("source_silent", "no news of the source");
-      else if (v.distance > ready_blocks_) not_ready("behind", absl::StrCat(v.distance, " blocks behind"));
     }
+    if (r.code.empty()) return {false, "starting", "no engine-driver was asked yet", {}};
     return r;
   }
 
@@ -112,8 +115,9 @@ class Coordinator final : public service::Program {
   std::string gossip_target_ = "dns:///127.0.0.1:7440";
   std::string unsafe_source_ = "both";
   std::size_t header_batch_ = 100;
-  std::uint64_t ready_blocks_ = 5;
-  std::int64_t ready_seconds_ = 60;
+  Limits limits_;
+  std::int64_t head_age_s_ = 0;
+  std::int64_t safe_age_s_ = absl::ToInt64Seconds(Limits{}.safe_age);
 
   caf::actor_system* system_ = nullptr;
   Board board_;

@@ -56,6 +56,8 @@ compare("metric", metrics, "docs/metrics.md", set(re.findall(r"towline_(?:fetche
 
 follower = (root / "services/sync-coordinator/core/follower.cpp").read_text()
 codes = set(re.findall(r'enter\(\s*TowState::\w+,\s+"(\w+)"', follower))
+readiness = (root / "services/sync-coordinator/core/readiness.cpp").read_text()
+codes |= set(re.findall(r'TowState::\w+,\s*"(\w+)"', readiness))
 codes |= {c for pair in re.findall(r'enter\([^;]*?\? TowState::\w+ : TowState::\w+,\s[^;]*?\? "(\w+)" : "(\w+)"', follower) for c in pair}
 codes |= set(re.findall(r'"(source_\w+|no_blocks)"', "".join((root / f"services/{f}").read_text() for f in (
     "remote-fetcher/core/problem.cpp", "remote-fetcher/actors/pool.cpp", "sync-coordinator/core/follower.cpp"))))

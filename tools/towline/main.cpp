@@ -43,7 +43,7 @@ constexpr int kOk = 0;
 constexpr int kFailed = 1;       // the answer is no: INVALID, no such name, a service that cannot run
 constexpr int kUsage = 2;        // wrong flags
 constexpr int kUnreachable = 3;  // the service does not answer
-constexpr int kUnhealthy = 4;    // status --check: not at the tip; recover: a person is needed
+constexpr int kUnhealthy = 4;    // status --check: not ready; recover: a person is needed
 
 constexpr auto kDeadline = std::chrono::seconds{5};
 
@@ -76,7 +76,7 @@ class Cli {
         "towline"};
     app.footer(
         "Exit codes: 0 done; 1 the answer is no (INVALID, no such name, a service that\ncannot run); 2 wrong flags; 3 "
-        "the service does not answer; 4 `status --check`:\nnot at the tip; 4 `recover`: somebody has to do something.");
+        "the service does not answer; 4 `status --check`:\nnot ready; 4 `recover`: somebody has to do something.");
     app.set_version_flag("--version", "towline " TOWLINE_VERSION);
     app.require_subcommand(1);
     app.fallthrough();
@@ -105,7 +105,7 @@ class Cli {
     });
     auto* status = app.add_subcommand("status", "where the tow is, and why");
     bool check = false;
-    status->add_flag("--check", check, "exit code 4 unless every tow is at the tip");
+    status->add_flag("--check", check, "exit code 4 unless every tow is ready, as /readyz says it");
     auto* watch = app.add_subcommand("watch", "status lines as they change, until Ctrl-C");
     auto* decisions = app.add_subcommand("decisions", "the last decisions with their reasons");
     std::uint32_t limit = 0;
@@ -195,8 +195,8 @@ class Cli {
       }
       if (const std::string unknown = service::unknown_variables({&app, up_command}); !unknown.empty())
         std::cerr << "towline up: no flag reads " << unknown << " (--help shows them)\n";
-      up_.token_file = token_file_;
       up_.environment = service_flags->given();
+      up_.token_file = token_file_;
       return run_up();
     }
     if (*demo_command) return demo();
@@ -466,7 +466,7 @@ class Cli {
                                       [&] { print(response.status(), status_text(response.status())); });
     if (code != kOk || !check) return code;
     for (const auto& t : response.status().tows()) {
-      if (t.state() != v1::TOW_STATE_AT_TIP) return kUnhealthy;
+      if (!t.ready()) return kUnhealthy;
     }
     return kOk;
   }

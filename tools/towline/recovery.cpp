@@ -66,6 +66,8 @@ std::vector<std::string> recovery(const v1::Tow& t) {
   if (code == "engine_unreachable") return {"Start the EL, or correct --engine."};
   if (code == "no_heads" || code == "no_blocks" || absl::StartsWith(code, "source_"))
     return {"Look at `towline endpoints`: it says why none can be used, and what to do."};
+  if (code == "safe_stalled" || code == "finalized_stalled")
+    return {"Is the chain's batcher down, or does its L1 not finalize? Then wait; else add another --source."};
   if (code == "superseded") return {"Two coordinators run for this engine-driver: stop one of them."};
   return {};
 }

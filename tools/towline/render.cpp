@@ -73,6 +73,10 @@ std::string heads_of(const v1::Tow& t) {
                       "  finalized ", number_of(l.has_finalized(), l.finalized()));
 }
 
+std::string behind(const v1::Tow& t) {
+  return t.has_distance_blocks() ? thousands(t.distance_blocks()) + " behind" : "an unknown distance behind";
+}
+
 std::string rates_of(const v1::Tow& t) {
   const auto& p = t.local().import();
   std::string out = absl::StrFormat("%.0f blocks/s  %.1f Mgas/s", p.blocks_per_s(), p.mgas_per_s());
@@ -135,8 +139,7 @@ double share_done(const v1::Tow& t) {
 std::string live_line(const v1::SyncStatus& s) {
   if (s.tows_size() == 0) return "no engine-driver yet";
   const v1::Tow& t = s.tows(0);
-  std::string line =
-      absl::StrCat(state_name(t.state()), "  ", heads_of(t), "  ", thousands(t.distance_blocks()), " behind");
+  std::string line = absl::StrCat(state_name(t.state()), "  ", heads_of(t), "  ", behind(t));
   if (t.local().has_import()) {
     absl::StrAppend(&line, "  ", rates_of(t));
   } else if (t.state() != v1::TOW_STATE_AT_TIP) {
@@ -158,9 +161,9 @@ std::vector<LiveArea::Line> live_lines(const v1::SyncStatus& s) {
     }
     lines.push_back({std::move(first), colour_of(t)});
     lines.push_back({heads_of(t)});
-    lines.push_back({t.local().has_import() ? rates_of(t)
-                                            : absl::StrCat(thousands(t.distance_blocks()), " behind ",
-                                                           s.has_remote() ? s.remote().endpoint() : "the source")});
+    lines.push_back({t.local().has_import()
+                         ? rates_of(t)
+                         : absl::StrCat(behind(t), " ", s.has_remote() ? s.remote().endpoint() : "the source")});
   }
   return lines;
 }
@@ -185,7 +188,8 @@ std::string status_text(const v1::SyncStatus& s) {
     row("safe", label(l.has_safe(), l.safe()), label(r.has_safe(), r.safe()));
     row("finalized", label(l.has_finalized(), l.finalized()), label(r.has_finalized(), r.finalized()));
     row("fence", local.has_fence() ? block_text(local.fence().number(), local.fence().hash()) : "-", "");
-    absl::StrAppend(&out, "distance   ", thousands(t.distance_blocks()), " blocks");
+    absl::StrAppend(&out, "distance   ",
+                    t.has_distance_blocks() ? thousands(t.distance_blocks()) + " blocks" : "not known");
     if (local.has_import()) {
       absl::StrAppendFormat(&out, ", %.0f blocks/s, %.0f Mgas/s", local.import().blocks_per_s(),
                             local.import().mgas_per_s());

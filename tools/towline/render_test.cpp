@@ -31,8 +31,20 @@ TEST(Render, JsonUsesProtoNamesAndHex) {
   EXPECT_EQ(doc["tows"][0]["state"], "TOW_STATE_AT_TIP");
   EXPECT_EQ(doc["tows"][0]["target"]["number"], 7);
   EXPECT_EQ(doc["tows"][0]["target"]["hash"], "0x" + std::string(64, '1'));
-  EXPECT_EQ(doc["tows"][0]["distance_blocks"], 0);
+  EXPECT_FALSE(doc["tows"][0].contains("distance_blocks"));
   EXPECT_FALSE(doc["tows"][0].contains("local"));
+}
+
+TEST(Render, NothingIsSaidToBeZeroBlocksBehindWhileNothingIsKnown) {
+  v1::SyncStatus s;
+  auto& t = *s.add_tows();
+  EXPECT_EQ(status_text(s).find("0 blocks"), std::string::npos);
+  EXPECT_EQ(live_line(s).find("0 behind"), std::string::npos);
+  EXPECT_EQ(live_lines(s)[2].text.find("0 behind"), std::string::npos);
+  t.set_distance_blocks(0);
+  EXPECT_NE(status_text(s).find("0 blocks"), std::string::npos);
+  EXPECT_NE(live_line(s).find("0 behind"), std::string::npos);
+  EXPECT_NE(live_lines(s)[2].text.find("0 behind"), std::string::npos);
 }
 
 TEST(Render, RecoverNamesTheStepsForTheClient) {

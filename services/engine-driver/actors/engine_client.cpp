@@ -4,13 +4,19 @@
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 
+#include <algorithm>
+
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
+#include "libs/base/steady_time.hpp"
 #include "libs/eth/engine_json.hpp"
 #include "libs/jsonrpc/jsonrpc.hpp"
 
 namespace towline::driver {
 namespace {
+
+/// A write may take long. A read that does comes from an EL that hangs.
+constexpr absl::Duration kReadTimeout = absl::Seconds(10);
 
 /// A block object of eth_getBlockBy*, as far as it is needed: the EL's own word is taken for its own chain.
 absl::StatusOr<eth::BlockRef> ref_from(simdjson::dom::element e) {
@@ -68,11 +74,12 @@ struct EngineClient::Reply {
 
 EngineClient::EngineClient(Options options, Metrics& metrics) : options_{std::move(options)}, metrics_{metrics} {}
 
-http::Request EngineClient::make_request(const std::string& url, std::string body, bool token) const {
+http::Request EngineClient::make_request(const std::string& url, std::string body, bool token,
+                                         absl::Duration timeout) const {
   http::Request r;
   r.url = url;
   r.body = std::move(body);
-  r.timeout = options_.timeout;
+  r.timeout = timeout;
   if (token && options_.jwt) {
     r.headers.push_back(
         absl::StrCat("Authorization: Bearer ", make_jwt(*options_.jwt, absl::ToUnixSeconds(absl::Now()))));
@@ -80,8 +87,9 @@ http::Request EngineClient::make_request(const std::string& url, std::string bod
   return r;
 }
 
-EngineClient::Reply EngineClient::send(const std::string& url, const std::string& body, std::size_t calls, bool batch) {
-  const http::Response r = http_.post_and_wait(make_request(url, body, url == options_.url));
+EngineClient::Reply EngineClient::send(const std::string& url, const std::string& body, std::size_t calls, bool batch,
+                                       absl::Duration timeout) {
+  const http::Response r = http_.post_and_wait(make_request(url, body, url == options_.url, timeout));
   Reply out;
   out.status = transport_error(r);
   if (out.status.ok()) {
@@ -94,9 +102,10 @@ EngineClient::Reply EngineClient::send(const std::string& url, const std::string
 }
 
 EngineClient::Reply EngineClient::ask(const std::string& body, std::size_t calls, bool batch) {
-  Reply r = send(options_.url, body, calls, batch);
+  const absl::Duration timeout = std::min(options_.timeout, kReadTimeout);
+  Reply r = send(options_.url, body, calls, batch, timeout);
   // One read that is lost, with a connection that was closed while idle perhaps, is no outage.
-  if (absl::IsUnavailable(r.status) && !r.not_json_rpc) r = send(options_.url, body, calls, batch);
+  if (absl::IsUnavailable(r.status) && !r.not_json_rpc) r = send(options_.url, body, calls, batch, timeout);
   return r;
 }
 
@@ -108,8 +117,8 @@ EngineClient::Reply EngineClient::ask(const std::string& method, const std::stri
 }
 
 EngineAnswer EngineClient::write(const char* method, std::string body, const char* status_field) {
-  const absl::Time start = absl::Now();
-  http::Response r = http_.post_and_wait(make_request(options_.url, std::move(body), true));
+  const absl::Time start = steady_now();
+  http::Response r = http_.post_and_wait(make_request(options_.url, std::move(body), true, options_.timeout));
   EngineAnswer a;
   if (!r.transport.ok()) {
     a.kind = absl::IsDeadlineExceeded(r.transport) ? EngineAnswer::Kind::timeout : EngineAnswer::Kind::transport;
@@ -150,7 +159,7 @@ EngineAnswer EngineClient::write(const char* method, std::string body, const cha
   metrics_
       .histogram("towline_driver_engine_call_seconds", "Duration of writes to the EL.",
                  {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10}, {{"method", method}})
-      .observe(absl::ToDoubleSeconds(absl::Now() - start));
+      .observe(absl::ToDoubleSeconds(steady_now() - start));
   return a;
 }
 
@@ -186,7 +195,7 @@ absl::Status EngineClient::result_of(const std::string& method, const Reply& r) 
 
 absl::StatusOr<EngineClient::Reply> EngineClient::send_once(const std::string& url, const std::string& method,
                                                             const std::string& params) {
-  Reply r = send(url, jsonrpc::request({method, params}), 1, false);
+  Reply r = send(url, jsonrpc::request({method, params}), 1, false, options_.timeout);
   TOWLINE_RETURN_IF_ERROR(result_of(method, r));
   return r;
 }
@@ -204,7 +213,7 @@ absl::StatusOr<std::string> EngineClient::build(const eth::BlockId& parent, cons
     return send(
         options_.url,
         jsonrpc::request({absl::StrCat("engine_getPayloadV", version), absl::StrCat("[\"", std::string{id}, "\"]")}), 1,
-        false);
+        false, options_.timeout);
   };
   Reply built = get(plan.version);
   if (built.status.ok() && built.answer().kind == jsonrpc::Answer::Kind::error &&

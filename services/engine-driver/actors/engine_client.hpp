@@ -61,8 +61,8 @@ class EngineClient {
   Reply ask(const std::string& body, std::size_t calls, bool batch);
   Reply ask(const std::string& method, const std::string& params);
   /// One request, with a token if it goes to the Engine API.
-  Reply send(const std::string& url, const std::string& body, std::size_t calls, bool batch);
-  http::Request make_request(const std::string& url, std::string body, bool token) const;
+  Reply send(const std::string& url, const std::string& body, std::size_t calls, bool batch, absl::Duration timeout);
+  http::Request make_request(const std::string& url, std::string body, bool token, absl::Duration timeout) const;
   EngineAnswer write(const char* method, std::string body, const char* status_field);
   absl::StatusOr<std::optional<eth::BlockRef>> block(const std::string& method, const std::string& params);
   /// One call that is sent once: it may change something there. An error answer is FAILED_PRECONDITION.

@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 
+#include "libs/base/steady_time.hpp"
 #include "libs/telemetry/log.hpp"
 #include "services/engine-driver/core/read_back.hpp"
 
@@ -24,7 +25,7 @@ Writer::RangeImport::RangeImport(Writer& writer, const ImportPlan::Range& range,
       on_progress_{on_progress},
       plan_{range, writer.options_.forkchoice_every, el, writer.gate_.state().fence},
       stream_{std::move(stream)},
-      started_{absl::Now()},
+      started_{steady_now()},
       told_{started_},
       blocks_total_{
           writer.metrics_.counter("towline_driver_blocks_imported_total", "Blocks that the EL answered VALID for.")},
@@ -44,9 +45,9 @@ CommandResult Writer::RangeImport::run() {
       end = on_payload(**next);
     }
     if (end) return leave(*std::move(end));
-    if (const absl::Time now = absl::Now(); now - told_ >= kProgressEvery) tell(now);
+    if (const absl::Time now = steady_now(); now - told_ >= kProgressEvery) tell(now);
   }
-  tell(absl::Now());
+  tell(steady_now());
   writer_.board_.update([](DriverState& s) { s.import.reset(); });
   return CommandResult{Outcome::done, {}, {}, writer_.board_.get().labels};
 }
@@ -112,7 +113,7 @@ std::optional<CommandResult> Writer::RangeImport::on_valid(const PreparedPayload
     leading_ = !*moved;
   }
   stream_tries_ = 0;
-  rates_.add(absl::Now(), payload.gas_used);
+  rates_.add(steady_now(), payload.gas_used);
   blocks_total_.inc();
   gas_total_.inc(static_cast<double>(payload.gas_used));
   progress_.imported = payload.ref.id();
@@ -140,7 +141,7 @@ std::optional<CommandResult> Writer::RangeImport::move_head(Forkchoice f) {
   }
   auto bad = writer_.update(f, cancelled_);
   if (!bad) {
-    tell(absl::Now());
+    tell(steady_now());
     return std::nullopt;
   }
   if (was_led_ || !stayed(bad)) return bad;
@@ -171,7 +172,7 @@ CommandResult Writer::RangeImport::leave(CommandResult r) {
       r.labels = writer_.board_.get().labels;
     }
   }
-  tell(absl::Now());
+  tell(steady_now());
   writer_.board_.update([](DriverState& s) { s.import.reset(); });
   return r;
 }

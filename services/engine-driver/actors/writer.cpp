@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "libs/base/status.hpp"
+#include "libs/base/steady_time.hpp"
 #include "libs/telemetry/log.hpp"
 #include "services/engine-driver/actors/range_import.hpp"
 #include "services/engine-driver/core/read_back.hpp"
@@ -48,7 +49,7 @@ absl::StatusOr<Labels> Writer::admit(const Command& c) {
     log::info("epoch taken", {log::kv("authority", c.authority), log::kv("epoch", c.epoch)});
   }
   shown_ = *labels;
-  heard_ = absl::Now();
+  heard_ = steady_now();
   return labels;
 }
 
@@ -60,17 +61,17 @@ absl::Status Writer::check_canonical(const eth::BlockId& id, const char* what) {
 
 EngineAnswer Writer::until_known(Call call, const std::function<EngineAnswer()>& send, const Forkchoice* update,
                                  const Cancelled& cancelled) {
-  const absl::Time give_up = absl::Now() + options_.give_up_after;
+  const absl::Time give_up = steady_now() + options_.give_up_after;
   absl::Duration wait = absl::Milliseconds(50);
   // While the import waited for its source the EL may have been restarted, and no call was lost by it.
-  bool look = absl::Now() - heard_ >= options_.restart_takes;
+  bool look = steady_now() - heard_ >= options_.restart_takes;
   bool sent = false;
   while (true) {
     EngineAnswer a;
     if (look) {
       const auto labels = engine_.labels();
       if (labels.ok()) {
-        heard_ = absl::Now();
+        heard_ = steady_now();
         if (auto known = after_loss(shown_, update, *labels)) return *std::move(known);
         look = false;
       } else if (absl::IsUnauthenticated(labels.status())) {
@@ -90,10 +91,10 @@ EngineAnswer Writer::until_known(Call call, const std::function<EngineAnswer()>&
       sent = true;
     }
     if (react(call, a) != Reaction::retry) {
-      heard_ = absl::Now();
+      heard_ = steady_now();
       return a;
     }
-    if (cancelled() || absl::Now() + wait > give_up) return a;
+    if (cancelled() || steady_now() + wait > give_up) return a;
     log::warn("engine call failed, trying again",
               {log::kv("answer", describe(a)), log::kv("in_ms", absl::ToInt64Milliseconds(wait))});
     absl::SleepFor(wait);
@@ -170,7 +171,7 @@ std::optional<CommandResult> Writer::update(const Forkchoice& f, const Cancelled
   }
   if (!labels.ok()) return ended(Outcome::engine_unavailable, std::string{labels.status().message()}, f.head);
   shown_ = *labels;
-  heard_ = absl::Now();
+  heard_ = steady_now();
   const std::string wrong = difference(f, *labels);
   if (wrong.empty() && f.finalized && gate_.confirm_finalized(*f.finalized)) {
     if (auto st = file_.save(gate_.state()); !st.ok())
@@ -206,7 +207,7 @@ absl::StatusOr<bool> Writer::lead_through_twin(const PreparedPayload& payload) {
   TOWLINE_RETURN_IF_ERROR(proceeds(Call::forkchoice_updated, engine_.forkchoice_updated({payload.ref.id(), {}, {}}),
                                    "forkchoiceUpdated after a twin"));
   TOWLINE_ASSIGN_OR_RETURN(shown_, engine_.labels());
-  heard_ = absl::Now();
+  heard_ = steady_now();
   return shown_.latest->hash == payload.ref.hash;
 }
 

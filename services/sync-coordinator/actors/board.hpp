@@ -6,20 +6,21 @@
 #include <map>
 #include <mutex>
 
-#include "services/sync-coordinator/core/follower.hpp"
+#include "services/sync-coordinator/core/readiness.hpp"
 
 namespace towline::coordinator {
 
 struct TowView {
   std::string driver;
-  TowState state = TowState::starting;
-  std::string reason;
-  std::string reason_code;
+  Verdict verdict;
+  /// When the verdict's state was entered.
   absl::Time since;
   std::optional<driver::DriverState> local;
   std::optional<fetcher::HeadSnapshot> remote;
   std::optional<eth::BlockRef> target;
-  std::uint64_t distance = 0;
+  std::optional<std::uint64_t> distance;
+  /// When the source was heard of last.
+  absl::Time source_heard;
   std::optional<eth::BlockId> diverged_remote;
   std::uint64_t epoch = 0;
 };

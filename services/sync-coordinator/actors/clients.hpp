@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "services/sync-coordinator/core/follower.hpp"
+#include "services/sync-coordinator/core/readiness.hpp"
 
 namespace towline::coordinator {
 
@@ -30,6 +30,8 @@ class FetcherClient {
   virtual ~FetcherClient() = default;
   virtual absl::StatusOr<std::vector<eth::BlockRef>> headers(const std::vector<std::uint64_t>& numbers,
                                                              const std::string& endpoint) = 0;
+  /// The heads of every source that is in use.
+  virtual absl::StatusOr<std::vector<Witness::OtherHead>> sources() = 0;
   virtual absl::Status watch(const std::optional<eth::BlockId>& anchor,
                              const std::function<void(const fetcher::HeadSnapshot&)>& on_snapshot,
                              const std::function<void(const fetcher::SourceTrouble&)>& on_trouble) = 0;
@@ -40,7 +42,8 @@ class FetcherClient {
 class GossipClient {
  public:
   virtual ~GossipClient() = default;
-  virtual absl::Status watch(const std::function<void(const eth::BlockRef&)>& on_block) = 0;
+  /// nullopt: the stream lives.
+  virtual absl::Status watch(const std::function<void(const std::optional<eth::BlockRef>&)>& on_block) = 0;
   virtual void stop() = 0;
 };
 

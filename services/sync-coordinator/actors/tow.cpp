@@ -1,20 +1,25 @@
 #include "services/sync-coordinator/actors/tow.hpp"
 
 #include <absl/strings/str_cat.h>
-#include <absl/time/clock.h>
 
 #include <caf/actor_system.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
+#include <limits>
 
+#include "libs/base/steady_time.hpp"
 #include "libs/telemetry/log.hpp"
 
 namespace towline::coordinator {
 namespace {
 
 constexpr auto kWatchAgain = std::chrono::milliseconds{300};
+/// What does not happen is seen by then.
+constexpr auto kTick = std::chrono::seconds{1};
+/// While the head stands still the other sources are looked at so often.
+constexpr absl::Duration kSourcesEvery = absl::Seconds(2);
 
 worker_actor::behavior_type worker(worker_actor::pointer, tow_actor tow, DriverClient* driver, FetcherClient* fetcher) {
   return {[=](run_atom, const EffectPtr& effect) {
@@ -46,6 +51,7 @@ class TowStateObject {
   tow_actor::behavior_type make_behavior(const TowConfig& config) {
     config_ = config;
     machine_.emplace(config.options);
+    witness_.emplace(config.gossip != nullptr);
     worker_ = self_->spawn<caf::detached>(worker, tow_actor{self_}, config.driver, config.fetcher);
     // The worker holds a handle to us and we to it: it ends when we end.
     self_->set_exit_handler([this](const caf::exit_msg& m) {
@@ -53,22 +59,39 @@ class TowStateObject {
       worker_.reset();
       self_->quit(m.reason);
     });
-    publish();
+    self_->send(self_, tick_atom{});
     return {
-        [this](remote_atom, const SnapshotPtr& s) { apply(machine_->on_remote(*s, absl::Now())); },
-        [this](remote_atom, lost_atom, const TroublePtr& t) { apply(machine_->on_remote_lost(*t, absl::Now())); },
-        [this](local_atom, const StatePtr& s) { apply(machine_->on_local(*s, absl::Now())); },
-        [this](local_atom, lost_atom, const std::string& why) { apply(machine_->on_local_lost(why, absl::Now())); },
+        [this](remote_atom, const SnapshotPtr& s) {
+          witness_->on_remote(*s, steady_now());
+          apply(machine_->on_remote(*s, steady_now()));
+        },
+        [this](remote_atom, lost_atom, const TroublePtr& t) { apply(machine_->on_remote_lost(*t, steady_now())); },
+        [this](local_atom, const StatePtr& s) {
+          witness_->on_local(*s, steady_now());
+          apply(machine_->on_local(*s, steady_now()));
+        },
+        [this](local_atom, lost_atom, const std::string& why) { apply(machine_->on_local_lost(why, steady_now())); },
         [this](done_atom, const ComparedPtr& c) {
-          apply(machine_->on_compared(c->id, c->remote, c->local, absl::Now()));
+          apply(machine_->on_compared(c->id, c->remote, c->local, steady_now()));
         },
-        [this](done_atom, const CommandDonePtr& c) { apply(machine_->on_command_done(c->id, c->result, absl::Now())); },
+        [this](done_atom, const CommandDonePtr& c) {
+          apply(machine_->on_command_done(c->id, c->result, steady_now()));
+        },
         [this](wake_atom, std::uint64_t generation) {
-          if (generation == alarm_) apply(machine_->on_wake(absl::Now()));
+          if (generation == alarm_) apply(machine_->on_wake(steady_now()));
         },
-        [this](pause_atom, const std::string& reason) { apply(machine_->pause(reason, absl::Now())); },
-        [this](resume_atom) { apply(machine_->resume(absl::Now())); },
-        [this](gossip_atom, const BlockPtr& b) { apply(machine_->on_gossip(*b, absl::Now())); },
+        [this](pause_atom, const std::string& reason) { apply(machine_->pause(reason, steady_now())); },
+        [this](resume_atom) { apply(machine_->resume(steady_now())); },
+        [this](gossip_atom, const BlockPtr& b) {
+          witness_->on_gossip(*b);
+          if (*b) apply(machine_->on_gossip(**b, steady_now()));
+        },
+        [this](gossip_atom, lost_atom) { witness_->on_gossip_lost(); },
+        [this](remote_atom, const SourcesPtr& s) { witness_->on_sources(*s); },
+        [this](tick_atom) {
+          self_->delayed_send(self_, kTick, tick_atom{});
+          publish();
+        },
     };
   }
 
@@ -77,7 +100,7 @@ class TowStateObject {
     for (auto& e : effects) self_->send(*worker_, run_atom{}, EffectPtr{std::make_shared<const Effect>(std::move(e))});
     if (const absl::Time at = machine_->next_wake(); at != absl::InfiniteFuture()) {
       self_->delayed_send(
-          self_, std::chrono::milliseconds{std::max<std::int64_t>(1, absl::ToInt64Milliseconds(at - absl::Now()) + 1)},
+          self_, std::chrono::milliseconds{std::max<std::int64_t>(1, absl::ToInt64Milliseconds(at - steady_now()) + 1)},
           wake_atom{}, ++alarm_);
     }
     publish();
@@ -85,26 +108,35 @@ class TowStateObject {
 
   void publish() {
     const Follower& m = *machine_;
-    config_.board->put(config_.index,
-                       {config_.driver_name, m.state(), m.reason(), m.reason_code(), m.since(), m.local(), m.remote(),
-                        m.target(), m.distance(), m.diverged_remote(), m.epoch()});
+    const absl::Time now = steady_now();
+    const Facts facts = witness_->facts(m, now);
+    const Verdict v = judge(facts, config_.limits, now);
+    const TowState state_now = v.state;
     auto& metrics = *config_.metrics;
-    if (m.state() != shown_) {
-      const bool alarm = m.state() == TowState::diverged || m.state() == TowState::needs_operator ||
-                         m.state() == TowState::unknown_rules;
+    if (since_ == absl::InfinitePast()) since_ = now;
+    if (state_now != shown_) {
+      since_ = now;
+      const bool alarm = state_now == TowState::diverged || state_now == TowState::needs_operator ||
+                         state_now == TowState::unknown_rules;
       const auto line = alarm ? log::error : log::info;
-      line("state", {log::kv("driver", config_.driver_name), log::kv("state", coordinator::name(m.state())),
-                     log::kv("was", coordinator::name(shown_)), log::kv("reason", m.reason())});
-      const auto state = [&](TowState s, double v) {
+      line("state", {log::kv("driver", config_.driver_name), log::kv("state", coordinator::name(state_now)),
+                     log::kv("was", coordinator::name(shown_)), log::kv("reason", v.reason)});
+      const auto state = [&](TowState s, double on) {
         metrics
             .gauge("towline_coordinator_state", "1 for the state that the tow is in.",
                    {{"driver", config_.driver_name}, {"state", coordinator::name(s)}})
-            .set(v);
+            .set(on);
       };
       state(shown_, 0);
-      state(m.state(), 1);
-      shown_ = m.state();
+      state(state_now, 1);
+      shown_ = state_now;
     }
+    metrics
+        .gauge("towline_coordinator_ready", "1: head, safe and finalized follow a source that moves.",
+               {{"driver", config_.driver_name}})
+        .set(v.ready ? 1 : 0);
+    config_.board->put(config_.index, {config_.driver_name, v, since_, m.local(), m.remote(), m.target(), m.distance(),
+                                       facts.source_heard, m.diverged_remote(), m.epoch()});
     if (!m.decisions().empty() &&
         (m.decisions().back().sequence != last_decision_ || m.decisions().back().repeated != last_repeated_)) {
       for (const Decision& d : m.decisions()) {
@@ -120,8 +152,10 @@ class TowStateObject {
       last_repeated_ = m.decisions().back().repeated;
       config_.board->put_decisions(config_.index, m.decisions());
     }
-    metrics.gauge("towline_coordinator_distance_blocks", "Blocks to the target.", {{"driver", config_.driver_name}})
-        .set(static_cast<double>(m.distance()));
+    metrics
+        .gauge("towline_coordinator_distance_blocks", "Blocks to the target; NaN: not known.",
+               {{"driver", config_.driver_name}})
+        .set(m.distance() ? static_cast<double>(*m.distance()) : std::numeric_limits<double>::quiet_NaN());
     const auto number = [&](const char* side, const char* label, const std::optional<eth::BlockRef>& b) {
       metrics
           .gauge("towline_coordinator_block_number", "Heads on both sides.",
@@ -151,6 +185,8 @@ class TowStateObject {
   tow_actor::pointer self_;
   TowConfig config_{};
   std::optional<Follower> machine_;
+  std::optional<Witness> witness_;
+  absl::Time since_ = absl::InfinitePast();
   std::optional<worker_actor> worker_;
   std::uint64_t alarm_ = 0;
   TowState shown_ = TowState::starting;
@@ -186,15 +222,32 @@ watcher_actor::behavior_type head_watcher(watcher_actor::pointer self, tow_actor
     const auto lost = [&](const fetcher::SourceTrouble& t) {
       caf::anon_send(to, remote_atom{}, lost_atom{}, TroublePtr{std::make_shared<const fetcher::SourceTrouble>(t)});
     };
+    bool spoke = false;
+    std::optional<Hash32> head;
+    absl::Time look = absl::InfinitePast();
     const absl::Status why = config.fetcher->watch(
         anchor,
         [&](const fetcher::HeadSnapshot& s) {
+          spoke = true;
+          const absl::Time now = steady_now();
+          if (s.unsafe && head != s.unsafe->hash) {
+            head = s.unsafe->hash;
+            look = now + config.limits.head_age / 2;
+          } else if (now >= look) {
+            look = now + kSourcesEvery;
+            if (auto sources = config.fetcher->sources(); sources.ok())
+              caf::anon_send(to, remote_atom{},
+                             SourcesPtr{std::make_shared<const std::vector<Witness::OtherHead>>(*std::move(sources))});
+          }
           caf::anon_send(to, remote_atom{}, SnapshotPtr{std::make_shared<const fetcher::HeadSnapshot>(s)});
         },
-        lost);
+        [&](const fetcher::SourceTrouble& t) {
+          spoke = true;
+          lost(t);
+        });
     if (config.board->stopped()) return;
     // The watch ends by itself when its anchor is old; that is no loss.
-    if (!absl::IsDeadlineExceeded(why)) {
+    if (!absl::IsDeadlineExceeded(why) || !spoke) {
       lost({"no_heads", absl::StrCat("no heads from the remote-fetcher: ", why.message())});
       self->delayed_send(self, kWatchAgain, watch_atom{});
     } else {
@@ -209,15 +262,16 @@ watcher_actor::behavior_type gossip_watcher(watcher_actor::pointer self, tow_act
   return {[=](watch_atom) {
     const auto gauge = config.metrics->gauge("towline_coordinator_gossip_connected",
                                              "1: p2p-gossip streams its blocks.", {{"driver", config.driver_name}});
-    const absl::Status why = config.gossip->watch([&](const eth::BlockRef& b) {
+    const absl::Status why = config.gossip->watch([&](const std::optional<eth::BlockRef>& b) {
       auto connected = gauge;
       connected.set(1);
       *said = false;
-      caf::anon_send(to, gossip_atom{}, BlockPtr{std::make_shared<const eth::BlockRef>(b)});
+      caf::anon_send(to, gossip_atom{}, BlockPtr{std::make_shared<const std::optional<eth::BlockRef>>(b)});
     });
     if (config.board->stopped()) return;
     auto disconnected = gauge;
     disconnected.set(0);
+    caf::anon_send(to, gossip_atom{}, lost_atom{});
     // Said once each time: a stack without p2p is in order, too.
     if (!*said) log::info("no blocks from p2p-gossip, trying on", {log::kv("why", std::string{why.message()})});
     *said = true;

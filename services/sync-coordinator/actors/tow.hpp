@@ -18,7 +18,9 @@ namespace towline::coordinator {
 using SnapshotPtr = std::shared_ptr<const fetcher::HeadSnapshot>;
 using TroublePtr = std::shared_ptr<const fetcher::SourceTrouble>;
 using StatePtr = std::shared_ptr<const driver::DriverState>;
-using BlockPtr = std::shared_ptr<const eth::BlockRef>;
+/// Of the p2p network; nullopt: it is there and brings nothing at the moment.
+using BlockPtr = std::shared_ptr<const std::optional<eth::BlockRef>>;
+using SourcesPtr = std::shared_ptr<const std::vector<Witness::OtherHead>>;
 using EffectPtr = std::shared_ptr<const Effect>;
 struct Compared {
   std::uint64_t id;
@@ -38,6 +40,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::SnapshotPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::TroublePtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::StatePtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::BlockPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::SourcesPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::EffectPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::ComparedPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::CommandDonePtr)
@@ -53,6 +56,7 @@ using wake_atom = caf::atom_constant<caf::atom("wake")>;
 using pause_atom = caf::atom_constant<caf::atom("pause")>;
 using resume_atom = caf::atom_constant<caf::atom("resume")>;
 using run_atom = caf::atom_constant<caf::atom("run")>;
+using tick_atom = caf::atom_constant<caf::atom("tick")>;
 using watch_atom = caf::atom_constant<caf::atom("watch")>;
 
 using tow_actor =
@@ -60,7 +64,9 @@ using tow_actor =
                      caf::reacts_to<local_atom, StatePtr>, caf::reacts_to<local_atom, lost_atom, std::string>,
                      caf::reacts_to<done_atom, ComparedPtr>, caf::reacts_to<done_atom, CommandDonePtr>,
                      caf::reacts_to<wake_atom, std::uint64_t>, caf::reacts_to<pause_atom, std::string>,
-                     caf::reacts_to<resume_atom>, caf::reacts_to<gossip_atom, BlockPtr>>;
+                     caf::reacts_to<resume_atom>, caf::reacts_to<gossip_atom, BlockPtr>,
+                     caf::reacts_to<gossip_atom, lost_atom>, caf::reacts_to<remote_atom, SourcesPtr>,
+                     caf::reacts_to<tick_atom>>;
 using worker_actor = caf::typed_actor<caf::reacts_to<run_atom, EffectPtr>>;
 using watcher_actor = caf::typed_actor<caf::reacts_to<watch_atom>>;
 
@@ -68,6 +74,7 @@ struct TowConfig {
   std::size_t index;
   std::string driver_name;
   Follower::Options options;
+  Limits limits;
   DriverClient* driver;
   FetcherClient* fetcher;
   GossipClient* gossip;  // null: not asked

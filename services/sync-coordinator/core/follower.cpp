@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "services/sync-coordinator/core/readiness.hpp"
+
 namespace towline::coordinator {
 namespace {
 
@@ -125,9 +127,9 @@ void Follower::note_head() {
   while (recent_.size() > kRecentBlocks) recent_.erase(recent_.begin());
 }
 
-std::uint64_t Follower::distance() const {
+std::optional<std::uint64_t> Follower::distance() const {
   const auto t = target();
-  if (!t || !local_ || !local_->labels.latest) return 0;
+  if (!t || !local_ || !local_->labels.latest) return std::nullopt;
   const std::uint64_t head = local_->import ? std::max(local_->import->imported.number, local_->labels.latest->number)
                                             : local_->labels.latest->number;
   return t->number > head ? t->number - head : 0;
@@ -415,22 +417,9 @@ Effects Follower::step(absl::Time now) {
           "another coordinator commands this engine-driver; this one stays out of its way", now);
     return {};
   }
-  switch (local_->status) {
-    case driver::EngineStatus::starting:
-      enter(TowState::starting, "starting", "waiting for the EL's first answer", now);
-      return {};
-    case driver::EngineStatus::unreachable:
-      enter(TowState::waiting_for_engine, "engine_unreachable", local_->reason, now);
-      return {};
-    case driver::EngineStatus::auth_failed:
-      enter(TowState::waiting_for_engine, "engine_auth_failed", local_->reason, now);
-      return {};
-    case driver::EngineStatus::wrong_chain:
-      enter(TowState::needs_operator, "engine_wrong_chain", local_->reason, now);
-      return {};
-    case driver::EngineStatus::ready:
-    case driver::EngineStatus::syncing:
-    case driver::EngineStatus::invalid: break;
+  if (auto trouble = engine_trouble(local_->status, local_->reason)) {
+    enter(trouble->state, std::move(trouble->code), std::move(trouble->reason), now);
+    return {};
   }
   if (!local_->labels.latest) return {};
   absl::erase_if(gaps_aside_, [&](const auto& g) { return now >= g.second; });

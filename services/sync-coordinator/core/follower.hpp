@@ -111,7 +111,8 @@ class Follower {
   const std::optional<fetcher::HeadSnapshot>& remote() const { return remote_; }
   /// What the tow is on its way to, for people.
   std::optional<eth::BlockRef> target() const;
-  std::uint64_t distance() const;
+  /// nullopt: not known.
+  std::optional<std::uint64_t> distance() const;
   std::uint64_t epoch() const { return epoch_; }
   const std::optional<eth::BlockId>& diverged_remote() const { return diverged_remote_; }
   const std::deque<Decision>& decisions() const { return decisions_; }

@@ -19,6 +19,8 @@ constexpr auto kUnaryDeadline = std::chrono::seconds{30};
 /// Both watches speak at least once a second or poll interval; an import speaks several times a second, but one payload
 /// may take long.
 constexpr auto kWatchDeadline = std::chrono::seconds{60};
+/// It answers from memory, and the watch of the heads waits for it.
+constexpr auto kSourcesDeadline = std::chrono::seconds{2};
 
 /// The contexts of the calls in flight, so that stop() can end them.
 class Calls {
@@ -251,6 +253,20 @@ class GrpcFetcher final : public FetcherClient {
     return out;
   }
 
+  absl::StatusOr<std::vector<Witness::OtherHead>> sources() override {
+    Calls::Call call{calls_};
+    set_deadline(call.context, kSourcesDeadline);
+    v1::ListEndpointsResponse response;
+    TOWLINE_RETURN_IF_ERROR(wire::from_grpc(stub_->ListEndpoints(&call.context, {}, &response)));
+    std::vector<Witness::OtherHead> out;
+    for (const auto& e : response.endpoints()) {
+      if (e.state() != v1::ENDPOINT_STATE_READY || !e.heads().has_unsafe()) continue;
+      TOWLINE_ASSIGN_OR_RETURN(const auto head, wire::from_proto(e.heads().unsafe()));
+      out.push_back({head.number, head.hash});
+    }
+    return out;
+  }
+
   absl::Status watch(const std::optional<eth::BlockId>& anchor,
                      const std::function<void(const fetcher::HeadSnapshot&)>& on_snapshot,
                      const std::function<void(const fetcher::SourceTrouble&)>& on_trouble) override {
@@ -297,12 +313,15 @@ class GrpcGossip final : public GossipClient {
  public:
   explicit GrpcGossip(std::shared_ptr<grpc::Channel> channel) : stub_{v1::P2PGossip::NewStub(channel)} {}
 
-  absl::Status watch(const std::function<void(const eth::BlockRef&)>& on_block) override {
+  absl::Status watch(const std::function<void(const std::optional<eth::BlockRef>&)>& on_block) override {
     Calls::Call call{calls_};
     auto reader = stub_->WatchBlocks(&call.context, {});
     v1::WatchBlocksResponse message;
     while (reader->Read(&message)) {
-      if (!message.has_block()) continue;
+      if (!message.has_block()) {
+        on_block(std::nullopt);
+        continue;
+      }
       TOWLINE_ASSIGN_OR_RETURN(const auto block, wire::from_proto(message.block().block()));
       on_block(block);
     }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "libs/base/steady_time.hpp"
 #include "libs/wire/convert.hpp"
 #include "services/engine-driver/edge/driver_proto.hpp"
 #include "services/remote-fetcher/edge/fetcher_proto.hpp"
@@ -28,8 +29,10 @@ v1::TowState to_proto(TowState s) {
   return v1::TOW_STATE_UNSPECIFIED;
 }
 
+/// For people, of a time that was taken by the steady clock.
 std::uint64_t millis(absl::Time t) {
-  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, absl::ToUnixMillis(t)));
+  const absl::Time wall = absl::Now() - (steady_now() - t);
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, absl::ToUnixMillis(wall)));
 }
 
 }  // namespace
@@ -39,21 +42,22 @@ v1::SyncStatus to_proto(const std::vector<TowView>& views, absl::Time now) {
   for (const TowView& v : views) {
     auto& t = *out.add_tows();
     t.set_driver(v.driver);
-    t.set_state(to_proto(v.state));
-    t.set_reason(v.reason);
-    t.set_reason_code(v.reason_code);
+    t.set_state(to_proto(v.verdict.state));
+    t.set_reason(v.verdict.reason);
+    t.set_reason_code(v.verdict.code);
+    t.set_ready(v.verdict.ready);
     if (v.local) *t.mutable_local() = driver::to_proto(*v.local);
     if (v.target) *t.mutable_target() = wire::to_proto(v.target->id());
-    t.set_distance_blocks(v.distance);
-    if (v.local && v.local->import && v.local->import->blocks_per_s > 0)
-      t.set_eta_s(static_cast<double>(v.distance) / v.local->import->blocks_per_s);
+    if (v.distance) t.set_distance_blocks(*v.distance);
+    if (v.distance && v.local && v.local->import && v.local->import->blocks_per_s > 0)
+      t.set_eta_s(static_cast<double>(*v.distance) / v.local->import->blocks_per_s);
     if (v.diverged_remote) *t.mutable_diverged_remote() = wire::to_proto(*v.diverged_remote);
     t.set_epoch(v.epoch);
     t.set_since_ms(millis(v.since));
     if (v.remote && !out.has_remote()) {
       *out.mutable_remote() = fetcher::to_proto(*v.remote);
       out.set_remote_age_ms(
-          static_cast<std::uint64_t>(std::max<std::int64_t>(0, absl::ToInt64Milliseconds(now - v.remote->observed))));
+          static_cast<std::uint64_t>(std::max<std::int64_t>(0, absl::ToInt64Milliseconds(now - v.source_heard))));
     }
   }
   return out;
@@ -61,7 +65,7 @@ v1::SyncStatus to_proto(const std::vector<TowView>& views, absl::Time now) {
 
 grpc::Status CoordinatorService::GetSyncStatus(grpc::ServerContext*, const v1::GetSyncStatusRequest*,
                                                v1::GetSyncStatusResponse* resp) {
-  *resp->mutable_status() = to_proto(board_.views(), absl::Now());
+  *resp->mutable_status() = to_proto(board_.views(), steady_now());
   resp->set_remote_fetcher(targets_.remote_fetcher);
   resp->set_p2p_gossip(targets_.p2p_gossip);
   return grpc::Status::OK;
@@ -74,7 +78,7 @@ grpc::Status CoordinatorService::WatchSyncStatus(grpc::ServerContext* ctx, const
   std::uint64_t seen = 0;
   while (!ctx->IsCancelled() && !board_.stopped()) {
     v1::WatchSyncStatusResponse message;
-    *message.mutable_status() = to_proto(board_.wait(seen, std::chrono::seconds{1}), absl::Now());
+    *message.mutable_status() = to_proto(board_.wait(seen, std::chrono::seconds{1}), steady_now());
     if (!out->Write(message)) break;
   }
   return {grpc::StatusCode::UNAVAILABLE, "shutting down"};

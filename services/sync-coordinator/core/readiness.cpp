@@ -1,0 +1,157 @@
+#include "services/sync-coordinator/core/readiness.hpp"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+namespace towline::coordinator {
+namespace {
+
+/// engine-driver speaks once a second.
+constexpr absl::Duration kDriverSilent = absl::Seconds(10);
+
+std::string seconds(absl::Duration d) { return absl::StrCat(absl::ToInt64Seconds(d), " s"); }
+
+}  // namespace
+
+std::optional<Verdict> engine_trouble(driver::EngineStatus status, const std::string& reason) {
+  switch (status) {
+    case driver::EngineStatus::starting:
+      return Verdict{TowState::starting, "starting", "waiting for the EL's first answer", false};
+    case driver::EngineStatus::unreachable:
+      return Verdict{TowState::waiting_for_engine, "engine_unreachable", reason, false};
+    case driver::EngineStatus::auth_failed:
+      return Verdict{TowState::waiting_for_engine, "engine_auth_failed", reason, false};
+    case driver::EngineStatus::wrong_chain:
+      return Verdict{TowState::needs_operator, "engine_wrong_chain", reason, false};
+    case driver::EngineStatus::ready:
+    case driver::EngineStatus::syncing:
+    case driver::EngineStatus::invalid: break;
+  }
+  return std::nullopt;
+}
+
+Verdict judge(const Facts& f, const Limits& limits, absl::Time now) {
+  const auto not_ready = [](TowState s, const char* code, std::string reason) {
+    return Verdict{s, code, std::move(reason), false};
+  };
+  if (f.state == TowState::paused || f.code == "superseded") return {f.state, f.code, f.reason, false};
+  if (f.engine) {
+    if (now - f.driver_heard > kDriverSilent)
+      return not_ready(TowState::waiting_for_engine, "driver_unreachable",
+                       absl::StrCat("engine-driver has been silent for ", seconds(now - f.driver_heard)));
+    if (auto trouble = engine_trouble(*f.engine, f.engine_reason)) return *std::move(trouble);
+  }
+  const bool follows =
+      f.state == TowState::at_tip || f.state == TowState::importing || f.state == TowState::walking_back;
+  if (follows && f.source_head && now - f.source_heard > limits.head_age)
+    return not_ready(TowState::waiting_for_source, "source_silent",
+                     absl::StrCat("no news of the source for ", seconds(now - f.source_heard)));
+  if (f.state != TowState::at_tip) return {f.state, f.code, f.reason, false};
+
+  // The follower is content. So far it may be wrong:
+  if (!f.source_head) {
+    if (f.code == "gossip_only") return {TowState::waiting_for_source, f.code, f.reason, false};
+    return not_ready(TowState::waiting_for_source, "no_heads", "the source gives no heads");
+  }
+  if (f.engine != driver::EngineStatus::ready)
+    return not_ready(TowState::waiting_for_engine, "engine_not_valid", f.engine_reason);
+  if (!f.labels_set)
+    return not_ready(f.source_labels_set ? TowState::waiting_for_engine : TowState::waiting_for_source, "labels_unset",
+                     f.source_labels_set ? "the EL shows no safe or no finalized block"
+                                         : "the source has no safe or no finalized block yet");
+  if (!f.distance) return not_ready(TowState::waiting_for_source, "no_target", "how far the chain is, is not known");
+  if (*f.distance > limits.blocks)
+    return not_ready(TowState::importing, "behind", absl::StrCat(*f.distance, " blocks behind"));
+  if (const absl::Duration still = now - f.source_moved; still > limits.head_age) {
+    const std::string stands = absl::StrCat("the source stands at block ", *f.source_head, " for ", seconds(still));
+    if (f.highest_elsewhere > *f.source_head)
+      return not_ready(TowState::waiting_for_source, "source_stale",
+                       absl::StrCat(stands, ", block ", f.highest_elsewhere, " was seen elsewhere"));
+    if (f.sources_at_head >= 2 && f.gossip.value_or(true))
+      return {TowState::waiting_for_source, "chain_halted",
+              absl::StrCat("the chain stands still: ", f.sources_at_head, " sources",
+                           f.gossip ? " and the p2p network" : "", " have nothing above block ", *f.source_head,
+                           " for ", seconds(still)),
+              true};
+    return not_ready(TowState::waiting_for_source, "source_stale",
+                     absl::StrCat(stands, ", and ",
+                                  f.sources_at_head < 2 ? "no second source says that the chain does"
+                                                        : "p2p-gossip is not there to say that the chain does"));
+  }
+  if (now - f.labels_wait > limits.head_age)
+    return not_ready(
+        TowState::waiting_for_engine, "labels_stuck",
+        absl::StrCat("the EL's safe or finalized is below the source's for ", seconds(now - f.labels_wait)));
+  if (now - f.safe_moved > limits.safe_age)
+    return not_ready(TowState::waiting_for_source, "safe_stalled",
+                     absl::StrCat("safe has stood still for ", seconds(now - f.safe_moved)));
+  if (now - f.finalized_moved > limits.safe_age)
+    return not_ready(TowState::waiting_for_source, "finalized_stalled",
+                     absl::StrCat("finalized has stood still for ", seconds(now - f.finalized_moved)));
+  return {f.state, f.code, f.reason, true};
+}
+
+void Witness::on_local(const driver::DriverState& s, absl::Time now) {
+  facts_.driver_heard = now;
+  const auto note = [now](std::optional<Hash32>& known, const std::optional<eth::BlockRef>& label, absl::Time& moved) {
+    const auto hash = label ? std::optional{label->hash} : std::nullopt;
+    if (hash != known || moved == absl::InfinitePast()) moved = now;
+    known = hash;
+  };
+  note(safe_, s.labels.safe, facts_.safe_moved);
+  note(finalized_, s.labels.finalized, facts_.finalized_moved);
+}
+
+void Witness::on_remote(const fetcher::HeadSnapshot& s, absl::Time now) {
+  // The same look at the source may be told again.
+  if (s.observed != observed_) facts_.source_heard = now;
+  observed_ = s.observed;
+  const auto& head = s.unsafe ? s.unsafe : s.safe;
+  const auto hash = head ? std::optional{head->hash} : std::nullopt;
+  if (hash != source_head_ || facts_.source_moved == absl::InfinitePast()) facts_.source_moved = now;
+  source_head_ = hash;
+}
+
+void Witness::on_sources(const std::vector<OtherHead>& heads) { sources_ = heads; }
+
+void Witness::on_gossip(const std::optional<eth::BlockRef>& block) {
+  facts_.gossip = true;
+  if (block) gossip_highest_ = std::max(gossip_highest_, block->number);
+}
+
+Facts Witness::facts(const Follower& f, absl::Time now) {
+  Facts& x = facts_;
+  x.state = f.state();
+  x.code = f.reason_code();
+  x.reason = f.reason();
+  x.distance = f.distance();
+  const auto& local = f.local();
+  const auto& remote = f.remote();
+  x.engine = local ? std::optional{local->status} : std::nullopt;
+  x.engine_reason = local ? local->reason : "";
+  x.labels_set = local && local->labels.safe && local->labels.finalized;
+  x.source_labels_set = remote && remote->safe && remote->finalized;
+  const auto& head = remote && remote->unsafe ? remote->unsafe : remote ? remote->safe : std::nullopt;
+  x.source_head = head ? std::optional{head->number} : std::nullopt;
+
+  const auto waits = [&](const std::optional<eth::BlockRef>& theirs, const std::optional<eth::BlockRef>& ours) {
+    return theirs && ours && theirs->number > ours->number && theirs->number <= local->labels.latest->number;
+  };
+  if (!local || !remote || !local->labels.latest ||
+      !(waits(remote->safe, local->labels.safe) || waits(remote->finalized, local->labels.finalized))) {
+    x.labels_wait = absl::InfiniteFuture();
+  } else {
+    x.labels_wait = std::max(std::min(x.labels_wait, now), std::max(x.safe_moved, x.finalized_moved));
+  }
+
+  x.highest_elsewhere = gossip_highest_;
+  x.sources_at_head = 0;
+  for (const OtherHead& s : sources_) {
+    x.highest_elsewhere = std::max(x.highest_elsewhere, s.number);
+    if (source_head_ == s.hash) ++x.sources_at_head;
+  }
+  return x;
+}
+
+}  // namespace towline::coordinator

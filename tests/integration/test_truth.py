@@ -1,0 +1,122 @@
+"""What is said of each fault, everywhere that it is said, and after how many seconds. The table is printed."""
+import http.client
+import http.server
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+import urllib.parse
+
+from stack import BIN, HANG_S
+from test_services import buf_curl
+
+HEAD_AGE, SAFE_AGE, ENGINE_TIMEOUT = 5, 12, 3
+
+
+class Source:
+    """A proxy before a source: it can freeze it, and take its labels away."""
+
+    def __init__(self, url):
+        target, own = urllib.parse.urlparse(url).netloc, self
+        self.frozen, self.unset = {}, False
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = own.rewritten(self.rfile.read(int(self.headers["Content-Length"])))
+                upstream = http.client.HTTPConnection(target, timeout=HANG_S)
+                upstream.request("POST", "/", body, {"Content-Type": "application/json"})
+                answer = upstream.getresponse()
+                data = answer.read()
+                upstream.close()
+                self.send_response(answer.status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def rewritten(self, body):
+        for tag, number in self.frozen.items():
+            body = body.replace(f'"{tag}"'.encode(), f'"{hex(number)}"'.encode())
+        if self.unset:
+            body = re.sub(rb'"(safe|finalized)"', b'"0xffffffff"', body)
+        return body
+
+
+def test_what_is_said_of_each_fault(stack):
+    s = stack(blocks=100, sources=2, block_time=0.5)
+    sources = [Source(u) for u in s.endpoints["sources"]]
+    s.start(endpoints=[x.url for x in sources], gossip=True, env={"TOWLINE_ENGINE_TIMEOUT": str(ENGINE_TIMEOUT)},
+            coordinator_extra=[f"--ready.max-head-age={HEAD_AGE}", f"--ready.max-safe-age={SAFE_AGE}"])
+    grpc = f"127.0.0.1:{s.ports['sync-coordinator'][0]}"
+
+    def readyz():
+        status, text = s.get("sync-coordinator", "/readyz")
+        return status, json.loads(text)["code"]
+
+    def said():
+        """(status, --check, /readyz, metric, health), which must be one rule."""
+        status = subprocess.run([BIN / "towline", "status", "--json", "--check", "--coordinator", grpc], capture_output=True, text=True, timeout=HANG_S, check=False)
+        tow = json.loads(status.stdout)["tows"][0]
+        metric = re.search(r'^towline_coordinator_ready\{.*\} (\d)', s.get("sync-coordinator", "/metrics")[1], re.M)[1]
+        health = json.loads(buf_curl(f"http://{grpc}/grpc.health.v1.Health/Check", "-d", "{}"))["status"]
+        return tow["state"].removeprefix("TOW_STATE_"), tow["reason_code"], status.returncode, *readyz(), int(metric), health, tow.get("distance_blocks")
+
+    def stopped(service, on):
+        s.processes[service].popen.send_signal(signal.SIGSTOP if on else signal.SIGCONT)
+
+    def frozen(on):
+        chain = s.stats()["chain"]
+        for x in sources:
+            x.frozen = {"latest": chain["head"]["number"], "safe": chain["safe"]["number"], "finalized": chain["finalized"]["number"]} if on else {}
+
+    def unset(on):
+        for x in sources:
+            x.unset = on
+        if on:  # op-geth comes back without labels, and nobody has any for it
+            s.ctl("kill")
+
+    def safe_stands(on):
+        s.ctl("labels", **({} if on else {"follow": True}))
+
+    faults = [
+        ("EL hung", lambda on: s.ctl("fault", node="engine", **({"hang": True} if on else {})), "WAITING_FOR_ENGINE", "engine_unreachable", False),
+        ("EL gone", lambda on: s.ctl("fault", node="engine", **({"disconnect": True} if on else {})), "WAITING_FOR_ENGINE", "engine_unreachable", False),
+        ("EL behind", lambda on: s.ctl("fault", node="engine", **({"delay_ms": 1000 * ENGINE_TIMEOUT // 2} if on else {})), "IMPORTING", "behind", False),
+        ("driver hung", lambda on: stopped("engine-driver", on), "WAITING_FOR_ENGINE", "driver_unreachable", False),
+        ("fetcher hung", lambda on: stopped("remote-fetcher", on), "WAITING_FOR_SOURCE", "source_silent", False),
+        ("source frozen", frozen, "WAITING_FOR_SOURCE", "source_stale", False),
+        ("chain halted", lambda on: s.ctl("produce", on=not on), "WAITING_FOR_SOURCE", "chain_halted", True),
+        ("safe stands still", safe_stands, "WAITING_FOR_SOURCE", "safe_stalled", False),
+        ("labels unset", unset, "WAITING_FOR_SOURCE", "labels_unset", False),
+    ]
+    lines = [f"{'fault':<18} {'after':>6}  {'status':<20} {'reason code':<20} --check  /readyz  ready  health"]
+    try:
+        for what, fault, state, code, ready in faults:
+            s.wait("at the tip", lambda: readyz() == (200, "at_tip"))
+            begin = time.monotonic()
+            fault(True)
+            s.wait(f"{what}: {code}", lambda c=code: readyz()[1] == c)
+            after = time.monotonic() - begin
+            seen = said()
+            lines.append(f"{what:<18} {after:>4.1f} s  {seen[0]:<20} {seen[1]:<20} {seen[2]:>7}  {seen[3]:>7}  {seen[5]:>5}  {seen[6]}")
+            fault(False)
+            assert seen[:7] == (state, code, 0 if ready else 4, 200 if ready else 503, code, int(ready), "SERVING" if ready else "NOT_SERVING"), f"{what}: {seen}"
+            assert after < 20, f"{what}: said after {after:.0f} s"
+        s.wait("at the tip", lambda: readyz() == (200, "at_tip"))
+    finally:
+        print("\n" + "\n".join(lines))
+        for p in s.processes.values():
+            os.kill(p.popen.pid, signal.SIGCONT)

@@ -307,6 +307,9 @@ std::string recover_text(const v1::SyncStatus& s) {
         absl::StrAppend(&out,
                         "  1. Point --engine at the EL of this chain, or initialise it with this chain's genesis, or "
                         "correct --rollup-config / --network.\n");
+      } else if (t.reason_code() == "engine_is_ordinary_rpc" || t.reason_code() == "engine_driven_elsewhere" ||
+                 t.reason_code() == "state_not_saved") {
+        absl::StrAppend(&out, "  1. The reason above names the cause; take it away. Towing goes on by itself.\n");
       } else {
         absl::StrAppend(&out,
                         "  1. Compare the fork times of the rollup config with the chain's.\n  2. Upgrade the EL (",

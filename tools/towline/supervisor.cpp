@@ -119,7 +119,7 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   add("engine-driver", driver_args, driver_env);
   add("sync-coordinator",
       {"--remote-fetcher=" + target("remote-fetcher"), "--engine-driver=" + at.at("engine-driver").grpc,
-       "--unsafe-source=" + o.unsafe_source, "--p2p-gossip=" + target("p2p-gossip")},
+       "--unsafe-source=" + o.unsafe_source, "--p2p-gossip=" + target("p2p-gossip"), "--data-dir=" + o.data_dir},
       {});
   f->stub_ = v1::SyncCoordinator::NewStub(
       grpc::CreateChannel(at.at("sync-coordinator").grpc, grpc::InsecureChannelCredentials()));

@@ -55,6 +55,11 @@ class Driver final : public service::Program {
     app.add_option("--engine.timeout", timeout_s_, "seconds to wait for one answer of the EL")
         ->capture_default_str()
         ->check(CLI::Range(1, 600));
+    app.add_option("--engine.twins", twins_,
+                   "auto: an op-geth that does not move onto blocks that it kept when it was killed is led there by "
+                   "blocks that it builds beside them; off: never")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"auto", "off"}));
     app.add_option("--payload-source", payload_source_, "gRPC target of the payload source")->capture_default_str();
     app.add_option("--gossip-source", gossip_source_, "gRPC target of p2p-gossip, for the payloads that it brought")
         ->capture_default_str();
@@ -82,7 +87,8 @@ class Driver final : public service::Program {
       TOWLINE_ASSIGN_OR_RETURN(o.jwt, read_secret(jwt_file_));
     }
     TOWLINE_ASSIGN_OR_RETURN(file_, StateFile::open(data_dir_));
-    TOWLINE_ASSIGN_OR_RETURN(Persistent persistent, file_->load());
+    TOWLINE_ASSIGN_OR_RETURN(Persistent persistent, file_->load({config_.l2_chain_id, config_.l2_genesis.hash}));
+    TOWLINE_RETURN_IF_ERROR(file_->save(persistent));
     engine_ = std::make_unique<EngineClient>(std::move(o), ctx.metrics);
     DriverState initial;
     initial.persistent = persistent;
@@ -92,14 +98,15 @@ class Driver final : public service::Program {
     channel_ = wire::make_channel(payload_source_, ctx.token);
     Writer::Options wo;
     wo.forkchoice_every = every_;
+    wo.twins = twins_ == "auto";
     writer_ = std::make_unique<Writer>(wo, Gate{persistent}, *file_, *engine_, *board_,
                                        open_over(channel_, wire::make_channel(gossip_source_, ctx.token)), ctx.metrics);
     system_ = &ctx.system;
     serial_ = ctx.system.spawn<caf::detached>([](writer_actor::pointer) -> writer_actor::behavior_type {
       return {[](run_atom, const JobPtr& job) { (*job)(); }};
     });
-    monitor_ =
-        ctx.system.spawn<caf::detached>(monitor, MonitorConfig{&config_, engine_.get(), board_.get(), &ctx.metrics});
+    monitor_ = ctx.system.spawn<caf::detached>(
+        monitor, MonitorConfig{&config_, engine_.get(), board_.get(), file_.get(), &ctx.metrics});
     service_ = std::make_unique<DriverService>(*engine_, *board_, *writer_,
                                                [this](const std::function<void()>& job) { return run(job); });
     log::info("driving", {log::kv("engine", http::redact_url(engine_url_)), log::kv("chain_id", config_.l2_chain_id),
@@ -112,8 +119,9 @@ class Driver final : public service::Program {
 
   Readiness readiness() override {
     static constexpr const char* kCodes[] = {
-        "starting",           "ready",          "engine_unreachable", "engine_auth_failed",
-        "engine_wrong_chain", "engine_syncing", "engine_invalid"};
+        "starting",       "ready",          "engine_unreachable",     "engine_auth_failed",      "engine_wrong_chain",
+        "engine_syncing", "engine_invalid", "engine_is_ordinary_rpc", "engine_driven_elsewhere", "engine_beside_fence",
+        "state_not_saved"};
     const DriverState s = board_->get();
     Readiness r{s.status == EngineStatus::ready, kCodes[static_cast<int>(s.status)], s.reason, {}};
     if (s.labels.latest) r.details["head"] = eth::to_string(*s.labels.latest);
@@ -162,6 +170,7 @@ class Driver final : public service::Program {
   std::string payload_source_ = "dns:///127.0.0.1:7410";
   std::string gossip_source_ = "dns:///127.0.0.1:7440";
   std::string data_dir_ = "towline-data";
+  std::string twins_ = "auto";
   int timeout_s_ = 20;
   std::uint64_t every_ = 32;
 

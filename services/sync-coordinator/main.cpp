@@ -31,6 +31,7 @@ class Coordinator final : public service::Program {
     app.add_option("--header-batch", header_batch_, "headers in one round of the search for a common block")
         ->capture_default_str()
         ->check(CLI::Range(2, 1024));
+    app.add_option("--data-dir", data_dir_, "keeps the last decisions; without it they end with the process");
     app.add_option("--ready.max-blocks", limits_.blocks, "at the tip: most blocks behind")->capture_default_str();
     app.add_option("--ready.max-head-age", head_age_s_,
                    "at the tip: most seconds that the source may be silent or its head stand still; 0: 5 block times, "
@@ -63,7 +64,8 @@ class Coordinator final : public service::Program {
       if (options.unsafe_from_gossip) gossips_.push_back(make_gossip_client(gossip_channel));
       tows_.push_back(std::make_unique<Tow>(
           ctx.system, TowConfig{i, driver_targets_[i], options, limits_, drivers_.back().get(), fetchers_.back().get(),
-                                gossips_.empty() ? nullptr : gossips_.back().get(), &board_, &ctx.metrics}));
+                                gossips_.empty() ? nullptr : gossips_.back().get(), &board_, &ctx.metrics,
+                                data_dir_.empty() ? "" : absl::StrCat(data_dir_, "/decisions-", i, ".json")}));
     }
     service_ = std::make_unique<CoordinatorService>(board_, tows_,
                                                     CoordinatorService::Targets{fetcher_target_, gossip_target_});
@@ -115,6 +117,7 @@ class Coordinator final : public service::Program {
   std::string gossip_target_ = "dns:///127.0.0.1:7440";
   std::string unsafe_source_ = "both";
   std::size_t header_batch_ = 100;
+  std::string data_dir_;
   Limits limits_;
   std::int64_t head_age_s_ = 0;
   std::int64_t safe_age_s_ = absl::ToInt64Seconds(Limits{}.safe_age);

@@ -193,11 +193,13 @@ fetcher::HeadSnapshot World::snapshot() const {
 
 // ---------------------------------------------------------------- the driver
 
+static absl::Status saved(const driver::Persistent&) { return absl::OkStatus(); }
+
 absl::Status World::admit(const driver::Command& c) {
   const auto before = gate_.state().epoch;
   el_shown_ = labels();
   lost_ = false;
-  TOWLINE_RETURN_IF_ERROR(gate_.admit(c, el_shown_));
+  TOWLINE_RETURN_IF_ERROR(gate_.admit(c, el_shown_, saved));
   if (gate_.state().epoch < before) broken("the gate took an older epoch");
   return absl::OkStatus();
 }
@@ -283,7 +285,7 @@ std::optional<driver::CommandResult> World::update(const driver::Forkchoice& f) 
     switching_.reset();
   }
   if (f.finalized) {
-    gate_.confirm_finalized(*f.finalized);
+    gate_.confirm_finalized(*f.finalized, saved).IgnoreError();
     highest_finalized_ = f.finalized;
   }
   // Confirmed labels are in order, by number and by ancestry.

@@ -51,6 +51,8 @@ std::vector<std::string> recovery(const v1::Tow& t) {
     return {
         "Point --engine at the EL of this chain, or initialise it with this chain's genesis, or correct "
         "--rollup-config / --network."};
+  if (code == "engine_is_ordinary_rpc" || code == "engine_driven_elsewhere" || code == "state_not_saved")
+    return {"The reason above names the cause; take it away. Towing goes on by itself."};
   if (code == "unknown_rules")
     return {"Is there a fork that this version does not know? Upgrade Towline, or correct the rollup config."};
   if (t.state() == v1::TOW_STATE_NEEDS_OPERATOR)

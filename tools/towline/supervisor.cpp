@@ -142,7 +142,7 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   const std::string unsafe_source = gossip || o.unsafe_source == "none" ? o.unsafe_source : "remote";
   add("sync-coordinator",
       {"--remote-fetcher=" + target("remote-fetcher"), "--engine-driver=" + at.at("engine-driver").grpc,
-       "--unsafe-source=" + unsafe_source, "--p2p-gossip=" + target("p2p-gossip")},
+       "--unsafe-source=" + unsafe_source, "--p2p-gossip=" + target("p2p-gossip"), "--data-dir=" + o.data_dir},
       {});
   f->stub_ = v1::SyncCoordinator::NewStub(wire::make_channel(at.at("sync-coordinator").grpc, *token));
   for (auto& s : f->services_) {

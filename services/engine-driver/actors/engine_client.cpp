@@ -17,6 +17,8 @@ namespace {
 
 /// A write may take long. A read that does comes from an EL that hangs.
 constexpr absl::Duration kReadTimeout = absl::Seconds(10);
+constexpr std::int64_t kMethodNotFound = -32601;
+constexpr std::int64_t kInvalidParams = -32602;
 
 /// A block object of eth_getBlockBy*, as far as it is needed: the EL's own word is taken for its own chain.
 absl::StatusOr<eth::BlockRef> ref_from(simdjson::dom::element e) {
@@ -72,7 +74,17 @@ struct EngineClient::Reply {
   const jsonrpc::Answer& answer() const { return answers.answers[0]; }
 };
 
-EngineClient::EngineClient(Options options, Metrics& metrics) : options_{std::move(options)}, metrics_{metrics} {}
+EngineClient::EngineClient(Options options, Metrics& metrics) : options_{std::move(options)}, metrics_{metrics} {
+  for (const Call call : {Call::new_payload, Call::forkchoice_updated}) {
+    for (int r = 0; r <= static_cast<int>(Reaction::unsupported); ++r) answers(call, static_cast<Reaction>(r));
+  }
+}
+
+Metrics::Counter EngineClient::answers(Call call, Reaction r) {
+  return metrics_.counter(
+      "towline_driver_engine_answers_total", "Answers of the EL to writes, by the reaction to them.",
+      {{"method", call == Call::new_payload ? "newPayload" : "forkchoiceUpdated"}, {"reaction", name(r)}});
+}
 
 http::Request EngineClient::make_request(const std::string& url, std::string body, bool token,
                                          absl::Duration timeout) const {
@@ -165,10 +177,7 @@ EngineAnswer EngineClient::write(const char* method, std::string body, const cha
 
 EngineAnswer EngineClient::new_payload(std::string body) {
   const EngineAnswer a = write("newPayload", std::move(body), nullptr);
-  metrics_
-      .counter("towline_driver_engine_answers_total", "Answers of the EL to writes, by the reaction to them.",
-               {{"method", "newPayload"}, {"reaction", name(react(Call::new_payload, a))}})
-      .inc();
+  answers(Call::new_payload, react(Call::new_payload, a)).inc();
   return a;
 }
 
@@ -178,10 +187,7 @@ EngineAnswer EngineClient::forkchoice_updated(const Forkchoice& f) {
                                 f.finalized ? f.finalized->hash : Hash32{}, params);
   const EngineAnswer a =
       write("forkchoiceUpdated", jsonrpc::request({"engine_forkchoiceUpdatedV3", std::move(params)}), "payloadStatus");
-  metrics_
-      .counter("towline_driver_engine_answers_total", "Answers of the EL to writes, by the reaction to them.",
-               {{"method", "forkchoiceUpdated"}, {"reaction", name(react(Call::forkchoice_updated, a))}})
-      .inc();
+  answers(Call::forkchoice_updated, react(Call::forkchoice_updated, a)).inc();
   return a;
 }
 
@@ -290,8 +296,16 @@ absl::StatusOr<Labels> EngineClient::labels() {
 }
 
 std::string EngineClient::client_version() {
-  Reply r = ask("engine_getClientVersionV1",
-                R"([{"code":"TL","name":"Towline","version":")" TOWLINE_VERSION R"(","commit":"0x00000000"}])");
+  const auto ask_as = [this](const char* code) {
+    return ask("engine_getClientVersionV1",
+               absl::StrCat(R"([{"code":")", code,
+                            R"(","name":"Towline","version":")" TOWLINE_VERSION R"(","commit":"0x00000000"}])"));
+  };
+  Reply r = ask_as("TL");
+  // op-reth refuses a code that is not in the spec's list (execution-apis, engine/identification.md), which has none
+  // for us. The name says who we are.
+  if (r.status.ok() && r.answer().kind == jsonrpc::Answer::Kind::error && r.answer().error.code == kInvalidParams)
+    r = ask_as("LH");
   if (r.status.ok() && r.answer().kind == jsonrpc::Answer::Kind::result) {
     simdjson::dom::array versions;
     if (r.answer().result.get(versions) == simdjson::SUCCESS) {
@@ -313,11 +327,20 @@ std::string EngineClient::client_version() {
   return {};
 }
 
-std::vector<std::string> EngineClient::capabilities() {
+absl::StatusOr<std::vector<std::string>> EngineClient::capabilities() {
   std::vector<std::string> out;
+  const auto unknown = [](const Reply& r) {
+    return r.status.ok() && r.answer().kind == jsonrpc::Answer::Kind::error && r.answer().error.code == kMethodNotFound;
+  };
   const Reply reply =
       ask("engine_exchangeCapabilities",
           R"([["engine_newPayloadV2","engine_newPayloadV3","engine_newPayloadV4","engine_forkchoiceUpdatedV3"]])");
+  TOWLINE_RETURN_IF_ERROR(reply.status);
+  // Some leave this one out. The call without parameters changes nothing.
+  if (unknown(reply) && unknown(ask("engine_forkchoiceUpdatedV3", "[]"))) {
+    return absl::FailedPreconditionError(
+        "no engine_ methods there: --engine must be the EL's Engine API (authrpc, port 8551), not its ordinary RPC");
+  }
   simdjson::dom::array methods;
   if (!reply.status.ok() || reply.answer().kind != jsonrpc::Answer::Kind::result ||
       reply.answer().result.get(methods) != simdjson::SUCCESS) {

@@ -44,8 +44,9 @@ class EngineClient {
   absl::StatusOr<Labels> labels();
   /// "Geth/v1.2.3", or empty where the EL does not say.
   std::string client_version();
-  /// The Engine API methods that the EL says it has; empty where it does not say.
-  std::vector<std::string> capabilities();
+  /// The Engine API methods that the EL says it has; empty where it does not say. FAILED_PRECONDITION: it has none, it
+  /// is an ordinary RPC.
+  absl::StatusOr<std::vector<std::string>> capabilities();
   bool can_rewind() const { return !options_.admin_url.empty(); }
   /// debug_setHead through the admin RPC. UNAVAILABLE or DEADLINE_EXCEEDED: nothing is known of what came of it.
   absl::Status set_head(std::uint64_t number);
@@ -63,6 +64,7 @@ class EngineClient {
   /// One request, with a token if it goes to the Engine API.
   Reply send(const std::string& url, const std::string& body, std::size_t calls, bool batch, absl::Duration timeout);
   http::Request make_request(const std::string& url, std::string body, bool token, absl::Duration timeout) const;
+  Metrics::Counter answers(Call call, Reaction r);
   EngineAnswer write(const char* method, std::string body, const char* status_field);
   absl::StatusOr<std::optional<eth::BlockRef>> block(const std::string& method, const std::string& params);
   /// One call that is sent once: it may change something there. An error answer is FAILED_PRECONDITION.

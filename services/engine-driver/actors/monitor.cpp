@@ -9,6 +9,7 @@
 #include <caf/typed_event_based_actor.hpp>
 
 #include "libs/base/hex.hpp"
+#include "libs/base/steady_time.hpp"
 #include "libs/telemetry/log.hpp"
 
 namespace towline::driver {
@@ -50,9 +51,16 @@ absl::Status MonitorState::identify() {
   return absl::OkStatus();
 }
 
-void MonitorState::check_capabilities() {
+absl::Status MonitorState::check_fence() {
+  const auto fence = config_.board->get().persistent.fence;
+  if (!fence) return absl::OkStatus();
+  auto there = config_.engine->block_by_number(fence->number);
+  if (!there.ok()) return there.status();
+  return compare_fence(*fence, *there);
+}
+
+void MonitorState::check_capabilities(const std::vector<std::string>& has) {
   // For a warning only: clients list what they were compiled with, whatever the fork, and some list nothing.
-  const auto has = config_.engine->capabilities();
   if (has.empty()) return;
   const int version =
       rollup::new_payload_version(*config_.rollup, static_cast<std::uint64_t>(absl::ToUnixSeconds(absl::Now())));
@@ -76,6 +84,13 @@ void MonitorState::look() {
       s.reason = std::string{why.message()};
     });
   };
+  const DriverState was = config_.board->get();
+  if (was.status == EngineStatus::state_not_saved) {
+    if (auto st = config_.file->check(); !st.ok())
+      return fail(EngineStatus::state_not_saved,
+                  absl::UnavailableError(absl::StrCat("engine-driver's own state cannot be saved: ", st.message())));
+    log::info("the state can be saved again");
+  }
   const auto status_of = [](const absl::Status& s) {
     if (absl::IsUnauthenticated(s)) return EngineStatus::auth_failed;
     return absl::IsFailedPrecondition(s) ? EngineStatus::wrong_chain : EngineStatus::unreachable;
@@ -83,9 +98,30 @@ void MonitorState::look() {
   if (!identified_ || lost_) {
     if (auto st = identify(); !st.ok()) return fail(status_of(st), st);
   }
+  std::vector<std::string> capabilities;
+  if (!identified_ || lost_) {
+    auto has = config_.engine->capabilities();
+    if (absl::IsFailedPrecondition(has.status())) return fail(EngineStatus::not_an_engine, has.status());
+    if (!has.ok()) return fail(status_of(has.status()), has.status());
+    capabilities = *std::move(has);
+  }
+  const auto [writes, commanded] = config_.board->writes();
   auto labels = config_.engine->labels();
   if (!labels.ok()) return fail(status_of(labels.status()), labels.status());
   const bool fresh = !identified_ || lost_;
+  const bool lower = was.labels.latest && labels->latest->number < was.labels.latest->number;
+  if (fresh || lower || was.status == EngineStatus::beside_fence) {
+    if (auto st = check_fence(); !st.ok())
+      return fail(absl::IsFailedPrecondition(st) ? EngineStatus::beside_fence : status_of(st), st);
+  }
+  if (config_.board->writes().first == writes) foreign_.on_look(*labels->latest, writes, commanded, steady_now());
+  if (foreign_.driven(steady_now())) {
+    config_.board->update([&](DriverState& s) { s.labels = *labels; });
+    return fail(
+        EngineStatus::driven_elsewhere,
+        absl::FailedPreconditionError("the EL's head moves without this engine-driver: another consensus client "
+                                      "drives it, or another engine-driver. Stop one of the two"));
+  }
   identified_ = true;
   std::string version;
   if (fresh) version = config_.engine->client_version();
@@ -96,13 +132,15 @@ void MonitorState::look() {
     s.labels = *labels;
     if (fresh) s.client_version = version;
     if (fresh || went_back) ++s.engine_session;
-    if (fresh || went_back || (s.status != EngineStatus::syncing && s.status != EngineStatus::invalid)) {
+    // What the writer has found out meanwhile stays.
+    const bool kept = s.status != was.status && !may_be_written_to(s.status);
+    if (!kept && (fresh || went_back || (s.status != EngineStatus::syncing && s.status != EngineStatus::invalid))) {
       s.status = EngineStatus::ready;
       s.reason.clear();
     }
   });
   if (fresh) {
-    check_capabilities();
+    check_capabilities(capabilities);
     log::info("the EL is there",
               {log::kv("client", version), log::kv("head", labels->latest->id()), log::kv("was_lost", lost_)});
   }

@@ -9,6 +9,8 @@
 #include "libs/rollup/config.hpp"
 #include "services/engine-driver/actors/engine_client.hpp"
 #include "services/engine-driver/actors/state_board.hpp"
+#include "services/engine-driver/actors/state_file.hpp"
+#include "services/engine-driver/core/foreign_head.hpp"
 
 namespace towline::driver {
 
@@ -19,6 +21,7 @@ struct MonitorConfig {
   const rollup::Config* rollup;
   EngineClient* engine;
   StateBoard* board;
+  const StateFile* file;
   Metrics* metrics;
 };
 
@@ -32,9 +35,12 @@ class MonitorState {
   void look();
   /// OK once chain id and genesis were compared.
   absl::Status identify();
-  void check_capabilities();
+  void check_capabilities(const std::vector<std::string>& has);
   monitor_actor::pointer self_;
   MonitorConfig config_{};
+  /// OK: the fence is on the EL's chain, or above it.
+  absl::Status check_fence();
+  ForeignHead foreign_;
   bool identified_ = false;
   bool lost_ = false;
 };

@@ -11,9 +11,17 @@ namespace towline::driver {
 namespace {
 
 constexpr int kStreamTries = 5;
+constexpr absl::Duration kLookAgain = absl::Milliseconds(250);
 constexpr absl::Duration kProgressEvery = absl::Milliseconds(250);
 
 }  // namespace
+
+const char* const Writer::kBlocksImported = "towline_driver_blocks_imported_total";
+const char* const Writer::kBlocksImportedHelp = "Blocks that the EL answered VALID for.";
+const char* const Writer::kGasImported = "towline_driver_gas_imported_total";
+const char* const Writer::kGasImportedHelp = "Gas of those blocks.";
+const char* const Writer::kBrokenLinks = "towline_driver_broken_links_total";
+const char* const Writer::kBrokenLinksHelp = "Payloads of the source that did not continue the chain.";
 
 Writer::RangeImport::RangeImport(Writer& writer, const ImportPlan::Range& range, const Labels& el,
                                  std::unique_ptr<PayloadStream> stream, const Cancelled& cancelled,
@@ -27,9 +35,8 @@ Writer::RangeImport::RangeImport(Writer& writer, const ImportPlan::Range& range,
       stream_{std::move(stream)},
       started_{steady_now()},
       told_{started_},
-      blocks_total_{
-          writer.metrics_.counter("towline_driver_blocks_imported_total", "Blocks that the EL answered VALID for.")},
-      gas_total_{writer.metrics_.counter("towline_driver_gas_imported_total", "Gas of those blocks.")} {
+      blocks_total_{writer.metrics_.counter(kBlocksImported, kBlocksImportedHelp)},
+      gas_total_{writer.metrics_.counter(kGasImported, kGasImportedHelp)} {
   progress_.imported = range.parent;
   progress_.tip = range.tip;
 }
@@ -70,9 +77,7 @@ std::optional<CommandResult> Writer::RangeImport::on_broken_stream(const absl::S
 std::optional<CommandResult> Writer::RangeImport::on_payload(const PreparedPayload& payload) {
   const eth::BlockId id = payload.ref.id();
   if (auto st = plan_.check(payload.ref); !st.ok()) {
-    writer_.metrics_
-        .counter("towline_driver_broken_links_total", "Payloads of the source that did not continue the chain.")
-        .inc();
+    writer_.metrics_.counter(kBrokenLinks, kBrokenLinksHelp).inc();
     return writer_.ended(Outcome::source_reorged, std::string{st.message()}, id);
   }
   // It says so each time that it comes, so nothing need be remembered of it.
@@ -82,7 +87,7 @@ std::optional<CommandResult> Writer::RangeImport::on_payload(const PreparedPaylo
         Outcome::invalid,
         absl::StrCat("block ", eth::to_string(id), " is kept from the EL: ", payload.refused.message()), id);
   }
-  if (writer_.quarantined_.contains(payload.ref.hash)) {
+  if (writer_.quarantine_.holds(payload.ref.hash, steady_now())) {
     return writer_.ended(Outcome::invalid,
                          absl::StrCat("block ", eth::to_string(id), " is quarantined: the EL called it INVALID"), id);
   }
@@ -92,7 +97,7 @@ std::optional<CommandResult> Writer::RangeImport::on_payload(const PreparedPaylo
     case Reaction::proceed: return on_valid(payload);
     case Reaction::missing_state:
       if (const auto f = plan_.finish_early();
-          f && !was_led_ && stayed(writer_.update({f->head, {}, {}}, cancelled_))) {
+          f && !was_led_ && stayed(writer_.update({f->head, {}, {}}, cancelled_)) && needs_twins()) {
         lead_from_the_start();
         return std::nullopt;
       }
@@ -145,8 +150,32 @@ std::optional<CommandResult> Writer::RangeImport::move_head(Forkchoice f) {
     return std::nullopt;
   }
   if (was_led_ || !stayed(bad)) return bad;
-  lead_from_the_start();
-  return std::nullopt;
+  if (needs_twins()) {
+    lead_from_the_start();
+    return std::nullopt;
+  }
+  // It may merely have shown its head late.
+  if (writer_.shown_.latest->hash == f.head.hash) return writer_.update(f, cancelled_);
+  return bad;
+}
+
+bool Writer::RangeImport::needs_twins() {
+  if (!writer_.options_.twins || writer_.moves_ || !is_op_geth(writer_.board_.get().client_version)) return false;
+  TwinNeed need{steady_now()};
+  while (!cancelled_()) {
+    const auto labels = writer_.engine_.labels();
+    if (!labels.ok()) return false;
+    writer_.shown_ = *labels;
+    if (labels->latest->hash != el_.latest->hash) return false;
+    const auto above = writer_.engine_.block_by_number(labels->latest->number + 1);
+    if (!above.ok()) return false;
+    switch (need.on_look(labels->latest->hash, *above ? std::optional{(*above)->hash} : std::nullopt, steady_now())) {
+      case TwinNeed::Look::lead: return true;
+      case TwinNeed::Look::not_needed: return false;
+      case TwinNeed::Look::wait: absl::SleepFor(kLookAgain);
+    }
+  }
+  return false;
 }
 
 bool Writer::RangeImport::stayed(const std::optional<CommandResult>& update) const {

@@ -23,6 +23,8 @@ class Writer::RangeImport {
 
   /// VALID, and the head is where it was: an EL that calls blocks above its head canonical, see core/twin.hpp.
   bool stayed(const std::optional<CommandResult>& update) const;
+  /// ... and it is an op-geth that has not moved since it was lost or came back lower, and that stands so for a while.
+  bool needs_twins();
   void lead_from_the_start();
   /// Whatever ends the import, what was imported becomes the head: the blocks would be lost with the EL's memory.
   CommandResult leave(CommandResult r);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <mutex>
 
+#include "libs/base/steady_time.hpp"
 #include "services/engine-driver/core/state.hpp"
 
 namespace towline::driver {
@@ -16,7 +17,28 @@ class StateBoard {
 
   DriverState get() const {
     std::lock_guard lock{mutex_};
-    return state_;
+    return copy();
+  }
+  /// A command was admitted.
+  void commanded(absl::Time now) {
+    std::lock_guard lock{mutex_};
+    commanded_ = now;
+  }
+  /// A command that may move the head begins or ends; the head that it asks for, if it is known.
+  void write(const std::optional<Hash32>& head) {
+    std::lock_guard lock{mutex_};
+    ++writes_;
+    if (head) commanded_head_ = head;
+  }
+  std::pair<std::uint64_t, std::optional<Hash32>> writes() const {
+    std::lock_guard lock{mutex_};
+    return {writes_, commanded_head_};
+  }
+  void watch_begins() {
+    update([](DriverState& s) { ++s.watchers; });
+  }
+  void watch_ends() {
+    update([](DriverState& s) { --s.watchers; });
   }
   void update(const std::function<void(DriverState&)>& change) {
     {
@@ -31,7 +53,7 @@ class StateBoard {
     std::unique_lock lock{mutex_};
     changed_.wait_for(lock, limit, [&] { return version_ != seen || stopped_; });
     seen = version_;
-    return state_;
+    return copy();
   }
   void stop() {
     {
@@ -46,9 +68,17 @@ class StateBoard {
   }
 
  private:
+  DriverState copy() const {
+    DriverState s = state_;
+    s.idle = steady_now() - commanded_;
+    return s;
+  }
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   DriverState state_;
+  absl::Time commanded_ = steady_now();
+  std::uint64_t writes_ = 0;
+  std::optional<Hash32> commanded_head_;
   std::uint64_t version_ = 1;
   bool stopped_ = false;
 };

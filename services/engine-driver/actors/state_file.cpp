@@ -10,6 +10,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "libs/base/hex.hpp"
+#include "libs/base/status.hpp"
+
 namespace towline::driver {
 namespace {
 
@@ -35,12 +38,14 @@ absl::StatusOr<std::unique_ptr<StateFile>> StateFile::open(const std::string& di
 
 StateFile::~StateFile() { ::close(lock_); }
 
-absl::StatusOr<Persistent> StateFile::load() const {
+absl::StatusOr<Persistent> StateFile::load(const ChainIdentity& chain) const {
   const std::string path = directory_ + "/state.json";
   std::ifstream in{path, std::ios::binary};
   if (!in) {
     if (std::filesystem::exists(path)) return errno_status(absl::StrCat("cannot read ", path));
-    return Persistent{};
+    Persistent fresh;
+    fresh.chain = chain;
+    return fresh;
   }
   auto p = decode_persistent({std::istreambuf_iterator<char>{in}, {}});
   if (!p.ok()) {
@@ -48,18 +53,38 @@ absl::StatusOr<Persistent> StateFile::load() const {
         absl::StrCat(path, ": ", p.status().message(),
                      ". It guards what is final: restore it, or delete it to trust the EL's own labels"));
   }
+  if (p->chain && *p->chain != chain) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, " is of another chain (chain id ", p->chain->chain_id, ", genesis ",
+                     short_hex(p->chain->genesis.view()), "), this one is ", chain.chain_id, ", ",
+                     short_hex(chain.genesis.view()), ": give each chain a --data-dir of its own"));
+  }
+  p->chain = chain;
   return p;
 }
 
-absl::Status StateFile::save(const Persistent& p) const {
-  const std::string path = directory_ + "/state.json";
-  const std::string fresh = path + ".new";
-  const std::string text = encode(p);
+absl::Status StateFile::check() const {
+  const std::lock_guard lock{mutex_};
+  const std::string fresh = directory_ + "/state.json.new";
+  // Larger than any state, so that a full disk is seen.
+  const absl::Status st = write(fresh, std::string(4096, ' '));
+  ::unlink(fresh.c_str());
+  return st;
+}
+
+absl::Status StateFile::write(const std::string& fresh, const std::string& text) const {
   const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return errno_status(absl::StrCat("cannot write ", fresh));
   const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(fd) == 0;
   ::close(fd);
-  if (!written) return errno_status(absl::StrCat("cannot write ", fresh));
+  return written ? absl::OkStatus() : errno_status(absl::StrCat("cannot write ", fresh));
+}
+
+absl::Status StateFile::save(const Persistent& p) const {
+  const std::lock_guard lock{mutex_};
+  const std::string path = directory_ + "/state.json";
+  const std::string fresh = path + ".new";
+  TOWLINE_RETURN_IF_ERROR(write(fresh, encode(p)));
   if (::rename(fresh.c_str(), path.c_str()) != 0) return errno_status(absl::StrCat("cannot replace ", path));
   // The rename itself lives in the directory.
   const int dir = ::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -1,9 +1,10 @@
 // The driver's persistent state on disk: one small file, replaced by fsync and rename, and a lock that keeps a second
-// driver out.
+// driver out. Thread safe.
 #pragma once
 #include <absl/status/statusor.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "services/engine-driver/core/gate.hpp"
@@ -17,14 +18,20 @@ class StateFile {
   static absl::StatusOr<std::unique_ptr<StateFile>> open(const std::string& directory);
   ~StateFile();
 
-  /// An empty state if there is no file yet; DATA_LOSS if it is damaged (never ignored: it guards finality).
-  absl::StatusOr<Persistent> load() const;
+  /// A state without an epoch if there is no file yet; DATA_LOSS if it is damaged (never ignored: it guards finality);
+  /// FAILED_PRECONDITION: it is of another chain.
+  absl::StatusOr<Persistent> load(const ChainIdentity& chain) const;
+  /// Replaces the file.
   absl::Status save(const Persistent& p) const;
+  /// Whether save() would do; the file is not touched.
+  absl::Status check() const;
 
  private:
+  absl::Status write(const std::string& path, const std::string& text) const;
   StateFile(std::string directory, int lock) : directory_{std::move(directory)}, lock_{lock} {}
   const std::string directory_;
   const int lock_;
+  mutable std::mutex mutex_;
 };
 
 }  // namespace towline::driver

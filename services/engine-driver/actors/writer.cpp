@@ -1,5 +1,6 @@
 #include "services/engine-driver/actors/writer.hpp"
 
+#include <absl/cleanup/cleanup.h>
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 
@@ -14,8 +15,17 @@
 namespace towline::driver {
 namespace {
 
-constexpr std::size_t kMaxQuarantined = 512;
 constexpr int kReadBackLooks = 3;
+constexpr const char* kEpoch = "epoch";
+constexpr const char* kHead = "head";
+constexpr const char* kLabels = "labels";
+constexpr const char* kRetries = "towline_driver_engine_retries_total";
+constexpr const char* kRetriesHelp = "Engine calls sent again because their outcome was not known.";
+constexpr const char* kTwins = "towline_driver_twins_total";
+constexpr const char* kTwinsHelp =
+    "Twins of blocks that the EL kept when it was killed: it had to build them so that it moves on.";
+constexpr const char* kRewinds = "towline_driver_rewinds_total";
+constexpr const char* kRewindsHelp = "debug_setHead calls.";
 constexpr absl::Duration kReadBackWait = absl::Milliseconds(100);
 
 }  // namespace
@@ -28,26 +38,73 @@ Writer::Writer(Options options, Gate gate, const StateFile& file, EngineClient& 
       engine_{engine},
       board_{board},
       open_stream_{std::move(open_stream)},
-      metrics_{metrics} {}
+      metrics_{metrics} {
+  // They exist from the start: what counts an increase misses one that appears with it.
+  for (const char* reason : {kEpoch, kHead, kLabels}) refused(reason);
+  metrics_.counter(kRetries, kRetriesHelp);
+  metrics_.counter(kTwins, kTwinsHelp);
+  metrics_.counter(kRewinds, kRewindsHelp);
+  metrics_.counter(kBlocksImported, kBlocksImportedHelp);
+  metrics_.counter(kGasImported, kGasImportedHelp);
+  metrics_.counter(kBrokenLinks, kBrokenLinksHelp);
+}
+
+Metrics::Counter Writer::refused(const char* reason) {
+  return metrics_.counter(
+      "towline_driver_refused_total",
+      "Commands refused at the gate: for their epoch, another head than expected, or labels against the fence.",
+      {{"reason", reason}});
+}
+
+absl::Status Writer::save(const Persistent& p) {
+  absl::Status st = file_.save(p);
+  if (st.ok()) return st;
+  log::error("the state cannot be saved, nothing is written to the EL until it can", {log::kv("why", st)});
+  board_.update([&](DriverState& s) {
+    s.status = EngineStatus::state_not_saved;
+    s.reason = absl::StrCat("engine-driver's own state cannot be saved: ", st.message());
+  });
+  return absl::UnavailableError(st.message());
+}
+
+absl::Status Writer::check_fence() {
+  const auto& fence = gate_.state().fence;
+  if (!fence) return absl::OkStatus();
+  TOWLINE_ASSIGN_OR_RETURN(const auto there, engine_.block_by_number(fence->number));
+  if (auto st = compare_fence(*fence, there); !st.ok()) {
+    log::error("the EL is beside the fence", {log::kv("why", st)});
+    board_.update([&](DriverState& s) {
+      s.status = EngineStatus::beside_fence;
+      s.reason = std::string{st.message()};
+    });
+    return st;
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<Labels> Writer::admit(const Command& c) {
   const DriverState state = board_.get();
-  if (state.status == EngineStatus::wrong_chain || state.status == EngineStatus::starting) {
+  if (!may_be_written_to(state.status)) {
     return absl::UnavailableError(absl::StrCat("the EL may not be written to: ", state.reason));
   }
-  auto labels = engine_.labels();
-  if (!labels.ok()) return labels.status();
-  const Persistent before = gate_.state();
-  if (auto st = gate_.admit(c, *labels); !st.ok()) {
-    metrics_.counter("towline_driver_refused_total", "Commands refused at the gate.", {}).inc();
-    log::warn("command refused", {log::kv("why", st)});
+  const auto refuse = [&](const absl::Status& st, const char* reason) {
+    refused(reason).inc();
+    // One that was decided on an older view of the EL heals by itself.
+    const auto line = reason == kHead ? log::info : log::warn;
+    line("command refused", {log::kv("why", st)});
     return st;
-  }
+  };
+  const Persistent before = gate_.state();
+  // Whatever the EL says: from now on an older one is refused.
+  if (auto st = gate_.take_epoch(c, saver()); !st.ok()) return absl::IsUnavailable(st) ? st : refuse(st, kEpoch);
   if (gate_.state() != before) {
-    TOWLINE_RETURN_IF_ERROR(file_.save(gate_.state()));
     board_.update([&](DriverState& s) { s.persistent = gate_.state(); });
     log::info("epoch taken", {log::kv("authority", c.authority), log::kv("epoch", c.epoch)});
   }
+  board_.commanded(steady_now());
+  auto labels = engine_.labels();
+  if (!labels.ok()) return labels.status();
+  if (auto st = gate_.admit(c, *labels, saver()); !st.ok()) return refuse(st, kHead);
   shown_ = *labels;
   heard_ = steady_now();
   return labels;
@@ -82,10 +139,7 @@ EngineAnswer Writer::until_known(Call call, const std::function<EngineAnswer()>&
     }
     if (!look) {
       if (sent) {
-        metrics_
-            .counter("towline_driver_engine_retries_total",
-                     "Engine calls sent again because their outcome was not known.")
-            .inc();
+        metrics_.counter(kRetries, kRetriesHelp).inc();
       }
       a = send();
       sent = true;
@@ -112,15 +166,6 @@ CommandResult Writer::ended(Outcome o, std::string reason, std::optional<eth::Bl
   return r;
 }
 
-void Writer::quarantine(const Hash32& hash) {
-  if (!quarantined_.insert(hash).second) return;
-  quarantine_order_.push_back(hash);
-  if (quarantine_order_.size() > kMaxQuarantined) {
-    quarantined_.erase(quarantine_order_.front());
-    quarantine_order_.pop_front();
-  }
-}
-
 CommandResult Writer::failed(Call call, const EngineAnswer& a, const eth::BlockId& block, const Cancelled& cancelled) {
   const std::string said = absl::StrCat(call == Call::new_payload ? "newPayload " : "forkchoiceUpdated ",
                                         eth::to_string(block), ": ", describe(a));
@@ -134,7 +179,7 @@ CommandResult Writer::failed(Call call, const EngineAnswer& a, const eth::BlockI
     case Reaction::missing_state: set_status(EngineStatus::syncing); return ended(Outcome::missing_state, said, block);
     case Reaction::invalid:
       set_status(EngineStatus::invalid);
-      quarantine(block.hash);
+      quarantine_.add(block.hash, steady_now());
       log::error("the EL calls a block INVALID", {log::kv("block", block), log::kv("answer", describe(a))});
       return ended(Outcome::invalid, said, block);
     case Reaction::not_applied: return ended(Outcome::not_applied, said, block);
@@ -158,6 +203,17 @@ CommandResult Writer::failed(Call call, const EngineAnswer& a, const eth::BlockI
 }
 
 std::optional<CommandResult> Writer::update(const Forkchoice& f, const Cancelled& cancelled) {
+  if (const DriverState s = board_.get(); !may_be_written_to(s.status))
+    return ended(Outcome::engine_unavailable, s.reason, f.head);
+  // An EL beside the fence would carry it along.
+  if (f.finalized && gate_.state().fence != f.finalized) {
+    if (auto st = check_fence(); !st.ok())
+      return ended(absl::IsFailedPrecondition(st) ? Outcome::not_applied : Outcome::engine_unavailable,
+                   std::string{st.message()}, f.head);
+  }
+  const auto head_before = shown_.latest;
+  board_.write(f.head.hash);
+  const absl::Cleanup ends = [this] { board_.write({}); };
   const EngineAnswer a = until_known(
       Call::forkchoice_updated, [&] { return engine_.forkchoice_updated(f); }, &f, cancelled);
   if (react(Call::forkchoice_updated, a) != Reaction::proceed)
@@ -173,8 +229,9 @@ std::optional<CommandResult> Writer::update(const Forkchoice& f, const Cancelled
   shown_ = *labels;
   heard_ = steady_now();
   const std::string wrong = difference(f, *labels);
-  if (wrong.empty() && f.finalized && gate_.confirm_finalized(*f.finalized)) {
-    if (auto st = file_.save(gate_.state()); !st.ok())
+  if (wrong.empty() && head_before && head_before->hash != f.head.hash) moves_ = true;
+  if (wrong.empty() && f.finalized) {
+    if (auto st = gate_.confirm_finalized(*f.finalized, saver()); !st.ok())
       return ended(Outcome::engine_unavailable, std::string{st.message()}, f.head);
   }
   board_.update([&](DriverState& s) {
@@ -188,14 +245,13 @@ std::optional<CommandResult> Writer::update(const Forkchoice& f, const Cancelled
 }
 
 absl::StatusOr<bool> Writer::lead_through_twin(const PreparedPayload& payload) {
-  metrics_
-      .counter("towline_driver_twins_total",
-               "Twins of blocks that the EL kept when it was killed: it had to build them so that it moves on.")
-      .inc();
+  metrics_.counter(kTwins, kTwinsHelp).inc();
   const auto proceeds = [](Call call, const EngineAnswer& a, const char* what) {
     return react(call, a) == Reaction::proceed ? absl::OkStatus()
                                                : absl::FailedPreconditionError(absl::StrCat(what, ": ", describe(a)));
   };
+  board_.write({});
+  const absl::Cleanup ends = [this] { board_.write({}); };
   TOWLINE_ASSIGN_OR_RETURN(const TwinPlan plan, plan_twin(payload.body));
   TOWLINE_ASSIGN_OR_RETURN(const std::string built,
                            engine_.build({payload.ref.number - 1, payload.ref.parent_hash}, plan));
@@ -214,7 +270,10 @@ absl::StatusOr<bool> Writer::lead_through_twin(const PreparedPayload& payload) {
 absl::StatusOr<CommandResult> Writer::set_forkchoice(const Command& c, const Forkchoice& f,
                                                      const Cancelled& cancelled) {
   TOWLINE_ASSIGN_OR_RETURN(const Labels el, admit(c));
-  TOWLINE_RETURN_IF_ERROR(gate_.check_labels(f.head, f.safe, f.finalized, el));
+  if (auto st = gate_.check_labels(f.head, f.safe, f.finalized, el); !st.ok()) {
+    refused(kLabels).inc();
+    return st;
+  }
   if (f.head.hash != el.latest->hash)
     return absl::FailedPreconditionError("SetForkchoice moves labels only; the head moves by ImportRange");
   if (f.safe) TOWLINE_RETURN_IF_ERROR(check_canonical(*f.safe, "safe"));
@@ -227,11 +286,13 @@ absl::StatusOr<CommandResult> Writer::rewind(const Command& c, const eth::BlockI
   TOWLINE_ASSIGN_OR_RETURN(const Labels el, admit(c));
   if (!engine_.can_rewind())
     return absl::FailedPreconditionError("no --engine.admin-rpc: this driver cannot rewind its EL");
+  board_.write({});
+  const absl::Cleanup ends = [this] { board_.write({}); };
   // To its own head nothing goes back; it makes the EL forget what it has above.
   if (to.hash != el.latest->hash) TOWLINE_RETURN_IF_ERROR(gate_.check_rewind(to));
   TOWLINE_RETURN_IF_ERROR(check_canonical(to, "the block to rewind to"));
   log::warn("rewinding the EL", {log::kv("from", el.latest->id()), log::kv("to", to)});
-  metrics_.counter("towline_driver_rewinds_total", "debug_setHead calls.").inc();
+  metrics_.counter(kRewinds, kRewindsHelp).inc();
   // If its answer is lost the labels tell what came of it.
   if (auto st = engine_.set_head(to.number); !st.ok() && !absl::IsUnavailable(st) && !absl::IsDeadlineExceeded(st))
     return ended(Outcome::not_applied, std::string{st.message()}, to);
@@ -278,10 +339,10 @@ absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const Impor
   };
   TOWLINE_RETURN_IF_ERROR(keep_if_canonical(range.safe, "safe"));
   TOWLINE_RETURN_IF_ERROR(keep_if_canonical(range.finalized, "finalized"));
-  if (const std::uint64_t session = board_.get().engine_session; session != quarantine_session_) {
-    quarantine_session_ = session;
-    quarantined_.clear();
-    quarantine_order_.clear();
+  if (const std::uint64_t session = board_.get().engine_session; session != session_) {
+    session_ = session;
+    quarantine_.clear();
+    moves_ = false;
   }
 
   return RangeImport{*this, range, el, std::move(stream), cancelled, on_progress}.run();

@@ -4,10 +4,7 @@
 // the command in hand ends with engine_unavailable; if the payload source dies it is asked again a few times, then
 // source_unavailable.
 #pragma once
-#include <absl/container/flat_hash_set.h>
-
 #include <atomic>
-#include <deque>
 #include <functional>
 #include <memory>
 
@@ -18,6 +15,7 @@
 #include "services/engine-driver/actors/state_board.hpp"
 #include "services/engine-driver/actors/state_file.hpp"
 #include "services/engine-driver/core/import_plan.hpp"
+#include "services/engine-driver/core/quarantine.hpp"
 
 namespace towline::driver {
 
@@ -29,6 +27,8 @@ class Writer {
     absl::Duration give_up_after = absl::Seconds(30);
     /// After so long a silence the labels are read before the next write: no EL comes back from a restart sooner.
     absl::Duration restart_takes = absl::Milliseconds(250);
+    /// --engine.twins
+    bool twins = true;
   };
   /// Polled while a command runs; true ends it.
   using Cancelled = std::function<bool()>;
@@ -61,7 +61,22 @@ class Writer {
   CommandResult failed(Call call, const EngineAnswer& answer, const eth::BlockId& block, const Cancelled& cancelled);
   /// The result with the labels as they read back.
   CommandResult ended(Outcome o, std::string reason, std::optional<eth::BlockId> block = {});
-  void quarantine(const Hash32& hash);
+  /// On disk, or nothing more is written to the EL until the monitor finds that it can be.
+  absl::Status save(const Persistent& p);
+  Save saver() {
+    return [this](const Persistent& p) { return save(p); };
+  }
+  /// OK, or the EL has another block than the fence at its height.
+  absl::Status check_fence();
+
+  Metrics::Counter refused(const char* reason);
+
+  static const char* const kBlocksImported;
+  static const char* const kBlocksImportedHelp;
+  static const char* const kGasImported;
+  static const char* const kGasImportedHelp;
+  static const char* const kBrokenLinks;
+  static const char* const kBrokenLinksHelp;
 
   const Options options_;
   Gate gate_;
@@ -73,10 +88,11 @@ class Writer {
   /// The labels that the next write stands on, and when the EL answered last.
   Labels shown_;
   absl::Time heard_ = absl::InfinitePast();
-  /// Hashes that the EL called INVALID; bounded, and emptied with a new engine session (a restart may have healed it).
-  absl::flat_hash_set<Hash32> quarantined_;
-  std::deque<Hash32> quarantine_order_;
-  std::uint64_t quarantine_session_ = 0;
+  /// Emptied with a new engine session: a restart may have healed the EL.
+  Quarantine quarantine_;
+  /// The EL's life that the following is about: it has moved its head when it was told to.
+  std::uint64_t session_ = 0;
+  bool moves_ = false;
 };
 
 }  // namespace towline::driver

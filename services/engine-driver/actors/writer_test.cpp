@@ -8,6 +8,7 @@
 #include <httplib.h>
 
 #include <condition_variable>
+#include <filesystem>
 #include <future>
 #include <mutex>
 #include <thread>
@@ -58,6 +59,7 @@ class FakeEl {
     fatal_ = call;
     when_ = when;
   }
+  void is_an_ordinary_rpc() { ordinary_ = true; }
   /// As a supervisor does it at once: the port never closes.
   void comes_back_at_once() { at_once_ = true; }
   void wait_until_it_died() {
@@ -134,7 +136,7 @@ class FakeEl {
     const std::string method = request["method"];
     if (absl::StrContains(method, "newPayload"))
       return absl::StrCat("newPayload ", *parse_quantity(std::string{request["params"][0]["blockNumber"]}));
-    if (absl::StrContains(method, "forkchoiceUpdated")) {
+    if (absl::StrContains(method, "forkchoiceUpdated") && !request["params"].empty()) {
       const auto head = parse_fixed_hex<32>(std::string{request["params"][0]["headBlockHash"]});
       return absl::StrCat("forkchoice ", head->bytes[0] + 256 * head->bytes[1]);
     }
@@ -157,6 +159,18 @@ class FakeEl {
                             : tag == "safe"      ? el_.safe()
                             : tag == "finalized" ? el_.finalized()
                                                  : el_.by_number(*parse_quantity(tag)));
+    } else if (method == "engine_getClientVersionV1") {
+      // As op-reth: a code that is not in the spec's list cannot be parsed.
+      const std::string code = params[0]["code"];
+      if (code == "LH" || code == "PM" || code == "TK") {
+        out["result"] = {{{"code", "RH"}, {"name", "op-reth"}, {"version", "v1.10.2"}, {"commit", "0x00000000"}}};
+      } else {
+        out["error"] = {{"code", -32602}, {"message", "unknown client code"}};
+      }
+    } else if (ordinary_ && absl::StartsWith(method, "engine_")) {
+      out["error"] = {{"code", -32601}, {"message", "the method does not exist"}};
+    } else if (method == "engine_exchangeCapabilities") {
+      out["result"] = json::array({"engine_newPayloadV4", "engine_forkchoiceUpdatedV3"});
     } else if (absl::StrContains(method, "newPayload")) {
       out["result"] = status(el_.new_payload(ref(*parse_quantity(std::string{params[0]["blockNumber"]}))));
     } else {
@@ -183,6 +197,7 @@ class FakeEl {
   std::string fatal_;
   Dies when_ = Dies::before;
   bool at_once_ = false;
+  bool ordinary_ = false;
   bool gone_ = false;
   std::unique_ptr<httplib::Server> server_;
   int port_ = 0;
@@ -218,6 +233,7 @@ class WriterTest : public ::testing::Test {
   void start(sim::ElProfile profile, Writer::Options options = {}) {
     el_ = std::make_unique<FakeEl>(profile);
     el_->grow(300, 290, 280);
+    std::filesystem::remove_all(absl::StrCat(::testing::TempDir(), "/writer-test-", getpid()));
     auto file = StateFile::open(absl::StrCat(::testing::TempDir(), "/writer-test-", getpid()));
     ASSERT_TRUE(file.ok()) << file.status();
     file_ = *std::move(file);
@@ -226,7 +242,7 @@ class WriterTest : public ::testing::Test {
     ready.status = EngineStatus::ready;
     board_ = std::make_unique<StateBoard>(ready);
     writer_ = std::make_unique<Writer>(
-        options, Gate{{}}, *file_, *engine_, *board_,
+        options, Gate{persistent_}, *file_, *engine_, *board_,
         [this](const eth::BlockId& parent, const eth::BlockId&, bool) {
           return std::make_unique<Blocks>(parent.number, before_payload_);
         },
@@ -251,6 +267,7 @@ class WriterTest : public ::testing::Test {
   }
 
   Metrics metrics_;
+  Persistent persistent_;
   std::function<void(std::uint64_t)> before_payload_;
   std::unique_ptr<FakeEl> el_;
   std::unique_ptr<StateFile> file_;
@@ -321,6 +338,95 @@ TEST_F(WriterTest, WhatWasImportedIsNotMadeTheHeadOfAnElThatCameBackLower) {
   ASSERT_TRUE(r.ok()) << r.status();
   EXPECT_EQ(r->outcome, Outcome::engine_unavailable) << r->reason;
   EXPECT_THAT(writes(el_->calls()), IsEmpty());
+}
+
+TEST_F(WriterTest, AnElThatRefusesUnknownClientCodesIsRecognised) {
+  start(sim::ElProfile::op_reth);
+  EXPECT_EQ(engine_->client_version(), "op-reth/v1.10.2");
+}
+
+TEST_F(WriterTest, AnOrdinaryRpcIsNamed) {
+  start(sim::ElProfile::op_geth);
+  EXPECT_TRUE(engine_->capabilities().ok());
+  el_->is_an_ordinary_rpc();
+  const auto has = engine_->capabilities();
+  EXPECT_TRUE(absl::IsFailedPrecondition(has.status())) << has.status();
+  EXPECT_THAT(std::string{has.status().message()}, HasSubstr("not its ordinary RPC"));
+}
+
+TEST_F(WriterTest, WhatCannotBeSavedIsNotDone) {
+  start(sim::ElProfile::op_geth);
+  // In the way of the file that replaces the state.
+  const std::string in_the_way = absl::StrCat(::testing::TempDir(), "/writer-test-", getpid(), "/state.json.new");
+  ASSERT_TRUE(std::filesystem::create_directories(in_the_way));
+  const auto refused = import();
+  EXPECT_TRUE(absl::IsUnavailable(refused.status())) << refused.status();
+  EXPECT_EQ(board_->get().status, EngineStatus::state_not_saved);
+  EXPECT_EQ(board_->get().persistent.epoch, 0U) << "it does not count";
+  EXPECT_FALSE(file_->check().ok());
+  EXPECT_TRUE(absl::IsUnavailable(import().status())) << "nothing until it can be saved";
+  EXPECT_THAT(writes(el_->calls()), Not(Contains(StartsWith("newPayload"))));
+  std::filesystem::remove(in_the_way);
+  EXPECT_TRUE(file_->check().ok());
+  board_->update([](DriverState& s) { s.status = EngineStatus::ready; });
+  const auto r = import();
+  ASSERT_TRUE(r.ok()) << r.status();
+  EXPECT_EQ(r->outcome, Outcome::done) << r->reason;
+}
+
+TEST_F(WriterTest, ADiskThatFillsUpInTheMiddleEndsTheImport) {
+  start(sim::ElProfile::op_geth);
+  const std::string in_the_way = absl::StrCat(::testing::TempDir(), "/writer-test-", getpid(), "/state.json.new");
+  before_payload_ = [&](std::uint64_t next) {
+    if (next == 350) std::filesystem::create_directories(in_the_way);
+  };
+  const auto r = import();
+  std::filesystem::remove(in_the_way);
+  ASSERT_TRUE(r.ok()) << r.status();
+  EXPECT_EQ(r->outcome, Outcome::engine_unavailable) << r->reason;
+  EXPECT_EQ(board_->get().status, EngineStatus::state_not_saved);
+  EXPECT_FALSE(board_->get().persistent.fence) << "what is not on disk does not count";
+  EXPECT_THAT(writes(el_->calls()).back(), "forkchoice 396") << "no label after the one that could not be saved";
+}
+
+TEST_F(WriterTest, AnElBesideTheFenceKeepsItsFinalized) {
+  persistent_ = {"test", 1, eth::BlockId{100, hash(999)}};
+  start(sim::ElProfile::op_geth);
+  const auto r = import();
+  ASSERT_TRUE(r.ok()) << r.status();
+  EXPECT_EQ(r->outcome, Outcome::not_applied) << r->reason;
+  EXPECT_EQ(board_->get().status, EngineStatus::beside_fence);
+  EXPECT_EQ(r->labels.finalized->id(), id(280)) << "not carried along";
+  EXPECT_TRUE(absl::IsUnavailable(import().status())) << "nothing is written to such an EL";
+  file_.reset();
+  auto file = StateFile::open(absl::StrCat(::testing::TempDir(), "/writer-test-", getpid()));
+  ASSERT_TRUE(file.ok());
+  const auto kept = (*file)->load({});
+  ASSERT_TRUE(kept.ok());
+  EXPECT_EQ(kept->fence, std::nullopt) << "nor overwritten on disk";
+}
+
+TEST(StateFile, OfAnotherChainIsRefused) {
+  const std::string dir = absl::StrCat(::testing::TempDir(), "/state-file-test-", getpid());
+  std::filesystem::remove_all(dir);
+  auto file = StateFile::open(dir);
+  ASSERT_TRUE(file.ok()) << file.status();
+  const ChainIdentity ours{10, hash(1)};
+  auto p = (*file)->load(ours);
+  ASSERT_TRUE(p.ok()) << p.status();
+  ASSERT_TRUE((*file)->save(*p).ok());
+  EXPECT_TRUE((*file)->load(ours).ok());
+  for (const ChainIdentity& other : {ChainIdentity{11, hash(1)}, ChainIdentity{10, hash(2)}}) {
+    const auto refused = (*file)->load(other);
+    EXPECT_TRUE(absl::IsFailedPrecondition(refused.status())) << refused.status();
+    EXPECT_THAT(std::string{refused.status().message()}, HasSubstr("--data-dir of its own"));
+  }
+  // A file of an older version names no chain.
+  ASSERT_TRUE((*file)->save({"single", 3, id(5)}).ok());
+  p = (*file)->load(ours);
+  ASSERT_TRUE(p.ok()) << p.status();
+  EXPECT_EQ(p->chain, ours);
+  EXPECT_EQ(p->epoch, 3U);
 }
 
 TEST_F(WriterTest, ARestartWhileTheSourceIsWaitedForIsSeen) {

@@ -8,10 +8,12 @@
 #include "libs/base/hex.hpp"
 #include "libs/eth/engine_json.hpp"
 #include "services/engine-driver/core/engine_answer.hpp"
+#include "services/engine-driver/core/foreign_head.hpp"
 #include "services/engine-driver/core/gate.hpp"
 #include "services/engine-driver/core/import_plan.hpp"
 #include "services/engine-driver/core/jwt.hpp"
 #include "services/engine-driver/core/prepared_payload.hpp"
+#include "services/engine-driver/core/quarantine.hpp"
 #include "services/engine-driver/core/rates.hpp"
 #include "services/engine-driver/core/read_back.hpp"
 #include "services/engine-driver/core/twin.hpp"
@@ -168,17 +170,51 @@ TEST(ReadBack, AWriteThatWasLostIsRepeatedOnlyToTheSameEl) {
   }
 }
 
+absl::Status saved(const Persistent&) { return absl::OkStatus(); }
+
 TEST(Gate, OlderEpochsOtherAuthoritiesAndOtherHeadsAreRefused) {
   Gate g{{"single", 7, std::nullopt}};
   const Labels el = labels(100, 90, 80);
-  EXPECT_TRUE(g.admit({"single", 7, hash(100)}, el).ok());
-  EXPECT_TRUE(g.admit({"single", 9, hash(100)}, el).ok());
+  EXPECT_TRUE(g.admit({"single", 7, hash(100)}, el, saved).ok());
+  EXPECT_TRUE(g.admit({"single", 9, hash(100)}, el, saved).ok());
   EXPECT_EQ(g.state().epoch, 9U);
-  EXPECT_TRUE(absl::IsFailedPrecondition(g.admit({"single", 8, hash(100)}, el)));
-  EXPECT_TRUE(absl::IsFailedPrecondition(g.admit({"etcd", 10, hash(100)}, el)));
-  EXPECT_TRUE(absl::IsFailedPrecondition(g.admit({"single", 9, hash(99)}, el)));
-  EXPECT_TRUE(absl::IsInvalidArgument(g.admit({"", 9, hash(100)}, el)));
+  EXPECT_TRUE(absl::IsAborted(g.admit({"single", 8, hash(100)}, el, saved)));
+  EXPECT_TRUE(absl::IsAborted(g.admit({"etcd", 10, hash(100)}, el, saved)));
+  EXPECT_TRUE(absl::IsFailedPrecondition(g.admit({"single", 9, hash(99)}, el, saved)));
+  EXPECT_TRUE(absl::IsInvalidArgument(g.admit({"", 9, hash(100)}, el, saved)));
   EXPECT_EQ(g.state().epoch, 9U);
+}
+
+TEST(Gate, EpochsThatCannotBeTrueAreRefused) {
+  const Labels el = labels(100, 90, 80);
+  constexpr std::uint64_t kEnd = std::uint64_t{1} << 63U;
+  Gate single{{"single", 7, std::nullopt}};
+  EXPECT_TRUE(absl::IsOutOfRange(single.admit({"single", ~std::uint64_t{0}, hash(100)}, el, saved)));
+  EXPECT_TRUE(absl::IsOutOfRange(single.admit({"single", 1'008, hash(100)}, el, saved)));
+  EXPECT_EQ(single.state().epoch, 7U);
+  EXPECT_TRUE(single.admit({"single", 1'007, hash(100)}, el, saved).ok());
+  Gate fresh{{}};
+  EXPECT_TRUE(absl::IsOutOfRange(fresh.admit({"single", 1'001, hash(100)}, el, saved)));
+  Gate etcd{{"etcd", 7, std::nullopt}};
+  EXPECT_TRUE(absl::IsOutOfRange(etcd.admit({"etcd", kEnd, hash(100)}, el, saved)));
+  EXPECT_TRUE(etcd.admit({"etcd", kEnd - 1, hash(100)}, el, saved).ok());
+}
+
+TEST(Gate, WhatIsNotSavedDoesNotCount) {
+  const Labels el = labels(100, 90, 80);
+  const Persistent before{"single", 7, id(70)};
+  Gate g{before};
+  const Save full = [](const Persistent&) { return absl::UnavailableError("no space left"); };
+  EXPECT_TRUE(absl::IsUnavailable(g.admit({"single", 8, hash(100)}, el, full)));
+  EXPECT_TRUE(absl::IsUnavailable(g.confirm_finalized(id(80), full)));
+  EXPECT_EQ(g.state(), before);
+  EXPECT_TRUE(g.admit({"single", 7, hash(100)}, el, full).ok()) << "nothing new to be saved";
+}
+
+TEST(Gate, AnElBesideTheFenceIsSeen) {
+  EXPECT_TRUE(compare_fence(id(80), std::nullopt).ok()) << "it came back below it";
+  EXPECT_TRUE(compare_fence(id(80), ref(80)).ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(compare_fence(id(80, 1), ref(80))));
 }
 
 TEST(Gate, FinalizedNeverGoesBackNorBeside) {
@@ -195,17 +231,80 @@ TEST(Gate, FinalizedNeverGoesBackNorBeside) {
 
 TEST(Gate, TheFenceOnlyRisesAndBoundsRewinds) {
   Gate g{{"single", 1, id(80)}};
-  EXPECT_FALSE(g.confirm_finalized(id(79)));
-  EXPECT_FALSE(g.confirm_finalized(id(80)));
-  EXPECT_TRUE(g.confirm_finalized(id(81)));
+  EXPECT_TRUE(g.confirm_finalized(id(79), saved).ok());
+  EXPECT_EQ(g.state().fence, id(80));
+  EXPECT_TRUE(g.confirm_finalized(id(81), saved).ok());
   EXPECT_EQ(g.state().fence, id(81));
   EXPECT_TRUE(g.check_rewind(id(81)).ok());
   EXPECT_FALSE(g.check_rewind(id(80)).ok());
   EXPECT_FALSE(g.check_rewind(id(81, 1)).ok());
 }
 
+TEST(Quarantine, AnInvalidBlockIsAskedAgainAfterHalfAMinuteThenLaterEachTime) {
+  absl::Time now = absl::FromUnixSeconds(1'000);
+  Quarantine q;
+  EXPECT_FALSE(q.holds(hash(1), now));
+  for (const int wait_s : {30, 60, 120, 240, 480, 600, 600}) {
+    q.add(hash(1), now);
+    EXPECT_TRUE(q.holds(hash(1), now + absl::Seconds(wait_s) - absl::Milliseconds(1))) << wait_s;
+    now += absl::Seconds(wait_s);
+    EXPECT_FALSE(q.holds(hash(1), now)) << wait_s;
+  }
+  q.add(hash(1), now);
+  q.clear();
+  EXPECT_FALSE(q.holds(hash(1), now));
+  for (std::uint64_t n = 0; n < 2'000; ++n) q.add(hash(n), now);
+  EXPECT_FALSE(q.holds(hash(0), now)) << "bounded";
+  EXPECT_TRUE(q.holds(hash(1'999), now));
+}
+
+TEST(ForeignHead, AHeadThatMovesWithoutUsThreeTimesAMinuteIsDrivenBySomebodyElse) {
+  absl::Time now = absl::FromUnixSeconds(1'000);
+  ForeignHead f;
+  std::uint64_t writes = 0;
+  const auto look = [&](std::uint64_t head, std::optional<Hash32> commanded = {}) {
+    now += absl::Seconds(2);
+    f.on_look(ref(head), writes, commanded, now);
+    return f.driven(now);
+  };
+  EXPECT_FALSE(look(100));
+  for (std::uint64_t n = 101; n < 120; ++n) {
+    writes += 2;
+    EXPECT_FALSE(look(n)) << "ours";
+  }
+  for (std::uint64_t n = 120; n < 130; ++n) EXPECT_FALSE(look(n, hash(n))) << "ours, shown late";
+  EXPECT_FALSE(look(90)) << "came back lower";
+  EXPECT_FALSE(look(131));
+  EXPECT_FALSE(look(132));
+  EXPECT_TRUE(look(133));
+  now += ForeignHead::kWithin;
+  EXPECT_FALSE(look(133)) << "it rests";
+  EXPECT_FALSE(look(134)) << "and begins anew";
+}
+
+TEST(Twin, OnlyAnOpGethWhoseHeadStandsBelowABlockThatItServesIsLed) {
+  EXPECT_TRUE(is_op_geth("Geth/v1.101702.3"));
+  EXPECT_TRUE(is_op_geth("op-geth/v1.101702.3"));
+  EXPECT_FALSE(is_op_geth("op-reth/v1.10.2"));
+  EXPECT_FALSE(is_op_geth(""));
+  const absl::Time start = absl::FromUnixSeconds(1'000);
+  {
+    TwinNeed need{start};
+    EXPECT_EQ(need.on_look(hash(100), hash(101), start), TwinNeed::Look::wait);
+    EXPECT_EQ(need.on_look(hash(100), hash(101), start + absl::Milliseconds(4'900)), TwinNeed::Look::wait);
+    EXPECT_EQ(need.on_look(hash(100), hash(101), start + absl::Seconds(5)), TwinNeed::Look::lead);
+  }
+  {
+    TwinNeed late{start};
+    EXPECT_EQ(late.on_look(hash(100), hash(101), start), TwinNeed::Look::wait);
+    EXPECT_EQ(late.on_look(hash(101), std::nullopt, start + absl::Milliseconds(500)), TwinNeed::Look::not_needed);
+  }
+  TwinNeed nothing_above{start};
+  EXPECT_EQ(nothing_above.on_look(hash(100), std::nullopt, start), TwinNeed::Look::not_needed);
+}
+
 TEST(Persistent, SurvivesAndDamageIsSeen) {
-  const Persistent p{"single", 42, id(1234567)};
+  const Persistent p{"single", 42, id(1234567), ChainIdentity{10, hash(0)}};
   auto again = decode_persistent(encode(p));
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(*again, p);

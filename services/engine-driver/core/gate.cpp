@@ -5,11 +5,25 @@
 #include <nlohmann/json.hpp>
 
 #include "libs/base/hex.hpp"
+#include "libs/base/status.hpp"
 
 namespace towline::driver {
+namespace {
+
+/// The elector of a coordinator without etcd: it counts its starts.
+constexpr absl::string_view kSingle = "single";
+constexpr std::uint64_t kEpochLeap = 1'000;
+/// An etcd revision is an int64.
+constexpr std::uint64_t kEpochEnd = std::uint64_t{1} << 63U;
+
+}  // namespace
 
 std::string encode(const Persistent& p) {
   nlohmann::json doc = {{"authority", p.authority}, {"epoch", p.epoch}};
+  if (p.chain) {
+    doc["chain_id"] = p.chain->chain_id;
+    doc["genesis"] = to_hex(p.chain->genesis.view());
+  }
   if (p.fence) doc["fence"] = {{"number", p.fence->number}, {"hash", to_hex(p.fence->hash.view())}};
   return doc.dump(1) + "\n";
 }
@@ -25,6 +39,15 @@ absl::StatusOr<Persistent> decode_persistent(const std::string& text) {
   if (!doc.contains("epoch") || !doc["epoch"].is_number_unsigned()) return bad("no epoch");
   p.authority = doc["authority"].get<std::string>();
   p.epoch = doc["epoch"].get<std::uint64_t>();
+  if (doc.contains("chain_id") || doc.contains("genesis")) {
+    if (!doc.contains("chain_id") || !doc["chain_id"].is_number_unsigned() || !doc.contains("genesis") ||
+        !doc["genesis"].is_string()) {
+      return bad("chain");
+    }
+    auto genesis = parse_fixed_hex<32>(doc["genesis"].get<std::string>());
+    if (!genesis.ok()) return bad("genesis");
+    p.chain = ChainIdentity{doc["chain_id"].get<std::uint64_t>(), *genesis};
+  }
   if (doc.contains("fence")) {
     const auto& f = doc["fence"];
     if (!f.is_object() || !f.contains("number") || !f["number"].is_number_unsigned() || !f.contains("hash") ||
@@ -38,24 +61,48 @@ absl::StatusOr<Persistent> decode_persistent(const std::string& text) {
   return p;
 }
 
-absl::Status Gate::admit(const Command& c, const Labels& el) {
+absl::Status check_epoch(const Command& c, const Persistent& known) {
   if (c.authority.empty()) return absl::InvalidArgumentError("a command needs an authority");
-  if (!state_.authority.empty() && c.authority != state_.authority) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("stale epoch: this driver obeys authority \"", state_.authority, "\", not \"", c.authority, "\""));
+  if (!known.authority.empty() && c.authority != known.authority) {
+    return absl::AbortedError(
+        absl::StrCat("this driver obeys authority \"", known.authority, "\", not \"", c.authority, "\""));
   }
-  if (c.epoch < state_.epoch) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("stale epoch: ", c.epoch, " is older than ", state_.epoch, ", another coordinator took over"));
+  if (c.epoch < known.epoch) {
+    return absl::AbortedError(
+        absl::StrCat("epoch ", c.epoch, " is older than ", known.epoch, ", another coordinator took over"));
   }
+  if (c.epoch >= kEpochEnd || (c.authority == kSingle && c.epoch - known.epoch > kEpochLeap)) {
+    return absl::OutOfRangeError(absl::StrCat("epoch ", c.epoch, " is too far above ", known.epoch, " to be true"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Gate::take_epoch(const Command& c, const Save& save) {
+  TOWLINE_RETURN_IF_ERROR(check_epoch(c, state_));
+  if (c.authority == state_.authority && c.epoch == state_.epoch) return absl::OkStatus();
+  Persistent next = state_;
+  next.authority = c.authority;
+  next.epoch = c.epoch;
+  TOWLINE_RETURN_IF_ERROR(save(next));
+  state_ = std::move(next);
+  return absl::OkStatus();
+}
+
+absl::Status Gate::admit(const Command& c, const Labels& el, const Save& save) {
+  TOWLINE_RETURN_IF_ERROR(take_epoch(c, save));
   if (!el.latest) return absl::UnavailableError("the EL's head is not known");
   if (el.latest->hash != c.expected_head) {
     return absl::FailedPreconditionError(absl::StrCat("head moved: the EL is at ", eth::to_string(*el.latest),
                                                       ", expected ", short_hex(c.expected_head.view())));
   }
-  state_.authority = c.authority;
-  state_.epoch = c.epoch;
   return absl::OkStatus();
+}
+
+absl::Status compare_fence(const eth::BlockId& fence, const std::optional<eth::BlockRef>& there) {
+  if (!there || there->hash == fence.hash) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat("the EL has ", eth::to_string(*there), " where ",
+                                                    eth::to_string(fence),
+                                                    " was final here: was its database replaced?"));
 }
 
 absl::Status Gate::check_labels(const eth::BlockId& head, const std::optional<eth::BlockId>& safe,
@@ -85,10 +132,13 @@ absl::Status Gate::check_labels(const eth::BlockId& head, const std::optional<et
   return absl::OkStatus();
 }
 
-bool Gate::confirm_finalized(const eth::BlockId& finalized) {
-  if (state_.fence && finalized.number <= state_.fence->number) return false;
-  state_.fence = finalized;
-  return true;
+absl::Status Gate::confirm_finalized(const eth::BlockId& finalized, const Save& save) {
+  if (state_.fence && finalized.number <= state_.fence->number) return absl::OkStatus();
+  Persistent next = state_;
+  next.fence = finalized;
+  TOWLINE_RETURN_IF_ERROR(save(next));
+  state_ = std::move(next);
+  return absl::OkStatus();
 }
 
 absl::Status Gate::check_rewind(const eth::BlockId& to) const {

@@ -3,6 +3,7 @@
 #pragma once
 #include <absl/status/statusor.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -23,25 +24,44 @@ struct Command {
   Hash32 expected_head;
 };
 
+/// Whose state it is.
+struct ChainIdentity {
+  std::uint64_t chain_id = 0;
+  Hash32 genesis;
+  bool operator==(const ChainIdentity&) const = default;
+};
+
 /// What must survive a restart.
 struct Persistent {
   std::string authority;
   std::uint64_t epoch = 0;
   /// The highest finalized block ever confirmed by a read back.
   std::optional<eth::BlockId> fence;
+  /// Absent in files of older versions.
+  std::optional<ChainIdentity> chain = {};
   bool operator==(const Persistent&) const = default;
 };
+/// Puts `p` on disk.
+using Save = std::function<absl::Status(const Persistent& p)>;
 std::string encode(const Persistent& p);
 absl::StatusOr<Persistent> decode_persistent(const std::string& text);
+
+/// May a command with this authority and epoch come? ABORTED: another authority, or a newer coordinator took over.
+/// OUT_OF_RANGE: no elector counts that far; taken over once, it would lock every coordinator out for ever.
+absl::Status check_epoch(const Command& c, const Persistent& known);
+
+/// `there`: the EL's block at the fence's height, if it has one. FAILED_PRECONDITION: it is another one.
+absl::Status compare_fence(const eth::BlockId& fence, const std::optional<eth::BlockRef>& there);
 
 class Gate {
  public:
   explicit Gate(Persistent p) : state_{std::move(p)} {}
   const Persistent& state() const { return state_; }
 
-  /// FAILED_PRECONDITION: an older epoch, another authority, or the EL's head is not the expected one. A newer epoch is
-  /// taken over: persist state() before anything is sent.
-  absl::Status admit(const Command& c, const Labels& el);
+  /// As check_epoch(). A newer epoch is taken over when it is saved, else the error is save's.
+  absl::Status take_epoch(const Command& c, const Save& save);
+  /// The same, then FAILED_PRECONDITION: the EL's head is not the expected one.
+  absl::Status admit(const Command& c, const Labels& el, const Save& save);
 
   /// Labels for a chain whose head is `head`. A label that is absent stays as it is. FAILED_PRECONDITION: finalized
   /// above safe, safe above head, or finalized below or beside the fence. Canonicality is the caller's to check (it
@@ -49,8 +69,8 @@ class Gate {
   absl::Status check_labels(const eth::BlockId& head, const std::optional<eth::BlockId>& safe,
                             const std::optional<eth::BlockId>& finalized, const Labels& el) const;
 
-  /// The EL confirmed `finalized` by reading it back. True: the fence has moved, persist state().
-  bool confirm_finalized(const eth::BlockId& finalized);
+  /// The EL confirmed `finalized` by reading it back: the fence moves there when it is saved, else the error is save's.
+  absl::Status confirm_finalized(const eth::BlockId& finalized, const Save& save);
 
   /// May the head be rewound to `to`? Never below the fence, nor beside it at its height.
   absl::Status check_rewind(const eth::BlockId& to) const;

@@ -2,6 +2,23 @@
 
 namespace towline::driver {
 
+bool may_be_written_to(EngineStatus s) {
+  switch (s) {
+    case EngineStatus::ready:
+    case EngineStatus::unreachable:
+    case EngineStatus::auth_failed:
+    case EngineStatus::syncing:
+    case EngineStatus::invalid: return true;
+    case EngineStatus::starting:
+    case EngineStatus::wrong_chain:
+    case EngineStatus::not_an_engine:
+    case EngineStatus::driven_elsewhere:
+    case EngineStatus::beside_fence:
+    case EngineStatus::state_not_saved: break;
+  }
+  return false;
+}
+
 const char* name(Outcome o) {
   switch (o) {
     case Outcome::done: return "done";

@@ -1,5 +1,7 @@
 // What the driver tells of itself and its EL. Pure values.
 #pragma once
+#include <absl/time/time.h>
+
 #include <optional>
 #include <string>
 
@@ -7,7 +9,22 @@
 
 namespace towline::driver {
 
-enum class EngineStatus { starting, ready, unreachable, auth_failed, wrong_chain, syncing, invalid };
+enum class EngineStatus {
+  starting,
+  ready,
+  unreachable,
+  auth_failed,
+  wrong_chain,
+  syncing,
+  invalid,
+  not_an_engine,     // an ordinary RPC: no engine_ methods
+  driven_elsewhere,  // its head moves without us: another consensus client drives it
+  beside_fence,      // it has another block than the fence at that height
+  state_not_saved,   // nothing of the EL: our own disk
+};
+
+/// Not: another chain's EL, an ordinary RPC, one that somebody else drives, or while our own state is not safe.
+bool may_be_written_to(EngineStatus s);
 
 struct ImportProgress {
   eth::BlockId imported;
@@ -30,6 +47,9 @@ struct DriverState {
   bool can_rewind = false;
   std::optional<ImportProgress> import;
   std::uint64_t engine_session = 0;
+  /// Open watches of this state, and how long ago the last command was admitted, or the driver was started.
+  std::uint32_t watchers = 0;
+  absl::Duration idle;
 };
 
 enum class Outcome {

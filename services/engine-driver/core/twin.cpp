@@ -36,6 +36,19 @@ absl::StatusOr<std::string> fee_attributes(absl::string_view extra_data) {
 
 }  // namespace
 
+TwinNeed::Look TwinNeed::on_look(const Hash32& head, const std::optional<Hash32>& above, absl::Time now) {
+  if (!head_) {
+    head_ = head;
+    above_ = above;
+  }
+  if (head_ != head || above_ != above || !above) return Look::not_needed;
+  return now - since_ >= kStands ? Look::lead : Look::wait;
+}
+
+bool is_op_geth(absl::string_view client_version) {
+  return absl::StartsWithIgnoreCase(client_version, "geth/") || absl::StartsWithIgnoreCase(client_version, "op-geth/");
+}
+
 bool asks_for_newer_get_payload(const TwinPlan& plan, std::int64_t error_code) {
   constexpr std::int64_t kUnsupportedFork = -38005;
   return plan.version == 4 && error_code == kUnsupportedFork;

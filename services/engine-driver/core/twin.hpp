@@ -7,12 +7,36 @@
 #pragma once
 #include <absl/status/statusor.h>
 
+#include <absl/strings/string_view.h>
+#include <absl/time/time.h>
+
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "libs/base/bytes.hpp"
 
 namespace towline::driver {
+
+/// Whether an EL that answers VALID and keeps its head is led through twins. Only op-geth ever needs it.
+class TwinNeed {
+ public:
+  /// The block above a head that stands still has to be there, and both unchanged, for so long: an EL may merely show
+  /// its head late.
+  static constexpr absl::Duration kStands = absl::Seconds(5);
+
+  enum class Look { wait, lead, not_needed };
+  explicit TwinNeed(absl::Time now) : since_{now} {}
+  /// What the EL shows: its head, and the block that it serves by number above it.
+  Look on_look(const Hash32& head, const std::optional<Hash32>& above, absl::Time now);
+
+ private:
+  absl::Time since_;
+  std::optional<Hash32> head_, above_;
+};
+
+/// By what it says of itself ("Geth/v1.101702.3", "op-geth/...").
+bool is_op_geth(absl::string_view client_version);
 
 /// What an EL is asked for (execution-apis: paris, shanghai, cancun; OP Stack specs: exec-engine).
 struct TwinPlan {

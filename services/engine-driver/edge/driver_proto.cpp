@@ -42,10 +42,11 @@ v1::Outcome to_proto(Outcome o) {
 }
 
 v1::DriverState to_proto(const DriverState& s) {
-  static constexpr v1::EngineStatus kStatus[] = {v1::ENGINE_STATUS_STARTING,    v1::ENGINE_STATUS_READY,
-                                                 v1::ENGINE_STATUS_UNREACHABLE, v1::ENGINE_STATUS_AUTH_FAILED,
-                                                 v1::ENGINE_STATUS_WRONG_CHAIN, v1::ENGINE_STATUS_SYNCING,
-                                                 v1::ENGINE_STATUS_INVALID};
+  static constexpr v1::EngineStatus kStatus[] = {
+      v1::ENGINE_STATUS_STARTING,     v1::ENGINE_STATUS_READY,          v1::ENGINE_STATUS_UNREACHABLE,
+      v1::ENGINE_STATUS_AUTH_FAILED,  v1::ENGINE_STATUS_WRONG_CHAIN,    v1::ENGINE_STATUS_SYNCING,
+      v1::ENGINE_STATUS_INVALID,      v1::ENGINE_STATUS_NOT_AN_ENGINE,  v1::ENGINE_STATUS_DRIVEN_ELSEWHERE,
+      v1::ENGINE_STATUS_BESIDE_FENCE, v1::ENGINE_STATUS_STATE_NOT_SAVED};
   v1::DriverState out;
   out.set_status(kStatus[static_cast<int>(s.status)]);
   out.set_reason(s.reason);
@@ -57,6 +58,8 @@ v1::DriverState to_proto(const DriverState& s) {
   out.set_can_rewind(s.can_rewind);
   if (s.import) *out.mutable_import() = to_proto(*s.import);
   out.set_engine_session(s.engine_session);
+  out.set_watchers(s.watchers);
+  out.set_idle_ms(static_cast<std::uint64_t>(absl::ToInt64Milliseconds(s.idle)));
   return out;
 }
 

@@ -1,5 +1,6 @@
 #include "services/engine-driver/edge/driver_service.hpp"
 
+#include <absl/cleanup/cleanup.h>
 #include <absl/strings/str_cat.h>
 
 #include "libs/base/status.hpp"
@@ -24,6 +25,14 @@ absl::Status read_label(bool has, const v1::BlockId& b, std::optional<eth::Block
 
 }  // namespace
 
+void DriverService::note(const Command& c) {
+  // One that will be refused ends nothing.
+  if (!check_epoch(c, board_.get().persistent).ok()) return;
+  std::uint64_t known = newest_;
+  while (known < c.epoch && !newest_.compare_exchange_weak(known, c.epoch)) {
+  }
+}
+
 grpc::Status DriverService::GetState(grpc::ServerContext*, const v1::GetStateRequest*, v1::GetStateResponse* resp) {
   *resp->mutable_state() = to_proto(board_.get());
   return grpc::Status::OK;
@@ -34,6 +43,8 @@ grpc::Status DriverService::WatchState(grpc::ServerContext* ctx, const v1::Watch
   const auto place = watchers_.take();
   if (!place) return watchers_.refusal();
   std::uint64_t seen = 0;
+  board_.watch_begins();
+  const absl::Cleanup ends = [this] { board_.watch_ends(); };
   while (!ctx->IsCancelled() && !board_.stopped()) {
     v1::WatchStateResponse message;
     *message.mutable_state() = to_proto(board_.wait(seen, std::chrono::seconds{1}));
@@ -68,7 +79,8 @@ grpc::Status DriverService::ImportRange(grpc::ServerContext* ctx, const v1::Impo
   ImportPlan::Range range;
   if (auto st = parse(command, range); !st.ok()) return wire::to_grpc(st);
   absl::StatusOr<CommandResult> result = absl::InternalError("not run");
-  const auto cancelled = [&] { return ctx->IsCancelled() || board_.stopped(); };
+  note(command);
+  const auto cancelled = [&] { return ctx->IsCancelled() || board_.stopped() || outdated(command); };
   const absl::Status ran = run_([&] {
     if (cancelled()) {
       result = absl::CancelledError("cancelled before it began");
@@ -115,6 +127,7 @@ grpc::Status DriverService::ImportPayload(grpc::ServerContext* ctx, const v1::Im
 
 grpc::Status DriverService::SetForkchoice(grpc::ServerContext* ctx, const v1::SetForkchoiceRequest* req,
                                           v1::SetForkchoiceResponse* resp) {
+  if (const auto command = command_from(req->command()); command.ok()) note(*command);
   absl::StatusOr<CommandResult> result = absl::InternalError("not run");
   const absl::Status ran = run_([&] {
     const auto set = [&]() -> absl::StatusOr<CommandResult> {
@@ -136,6 +149,7 @@ grpc::Status DriverService::SetForkchoice(grpc::ServerContext* ctx, const v1::Se
 }
 
 grpc::Status DriverService::Rewind(grpc::ServerContext*, const v1::RewindRequest* req, v1::RewindResponse* resp) {
+  if (const auto command = command_from(req->command()); command.ok()) note(*command);
   absl::StatusOr<CommandResult> result = absl::InternalError("not run");
   const absl::Status ran = run_([&] {
     const auto rewind = [&]() -> absl::StatusOr<CommandResult> {

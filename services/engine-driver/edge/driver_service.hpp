@@ -2,6 +2,7 @@
 #pragma once
 #include <caf/typed_actor.hpp>
 
+#include <atomic>
 #include <functional>
 
 #include "libs/wire/watchers.hpp"
@@ -38,8 +39,14 @@ class DriverService final : public v1::EngineDriver::Service {
   EngineClient& engine_;
   StateBoard& board_;
   Writer& writer_;
+  /// Whether an import of `c` has to end: a command of a newer epoch waits.
+  bool outdated(const Command& c) const { return newest_ > c.epoch; }
+  /// Each command, before it waits for its turn.
+  void note(const Command& c);
+
   const RunOnWriter run_;
   wire::Watchers watchers_{64};
+  std::atomic<std::uint64_t> newest_{0};
 };
 
 }  // namespace towline::driver

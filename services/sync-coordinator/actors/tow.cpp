@@ -11,11 +11,14 @@
 
 #include "libs/base/steady_time.hpp"
 #include "libs/telemetry/log.hpp"
+#include "services/sync-coordinator/actors/decision_file.hpp"
 
 namespace towline::coordinator {
 namespace {
 
 constexpr auto kWatchAgain = std::chrono::milliseconds{300};
+/// Decisions go to disk so often at most.
+constexpr absl::Duration kKeepEvery = absl::Seconds(5);
 /// What does not happen is seen by then.
 constexpr auto kTick = std::chrono::seconds{1};
 /// While the head stands still the other sources are looked at so often.
@@ -55,10 +58,20 @@ class TowStateObject {
     worker_ = self_->spawn<caf::detached>(worker, tow_actor{self_}, config.driver, config.fetcher);
     // The worker holds a handle to us and we to it: it ends when we end.
     self_->set_exit_handler([this](const caf::exit_msg& m) {
+      keep();
       self_->send_exit(*worker_, m.reason);
       worker_.reset();
       self_->quit(m.reason);
     });
+    // They exist from the start: what counts an increase misses one that appears with it.
+    for (const char* action : kActions) decisions_total(action);
+    if (!config_.decisions_file.empty()) {
+      auto kept = load_decisions(config_.decisions_file);
+      if (!kept.ok()) log::warn("earlier decisions are lost", {log::kv("why", kept.status())});
+      else machine_->restore(*std::move(kept));
+      if (!machine_->decisions().empty()) last_decision_ = machine_->decisions().back().sequence;
+      config_.board->put_decisions(config_.index, machine_->decisions());
+    }
     self_->send(self_, tick_atom{});
     return {
         [this](remote_atom, const SnapshotPtr& s) {
@@ -91,12 +104,27 @@ class TowStateObject {
         [this](tick_atom) {
           self_->delayed_send(self_, kTick, tick_atom{});
           publish();
+          if (steady_now() - kept_ >= kKeepEvery) keep();
         },
     };
   }
 
  private:
+  Metrics::Counter decisions_total(const std::string& action) {
+    return config_.metrics->counter("towline_coordinator_decisions_total", "Decisions by action.",
+                                    {{"driver", config_.driver_name}, {"action", action}});
+  }
+
+  void keep() {
+    if (!keep_ || config_.decisions_file.empty()) return;
+    keep_ = false;
+    kept_ = steady_now();
+    if (auto st = save_decisions(config_.decisions_file, machine_->decisions()); !st.ok())
+      log::warn("decisions are not kept", {log::kv("why", st)});
+  }
+
   void apply(Effects effects) {
+    if (config_.board->stopped()) return;  // nothing is commanded by a process that ends
     for (auto& e : effects) self_->send(*worker_, run_atom{}, EffectPtr{std::make_shared<const Effect>(std::move(e))});
     if (const absl::Time at = machine_->next_wake(); at != absl::InfiniteFuture()) {
       self_->delayed_send(
@@ -137,19 +165,16 @@ class TowStateObject {
         .set(v.ready ? 1 : 0);
     config_.board->put(config_.index, {config_.driver_name, v, since_, m.local(), m.remote(), m.target(), m.distance(),
                                        facts.source_heard, m.diverged_remote(), m.epoch()});
-    if (!m.decisions().empty() &&
-        (m.decisions().back().sequence != last_decision_ || m.decisions().back().repeated != last_repeated_)) {
+    if (m.decided() != decided_) {
+      decided_ = m.decided();
       for (const Decision& d : m.decisions()) {
         if (d.sequence <= last_decision_) continue;
         log::info("decision",
                   {log::kv("driver", config_.driver_name), log::kv("action", d.action), log::kv("reason", d.reason)});
-        metrics
-            .counter("towline_coordinator_decisions_total", "Decisions by action.",
-                     {{"driver", config_.driver_name}, {"action", d.action}})
-            .inc();
+        decisions_total(d.action).inc();
       }
+      keep_ = keep_ || m.decisions().back().sequence != last_decision_;
       last_decision_ = m.decisions().back().sequence;
-      last_repeated_ = m.decisions().back().repeated;
       config_.board->put_decisions(config_.index, m.decisions());
     }
     metrics
@@ -191,7 +216,10 @@ class TowStateObject {
   std::uint64_t alarm_ = 0;
   TowState shown_ = TowState::starting;
   std::uint64_t last_decision_ = 0;
-  std::uint64_t last_repeated_ = 0;
+  std::uint64_t decided_ = 0;
+  /// There are decisions that are not on disk.
+  bool keep_ = false;
+  absl::Time kept_ = absl::InfinitePast();
 };
 
 tow_actor::behavior_type tow(tow_actor::stateful_pointer<TowStateObject> self, const TowConfig& config) {

@@ -80,6 +80,7 @@ struct TowConfig {
   GossipClient* gossip;  // null: not asked
   Board* board;
   Metrics* metrics;
+  std::string decisions_file;  // empty: they are not kept
 };
 
 /// Everything of one tow; stop() ends its threads.

@@ -12,6 +12,8 @@ namespace towline::coordinator {
 namespace {
 
 constexpr std::size_t kMaxDecisions = 1024;
+/// A decision is folded into one of so many last ones.
+constexpr std::size_t kFoldWithin = 8;
 constexpr absl::Duration kFirstWait = absl::Milliseconds(200);
 constexpr absl::Duration kLongestWait = absl::Seconds(10);
 /// An EL that misses the state of a branch may still get it by itself for so long.
@@ -30,6 +32,13 @@ constexpr absl::Duration kGapAside = absl::Seconds(30);
 std::string short_of(const absl::Status& s) { return std::string{s.message()}; }
 
 std::uint64_t number_of(const std::optional<eth::BlockRef>& b) { return b ? b->number : 0; }
+
+/// The elector of a coordinator without etcd.
+constexpr const char* kSingle = "single";
+/// engine-driver takes no epoch so far above the one it knows.
+constexpr std::uint64_t kEpochLeap = 1'000;
+/// Another coordinator that is alive watches, and sends commands with every block.
+constexpr absl::Duration kOtherIsGone = absl::Seconds(30);
 
 constexpr const char* kSourceUnavailable = "source_unavailable";
 
@@ -142,7 +151,7 @@ eth::BlockId Follower::fence() const {
   return f;
 }
 
-driver::Command Follower::command() const { return {"single", epoch_, local_->labels.latest->hash}; }
+driver::Command Follower::command() const { return {kSingle, epoch_, local_->labels.latest->hash}; }
 
 // ---------------------------------------------------------------- bookkeeping
 
@@ -167,13 +176,29 @@ void Follower::enter(TowState s, std::string code, std::string reason, absl::Tim
 }
 
 void Follower::decide(const std::string& action, const std::string& reason, absl::Time now) {
-  if (!decisions_.empty() && decisions_.back().action == action && decisions_.back().reason == reason) {
-    ++decisions_.back().repeated;
-    decisions_.back().time = now;
+  decide_routine(action, reason, absl::StrCat(action, ": ", reason), now);
+}
+
+void Follower::decide_routine(const std::string& action, const std::string& reason, const std::string& fold,
+                              absl::Time now) {
+  ++decided_;
+  // Several that alternate are folded, too.
+  for (std::size_t back = 1; back <= std::min(kFoldWithin, decisions_.size()); ++back) {
+    Decision& d = decisions_[decisions_.size() - back];
+    if (d.fold != fold) continue;
+    ++d.repeated;
+    d.reason = reason;
+    d.time = now;
     return;
   }
-  decisions_.push_back({++decision_count_, now, action, reason, state_, 0});
+  decisions_.push_back({++decision_count_, now, action, reason, state_, 0, fold});
   if (decisions_.size() > kMaxDecisions) decisions_.pop_front();
+}
+
+void Follower::restore(std::deque<Decision> decisions) {
+  decisions_ = std::move(decisions);
+  while (decisions_.size() > kMaxDecisions) decisions_.pop_front();
+  decision_count_ = decisions_.empty() ? 0 : decisions_.back().sequence;
 }
 
 void Follower::back_off(absl::Time now, Trouble with) {
@@ -235,6 +260,7 @@ Effects Follower::on_local(const driver::DriverState& s, absl::Time now) {
     progress();
     compared_.clear();
     invalid_target_.reset();
+    labels_first_ = true;
   }
   if (needs_operator() && pending_ == Pending::import && s.import && s.import->blocks > 0 && s.labels.latest &&
       s.labels.latest->hash != head_before_) {
@@ -242,8 +268,17 @@ Effects Follower::on_local(const driver::DriverState& s, absl::Time now) {
   }
   local_ = s;
   note_head();
-  if (epoch_ == 0 && s.status != driver::EngineStatus::starting) epoch_ = s.persistent.epoch + 1;
-  superseded_ = epoch_ != 0 && s.persistent.epoch > epoch_;
+  const std::uint64_t next = s.persistent.epoch + 1;
+  // A driver that lost its state begins again, and takes no leap.
+  if ((epoch_ == 0 && s.status != driver::EngineStatus::starting) || epoch_ > s.persistent.epoch + kEpochLeap)
+    epoch_ = next;
+  const bool single = s.persistent.authority.empty() || s.persistent.authority == kSingle;
+  superseded_ = !single || (epoch_ != 0 && s.persistent.epoch > epoch_);
+  if (superseded_ && single && s.watchers <= 1 && s.idle >= kOtherIsGone) {
+    superseded_ = false;
+    epoch_ = next;
+    decide("take_over", "the other coordinator does not watch this engine-driver any more and commands nothing", now);
+  }
   return step(now);
 }
 
@@ -366,7 +401,7 @@ Effects Follower::on_command_done(std::uint64_t id, const absl::StatusOr<driver:
   if (local_) local_->import.reset();
   if (!result.ok()) {
     const absl::Status& why = result.status();
-    if (absl::IsFailedPrecondition(why) && absl::StartsWith(why.message(), "stale epoch")) {
+    if (absl::IsAborted(why)) {
       superseded_ = true;
       return step(now);
     }
@@ -519,6 +554,7 @@ Effects Follower::follow(absl::Time now) {
   const eth::BlockId f = fence();
   if (remote_->finalized && remote_->finalized->number == f.number && remote_->finalized->hash != f.hash)
     return diverged(f, remote_->finalized->id(), now);
+  if (auto e = restore_labels(now)) return *std::move(e);
   if (auto e = follow_gossip(now)) return *std::move(e);
   if (t->hash == head.hash) return follow_labels(now);
   if (t->number > head.number) {
@@ -557,16 +593,16 @@ Effects Follower::follow_labels(absl::Time now) {
   diverged_remote_.reset();
   const auto& have_safe = local_->labels.safe;
   if (remote_->safe && have_safe && remote_->safe->number < have_safe->number) {
-    decide("hold_safe",
-           absl::StrCat("remote safe ", eth::to_string(*remote_->safe), " is below ours ", eth::to_string(*have_safe),
-                        " on the same chain"),
-           now);
+    decide_routine("hold_safe",
+                   absl::StrCat("remote safe ", eth::to_string(*remote_->safe), " is below ours ",
+                                eth::to_string(*have_safe), " on the same chain"),
+                   "hold_safe", now);
   }
   if (remote_->finalized && remote_->finalized->number < fence().number) {
-    decide("hold_finalized",
-           absl::StrCat("remote finalized ", eth::to_string(*remote_->finalized), " is below ours ",
-                        eth::to_string(fence())),
-           now);
+    decide_routine("hold_finalized",
+                   absl::StrCat("remote finalized ", eth::to_string(*remote_->finalized), " is below ours ",
+                                eth::to_string(fence())),
+                   "hold_finalized", now);
   }
   const driver::ImportPlan::Range wanted = with_labels({head.id(), head.id(), {}, {}});
   if (!wanted.safe && !wanted.finalized) {
@@ -578,17 +614,29 @@ Effects Follower::follow_labels(absl::Time now) {
     } else {
       enter(TowState::at_tip, "ahead_of_source",
             absl::StrCat("the source's head ", eth::to_string(*t), " is an ancestor of ours"), now);
-      decide("no_op", reason_, now);
+      decide_routine("no_op", reason_, "no_op", now);
     }
     return {};
   }
   setting_ = driver::Forkchoice{head.id(), wanted.safe, wanted.finalized};
-  decide("forkchoice",
-         absl::StrCat("labels to", wanted.safe ? absl::StrCat(" safe ", eth::to_string(*wanted.safe)) : "",
-                      wanted.finalized ? absl::StrCat(" finalized ", eth::to_string(*wanted.finalized)) : ""),
-         now);
+  decide_routine("forkchoice",
+                 absl::StrCat("labels to", wanted.safe ? absl::StrCat(" safe ", eth::to_string(*wanted.safe)) : "",
+                              wanted.finalized ? absl::StrCat(" finalized ", eth::to_string(*wanted.finalized)) : ""),
+                 "forkchoice", now);
   if (t->hash == head.hash) enter(TowState::at_tip, "at_tip", "at the head of the source", now);
   return {SetForkchoice{start(Pending::forkchoice), command(), *setting_}};
+}
+
+std::optional<Effects> Follower::restore_labels(absl::Time now) {
+  if (!std::exchange(labels_first_, false)) return std::nullopt;
+  const eth::BlockRef& head = *local_->labels.latest;
+  const auto& confirmed = local_->persistent.fence;
+  if (!confirmed || confirmed->number > head.number || number_of(local_->labels.finalized) >= confirmed->number)
+    return std::nullopt;
+  setting_ = driver::Forkchoice{head.id(), {}, confirmed};
+  if (number_of(local_->labels.safe) < confirmed->number) setting_->safe = confirmed;
+  decide("forkchoice", absl::StrCat("the EL came back: finalized to ", eth::to_string(*confirmed), " again"), now);
+  return Effects{SetForkchoice{start(Pending::forkchoice), command(), *setting_}};
 }
 
 driver::ImportPlan::Range Follower::with_labels(driver::ImportPlan::Range r) const {
@@ -621,10 +669,12 @@ Effects Follower::import(const eth::BlockId& parent, const eth::BlockRef& tip, b
   importing_ = with_labels({parent, tip.id(), {}, {}, from_gossip});
   head_before_ = local_->labels.latest->hash;
   const std::uint64_t blocks = tip.number - parent.number;
-  decide("import",
-         absl::StrCat(blocks, " block(s) from ", eth::to_string(parent), " to ", eth::to_string(tip),
-                      from_gossip ? ", which the p2p network brought" : ""),
-         now);
+  // A block or a few at the tip, as they come, is nothing that anybody looks for later.
+  const bool routine = state_ == TowState::at_tip && blocks <= kTipBlocks && parent.hash == head_before_;
+  const std::string what = absl::StrCat(blocks, " block(s) from ", eth::to_string(parent), " to ", eth::to_string(tip),
+                                        from_gossip ? ", which the p2p network brought" : "");
+  if (routine) decide_routine("import", what, from_gossip ? "import of gossip" : "import of the source", now);
+  else decide("import", what, now);
   if (remote_ && !remote_->unknown_rules.empty()) {
     enter(TowState::unknown_rules, "unknown_rules",
           absl::StrCat("every source fails the same check, is there a fork that this version does not know? ",

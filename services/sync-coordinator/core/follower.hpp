@@ -45,7 +45,37 @@ struct Decision {
   std::string reason;
   TowState state = TowState::starting;
   std::uint64_t repeated = 0;
+  /// Decisions with the same one are the same decision, whatever the numbers in their reasons.
+  std::string fold;
 };
+/// Every action there is.
+constexpr const char* kActions[] = {"cancelled",
+                                    "diverged",
+                                    "engine_unavailable",
+                                    "forkchoice",
+                                    "forkchoice_failed",
+                                    "hold",
+                                    "hold_branch",
+                                    "hold_finalized",
+                                    "hold_safe",
+                                    "import",
+                                    "invalid_block",
+                                    "missing_state",
+                                    "no_op",
+                                    "not_applied",
+                                    "pause",
+                                    "refused",
+                                    "reorg",
+                                    "resume",
+                                    "rewind",
+                                    "rewind_failed",
+                                    "rewound",
+                                    "source_reorged",
+                                    "source_unavailable",
+                                    "take_over",
+                                    "unsupported",
+                                    "walkback",
+                                    "walkback_again"};
 
 // Effects. `id` comes back with the answer; an answer with an old id is ignored.
 struct Compare {  // ask both sides for the same heights
@@ -116,6 +146,10 @@ class Follower {
   std::uint64_t epoch() const { return epoch_; }
   const std::optional<eth::BlockId>& diverged_remote() const { return diverged_remote_; }
   const std::deque<Decision>& decisions() const { return decisions_; }
+  /// Grows with every decision, folded or not.
+  std::uint64_t decided() const { return decided_; }
+  /// What an earlier process of this coordinator decided.
+  void restore(std::deque<Decision> decisions);
   bool busy() const { return pending_id_ != 0; }
   /// Rounds of the last search that ended, for the metric.
   int last_walkback_rounds() const { return last_walkback_rounds_; }
@@ -135,6 +169,9 @@ class Follower {
   /// Where the branch of a gossiped block leaves our chain; nullopt: not known exactly.
   std::optional<eth::BlockRef> fork_below(const eth::BlockRef& tip) const;
   Effects follow_labels(absl::Time now);
+  /// An EL that came back may show older labels than were confirmed: they are lifted before anything else. nullopt:
+  /// they need not be.
+  std::optional<Effects> restore_labels(absl::Time now);
   Effects start_walkback(const std::string& why, absl::Time now);
   Effects continue_walkback();
   Effects import(const eth::BlockId& parent, absl::Time now);
@@ -169,6 +206,9 @@ class Follower {
   bool finish(std::uint64_t id);
   void enter(TowState s, std::string code, std::string reason, absl::Time now);
   void decide(const std::string& action, const std::string& reason, absl::Time now);
+  /// What comes with every block at the tip: one entry holds them all, with the last one's reason. `fold`: see
+  /// Decision.
+  void decide_routine(const std::string& action, const std::string& reason, const std::string& fold, absl::Time now);
   /// No progress: the next try is later each time. Trouble with the source does not hold up the p2p network.
   enum class Trouble { engine, source };
   void back_off(absl::Time now, Trouble with = Trouble::engine);
@@ -186,6 +226,8 @@ class Follower {
   fetcher::SourceTrouble remote_lost_{"no_heads", "the remote-fetcher was not reached yet"};
   std::uint64_t epoch_ = 0;
   bool superseded_ = false;
+  /// The EL has begun another life: its labels go first.
+  bool labels_first_ = false;
   std::optional<std::string> paused_;
 
   Pending pending_ = Pending::none;
@@ -235,6 +277,7 @@ class Follower {
   std::uint64_t last_reorg_depth_ = 0;
   std::deque<Decision> decisions_;
   std::uint64_t decision_count_ = 0;
+  std::uint64_t decided_ = 0;
 };
 
 }  // namespace towline::coordinator

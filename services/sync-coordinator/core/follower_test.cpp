@@ -793,7 +793,7 @@ TEST_F(FollowerTest, AnotherCoordinatorWithANewerEpochIsLeftAlone) {
 TEST_F(FollowerTest, ARefusalForAnOldEpochStopsIt) {
   theirs.grow(105, 0);
   on_import = [](const Import&) -> absl::StatusOr<CommandResult> {
-    return absl::FailedPreconditionError("stale epoch 1, the driver has 2");
+    return absl::AbortedError("epoch 1 is older than 2");
   };
   both();
   EXPECT_EQ(follower().reason_code(), "superseded");
@@ -823,8 +823,81 @@ TEST_F(FollowerTest, DecisionsAreABoundedRingThatCountsRepeats) {
     remote_safe = 85 + i % 2;
     remote();
   }
-  EXPECT_LE(follower().decisions().size(), 1024U);
-  EXPECT_EQ(follower().decisions().back().sequence, 5000U);
+  ASSERT_EQ(follower().decisions().size(), 1U) << "they alternate";
+  EXPECT_EQ(follower().decisions().back().repeated, 5010U);
+  for (int i = 0; i < 5000; ++i) follower().pause(absl::StrCat("for the ", i, "th time"), now);
+  EXPECT_EQ(follower().decisions().size(), 1024U);
+  EXPECT_EQ(follower().decisions().back().sequence, 5001U);
+  for (const auto& d : follower().decisions()) EXPECT_THAT(kActions, Contains(d.action));
+}
+
+TEST_F(FollowerTest, HoursAtTheTipLeaveRoomForWhatMatters) {
+  both();
+  for (std::uint64_t n = 101; n <= 8'000; ++n) {
+    theirs.grow(n, 0);
+    remote_safe = n - 10;
+    remote_finalized = n - 20;
+    both();
+  }
+  EXPECT_EQ(ours.tip(), 8'000U);
+  EXPECT_LE(follower().decisions().size(), 4U);
+}
+
+TEST_F(FollowerTest, DecisionsOfAnEarlierProcessStay) {
+  both();
+  follower().pause("before", now);
+  const auto before = follower().decisions();
+  restart({});
+  follower().restore(before);
+  follower().pause("after", now);
+  EXPECT_EQ(follower().decisions().front().reason, "before");
+  EXPECT_EQ(follower().decisions().back().sequence, before.back().sequence + 1);
+}
+
+TEST_F(FollowerTest, ACoordinatorThatStandsAsideTakesOverWhenTheOtherIsGone) {
+  both();
+  driver.persistent = {"single", 9, std::nullopt};
+  driver.watchers = 2;
+  driver.idle = absl::Minutes(5);
+  local();
+  EXPECT_EQ(follower().reason_code(), "superseded") << "it watches";
+  driver.watchers = 1;
+  driver.idle = absl::Seconds(29);
+  local();
+  EXPECT_EQ(follower().reason_code(), "superseded") << "it commanded just now";
+  driver.idle = absl::Seconds(30);
+  both();
+  EXPECT_EQ(follower().epoch(), 10U);
+  EXPECT_EQ(follower().state(), TowState::at_tip);
+  driver.persistent.authority = "etcd";
+  driver.persistent.epoch = 11;
+  local();
+  EXPECT_EQ(follower().reason_code(), "superseded") << "an elector decides that";
+}
+
+TEST_F(FollowerTest, ADriverThatLostItsStateIsNotAskedForALeap) {
+  driver.persistent.epoch = 5'000;
+  both();
+  EXPECT_EQ(follower().epoch(), 5'001U);
+  driver.persistent.epoch = 0;
+  local();
+  EXPECT_EQ(follower().epoch(), 1U);
+}
+
+TEST_F(FollowerTest, AnElThatCameBackGetsItsLabelsFirst) {
+  both();
+  taken();
+  driver.persistent.fence = ours.at(80)->id();
+  finalized = 70;
+  ++driver.engine_session;
+  theirs.grow(140, 0);
+  remote_finalized = 90;
+  remote_safe = 95;
+  local();
+  remote();
+  const auto did_so = taken();
+  ASSERT_FALSE(did_so.empty());
+  EXPECT_EQ(did_so.front(), "labels safe - finalized 80");
 }
 
 // ---------------------------------------------------------------- the p2p network

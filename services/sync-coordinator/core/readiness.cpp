@@ -24,6 +24,13 @@ std::optional<Verdict> engine_trouble(driver::EngineStatus status, const std::st
       return Verdict{TowState::waiting_for_engine, "engine_auth_failed", reason, false};
     case driver::EngineStatus::wrong_chain:
       return Verdict{TowState::needs_operator, "engine_wrong_chain", reason, false};
+    case driver::EngineStatus::not_an_engine:
+      return Verdict{TowState::needs_operator, "engine_is_ordinary_rpc", reason, false};
+    case driver::EngineStatus::driven_elsewhere:
+      return Verdict{TowState::needs_operator, "engine_driven_elsewhere", reason, false};
+    case driver::EngineStatus::beside_fence: return Verdict{TowState::diverged, "engine_beside_fence", reason, false};
+    case driver::EngineStatus::state_not_saved:
+      return Verdict{TowState::needs_operator, "state_not_saved", reason, false};
     case driver::EngineStatus::ready:
     case driver::EngineStatus::syncing:
     case driver::EngineStatus::invalid: break;
@@ -36,14 +43,17 @@ Verdict judge(const Facts& f, const Limits& limits, absl::Time now) {
     return Verdict{s, code, std::move(reason), false};
   };
   if (f.state == TowState::paused || f.code == "superseded") return {f.state, f.code, f.reason, false};
+  // What the follower was at when it asked for something that has no answer yet.
+  const bool follows =
+      f.state == TowState::at_tip || f.state == TowState::importing || f.state == TowState::walking_back;
+  if (!f.engine && follows)
+    return not_ready(TowState::waiting_for_engine, "driver_unreachable", "engine-driver does not answer");
   if (f.engine) {
     if (now - f.driver_heard > kDriverSilent)
       return not_ready(TowState::waiting_for_engine, "driver_unreachable",
                        absl::StrCat("engine-driver has been silent for ", seconds(now - f.driver_heard)));
     if (auto trouble = engine_trouble(*f.engine, f.engine_reason)) return *std::move(trouble);
   }
-  const bool follows =
-      f.state == TowState::at_tip || f.state == TowState::importing || f.state == TowState::walking_back;
   if (follows && f.source_head && now - f.source_heard > limits.head_age)
     return not_ready(TowState::waiting_for_source, "source_silent",
                      absl::StrCat("no news of the source for ", seconds(now - f.source_heard)));

@@ -80,6 +80,10 @@ driver::EngineStatus status_from(v1::EngineStatus s) {
     case v1::ENGINE_STATUS_WRONG_CHAIN: return driver::EngineStatus::wrong_chain;
     case v1::ENGINE_STATUS_SYNCING: return driver::EngineStatus::syncing;
     case v1::ENGINE_STATUS_INVALID: return driver::EngineStatus::invalid;
+    case v1::ENGINE_STATUS_NOT_AN_ENGINE: return driver::EngineStatus::not_an_engine;
+    case v1::ENGINE_STATUS_DRIVEN_ELSEWHERE: return driver::EngineStatus::driven_elsewhere;
+    case v1::ENGINE_STATUS_BESIDE_FENCE: return driver::EngineStatus::beside_fence;
+    case v1::ENGINE_STATUS_STATE_NOT_SAVED: return driver::EngineStatus::state_not_saved;
     default: return driver::EngineStatus::starting;
   }
 }
@@ -114,6 +118,8 @@ absl::StatusOr<driver::DriverState> state_from(const v1::DriverState& s) {
     TOWLINE_ASSIGN_OR_RETURN(out.import, progress_from(s.import()));
   }
   out.engine_session = s.engine_session();
+  out.watchers = s.watchers();
+  out.idle = absl::Milliseconds(static_cast<std::int64_t>(s.idle_ms()));
   return out;
 }
 

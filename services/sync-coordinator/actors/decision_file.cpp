@@ -1,0 +1,70 @@
+#include "services/sync-coordinator/actors/decision_file.hpp"
+
+#include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "libs/base/steady_time.hpp"
+
+namespace towline::coordinator {
+
+absl::StatusOr<std::deque<Decision>> load_decisions(const std::string& path) {
+  std::ifstream in{path, std::ios::binary};
+  if (!in) return std::deque<Decision>{};
+  const auto doc = nlohmann::json::parse(in, nullptr, false);
+  const auto bad = absl::DataLossError(absl::StrCat(path, " is damaged"));
+  if (!doc.is_array()) return bad;
+  // On disk it is the wall clock's time, here the steady one's.
+  const absl::Duration ahead = steady_now() - absl::Now();
+  std::deque<Decision> out;
+  for (const auto& d : doc) {
+    if (!d.is_object()) return bad;
+    const auto text = [&](const char* key) {
+      return d.contains(key) && d[key].is_string() ? d[key].get<std::string>() : "";
+    };
+    const auto number = [&](const char* key) {
+      return d.contains(key) && d[key].is_number_unsigned() ? d[key].get<std::uint64_t>() : 0;
+    };
+    Decision x;
+    x.sequence = number("sequence");
+    x.time = absl::FromUnixMillis(static_cast<std::int64_t>(number("time_ms"))) + ahead;
+    x.action = text("action");
+    x.reason = text("reason");
+    x.state = static_cast<TowState>(std::min<std::uint64_t>(number("state"), static_cast<int>(TowState::paused)));
+    x.repeated = number("repeated");
+    x.fold = text("fold");
+    out.push_back(std::move(x));
+  }
+  return out;
+}
+
+absl::Status save_decisions(const std::string& path, const std::deque<Decision>& decisions) {
+  const absl::Duration ahead = steady_now() - absl::Now();
+  nlohmann::json doc = nlohmann::json::array();
+  for (const Decision& d : decisions) {
+    doc.push_back(
+        {{"sequence", d.sequence},
+         {"time_ms", static_cast<std::uint64_t>(std::max<std::int64_t>(0, absl::ToUnixMillis(d.time - ahead)))},
+         {"action", d.action},
+         {"reason", d.reason},
+         {"state", static_cast<int>(d.state)},
+         {"repeated", d.repeated},
+         {"fold", d.fold}});
+  }
+  std::error_code ec;
+  std::filesystem::create_directories(std::filesystem::path{path}.parent_path(), ec);
+  const std::string fresh = path + ".new";
+  std::ofstream out{fresh, std::ios::binary | std::ios::trunc};
+  // The text of an EL or a source may be in it.
+  out << doc.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+  out.close();
+  if (!out || std::rename(fresh.c_str(), path.c_str()) != 0)
+    return absl::UnavailableError(absl::StrCat("cannot write ", path));
+  return absl::OkStatus();
+}
+
+}  // namespace towline::coordinator

@@ -7,6 +7,7 @@
 #include "libs/base/bytes.hpp"
 #include "libs/base/hex.hpp"
 #include "libs/base/steady_time.hpp"
+#include "libs/base/text.hpp"
 
 namespace towline {
 namespace {
@@ -106,6 +107,27 @@ TEST(Bytes, ReaderNeverPassesTheEnd) {
   EXPECT_TRUE(r.empty());
   EXPECT_FALSE(r.u8().has_value());
   EXPECT_EQ(to_string(as_bytes("ab")), "ab");
+}
+
+TEST(CutText, IsValidUtf8OfAtMostThatManyBytes) {
+  struct Row {
+    const char* in;
+    std::size_t max;
+    const char* out;
+  };
+  for (const Row& r :
+       {Row{"", 3, ""}, Row{"abc", 3, "abc"}, Row{"abcd", 3, "abc"}, Row{"abc", 0, ""},
+        Row{"a\xc3\xa9", 3, "a\xc3\xa9"}, Row{"a\xc3\xa9", 2, "a"},           // é
+        Row{"\xe2\x82\xac!", 3, "\xe2\x82\xac"}, Row{"\xe2\x82\xac", 2, ""},  // €
+        Row{"\xf0\x9f\x9a\xa2x", 4, "\xf0\x9f\x9a\xa2"}, Row{"\xf0\x9f\x9a\xa2", 3, ""},
+        // No characters: a lone byte, one cut short, overlong forms, a surrogate, above U+10FFFF.
+        Row{"a\xff"
+            "b",
+            9, "a?b"},
+        Row{"\xa9", 9, "?"}, Row{"\xe2\x82", 9, "??"}, Row{"\xc0\x80", 9, "??"}, Row{"\xe0\x80\x80", 9, "???"},
+        Row{"\xed\xa0\x80", 9, "???"}, Row{"\xf4\x90\x80\x80", 9, "????"}, Row{"\xf0\x80\x80\x80", 9, "????"}}) {
+    EXPECT_EQ(cut_text(r.in, r.max), r.out) << r.in;
+  }
 }
 
 TEST(SteadyNow, StartsAtTheTrueTimeAndNeverGoesBack) {

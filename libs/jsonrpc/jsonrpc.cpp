@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "libs/base/text.hpp"
+
 namespace towline::jsonrpc {
 namespace {
 
@@ -15,19 +17,25 @@ using simdjson::dom::element;
 
 constexpr std::size_t kMaxText = 512;
 
-std::string text(element e) {
+std::string_view text(element e) {
   std::string_view s;
-  return e.get(s) == simdjson::SUCCESS ? std::string{s} : std::string{};
+  return e.get(s) == simdjson::SUCCESS ? s : std::string_view{};
+}
+
+/// Of an error: as much as a person reads.
+std::string short_text(element e) {
+  const std::string_view s = text(e);
+  return cut_text({s.data(), s.size()}, kMaxText);
 }
 
 Error read_error(element e) {
   Error out;
   element v;
   if (e["code"].get(v) == simdjson::SUCCESS && v.get(out.code) != simdjson::SUCCESS) out.code = 0;
-  if (e["message"].get(v) == simdjson::SUCCESS) out.message = text(v).substr(0, kMaxText);
+  if (e["message"].get(v) == simdjson::SUCCESS) out.message = short_text(v);
   if (e["data"].get(v) == simdjson::SUCCESS) {
     element err;
-    out.detail = text(v.is_object() && v["err"].get(err) == simdjson::SUCCESS ? err : v).substr(0, kMaxText);
+    out.detail = short_text(v.is_object() && v["err"].get(err) == simdjson::SUCCESS ? err : v);
     element wait;
     if (!v.is_object() || v.at_pointer("/rate/backoff_seconds").get(wait) != simdjson::SUCCESS ||
         wait.get(out.backoff_s) != simdjson::SUCCESS) {
@@ -60,7 +68,7 @@ std::optional<std::uint64_t> read_id(element e) {
   element v;
   std::uint64_t id = 0;
   if (e["id"].get(v) != simdjson::SUCCESS) return std::nullopt;
-  if (v.get(id) == simdjson::SUCCESS || absl::SimpleAtoi(text(v), &id)) return id;
+  if (v.get(id) == simdjson::SUCCESS || absl::SimpleAtoi(short_text(v), &id)) return id;
   return std::nullopt;
 }
 

@@ -62,6 +62,16 @@ TEST(SingleAnswer, OneThatIsNothingButPunctuationIsNotParsed) {
   EXPECT_TRUE(with_junk(dense.substr(0, 2'001)));  // a short one is no danger
 }
 
+TEST(SingleAnswer, ALongMessageIsCutBetweenTwoCharacters) {
+  std::string message = "x";
+  while (message.size() < 600) message += "\xe2\x82\xac";
+  const auto a = Answers::parse(
+      R"({"id":0,"error":{"code":1,"message":")" + message + R"(","data":"x)" + message + "\"}}", 1, false);
+  ASSERT_TRUE(a.ok()) << a.status();
+  EXPECT_EQ(a->answers[0].error.message, message.substr(0, 511));
+  EXPECT_EQ(a->answers[0].error.detail, ("x" + message).substr(0, 512));
+}
+
 TEST(BatchAnswer, IdsDecideNotOrder) {
   auto a = Answers::parse(R"([{"id":2,"result":12},{"id":"0","result":10},{"id":1,"error":{"code":5,"message":"no"}}])",
                           3, true);

@@ -9,6 +9,7 @@
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
 #include "libs/base/steady_time.hpp"
+#include "libs/base/text.hpp"
 #include "libs/eth/engine_json.hpp"
 #include "libs/jsonrpc/jsonrpc.hpp"
 
@@ -162,7 +163,8 @@ EngineAnswer EngineClient::write(const char* method, std::string body, const cha
       a.message = "no payload status";
     }
     std::string_view detail;
-    if (status["validationError"].get(detail) == simdjson::SUCCESS) a.message = std::string{detail.substr(0, 300)};
+    if (status["validationError"].get(detail) == simdjson::SUCCESS)
+      a.message = cut_text({detail.data(), detail.size()}, 300);
     std::string_view valid;
     if (status["latestValidHash"].get(valid) == simdjson::SUCCESS) {
       if (auto h = parse_fixed_hex<32>({valid.data(), valid.size()}); h.ok()) a.latest_valid_hash = *h;
@@ -313,7 +315,7 @@ std::string EngineClient::client_version() {
         std::string_view n;
         std::string_view version;
         if (v["name"].get(n) == simdjson::SUCCESS && v["version"].get(version) == simdjson::SUCCESS) {
-          return absl::StrCat(std::string{n.substr(0, 64)}, "/", std::string{version.substr(0, 64)});
+          return absl::StrCat(cut_text({n.data(), n.size()}, 64), "/", cut_text({version.data(), version.size()}, 64));
         }
       }
     }
@@ -322,7 +324,7 @@ std::string EngineClient::client_version() {
   std::string_view s;
   if (w.status.ok() && w.answer().kind == jsonrpc::Answer::Kind::result &&
       w.answer().result.get(s) == simdjson::SUCCESS) {
-    return std::string{s.substr(0, 128)};
+    return cut_text({s.data(), s.size()}, 128);
   }
   return {};
 }

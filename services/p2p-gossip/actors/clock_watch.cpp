@@ -1,16 +1,15 @@
 #include "services/p2p-gossip/actors/clock_watch.hpp"
 
-#include <algorithm>
 #include <caf/typed_event_based_actor.hpp>
 
 #include "libs/http/client.hpp"
+#include "services/p2p-gossip/core/clock_vote.hpp"
 
 namespace towline::gossip {
 namespace {
 
 constexpr auto kEach = std::chrono::seconds{60}, kSoon = std::chrono::seconds{10};
 
-/// The middle one of what the servers say, so that one wrong clock among several does not count.
 std::optional<absl::Duration> ahead_of(http::Client& client, const std::vector<std::string>& urls) {
   std::vector<absl::Duration> ahead;
   for (const auto& url : urls) {
@@ -24,10 +23,7 @@ std::optional<absl::Duration> ahead_of(http::Client& client, const std::vector<s
     // It was that second, from its beginning to its end.
     if (r.date) ahead.push_back(r.date_read - *r.date - absl::Milliseconds(500));
   }
-  if (ahead.empty()) return std::nullopt;
-  const auto middle = ahead.begin() + static_cast<std::ptrdiff_t>(ahead.size() / 2);
-  std::nth_element(ahead.begin(), middle, ahead.end());
-  return *middle;
+  return vote_of_clocks(std::move(ahead));
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 
 #include "libs/base/status.hpp"
 #include "libs/base/steady_time.hpp"
+#include "libs/base/text.hpp"
 #include "libs/crypto/openssl.hpp"
 #include "libs/telemetry/log.hpp"
 #include "services/p2p-gossip/actors/asio_ip.hpp"
@@ -40,7 +41,7 @@ absl::StatusOr<BootNode> parse_boot_node(absl::string_view text) {
     TOWLINE_ASSIGN_OR_RETURN(auto node, discv5::parse_enode(text));
     return BootNode{std::move(node)};
   }
-  return absl::InvalidArgumentError(absl::StrCat("want enr:... or enode://..., not ", text.substr(0, 100)));
+  return absl::InvalidArgumentError(absl::StrCat("want enr:... or enode://..., not ", cut_text(text, 100)));
 }
 
 class Discovery::Loop final : private discv5::Service::Handler {

@@ -7,6 +7,7 @@
 
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
+#include "libs/base/text.hpp"
 #include "libs/jsonrpc/jsonrpc.hpp"
 #include "libs/telemetry/log.hpp"
 #include "services/p2p-gossip/core/l1_signer.hpp"
@@ -102,7 +103,7 @@ class Look {
     if (!answers.ok()) return absl::UnavailableError(absl::StrCat("HTTP ", r.status, ", not JSON-RPC"));
     const auto& a = answers->answers[0];
     if (a.kind == jsonrpc::Answer::Kind::error)
-      return absl::UnavailableError(absl::StrCat(call.method, ": ", a.error.message.substr(0, 200)));
+      return absl::UnavailableError(absl::StrCat(call.method, ": ", cut_text(a.error.message, 200)));
     if (a.kind != jsonrpc::Answer::Kind::result || a.result.is_null())
       return absl::NotFoundError(absl::StrCat(call.method, ": no result"));
     return answers;

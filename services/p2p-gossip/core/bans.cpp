@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "libs/base/status.hpp"
+#include "libs/base/text.hpp"
 
 namespace towline::gossip {
 namespace {
@@ -18,7 +19,7 @@ constexpr std::size_t kMaxBans = 4096;
 absl::StatusOr<std::string> Bans::canonical(absl::string_view target) {
   if (const auto ip = p2p::parse_ip(target); ip.ok()) return p2p::to_string(*ip);
   if (const auto peer = p2p::PeerId::parse(target); peer.ok()) return peer->to_string();
-  return absl::InvalidArgumentError(absl::StrCat("neither a peer id nor an IP address: ", target.substr(0, 100)));
+  return absl::InvalidArgumentError(absl::StrCat("neither a peer id nor an IP address: ", cut_text(target, 100)));
 }
 
 void Bans::ban(const std::string& target, absl::Time until, const std::string& reason) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "services/p2p-gossip/core/bans.hpp"
+#include "services/p2p-gossip/core/clock_vote.hpp"
 #include "services/p2p-gossip/core/connection_manager.hpp"
 #include "services/p2p-gossip/core/signers.hpp"
 
@@ -359,6 +360,23 @@ TEST(SelfDoubt, WhatComesFasterIsAnAttack) {
   punished = 0;
   for (int i = 0; i < 10; ++i) punished += d.on_verdict(Rule::too_old, signer(1), 0, kNow) ? 0 : 1;
   EXPECT_EQ(punished, 8);
+}
+
+TEST(VoteOfClocks, OneWrongClockDoesNotCount) {
+  const auto vote = [](std::initializer_list<int> seconds) -> std::optional<double> {
+    std::vector<absl::Duration> ahead;
+    for (const int s : seconds) ahead.push_back(absl::Seconds(s));
+    const auto v = vote_of_clocks(ahead);
+    return v ? std::optional{absl::ToDoubleSeconds(*v)} : std::nullopt;
+  };
+  EXPECT_EQ(vote({}), std::nullopt);
+  EXPECT_EQ(vote({40}), 40);
+  EXPECT_EQ(vote({3600, 1}), 1);
+  EXPECT_EQ(vote({-3600, 1}), 0);
+  EXPECT_EQ(vote({40, 41}), 40);
+  EXPECT_EQ(vote({-41, -40}), -40);
+  EXPECT_EQ(vote({3600, 1, 0}), 1);
+  EXPECT_EQ(vote({3600, 40, 41, 42}), 41);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
+#include "libs/base/steady_time.hpp"
 #include "tools/devnet/engine.hpp"
 #include "tools/devnet/sequencer.hpp"
 #include "tools/devnet/sources.hpp"
@@ -244,12 +245,12 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
 
   // Produces until a signal comes.
   const auto period = absl::Seconds(flags.block_time);
-  absl::Time next = flags.block_time > 0 ? absl::Now() + period : absl::InfiniteFuture();
+  absl::Time next = flags.block_time > 0 ? steady_now() + period : absl::InfiniteFuture();
   while (result.ok()) {
-    const absl::Duration left = std::min(std::max(next - absl::Now(), absl::ZeroDuration()), absl::Seconds(60));
+    const absl::Duration left = std::min(std::max(next - steady_now(), absl::ZeroDuration()), absl::Seconds(60));
     const timespec wait = absl::ToTimespec(left);
     if (sigtimedwait(&signals, nullptr, &wait) > 0) break;
-    if (absl::Now() < next) continue;
+    if (steady_now() < next) continue;
     next += period;
     const std::lock_guard lock{world.mutex};
     if (!world.producing) continue;

@@ -241,6 +241,8 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   grpc::ResourceQuota quota{info.name};
   quota.SetMaxThreads(256);
+  // gRPC 1.51 reads a message to its end before it refuses it for its size: many at once are bounded by this.
+  quota.Resize(64U << 20U);
   builder.SetResourceQuota(quota);
   builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 4);
   builder.RegisterService(&health);

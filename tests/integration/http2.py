@@ -33,19 +33,21 @@ class Connection:
         return stream
 
     def more(self, stream, data):
-        """As much of it as the other side takes. False: it refused the call."""
+        """The rest of a message, as fast as the other side takes it, until the call has ended."""
         at = 0
         while at < len(data):
             room = min(16384, len(data) - at, self.window[0], self.initial + self.window.get(stream, 0))
             if room <= 0:
                 if not self._read(stream):
-                    return False
+                    return
                 continue
             self.socket.sendall(frame(DATA, 0, stream, data[at : at + room]))
             at += room
             self.window[0] -= room
             self.window[stream] = self.window.get(stream, 0) - room
-        return True
+        self.socket.sendall(frame(DATA, END_STREAM, stream))
+        while self._read(stream):
+            pass
 
     def _read(self, stream):
         head = self._exactly(9)

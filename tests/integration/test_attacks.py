@@ -81,20 +81,21 @@ def test_watchers_leave_room_for_commands(stack):
     assert code != 0 and "places for such streams are taken" in said, said
 
 
-def test_a_message_that_is_too_large_is_not_held(stack):
+def test_many_messages_that_are_too_large_take_little_memory(stack):
     s = stack(blocks=20).start()
     s.wait_tip()
     before = {service: resident_mib(s.processes[service]) for service in SERVICES}
     calls = {"remote-fetcher": "RemoteFetcher/GetHeaders", "sync-coordinator": "SyncCoordinator/Pause", "engine-driver": "EngineDriver/ImportRange"}
 
-    refused = []
+    # Small fields that nobody knows: decoded they would be eight times as large.
+    message = b"\x78\x00" * (29 << 20)
 
     def send(service):
         c = Connection(s.ports[service][0])
         try:
-            refused.append(not c.more(c.call(f"/towline.v1.{calls[service]}", declared=58 << 20), bytes(58 << 20)))
+            c.more(c.call(f"/towline.v1.{calls[service]}", declared=58 << 20), message)
         except OSError:
-            refused.append(True)
+            pass  # gRPC closes connections when its memory is used up
         c.close()
 
     threads = [threading.Thread(target=send, args=(service,)) for service in SERVICES for _ in range(16)]
@@ -103,8 +104,7 @@ def test_a_message_that_is_too_large_is_not_held(stack):
     for t in threads:
         t.join()
     grown = {service: resident_mib(s.processes[service]) - before[service] for service in SERVICES}
-    assert max(grown.values()) < 64, grown
-    assert all(refused) and len(refused) == len(threads)
+    assert max(grown.values()) < 128, grown
     s.wait_tip()
 
 

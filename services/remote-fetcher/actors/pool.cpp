@@ -129,7 +129,7 @@ absl::StatusOr<Turn> Pool::take_el(Work w, std::size_t wanted, const std::set<st
   for (const auto& e : endpoints_) all.push_back(e.get());
   while (true) {
     // Not under the lock: it is the caller's code.
-    if (cancelled()) return absl::CancelledError(Result::cancelled);
+    if (cancelled()) return absl::CancelledError("cancelled");
     std::unique_lock lock{mutex_};
     if (stopped_) return absl::CancelledError("shutting down");
     const absl::Time now = steady_now();
@@ -253,10 +253,10 @@ absl::StatusOr<Reply> Pool::exchange(std::size_t i, Work w, const std::vector<js
     a.error.detail = presentable(a.error.detail, secrets_[i]);
   }
   switch (o.kind) {
-    case Outcome::Kind::failed: return failed(r.status == 200 ? "malformed" : Result::http_error);
+    case Outcome::Kind::failed: return failed(r.status == 200 ? Result::malformed : Result::http_error);
     case Outcome::Kind::batch_failed: return fewer(Result::batch_failed);
     case Outcome::Kind::rate_limited:
-      count(i, o.busy ? "http_error" : Result::rate_limited);
+      count(i, o.busy ? Result::http_error : Result::rate_limited);
       update(i, [&](Endpoint& e) {
         if (o.busy) e.on_busy(w, n, now, o.wait);
         else e.on_rate_limit(w, n, o.answered, o.by_call, now, o.wait);

@@ -5,7 +5,6 @@
 #include <caf/actor_system.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
-#include <fstream>
 
 #include "libs/base/status.hpp"
 #include "libs/service/service_main.hpp"
@@ -75,19 +74,20 @@ class RemoteFetcher final : public service::Program {
         if (!e.proxy) e.proxy = proxy_;
       }
     }
-    if (!evidence_file_.empty() && !std::ofstream{evidence_file_, std::ios::app}) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--evidence-file: cannot write ", evidence_file_, "; does its directory exist?"));
+    if (!evidence_file_.empty()) {
+      if (const auto st = append_private(evidence_file_, ""); !st.ok())
+        return absl::InvalidArgumentError(
+            absl::StrCat("--evidence-file: ", st.message(), "; does its directory exist?"));
     }
     if (endpoints.empty())
       return absl::InvalidArgumentError("no endpoint: give --endpoint URL or --endpoints-file FILE");
     const std::size_t count = endpoints.size();
     pool_ = std::make_unique<Pool>(std::move(endpoints), timeout, evidence_file_, ctx.metrics);
     // Late: it missed three looks, another is better. Stale: each of them may have waited for a whole request. Stalled:
-    // an honest chain may miss some blocks.
+    // three blocks of another, and no less than looks can tell.
     board_ = std::make_unique<HeadBoard>(
         std::max(interval * 3, absl::Seconds(3)), interval * 3 + timeout,
-        std::max(absl::Seconds(10), absl::Seconds(static_cast<std::int64_t>(config_.block_time)) * 5));
+        std::max(interval * 3, absl::Seconds(static_cast<std::int64_t>(config_.block_time)) * 3));
     forks_ = std::make_unique<ForkBoard>(config_);
     headers_ = std::make_unique<Headers>(*forks_, *pool_, *board_);
     bodies_ = std::make_unique<Bodies>(*pool_, *board_, ctx.metrics);

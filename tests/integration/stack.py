@@ -87,11 +87,11 @@ class Stack:
         }[service]
         return [f"--rollup-config={e['rollup']}", f"--grpc.addr=127.0.0.1:{grpc}", f"--http.addr=127.0.0.1:{status}", *own, *extra]
 
-    def start(self, endpoints=None, fetcher_extra=(), env=None, gossip=False, coordinator_extra=()):
+    def start(self, endpoints=None, fetcher_extra=(), env=None, gossip=False, coordinator_extra=(), env_of=None):
         services = (*SERVICES, GOSSIP) if gossip else SERVICES
         for s in services:
             extra = {"remote-fetcher": fetcher_extra, "sync-coordinator": coordinator_extra}.get(s, ())
-            self.processes[s] = Process(s, self.flags(s, endpoints, extra), self.dir, env).start()
+            self.processes[s] = Process(s, self.flags(s, endpoints, extra), self.dir, env if env_of is None or s in env_of else None).start()
         for s in services:
             self.wait(f"{s} alive", lambda s=s: self.get(s, "/livez")[0] == 200)
         return self

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,27 @@ def test_a_clock_that_goes_back_one_hour(stack):
     s.check_trace()
     after = json.loads(kept.read_text())
     assert after["epoch"] > before["epoch"] and after["fence"]["number"] >= before["fence"]["number"], (before, after)
+
+
+@pytest.mark.parametrize("services", [["remote-fetcher"]], ids="+".join)
+def test_a_clock_that_is_set_while_it_runs(stack, services):
+    """An hour forward and two back: nothing that waits or ages stands still for it."""
+    s = stack(blocks=100)
+    step = s.dir / "faketime"
+    step.write_text("+0")
+    preload = subprocess.run(["dpkg", "-L", "libfaketime"], capture_output=True, text=True, check=True).stdout.split()
+    library = next(f for f in preload if f.endswith("libfaketimeMT.so.1"))
+    env = {"LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": step, "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    s.start(env={name: str(value) for name, value in env.items()}, env_of=services)
+    s.wait_tip()
+    for hours in ("+1h", "-1h"):
+        began = time.monotonic()
+        step.write_text(hours)
+        at = s.stats()["chain"]["head"]["number"]
+        s.wait(f"heads keep coming at {hours}", lambda at=at: s.stats()["el"]["head"]["number"] >= at + 4)
+        print(f"{hours}: four blocks of 0.5 s in {time.monotonic() - began:.1f} s")
+    s.wait_same_head()
+    s.check_trace()
 
 
 def test_an_el_of_another_genesis_is_not_written_to(stack):

@@ -47,7 +47,7 @@ class HeadBoard {
   }
   bool stalled(const std::string& endpoint) const {
     std::lock_guard lock{mutex_};
-    return choice_.stalled(endpoint, steady_now());
+    return choice_.stalled(endpoint);
   }
   std::optional<HeadSnapshot> current() {
     std::lock_guard lock{mutex_};

@@ -70,6 +70,15 @@ Trouble syncing_from(simdjson::dom::element status) {
 
 head_poller_actor::behavior_type HeadPollerState::make_behavior(PollerConfig config) {
   config_ = config;
+  const std::string& endpoint = config_.pool->name(config_.index);
+  refused_ = config_.metrics->counter("towline_fetcher_refused_endpoints_total", "Endpoints of another chain.",
+                                      {{"endpoint", endpoint}});
+  const auto dropped = [&](const char* reason) {
+    return config_.metrics->counter("towline_fetcher_snapshots_dropped_total", "Answers for heads that were not used.",
+                                    {{"endpoint", endpoint}, {"reason", reason}});
+  };
+  dropped_as_wrong_ = dropped("out_of_order_or_lie");
+  dropped_as_error_ = dropped("error");
   const head_poller_actor me{self_};
   // At most one look waits, however many heads are told of during a slow poll.
   const auto waiting = std::make_shared<std::atomic<bool>>(false);
@@ -243,12 +252,11 @@ absl::Status HeadPollerState::identify() {
   if (st.ok() || absl::IsCancelled(st)) return st;
   const std::string why{st.message()};
   if (absl::IsFailedPrecondition(st)) {
-    pool.update(i, [&](Endpoint& e) { e.refuse(why); });
+    const bool known = pool.get(i).state(steady_now()) == State::refused;
+    pool.update(i, [&](Endpoint& e) { e.refuse(steady_now(), why); });
+    if (known) return st;
     config_.forks->forget(pool.name(i));
-    config_.metrics
-        ->counter("towline_fetcher_refused_endpoints_total", "Endpoints of another chain.",
-                  {{"endpoint", pool.name(i)}})
-        .inc();
+    refused_.inc();
     log::error("endpoint refused; remove it or correct the rollup config",
                {log::kv("endpoint", pool.name(i)), log::kv("why", why)});
     return st;
@@ -339,11 +347,8 @@ void HeadPollerState::poll() {
   const absl::Time now = steady_now();
   const Endpoint e = pool.get(i);
   const State state = e.state(now);
-  if (state == State::refused || state == State::cordoned || state == State::set_aside) {
-    config_.board->drop(endpoint);
-    return;
-  }
-  if (!may_poll()) return;  // backing off
+  if (state == State::refused || state == State::cordoned || state == State::set_aside) config_.board->drop(endpoint);
+  if (!may_poll()) return;  // backing off, or not to be used
   trouble_ = {};
   const auto ended = [&](const Trouble& t) { pool.update(i, [&](Endpoint& x) { x.on_poll(steady_now(), t); }); };
   if (auto st = identify(); !st.ok()) {
@@ -373,10 +378,7 @@ void HeadPollerState::poll() {
     ended(trouble_);
     if (bad_header && config_.board->on_bad_header(endpoint, what, pool.most_serve_bad_data()))
       pool.accuse(i, "hash", what);
-    config_.metrics
-        ->counter("towline_fetcher_snapshots_dropped_total", "Answers for heads that were not used.",
-                  {{"endpoint", endpoint}, {"reason", absl::IsDataLoss(s.status()) ? "out_of_order_or_lie" : "error"}})
-        .inc();
+    (absl::IsDataLoss(s.status()) ? dropped_as_wrong_ : dropped_as_error_).inc();
     log::debug("no heads from endpoint", {log::kv("endpoint", endpoint), log::kv("why", s.status())});
     return;
   }

@@ -61,6 +61,7 @@ class HeadPollerState {
   void show_state();
   head_poller_actor::pointer self_;
   PollerConfig config_{};
+  Metrics::Counter refused_, dropped_as_wrong_, dropped_as_error_;
   /// Of the timer that counts: a look before it is due makes another one.
   std::uint64_t tick_ = 0;
   /// Why this poll fails, and the replies that its answers point into.

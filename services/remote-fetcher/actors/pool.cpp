@@ -2,10 +2,13 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -41,6 +44,10 @@ std::string name_of(const std::string& url, std::size_t i) {
   return absl::StrCat(slashes == std::string::npos ? shown : shown.substr(slashes + 2), "#", i + 1);
 }
 
+/// In the order of the enum.
+constexpr std::array kResults = {"ok",        "gaps",    "rate_limited", "http_error", "batch_failed", "malformed",
+                                 "cancelled", "timeout", "too_large",    "transport",  "unusable"};
+
 /// Called under the pool's lock only.
 Jitter make_jitter() {
   auto random = std::make_shared<std::mt19937_64>(std::random_device{}());
@@ -48,6 +55,16 @@ Jitter make_jitter() {
 }
 
 }  // namespace
+
+absl::Status append_private(const std::string& path, absl::string_view text) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+  // It may be there already.
+  const bool done = ::fchmod(fd, 0600) == 0 && ::write(fd, text.data(), text.size()) >= 0;
+  const absl::Status st = done ? absl::OkStatus() : absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
+  ::close(fd);
+  return st;
+}
 
 Pool::Pool(std::vector<EndpointConfig> endpoints, absl::Duration request_timeout, std::string evidence_file,
            Metrics& metrics)
@@ -60,6 +77,18 @@ Pool::Pool(std::vector<EndpointConfig> endpoints, absl::Duration request_timeout
     names_.push_back(name_of(configs_[i].url, i));
     secrets_.push_back(secrets_of(configs_[i].url, configs_[i].headers));
     endpoints_.push_back(std::make_unique<Endpoint>(names_.back(), configs_[i].limits, jitter));
+    // All from the start: an alarm on an increase misses the step from nothing to one.
+    const Labels labels{{"endpoint", names_.back()}};
+    Counters& c = counters_.emplace_back();
+    for (std::size_t r = 0; r < kResults.size(); ++r) {
+      c.results[r] = metrics_.counter("towline_fetcher_requests_total", "Requests to endpoints by result.",
+                                      {{"endpoint", names_.back()}, {"result", kResults[r]}});
+    }
+    c.received = metrics_.counter("towline_fetcher_received_bytes_total", "Bytes of answers, uncompressed.", labels);
+    c.lies = metrics_.counter("towline_fetcher_lies_total", "Answers that do not verify or contradict what is final.",
+                              labels);
+    c.other_branch = metrics_.counter("towline_fetcher_other_branch_total",
+                                      "Headers of another branch than the one that was asked for.", labels);
   }
 }
 
@@ -138,12 +167,7 @@ std::size_t Pool::poll_batch(std::size_t i) const {
   return endpoints_[i]->max_batch(Work::poll, steady_now());
 }
 
-void Pool::count(std::size_t i, const char* result) {
-  metrics_
-      .counter("towline_fetcher_requests_total", "Requests to endpoints by result.",
-               {{"endpoint", name(i)}, {"result", result}})
-      .inc();
-}
+void Pool::count(std::size_t i, Result result) { counters_[i].results[static_cast<std::size_t>(result)].inc(); }
 
 http::Request Pool::request_to(std::size_t i) const {
   http::Request request;
@@ -181,18 +205,18 @@ absl::StatusOr<Reply> Pool::exchange(std::size_t i, Work w, const std::vector<js
   request.max_response_bytes = allowance.bytes;
   http::Response r = http_.post_and_wait(std::move(request), cancelled);
   const absl::Time now = steady_now();
-  const auto failed = [&](const char* result) {
+  const auto failed = [&](Result result) {
     count(i, result);
     update(i, [&](Endpoint& e) { e.on_error(w, n, now, trouble); });
     return absl::UnavailableError(trouble.why);
   };
-  const auto fewer = [&](const char* result) {
+  const auto fewer = [&](Result result) {
     count(i, result);
     update(i, [&](Endpoint& e) { e.on_batch_failed(w, n, now, trouble); });
     return absl::ResourceExhaustedError(trouble.why);
   };
   if (r.failure == http::Failure::cancelled) {
-    count(i, "cancelled");
+    count(i, Result::cancelled);
     update(i, [&](Endpoint& e) { e.on_cancelled(w, n); });
     return r.transport;
   }
@@ -200,7 +224,7 @@ absl::StatusOr<Reply> Pool::exchange(std::size_t i, Work w, const std::vector<js
     trouble = {problem_of(r.failure), presentable(r.transport.message(), secrets_[i])};
     switch (r.failure) {
       case http::Failure::timeout:
-        count(i, "timeout");
+        count(i, Result::timeout);
         update(i, [&](Endpoint& e) { e.on_timeout(w, n, now, trouble); });
         return absl::UnavailableError(trouble.why);
       case http::Failure::too_large:
@@ -208,14 +232,14 @@ absl::StatusOr<Reply> Pool::exchange(std::size_t i, Work w, const std::vector<js
           update(i, [&](Endpoint& e) { e.on_cancelled(w, n); });
           return absl::OutOfRangeError(trouble.why);
         }
-        if (n > 1) return fewer("too_large");
+        if (n > 1) return fewer(Result::too_large);
         if (allowance.beyond == Beyond::bad_data) {
           trouble.problem = Problem::bad_data;
           accuse(i, "size", absl::StrCat(calls[0].method, ": ", trouble.why));
         }
-        return failed("too_large");
-      case http::Failure::lost: return n > 1 ? fewer("transport") : failed("transport");
-      default: return failed("transport");
+        return failed(Result::too_large);
+      case http::Failure::lost: return n > 1 ? fewer(Result::transport) : failed(Result::transport);
+      default: return failed(Result::transport);
     }
   }
   const std::size_t size = r.body.size();
@@ -229,10 +253,10 @@ absl::StatusOr<Reply> Pool::exchange(std::size_t i, Work w, const std::vector<js
     a.error.detail = presentable(a.error.detail, secrets_[i]);
   }
   switch (o.kind) {
-    case Outcome::Kind::failed: return failed(r.status == 200 ? "malformed" : "http_error");
-    case Outcome::Kind::batch_failed: return fewer("batch_failed");
+    case Outcome::Kind::failed: return failed(r.status == 200 ? Result::malformed : Result::http_error);
+    case Outcome::Kind::batch_failed: return fewer(Result::batch_failed);
     case Outcome::Kind::rate_limited:
-      count(i, o.busy ? "http_error" : "rate_limited");
+      count(i, o.busy ? Result::http_error : Result::rate_limited);
       update(i, [&](Endpoint& e) {
         if (o.busy) e.on_busy(w, n, now, o.wait);
         else e.on_rate_limit(w, n, o.answered, o.by_call, now, o.wait);
@@ -244,16 +268,15 @@ absl::StatusOr<Reply> Pool::exchange(std::size_t i, Work w, const std::vector<js
       }
       break;
     case Outcome::Kind::gaps:
-      count(i, "gaps");
+      count(i, Result::gaps);
       update(i, [&](Endpoint& e) { e.on_gaps(w, n, o.answered, now); });
       break;
     case Outcome::Kind::answered:
-      count(i, "ok");
+      count(i, Result::ok);
       update(i, [&](Endpoint& e) { e.on_answered(w, n, now, r.elapsed); });
       break;
   }
-  metrics_.counter("towline_fetcher_received_bytes_total", "Bytes of answers, uncompressed.", {{"endpoint", name(i)}})
-      .inc(static_cast<double>(size));
+  counters_[i].received.inc(static_cast<double>(size));
   return Reply{std::move(o.answers), size, *std::move(share)};
 }
 
@@ -285,7 +308,7 @@ void Pool::update(std::size_t i, const std::function<void(Endpoint&)>& change) {
 }
 
 void Pool::useless(std::size_t i, Problem problem, const std::string& why) {
-  count(i, "unusable");
+  count(i, Result::unusable);
   update(i, [&](Endpoint& e) { e.on_useless_answer(steady_now(), {problem, why}); });
 }
 
@@ -312,6 +335,13 @@ std::optional<SourceTrouble> Pool::trouble(bool (*concerned)(Kind)) const {
   return std::nullopt;
 }
 
+bool Pool::nothing_asked_yet() const {
+  std::lock_guard lock{mutex_};
+  const absl::Time now = steady_now();
+  return std::all_of(endpoints_.begin(), endpoints_.end(),
+                     [&](const auto& e) { return e->trouble(now).problem == Problem::not_asked; });
+}
+
 bool Pool::most_serve_bad_data() const {
   std::lock_guard lock{mutex_};
   const absl::Time now = steady_now();
@@ -336,10 +366,7 @@ void Pool::accuse(std::size_t i, const std::string& what, const std::string& evi
   bool news = false;
   update(i, [&](Endpoint& e) { news = e.set_aside(steady_now(), absl::StrCat(what, ": ", evidence)); });
   if (!news) return;
-  metrics_
-      .counter("towline_fetcher_lies_total", "Answers that do not verify or contradict what is final.",
-               {{"endpoint", name(i)}})
-      .inc();
+  counters_[i].lies.inc();
   log::error("endpoint set aside: it served what does not verify",
              {log::kv("endpoint", name(i)), log::kv("what", what), log::kv("evidence", evidence)});
   keep_evidence(i, what, evidence);
@@ -347,10 +374,7 @@ void Pool::accuse(std::size_t i, const std::string& what, const std::string& evi
 
 void Pool::step_aside(std::size_t i, const std::string& evidence) {
   update(i, [&](Endpoint& e) { e.step_aside(steady_now(), evidence); });
-  metrics_
-      .counter("towline_fetcher_other_branch_total", "Headers of another branch than the one that was asked for.",
-               {{"endpoint", name(i)}})
-      .inc();
+  counters_[i].other_branch.inc();
   log::warn("endpoint is on another branch, asking others for a moment",
             {log::kv("endpoint", name(i)), log::kv("evidence", evidence)});
   keep_evidence(i, "other_branch", evidence);
@@ -363,13 +387,13 @@ void Pool::keep_evidence(std::size_t i, const std::string& what, const std::stri
   if (const auto size = std::filesystem::file_size(evidence_file_, ec); !ec && size > kMaxEvidenceBytes) {
     std::filesystem::rename(evidence_file_, evidence_file_ + ".1", ec);
   }
-  std::ofstream out{evidence_file_, std::ios::app};
-  out << nlohmann::json{{"time_ms", absl::ToUnixMillis(absl::Now())},
-                        {"endpoint", name(i)},
-                        {"what", what},
-                        {"evidence", evidence}}
-             .dump()
-      << '\n';
+  const std::string line =
+      nlohmann::json{
+          {"time_ms", absl::ToUnixMillis(absl::Now())}, {"endpoint", name(i)}, {"what", what}, {"evidence", evidence}}
+          .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
+      "\n";
+  if (const auto st = append_private(evidence_file_, line); !st.ok())
+    log::warn("the evidence is not kept", {log::kv("why", st)});
 }
 
 void Pool::stop() {

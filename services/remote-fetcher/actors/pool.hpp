@@ -3,6 +3,7 @@
 #pragma once
 #include <absl/status/statusor.h>
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <functional>
@@ -44,6 +45,9 @@ struct Reply {
   std::size_t bytes = 0;
   Budget::Share share;
 };
+
+/// Appends to a file that its owner alone can read.
+absl::Status append_private(const std::string& path, absl::string_view text);
 
 /// Leave to make one request of `calls` calls at most.
 struct Turn {
@@ -105,6 +109,8 @@ class Pool {
 
   /// Why endpoints give no heads, or no blocks: of the first that has a trouble; nullopt if none has.
   std::optional<SourceTrouble> trouble(bool (*concerned)(Kind)) const;
+  /// No probe has ended yet: nothing can be said of any endpoint.
+  bool nothing_asked_yet() const;
   /// Of the execution endpoints that are heard, or were not asked yet, most serve what does not verify.
   bool most_serve_bad_data() const;
   /// Whether the last range that was asked for could be served.
@@ -119,7 +125,24 @@ class Pool {
   http::Request request_to(std::size_t i) const;
   absl::StatusOr<Reply> exchange(std::size_t i, Work w, const std::vector<jsonrpc::Call>& calls,
                                  const Allowance& allowance, const Cancelled& cancelled, Trouble& trouble);
-  void count(std::size_t i, const char* result);
+  enum class Result {
+    ok,
+    gaps,
+    rate_limited,
+    http_error,
+    batch_failed,
+    malformed,
+    cancelled,
+    timeout,
+    too_large,
+    transport,
+    unusable,
+  };
+  struct Counters {
+    std::array<Metrics::Counter, static_cast<std::size_t>(Result::unusable) + 1> results;
+    Metrics::Counter received, lies, other_branch;
+  };
+  void count(std::size_t i, Result result);
   void keep_evidence(std::size_t i, const std::string& what, const std::string& evidence);
   const std::vector<EndpointConfig> configs_;
   std::vector<std::string> names_;
@@ -127,6 +150,7 @@ class Pool {
   std::vector<std::vector<std::string>> secrets_;
   const absl::Duration timeout_;
   const std::string evidence_file_;
+  std::vector<Counters> counters_;
   Metrics& metrics_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;

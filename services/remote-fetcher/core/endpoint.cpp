@@ -22,6 +22,8 @@ constexpr absl::Duration kStepAside = absl::Seconds(3);
 constexpr absl::Duration kProbeEach = absl::Minutes(1);
 /// A node that syncs is looked at more often: it is wanted as soon as it is done.
 constexpr absl::Duration kProbeSyncingEach = absl::Seconds(5);
+/// A balancer may have led to a node of another chain for a while.
+constexpr absl::Duration kProbeRefusedEach = absl::Minutes(5);
 constexpr std::uint64_t kFailuresBeforeProbe = 5;
 /// A node may get its old blocks back, or learn a transaction type.
 constexpr absl::Duration kForget = absl::Minutes(10);
@@ -107,8 +109,9 @@ std::size_t Endpoint::max_batch(Work w, absl::Time now) const {
 }
 
 absl::Time Endpoint::next_poll(absl::Time now) const {
-  if (refused_ || cordoned_) return absl::InfiniteFuture();
-  return std::max({poll_.hold, poll_.limited, retry_after_, aside_, next_poll_, now});
+  if (cordoned_) return absl::InfiniteFuture();
+  const absl::Time due = std::max({poll_.hold, poll_.limited, retry_after_, aside_, next_poll_, now});
+  return refused_ ? std::max(due, probe_refused_) : due;
 }
 
 absl::Time Endpoint::next_bulk(absl::Time now) const {
@@ -245,12 +248,14 @@ void Endpoint::on_poll(absl::Time now, const Trouble& t) {
 void Endpoint::on_probed(absl::Time now, Kind kind, bool raw_methods) {
   kind_ = kind;
   raw_methods_ = raw_methods;
+  refused_ = false;
   probed_ = now;
   failed_since_probe_ = false;
 }
 
 bool Endpoint::probe_due(absl::Time now) const {
-  return kind_ == Kind::unknown || failed_since_probe_ || now - probed_ > (syncing_ ? kProbeSyncingEach : kProbeEach);
+  return refused_ || kind_ == Kind::unknown || failed_since_probe_ ||
+         now - probed_ > (syncing_ ? kProbeSyncingEach : kProbeEach);
 }
 
 void Endpoint::on_unknown_transactions(absl::Time now, std::string why) {
@@ -279,8 +284,9 @@ std::optional<std::uint64_t> Endpoint::search_lowest(absl::Time now) const {
   return *gone_ + (*has_ - *gone_) / 2;
 }
 
-void Endpoint::refuse(std::string why) {
+void Endpoint::refuse(absl::Time now, std::string why) {
   refused_ = true;
+  probe_refused_ = now + kProbeRefusedEach;
   refused_why_ = std::move(why);
 }
 
@@ -302,10 +308,14 @@ void Endpoint::cordon(std::string why) {
   cordoned_why_ = std::move(why);
 }
 
-void Endpoint::uncordon() {
+absl::Status Endpoint::uncordon() {
   cordoned_ = false;
   aside_ = lie_ = absl::InfinitePast();
   counts_.lies = 0;
+  if (!refused_) return absl::OkStatus();
+  probe_refused_ = absl::InfinitePast();
+  return absl::FailedPreconditionError(absl::StrCat("no cordon keeps it from being used: ", refused_why_,
+                                                    "; it is probed now, and again each 5 minutes"));
 }
 
 }  // namespace towline::fetcher

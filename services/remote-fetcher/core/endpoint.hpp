@@ -2,6 +2,7 @@
 // blocks it has, being set aside. Head polls and bulk work (headers, bodies) have a back-off each, so that neither
 // starves the other. Pure.
 #pragma once
+#include <absl/status/status.h>
 #include <absl/time/time.h>
 
 #include <array>
@@ -110,15 +111,16 @@ class Endpoint {
   /// The number to ask for next to find the lowest block that it has; nullopt: nothing is to be found out.
   std::optional<std::uint64_t> search_lowest(absl::Time now) const;
 
-  /// Another chain or genesis.
-  void refuse(std::string why);
+  /// Another chain or genesis: until a probe says otherwise, which is made now and then.
+  void refuse(absl::Time now, std::string why);
   /// It served data that does not verify, or that contradicts what is final. Each time for longer; false: it is aside
   /// already, and this was on its way when it was found out.
   bool set_aside(absl::Time now, std::string why);
   /// It is on another branch than the one that is asked for, above what is final: it may be honest and only behind.
   void step_aside(absl::Time now, std::string why);
   void cordon(std::string why);
-  void uncordon();
+  /// Lifts a cordon, and what it was set aside for. FAILED_PRECONDITION: it is refused; it is probed at once.
+  absl::Status uncordon();
 
   struct Counts {
     std::uint64_t requests = 0;
@@ -151,6 +153,7 @@ class Endpoint {
   bool raw_methods_ = false;
   bool refused_ = false;
   bool cordoned_ = false;
+  absl::Time probe_refused_ = absl::InfinitePast();
   std::string refused_why_, cordoned_why_;
   Trouble aside_why_, syncing_, unknown_transactions_;
   absl::Time unknown_transactions_until_ = absl::InfinitePast();

@@ -431,7 +431,7 @@ TEST(Endpoint, LiesCostMoreEachTime) {
   EXPECT_EQ(e.state(later), State::ready);
   e.set_aside(later, "hash");
   EXPECT_EQ(e.next_bulk(later), later + absl::Seconds(20));
-  e.uncordon();
+  EXPECT_TRUE(e.uncordon().ok());
   EXPECT_EQ(e.state(later), State::ready);
   EXPECT_EQ(e.counts().lies, 0U);
 }
@@ -453,12 +453,31 @@ TEST(Endpoint, CordonsAndRefusalsHold) {
   EXPECT_EQ(e.state(t0), State::cordoned);
   EXPECT_EQ(e.trouble(t0).why, "maintenance");
   EXPECT_EQ(e.next_bulk(t0), absl::InfiniteFuture());
-  e.uncordon();
+  EXPECT_TRUE(e.uncordon().ok());
   EXPECT_EQ(e.state(t0), State::ready);
-  e.refuse("another chain");
-  e.uncordon();
+  e.refuse(t0, "another chain");
   EXPECT_EQ(e.state(t0), State::refused);
   EXPECT_EQ(e.trouble(t0).why, "another chain");
+  EXPECT_EQ(e.next_bulk(t0), absl::InfiniteFuture());
+}
+
+TEST(Endpoint, ARefusedOneIsProbedEachFiveMinutesAndAtOnceByUncordon) {
+  Endpoint e = ready();
+  e.refuse(t0, "another chain");
+  EXPECT_EQ(e.next_poll(t0), t0 + absl::Minutes(5));
+  EXPECT_TRUE(e.probe_due(t0 + absl::Minutes(5)));
+  e.refuse(t0 + absl::Minutes(5), "another chain");
+  EXPECT_EQ(e.next_poll(t0), t0 + absl::Minutes(10));
+  const absl::Status why = e.uncordon();
+  EXPECT_TRUE(absl::IsFailedPrecondition(why)) << why;
+  EXPECT_NE(why.message().find("another chain"), absl::string_view::npos) << why;
+  EXPECT_EQ(e.next_poll(t0), t0);
+  e.cordon("maintenance");
+  EXPECT_EQ(e.next_poll(t0), absl::InfiniteFuture());
+  EXPECT_FALSE(e.uncordon().ok());
+  e.on_probed(t0, Kind::el, false);
+  EXPECT_EQ(e.state(t0), State::ready);
+  EXPECT_TRUE(e.uncordon().ok());
 }
 
 TEST(Choice, TakesTheLeastBusyAndThePreferred) {

@@ -99,21 +99,23 @@ bool same_heads(const HeadSnapshot& a, const HeadSnapshot& b) {
 void HeadChoice::put(HeadSnapshot s, AnchorView anchor) {
   const std::string endpoint = s.endpoint;
   const auto before = views_.find(endpoint);
-  const bool rose = before == views_.end() || number_of(s.unsafe) > number_of(before->second.snapshot.unsafe);
+  const std::uint64_t number = number_of(s.unsafe);
+  // Two replicas that hang at different heights answer in turn: that is no rise.
+  const bool rose = before == views_.end() || number > before->second.highest;
+  const std::uint64_t highest = rose ? number : before->second.highest;
   const absl::Time moved = rose ? s.observed : before->second.moved;
-  views_[endpoint] = {std::move(s), anchor, moved};
+  views_[endpoint] = {std::move(s), anchor, highest, moved};
 }
 
-bool HeadChoice::stalled(const std::string& endpoint, absl::Time now) const {
+bool HeadChoice::stalled(const std::string& endpoint) const {
   const auto it = views_.find(endpoint);
-  return it != views_.end() && stalled(it->second, now);
+  return it != views_.end() && stalled(it->second);
 }
 
-bool HeadChoice::stalled(const View& v, absl::Time now) const {
-  if (now - v.moved <= stalled_after_) return false;
+bool HeadChoice::stalled(const View& v) const {
   return std::any_of(views_.begin(), views_.end(), [&](const auto& other) {
     return number_of(other.second.snapshot.unsafe) > number_of(v.snapshot.unsafe) &&
-           now - other.second.moved <= stalled_after_;
+           other.second.moved - v.moved > stalled_after_;
   });
 }
 
@@ -152,7 +154,7 @@ std::optional<HeadSnapshot> HeadChoice::choose(absl::Time now) {
   // Smaller is better.
   const auto rank = [&](const View& v) {
     const HeadSnapshot& s = v.snapshot;
-    return std::make_tuple(v.anchor == AnchorView::contradicts, now - s.observed > late_after_, stalled(v, now),
+    return std::make_tuple(v.anchor == AnchorView::contradicts, now - s.observed > late_after_, stalled(v),
                            s.kind != Kind::cl, s.endpoint != primary_);
   };
   for (const auto& [name, view] : views_) {

@@ -69,17 +69,18 @@ class HeadChoice {
   /// Another EL's headers verify.
   bool others_verify(const std::string& endpoint, absl::Time now) const;
   std::optional<HeadSnapshot> of(const std::string& endpoint) const;
-  /// Its head stands still while another's moves.
-  bool stalled(const std::string& endpoint, absl::Time now) const;
+  /// Its head stands still, and another's has moved on since for `stalled_after`.
+  bool stalled(const std::string& endpoint) const;
 
  private:
   struct View {
     HeadSnapshot snapshot;
     AnchorView anchor = AnchorView::unknown;
-    /// When its unsafe head was seen to rise last.
+    /// Its highest unsafe head, and when that was seen first.
+    std::uint64_t highest = 0;
     absl::Time moved;
   };
-  bool stalled(const View& v, absl::Time now) const;
+  bool stalled(const View& v) const;
   bool any(AnchorView anchor, absl::Time now) const;
   const absl::Duration late_after_, stale_after_, stalled_after_;
   std::map<std::string, View> views_;

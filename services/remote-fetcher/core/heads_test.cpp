@@ -159,6 +159,22 @@ TEST(HeadChoice, LeavesAnEndpointWhoseHeadStandsStillWhileAnothersMoves) {
   }
 }
 
+TEST(HeadChoice, LeavesAClThatHangsBesideAGoodElAlsoWhenItsReplicasHangAtTwoHeights) {
+  for (const std::uint64_t apart : {0U, 1U, 3U}) {
+    HeadChoice c{absl::Seconds(3), absl::Seconds(13), absl::Seconds(6)};
+    for (int second = 0; second <= 60; ++second) {
+      const absl::Time now = t0 + absl::Seconds(second);
+      c.put(heads("proxy", Kind::cl, 100 - (second % 2 == 0 ? 0 : apart), now), AnchorView::unknown);
+      // A block each 2 s, and no more from second 40 on.
+      c.put(heads("el", Kind::el, 100 + static_cast<std::uint64_t>(std::min(second, 40) / 2), now), AnchorView::agrees);
+      EXPECT_EQ(c.choose(now)->endpoint, second <= 7 ? "proxy" : "el") << apart << " " << second;
+    }
+    // It goes on.
+    c.put(heads("proxy", Kind::cl, 121, t0 + absl::Seconds(61)), AnchorView::unknown);
+    EXPECT_EQ(c.choose(t0 + absl::Seconds(61))->endpoint, "proxy");
+  }
+}
+
 TEST(HeadChoice, WhoContradictsTheAnchorIsOutvotedOnlyByOneThatAgrees) {
   HeadChoice c = choice();
   c.put(heads("liar", Kind::el, 100), AnchorView::contradicts);

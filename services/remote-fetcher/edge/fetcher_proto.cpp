@@ -1,5 +1,7 @@
 #include "services/remote-fetcher/edge/fetcher_proto.hpp"
 
+#include <algorithm>
+
 #include "libs/wire/convert.hpp"
 
 namespace towline::fetcher {
@@ -14,7 +16,7 @@ v1::EndpointKind to_proto(Kind k) {
   return v1::ENDPOINT_KIND_UNSPECIFIED;
 }
 
-v1::HeadSnapshot to_proto(const HeadSnapshot& s) {
+v1::HeadSnapshot to_proto(const HeadSnapshot& s, absl::Time now) {
   v1::HeadSnapshot out;
   out.set_endpoint(s.endpoint);
   out.set_kind(to_proto(s.kind));
@@ -23,7 +25,7 @@ v1::HeadSnapshot to_proto(const HeadSnapshot& s) {
   if (s.safe) *out.mutable_safe() = wire::to_proto(*s.safe);
   if (s.finalized) *out.mutable_finalized() = wire::to_proto(*s.finalized);
   if (s.current_l1) *out.mutable_current_l1() = wire::to_proto(*s.current_l1);
-  out.set_observed_at_ms(static_cast<std::uint64_t>(absl::ToUnixMillis(s.observed)));
+  out.set_age_ms(static_cast<std::uint64_t>(std::max<std::int64_t>(0, absl::ToInt64Milliseconds(now - s.observed))));
   out.set_contradicts_anchor(s.contradicts_anchor);
   out.set_unknown_rules(s.unknown_rules);
   return out;

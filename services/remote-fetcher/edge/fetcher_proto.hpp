@@ -6,6 +6,6 @@
 namespace towline::fetcher {
 
 v1::EndpointKind to_proto(Kind k);
-v1::HeadSnapshot to_proto(const HeadSnapshot& s);
+v1::HeadSnapshot to_proto(const HeadSnapshot& s, absl::Time now);
 
 }  // namespace towline::fetcher

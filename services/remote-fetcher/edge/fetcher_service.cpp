@@ -69,13 +69,13 @@ grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::Watc
     auto s = board_.wait(seen, absl::ToChronoMilliseconds(interval_));
     if (board_.stopped()) break;
     const absl::Time now = steady_now();
-    if (!s && !sent && now < patience) continue;
+    if (!s && !sent && (now < patience || pool_.nothing_asked_yet())) continue;
     v1::WatchHeadsResponse message;
     if (s) {
       s->blocks_trouble = pool_.blocks_trouble();
       // Looks at other endpoints wake us too.
       if (sent && same_heads(*sent, *s) && now < next) continue;
-      *message.mutable_snapshot() = to_proto(*s);
+      *message.mutable_snapshot() = to_proto(*s, now);
       if (s->blocks_trouble) *message.mutable_trouble() = to_proto(*s->blocks_trouble);
     } else {
       if (!sent && now < next) continue;
@@ -135,7 +135,7 @@ grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListE
     out.set_lies(e.counts().lies);
     out.set_latency_ms(absl::ToDoubleMilliseconds(e.latency()));
     out.set_in_flight(static_cast<std::uint32_t>(std::max(0, e.in_flight())));
-    if (auto s = board_.of(e.name())) *out.mutable_heads() = to_proto(*s);
+    if (auto s = board_.of(e.name())) *out.mutable_heads() = to_proto(*s, now);
   }
   return grpc::Status::OK;
 }
@@ -154,7 +154,9 @@ grpc::Status FetcherService::UncordonEndpoint(grpc::ServerContext*, const v1::Un
                                               v1::UncordonEndpointResponse*) {
   const auto i = pool_.find(req->name());
   if (!i) return no_such_endpoint(req->name());
-  pool_.update(*i, [](Endpoint& e) { e.uncordon(); });
+  absl::Status st;
+  pool_.update(*i, [&](Endpoint& e) { st = e.uncordon(); });
+  if (!st.ok()) return wire::to_grpc(st);
   log::info("endpoint uncordoned", {log::kv("endpoint", req->name())});
   return grpc::Status::OK;
 }

@@ -328,6 +328,42 @@ TEST(Fetcher, RefusesAnotherChain) {
   EXPECT_THAT(f.metrics(), HasSubstr("towline_fetcher_refused_endpoints_total"));
 }
 
+TEST(Fetcher, UncordonOfARefusedEndpointSaysWhyAndProbesIt) {
+  const auto chain = make_chain(30);
+  FakeNode node{chain};
+  node.faults.chain_id = 10;
+  Fetcher f{config_for(chain), {&node}};
+  f.eventually("refused", [&] { return f.endpoint(0).state() == v1::ENDPOINT_STATE_REFUSED; });
+  v1::UncordonEndpointRequest request;
+  request.set_name(f.endpoint(0).name());
+  v1::UncordonEndpointResponse response;
+  node.faults.chain_id = 901;
+  {
+    grpc::ClientContext ctx;
+    const grpc::Status st = f.heads->UncordonEndpoint(&ctx, request, &response);
+    EXPECT_EQ(st.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+    EXPECT_THAT(st.error_message(), HasSubstr("another chain"));
+  }
+  f.until_ready(0);
+  grpc::ClientContext ctx;
+  EXPECT_TRUE(f.heads->UncordonEndpoint(&ctx, request, &response).ok());
+}
+
+TEST(Fetcher, EveryCounterIsThereFromTheStart) {
+  const auto chain = make_chain(30);
+  FakeNode node{chain};
+  node.faults.hang = true;
+  Fetcher f{config_for(chain), {&node}};
+  f.eventually("its poller has begun", [&] { return node.requests() > 0; });
+  const std::string metrics = f.metrics();
+  for (const char* name : {"lies_total", "other_branch_total", "refused_endpoints_total", "received_bytes_total",
+                           "snapshots_dropped_total", "blocks_total", "bodies_refetched_total"})
+    EXPECT_THAT(metrics, ::testing::ContainsRegex(absl::StrCat("\ntowline_fetcher_", name, ".* 0\n"))) << name;
+  for (const char* result : {"ok", "timeout", "too_large", "malformed"})
+    EXPECT_THAT(metrics, HasSubstr(absl::StrCat("result=\"", result, "\"} 0\n"))) << result;
+  node.faults.hang = false;
+}
+
 TEST(Fetcher, NoticesThatAUrlLeadsToAnotherChainAfterAnOutage) {
   const auto chain = make_chain(30);
   FakeNode node{chain};

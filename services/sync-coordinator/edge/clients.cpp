@@ -7,6 +7,7 @@
 #include <set>
 
 #include "libs/base/status.hpp"
+#include "libs/base/steady_time.hpp"
 #include "libs/wire/convert.hpp"
 #include "towline/v1/engine_driver.grpc.pb.h"
 #include "towline/v1/p2p_gossip.grpc.pb.h"
@@ -277,7 +278,7 @@ class GrpcFetcher final : public FetcherClient {
       TOWLINE_RETURN_IF_ERROR(read(m.has_safe(), m.safe(), s.safe));
       TOWLINE_RETURN_IF_ERROR(read(m.has_finalized(), m.finalized(), s.finalized));
       TOWLINE_RETURN_IF_ERROR(read(m.has_current_l1(), m.current_l1(), s.current_l1));
-      s.observed = absl::FromUnixMillis(static_cast<std::int64_t>(m.observed_at_ms()));
+      s.observed = steady_now() - absl::Milliseconds(m.age_ms());
       s.contradicts_anchor = m.contradicts_anchor();
       s.unknown_rules = m.unknown_rules();
       on_snapshot(s);

@@ -55,7 +55,7 @@ v1::SyncStatus to_proto(const std::vector<TowView>& views, absl::Time now) {
     t.set_epoch(v.epoch);
     t.set_since_ms(millis(v.since));
     if (v.remote && !out.has_remote()) {
-      *out.mutable_remote() = fetcher::to_proto(*v.remote);
+      *out.mutable_remote() = fetcher::to_proto(*v.remote, now);
       out.set_remote_age_ms(
           static_cast<std::uint64_t>(std::max<std::int64_t>(0, absl::ToInt64Milliseconds(now - v.source_heard))));
     }

@@ -187,12 +187,11 @@ class Run:
         self.notes["followed 10 in s"], self.notes["behind"] = round(self.now() - begin, 1), behind
         near = BEHIND * busy() + row.lag
         assert behind <= near, f"{behind} blocks behind while following; {near:.0f} are allowed"
-        self.wait("AT_TIP, and ready", lambda: self.status and self.status[-1][1]["state"] == "TOW_STATE_AT_TIP" and self.ready[-1][1] == 200, 30 * busy())
-        looks = [(code == 200, state == "TOW_STATE_AT_TIP") for at, code, _, state in self.ready if at > begin]
-        for i, what in enumerate(("ready", "AT_TIP")):
-            yes = sum(look[i] for look in looks)
-            self.notes[what] = f"{yes} of {len(looks)} looks"
-            assert yes >= READY_SHARE * len(looks), f"{what} only in {self.notes[what]} while following"
+        if not row.labels:
+            self.wait("labels_unset", lambda: self.status and self.status[-1][1]["reason_code"] == self.ready[-1][2] == "labels_unset", 30 * busy())
+            self.nothing_says_ready()
+        else:
+            self.is_ready(begin)
         self.same_chain()
         self.labels_went_up()
         for at, tow in self.status:
@@ -203,6 +202,14 @@ class Run:
         for method in row.asks:
             asked = c["methods"].get(method, 0)
             assert asked >= (1 if method == "eth_subscribe" else 5), f"{method} was asked for {asked} times: this side of the endpoint is not used"
+
+    def is_ready(self, begin):
+        self.wait("AT_TIP, and ready", lambda: self.status and self.status[-1][1]["state"] == "TOW_STATE_AT_TIP" and self.ready[-1][1] == 200, 30 * busy())
+        looks = [(code == 200, state == "TOW_STATE_AT_TIP") for at, code, _, state in self.ready if at > begin]
+        for i, what in enumerate(("ready", "AT_TIP")):
+            yes = sum(look[i] for look in looks)
+            self.notes[what] = f"{yes} of {len(looks)} looks"
+            assert yes >= READY_SHARE * len(looks), f"{what} only in {self.notes[what]} while following"
 
     def same_chain(self):
         head = self.stack.labels()["latest"]

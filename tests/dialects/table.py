@@ -38,7 +38,7 @@ class Row:
     codes: tuple = ()    # reason codes that are right; the first is the usual one
     text: str = ""       # a part of the reason that says what only this endpoint can say
     lag: int = 0         # blocks that it is behind by nature, beside those that anybody needs
-    labels: bool = True  # safe and finalized can be known
+    labels: bool = True  # safe and finalized can be known; else `labels_unset` is said, and nothing says ready
     asks: tuple = ()     # methods that must have been asked for five times at least
     first_s: int = 0     # what is odd begins so many seconds after the first request
     unknown_type: bool = False  # the chain has transactions of an unknown type
@@ -161,7 +161,9 @@ SECTIONS = (
         Row("tls-private-ca", FOLLOWS, "TLS by a private CA, which the endpoints file names", "own gateways", el(tls="named"), do="`ca_file` in the endpoints file"),
         Row("tls-unknown-ca", NAMES_IT, "TLS by a CA that nobody knows", "own gateways, proxies that look into TLS", el(tls="unknown"), codes=("source_tls_failed",)),
         Row("slow-first-byte", FOLLOWS, "2 s until the first byte", "free tiers, cold archives", el(x.Slow(2)), lag=4),
-        Row("fat", FOLLOWS_SLOWER, "200 kB more for each header, 1.5 MB more for each block", "busy chains: blocks of some MB, answers of more than 10 MB", el(x.Fat(200_000, 1_500_000)), lag=2),
+        Row("fat", FOLLOWS_SLOWER, "40 kB more for each header, 60 kB more for each block", "gateways that add fields of their own", el(x.Fat(40_000, 60_000)), lag=2),
+        Row("junk", NAMES_IT, "200 kB more for each header, 1.5 MB more for each block", "nobody who is honest: many times what was asked for", el(x.Fat(200_000, 1_500_000)),
+            codes=("source_bad_data",)),
         Row("text-plain", FOLLOWS, "Content-Type: text/plain, blanks before the JSON", "old parity, small gateways", el(x.PlainText())),
         Row("ipv6", FOLLOWS, "http://[::1]:port", "hosts and clusters with IPv6 only", el(host="::1")),
         Row("websocket", FOLLOWS, "a ws:// URL", "X Layer's wss://xlayerws.okx.com; op-node v1.21.0's notes", el(websocket=True), asks=("eth_subscribe",)),

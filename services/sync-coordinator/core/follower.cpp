@@ -682,8 +682,10 @@ Effects Follower::import(const eth::BlockId& parent, const eth::BlockRef& tip, b
           now);
   } else if (remote_ && remote_->blocks_trouble && state_ == TowState::waiting_for_source) {
     // It was tried in vain before: said until blocks come.
-  } else if (state_ == TowState::importing && goes_on && blocks <= kTipBlocks) {
-    // The source is slow: whenever its blocks have been imported there are some more.
+  } else if (blocks <= kTipBlocks && ((state_ == TowState::importing && goes_on) ||
+                                      (state_ == TowState::walking_back && parent.hash == head_before_))) {
+    // The source is slow: whenever its blocks have been imported there are some more. Or its replicas lag: what one
+    // shows as the head another has not got yet, and there was nothing to walk back.
     enter(TowState::at_tip, "at_tip", absl::StrCat("following the source, ", blocks, " block(s) behind"), now);
   } else if (!needs_operator() && (state_ != TowState::at_tip || blocks > kTipBlocks)) {
     enter(TowState::importing, "importing", absl::StrCat("importing ", blocks, " block(s) to ", eth::to_string(tip)),

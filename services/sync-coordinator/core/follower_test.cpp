@@ -551,6 +551,23 @@ TEST_F(FollowerTest, D30_AReorgDuringACatchUp) {
   EXPECT_THAT(did, Contains(HasSubstr("import 550..1005")));
 }
 
+TEST_F(FollowerTest, AtTheTipAHeadThatOtherReplicasHaveNotGotYetIsNoCatchUp) {
+  both();
+  ASSERT_EQ(follower().state(), TowState::at_tip);
+  theirs.grow(102, 0);
+  int tries = 0;
+  on_import = [&](const Import&) {
+    ++tries;
+    EXPECT_EQ(follower().state(), TowState::at_tip) << "try " << tries;
+    if (tries == 3) on_import = nullptr;
+    return ended(Outcome::source_reorged, "no source has block 102");
+  };
+  remote();
+  for (int i = 0; i < 10 && ours.tip() != 102; ++i) wake(absl::Minutes(1));
+  EXPECT_EQ(tries, 3);
+  EXPECT_EQ(ours.tip(), 102U);
+}
+
 TEST_F(FollowerTest, D32_ACLThatReplaysAfterARestartIsNotBelieved) {
   both();
   auto s = snapshot();

@@ -1,10 +1,13 @@
 #include <absl/time/clock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <random>
 #include <unordered_set>
 
 #include "libs/base/bytes.hpp"
+#include "libs/base/files.hpp"
 #include "libs/base/hex.hpp"
 #include "libs/base/steady_time.hpp"
 #include "libs/base/text.hpp"
@@ -128,6 +131,18 @@ TEST(CutText, IsValidUtf8OfAtMostThatManyBytes) {
         Row{"\xed\xa0\x80", 9, "???"}, Row{"\xf4\x90\x80\x80", 9, "????"}, Row{"\xf0\x80\x80\x80", 9, "????"}}) {
     EXPECT_EQ(cut_text(r.in, r.max), r.out) << r.in;
   }
+}
+
+TEST(Files, ADirectoryThatIsMadeIsItsOwnersAlone) {
+  const std::string top = ::testing::TempDir() + "towline-files-" + std::to_string(::getpid());
+  ASSERT_FALSE(make_private_directory(top + "/data"));
+  using std::filesystem::perms;
+  EXPECT_EQ(std::filesystem::status(top + "/data").permissions(), perms::owner_all);
+  std::filesystem::permissions(top + "/data", perms::owner_all | perms::group_read);
+  ASSERT_FALSE(make_private_directory(top + "/data"));
+  EXPECT_EQ(std::filesystem::status(top + "/data").permissions(), perms::owner_all | perms::group_read);
+  EXPECT_TRUE(make_private_directory("/proc/none"));
+  std::filesystem::remove_all(top);
 }
 
 TEST(SteadyNow, StartsAtTheTrueTimeAndNeverGoesBack) {

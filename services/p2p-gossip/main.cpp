@@ -6,8 +6,8 @@
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 #include <caf/typed_event_based_actor.hpp>
-#include <filesystem>
 
+#include "libs/base/files.hpp"
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
 #include "libs/discv5/boot_nodes.hpp"
@@ -117,9 +117,8 @@ class P2PGossip final : public service::Program {
     TOWLINE_ASSIGN_OR_RETURN(config_, chain_.load());
     TOWLINE_ASSIGN_OR_RETURN(const auto signer, choose_signer());
     TOWLINE_RETURN_IF_ERROR(read_flags());
-    std::error_code ec;
-    std::filesystem::create_directories(data_dir_, ec);
-    if (ec) return absl::InvalidArgumentError(absl::StrCat("--data-dir: cannot make ", data_dir_, ": ", ec.message()));
+    if (const auto ec = make_private_directory(data_dir_))
+      return absl::InvalidArgumentError(absl::StrCat("--data-dir: cannot make ", data_dir_, ": ", ec.message()));
     if (key_file_.empty()) key_file_ = data_dir_ + "/p2p_priv.txt";
     auto key = raw_key_.empty() ? read_or_make_key(key_file_) : parse_key(raw_key_);
     if (!key.ok() && !raw_key_.empty())

@@ -13,11 +13,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <iostream>
 #include <map>
 #include <thread>
 
+#include "libs/base/files.hpp"
 #include "libs/base/status.hpp"
 #include "libs/discv5/boot_nodes.hpp"
 #include "libs/http/client.hpp"
@@ -66,9 +66,8 @@ bool runs_gossip(const UpOptions& o) {
 }
 
 absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
-  std::error_code ec;
-  std::filesystem::create_directories(o.data_dir, ec);
-  if (ec) return absl::NotFoundError(absl::StrCat("--data-dir: cannot create ", o.data_dir, ": ", ec.message()));
+  if (const auto ec = make_private_directory(o.data_dir))
+    return absl::NotFoundError(absl::StrCat("--data-dir: cannot create ", o.data_dir, ": ", ec.message()));
   if (access(o.data_dir.c_str(), R_OK | W_OK | X_OK) != 0)
     return absl::PermissionDeniedError(
         absl::StrCat("--data-dir: cannot write ", o.data_dir, ": ", std::strerror(errno)));

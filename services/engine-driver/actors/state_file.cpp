@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "libs/base/files.hpp"
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
 
@@ -23,9 +24,8 @@ absl::Status errno_status(absl::string_view what) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<StateFile>> StateFile::open(const std::string& directory) {
-  std::error_code ec;
-  std::filesystem::create_directories(directory, ec);
-  if (ec) return absl::UnavailableError(absl::StrCat("--data-dir: cannot create ", directory, ": ", ec.message()));
+  if (const auto ec = make_private_directory(directory))
+    return absl::UnavailableError(absl::StrCat("--data-dir: cannot create ", directory, ": ", ec.message()));
   const int lock = ::open((directory + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (lock < 0) return errno_status(absl::StrCat("--data-dir: cannot write in ", directory));
   if (flock(lock, LOCK_EX | LOCK_NB) != 0) {

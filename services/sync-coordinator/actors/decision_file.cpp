@@ -8,6 +8,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "libs/base/files.hpp"
 #include "libs/base/steady_time.hpp"
 
 namespace towline::coordinator {
@@ -55,8 +56,8 @@ absl::Status save_decisions(const std::string& path, const std::deque<Decision>&
          {"repeated", d.repeated},
          {"fold", d.fold}});
   }
-  std::error_code ec;
-  std::filesystem::create_directories(std::filesystem::path{path}.parent_path(), ec);
+  if (const auto ec = make_private_directory(std::filesystem::path{path}.parent_path()))
+    return absl::UnavailableError(absl::StrCat("--data-dir: cannot make ", path, ": ", ec.message()));
   const std::string fresh = path + ".new";
   std::ofstream out{fresh, std::ios::binary | std::ios::trunc};
   // The text of an EL or a source may be in it.

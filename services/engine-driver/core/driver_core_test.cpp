@@ -285,6 +285,7 @@ TEST(ForeignHead, AHeadThatMovesWithoutUsThreeTimesAMinuteIsDrivenBySomebodyElse
 TEST(Twin, OnlyAnOpGethWhoseHeadStandsBelowABlockThatItServesIsLed) {
   EXPECT_TRUE(is_op_geth("Geth/v1.101702.3"));
   EXPECT_TRUE(is_op_geth("op-geth/v1.101702.3"));
+  EXPECT_TRUE(is_op_geth("go-ethereum/1.101702.3-stable"));
   EXPECT_FALSE(is_op_geth("op-reth/v1.10.2"));
   EXPECT_FALSE(is_op_geth(""));
   const absl::Time start = absl::FromUnixSeconds(1'000);

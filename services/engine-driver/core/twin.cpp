@@ -2,9 +2,12 @@
 
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+
 #include <simdjson.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
@@ -46,7 +49,10 @@ TwinNeed::Look TwinNeed::on_look(const Hash32& head, const std::optional<Hash32>
 }
 
 bool is_op_geth(absl::string_view client_version) {
-  return absl::StartsWithIgnoreCase(client_version, "geth/") || absl::StartsWithIgnoreCase(client_version, "op-geth/");
+  // The last one is what it says to engine_getClientVersionV1.
+  constexpr absl::string_view kNames[] = {"geth/", "op-geth/", "go-ethereum/"};
+  return std::any_of(std::begin(kNames), std::end(kNames),
+                     [&](absl::string_view name) { return absl::StartsWithIgnoreCase(client_version, name); });
 }
 
 bool asks_for_newer_get_payload(const TwinPlan& plan, std::int64_t error_code) {

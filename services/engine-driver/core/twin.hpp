@@ -35,7 +35,7 @@ class TwinNeed {
   std::optional<Hash32> head_, above_;
 };
 
-/// By what it says of itself ("Geth/v1.101702.3", "op-geth/...").
+/// By what it says of itself ("Geth/v1.101702.3", "op-geth/...", "go-ethereum/...").
 bool is_op_geth(absl::string_view client_version);
 
 /// What an EL is asked for (execution-apis: paris, shanghai, cancun; OP Stack specs: exec-engine).

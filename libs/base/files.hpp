@@ -1,5 +1,7 @@
 // Files of the process's own.
 #pragma once
+#include <absl/status/statusor.h>
+
 #include <string>
 #include <system_error>
 
@@ -7,5 +9,11 @@ namespace towline {
 
 /// The directory and those above it. One that is made is for its owner alone; one that is there stays as it is.
 std::error_code make_private_directory(const std::string& path);
+
+/// A small file that outlives the process. NOT_FOUND: there is none. INVALID_ARGUMENT: it cannot be read.
+absl::StatusOr<std::string> read_state_file(const std::string& path);
+
+/// Written whole or not at all. UNAVAILABLE: it cannot be written; the old one is still there.
+absl::Status write_state_file(const std::string& path, const std::string& text);
 
 }  // namespace towline

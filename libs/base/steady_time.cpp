@@ -15,4 +15,6 @@ absl::Time steady_now() {
   return start.wall + absl::FromChrono(Clock::now() - start.steady);
 }
 
+absl::Duration steady_ahead() { return steady_now() - absl::Now(); }
+
 }  // namespace towline

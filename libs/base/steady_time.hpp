@@ -9,4 +9,8 @@ namespace towline {
 /// process.
 absl::Time steady_now();
 
+/// How far that time is ahead of the wall clock, by the clock's steps since the start: what was taken by one and is
+/// needed by the other is moved by this.
+absl::Duration steady_ahead();
+
 }  // namespace towline

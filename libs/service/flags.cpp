@@ -18,7 +18,9 @@ std::string secret_on_command_line(const CLI::App& app, int argc, const char* co
     if (o->get_group() != kSecrets) continue;
     const std::string name = "--" + o->get_lnames()[0];
     for (int i = 1; i < argc; ++i)
-      if (argv[i] == name || absl::StartsWith(argv[i], name + "=")) return name;
+      if (argv[i] == name || absl::StartsWith(argv[i], name + "="))
+        return absl::StrCat(name, ": everybody can read the arguments of a process: use ", o->get_envname(),
+                            " or --config");
   }
   return {};
 }

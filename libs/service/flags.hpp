@@ -13,7 +13,7 @@ namespace towline::service {
 /// The group of flags that hold a secret itself: everybody can read the arguments of a process, so they are taken from
 /// the environment and the config file alone.
 inline constexpr const char* kSecrets = "By environment or --config only";
-/// A flag of that group that stands on the command line; empty: none.
+/// What is wrong when a flag of that group stands on the command line; empty: nothing.
 std::string secret_on_command_line(const CLI::App& app, int argc, const char* const* argv);
 
 /// Gives each flag its variable: --a.b-c is TOWLINE_A_B_C.

@@ -176,9 +176,8 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
     std::cout << flags_json(app) << std::endl;
     return 0;
   }
-  if (const std::string secret = secret_on_command_line(app, argc, argv); !secret.empty()) {
-    std::cerr << absl::StrCat(info.name, ": ", secret, ": everybody can read the arguments of a process: use ",
-                              app.get_option(secret)->get_envname(), " or --config\n");
+  if (const std::string wrong = secret_on_command_line(app, argc, argv); !wrong.empty()) {
+    std::cerr << absl::StrCat(info.name, ": ", wrong, "\n");
     return 2;
   }
   try {

@@ -188,9 +188,8 @@ class Cli {
     hide_urls(argc, argv);
     if (*up_command) {
       if (!service_flags.ok()) return cannot_ask(service_flags.status());
-      if (const std::string secret = service::secret_on_command_line(*up_command, argc, argv); !secret.empty()) {
-        std::cerr << "towline up: " << secret << ": everybody can read the arguments of a process: use "
-                  << up_command->get_option(secret)->get_envname() << " or --config\n";
+      if (const std::string wrong = service::secret_on_command_line(*up_command, argc, argv); !wrong.empty()) {
+        std::cerr << "towline up: " << wrong << '\n';
         return kUsage;
       }
       if (const std::string unknown = service::unknown_variables({&app, up_command}); !unknown.empty())

@@ -11,13 +11,13 @@
 #include <mutex>
 #include <thread>
 
+#include "libs/base/files.hpp"
 #include "libs/base/status.hpp"
 #include "libs/base/steady_time.hpp"
 #include "libs/base/text.hpp"
 #include "libs/crypto/openssl.hpp"
 #include "libs/telemetry/log.hpp"
 #include "services/p2p-gossip/actors/asio_ip.hpp"
-#include "services/p2p-gossip/actors/state_file.hpp"
 
 namespace towline::gossip {
 namespace {

@@ -10,12 +10,12 @@
 #include <future>
 #include <thread>
 
+#include "libs/base/files.hpp"
 #include "libs/base/status.hpp"
 #include "libs/base/steady_time.hpp"
 #include "libs/crypto/openssl.hpp"
 #include "libs/telemetry/log.hpp"
 #include "services/p2p-gossip/actors/asio_ip.hpp"
-#include "services/p2p-gossip/actors/state_file.hpp"
 
 namespace towline::gossip {
 namespace {
@@ -138,7 +138,7 @@ class Network::Loop final : private p2p::Node::Handler {
   }
 
   /// As people and the file have them.
-  Bans wall_bans() { return manager_.bans().shifted(absl::Now() - steady_now()); }
+  Bans wall_bans() { return manager_.bans().shifted(-steady_ahead()); }
 
   std::vector<p2p::Multiaddr> addresses() const {
     p2p::Multiaddr a;
@@ -505,7 +505,7 @@ class Network::Loop final : private p2p::Node::Handler {
     if (!text.ok()) return text.status();
     auto bans = Bans::from_json(*text);
     if (!bans.ok()) return absl::InvalidArgumentError(absl::StrCat(config_.bans_file, ": ", bans.status().message()));
-    manager_.bans() = bans->shifted(steady_now() - absl::Now());
+    manager_.bans() = bans->shifted(steady_ahead());
     return absl::OkStatus();
   }
 

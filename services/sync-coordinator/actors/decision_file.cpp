@@ -1,11 +1,9 @@
 #include "services/sync-coordinator/actors/decision_file.hpp"
 
 #include <absl/strings/str_cat.h>
-#include <absl/time/clock.h>
 
-#include <cstdio>
+#include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "libs/base/files.hpp"
@@ -14,13 +12,14 @@
 namespace towline::coordinator {
 
 absl::StatusOr<std::deque<Decision>> load_decisions(const std::string& path) {
-  std::ifstream in{path, std::ios::binary};
-  if (!in) return std::deque<Decision>{};
-  const auto doc = nlohmann::json::parse(in, nullptr, false);
+  const auto file = read_state_file(path);
+  if (absl::IsNotFound(file.status())) return std::deque<Decision>{};
+  if (!file.ok()) return file.status();
+  const auto doc = nlohmann::json::parse(*file, nullptr, false);
   const auto bad = absl::DataLossError(absl::StrCat(path, " is damaged"));
   if (!doc.is_array()) return bad;
   // On disk it is the wall clock's time, here the steady one's.
-  const absl::Duration ahead = steady_now() - absl::Now();
+  const absl::Duration ahead = steady_ahead();
   std::deque<Decision> out;
   for (const auto& d : doc) {
     if (!d.is_object()) return bad;
@@ -44,7 +43,7 @@ absl::StatusOr<std::deque<Decision>> load_decisions(const std::string& path) {
 }
 
 absl::Status save_decisions(const std::string& path, const std::deque<Decision>& decisions) {
-  const absl::Duration ahead = steady_now() - absl::Now();
+  const absl::Duration ahead = steady_ahead();
   nlohmann::json doc = nlohmann::json::array();
   for (const Decision& d : decisions) {
     doc.push_back(
@@ -58,14 +57,8 @@ absl::Status save_decisions(const std::string& path, const std::deque<Decision>&
   }
   if (const auto ec = make_private_directory(std::filesystem::path{path}.parent_path()))
     return absl::UnavailableError(absl::StrCat("--data-dir: cannot make ", path, ": ", ec.message()));
-  const std::string fresh = path + ".new";
-  std::ofstream out{fresh, std::ios::binary | std::ios::trunc};
   // The text of an EL or a source may be in it.
-  out << doc.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
-  out.close();
-  if (!out || std::rename(fresh.c_str(), path.c_str()) != 0)
-    return absl::UnavailableError(absl::StrCat("cannot write ", path));
-  return absl::OkStatus();
+  return write_state_file(path, doc.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace towline::coordinator

@@ -10,7 +10,7 @@
 
 namespace towline::coordinator {
 
-/// Empty where there is no file. DATA_LOSS: it is none of ours.
+/// Empty where there is no file. DATA_LOSS: it is none of ours. INVALID_ARGUMENT: it cannot be read.
 absl::StatusOr<std::deque<Decision>> load_decisions(const std::string& path);
 absl::Status save_decisions(const std::string& path, const std::deque<Decision>& decisions);
 

@@ -31,8 +31,7 @@ v1::TowState to_proto(TowState s) {
 
 /// For people, of a time that was taken by the steady clock.
 std::uint64_t millis(absl::Time t) {
-  const absl::Time wall = absl::Now() - (steady_now() - t);
-  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, absl::ToUnixMillis(wall)));
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, absl::ToUnixMillis(t - steady_ahead())));
 }
 
 }  // namespace

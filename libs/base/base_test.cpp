@@ -1,3 +1,4 @@
+#include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -131,6 +132,27 @@ TEST(CutText, IsValidUtf8OfAtMostThatManyBytes) {
         Row{"\xed\xa0\x80", 9, "???"}, Row{"\xf4\x90\x80\x80", 9, "????"}, Row{"\xf0\x80\x80\x80", 9, "????"}}) {
     EXPECT_EQ(cut_text(r.in, r.max), r.out) << r.in;
   }
+}
+
+TEST(Files, AStateIsReplacedWholeOrStays) {
+  const std::string top = std::filesystem::temp_directory_path() / absl::StrCat("towline-state-", getpid());
+  ASSERT_FALSE(make_private_directory(top));
+  const std::string path = top + "/state";
+  EXPECT_TRUE(absl::IsNotFound(read_state_file(path).status()));
+  ASSERT_TRUE(write_state_file(path, "one").ok());
+  ASSERT_TRUE(write_state_file(path, "").ok());
+  EXPECT_EQ(*read_state_file(path), "");
+  ASSERT_TRUE(write_state_file(path, std::string("two\0", 4)).ok());
+  EXPECT_EQ(*read_state_file(path), std::string("two\0", 4));
+  EXPECT_EQ(std::filesystem::status(path).permissions(),
+            std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  std::filesystem::create_directory(path + ".new");
+  EXPECT_TRUE(absl::IsUnavailable(write_state_file(path, "three")));
+  EXPECT_EQ(*read_state_file(path), std::string("two\0", 4));
+  // What is there and cannot be read is not "none": that would forget what it guards.
+  EXPECT_TRUE(absl::IsInvalidArgument(read_state_file(path + ".new").status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(read_state_file(path + "/below").status()));
+  std::filesystem::remove_all(top);
 }
 
 TEST(Files, ADirectoryThatIsMadeIsItsOwnersAlone) {

@@ -1,12 +1,23 @@
 #include "libs/base/files.hpp"
 
 #include <absl/strings/str_cat.h>
+#include <fcntl.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
 namespace towline {
+namespace {
+
+absl::Status unavailable(absl::string_view what) {
+  return absl::UnavailableError(absl::StrCat(what, ": ", std::strerror(errno)));
+}
+
+}  // namespace
 
 std::error_code make_private_directory(const std::string& path) {
   std::error_code ec;
@@ -16,24 +27,32 @@ std::error_code make_private_directory(const std::string& path) {
 }
 
 absl::StatusOr<std::string> read_state_file(const std::string& path) {
-  if (!std::filesystem::exists(path)) return absl::NotFoundError(absl::StrCat("there is no ", path));
-  std::ifstream in{path};
+  std::ifstream in{path, std::ios::binary};
+  if (!in && errno == ENOENT) return absl::NotFoundError(absl::StrCat("there is no ", path));
   std::stringstream text;
   text << in.rdbuf();
-  if (!in) return absl::InvalidArgumentError(absl::StrCat("cannot read ", path));
+  in.peek();  // fails where reading did, which the line above does not tell from an empty file
+  if (in.fail()) return absl::InvalidArgumentError(absl::StrCat("cannot read ", path));
   return text.str();
 }
 
 absl::Status write_state_file(const std::string& path, const std::string& text) {
-  const std::string temporary = path + ".new";
-  {
-    std::ofstream out{temporary};
-    out << text;
-    if (!out.flush()) return absl::UnavailableError(absl::StrCat("cannot write ", temporary));
+  const std::string fresh = path + ".new";
+  const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return unavailable(absl::StrCat("cannot write ", fresh));
+  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(fd) == 0;
+  const absl::Status failure = written ? absl::OkStatus() : unavailable(absl::StrCat("cannot write ", fresh));
+  ::close(fd);
+  if (!failure.ok()) return failure;
+  if (::rename(fresh.c_str(), path.c_str()) != 0) return unavailable(absl::StrCat("cannot replace ", path));
+  // The rename itself lives in the directory.
+  const std::string directory = std::filesystem::path{path}.parent_path();
+  if (const int dir = ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+      dir >= 0) {
+    ::fsync(dir);
+    ::close(dir);
   }
-  std::error_code ec;
-  std::filesystem::rename(temporary, path, ec);
-  return ec ? absl::UnavailableError(absl::StrCat("cannot write ", path)) : absl::OkStatus();
+  return absl::OkStatus();
 }
 
 }  // namespace towline

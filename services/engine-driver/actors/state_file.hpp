@@ -1,4 +1,4 @@
-// The driver's persistent state on disk: one small file, replaced by fsync and rename, and a lock that keeps a second
+// The driver's persistent state on disk: one small file, and a lock that keeps a second
 // driver out. Thread safe.
 #pragma once
 #include <absl/status/statusor.h>
@@ -27,9 +27,8 @@ class StateFile {
   absl::Status check() const;
 
  private:
-  absl::Status write(const std::string& path, const std::string& text) const;
-  StateFile(std::string directory, int lock) : directory_{std::move(directory)}, lock_{lock} {}
-  const std::string directory_;
+  StateFile(std::string path, int lock) : path_{std::move(path)}, lock_{lock} {}
+  const std::string path_;
   const int lock_;
   mutable std::mutex mutex_;
 };

@@ -18,5 +18,5 @@ if not buf.exists():
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(ROOT / "scripts/buf", work)
     env = {**os.environ, "PATH": f"{Path(npm).parent}:{os.environ['PATH']}"}
-    subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=work, env=env, check=True)
+    subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=work, env=env, check=True, stdout=sys.stderr)
 sys.exit(subprocess.run([buf, *sys.argv[1:]], cwd=ROOT).returncode)

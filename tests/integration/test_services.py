@@ -131,6 +131,57 @@ def test_the_older_of_two_coordinators_stays_out(stack):
     s.check_trace()
 
 
+def test_a_newer_command_ends_the_older_import(stack):
+    """Whoever takes over does not wait for the end of a long catch-up of the one before."""
+    s = stack(blocks=3000, el_exec_us=20000).start()
+    s.wait("some blocks", lambda: s.stats()["el"]["head"]["number"] >= 60)
+    older = s.processes["sync-coordinator"]
+    s.ports["sync-coordinator"] = (free_port(), free_port())
+    second = s.dir / "second"
+    second.mkdir()
+    newer = s.processes["second"] = Process("sync-coordinator", s.flags("sync-coordinator"), second).start()
+    s.wait("the older one knows", lambda: "another coordinator commands this engine-driver" in older.log.read_text())
+    s.wait("the newer one imports", lambda: "action=import" in newer.log.read_text())
+    at = s.stats()["el"]["head"]["number"]
+    assert at < 3000, "the older import ran to its end"
+    s.wait("blocks go on", lambda: s.stats()["el"]["head"]["number"] >= at + 60)
+    s.check_trace()
+
+
+def test_nothing_is_commanded_after_sigterm(stack):
+    s = stack(blocks=3000, el_exec_us=20000).start()
+    s.wait("some blocks", lambda: s.stats()["el"]["head"]["number"] >= 60)
+    coordinator = s.processes["sync-coordinator"]
+    assert coordinator.stop() == 0
+    lines = coordinator.log.read_text().splitlines()
+    stopping = next(i for i, line in enumerate(lines) if "  stopping  " in line)
+    assert not [line for line in lines[stopping:] if "  decision  " in line or "  warn  " in line or "  error  " in line], lines[stopping:]
+    driver = f"http://127.0.0.1:{s.ports['engine-driver'][0]}/towline.v1.EngineDriver/GetState"
+    s.wait("its import is left", lambda: "import" not in json.loads(buf_curl(driver, "-d", "{}"))["state"])
+    assert s.stats()["el"]["head"]["number"] < 3000
+    s.check_trace()
+
+
+def test_a_day_at_the_tip_is_five_megabytes_of_log(stack):
+    """Of all services together, where a block comes each 2 s."""
+    bound, blocks = 5_000_000 // 43_200, 50
+    s = stack(blocks=50).start(gossip=True)
+    s.wait("ready", lambda: s.get("sync-coordinator", "/readyz")[0] == 200)
+
+    def written():
+        return sum(s.processes[service].log.stat().st_size for service in (*SERVICES, GOSSIP))
+
+    def a_quiet_stretch():
+        """What a busy machine makes late may be said: one stretch without that will come."""
+        at, before = s.stats()["el"]["head"]["number"], written()
+        s.wait("blocks", lambda: s.stats()["el"]["head"]["number"] >= at + blocks)
+        each = (written() - before) / blocks
+        print(f"{each:.0f} bytes of log for a block, {each * 43_200 / 1e6:.1f} MB a day")
+        return each < bound
+
+    s.wait("little log", a_quiet_stretch)
+
+
 def test_a_clock_that_goes_back_one_hour(stack):
     """Nothing that a restart relies on is a time: the epoch still grows, the fence holds. The EL refuses the token until the clock is right, and that is said."""
     s = stack(blocks=200).start()
@@ -159,8 +210,8 @@ def test_a_clock_that_goes_back_one_hour(stack):
     assert after["epoch"] > before["epoch"] and after["fence"]["number"] >= before["fence"]["number"], (before, after)
 
 
-@pytest.mark.parametrize("services", [["remote-fetcher"]], ids="+".join)
-def test_a_clock_that_is_set_while_it_runs(stack, services):
+@pytest.mark.parametrize("service", ["remote-fetcher", "sync-coordinator", GOSSIP])
+def test_a_clock_that_is_set_while_it_runs(stack, service):
     """An hour forward and two back: nothing that waits or ages stands still for it."""
     s = stack(blocks=100)
     step = s.dir / "faketime"
@@ -168,7 +219,7 @@ def test_a_clock_that_is_set_while_it_runs(stack, services):
     preload = subprocess.run(["dpkg", "-L", "libfaketime"], capture_output=True, text=True, check=True).stdout.split()
     library = next(f for f in preload if f.endswith("libfaketimeMT.so.1"))
     env = {"LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": step, "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    s.start(env={name: str(value) for name, value in env.items()}, env_of=services)
+    s.start(env={name: str(value) for name, value in env.items()}, env_of=[service], gossip=True)
     s.wait_tip()
     for hours in ("+1h", "-1h"):
         began = time.monotonic()

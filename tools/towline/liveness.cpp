@@ -49,7 +49,9 @@ void Liveness::forget(std::size_t service) {
 
 void Liveness::run() {
   std::unique_lock lock{mutex_};
-  while (!wake_.wait_for(lock, turn_, [this] { return stopped_; })) {
+  auto next = std::chrono::steady_clock::now() + turn_;
+  while (!wake_.wait_until(lock, next, [this] { return stopped_; })) {
+    next = std::chrono::steady_clock::now() + turn_;
     for (std::size_t i = 0; i < addresses_.size() && !stopped_; ++i) {
       lock.unlock();
       const bool yes = lives(addresses_[i], patience_);

@@ -150,7 +150,7 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   }
   std::vector<std::string> statuses;
   for (const auto& s : f->services_) statuses.push_back(s.http);
-  f->liveness_ = std::make_unique<Liveness>(std::move(statuses), std::chrono::seconds{1}, std::chrono::seconds{2});
+  f->liveness_ = std::make_unique<Liveness>(std::move(statuses), std::chrono::seconds{1}, std::chrono::seconds{1});
   return f;
 }
 

@@ -13,8 +13,8 @@ std::error_code make_private_directory(const std::string& path);
 /// A small file that outlives the process. NOT_FOUND: there is none. INVALID_ARGUMENT: it cannot be read.
 absl::StatusOr<std::string> read_state_file(const std::string& path);
 
-/// Written whole or not at all, whatever ends the process or the machine; for its owner alone. UNAVAILABLE: it cannot be
-/// written; the old one is still there.
+/// Written whole or not at all, whatever ends the process or the machine; for its owner alone. UNAVAILABLE: it cannot
+/// be written; the old one is still there.
 absl::Status write_state_file(const std::string& path, const std::string& text);
 
 }  // namespace towline

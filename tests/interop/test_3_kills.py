@@ -36,6 +36,8 @@ class Victim:
         if self.target == "local-geth":
             return f"client back {self.tow.restart_geth()} blocks lower"
         if self.target == "source":
+            # It is the sequencer, too: what it lost of its unsafe blocks it builds anew, and the tow follows.
+            self.tow.trace.mark("switch")
             self.net.geth.start()
             self.net.node.start()
             wait_for("the source's op-node", lambda: self.net.cl.call("optimism_syncStatus"), procs=self.net.procs())

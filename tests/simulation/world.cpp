@@ -301,7 +301,8 @@ std::optional<driver::CommandResult> World::update(const driver::Forkchoice& f) 
   return std::nullopt;
 }
 
-void World::finish(std::uint64_t id, absl::StatusOr<driver::CommandResult> r) {
+void World::finish(std::uint64_t id, absl::StatusOr<driver::CommandResult> ended) {
+  const auto r = driver::with_refusal(std::move(ended));
   pending_.reset();
   importing_.reset();
   unanswered_since_.reset();
@@ -344,7 +345,7 @@ void World::import_step() {
     if (auto bad = update(*f)) return leave(*bad);
   }
   if (i.plan.contradicts_fence())
-    return leave(ended(driver::Outcome::not_applied, "another block than the fence", block.id()));
+    return leave(ended(driver::Outcome::contradicts_finalized, "another block than the fence", block.id()));
   if (i.plan.done()) finish(i.id, ended(driver::Outcome::done, {}));
 }
 
@@ -387,10 +388,10 @@ void World::run_pending() {
   if (const auto* i = std::get_if<coordinator::Import>(&effect)) {
     if (auto st = admit(i->command); !st.ok()) return finish(id, st);
     driver::ImportPlan::Range range = i->range;
-    if (!canonical(range.parent)) return finish(id, absl::FailedPreconditionError("parent is not on the EL's chain"));
+    if (!canonical(range.parent)) return finish(id, driver::refuse(driver::Refusal::not_canonical, "parent"));
     if (const auto& fence = gate_.state().fence;
         fence && range.parent.number < fence->number && el_.latest().number >= fence->number) {
-      return finish(id, absl::FailedPreconditionError("a branch would replace the fence"));
+      return finish(id, driver::refuse(driver::Refusal::below_finalized, "a branch"));
     }
     for (auto* label : {&range.safe, &range.finalized}) {
       if (*label && (*label)->number <= range.parent.number && !canonical(**label)) label->reset();
@@ -426,8 +427,7 @@ void World::run_pending() {
         !st.ok())
       return finish(id, st);
     for (const auto& label : {f->forkchoice.safe, f->forkchoice.finalized}) {
-      if (label && !canonical(*label))
-        return finish(id, absl::FailedPreconditionError("label is not on the EL's chain"));
+      if (label && !canonical(*label)) return finish(id, driver::refuse(driver::Refusal::not_canonical, "label"));
     }
     if (auto bad = update(f->forkchoice)) return finish(id, *bad);
     return finish(id, ended(driver::Outcome::done, {}));

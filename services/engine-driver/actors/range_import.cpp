@@ -131,7 +131,7 @@ std::optional<CommandResult> Writer::RangeImport::on_valid(const PreparedPayload
   }
   if (plan_.contradicts_fence()) {
     return writer_.ended(
-        Outcome::not_applied,
+        Outcome::contradicts_finalized,
         absl::StrCat("the chain has another block than the fence ", eth::to_string(*writer_.gate_.state().fence)),
         payload.ref.id());
   }

@@ -16,9 +16,6 @@ namespace towline::driver {
 namespace {
 
 constexpr int kReadBackLooks = 3;
-constexpr const char* kEpoch = "epoch";
-constexpr const char* kHead = "head";
-constexpr const char* kLabels = "labels";
 constexpr const char* kRetries = "towline_driver_engine_retries_total";
 constexpr const char* kRetriesHelp = "Engine calls sent again because their outcome was not known.";
 constexpr const char* kTwins = "towline_driver_twins_total";
@@ -40,7 +37,7 @@ Writer::Writer(Options options, Gate gate, const StateFile& file, EngineClient& 
       open_stream_{std::move(open_stream)},
       metrics_{metrics} {
   // They exist from the start: what counts an increase misses one that appears with it.
-  for (const char* reason : {kEpoch, kHead, kLabels}) refused(reason);
+  for (const Refusal r : kRefusals) refused(r);
   metrics_.counter(kRetries, kRetriesHelp);
   metrics_.counter(kTwins, kTwinsHelp);
   metrics_.counter(kRewinds, kRewindsHelp);
@@ -49,11 +46,18 @@ Writer::Writer(Options options, Gate gate, const StateFile& file, EngineClient& 
   metrics_.counter(kBrokenLinks, kBrokenLinksHelp);
 }
 
-Metrics::Counter Writer::refused(const char* reason) {
-  return metrics_.counter(
-      "towline_driver_refused_total",
-      "Commands refused at the gate: for their epoch, another head than expected, or labels against the fence.",
-      {{"reason", reason}});
+Metrics::Counter Writer::refused(Refusal r) {
+  return metrics_.counter("towline_driver_refused_total", "Commands that the gate refused.", {{"reason", name(r)}});
+}
+
+absl::StatusOr<CommandResult> Writer::noted(absl::StatusOr<CommandResult> ended) {
+  auto result = with_refusal(std::move(ended));
+  if (!result.ok() || result->outcome != Outcome::refused) return result;
+  refused(*result->refusal).inc();
+  // One that was decided on an older view of the EL heals by itself.
+  const auto line = result->refusal == Refusal::head_moved ? log::info : log::warn;
+  line("command refused", {log::kv("refusal", name(*result->refusal)), log::kv("why", result->reason)});
+  return result;
 }
 
 absl::Status Writer::save(const Persistent& p) {
@@ -87,16 +91,9 @@ absl::StatusOr<Labels> Writer::admit(const Command& c) {
   if (!may_be_written_to(state.status)) {
     return absl::UnavailableError(absl::StrCat("the EL may not be written to: ", state.reason));
   }
-  const auto refuse = [&](const absl::Status& st, const char* reason) {
-    refused(reason).inc();
-    // One that was decided on an older view of the EL heals by itself.
-    const auto line = reason == kHead ? log::info : log::warn;
-    line("command refused", {log::kv("why", st)});
-    return st;
-  };
   const Persistent before = gate_.state();
   // Whatever the EL says: from now on an older one is refused.
-  if (auto st = gate_.take_epoch(c, saver()); !st.ok()) return absl::IsUnavailable(st) ? st : refuse(st, kEpoch);
+  TOWLINE_RETURN_IF_ERROR(gate_.take_epoch(c, saver()));
   if (gate_.state() != before) {
     board_.update([&](DriverState& s) { s.persistent = gate_.state(); });
     log::info("epoch taken", {log::kv("authority", c.authority), log::kv("epoch", c.epoch)});
@@ -104,7 +101,7 @@ absl::StatusOr<Labels> Writer::admit(const Command& c) {
   board_.commanded(steady_now());
   auto labels = engine_.labels();
   if (!labels.ok()) return labels.status();
-  if (auto st = gate_.admit(c, *labels, saver()); !st.ok()) return refuse(st, kHead);
+  TOWLINE_RETURN_IF_ERROR(gate_.admit(c, *labels, saver()));
   shown_ = *labels;
   heard_ = steady_now();
   return labels;
@@ -113,7 +110,7 @@ absl::StatusOr<Labels> Writer::admit(const Command& c) {
 absl::Status Writer::check_canonical(const eth::BlockId& id, const char* what) {
   TOWLINE_ASSIGN_OR_RETURN(auto local, engine_.block_by_number(id.number));
   if (local && local->hash == id.hash) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(what, " ", eth::to_string(id), " is not on the EL's chain"));
+  return refuse(Refusal::not_canonical, absl::StrCat(what, " ", eth::to_string(id), " is not on the EL's chain"));
 }
 
 EngineAnswer Writer::until_known(Call call, const std::function<EngineAnswer()>& send, const Forkchoice* update,
@@ -208,7 +205,7 @@ std::optional<CommandResult> Writer::update(const Forkchoice& f, const Cancelled
   // An EL beside the fence would carry it along.
   if (f.finalized && gate_.state().fence != f.finalized) {
     if (auto st = check_fence(); !st.ok())
-      return ended(absl::IsFailedPrecondition(st) ? Outcome::not_applied : Outcome::engine_unavailable,
+      return ended(refusal_of(st) ? Outcome::contradicts_finalized : Outcome::engine_unavailable,
                    std::string{st.message()}, f.head);
   }
   const auto head_before = shown_.latest;
@@ -269,23 +266,26 @@ absl::StatusOr<bool> Writer::lead_through_twin(const PreparedPayload& payload) {
 
 absl::StatusOr<CommandResult> Writer::set_forkchoice(const Command& c, const Forkchoice& f,
                                                      const Cancelled& cancelled) {
+  return noted(set_labels(c, f, cancelled));
+}
+
+absl::StatusOr<CommandResult> Writer::set_labels(const Command& c, const Forkchoice& f, const Cancelled& cancelled) {
   TOWLINE_ASSIGN_OR_RETURN(const Labels el, admit(c));
-  if (auto st = gate_.check_labels(f.head, f.safe, f.finalized, el); !st.ok()) {
-    refused(kLabels).inc();
-    return st;
-  }
+  TOWLINE_RETURN_IF_ERROR(gate_.check_labels(f.head, f.safe, f.finalized, el));
   if (f.head.hash != el.latest->hash)
-    return absl::FailedPreconditionError("SetForkchoice moves labels only; the head moves by ImportRange");
+    return absl::InvalidArgumentError("SetForkchoice moves labels only; the head moves by ImportRange");
   if (f.safe) TOWLINE_RETURN_IF_ERROR(check_canonical(*f.safe, "safe"));
   if (f.finalized) TOWLINE_RETURN_IF_ERROR(check_canonical(*f.finalized, "finalized"));
   if (auto bad = update(f, cancelled)) return *bad;
   return CommandResult{Outcome::done, {}, {}, board_.get().labels};
 }
 
-absl::StatusOr<CommandResult> Writer::rewind(const Command& c, const eth::BlockId& to) {
+absl::StatusOr<CommandResult> Writer::rewind(const Command& c, const eth::BlockId& to) { return noted(go_back(c, to)); }
+
+absl::StatusOr<CommandResult> Writer::go_back(const Command& c, const eth::BlockId& to) {
   TOWLINE_ASSIGN_OR_RETURN(const Labels el, admit(c));
   if (!engine_.can_rewind())
-    return absl::FailedPreconditionError("no --engine.admin-rpc: this driver cannot rewind its EL");
+    return refuse(Refusal::cannot_rewind, "no --engine.admin-rpc: this driver cannot rewind its EL");
   board_.write({});
   const absl::Cleanup ends = [this] { board_.write({}); };
   // To its own head nothing goes back; it makes the EL forget what it has above.
@@ -307,6 +307,11 @@ absl::StatusOr<CommandResult> Writer::rewind(const Command& c, const eth::BlockI
 
 absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const ImportPlan::Range& wanted,
                                                    const Cancelled& cancelled, const OnProgress& on_progress) {
+  return noted(import(c, wanted, cancelled, on_progress));
+}
+
+absl::StatusOr<CommandResult> Writer::import(const Command& c, const ImportPlan::Range& wanted,
+                                             const Cancelled& cancelled, const OnProgress& on_progress) {
   if (wanted.tip.number <= wanted.parent.number) return absl::InvalidArgumentError("an empty range");
   // The payloads come while the gate looks at the EL: at the tip that is half of a block's way.
   auto stream = open_stream_(wanted.parent, wanted.tip, wanted.from_gossip);
@@ -314,8 +319,8 @@ absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const Impor
   if (wanted.parent.hash != el.latest->hash) TOWLINE_RETURN_IF_ERROR(check_canonical(wanted.parent, "parent"));
   if (const auto& fence = gate_.state().fence;
       fence && wanted.parent.number < fence->number && el.latest->number >= fence->number) {
-    return absl::FailedPreconditionError(absl::StrCat("a branch from ", eth::to_string(wanted.parent),
-                                                      " would replace the fence ", eth::to_string(*fence)));
+    return refuse(Refusal::below_finalized, absl::StrCat("a branch from ", eth::to_string(wanted.parent),
+                                                         " would replace ", eth::to_string(*fence)));
   }
   ImportPlan::Range range = wanted;
   if (wanted.parent.hash != el.latest->hash) {
@@ -331,7 +336,7 @@ absl::StatusOr<CommandResult> Writer::import_range(const Command& c, const Impor
     if (!label || label->number > range.parent.number) return absl::OkStatus();
     if (is(*label, el.latest) || is(*label, el.safe) || is(*label, el.finalized)) return absl::OkStatus();
     if (auto st = check_canonical(*label, what); !st.ok()) {
-      if (!absl::IsFailedPrecondition(st)) return st;
+      if (refusal_of(st) != Refusal::not_canonical) return st;
       log::warn("label left out", {log::kv("why", st)});
       label.reset();
     }

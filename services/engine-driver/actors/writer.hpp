@@ -37,7 +37,8 @@ class Writer {
   Writer(Options options, Gate gate, const StateFile& file, EngineClient& engine, StateBoard& board,
          OpenPayloadStream open_stream, Metrics& metrics);
 
-  /// An error is a refusal by the gate: nothing was sent.
+  /// Outcome `refused`: by the gate, and nothing was sent. An error: the command makes no sense, or nothing is known of
+  /// the EL.
   absl::StatusOr<CommandResult> import_range(const Command& c, const ImportPlan::Range& range,
                                              const Cancelled& cancelled, const OnProgress& progress);
   absl::StatusOr<CommandResult> set_forkchoice(const Command& c, const Forkchoice& f, const Cancelled& cancelled);
@@ -45,6 +46,12 @@ class Writer {
 
  private:
   class RangeImport;
+  absl::StatusOr<CommandResult> import(const Command& c, const ImportPlan::Range& range, const Cancelled& cancelled,
+                                       const OnProgress& progress);
+  absl::StatusOr<CommandResult> set_labels(const Command& c, const Forkchoice& f, const Cancelled& cancelled);
+  absl::StatusOr<CommandResult> go_back(const Command& c, const eth::BlockId& to);
+  /// Counts and logs what the gate refuses.
+  absl::StatusOr<CommandResult> noted(absl::StatusOr<CommandResult> ended);
   /// Reads the EL's labels and passes `c` through the gate; a newer epoch is on disk before anything is sent.
   absl::StatusOr<Labels> admit(const Command& c);
   /// OK if `id` is canonical in the EL.
@@ -69,7 +76,7 @@ class Writer {
   /// OK, or the EL has another block than the fence at its height.
   absl::Status check_fence();
 
-  Metrics::Counter refused(const char* reason);
+  Metrics::Counter refused(Refusal r);
 
   static const char* const kBlocksImported;
   static const char* const kBlocksImportedHelp;

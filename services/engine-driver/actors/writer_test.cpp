@@ -394,7 +394,7 @@ TEST_F(WriterTest, AnElBesideTheFenceKeepsItsFinalized) {
   start(sim::ElProfile::op_geth);
   const auto r = import();
   ASSERT_TRUE(r.ok()) << r.status();
-  EXPECT_EQ(r->outcome, Outcome::not_applied) << r->reason;
+  EXPECT_EQ(r->outcome, Outcome::contradicts_finalized) << r->reason;
   EXPECT_EQ(board_->get().status, EngineStatus::beside_fence);
   EXPECT_EQ(r->labels.finalized->id(), id(280)) << "not carried along";
   EXPECT_TRUE(absl::IsUnavailable(import().status())) << "nothing is written to such an EL";

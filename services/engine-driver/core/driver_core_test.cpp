@@ -3,6 +3,7 @@
 
 #include <fstream>
 #include <random>
+#include <set>
 #include <sstream>
 
 #include "libs/base/hex.hpp"
@@ -16,6 +17,8 @@
 #include "services/engine-driver/core/quarantine.hpp"
 #include "services/engine-driver/core/rates.hpp"
 #include "services/engine-driver/core/read_back.hpp"
+#include "services/engine-driver/core/refusal.hpp"
+#include "services/engine-driver/core/state.hpp"
 #include "services/engine-driver/core/twin.hpp"
 
 namespace towline::driver {
@@ -178,9 +181,9 @@ TEST(Gate, OlderEpochsOtherAuthoritiesAndOtherHeadsAreRefused) {
   EXPECT_TRUE(g.admit({"single", 7, hash(100)}, el, saved).ok());
   EXPECT_TRUE(g.admit({"single", 9, hash(100)}, el, saved).ok());
   EXPECT_EQ(g.state().epoch, 9U);
-  EXPECT_TRUE(absl::IsAborted(g.admit({"single", 8, hash(100)}, el, saved)));
-  EXPECT_TRUE(absl::IsAborted(g.admit({"etcd", 10, hash(100)}, el, saved)));
-  EXPECT_TRUE(absl::IsFailedPrecondition(g.admit({"single", 9, hash(99)}, el, saved)));
+  EXPECT_EQ(refusal_of(g.admit({"single", 8, hash(100)}, el, saved)), Refusal::stale_epoch);
+  EXPECT_EQ(refusal_of(g.admit({"etcd", 10, hash(100)}, el, saved)), Refusal::other_authority);
+  EXPECT_EQ(refusal_of(g.admit({"single", 9, hash(99)}, el, saved)), Refusal::head_moved);
   EXPECT_TRUE(absl::IsInvalidArgument(g.admit({"", 9, hash(100)}, el, saved)));
   EXPECT_EQ(g.state().epoch, 9U);
 }
@@ -189,15 +192,34 @@ TEST(Gate, EpochsThatCannotBeTrueAreRefused) {
   const Labels el = labels(100, 90, 80);
   constexpr std::uint64_t kEnd = std::uint64_t{1} << 63U;
   Gate single{{"single", 7, std::nullopt}};
-  EXPECT_TRUE(absl::IsOutOfRange(single.admit({"single", ~std::uint64_t{0}, hash(100)}, el, saved)));
-  EXPECT_TRUE(absl::IsOutOfRange(single.admit({"single", 1'008, hash(100)}, el, saved)));
+  EXPECT_EQ(refusal_of(single.admit({"single", ~std::uint64_t{0}, hash(100)}, el, saved)), Refusal::impossible_epoch);
+  EXPECT_EQ(refusal_of(single.admit({"single", 1'008, hash(100)}, el, saved)), Refusal::impossible_epoch);
   EXPECT_EQ(single.state().epoch, 7U);
   EXPECT_TRUE(single.admit({"single", 1'007, hash(100)}, el, saved).ok());
   Gate fresh{{}};
-  EXPECT_TRUE(absl::IsOutOfRange(fresh.admit({"single", 1'001, hash(100)}, el, saved)));
+  EXPECT_EQ(refusal_of(fresh.admit({"single", 1'001, hash(100)}, el, saved)), Refusal::impossible_epoch);
   Gate etcd{{"etcd", 7, std::nullopt}};
-  EXPECT_TRUE(absl::IsOutOfRange(etcd.admit({"etcd", kEnd, hash(100)}, el, saved)));
+  EXPECT_EQ(refusal_of(etcd.admit({"etcd", kEnd, hash(100)}, el, saved)), Refusal::impossible_epoch);
   EXPECT_TRUE(etcd.admit({"etcd", kEnd - 1, hash(100)}, el, saved).ok());
+}
+
+TEST(Refusal, IsKnownFromAStatusAndFromNothingElse) {
+  std::set<std::string> names;
+  for (const Refusal r : kRefusals) {
+    const absl::Status s = refuse(r, "why");
+    EXPECT_EQ(refusal_of(s), r);
+    EXPECT_EQ(s.message(), "why");
+    EXPECT_TRUE(names.insert(name(r)).second) << name(r);
+    const auto result = with_refusal(s);
+    ASSERT_TRUE(result.ok());
+    EXPECT_EQ(result->outcome, Outcome::refused);
+    EXPECT_EQ(result->refusal, r);
+    EXPECT_EQ(result->reason, "why");
+  }
+  EXPECT_EQ(refusal_of(absl::OkStatus()), std::nullopt);
+  const absl::Status other = absl::FailedPreconditionError("stale_epoch");
+  EXPECT_EQ(refusal_of(other), std::nullopt);
+  EXPECT_EQ(with_refusal(other).status(), other);
 }
 
 TEST(Gate, WhatIsNotSavedDoesNotCount) {
@@ -214,7 +236,7 @@ TEST(Gate, WhatIsNotSavedDoesNotCount) {
 TEST(Gate, AnElBesideTheFenceIsSeen) {
   EXPECT_TRUE(compare_fence(id(80), std::nullopt).ok()) << "it came back below it";
   EXPECT_TRUE(compare_fence(id(80), ref(80)).ok());
-  EXPECT_TRUE(absl::IsFailedPrecondition(compare_fence(id(80, 1), ref(80))));
+  EXPECT_EQ(refusal_of(compare_fence(id(80, 1), ref(80))), Refusal::below_finalized);
 }
 
 TEST(Gate, FinalizedNeverGoesBackNorBeside) {

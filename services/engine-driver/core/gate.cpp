@@ -6,6 +6,7 @@
 
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
+#include "services/engine-driver/core/refusal.hpp"
 
 namespace towline::driver {
 namespace {
@@ -64,15 +65,16 @@ absl::StatusOr<Persistent> decode_persistent(const std::string& text) {
 absl::Status check_epoch(const Command& c, const Persistent& known) {
   if (c.authority.empty()) return absl::InvalidArgumentError("a command needs an authority");
   if (!known.authority.empty() && c.authority != known.authority) {
-    return absl::AbortedError(
-        absl::StrCat("this driver obeys authority \"", known.authority, "\", not \"", c.authority, "\""));
+    return refuse(Refusal::other_authority,
+                  absl::StrCat("this driver obeys authority \"", known.authority, "\", not \"", c.authority, "\""));
   }
   if (c.epoch < known.epoch) {
-    return absl::AbortedError(
-        absl::StrCat("epoch ", c.epoch, " is older than ", known.epoch, ", another coordinator took over"));
+    return refuse(Refusal::stale_epoch,
+                  absl::StrCat("epoch ", c.epoch, " is older than ", known.epoch, ", another coordinator took over"));
   }
   if (c.epoch >= kEpochEnd || (c.authority == kSingle && c.epoch - known.epoch > kEpochLeap)) {
-    return absl::OutOfRangeError(absl::StrCat("epoch ", c.epoch, " is too far above ", known.epoch, " to be true"));
+    return refuse(Refusal::impossible_epoch,
+                  absl::StrCat("epoch ", c.epoch, " is too far above ", known.epoch, " to be true"));
   }
   return absl::OkStatus();
 }
@@ -92,43 +94,45 @@ absl::Status Gate::admit(const Command& c, const Labels& el, const Save& save) {
   TOWLINE_RETURN_IF_ERROR(take_epoch(c, save));
   if (!el.latest) return absl::UnavailableError("the EL's head is not known");
   if (el.latest->hash != c.expected_head) {
-    return absl::FailedPreconditionError(absl::StrCat("head moved: the EL is at ", eth::to_string(*el.latest),
-                                                      ", expected ", short_hex(c.expected_head.view())));
+    return refuse(Refusal::head_moved, absl::StrCat("head moved: the EL is at ", eth::to_string(*el.latest),
+                                                    ", expected ", short_hex(c.expected_head.view())));
   }
   return absl::OkStatus();
 }
 
 absl::Status compare_fence(const eth::BlockId& fence, const std::optional<eth::BlockRef>& there) {
   if (!there || there->hash == fence.hash) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("the EL has ", eth::to_string(*there), " where ",
-                                                    eth::to_string(fence),
-                                                    " was final here: was its database replaced?"));
+  return refuse(Refusal::below_finalized,
+                absl::StrCat("the EL has ", eth::to_string(*there), " where ", eth::to_string(fence),
+                             " was final here: was its database replaced?"));
 }
 
 absl::Status Gate::check_labels(const eth::BlockId& head, const std::optional<eth::BlockId>& safe,
                                 const std::optional<eth::BlockId>& finalized, const Labels& el) const {
-  const auto refuse = [](absl::string_view a, const eth::BlockId& x, absl::string_view b, const eth::BlockId& y) {
-    return absl::FailedPreconditionError(absl::StrCat(a, " ", eth::to_string(x), " ", b, " ", eth::to_string(y)));
+  const auto bad = [](Refusal r, absl::string_view a, const eth::BlockId& x, absl::string_view b,
+                      const eth::BlockId& y) {
+    return refuse(r, absl::StrCat(a, " ", eth::to_string(x), " ", b, " ", eth::to_string(y)));
   };
   // A label that is left alone still counts for the order.
   auto safe_after = safe;
   if (!safe_after && el.safe) safe_after = el.safe->id();
   auto finalized_after = finalized;
   if (!finalized_after && el.finalized) finalized_after = el.finalized->id();
-  if (safe && safe->number > head.number) return refuse("safe", *safe, "is above the head", head);
-  if (finalized && finalized->number > head.number) return refuse("finalized", *finalized, "is above the head", head);
+  if (safe && safe->number > head.number) return bad(Refusal::label_order, "safe", *safe, "is above the head", head);
+  if (finalized && finalized->number > head.number)
+    return bad(Refusal::label_order, "finalized", *finalized, "is above the head", head);
   if ((safe || finalized) && safe_after && finalized_after && finalized_after->number > safe_after->number) {
-    return refuse("finalized", *finalized_after, "is above safe", *safe_after);
+    return bad(Refusal::label_order, "finalized", *finalized_after, "is above safe", *safe_after);
   }
   if (finalized && state_.fence) {
     if (finalized->number < state_.fence->number)
-      return refuse("finalized", *finalized, "is below the fence", *state_.fence);
+      return bad(Refusal::below_finalized, "finalized", *finalized, "is below the fence", *state_.fence);
     if (finalized->number == state_.fence->number && finalized->hash != state_.fence->hash) {
-      return refuse("finalized", *finalized, "is not the fence", *state_.fence);
+      return bad(Refusal::below_finalized, "finalized", *finalized, "is not the fence", *state_.fence);
     }
   }
   if (safe && state_.fence && safe->number < state_.fence->number)
-    return refuse("safe", *safe, "is below the fence", *state_.fence);
+    return bad(Refusal::below_finalized, "safe", *safe, "is below the fence", *state_.fence);
   return absl::OkStatus();
 }
 
@@ -144,8 +148,8 @@ absl::Status Gate::confirm_finalized(const eth::BlockId& finalized, const Save& 
 absl::Status Gate::check_rewind(const eth::BlockId& to) const {
   if (!state_.fence) return absl::OkStatus();
   if (to.number < state_.fence->number || (to.number == state_.fence->number && to.hash != state_.fence->hash)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("a rewind to ", eth::to_string(to), " would go below the fence ", eth::to_string(*state_.fence)));
+    return refuse(Refusal::below_finalized, absl::StrCat("a rewind to ", eth::to_string(to),
+                                                         " would go below the fence ", eth::to_string(*state_.fence)));
   }
   return absl::OkStatus();
 }

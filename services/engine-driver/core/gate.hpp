@@ -46,11 +46,11 @@ using Save = std::function<absl::Status(const Persistent& p)>;
 std::string encode(const Persistent& p);
 absl::StatusOr<Persistent> decode_persistent(const std::string& text);
 
-/// May a command with this authority and epoch come? ABORTED: another authority, or a newer coordinator took over.
-/// OUT_OF_RANGE: no elector counts that far; taken over once, it would lock every coordinator out for ever.
+/// May a command with this authority and epoch come? Refusals: other_authority, stale_epoch, impossible_epoch (taken
+/// over once, it would lock every coordinator out for ever).
 absl::Status check_epoch(const Command& c, const Persistent& known);
 
-/// `there`: the EL's block at the fence's height, if it has one. FAILED_PRECONDITION: it is another one.
+/// `there`: the EL's block at the fence's height, if it has one. Refusal below_finalized: it is another one.
 absl::Status compare_fence(const eth::BlockId& fence, const std::optional<eth::BlockRef>& there);
 
 class Gate {
@@ -60,11 +60,11 @@ class Gate {
 
   /// As check_epoch(). A newer epoch is taken over when it is saved, else the error is save's.
   absl::Status take_epoch(const Command& c, const Save& save);
-  /// The same, then FAILED_PRECONDITION: the EL's head is not the expected one.
+  /// The same, then head_moved: the EL's head is not the expected one.
   absl::Status admit(const Command& c, const Labels& el, const Save& save);
 
-  /// Labels for a chain whose head is `head`. A label that is absent stays as it is. FAILED_PRECONDITION: finalized
-  /// above safe, safe above head, or finalized below or beside the fence. Canonicality is the caller's to check (it
+  /// Labels for a chain whose head is `head`. A label that is absent stays as it is. label_order: finalized above
+  /// safe, or safe above head; below_finalized: below or beside the fence. Canonicality is the caller's to check (it
   /// needs the EL).
   absl::Status check_labels(const eth::BlockId& head, const std::optional<eth::BlockId>& safe,
                             const std::optional<eth::BlockId>& finalized, const Labels& el) const;

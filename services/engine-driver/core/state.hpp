@@ -6,6 +6,7 @@
 #include <string>
 
 #include "services/engine-driver/core/gate.hpp"
+#include "services/engine-driver/core/refusal.hpp"
 
 namespace towline::driver {
 
@@ -57,11 +58,13 @@ enum class Outcome {
   missing_state,
   invalid,
   not_applied,
+  contradicts_finalized,
   engine_unavailable,
   source_unavailable,
   source_reorged,
   unsupported,
   cancelled,
+  refused,
 };
 const char* name(Outcome o);
 
@@ -71,6 +74,10 @@ struct CommandResult {
   std::string reason;
   std::optional<eth::BlockId> block;
   Labels labels;
+  /// Why, where the outcome is `refused`.
+  std::optional<Refusal> refusal = {};
 };
+/// What the gate refuses is how a command ended, too; any other error stays one.
+absl::StatusOr<CommandResult> with_refusal(absl::StatusOr<CommandResult> r);
 
 }  // namespace towline::driver

@@ -32,13 +32,29 @@ v1::Outcome to_proto(Outcome o) {
     case Outcome::missing_state: return v1::OUTCOME_MISSING_STATE;
     case Outcome::invalid: return v1::OUTCOME_INVALID;
     case Outcome::not_applied: return v1::OUTCOME_NOT_APPLIED;
+    case Outcome::contradicts_finalized: return v1::OUTCOME_CONTRADICTS_FINALIZED;
     case Outcome::engine_unavailable: return v1::OUTCOME_ENGINE_UNAVAILABLE;
     case Outcome::source_unavailable: return v1::OUTCOME_SOURCE_UNAVAILABLE;
     case Outcome::source_reorged: return v1::OUTCOME_SOURCE_REORGED;
     case Outcome::unsupported: return v1::OUTCOME_UNSUPPORTED;
     case Outcome::cancelled: return v1::OUTCOME_CANCELLED;
+    case Outcome::refused: return v1::OUTCOME_REFUSED;
   }
   return v1::OUTCOME_UNSPECIFIED;
+}
+
+v1::Refusal to_proto(Refusal r) {
+  switch (r) {
+    case Refusal::stale_epoch: return v1::REFUSAL_STALE_EPOCH;
+    case Refusal::other_authority: return v1::REFUSAL_OTHER_AUTHORITY;
+    case Refusal::impossible_epoch: return v1::REFUSAL_IMPOSSIBLE_EPOCH;
+    case Refusal::head_moved: return v1::REFUSAL_HEAD_MOVED;
+    case Refusal::not_canonical: return v1::REFUSAL_NOT_CANONICAL;
+    case Refusal::label_order: return v1::REFUSAL_LABEL_ORDER;
+    case Refusal::below_finalized: return v1::REFUSAL_BELOW_FINALIZED;
+    case Refusal::cannot_rewind: return v1::REFUSAL_CANNOT_REWIND;
+  }
+  return v1::REFUSAL_UNSPECIFIED;
 }
 
 v1::DriverState to_proto(const DriverState& s) {

@@ -23,6 +23,14 @@ absl::Status read_label(bool has, const v1::BlockId& b, std::optional<eth::Block
   return absl::OkStatus();
 }
 
+template <class Message>
+void write(const CommandResult& r, Message& out) {
+  out.set_outcome(to_proto(r.outcome));
+  out.set_reason(r.reason);
+  *out.mutable_labels() = to_proto(r.labels);
+  if (r.refusal) out.set_refusal(to_proto(*r.refusal));
+}
+
 }  // namespace
 
 void DriverService::note(const Command& c) {
@@ -95,10 +103,8 @@ grpc::Status DriverService::ImportRange(grpc::ServerContext* ctx, const v1::Impo
   if (!ran.ok()) return wire::to_grpc(ran);
   if (!result.ok()) return wire::to_grpc(result.status());
   v1::ImportRangeResponse last;
-  last.set_outcome(to_proto(result->outcome));
-  last.set_reason(result->reason);
+  write(*result, last);
   if (result->block) *last.mutable_block() = wire::to_proto(*result->block);
-  *last.mutable_labels() = to_proto(result->labels);
   out->Write(last);
   return grpc::Status::OK;
 }
@@ -119,9 +125,7 @@ grpc::Status DriverService::ImportPayload(grpc::ServerContext* ctx, const v1::Im
   });
   if (!ran.ok()) return wire::to_grpc(ran);
   if (!result.ok()) return wire::to_grpc(result.status());
-  resp->set_outcome(to_proto(result->outcome));
-  resp->set_reason(result->reason);
-  *resp->mutable_labels() = to_proto(result->labels);
+  write(*result, *resp);
   return grpc::Status::OK;
 }
 
@@ -142,9 +146,7 @@ grpc::Status DriverService::SetForkchoice(grpc::ServerContext* ctx, const v1::Se
   });
   if (!ran.ok()) return wire::to_grpc(ran);
   if (!result.ok()) return wire::to_grpc(result.status());
-  resp->set_outcome(to_proto(result->outcome));
-  resp->set_reason(result->reason);
-  *resp->mutable_labels() = to_proto(result->labels);
+  write(*result, *resp);
   return grpc::Status::OK;
 }
 
@@ -161,9 +163,7 @@ grpc::Status DriverService::Rewind(grpc::ServerContext*, const v1::RewindRequest
   });
   if (!ran.ok()) return wire::to_grpc(ran);
   if (!result.ok()) return wire::to_grpc(result.status());
-  resp->set_outcome(to_proto(result->outcome));
-  resp->set_reason(result->reason);
-  *resp->mutable_labels() = to_proto(result->labels);
+  write(*result, *resp);
   return grpc::Status::OK;
 }
 

@@ -1,6 +1,5 @@
 #include "services/sync-coordinator/core/follower.hpp"
 
-#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -399,18 +398,21 @@ Effects Follower::on_command_done(std::uint64_t id, const absl::StatusOr<driver:
     note_head();
   }
   if (local_) local_->import.reset();
-  if (!result.ok()) {
-    const absl::Status& why = result.status();
-    if (absl::IsAborted(why)) {
+  if (result.ok() && result->outcome == driver::Outcome::refused) {
+    if (result->refusal == driver::Refusal::stale_epoch || result->refusal == driver::Refusal::other_authority) {
       superseded_ = true;
       return step(now);
     }
-    decide("refused", short_of(why), now);
+    decide("refused", result->reason, now);
     back_off(now);
-    if (absl::IsFailedPrecondition(why) && absl::StrContains(why.message(), "not on the EL's chain") && local_ &&
-        remote_) {
-      return start_walkback(short_of(why), now);
-    }
+    if (result->refusal == driver::Refusal::not_canonical && local_ && remote_)
+      return start_walkback(result->reason, now);
+    return {};
+  }
+  if (!result.ok()) {
+    const absl::Status& why = result.status();
+    decide("command_failed", short_of(why), now);
+    back_off(now);
     if (absl::IsUnavailable(why)) enter(TowState::waiting_for_engine, "engine_unavailable", short_of(why), now);
     return {};
   }
@@ -744,12 +746,12 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
       enter(TowState::waiting_for_source, "invalid_block", r.reason, now);
       back_off(now);
       return {};
+    case driver::Outcome::contradicts_finalized:
+      decide("contradicts_finalized", r.reason, now);
+      back_off(now);
+      return diverged(fence(), r.block, now);
     case driver::Outcome::not_applied:
       decide("not_applied", r.reason, now);
-      if (absl::StrContains(r.reason, "fence")) {
-        back_off(now);
-        return diverged(fence(), r.block, now);
-      }
       if (!moved && r.labels.latest) return cannot_go_on(range.parent, r.reason, now);
       back_off(now);
       return {};
@@ -785,6 +787,7 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
       decide("cancelled", r.reason, now);
       back_off(now);
       return {};
+    case driver::Outcome::refused: break;  // on_command_done() knows what to do
   }
   return {};
 }

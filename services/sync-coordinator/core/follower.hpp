@@ -50,6 +50,8 @@ struct Decision {
 };
 /// Every action there is.
 constexpr const char* kActions[] = {"cancelled",
+                                    "command_failed",
+                                    "contradicts_finalized",
                                     "diverged",
                                     "engine_unavailable",
                                     "forkchoice",

@@ -90,7 +90,13 @@ class FollowerTest : public ::testing::Test {
     return s;
   }
   CommandResult ended(Outcome o, std::string reason = "as the test says") const {
-    return {o, std::move(reason), {}, labels()};
+    return {o, std::move(reason), {}, labels(), {}};
+  }
+
+  CommandResult refused(driver::Refusal r) const {
+    CommandResult out = ended(Outcome::refused);
+    out.refusal = r;
+    return out;
   }
 
   void local() {
@@ -733,9 +739,9 @@ TEST_F(FollowerTest, AnEngineThatDoesNotTakeTheForksNeedsAnOperator) {
 
 /// Whatever ends an import, again and again: it is tried again, later each time, and never in a loop.
 TEST_F(FollowerTest, NoOutcomeIsForgottenAndNoneIsRepeatedWithoutAPause) {
-  for (const Outcome o :
-       {Outcome::missing_state, Outcome::invalid, Outcome::not_applied, Outcome::engine_unavailable,
-        Outcome::source_unavailable, Outcome::source_reorged, Outcome::unsupported, Outcome::cancelled}) {
+  for (const Outcome o : {Outcome::missing_state, Outcome::invalid, Outcome::not_applied, Outcome::engine_unavailable,
+                          Outcome::source_unavailable, Outcome::source_reorged, Outcome::unsupported,
+                          Outcome::cancelled, Outcome::contradicts_finalized}) {
     SCOPED_TRACE(driver::name(o));
     restart({});
     ours = theirs = Chain{100};
@@ -809,12 +815,56 @@ TEST_F(FollowerTest, AnotherCoordinatorWithANewerEpochIsLeftAlone) {
 
 TEST_F(FollowerTest, ARefusalForAnOldEpochStopsIt) {
   theirs.grow(105, 0);
-  on_import = [](const Import&) -> absl::StatusOr<CommandResult> {
-    return absl::AbortedError("epoch 1 is older than 2");
+  for (const driver::Refusal r : {driver::Refusal::stale_epoch, driver::Refusal::other_authority}) {
+    SCOPED_TRACE(driver::name(r));
+    restart({});
+    did.clear();
+    on_import = [&](const Import&) { return refused(r); };
+    both();
+    EXPECT_EQ(follower().reason_code(), "superseded");
+    EXPECT_EQ(did.size(), 1U);
+  }
+}
+
+/// What it says beside that does not matter.
+TEST_F(FollowerTest, AParentThatIsNotOnTheElsChainIsLookedForAgain) {
+  theirs.grow(105, 0);
+  bool once = false;
+  on_import = [&](const Import& i) {
+    return std::exchange(once, true) ? import(i) : refused(driver::Refusal::not_canonical);
   };
   both();
-  EXPECT_EQ(follower().reason_code(), "superseded");
-  EXPECT_EQ(did.size(), 1U);
+  while (labels().latest->number < 105 && wake(absl::Minutes(1))) {
+  }
+  EXPECT_EQ(labels().latest->number, 105U);
+  EXPECT_EQ(follower().decisions()[1].action, "refused");
+}
+
+TEST_F(FollowerTest, OtherRefusalsAreTriedAgainLater) {
+  theirs.grow(105, 0);
+  for (const driver::Refusal r : {driver::Refusal::head_moved, driver::Refusal::impossible_epoch,
+                                  driver::Refusal::label_order, driver::Refusal::below_finalized}) {
+    SCOPED_TRACE(driver::name(r));
+    restart({});
+    did.clear();
+    on_import = [&](const Import&) { return refused(r); };
+    both();
+    EXPECT_NE(follower().reason_code(), "superseded");
+    EXPECT_EQ(did.size(), 1U);
+    EXPECT_TRUE(wake(absl::Minutes(1)));
+    EXPECT_EQ(did.size(), 2U);
+  }
+}
+
+TEST_F(FollowerTest, ABlockBesideWhatIsFinalEndsInDiverged) {
+  theirs.grow(105, 0);
+  on_import = [&](const Import& i) {
+    auto r = ended(Outcome::contradicts_finalized);
+    r.block = i.range.tip;
+    return r;
+  };
+  both();
+  EXPECT_EQ(follower().state(), TowState::diverged);
 }
 
 TEST_F(FollowerTest, ItsEpochIsAboveTheOneThatTheDriverKept) {

@@ -9,6 +9,7 @@
 #include "libs/base/status.hpp"
 #include "libs/base/steady_time.hpp"
 #include "libs/wire/convert.hpp"
+#include "services/engine-driver/edge/driver_proto.hpp"
 #include "towline/v1/engine_driver.grpc.pb.h"
 #include "towline/v1/p2p_gossip.grpc.pb.h"
 #include "towline/v1/remote_fetcher.grpc.pb.h"
@@ -135,8 +136,18 @@ absl::StatusOr<driver::Outcome> outcome_from(v1::Outcome o) {
     case v1::OUTCOME_SOURCE_REORGED: return driver::Outcome::source_reorged;
     case v1::OUTCOME_UNSUPPORTED: return driver::Outcome::unsupported;
     case v1::OUTCOME_CANCELLED: return driver::Outcome::cancelled;
+    case v1::OUTCOME_CONTRADICTS_FINALIZED: return driver::Outcome::contradicts_finalized;
+    case v1::OUTCOME_REFUSED: return driver::Outcome::refused;
     default: return absl::UnavailableError("the engine-driver ended without an outcome");
   }
+}
+
+/// One that a newer driver knows and we do not: it stays refused.
+std::optional<driver::Refusal> refusal_from(v1::Refusal r) {
+  for (const driver::Refusal known : driver::kRefusals) {
+    if (driver::to_proto(known) == r) return known;
+  }
+  return std::nullopt;
 }
 
 template <class Message>
@@ -145,6 +156,7 @@ absl::StatusOr<driver::CommandResult> result_from(const Message& m) {
   TOWLINE_ASSIGN_OR_RETURN(r.outcome, outcome_from(m.outcome()));
   r.reason = m.reason();
   TOWLINE_ASSIGN_OR_RETURN(r.labels, labels_from(m.labels()));
+  r.refusal = refusal_from(m.refusal());
   return r;
 }
 

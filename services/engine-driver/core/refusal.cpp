@@ -1,0 +1,43 @@
+#include "services/engine-driver/core/refusal.hpp"
+
+#include <absl/strings/cord.h>
+
+#include <string>
+
+namespace towline::driver {
+namespace {
+
+constexpr absl::string_view kPayload = "towline.Refusal";
+
+}  // namespace
+
+const char* name(Refusal r) {
+  switch (r) {
+    case Refusal::stale_epoch: return "stale_epoch";
+    case Refusal::other_authority: return "other_authority";
+    case Refusal::impossible_epoch: return "impossible_epoch";
+    case Refusal::head_moved: return "head_moved";
+    case Refusal::not_canonical: return "not_canonical";
+    case Refusal::label_order: return "label_order";
+    case Refusal::below_finalized: return "below_finalized";
+    case Refusal::cannot_rewind: return "cannot_rewind";
+  }
+  return "?";
+}
+
+absl::Status refuse(Refusal r, absl::string_view why) {
+  absl::Status s = absl::FailedPreconditionError(why);
+  s.SetPayload(kPayload, absl::Cord{name(r)});
+  return s;
+}
+
+std::optional<Refusal> refusal_of(const absl::Status& s) {
+  const auto payload = s.GetPayload(kPayload);
+  if (!payload) return std::nullopt;
+  for (const Refusal r : kRefusals) {
+    if (*payload == name(r)) return r;
+  }
+  return std::nullopt;
+}
+
+}  // namespace towline::driver

@@ -1,0 +1,30 @@
+// Why the gate refuses a command. What follows from it is decided by these, never by the text beside them. Pure.
+#pragma once
+#include <absl/status/status.h>
+#include <absl/strings/string_view.h>
+
+#include <optional>
+
+namespace towline::driver {
+
+enum class Refusal {
+  stale_epoch,       // a newer coordinator took over
+  other_authority,   // this driver obeys another elector
+  impossible_epoch,  // no elector counts that far
+  head_moved,        // decided on an older view of the EL: heals by itself
+  not_canonical,     // a block that the command builds on is not on the EL's chain
+  label_order,       // finalized above safe, or a label above the head
+  below_finalized,   // it would undo, or stand beside, what was confirmed as final
+  cannot_rewind,     // no --engine.admin-rpc
+};
+inline constexpr Refusal kRefusals[] = {Refusal::stale_epoch,     Refusal::other_authority, Refusal::impossible_epoch,
+                                        Refusal::head_moved,      Refusal::not_canonical,   Refusal::label_order,
+                                        Refusal::below_finalized, Refusal::cannot_rewind};
+const char* name(Refusal r);
+
+/// FAILED_PRECONDITION that carries `r`; `why` is for a person.
+absl::Status refuse(Refusal r, absl::string_view why);
+/// nullopt: the status is of something else.
+std::optional<Refusal> refusal_of(const absl::Status& s);
+
+}  // namespace towline::driver

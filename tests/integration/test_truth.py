@@ -55,12 +55,28 @@ class Source:
         return body
 
 
+def fake_clock(directory):
+    """A file that says how far the wall clock is off, and the environment of a process that believes it."""
+    clock = directory / "clock"
+    clock.write_text("+0\n")
+    listed = subprocess.run(["dpkg", "-L", "libfaketime"], capture_output=True, text=True, check=True).stdout.split()
+    return clock, {"LD_PRELOAD": next(f for f in listed if f.endswith("libfaketime.so.1")), "FAKETIME_TIMESTAMP_FILE": str(clock),
+                   "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+def set_clock(clock, seconds):
+    fresh = clock.with_suffix(".new")
+    fresh.write_text(seconds + "\n")
+    fresh.rename(clock)
+
+
 def test_what_is_said_of_each_fault(stack):
     s = stack(blocks=100, sources=2, block_time=1)
     sources = [Source(u) for u in s.endpoints["sources"]]
     for x in sources:
         x.unset = True
-    s.start(endpoints=[x.url for x in sources], gossip=True, env={"TOWLINE_ENGINE_TIMEOUT": str(ENGINE_TIMEOUT)},
+    clock, faked = fake_clock(s.dir)
+    s.start(endpoints=[x.url for x in sources], gossip=True, env={"TOWLINE_ENGINE_TIMEOUT": str(ENGINE_TIMEOUT), **faked}, env_of=["engine-driver"],
             coordinator_extra=[f"--ready.max-head-age={HEAD_AGE}", f"--ready.max-safe-age={SAFE_AGE}"])
     grpc = f"127.0.0.1:{s.ports['sync-coordinator'][0]}"
 
@@ -103,6 +119,10 @@ def test_what_is_said_of_each_fault(stack):
                 time.sleep(0.01)
         raise AssertionError("no moment to fill the disk")
 
+    def clock_off(on):
+        """The driver's: the EL refuses its tokens."""
+        set_clock(clock, "+3600" if on else "+0")
+
     faults = [
         ("labels unset", unset, "WAITING_FOR_SOURCE", "labels_unset", False),  # from the start
         ("EL hung", lambda on: s.ctl("fault", node="engine", **({"hang": True} if on else {})), "WAITING_FOR_ENGINE", "engine_unreachable", False),
@@ -114,6 +134,7 @@ def test_what_is_said_of_each_fault(stack):
         ("chain halted", lambda on: s.ctl("produce", on=not on), "WAITING_FOR_SOURCE", "chain_halted", True),
         ("safe stands still", safe_stands, "WAITING_FOR_SOURCE", "safe_stalled", False),
         ("disk full", disk_full, "NEEDS_OPERATOR", "state_not_saved", False),
+        ("clock off", clock_off, "WAITING_FOR_ENGINE", "engine_auth_failed", False),
     ]
     lines = [f"{'fault':<18} {'after':>6}  {'status':<20} {'reason code':<20} --check  /readyz  ready  health"]
     try:
@@ -139,11 +160,7 @@ def test_what_is_said_of_each_fault(stack):
 
 def test_the_clock_steps_by_an_hour_and_nothing_stands_still(stack, monkeypatch, tmp_path):
     """EL, driver and coordinator step together, as on one host: an EL checks a token's time. Forward, back, and back again."""
-    clock = tmp_path / "clock"
-    clock.write_text("+0\n")
-    listed = subprocess.run(["dpkg", "-L", "libfaketime"], capture_output=True, text=True, check=True).stdout.split()
-    env = {"LD_PRELOAD": next(f for f in listed if f.endswith("libfaketime.so.1")), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1",
-           "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    clock, env = fake_clock(tmp_path)
     with monkeypatch.context() as m:
         for k, v in env.items():
             m.setenv(k, v)
@@ -156,9 +173,7 @@ def test_the_clock_steps_by_an_hour_and_nothing_stands_still(stack, monkeypatch,
     s.wait_tip()
     longest = 0
     for step in ("+3600", "-3600", "+0"):
-        fresh = clock.with_suffix(".new")
-        fresh.write_text(step + "\n")
-        fresh.rename(clock)
+        set_clock(clock, step)
         at, begin = s.stats()["el"]["head"]["number"], time.monotonic()
         s.wait(f"6 blocks after {step}", lambda n=at: s.stats()["el"]["head"]["number"] >= n + 6)
         longest = max(longest, time.monotonic() - begin)

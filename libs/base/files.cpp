@@ -32,7 +32,7 @@ absl::StatusOr<std::string> read_state_file(const std::string& path) {
   std::stringstream text;
   text << in.rdbuf();
   in.peek();  // fails where reading did, which the line above does not tell from an empty file
-  if (in.fail()) return absl::InvalidArgumentError(absl::StrCat("cannot read ", path));
+  if (in.fail()) return absl::InvalidArgumentError(absl::StrCat("cannot read ", path, ": ", std::strerror(errno)));
   return text.str();
 }
 

@@ -69,10 +69,10 @@ if not advice:
     failures.append("no advice found in the code: is this check still right?")
 documented = dict(re.findall(r"^\| `(source_\w+)` \| .* \| (.*) \|$", (root / "docs/errors.md").read_text(), re.M))
 failures.extend(f"docs/errors.md: {code} advises otherwise than the code: {text}" for code, text in advice.items() if documented.get(code) != text)
-errors = (root / "docs/errors.md").read_text().split("## gRPC")[0]
+errors, calls = read("docs/errors.md").split("## gRPC")
 compare("reason code", codes, "docs/errors.md", set(re.findall(r"^\| `(\w+)` \|", errors, re.M)))
-refusals = set(re.findall(r'return "(\w+)"', (root / "services/engine-driver/core/refusal.cpp").read_text()))
-compare("refusal", refusals, "docs/errors.md", set(re.findall(r"^\| `(\w+)` \|", (root / "docs/errors.md").read_text().split("| refusal |")[1].split("\n## ")[0], re.M)))
+refusals = set(re.findall(r'return "(\w+)"', read("services/engine-driver/core/refusal.cpp")))
+compare("refusal", refusals, "docs/errors.md", set(re.findall(r"^\| `(\w+)` \|", calls.split("\n## ")[0], re.M)))
 
 tests = set()
 for folder in ("libs", "services", "tests", "tools"):

@@ -29,6 +29,22 @@ def http(url, body=None, timeout=120):
         return e.code, e.read().decode()
 
 
+def fake_clock(directory):
+    """A file that says how far the wall clock is off, and the environment of a process that believes it."""
+    clock = Path(directory) / "clock"
+    set_clock(clock, "+0")
+    listed = subprocess.run(["dpkg", "-L", "libfaketime"], capture_output=True, text=True, check=True).stdout.split()
+    return clock, {"LD_PRELOAD": next(f for f in listed if f.endswith("libfaketimeMT.so.1")), "FAKETIME_TIMESTAMP_FILE": str(clock),
+                   "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+def set_clock(clock, offset):
+    """Whole at once: a process may read it at any time."""
+    fresh = clock.with_suffix(".new")
+    fresh.write_text(offset + "\n")
+    fresh.rename(clock)
+
+
 class Process:
     def __init__(self, name, flags, directory, env=None):
         self.name, self.binary, self.flags, self.log = name, BIN / name, [str(f) for f in flags], Path(directory) / f"{name}.log"
@@ -96,6 +112,14 @@ class Stack:
         for s in services:
             self.wait(f"{s} alive", lambda s=s: self.get(s, "/livez")[0] == 200)
         return self
+
+    def second_coordinator(self):
+        """A newer one for the same driver; the ports of "sync-coordinator" are its from now on."""
+        self.ports["sync-coordinator"] = (free_port(), free_port())
+        second = self.dir / "second"
+        second.mkdir()
+        self.processes["second"] = Process("sync-coordinator", self.flags("sync-coordinator"), second).start()
+        return self.processes["second"]
 
     def get(self, service, path):
         return http(f"http://127.0.0.1:{self.ports[service][1]}{path}")

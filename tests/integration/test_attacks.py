@@ -48,13 +48,13 @@ def test_idle_connections_leave_grpc_its_descriptors(stack, few_descriptors, all
     few_descriptors(1024)
     s.start()
     few_descriptors(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-    pid = s.processes["remote-fetcher"].popen.pid
+    fetcher = s.processes["remote-fetcher"]
+    pid = fetcher.popen.pid
     assert resource.prlimit(pid, resource.RLIMIT_NOFILE)[0] == resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
     if allowed:  # they are used up in any case
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (allowed, allowed))
     held = connections(s.ports["remote-fetcher"][1], 1070) + connections(s.ports["remote-fetcher"][0], 1070)
     assert len(held) == 2140 or allowed
-    fetcher = s.processes["remote-fetcher"]
 
     def answers():
         if allowed and fetcher.popen.poll() is not None:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from stack import BIN, GOSSIP, HANG_S, ROOT, SERVICES, Process, free_port
+from stack import BIN, GOSSIP, HANG_S, ROOT, SERVICES, Process, fake_clock, free_port, set_clock
 
 OWN = {"remote-fetcher": ["towline.v1.PayloadSource", "towline.v1.RemoteFetcher"], "engine-driver": ["towline.v1.EngineDriver"],
        "sync-coordinator": ["towline.v1.SyncCoordinator"]}
@@ -118,10 +118,7 @@ def test_the_older_of_two_coordinators_stays_out(stack):
     s = stack(blocks=200).start()
     s.wait_tip()
     older = s.processes["sync-coordinator"]
-    s.ports["sync-coordinator"] = (free_port(), free_port())
-    second = s.dir / "second"
-    second.mkdir()
-    s.processes["second"] = Process("sync-coordinator", s.flags("sync-coordinator"), second).start()
+    s.second_coordinator()
     s.wait("the newer one commands", lambda: s.get("sync-coordinator", "/readyz")[0] == 200)
     s.wait("the older one knows", lambda: "another coordinator commands this engine-driver" in older.log.read_text())
     at = s.stats()["el"]["head"]["number"]
@@ -136,10 +133,7 @@ def test_a_newer_command_ends_the_older_import(stack):
     s = stack(blocks=3000, el_exec_us=20000).start()
     s.wait("some blocks", lambda: s.stats()["el"]["head"]["number"] >= 60)
     older = s.processes["sync-coordinator"]
-    s.ports["sync-coordinator"] = (free_port(), free_port())
-    second = s.dir / "second"
-    second.mkdir()
-    newer = s.processes["second"] = Process("sync-coordinator", s.flags("sync-coordinator"), second).start()
+    newer = s.second_coordinator()
     s.wait("the older one knows", lambda: "another coordinator commands this engine-driver" in older.log.read_text())
     s.wait("the newer one imports", lambda: "action=import" in newer.log.read_text())
     at = s.stats()["el"]["head"]["number"]
@@ -190,9 +184,8 @@ def test_a_clock_that_goes_back_one_hour(stack):
     before = json.loads(kept.read_text())
     for name in ("engine-driver", "sync-coordinator"):
         s.processes[name].kill()
-    preload = subprocess.run(["dpkg", "-L", "libfaketime"], capture_output=True, text=True, check=True).stdout.split()
-    library = next(f for f in preload if f.endswith("libfaketime.so.1"))
-    env = {"LD_PRELOAD": library, "FAKETIME": "-1h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    clock, env = fake_clock(s.dir)
+    set_clock(clock, "-1h")
     for name in ("engine-driver", "sync-coordinator"):
         s.processes[name].env = {**os.environ, **env}
         s.processes[name].start()
@@ -214,16 +207,12 @@ def test_a_clock_that_goes_back_one_hour(stack):
 def test_a_clock_that_is_set_while_it_runs(stack, service):
     """An hour forward and two back: nothing that waits or ages stands still for it."""
     s = stack(blocks=100)
-    step = s.dir / "faketime"
-    step.write_text("+0")
-    preload = subprocess.run(["dpkg", "-L", "libfaketime"], capture_output=True, text=True, check=True).stdout.split()
-    library = next(f for f in preload if f.endswith("libfaketimeMT.so.1"))
-    env = {"LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": step, "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    s.start(env={name: str(value) for name, value in env.items()}, env_of=[service], gossip=True)
+    clock, env = fake_clock(s.dir)
+    s.start(env=env, env_of=[service], gossip=True)
     s.wait_tip()
     for hours in ("+1h", "-1h"):
         began = time.monotonic()
-        step.write_text(hours)
+        set_clock(clock, hours)
         at = s.stats()["chain"]["head"]["number"]
         s.wait(f"heads keep coming at {hours}", lambda at=at: s.stats()["el"]["head"]["number"] >= at + 4)
         print(f"{hours}: four blocks of 0.5 s in {time.monotonic() - began:.1f} s")

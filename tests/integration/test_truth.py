@@ -10,7 +10,7 @@ import threading
 import time
 import urllib.parse
 
-from stack import BIN, HANG_S
+from stack import BIN, HANG_S, fake_clock, set_clock
 from test_services import buf_curl
 
 HEAD_AGE, SAFE_AGE, ENGINE_TIMEOUT = 5, 12, 3
@@ -53,21 +53,6 @@ class Source:
         if self.unset:
             body = re.sub(rb'"(safe|finalized)"', b'"0xffffffff"', body)
         return body
-
-
-def fake_clock(directory):
-    """A file that says how far the wall clock is off, and the environment of a process that believes it."""
-    clock = directory / "clock"
-    clock.write_text("+0\n")
-    listed = subprocess.run(["dpkg", "-L", "libfaketime"], capture_output=True, text=True, check=True).stdout.split()
-    return clock, {"LD_PRELOAD": next(f for f in listed if f.endswith("libfaketime.so.1")), "FAKETIME_TIMESTAMP_FILE": str(clock),
-                   "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-
-
-def set_clock(clock, seconds):
-    fresh = clock.with_suffix(".new")
-    fresh.write_text(seconds + "\n")
-    fresh.rename(clock)
 
 
 def test_what_is_said_of_each_fault(stack):

@@ -185,6 +185,13 @@ class FollowerTest : public ::testing::Test {
     }
     EXPECT_LE(finalized.value_or(0), safe.value_or(finalized.value_or(0)));
   }
+  /// A new follower, whose imports are all refused, has both views.
+  void start_refused(driver::Refusal r) {
+    restart({});
+    did.clear();
+    on_import = [this, r](const Import&) { return refused(r); };
+    both();
+  }
   void restart(Follower::Options options) {
     options.genesis = theirs.at(0)->id();
     follower_.emplace(options);
@@ -817,10 +824,7 @@ TEST_F(FollowerTest, ARefusalForAnOldEpochStopsIt) {
   theirs.grow(105, 0);
   for (const driver::Refusal r : {driver::Refusal::stale_epoch, driver::Refusal::other_authority}) {
     SCOPED_TRACE(driver::name(r));
-    restart({});
-    did.clear();
-    on_import = [&](const Import&) { return refused(r); };
-    both();
+    start_refused(r);
     EXPECT_EQ(follower().reason_code(), "superseded");
     EXPECT_EQ(did.size(), 1U);
   }
@@ -845,10 +849,7 @@ TEST_F(FollowerTest, OtherRefusalsAreTriedAgainLater) {
   for (const driver::Refusal r : {driver::Refusal::head_moved, driver::Refusal::impossible_epoch,
                                   driver::Refusal::label_order, driver::Refusal::below_finalized}) {
     SCOPED_TRACE(driver::name(r));
-    restart({});
-    did.clear();
-    on_import = [&](const Import&) { return refused(r); };
-    both();
+    start_refused(r);
     EXPECT_NE(follower().reason_code(), "superseded");
     EXPECT_EQ(did.size(), 1U);
     EXPECT_TRUE(wake(absl::Minutes(1)));

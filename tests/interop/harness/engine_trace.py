@@ -48,11 +48,18 @@ class EngineTrace:
 
         numbers: {hash: number} of blocks that were not sent as payloads (those the client had before). A mark "engine restarted" with
         `latest` says where the client's head is after it came back, a mark "rewound" the same after debug_setHead, a mark "switch" allows the
-        head to go to another, lower branch from then on; back to an ancestor of its own it never goes. Nothing is written to a client that was away before its labels were read.
+        head to go to another, lower branch from then on; back to an ancestor of its own it never goes. Nothing is written to a client that was
+        away before its labels were read.
         """
         number = {ZERO: -1, **numbers}
         parent, out, head, finalized, known = {}, [], None, -1, set(numbers)
         switch, top, came_back_below, lost = False, -1, -1, False
+
+        def ancestor(block, height):
+            while block in parent and number[block] > height:
+                block = parent[block]
+            return block
+
         for i, r in enumerate(self.records()):
             if r["kind"] in ("newPayload", "forkchoice"):
                 if lost:
@@ -85,11 +92,7 @@ class EngineTrace:
                 if r["head"] not in number:
                     out.append(f"record {i}: forkchoice head {r['head']} was never seen")
                     continue
-                back = head is not None and number[r["head"]] < number[head]
-                below = head
-                while back and below in parent and number[below] > number[r["head"]]:
-                    below = parent[below]
-                if back and (not switch or below == r["head"]):
+                if head is not None and number[r["head"]] < number[head] and (not switch or ancestor(head, number[r["head"]]) == r["head"]):
                     out.append(f"record {i}: the head was taken back from {number[head]} to {number[r['head']]}")
                 for label in ("safe", "finalized"):
                     if r[label] not in number:

@@ -60,6 +60,8 @@ void BatchSize::on_failed(std::size_t calls, absl::Time now) {
 }
 
 void BatchSize::on_single_failed(absl::Time now) {
+  // The trial that failed tells no more than a single does.
+  trial_at_ = std::min(trial_at_, now);
   if (before_ == 0) return;
   works_ = before_;
   before_ = failures_ = failed_ = 0;

@@ -334,6 +334,22 @@ TEST(BatchSize, IsWhatItWasWhenSinglesFailToo) {
   EXPECT_EQ(b.limit(t0), 100U);
 }
 
+TEST(BatchSize, ATrialThatFailedIsMadeAgainAtOnceWhenASingleFailsToo) {
+  BatchSize b{100};
+  b.on_sent(2);
+  b.on_failed(2, t0);
+  EXPECT_EQ(b.limit(t0), 1U);
+  b.on_sent(1);
+  b.on_single_failed(t0);
+  EXPECT_EQ(b.limit(t0), 2U);
+  std::size_t calls = 2;
+  for (; calls < 100; calls = b.limit(t0)) {
+    b.on_sent(calls);
+    b.on_worked(calls, t0);
+  }
+  EXPECT_EQ(b.limit(t0), 100U) << "no wait between the trials: none of these sizes has failed";
+}
+
 TEST(BatchSize, ATrialThatToldNothingIsMadeAgain) {
   BatchSize b{100};
   b.on_sent(100);

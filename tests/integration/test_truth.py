@@ -70,12 +70,15 @@ def test_what_is_said_of_each_fault(stack):
         return status, json.loads(text)["code"]
 
     def said():
-        """(status, --check, /readyz, metric, health), which must be one rule."""
+        """(status, --check, /readyz, metric, health), which must be one rule; and whether a person is needed."""
         status = subprocess.run([BIN / "towline", "status", "--json", "--check", "--coordinator", grpc], capture_output=True, text=True, timeout=HANG_S, check=False)
         tow = json.loads(status.stdout)["tows"][0]
+        recover = subprocess.run([BIN / "towline", "recover", "--json", "--coordinator", grpc], capture_output=True, text=True, timeout=HANG_S, check=False)
+        advice = json.loads(recover.stdout)["tows"][0]
+        assert recover.returncode == (4 if advice["needs_person"] else 0) and advice["needs_person"] == bool(advice["steps"]), recover
         metric = re.search(r'^towline_coordinator_ready\{.*\} (\d)', s.get("sync-coordinator", "/metrics")[1], re.M)[1]
         health = re.search(r'"status": *"(\w+)"', buf_curl(f"http://{grpc}/grpc.health.v1.Health/Check", "-d", "{}"))[1]
-        return tow["state"].removeprefix("TOW_STATE_"), tow["reason_code"], status.returncode, *readyz(), int(metric), health, tow.get("distance_blocks")
+        return tow["state"].removeprefix("TOW_STATE_"), tow["reason_code"], status.returncode, *readyz(), int(metric), health, recover.returncode
 
     def stopped(service, on):
         s.processes[service].popen.send_signal(signal.SIGSTOP if on else signal.SIGCONT)
@@ -121,7 +124,7 @@ def test_what_is_said_of_each_fault(stack):
         ("disk full", disk_full, "NEEDS_OPERATOR", "state_not_saved", False),
         ("clock off", clock_off, "WAITING_FOR_ENGINE", "engine_auth_failed", False),
     ]
-    lines = [f"{'fault':<18} {'after':>6}  {'status':<20} {'reason code':<20} --check  /readyz  ready  health"]
+    lines = [f"{'fault':<18} {'after':>6}  {'status':<20} {'reason code':<20} --check  /readyz  ready  health       recover"]
     try:
         for what, fault, state, code, ready in faults:
             if what != "labels unset":
@@ -131,12 +134,14 @@ def test_what_is_said_of_each_fault(stack):
             s.wait(f"{what}: {code}", lambda c=code: readyz()[1] == c)
             after = time.monotonic() - begin
             seen = said()
-            lines.append(f"{what:<18} {after:>4.1f} s  {seen[0]:<20} {seen[1]:<20} {seen[2]:>7}  {seen[3]:>7}  {seen[5]:>5}  {seen[6]}")
+            lines.append(f"{what:<18} {after:>4.1f} s  {seen[0]:<20} {seen[1]:<20} {seen[2]:>7}  {seen[3]:>7}  {seen[5]:>5}  {seen[6]:<11} {seen[7]:>8}")
             fault(False)
             # A client that is slow may be a little nearer by now, with labels that wait.
             assert seen[1] in (code, "labels_stuck") and (seen[0] == state or seen[1] != code), f"{what}: {seen}"
+            assert seen[7] == 4 or code in ("behind", "chain_halted"), f"{what}: {seen}"
             assert (seen[2], seen[3], *seen[5:7]) == ((0, 200, 1, "SERVING") if ready else (4, 503, 0, "NOT_SERVING")), f"{what}: {seen}"
         s.wait("at the tip", lambda: readyz() == (200, "at_tip"))
+        assert said()[7] == 0, "nobody is needed"
     finally:
         print("\n" + "\n".join(lines))
         for p in s.processes.values():

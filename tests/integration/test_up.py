@@ -19,10 +19,11 @@ COLUMNS = 50
 class Up:
     """`towline up` before a stack's devnet; with a terminal of `COLUMNS` columns, or a pipe."""
 
-    def __init__(self, stack, terminal, env=None):
+    def __init__(self, stack, terminal, env=None, base_port=0):
         e = stack.endpoints
-        command = [BIN / "towline", "up", "--base-port=0", "--p2p.disable", f"--engine={e['engine']}", f"--jwt-secret={e['jwt']}",
-                   f"--rollup-config={e['rollup']}", f"--data-dir={stack.dir / 'up'}", *(f"--source={s}" for s in e["sources"])]
+        self.dir = stack.dir / f"up{base_port}"
+        command = [BIN / "towline", "up", f"--base-port={base_port}", "--p2p.disable", f"--engine={e['engine']}", f"--jwt-secret={e['jwt']}",
+                   f"--rollup-config={e['rollup']}", f"--data-dir={self.dir}", *(f"--source={s}" for s in e["sources"])]
         if terminal:
             self.out, theirs = pty.openpty()
             fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
@@ -52,11 +53,15 @@ class Up:
                 return int(p.parent.name)
         return None
 
-    def stop(self):
-        self.popen.send_signal(signal.SIGTERM)
+    def ended(self):
+        """Its exit code, once it has ended by itself."""
         code = self.popen.wait(HANG_S)
         self.reader.join(HANG_S)
         return code
+
+    def stop(self):
+        self.popen.send_signal(signal.SIGTERM)
+        return self.ended()
 
 
 @pytest.fixture
@@ -104,3 +109,30 @@ def test_a_service_that_hangs_is_started_again(stack, up):
     assert None not in children
     assert u.stop() == 0
     assert not any(Path(f"/proc/{c}").exists() for c in children)
+
+
+def test_without_p2p_nobody_asks_for_it_and_nothing_is_warned_of(stack, up):
+    s = stack(blocks=50)
+    u = up(s, terminal=False)
+    s.wait("at the tip", lambda: "AT_TIP" in u.said)
+    logs = {p.stem: p.read_text() for p in u.dir.glob("*.log")}
+    assert sorted(logs) == ["engine-driver", "remote-fetcher", "sync-coordinator"]
+    for service, log in logs.items():
+        assert "p2p-gossip" not in log, f"{service}: {log}"
+    assert " info  endpoint probed " in logs["remote-fetcher"]
+    assert " warn " not in logs["remote-fetcher"], logs["remote-fetcher"]
+    assert u.stop() == 0
+
+
+def test_where_another_runs_it_says_so_and_shows_nothing_of_the_other(stack, up):
+    s = stack(blocks=50)
+    for base_port in range(20000, 32000, 100):  # below the ports that the kernel gives away
+        first = up(s, terminal=False, base_port=base_port)
+        s.wait("it runs, or not", lambda u=first: "AT_TIP" in u.said or u.popen.poll() is not None)
+        if first.popen.poll() is None:
+            break
+    second = Up(stack(blocks=20), terminal=False, base_port=base_port)
+    assert second.ended() == 1
+    assert "--base-port" in second.said and "does another towline up run here?" in second.said, second.said
+    assert "AT_TIP" not in second.said and len(second.said.splitlines()) == 1, second.said
+    assert first.popen.poll() is None and first.stop() == 0

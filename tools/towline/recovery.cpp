@@ -70,6 +70,8 @@ std::vector<std::string> recovery(const v1::Tow& t) {
     return {"Look at `towline endpoints`: it says why none can be used, and what to do."};
   if (code == "safe_stalled" || code == "finalized_stalled")
     return {"Is the chain's batcher down, or does its L1 not finalize? Then wait; else add another --source."};
+  if (code == "labels_unset")
+    return {"A young chain has no safe and finalized block yet: wait. Else add a --source that names them."};
   if (code == "superseded") return {"Two coordinators run for this engine-driver: stop one of them."};
   return {};
 }

@@ -28,6 +28,8 @@ enum class Asked {
 inline constexpr std::size_t kBulkBytes = 40U << 20U, kPollBytes = 24U << 20U;
 
 inline Allowance allowance_of(Asked what, std::size_t calls) {
+  // Numbers and labels are below 4 KiB. In the place of any answer a gateway may send its error page, which has tens of
+  // them: that is no bad data.
   constexpr std::size_t kEach = 64U << 10U;
   // The hashes of the bare transfers that 400M gas pay for are 1.4 MB.
   constexpr std::size_t kOneFullHeader = 2U << 20U;

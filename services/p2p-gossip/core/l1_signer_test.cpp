@@ -127,6 +127,26 @@ TEST(L1Signer, WhatTheStateDoesNotHoldIsNotTaken) {
   EXPECT_TRUE(refused(Json("0x")));
 }
 
+TEST(L1Signer, EachNodeOfBothProofsCounts) {
+  std::size_t nodes = 0;
+  const auto broken = [&](auto&& proof_in) {
+    for (std::size_t i = 0; i < proof_in(vector().proof).size(); ++i, ++nodes) {
+      Json p = vector().proof;
+      std::string node = proof_in(p)[i];
+      char& digit = node[node.size() / 2];
+      digit = digit == '0' ? '1' : '0';
+      proof_in(p)[i] = node;
+      EXPECT_TRUE(absl::IsInvalidArgument(prove(p).status())) << node;
+      p = vector().proof;
+      proof_in(p).erase(i);
+      EXPECT_FALSE(prove(p).ok()) << "without node " << i;
+    }
+  };
+  broken([](auto& p) -> auto& { return p["accountProof"]; });
+  broken([](auto& p) -> auto& { return p["storageProof"][0]["proof"]; });
+  EXPECT_GE(nodes, 4U);
+}
+
 TEST(L1Signer, NoContractIsSaidSo) {
   const Json whole = Json::parse(towline::testing::read_vector("l1-signer-anvil.json"));
   const Address nobody = *parse_fixed_hex<20>(whole["no_account"]["address"].get<std::string>());

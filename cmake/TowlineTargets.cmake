@@ -12,7 +12,7 @@ add_custom_target(programs)
 
 set(TOWLINE_LAYERS pure glue edge app)
 # Third-party targets that a pure library may use.
-set(TOWLINE_PURE_EXTERNALS "^(absl::.*|simdjson::simdjson|nlohmann_json::nlohmann_json|CryptoPP::cryptopp|OpenSSL::Crypto|Snappy::snappy|secp256k1::secp256k1)$")
+set(TOWLINE_PURE_EXTERNALS "^(absl::.*|simdjson::simdjson|nlohmann_json::nlohmann_json|CryptoPP::cryptopp|OpenSSL::Crypto|Snappy::snappy|secp256k1::secp256k1|PSL::psl)$")
 
 # Seconds of one test program. No measure of anything: on the slowest machine only what hangs reaches it.
 set(TOWLINE_TEST_TIMEOUT 1800)

@@ -73,6 +73,19 @@ absl::StatusOr<std::vector<EndpointConfig>> read_endpoints_file(const std::strin
       } else if (k == "max_batch" && value.is_integer() && value.as_integer()->get() >= 1 &&
                  value.as_integer()->get() <= kMaxBatch) {
         c.limits.max_batch = static_cast<std::size_t>(value.as_integer()->get());
+      } else if (k == "group" && value.is_string() && !value.as_string()->get().empty()) {
+        c.group = value.as_string()->get();
+      } else if (k == "votes" && value.is_array()) {
+        c.votes_unsafe = c.votes_safe = c.votes_finalized = false;
+        for (const auto& label : *value.as_array()) {
+          const std::string l = label.value_or(std::string{});
+          bool* const vote = l == "unsafe"      ? &c.votes_unsafe
+                             : l == "safe"      ? &c.votes_safe
+                             : l == "finalized" ? &c.votes_finalized
+                                                : nullptr;
+          if (vote == nullptr) return bad(where + "votes are \"unsafe\", \"safe\" and \"finalized\"");
+          *vote = true;
+        }
       } else if (k == "proxy" && value.is_string()) {
         c.proxy = value.as_string()->get();
       } else if (k == "headers" && value.is_array()) {
@@ -83,7 +96,7 @@ absl::StatusOr<std::vector<EndpointConfig>> read_endpoints_file(const std::strin
         }
       } else {
         return bad(absl::StrCat(where, "unknown key, wrong type or out of range: ", k,
-                                " (known: url, headers, ca_file, proxy, max_in_flight, max_rps, max_batch)"));
+                                " (known: url, headers, ca_file, proxy, group, votes, max_in_flight, max_rps, max_batch)"));
       }
     }
     if (auto st = http::check_url(c.url); !st.ok()) return bad(absl::StrCat(where, "url: ", st.message()));

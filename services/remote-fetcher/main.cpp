@@ -1,4 +1,6 @@
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/strip.h>
 #include <absl/time/time.h>
 
 #include <CLI/CLI.hpp>
@@ -16,18 +18,45 @@
 namespace towline::fetcher {
 namespace {
 
+constexpr absl::string_view kGroup = "group=";
+
+/// What an operator has to know of the votes: whom is trusted, and what the loss of one stops.
+void say_trust(const Electorate& e, std::size_t endpoints) {
+  const auto spare = [](std::size_t groups, std::size_t needed) { return groups - needed; };
+  const auto fields = {log::kv("groups", e.finalized), log::kv("quorum_safe", e.safe_quorum),
+                       log::kv("quorum_finalized", e.finalized_quorum)};
+  if (e.finalized == 1) {
+    if (endpoints > 1)
+      log::warn("all endpoints are of one trust group, which is believed in everything: it is one vote. Endpoints of "
+                "three groups bear one that lies; name them by URL,group=NAME if these are",
+                fields);
+    else log::info("one source, which is believed in everything", fields);
+  } else if (spare(e.safe, e.safe_quorum) == 0 || spare(e.finalized, e.finalized_quorum) == 0) {
+    log::warn("the loss of one trust group stops safe or finalized: one or three groups, or a lower --quorum, go on",
+              fields);
+  } else {
+    log::info("a label moves when a quorum of trust groups has its block", fields);
+  }
+}
+
 class RemoteFetcher final : public service::Program {
  public:
   void add_flags(CLI::App& app) override {
     chain_.add(app);
     app.add_option("--endpoint", urls_,
                    "JSON-RPC URL (http, https, ws, wss) of a remote EL or CL, best first; repeat it, or separate by "
-                   "commas. For URLs with "
-                   "keys use --endpoints-file")
+                   "commas. URL,group=NAME says who runs it: endpoints of one group have one vote together (else those "
+                   "of one domain). For URLs with keys use --endpoints-file")
         ->delimiter(',');
     app.add_option("--endpoints-file", endpoints_file_,
-                   "TOML file of [[endpoint]] tables: url, headers, ca_file, proxy, max_in_flight, max_rps, "
-                   "max_batch");
+                   "TOML file of [[endpoint]] tables: url, headers, ca_file, proxy, group, votes, "
+                   "max_in_flight, max_rps, max_batch");
+    app.add_option("--quorum.safe", quorum_.safe,
+                   "trust groups that must have a block for it to become safe, 0: a majority of those configured")
+        ->capture_default_str();
+    app.add_option("--quorum.finalized", quorum_.finalized,
+                   "trust groups that must have a block for it to become final, 0: a majority of those configured")
+        ->capture_default_str();
     app.add_option_function<std::string>(
         "--proxy", [this](const std::string& p) { proxy_ = p; },
         "proxy URL for endpoints that name none of their own (http, https, socks4, socks5), \"\" for none; without it "
@@ -59,6 +88,12 @@ class RemoteFetcher final : public service::Program {
       return absl::InvalidArgumentError("--request-timeout: a duration such as 10s, 100ms at least");
     std::vector<EndpointConfig> endpoints;
     for (const auto& url : urls_) {
+      if (const absl::string_view group = url; absl::StartsWith(group, kGroup)) {
+        if (endpoints.empty() || group.size() == kGroup.size())
+          return absl::InvalidArgumentError("--endpoint: group=NAME belongs behind a URL: URL,group=NAME");
+        endpoints.back().group = std::string{absl::StripPrefix(group, kGroup)};
+        continue;
+      }
       if (auto st = http::check_url(url); !st.ok())
         return absl::InvalidArgumentError(absl::StrCat("--endpoint ", endpoints.size() + 1, ": ", st.message()));
       endpoints.push_back({url, {}, {}, limits_});
@@ -86,9 +121,11 @@ class RemoteFetcher final : public service::Program {
     ctx.watchdog.watch("http", [this](std::function<void()> turn) { pool_->ask_turn(std::move(turn)); });
     // Late: it missed three looks, another is better. Stale: each of them may have waited for a whole request. Stalled:
     // three blocks of another, and no less than looks can tell.
+    TOWLINE_RETURN_IF_ERROR(check(pool_->voters(), quorum_));
     board_ = std::make_unique<HeadBoard>(
-        std::max(interval * 3, absl::Seconds(3)), interval * 3 + timeout,
-        std::max(interval * 3, absl::Seconds(static_cast<std::int64_t>(config_.block_time)) * 3));
+        Vote{pool_->voters(), quorum_,
+             Vote::Ages{std::max(interval * 3, absl::Seconds(3)), interval * 3 + timeout,
+                        std::max(interval * 3, absl::Seconds(static_cast<std::int64_t>(config_.block_time)) * 3)}});
     forks_ = std::make_unique<ForkBoard>(config_);
     headers_ = std::make_unique<Headers>(*forks_, *pool_, *board_);
     bodies_ = std::make_unique<Bodies>(*pool_, *board_, ctx.metrics);
@@ -102,6 +139,7 @@ class RemoteFetcher final : public service::Program {
           head_poller, PollerConfig{i, interval, &config_, forks_.get(), pool_.get(), board_.get(), &ctx.metrics}));
     }
     log::info("fetching", {log::kv("chain_id", config_.l2_chain_id), log::kv("endpoints", count)});
+    say_trust(electorate(pool_->voters(), quorum_), count);
     return absl::OkStatus();
   }
 
@@ -154,6 +192,7 @@ class RemoteFetcher final : public service::Program {
   std::string poll_interval_ = "1s";
   std::string request_timeout_ = "10s";
   EndpointLimits limits_;
+  Quorum quorum_;
   StreamOptions options_;
 
   rollup::Config config_;

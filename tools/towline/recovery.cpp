@@ -70,6 +70,9 @@ std::vector<std::string> recovery(const v1::Tow& t) {
     return {"Look at `towline endpoints`: it says why none can be used, and what to do."};
   if (code == "safe_stalled" || code == "finalized_stalled")
     return {"Is the chain's batcher down, or does its L1 not finalize? Then wait; else add another --source."};
+  if (code == "quorum_lost" || code == "sources_disagree")
+    return {"Look at `towline endpoints`: which trust group is silent, or has other blocks than the others.",
+            "Cordon a source that lies, mend one that is away, or add one of another trust group."};
   if (code == "labels_unset")
     return {"A young chain has no safe and finalized block yet: wait. Else add a --source that names them."};
   if (code == "superseded") return {"Two coordinators run for this engine-driver: stop one of them."};

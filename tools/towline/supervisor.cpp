@@ -124,8 +124,8 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   if (gossip) {
     // Whose clock ours is compared with; what is shown of a URL is enough.
     std::vector<std::string> clocks;
-    for (const auto& url : o.sources) {
-      const std::string shown = http::redact_url(url);
+    for (const auto& source : o.sources) {
+      const std::string shown = http::redact_url(source.substr(0, source.find(",group=")));
       // A WebSocket answer has no Date: the same server is asked by HTTP.
       clocks.push_back(absl::StartsWith(shown, "ws") ? absl::StrCat("http", shown.substr(2)) : shown);
     }

@@ -1,64 +1,71 @@
-// The last snapshot of every endpoint and the one that is followed. Pollers write, gRPC handlers wait. Thread safe.
+// What every endpoint said last, and what the vote makes of it. Pollers write, gRPC handlers wait. Thread safe.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 
 #include "libs/base/steady_time.hpp"
-#include "services/remote-fetcher/core/heads.hpp"
+#include "services/remote-fetcher/core/vote.hpp"
 
 namespace towline::fetcher {
 
 class HeadBoard {
  public:
-  /// As HeadChoice has them.
-  HeadBoard(absl::Duration late_after, absl::Duration stale_after, absl::Duration stalled_after)
-      : choice_{late_after, stale_after, stalled_after} {}
+  explicit HeadBoard(Vote vote) : vote_{std::move(vote)} {}
 
-  /// False: it contradicts what is final here and another endpoint agrees with that.
-  bool put(HeadSnapshot s, AnchorView anchor) {
-    bool outvoted = false;
-    change([&] {
-      const std::string endpoint = s.endpoint;
-      choice_.put(std::move(s), anchor);
-      outvoted = choice_.outvoted(endpoint, steady_now());
-      if (outvoted) choice_.drop(endpoint);
-    });
-    return !outvoted;
+  /// What the next look at `endpoint` compares.
+  std::vector<std::uint64_t> heights(const std::string& endpoint) const {
+    std::lock_guard lock{mutex_};
+    auto out = vote_.heights(endpoint, steady_now());
+    for (const auto& [id, anchor] : anchors_)
+      if (std::find(out.begin(), out.end(), anchor.number) == out.end()) out.push_back(anchor.number);
+    return out;
+  }
+  /// As Vote::put() has it.
+  void put(HeadSnapshot s, const std::vector<std::uint64_t>& asked, const std::map<std::uint64_t, Hash32>& has) {
+    change([&] { vote_.put(std::move(s), asked, has); });
   }
   /// A header of `endpoint` does not verify. True: others' do, so it lies; else it may be we who miss a rule, and that
   /// is noted if it is so at `most` sources.
   bool on_bad_header(const std::string& endpoint, const std::string& what, bool most) {
     bool lie = false;
     change([&] {
-      choice_.drop(endpoint);
-      lie = choice_.others_verify(endpoint, steady_now());
+      vote_.drop(endpoint);
+      lie = vote_.others_verify(endpoint, steady_now());
       if (!lie && most) note_unknown_rules(what);
     });
     return lie;
   }
   void drop(const std::string& endpoint) {
-    change([&] { choice_.drop(endpoint); });
+    change([&] { vote_.drop(endpoint); });
   }
   std::optional<HeadSnapshot> of(const std::string& endpoint) const {
     std::lock_guard lock{mutex_};
-    return choice_.of(endpoint);
+    return vote_.of(endpoint);
   }
   bool stalled(const std::string& endpoint) const {
     std::lock_guard lock{mutex_};
-    return choice_.stalled(endpoint);
+    return vote_.stalled(endpoint);
+  }
+  /// How it stands to the others, for a person.
+  std::string dissent(const std::string& endpoint) const {
+    std::lock_guard lock{mutex_};
+    return vote_.dissent(endpoint, steady_now());
   }
   std::optional<HeadSnapshot> current() {
     std::lock_guard lock{mutex_};
-    return choose();
+    return choose({});
   }
-  /// Waits for news after `seen` (updated), at most `limit`.
-  std::optional<HeadSnapshot> wait(std::uint64_t& seen, std::chrono::milliseconds limit) {
+  /// Waits for news after `seen` (updated), at most `limit`: for a subscriber that holds `anchor` as final.
+  std::optional<HeadSnapshot> wait(std::uint64_t& seen, std::chrono::milliseconds limit,
+                                   const std::optional<eth::BlockId>& anchor) {
     std::unique_lock lock{mutex_};
     changed_.wait_for(lock, limit, [&] { return version_ != seen || stopped_; });
     seen = version_;
-    return choose();
+    return choose(anchor);
   }
 
   /// A check that every source fails. It is forgotten after a while, so that a block that is not asked for again alarms
@@ -81,21 +88,30 @@ class HeadBoard {
     return steady_now() < unknown_rules_until_ ? unknown_rules_ : std::string{};
   }
 
-  /// The block that the callers hold as final.
-  std::optional<eth::BlockId> anchor() const {
+  /// Sources are compared at a subscriber's anchor while it watches.
+  class Watch {
+   public:
+    Watch(HeadBoard& board, const std::optional<eth::BlockId>& anchor) : board_{board} {
+      std::lock_guard lock{board_.mutex_};
+      id_ = ++board_.last_watch_;
+      if (anchor) board_.anchors_[id_] = *anchor;
+    }
+    Watch(const Watch&) = delete;
+    Watch& operator=(const Watch&) = delete;
+    ~Watch() {
+      std::lock_guard lock{board_.mutex_};
+      board_.anchors_.erase(id_);
+    }
+
+   private:
+    HeadBoard& board_;
+    std::uint64_t id_ = 0;
+  };
+  /// Up to here a chain does not change: the finalized block of a quorum.
+  std::uint64_t final_up_to() const {
     std::lock_guard lock{mutex_};
-    return anchor_;
-  }
-  void raise_anchor(const eth::BlockId& a) {
-    std::lock_guard lock{mutex_};
-    if (!anchor_) choice_.drop_unchecked();
-    if (!anchor_ || a.number > anchor_->number) anchor_ = a;
-  }
-  /// Up to here a chain does not change: the anchor, or the followed endpoint's finalized block if that is higher.
-  std::uint64_t final_up_to() {
-    std::lock_guard lock{mutex_};
-    const auto s = choose();
-    return std::max(anchor_ ? anchor_->number : 0, s && s->finalized ? s->finalized->number : 0);
+    const auto s = vote_.choose(steady_now());
+    return s && s->finalized && s->finalized_hold == Hold::none ? s->finalized->number : 0;
   }
 
   void stop() {
@@ -120,18 +136,19 @@ class HeadBoard {
     unknown_rules_ = std::move(what);
     unknown_rules_until_ = steady_now() + absl::Minutes(1);
   }
-  std::optional<HeadSnapshot> choose() {
+  std::optional<HeadSnapshot> choose(const std::optional<eth::BlockId>& anchor) {
     const absl::Time now = steady_now();
-    auto s = choice_.choose(now);
+    auto s = vote_.choose(now, anchor);
     if (s && now < unknown_rules_until_) s->unknown_rules = unknown_rules_;
     return s;
   }
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  HeadChoice choice_;
+  Vote vote_;
   std::string unknown_rules_;
   absl::Time unknown_rules_until_ = absl::InfinitePast();
-  std::optional<eth::BlockId> anchor_;
+  std::uint64_t last_watch_ = 0;
+  std::map<std::uint64_t, eth::BlockId> anchors_;
   std::uint64_t version_ = 1;
   bool stopped_ = false;
 };

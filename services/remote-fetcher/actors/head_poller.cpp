@@ -41,10 +41,25 @@ jsonrpc::Call block_call(const std::string& label) {
   return {"eth_getBlockByNumber", absl::StrCat("[\"", label, "\",false]")};
 }
 
+jsonrpc::Call output_call(std::uint64_t number) {
+  return {"optimism_outputAtBlock", absl::StrCat("[\"", to_quantity(number), "\"]")};
+}
+
 absl::string_view text(simdjson::dom::element e) {
   std::string_view s;
   if (e.get(s) != simdjson::SUCCESS) s = {};
   return {s.data(), s.size()};
+}
+
+/// Of a block, or of the block of an output.
+std::optional<Hash32> hash_of(const jsonrpc::Answer& a) {
+  simdjson::dom::element hash;
+  if (a.kind != jsonrpc::Answer::Kind::result) return std::nullopt;
+  if (a.result["hash"].get(hash) != simdjson::SUCCESS &&
+      a.result["blockRef"]["hash"].get(hash) != simdjson::SUCCESS)
+    return std::nullopt;
+  const auto h = parse_fixed_hex<32>(text(hash));
+  return h.ok() ? std::optional{*h} : std::nullopt;
 }
 
 bool says_unsupported(const absl::StatusOr<jsonrpc::Answer>& a) {
@@ -267,37 +282,51 @@ absl::Status HeadPollerState::identify() {
   return st;
 }
 
-AnchorView HeadPollerState::view_of(const jsonrpc::Answer& a, const eth::BlockId& final_here) const {
-  simdjson::dom::element hash;
-  if (a.kind != jsonrpc::Answer::Kind::result || a.result["hash"].get(hash) != simdjson::SUCCESS)
-    return AnchorView::unknown;
-  return text(hash) == to_hex(final_here.hash.view()) ? AnchorView::agrees : AnchorView::contradicts;
-}
-
-absl::StatusOr<HeadSnapshot> HeadPollerState::snapshot_of_el(AnchorView& anchor) {
+absl::StatusOr<HeadPollerState::Look> HeadPollerState::look_at_el() {
+  Look look;
   // The lowest first: in several requests the chain may grow between the answers, and must not look out of order for
   // it.
   std::vector<jsonrpc::Call> calls = {block_call("finalized"), block_call("safe"), block_call("latest")};
-  const auto final_here = config_.board->anchor();
-  if (final_here) calls.push_back(block_call(to_quantity(final_here->number)));
+  look.asked = config_.board->heights(config_.pool->name(config_.index));
+  for (const std::uint64_t n : look.asked) calls.push_back(block_call(to_quantity(n)));
   TOWLINE_ASSIGN_OR_RETURN(const auto a, ask_all(calls, Asked::header));
-  if (final_here) anchor = view_of(a[3], *final_here);
-  return snapshot_from_el(a[2], a[1], a[0]);
+  for (std::size_t k = 0; k < look.asked.size(); ++k) {
+    if (const auto hash = hash_of(a[3 + k])) look.has[look.asked[k]] = *hash;
+  }
+  TOWLINE_ASSIGN_OR_RETURN(look.heads, snapshot_from_el(a[2], a[1], a[0]));
+  return look;
 }
 
-absl::StatusOr<HeadSnapshot> HeadPollerState::snapshot(AnchorView& anchor) {
-  const Kind kind = config_.pool->get(config_.index).kind();
-  if (!serves_sync_status(kind)) return snapshot_of_el(anchor);
+absl::StatusOr<HeadPollerState::Look> HeadPollerState::look_at_cl(Kind kind) {
+  Look look;
   std::vector<jsonrpc::Call> calls = {{"optimism_syncStatus", "[]"}};
-  const auto final_here = config_.board->anchor();
-  if (final_here && serves_blocks(kind)) calls.push_back(block_call(to_quantity(final_here->number)));
+  const std::string& endpoint = config_.pool->name(config_.index);
+  look.asked = config_.board->heights(endpoint);
+  if (!serves_blocks(kind)) {
+    // It tells of its chain by its labels, and below its safe block by outputs.
+    const auto own = config_.board->of(endpoint);
+    const std::uint64_t safe = own && own->safe ? own->safe->number : 0;
+    std::erase_if(look.asked, [&](std::uint64_t n) {
+      return n >= safe || (own->finalized && own->finalized->number == n);
+    });
+  }
+  for (const std::uint64_t n : look.asked)
+    calls.push_back(serves_blocks(kind) ? block_call(to_quantity(n)) : output_call(n));
   TOWLINE_ASSIGN_OR_RETURN(const auto a, ask_all(calls, Asked::header));
   // Its consensus client may be away behind the same URL.
-  if (a[0].kind != jsonrpc::Answer::Kind::result && serves_blocks(kind)) return snapshot_of_el(anchor);
+  if (a[0].kind != jsonrpc::Answer::Kind::result && serves_blocks(kind)) return look_at_el();
   if (a[0].kind != jsonrpc::Answer::Kind::result)
     return fail(Problem::http_error, absl::StrCat("optimism_syncStatus: ", a[0].error.message));
-  if (a.size() > 1) anchor = view_of(a[1], *final_here);
-  return snapshot_from_cl(a[0].result);
+  for (std::size_t k = 0; k < look.asked.size(); ++k) {
+    if (const auto hash = hash_of(a[1 + k])) look.has[look.asked[k]] = *hash;
+  }
+  TOWLINE_ASSIGN_OR_RETURN(look.heads, snapshot_from_cl(a[0].result));
+  return look;
+}
+
+absl::StatusOr<HeadPollerState::Look> HeadPollerState::take_look() {
+  const Kind kind = config_.pool->get(config_.index).kind();
+  return serves_sync_status(kind) ? look_at_cl(kind) : look_at_el();
 }
 
 void HeadPollerState::search_lowest() {
@@ -362,13 +391,12 @@ void HeadPollerState::poll() {
     config_.board->drop(endpoint);
     return ended({});
   }
-  AnchorView anchor = AnchorView::unknown;
-  auto s = snapshot(anchor);
+  auto s = take_look();
   const bool bad_header = absl::IsDataLoss(s.status());
   if (s.ok()) {
-    s->endpoint = endpoint;
-    s->observed = steady_now();
-    if (auto st = check_order(*s); !st.ok()) s = st;
+    s->heads.endpoint = endpoint;
+    s->heads.observed = steady_now();
+    if (auto st = check_order(s->heads); !st.ok()) s = st;
   }
   if (!s.ok()) {
     if (absl::IsCancelled(s.status())) return;
@@ -382,16 +410,12 @@ void HeadPollerState::poll() {
     log::debug("no heads from endpoint", {log::kv("endpoint", endpoint), log::kv("why", s.status())});
     return;
   }
-  show(*s);
+  show(s->heads);
   ended({});
-  if (serves_blocks(pool.get(i).kind()) && s->unsafe)
-    pool.update(i, [&](Endpoint& x) { x.on_head(s->unsafe->number); });
+  if (serves_blocks(pool.get(i).kind()) && s->heads.unsafe)
+    pool.update(i, [&](Endpoint& x) { x.on_head(s->heads.unsafe->number); });
   search_lowest();
-  const auto contradicted = config_.board->anchor();
-  if (config_.board->put(*std::move(s), anchor) || !contradicted) return;
-  pool.accuse(i, "finalized",
-              absl::StrCat("its block ", contradicted->number, " is not ", to_hex(contradicted->hash.view()),
-                           ", which is final here and which another endpoint has"));
+  config_.board->put(std::move(s->heads), s->asked, s->has);
 }
 
 head_poller_actor::behavior_type head_poller(head_poller_actor::stateful_pointer<HeadPollerState> self,

@@ -5,6 +5,7 @@
 // state. If the endpoint dies its view is dropped and it is asked on.
 #pragma once
 #include <caf/typed_actor.hpp>
+#include <map>
 
 #include "libs/rollup/config.hpp"
 #include "services/remote-fetcher/actors/fork_board.hpp"
@@ -44,10 +45,15 @@ class HeadPollerState {
   absl::Status check_cl();
   /// OK when a probe was not due, or went well.
   absl::Status identify();
-  absl::StatusOr<HeadSnapshot> snapshot(AnchorView& anchor);
-  absl::StatusOr<HeadSnapshot> snapshot_of_el(AnchorView& anchor);
-  /// What the endpoint has at the height of the block that is final here.
-  AnchorView view_of(const jsonrpc::Answer& block, const eth::BlockId& final_here) const;
+  /// One look: the labels, and what the endpoint has at the heights that are compared.
+  struct Look {
+    HeadSnapshot heads;
+    std::vector<std::uint64_t> asked;
+    std::map<std::uint64_t, Hash32> has;
+  };
+  absl::StatusOr<Look> take_look();
+  absl::StatusOr<Look> look_at_el();
+  absl::StatusOr<Look> look_at_cl(Kind kind);
   /// Some steps towards the lowest block that a pruned endpoint has.
   void search_lowest();
   /// Neither a back-off nor a rate stands against it.

@@ -16,6 +16,7 @@
 #include "libs/telemetry/log.hpp"
 #include "services/remote-fetcher/core/choice.hpp"
 #include "services/remote-fetcher/core/http_answer.hpp"
+#include "services/remote-fetcher/core/trust_group.hpp"
 #include "services/remote-fetcher/core/redact.hpp"
 
 namespace towline::fetcher {
@@ -74,7 +75,11 @@ Pool::Pool(std::vector<EndpointConfig> endpoints, absl::Duration request_timeout
       metrics_{metrics} {
   const Jitter jitter = make_jitter();
   for (std::size_t i = 0; i < configs_.size(); ++i) {
-    names_.push_back(name_of(configs_[i].url, i));
+    const EndpointConfig& config = configs_[i];
+    names_.push_back(name_of(config.url, i));
+    const auto url = http::parse_url(config.url);
+    voters_.push_back({names_.back(), !config.group.empty() || !url.ok() ? config.group : trust_group_of(url->host),
+                       config.votes_unsafe, config.votes_safe, config.votes_finalized});
     secrets_.push_back(secrets_of(configs_[i].url, configs_[i].headers));
     endpoints_.push_back(std::make_unique<Endpoint>(names_.back(), configs_[i].limits, jitter));
     // All from the start: an alarm on an increase misses the step from nothing to one.

@@ -19,7 +19,7 @@
 #include "services/remote-fetcher/actors/budget.hpp"
 #include "services/remote-fetcher/core/allowance.hpp"
 #include "services/remote-fetcher/core/endpoint.hpp"
-#include "services/remote-fetcher/core/heads.hpp"
+#include "services/remote-fetcher/core/vote.hpp"
 
 namespace towline::fetcher {
 
@@ -30,6 +30,10 @@ struct EndpointConfig {
   EndpointLimits limits;
   /// As http::Request::proxy.
   std::optional<std::string> proxy = std::nullopt;
+  /// Who runs it; "": trust_group_of its host.
+  std::string group = {};
+  /// On which labels it has a say, as Voter has them.
+  bool votes_unsafe = true, votes_safe = true, votes_finalized = true;
 };
 
 /// Asked now and then, on any thread, by whatever waits for the caller.
@@ -63,6 +67,7 @@ class Pool {
 
   std::size_t size() const { return endpoints_.size(); }
   const std::string& name(std::size_t i) const { return names_[i]; }
+  const std::vector<Voter>& voters() const { return voters_; }
   /// A copy of what is known of endpoint `i`.
   Endpoint get(std::size_t i) const;
   std::optional<std::size_t> find(const std::string& name) const;
@@ -148,6 +153,7 @@ class Pool {
   void keep_evidence(std::size_t i, const std::string& what, const std::string& evidence);
   const std::vector<EndpointConfig> configs_;
   std::vector<std::string> names_;
+  std::vector<Voter> voters_;
   /// What must not be shown, by endpoint.
   std::vector<std::vector<std::string>> secrets_;
   const absl::Duration timeout_;

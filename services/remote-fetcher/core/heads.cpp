@@ -2,7 +2,6 @@
 
 #include <absl/strings/str_cat.h>
 
-#include <algorithm>
 #include <tuple>
 
 #include "libs/base/hex.hpp"
@@ -12,8 +11,6 @@
 
 namespace towline::fetcher {
 namespace {
-
-std::uint64_t number_of(const std::optional<eth::BlockRef>& b) { return b ? b->number : 0; }
 
 absl::StatusOr<std::optional<eth::BlockRef>> label(const jsonrpc::Answer& a, const char* what) {
   if (a.kind == jsonrpc::Answer::Kind::missing) return absl::UnavailableError(absl::StrCat("no answer for ", what));
@@ -90,82 +87,10 @@ absl::Status check_order(const HeadSnapshot& s) {
 
 bool same_heads(const HeadSnapshot& a, const HeadSnapshot& b) {
   const auto all = [](const HeadSnapshot& s) {
-    return std::tie(s.endpoint, s.unsafe, s.local_safe, s.safe, s.finalized, s.current_l1, s.contradicts_anchor,
-                    s.unknown_rules, s.blocks_trouble);
+    return std::tie(s.endpoint, s.unsafe, s.local_safe, s.safe, s.finalized, s.current_l1, s.safe_hold,
+                    s.finalized_hold, s.contradicts_anchor, s.unknown_rules, s.blocks_trouble);
   };
   return all(a) == all(b);
-}
-
-void HeadChoice::put(HeadSnapshot s, AnchorView anchor) {
-  const std::string endpoint = s.endpoint;
-  const auto before = views_.find(endpoint);
-  const std::uint64_t number = number_of(s.unsafe);
-  // Two replicas that hang at different heights answer in turn: that is no rise.
-  const bool rose = before == views_.end() || number > before->second.highest;
-  const std::uint64_t highest = rose ? number : before->second.highest;
-  const absl::Time moved = rose ? s.observed : before->second.moved;
-  views_[endpoint] = {std::move(s), anchor, highest, moved};
-}
-
-bool HeadChoice::stalled(const std::string& endpoint) const {
-  const auto it = views_.find(endpoint);
-  return it != views_.end() && stalled(it->second);
-}
-
-bool HeadChoice::stalled(const View& v) const {
-  return std::any_of(views_.begin(), views_.end(), [&](const auto& other) {
-    return number_of(other.second.snapshot.unsafe) > number_of(v.snapshot.unsafe) &&
-           other.second.moved - v.moved > stalled_after_;
-  });
-}
-
-void HeadChoice::drop_unchecked() {
-  std::erase_if(views_, [](const auto& v) {
-    return v.second.snapshot.kind == Kind::el && v.second.anchor == AnchorView::unknown;
-  });
-}
-
-std::optional<HeadSnapshot> HeadChoice::of(const std::string& endpoint) const {
-  const auto it = views_.find(endpoint);
-  if (it == views_.end()) return std::nullopt;
-  return it->second.snapshot;
-}
-
-bool HeadChoice::any(AnchorView anchor, absl::Time now) const {
-  return std::any_of(views_.begin(), views_.end(), [&](const auto& v) {
-    return v.second.anchor == anchor && now - v.second.snapshot.observed <= stale_after_;
-  });
-}
-
-bool HeadChoice::outvoted(const std::string& endpoint, absl::Time now) const {
-  const auto it = views_.find(endpoint);
-  return it != views_.end() && it->second.anchor == AnchorView::contradicts && any(AnchorView::agrees, now);
-}
-
-bool HeadChoice::others_verify(const std::string& endpoint, absl::Time now) const {
-  return std::any_of(views_.begin(), views_.end(), [&](const auto& v) {
-    const HeadSnapshot& s = v.second.snapshot;
-    return s.endpoint != endpoint && s.kind == Kind::el && now - s.observed <= late_after_;
-  });
-}
-
-std::optional<HeadSnapshot> HeadChoice::choose(absl::Time now) {
-  const View* best = nullptr;
-  // Smaller is better.
-  const auto rank = [&](const View& v) {
-    const HeadSnapshot& s = v.snapshot;
-    return std::make_tuple(v.anchor == AnchorView::contradicts, now - s.observed > late_after_, stalled(v),
-                           s.kind != Kind::cl, s.endpoint != primary_);
-  };
-  for (const auto& [name, view] : views_) {
-    if (now - view.snapshot.observed > stale_after_) continue;
-    if (best == nullptr || rank(view) < rank(*best)) best = &view;
-  }
-  if (best == nullptr) return std::nullopt;
-  primary_ = best->snapshot.endpoint;
-  HeadSnapshot out = best->snapshot;
-  out.contradicts_anchor = any(AnchorView::contradicts, now) && !any(AnchorView::agrees, now);
-  return out;
 }
 
 }  // namespace towline::fetcher

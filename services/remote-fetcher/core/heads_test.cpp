@@ -33,8 +33,6 @@ HeadSnapshot heads(const std::string& endpoint, Kind kind, std::uint64_t unsafe,
   return s;
 }
 
-HeadChoice choice() { return HeadChoice{absl::Seconds(3), absl::Seconds(13), absl::Seconds(10)}; }
-
 /// The header of a real block as eth_getBlockByNumber gives it.
 std::string real_header() {
   std::ifstream in{TOWLINE_SOURCE_DIR "/tests/vectors/devnet-forks-042-jovian.json"};
@@ -116,103 +114,7 @@ TEST(Snapshot, MustBeInOrder) {
   }
 }
 
-TEST(HeadChoice, StaysWithItsEndpoint) {
-  HeadChoice c = choice();
-  EXPECT_FALSE(c.choose(t0));
-  c.put(heads("b", Kind::el, 100), AnchorView::unknown);
-  EXPECT_EQ(c.choose(t0)->endpoint, "b");
-  c.put(heads("a", Kind::el, 120), AnchorView::unknown);
-  EXPECT_EQ(c.choose(t0)->endpoint, "b") << "another's higher head is no reason";
-  c.drop("b");
-  EXPECT_EQ(c.choose(t0)->endpoint, "a");
-  c.put(heads("b", Kind::el, 130), AnchorView::unknown);
-  EXPECT_EQ(c.choose(t0)->endpoint, "a");
-}
-
-TEST(HeadChoice, PrefersAClAndLeavesOneThatIsLate) {
-  HeadChoice c = choice();
-  c.put(heads("el", Kind::el, 100), AnchorView::unknown);
-  EXPECT_EQ(c.choose(t0)->endpoint, "el");
-  c.put(heads("cl", Kind::cl, 90), AnchorView::unknown);
-  EXPECT_EQ(c.choose(t0)->endpoint, "cl");
-  c.put(heads("el", Kind::el, 101, t0 + absl::Seconds(4)), AnchorView::unknown);
-  EXPECT_EQ(c.choose(t0 + absl::Seconds(4))->endpoint, "el") << "the CL hangs";
-  EXPECT_EQ(c.choose(t0 + absl::Seconds(14))->endpoint, "el") << "late, but the last one there is";
-  EXPECT_FALSE(c.choose(t0 + absl::Seconds(18)));
-}
-
-TEST(HeadChoice, LeavesAnEndpointWhoseHeadStandsStillWhileAnothersMoves) {
-  HeadChoice c = choice();
-  for (int second = 0; second <= 30; ++second) {
-    const absl::Time now = t0 + absl::Seconds(second);
-    c.put(heads("frozen", Kind::el, 100, now), AnchorView::unknown);
-    c.put(heads("other", Kind::el, 99 + static_cast<std::uint64_t>(second), now), AnchorView::unknown);
-    EXPECT_EQ(c.choose(now)->endpoint, second <= 10 ? "frozen" : "other") << second;
-  }
-  // A chain that stands still everywhere is no reason.
-  HeadChoice quiet = choice();
-  for (int second = 0; second <= 30; ++second) {
-    const absl::Time now = t0 + absl::Seconds(second);
-    quiet.put(heads("a", Kind::el, 100, now), AnchorView::unknown);
-    quiet.put(heads("b", Kind::el, 101, now), AnchorView::unknown);
-    EXPECT_EQ(quiet.choose(now)->endpoint, "a") << second;
-  }
-}
-
-TEST(HeadChoice, LeavesAClThatHangsBesideAGoodElAlsoWhenItsReplicasHangAtTwoHeights) {
-  for (const std::uint64_t apart : {0U, 1U, 3U}) {
-    HeadChoice c{absl::Seconds(3), absl::Seconds(13), absl::Seconds(6)};
-    for (int second = 0; second <= 60; ++second) {
-      const absl::Time now = t0 + absl::Seconds(second);
-      c.put(heads("proxy", Kind::cl, 100 - (second % 2 == 0 ? 0 : apart), now), AnchorView::unknown);
-      // A block each 2 s, and no more from second 40 on.
-      c.put(heads("el", Kind::el, 100 + static_cast<std::uint64_t>(std::min(second, 40) / 2), now), AnchorView::agrees);
-      EXPECT_EQ(c.choose(now)->endpoint, second <= 7 ? "proxy" : "el") << apart << " " << second;
-    }
-    // It goes on.
-    c.put(heads("proxy", Kind::cl, 121, t0 + absl::Seconds(61)), AnchorView::unknown);
-    EXPECT_EQ(c.choose(t0 + absl::Seconds(61))->endpoint, "proxy");
-  }
-}
-
-TEST(HeadChoice, WhoContradictsTheAnchorIsOutvotedOnlyByOneThatAgrees) {
-  HeadChoice c = choice();
-  c.put(heads("liar", Kind::el, 100), AnchorView::contradicts);
-  EXPECT_FALSE(c.outvoted("liar", t0));
-  EXPECT_TRUE(c.choose(t0)->contradicts_anchor) << "served all the same, and said";
-  c.put(heads("cl", Kind::cl, 100), AnchorView::unknown);
-  EXPECT_EQ(c.choose(t0)->endpoint, "cl");
-  EXPECT_TRUE(c.choose(t0)->contradicts_anchor) << "one that cannot tell is no witness";
-  EXPECT_FALSE(c.outvoted("liar", t0));
-  c.put(heads("honest", Kind::el, 90), AnchorView::agrees);
-  EXPECT_TRUE(c.outvoted("liar", t0));
-  EXPECT_FALSE(c.outvoted("honest", t0));
-  EXPECT_FALSE(c.choose(t0)->contradicts_anchor);
-  EXPECT_FALSE(c.outvoted("liar", t0 + absl::Seconds(20))) << "an old witness is none";
-}
-
-TEST(HeadChoice, ForgetsWhatWasNotCheckedAgainstTheAnchor) {
-  HeadChoice c = choice();
-  c.put(heads("early", Kind::el, 100), AnchorView::unknown);
-  c.put(heads("checked", Kind::el, 100), AnchorView::agrees);
-  c.put(heads("cl", Kind::cl, 100), AnchorView::unknown);
-  c.drop_unchecked();
-  EXPECT_FALSE(c.of("early"));
-  EXPECT_TRUE(c.of("checked"));
-  EXPECT_TRUE(c.of("cl")) << "it has no blocks by number to check";
-}
-
-TEST(HeadChoice, KnowsWhetherAnotherElVerifies) {
-  HeadChoice c = choice();
-  c.put(heads("a", Kind::el, 100), AnchorView::unknown);
-  c.put(heads("cl", Kind::cl, 100), AnchorView::unknown);
-  EXPECT_FALSE(c.others_verify("a", t0)) << "a CL proves nothing";
-  c.put(heads("b", Kind::el, 100), AnchorView::unknown);
-  EXPECT_TRUE(c.others_verify("a", t0));
-  EXPECT_FALSE(c.others_verify("a", t0 + absl::Seconds(4)));
-}
-
-TEST(HeadChoice, SameHeadsAreToldFromNewOnes) {
+TEST(Snapshot, SameHeadsAreToldFromNewOnes) {
   const HeadSnapshot a = heads("a", Kind::el, 100);
   HeadSnapshot b = heads("a", Kind::el, 100, t0 + absl::Seconds(1));
   EXPECT_TRUE(same_heads(a, b));

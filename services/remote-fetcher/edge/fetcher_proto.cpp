@@ -16,6 +16,15 @@ v1::EndpointKind to_proto(Kind k) {
   return v1::ENDPOINT_KIND_UNSPECIFIED;
 }
 
+v1::Hold to_proto(Hold h) {
+  switch (h) {
+    case Hold::none: break;
+    case Hold::quorum_lost: return v1::HOLD_QUORUM_LOST;
+    case Hold::sources_disagree: return v1::HOLD_SOURCES_DISAGREE;
+  }
+  return v1::HOLD_UNSPECIFIED;
+}
+
 v1::HeadSnapshot to_proto(const HeadSnapshot& s, absl::Time now) {
   v1::HeadSnapshot out;
   out.set_endpoint(s.endpoint);
@@ -26,6 +35,8 @@ v1::HeadSnapshot to_proto(const HeadSnapshot& s, absl::Time now) {
   if (s.finalized) *out.mutable_finalized() = wire::to_proto(*s.finalized);
   if (s.current_l1) *out.mutable_current_l1() = wire::to_proto(*s.current_l1);
   out.set_age_ms(static_cast<std::uint64_t>(std::max<std::int64_t>(0, absl::ToInt64Milliseconds(now - s.observed))));
+  out.set_safe_hold(to_proto(s.safe_hold));
+  out.set_finalized_hold(to_proto(s.finalized_hold));
   out.set_contradicts_anchor(s.contradicts_anchor);
   out.set_unknown_rules(s.unknown_rules);
   return out;

@@ -6,6 +6,7 @@
 namespace towline::fetcher {
 
 v1::EndpointKind to_proto(Kind k);
+v1::Hold to_proto(Hold h);
 v1::HeadSnapshot to_proto(const HeadSnapshot& s, absl::Time now);
 
 }  // namespace towline::fetcher

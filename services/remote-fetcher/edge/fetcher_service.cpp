@@ -57,18 +57,20 @@ grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::Watc
                                         grpc::ServerWriter<v1::WatchHeadsResponse>* out) {
   const auto place = watchers_.take();
   if (!place) return watchers_.refusal();
+  std::optional<eth::BlockId> anchor;
   if (req->has_anchor()) {
-    auto anchor = wire::from_proto(req->anchor());
-    if (!anchor.ok()) return wire::to_grpc(anchor.status());
-    board_.raise_anchor(*anchor);
+    auto given = wire::from_proto(req->anchor());
+    if (!given.ok()) return wire::to_grpc(given.status());
+    anchor = *given;
   }
+  const HeadBoard::Watch compared{board_, anchor};
   std::uint64_t seen = 0;
   std::optional<HeadSnapshot> sent;
   absl::Time next = steady_now();
   // The first look at the endpoints may still be under way.
   const absl::Time patience = next + std::max(interval_ * 3, absl::Seconds(2));
   while (!ctx->IsCancelled() && !board_.stopped()) {
-    auto s = board_.wait(seen, absl::ToChronoMilliseconds(interval_));
+    auto s = board_.wait(seen, absl::ToChronoMilliseconds(interval_), anchor);
     if (board_.stopped()) break;
     const absl::Time now = steady_now();
     if (!s && !sent && (now < patience || pool_.nothing_asked_yet())) continue;
@@ -127,6 +129,8 @@ grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListE
     out.set_state(to_proto(e.state(now)));
     Trouble t = e.trouble(now);
     if (!t && board_.stalled(e.name())) t = {Problem::behind, "its head stands still while another's moves"};
+    if (const std::string d = board_.dissent(e.name()); !t && !d.empty()) t = {Problem::other_branch, d};
+    out.set_group(pool_.voters()[i].group);
     out.set_reason(t.why);
     out.set_reason_code(std::string{reason_code(t.problem)});
     out.set_max_batch(static_cast<std::uint32_t>(e.max_batch(Work::headers, now)));

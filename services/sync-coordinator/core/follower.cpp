@@ -26,6 +26,8 @@ constexpr std::uint64_t kLonger = 2;
 /// p2p-gossip did not give its payloads.
 constexpr absl::Duration kGossipAgain = absl::Seconds(1);
 constexpr absl::Duration kBetweenSwitches = absl::Seconds(10);
+/// The p2p network's word for our chain counts for so long.
+constexpr absl::Duration kGossipFresh = absl::Seconds(30);
 constexpr absl::Duration kGapAside = absl::Seconds(30);
 
 std::string short_of(const absl::Status& s) { return std::string{s.message()}; }
@@ -234,8 +236,8 @@ Effects Follower::on_remote(const fetcher::HeadSnapshot& s, absl::Time now) {
   }
   if (!replaying()) {
     derived_.clear();
-    for (const auto& b : {s.safe, s.local_safe})
-      if (b) derived_.push_back(*b);
+    if (s.safe && s.safe_hold != fetcher::Hold::quorum_lost) derived_.push_back(*s.safe);
+    if (s.local_safe) derived_.push_back(*s.local_safe);
   }
   return step(now);
 }
@@ -250,6 +252,8 @@ Effects Follower::on_gossip(const eth::BlockRef& block, absl::Time now) {
   if (!options_.unsafe_from_gossip) return {};
   heard_gossip_ = true;
   gossip_.add(block);
+  if (on_our_chain(block) == true || (local_ && local_->labels.latest && local_->labels.latest->hash == block.parent_hash))
+    gossip_named_ours_ = now;
   return step(now);
 }
 
@@ -606,7 +610,7 @@ Effects Follower::follow_labels(absl::Time now) {
                                 eth::to_string(fence())),
                    "hold_finalized", now);
   }
-  const driver::ImportPlan::Range wanted = with_labels({head.id(), head.id(), {}, {}});
+  const driver::ImportPlan::Range wanted = with_labels({head.id(), head.id(), {}, {}}, now);
   if (!wanted.safe && !wanted.finalized) {
     progress();
     if (t->hash == head.hash) {
@@ -641,12 +645,17 @@ std::optional<Effects> Follower::restore_labels(absl::Time now) {
   return Effects{SetForkchoice{start(Pending::forkchoice), command(), *setting_}};
 }
 
-driver::ImportPlan::Range Follower::with_labels(driver::ImportPlan::Range r) const {
+std::optional<eth::BlockRef> Follower::voted_safe(absl::Time now) const {
+  const bool counts = remote_->safe_hold != fetcher::Hold::quorum_lost || now - gossip_named_ours_ <= kGossipFresh;
+  return counts ? remote_->safe : std::nullopt;
+}
+
+driver::ImportPlan::Range Follower::with_labels(driver::ImportPlan::Range r, absl::Time now) const {
   if (!remote_) return r;
   const auto& have_safe = local_->labels.safe;
   const auto& have_finalized = local_->labels.finalized;
   const bool switches = r.parent.hash != local_->labels.latest->hash;
-  const auto& safe = remote_->safe;
+  const auto safe = voted_safe(now);
   const auto& finalized = remote_->finalized;
   if (finalized && finalized->number <= r.tip.number && finalized->number >= fence().number &&
       (!have_finalized || finalized->number > have_finalized->number)) {
@@ -668,7 +677,7 @@ Effects Follower::import(const eth::BlockId& parent, absl::Time now) { return im
 Effects Follower::import(const eth::BlockId& parent, const eth::BlockRef& tip, bool from_gossip, absl::Time now) {
   if (parent.hash != local_->labels.latest->hash) compared_.clear();
   const bool goes_on = importing_ && importing_->tip == parent;
-  importing_ = with_labels({parent, tip.id(), {}, {}, from_gossip});
+  importing_ = with_labels({parent, tip.id(), {}, {}, from_gossip}, now);
   head_before_ = local_->labels.latest->hash;
   const std::uint64_t blocks = tip.number - parent.number;
   // A block or a few at the tip, as they come, is nothing that anybody looks for later.

@@ -203,7 +203,9 @@ class Follower {
   eth::BlockId fence() const;
   driver::Command command() const;
   /// The labels to ask for when the head will be `head`.
-  driver::ImportPlan::Range with_labels(driver::ImportPlan::Range r) const;
+  driver::ImportPlan::Range with_labels(driver::ImportPlan::Range r, absl::Time now) const;
+  /// The safe block of the vote. What fewer groups than must agree say counts on a chain that signed gossip names.
+  std::optional<eth::BlockRef> voted_safe(absl::Time now) const;
   std::uint64_t start(Pending p);
   bool finish(std::uint64_t id);
   void enter(TowState s, std::string code, std::string reason, absl::Time now);
@@ -262,6 +264,8 @@ class Follower {
   /// Where the head came from last; whether the p2p network ever brought anything.
   bool head_from_gossip_ = false;
   bool heard_gossip_ = false;
+  /// When the p2p network named a block of our chain last.
+  absl::Time gossip_named_ours_ = absl::InfinitePast();
   /// Branches are not changed before, on the word of unsafe heads alone.
   absl::Time hold_branch_until_ = absl::InfinitePast();
 

@@ -93,6 +93,14 @@ Verdict judge(const Facts& f, const Limits& limits, absl::Time now) {
     return not_ready(
         TowState::waiting_for_engine, "labels_stuck",
         absl::StrCat("the EL's safe or finalized is below the source's for ", seconds(now - f.labels_wait)));
+  // What the vote holds does not stand still for the chain's sake.
+  if (f.hold == fetcher::Hold::sources_disagree) {
+    const std::string why = "the sources have different blocks, and none has a quorum: safe and finalized stand";
+    if (f.gossip != true) return not_ready(TowState::waiting_for_source, "sources_disagree", why);
+    return {TowState::at_tip, "sources_disagree", absl::StrCat(why, "; the head follows the p2p network"), true};
+  }
+  if (f.hold == fetcher::Hold::quorum_lost)
+    return {TowState::at_tip, "quorum_lost", "fewer trust groups are heard than must agree: finalized stands", true};
   if (now - f.safe_moved > limits.safe_age)
     return not_ready(TowState::waiting_for_source, "safe_stalled",
                      absl::StrCat("safe has stood still for ", seconds(now - f.safe_moved)));
@@ -148,8 +156,11 @@ Facts Witness::facts(const Follower& f, absl::Time now) {
   const auto waits = [&](const std::optional<eth::BlockRef>& theirs, const std::optional<eth::BlockRef>& ours) {
     return theirs && ours && theirs->number > ours->number && theirs->number <= local->labels.latest->number;
   };
+  x.hold = remote ? std::max(remote->safe_hold, remote->finalized_hold) : fetcher::Hold::none;
+  const bool safe_waits = remote && local && remote->safe_hold != fetcher::Hold::quorum_lost &&
+                          waits(remote->safe, local->labels.safe);
   if (!local || !remote || !local->labels.latest ||
-      !(waits(remote->safe, local->labels.safe) || waits(remote->finalized, local->labels.finalized))) {
+      !(safe_waits || waits(remote->finalized, local->labels.finalized))) {
     x.labels_wait = absl::InfiniteFuture();
   } else {
     x.labels_wait = std::max(std::min(x.labels_wait, now), std::max(x.safe_moved, x.finalized_moved));

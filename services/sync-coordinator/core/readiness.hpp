@@ -47,6 +47,8 @@ struct Facts {
   std::uint64_t highest_elsewhere = 0;
   /// Sources that show the followed one's head.
   int sources_at_head = 0;
+  /// Why the vote of the sources holds safe or finalized.
+  fetcher::Hold hold = fetcher::Hold::none;
   /// Whether p2p-gossip speaks; nullopt: it is not asked.
   std::optional<bool> gossip;
 };

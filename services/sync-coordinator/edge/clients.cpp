@@ -66,6 +66,14 @@ absl::Status read(bool has, const v1::BlockRef& b, std::optional<eth::BlockRef>&
   return absl::OkStatus();
 }
 
+fetcher::Hold hold_from(v1::Hold h) {
+  switch (h) {
+    case v1::HOLD_QUORUM_LOST: return fetcher::Hold::quorum_lost;
+    case v1::HOLD_SOURCES_DISAGREE: return fetcher::Hold::sources_disagree;
+    default: return fetcher::Hold::none;
+  }
+}
+
 absl::StatusOr<driver::Labels> labels_from(const v1::Labels& l) {
   driver::Labels out;
   TOWLINE_RETURN_IF_ERROR(read(l.has_latest(), l.latest(), out.latest));
@@ -312,6 +320,8 @@ class GrpcFetcher final : public FetcherClient {
       TOWLINE_RETURN_IF_ERROR(read(m.has_safe(), m.safe(), s.safe));
       TOWLINE_RETURN_IF_ERROR(read(m.has_finalized(), m.finalized(), s.finalized));
       TOWLINE_RETURN_IF_ERROR(read(m.has_current_l1(), m.current_l1(), s.current_l1));
+      s.safe_hold = hold_from(m.safe_hold());
+      s.finalized_hold = hold_from(m.finalized_hold());
       s.observed = steady_now() - absl::Milliseconds(m.age_ms());
       s.contradicts_anchor = m.contradicts_anchor();
       s.unknown_rules = m.unknown_rules();

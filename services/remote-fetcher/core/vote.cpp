@@ -1,0 +1,379 @@
+#include "services/remote-fetcher/core/vote.hpp"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <tuple>
+
+namespace towline::fetcher {
+namespace {
+
+/// A source that has another unsafe block at so many looks in a row is on another branch. Before, one of several
+/// replicas behind its URL may only be late.
+constexpr int kUnsettled = 3;
+/// Heights that one look compares at most.
+constexpr std::size_t kMostHeights = 16;
+
+std::uint64_t number_of(const std::optional<eth::BlockRef>& b) { return b ? b->number : 0; }
+
+std::size_t groups_with(const std::vector<Voter>& voters, bool Voter::*vote) {
+  std::set<std::string> groups;
+  for (const Voter& v : voters)
+    if (v.*vote) groups.insert(v.group);
+  return groups.size();
+}
+
+}  // namespace
+
+Electorate electorate(const std::vector<Voter>& voters, const Quorum& quorum) {
+  Electorate e{groups_with(voters, &Voter::unsafe), groups_with(voters, &Voter::safe),
+               groups_with(voters, &Voter::finalized), quorum.safe, quorum.finalized};
+  if (e.safe_quorum == 0) e.safe_quorum = e.safe / 2 + 1;
+  if (e.finalized_quorum == 0) e.finalized_quorum = e.finalized / 2 + 1;
+  return e;
+}
+
+absl::Status check(const std::vector<Voter>& voters, const Quorum& quorum) {
+  const Electorate e = electorate(voters, quorum);
+  for (const auto& [label, groups, needed, flag] : {std::tuple{"unsafe", e.unsafe, std::size_t{1}, ""},
+                                                    std::tuple{"safe", e.safe, e.safe_quorum, "--quorum.safe"},
+                                                    std::tuple{"finalized", e.finalized, e.finalized_quorum,
+                                                               "--quorum.finalized"}}) {
+    if (groups == 0) return absl::InvalidArgumentError(absl::StrCat("votes: no endpoint has a vote on ", label));
+    if (needed > groups)
+      return absl::InvalidArgumentError(absl::StrCat(flag, ": ", needed, " groups are asked for, and ", groups, " ",
+                                                     groups == 1 ? "is" : "are", " configured with a vote on ", label));
+  }
+  return absl::OkStatus();
+}
+
+Vote::Vote(std::vector<Voter> voters, Quorum quorum, Ages ages)
+    : voters_{std::move(voters)}, electorate_{electorate(voters_, quorum)}, ages_{ages} {}
+
+// ---------------------------------------------------------------- views
+
+std::vector<Vote::Source> Vote::heard(absl::Time now) const {
+  std::vector<Source> out;
+  for (std::size_t i = 0; i < voters_.size(); ++i) {
+    const auto it = views_.find(voters_[i].endpoint);
+    if (it != views_.end() && now - it->second.heads.observed <= ages_.stale)
+      out.push_back({&voters_[i], i, &it->second});
+  }
+  return out;
+}
+
+std::vector<std::uint64_t> Vote::heights(const std::string& endpoint, absl::Time now) const {
+  const std::vector<Source> sources = heard(now);
+  std::set<std::uint64_t> labels;
+  std::optional<std::uint64_t> lowest;
+  for (const Source& s : sources) {
+    const HeadSnapshot& h = s.view->heads;
+    if (h.unsafe) lowest = std::min(lowest.value_or(h.unsafe->number), h.unsafe->number);
+    if (s.voter->endpoint == endpoint) continue;
+    for (const auto& label : {h.safe, h.finalized})
+      if (label) labels.insert(label->number);
+  }
+  if (const auto own = views_.find(endpoint); own != views_.end()) {
+    // Asked for as its own label.
+    for (const auto& label : {own->second.heads.safe, own->second.heads.finalized})
+      if (label && own->second.heads.kind == Kind::el) labels.erase(label->number);
+  }
+  std::vector<std::uint64_t> out{labels.begin(), labels.end()};
+  if (sources.size() > 1 && lowest && !labels.contains(*lowest)) out.push_back(*lowest);
+  // The highest are those that matter.
+  if (out.size() > kMostHeights) out.erase(out.begin(), out.end() - kMostHeights);
+  return out;
+}
+
+void Vote::put(HeadSnapshot s, const std::vector<std::uint64_t>& asked, const std::map<std::uint64_t, Hash32>& has) {
+  View v;
+  const auto before = views_.find(s.endpoint);
+  const std::uint64_t number = number_of(s.unsafe);
+  // Two replicas that hang at different heights answer in turn: that is no rise.
+  const bool rose = before == views_.end() || number > before->second.highest;
+  v.highest = rose ? number : before->second.highest;
+  v.moved = rose ? s.observed : before->second.moved;
+  v.asked = {asked.begin(), asked.end()};
+  for (const auto& label : {s.unsafe, s.safe, s.finalized})
+    if (label) v.chain[label->number] = label->hash;
+  // What an EL has by number goes before the word of the CL beside it.
+  for (const auto& [n, hash] : has) v.chain[n] = hash;
+  if (before != views_.end()) {
+    const View& last = before->second;
+    v.before.insert(last.chain.begin(), last.chain.upper_bound(number_of(last.heads.safe)));
+    std::erase_if(v.before, [&](const auto& block) { return v.chain.contains(block.first); });
+  }
+  const std::uint64_t settled = number_of(s.safe);
+  for (const auto& [endpoint, other] : views_) {
+    const bool differs = std::any_of(v.chain.begin(), v.chain.end(), [&](const auto& block) {
+      const auto theirs = other.chain.find(block.first);
+      return block.first > settled && theirs != other.chain.end() && theirs->second != block.second;
+    });
+    if (!differs) continue;
+    const int looks = before == views_.end() || !before->second.differed.contains(endpoint)
+                          ? 0
+                          : before->second.differed.at(endpoint);
+    v.differed[endpoint] = looks + 1;
+  }
+  v.heads = std::move(s);
+  views_[v.heads.endpoint] = std::move(v);
+}
+
+std::optional<HeadSnapshot> Vote::of(const std::string& endpoint) const {
+  const auto it = views_.find(endpoint);
+  if (it == views_.end()) return std::nullopt;
+  return it->second.heads;
+}
+
+bool Vote::stalled(const std::string& endpoint) const {
+  const auto it = views_.find(endpoint);
+  return it != views_.end() && stalled(it->second);
+}
+
+bool Vote::stalled(const View& v) const {
+  return std::any_of(views_.begin(), views_.end(), [&](const auto& other) {
+    return number_of(other.second.heads.unsafe) > number_of(v.heads.unsafe) &&
+           other.second.moved - v.moved > ages_.stalled;
+  });
+}
+
+bool Vote::others_verify(const std::string& endpoint, absl::Time now) const {
+  return std::any_of(views_.begin(), views_.end(), [&](const auto& v) {
+    const HeadSnapshot& s = v.second.heads;
+    return s.endpoint != endpoint && s.kind == Kind::el && now - s.observed <= ages_.late;
+  });
+}
+
+// ---------------------------------------------------------------- labels
+
+std::optional<Hash32> Vote::Word::at(std::uint64_t number) const {
+  std::optional<Hash32> out;
+  bool by_el = false;
+  for (const View* v : chain) {
+    auto it = v->chain.find(number);
+    if (it == v->chain.end()) {
+      it = v->before.find(number);
+      if (it == v->before.end()) continue;
+    }
+    // A CL's word counts where no EL of its group has the block.
+    const bool el = serves_blocks(v->heads.kind);
+    if (by_el && !el) continue;
+    if (out && el == by_el && *out != it->second) return std::nullopt;
+    out = it->second;
+    by_el = el;
+  }
+  return out;
+}
+
+std::optional<Vote::Word> Vote::word(const std::vector<Source>& members, Has may, Label label) const {
+  Word w;
+  // One that hangs does not hold up its own group.
+  const bool all_stalled = std::all_of(members.begin(), members.end(), [&](const auto& m) { return stalled(*m.view); });
+  std::optional<std::uint64_t> lowest;
+  bool by_cl = false;
+  for (const Source& m : members) {
+    if (stalled(*m.view) && !all_stalled) continue;
+    w.chain.push_back(m.view);
+    const auto& named = m.view->heads.*label;
+    if (!(m.voter->*may) || !named) continue;
+    // A CL derives; the labels of an EL are what a CL told it.
+    const bool cl = serves_sync_status(m.view->heads.kind);
+    if (by_cl && !cl) continue;
+    lowest = cl && !by_cl ? named->number : std::min(lowest.value_or(named->number), named->number);
+    by_cl = by_cl || cl;
+  }
+  if (!lowest) return std::nullopt;
+  // ELs go first in at(): so that a CL's word is never taken before an EL's.
+  std::stable_partition(w.chain.begin(), w.chain.end(), [](const View* v) { return serves_blocks(v->heads.kind); });
+  w.label = *lowest;
+  for (const View* a : w.chain) {
+    for (const auto& [n, hash] : a->chain) {
+      if (n > w.label) break;
+      for (const View* b : w.chain) {
+        const auto it = b->chain.find(n);
+        if (it != b->chain.end() && it->second != hash) w.split = true;
+      }
+    }
+  }
+  return w;
+}
+
+Vote::Voted Vote::vote(const std::vector<Source>& sources, const std::set<std::string>& contradicting, Has may,
+                       Label label, std::size_t quorum) const {
+  std::map<std::string, std::vector<Source>> groups;
+  for (const Source& s : sources)
+    if (!contradicting.contains(s.voter->group)) groups[s.voter->group].push_back(s);
+  std::vector<Word> words;
+  std::map<std::pair<std::uint64_t, Hash32>, eth::BlockRef> candidates;
+  bool els = false;
+  for (const auto& [group, members] : groups) {
+    const auto w = word(members, may, label);
+    if (!w) continue;
+    words.push_back(*w);
+    for (const Source& m : members) {
+      els = els || serves_blocks(m.view->heads.kind);
+      for (const auto& b : {m.view->heads.*label, m.view->heads.finalized})
+        if (b) candidates.insert({{b->number, b->hash}, *b});
+    }
+  }
+  // What no execution client has at its height is nobody's chain.
+  const auto canonical = [&](const eth::BlockRef& b) {
+    return !els || std::any_of(sources.begin(), sources.end(), [&](const Source& s) {
+      const Word own{b.number, {s.view}, false};
+      return serves_blocks(s.view->heads.kind) && own.at(b.number) == b.hash;
+    });
+  };
+  Voted out;
+  if (words.size() < quorum) out.hold = Hold::quorum_lost;
+  const std::size_t needed = std::min(quorum, words.size());
+  if (needed == 0) return out;
+  for (const auto& [id, b] : candidates) {
+    const auto has = std::count_if(words.begin(), words.end(),
+                                   [&](const Word& w) { return w.label >= b.number && w.at(b.number) == b.hash; });
+    if (static_cast<std::size_t>(has) >= needed && canonical(b)) out.block = b;
+  }
+  if (out.hold != Hold::none) return out;
+  // The chains of two groups agree as far as both labels reach.
+  const auto agree = [](const Word& a, const Word& b) {
+    if (a.split || b.split) return false;
+    const std::uint64_t up_to = std::min(a.label, b.label);
+    for (const Word* side : {&a, &b}) {
+      for (const View* v : side->chain) {
+        for (const auto& [n, hash] : v->chain) {
+          if (n > up_to) break;
+          const auto x = a.at(n), y = b.at(n);
+          if (x && y && *x != *y) return false;
+        }
+      }
+    }
+    return true;
+  };
+  const bool together = std::any_of(words.begin(), words.end(), [&](const Word& w) {
+    const auto with = std::count_if(words.begin(), words.end(), [&](const Word& x) { return agree(w, x); });
+    return static_cast<std::size_t>(with) >= quorum;
+  });
+  if (!together) out.hold = Hold::sources_disagree;
+  return out;
+}
+
+// ---------------------------------------------------------------- the unsafe head
+
+bool Vote::differ(const Source& a, const Source& b) const {
+  const std::uint64_t settled = std::max(number_of(a.view->heads.safe), number_of(b.view->heads.safe));
+  for (const auto& [n, hash] : a.view->chain) {
+    const auto theirs = b.view->chain.find(n);
+    if (n <= settled && theirs != b.view->chain.end() && theirs->second != hash) return true;
+  }
+  const auto looks = [](const Source& x, const Source& y) {
+    const auto it = x.view->differed.find(y.voter->endpoint);
+    return it == x.view->differed.end() ? 0 : it->second;
+  };
+  return std::max(looks(a, b), looks(b, a)) >= kUnsettled;
+}
+
+std::size_t Vote::votes(const std::vector<Source>& branch, const std::vector<std::vector<Source>>& all) const {
+  const auto votes_in = [](const std::vector<Source>& b, const std::string& group) {
+    return std::any_of(b.begin(), b.end(), [&](const Source& s) { return s.voter->unsafe && s.voter->group == group; });
+  };
+  std::set<std::string> groups;
+  for (const Source& s : branch) {
+    // A group whose members are on several branches has no vote.
+    const auto in = std::count_if(all.begin(), all.end(), [&](const auto& b) { return votes_in(b, s.voter->group); });
+    if (s.voter->unsafe && in == 1) groups.insert(s.voter->group);
+  }
+  return groups.size();
+}
+
+std::vector<std::vector<Vote::Source>> Vote::branches(const std::vector<Source>& sources) const {
+  std::vector<std::vector<Source>> out;
+  for (const Source& s : sources) {
+    const auto same = std::find_if(out.begin(), out.end(), [&](const auto& branch) {
+      return std::none_of(branch.begin(), branch.end(), [&](const Source& x) { return differ(s, x); });
+    });
+    if (same != out.end()) same->push_back(s);
+    else out.push_back({s});
+  }
+  const auto all = out;
+  std::stable_sort(out.begin(), out.end(), [&](const auto& a, const auto& b) { return votes(a, all) > votes(b, all); });
+  return out;
+}
+
+std::optional<HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth::BlockId>& anchor) const {
+  std::vector<Source> sources = heard(now);
+  std::set<std::string> contradicting, all;
+  const auto contradicts = [&](const Source& s) {
+    const auto it = anchor ? s.view->chain.find(anchor->number) : s.view->chain.end();
+    return it != s.view->chain.end() && it->second != anchor->hash;
+  };
+  for (const Voter& v : voters_) all.insert(v.group);
+  for (const Source& s : sources)
+    if (contradicts(s)) contradicting.insert(s.voter->group);
+  const bool most_contradict = contradicting.size() * 2 > all.size();
+  if (most_contradict) {
+    contradicting.clear();  // they are followed no more than the anchor allows, and shown
+  } else {
+    // What was looked at before the anchor was known was not checked against it.
+    std::erase_if(sources, [&](const Source& s) {
+      return contradicts(s) || (anchor && serves_blocks(s.view->heads.kind) && !s.view->asked.contains(anchor->number) &&
+                                !s.view->chain.contains(anchor->number));
+    });
+  }
+  if (sources.empty()) return std::nullopt;
+  const Voted finalized =
+      vote(sources, contradicting, &Voter::finalized, &HeadSnapshot::finalized, electorate_.finalized_quorum);
+  const Voted safe = vote(sources, contradicting, &Voter::safe, &HeadSnapshot::safe, electorate_.safe_quorum);
+  std::vector<Source> leaders = sources;
+  for (const Voted* v : {&safe, &finalized}) {
+    if (v->hold != Hold::none || !v->block) continue;
+    std::erase_if(leaders, [&](const Source& s) {
+      const auto it = s.view->chain.find(v->block->number);
+      return it != s.view->chain.end() && it->second != v->block->hash;
+    });
+  }
+  if (leaders.empty()) return std::nullopt;
+  const std::vector<Source> branch = branches(leaders).front();
+  // A CL of which no execution client has a single label may be on any chain.
+  const auto unconfirmed = [&](const Source& s) {
+    bool els = false;
+    for (const Source& el : sources) {
+      if (!serves_blocks(el.view->heads.kind)) continue;
+      els = true;
+      for (const auto& [n, hash] : s.view->chain) {
+        const auto it = el.view->chain.find(n);
+        if (it != el.view->chain.end() && it->second == hash) return false;
+      }
+    }
+    return els;
+  };
+  // A CL that starts or replays shows what it knew before.
+  const auto replays = [](const HeadSnapshot& h) { return h.current_l1 && h.current_l1->hash.is_zero(); };
+  const auto rank = [&](const Source& s) {
+    return std::tuple{unconfirmed(s), replays(s.view->heads), now - s.view->heads.observed > ages_.late, stalled(*s.view), !s.voter->unsafe,
+                      s.order};
+  };
+  const Source& leader =
+      *std::min_element(branch.begin(), branch.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+  HeadSnapshot out = leader.view->heads;
+  out.safe = safe.block;
+  out.safe_hold = safe.hold;
+  out.finalized = finalized.hold == Hold::quorum_lost ? std::nullopt : finalized.block;
+  out.finalized_hold = finalized.hold;
+  out.contradicts_anchor = most_contradict;
+  return out;
+}
+
+std::string Vote::dissent(const std::string& endpoint, absl::Time now) const {
+  const auto all = branches(heard(now));
+  if (all.size() < 2) return {};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (const Source& s : all[i]) {
+      if (s.voter->endpoint != endpoint) continue;
+      const std::size_t mine = votes(all[i], all), best = votes(all[0], all);
+      if (mine == best) return absl::StrCat("the sources disagree: ", mine, " group(s) have its branch");
+      if (i > 0) return absl::StrCat("another branch than that of ", best, " group(s); ", mine, " have it");
+    }
+  }
+  return {};
+}
+
+}  // namespace towline::fetcher

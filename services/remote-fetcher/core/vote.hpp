@@ -1,0 +1,118 @@
+// Whom to believe. What each source says of its chain goes in; the labels that a quorum of groups has, and the source
+// whose unsafe head leads, come out. One trust group is one vote, however many endpoints it has. Pure.
+#pragma once
+#include <absl/time/time.h>
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "services/remote-fetcher/core/heads.hpp"
+
+namespace towline::fetcher {
+
+/// An endpoint as it is configured; their order is best first.
+struct Voter {
+  std::string endpoint;
+  /// Who runs it: those of one group have one vote together.
+  std::string group;
+  /// On which labels it has a say.
+  bool unsafe = true, safe = true, finalized = true;
+};
+
+/// Groups that must have a block for a label to move there. 0: a majority of those that are configured.
+struct Quorum {
+  std::size_t safe = 0, finalized = 0;
+};
+
+/// INVALID_ARGUMENT: nobody votes on a label, or a quorum is larger than the groups.
+absl::Status check(const std::vector<Voter>& voters, const Quorum& quorum);
+/// Groups with a vote on each label, and how many of them are needed.
+struct Electorate {
+  std::size_t unsafe = 0, safe = 0, finalized = 0;
+  std::size_t safe_quorum = 0, finalized_quorum = 0;
+};
+Electorate electorate(const std::vector<Voter>& voters, const Quorum& quorum);
+
+class Vote {
+ public:
+  /// What counts as seen of a source: heads older than `late_after` lead only where there are no others, as do heads
+  /// that have stood still for `stalled_after` while another's moved on; views older than `stale_after` are not used.
+  struct Ages {
+    absl::Duration late, stale, stalled;
+  };
+  Vote(std::vector<Voter> voters, Quorum quorum, Ages ages);
+
+  /// Heights to compare: what the next look at `endpoint` asks for beside its labels.
+  std::vector<std::uint64_t> heights(const std::string& endpoint, absl::Time now) const;
+  /// A look: its heads, and the hashes that it has at the heights that were asked for (what it lacks is left out).
+  void put(HeadSnapshot s, const std::vector<std::uint64_t>& asked, const std::map<std::uint64_t, Hash32>& has);
+  /// It was set aside or cordoned.
+  void drop(const std::string& endpoint) { views_.erase(endpoint); }
+
+  /// What a subscriber that holds `anchor` as final is to follow: the leader's snapshot, with the labels of the vote.
+  /// nullopt: nobody may lead.
+  std::optional<HeadSnapshot> choose(absl::Time now, const std::optional<eth::BlockId>& anchor = {}) const;
+  /// Its own word, as it said it last.
+  std::optional<HeadSnapshot> of(const std::string& endpoint) const;
+  /// Its head stands still, and another's has moved on since for `stalled`.
+  bool stalled(const std::string& endpoint) const;
+  /// Another EL's headers verify.
+  bool others_verify(const std::string& endpoint, absl::Time now) const;
+  /// For a person: how it stands to the others; empty when it agrees with the majority.
+  std::string dissent(const std::string& endpoint, absl::Time now) const;
+
+ private:
+  struct View {
+    HeadSnapshot heads;
+    std::set<std::uint64_t> asked;
+    /// Its labels, and what it has at the heights that were asked for.
+    std::map<std::uint64_t, Hash32> chain;
+    /// What it had at or below its safe block at the look before, where nothing newer is known: two sources that are
+    /// looked at in turn, and move, have no height in common otherwise.
+    std::map<std::uint64_t, Hash32> before;
+    /// Its highest unsafe head, and when that was seen first.
+    std::uint64_t highest = 0;
+    absl::Time moved;
+    /// Looks in a row at which it had another unsafe block than the source named.
+    std::map<std::string, int> differed;
+  };
+  struct Source {
+    const Voter* voter;
+    std::size_t order;
+    const View* view;
+  };
+  /// A group's word on one label.
+  struct Word {
+    std::uint64_t label = 0;
+    std::vector<const View*> chain;
+    /// Its members have different blocks at or below the label.
+    bool split = false;
+    std::optional<Hash32> at(std::uint64_t number) const;
+  };
+  struct Voted {
+    std::optional<eth::BlockRef> block;
+    Hold hold = Hold::none;
+  };
+  using Has = bool Voter::*;
+  using Label = std::optional<eth::BlockRef> HeadSnapshot::*;
+
+  std::vector<Source> heard(absl::Time now) const;
+  bool stalled(const View& v) const;
+  std::optional<Word> word(const std::vector<Source>& members, Has vote, Label label) const;
+  Voted vote(const std::vector<Source>& sources, const std::set<std::string>& contradicting, Has may, Label label,
+             std::size_t quorum) const;
+  bool differ(const Source& a, const Source& b) const;
+  /// Of the sources in the order of the list; the branch with most votes first.
+  std::vector<std::vector<Source>> branches(const std::vector<Source>& sources) const;
+  std::size_t votes(const std::vector<Source>& branch, const std::vector<std::vector<Source>>& all) const;
+
+  const std::vector<Voter> voters_;
+  const Electorate electorate_;
+  const Ages ages_;
+  std::map<std::string, View> views_;
+};
+
+}  // namespace towline::fetcher

@@ -1,0 +1,365 @@
+#include "services/remote-fetcher/core/vote.hpp"
+
+#include <absl/strings/str_cat.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <random>
+
+namespace towline::fetcher {
+namespace {
+
+using ::testing::HasSubstr;
+
+const absl::Time t0 = absl::FromUnixSeconds(1'700'000'000);
+constexpr Vote::Ages kAges{absl::Seconds(3), absl::Seconds(13), absl::Seconds(10)};
+
+/// A branch leaves the honest chain (0) somewhere, and has blocks of its own from there on.
+struct Chain {
+  std::uint8_t branch = 0;
+  std::uint64_t leaves_after = 0;
+  eth::BlockRef at(std::uint64_t n) const {
+    const auto id = [&](std::uint64_t x) {
+      const std::uint8_t b = x > leaves_after ? branch : 0;
+      return Hash32{{b, static_cast<std::uint8_t>(x), static_cast<std::uint8_t>(x >> 8U), 1}};
+    };
+    return {n, id(n), id(n - 1), n * 2};
+  }
+};
+
+/// A source as it is asked: by label, and by number.
+struct Node {
+  std::string name;
+  Kind kind = Kind::el;
+  Chain chain = {};
+  std::uint64_t unsafe = 100, safe = 95, finalized = 90;
+
+  HeadSnapshot heads(absl::Time now) const {
+    HeadSnapshot s;
+    s.endpoint = name;
+    s.kind = kind;
+    s.unsafe = chain.at(unsafe);
+    s.safe = chain.at(safe);
+    s.finalized = chain.at(finalized);
+    s.observed = now;
+    return s;
+  }
+  void look(Vote& v, absl::Time now, const std::optional<eth::BlockId>& anchor = {}) const {
+    auto asked = v.heights(name, now);
+    if (anchor) asked.push_back(anchor->number);
+    std::map<std::uint64_t, Hash32> has;
+    for (const std::uint64_t n : asked)
+      if (n <= unsafe && serves_blocks(kind)) has[n] = chain.at(n).hash;
+    v.put(heads(now), asked, has);
+  }
+};
+
+Vote vote_of(const std::vector<Voter>& voters, Quorum quorum = {}) {
+  EXPECT_TRUE(check(voters, quorum).ok());
+  return Vote{voters, quorum, kAges};
+}
+
+/// All are looked at several times, as long as one takes to be told apart.
+std::optional<HeadSnapshot> after_looks(Vote& v, const std::vector<Node>& nodes,
+                                        const std::optional<eth::BlockId>& anchor = {}) {
+  for (int look = 0; look < 4; ++look)
+    for (const Node& n : nodes) n.look(v, t0, anchor);
+  return v.choose(t0, anchor);
+}
+
+const Chain kForged{7, 80};
+
+TEST(Vote, OneSourceIsBelieved) {
+  Vote v = vote_of({{"a", "x"}});
+  const auto s = after_looks(v, {{"a"}});
+  ASSERT_TRUE(s);
+  EXPECT_EQ(s->unsafe->number, 100U);
+  EXPECT_EQ(s->safe->number, 95U);
+  EXPECT_EQ(s->finalized->number, 90U);
+  EXPECT_EQ(s->safe_hold, Hold::none);
+}
+
+TEST(Vote, OfTwoThatAgreeTheLowerLabelHoldsAndTheFirstLeads) {
+  Vote v = vote_of({{"a", "x"}, {"b", "y"}});
+  const auto s = after_looks(v, {{"a", Kind::el, {}, 100, 95, 90}, {"b", Kind::el, {}, 104, 93, 91}});
+  ASSERT_TRUE(s);
+  EXPECT_EQ(s->endpoint, "a") << "best first";
+  EXPECT_EQ(s->safe->number, 93U);
+  EXPECT_EQ(s->finalized->number, 90U);
+  EXPECT_EQ(s->safe_hold, Hold::none);
+  EXPECT_EQ(s->finalized_hold, Hold::none);
+  EXPECT_EQ(v.dissent("b", t0), "");
+}
+
+TEST(Vote, OfTwoThatDisagreeNoLabelMovesAndTheFirstLeads) {
+  Vote v = vote_of({{"a", "x"}, {"b", "y"}});
+  const auto s = after_looks(v, {{"a"}, {"b", Kind::el, kForged, 120, 110, 105}});
+  ASSERT_TRUE(s);
+  EXPECT_EQ(s->endpoint, "a");
+  EXPECT_EQ(s->safe_hold, Hold::sources_disagree);
+  EXPECT_EQ(s->finalized_hold, Hold::sources_disagree);
+  EXPECT_FALSE(s->safe && s->safe->number > 80);
+  EXPECT_THAT(v.dissent("a", t0), HasSubstr("disagree"));
+}
+
+TEST(Vote, OfTwoOneAloneLeadsAndFinalizesNothing) {
+  Vote v = vote_of({{"a", "x"}, {"b", "y"}});
+  const auto s = after_looks(v, {{"b"}});
+  ASSERT_TRUE(s);
+  EXPECT_EQ(s->endpoint, "b");
+  EXPECT_EQ(s->finalized_hold, Hold::quorum_lost);
+  EXPECT_FALSE(s->finalized);
+  EXPECT_EQ(s->safe_hold, Hold::quorum_lost);
+  EXPECT_EQ(s->safe->number, 95U) << "for a chain that gossip names";
+}
+
+TEST(Vote, OfThreeOneThatLiesDecidesNothingWhereverItStands) {
+  const std::vector<Node> lies = {
+      {"liar", Kind::el, kForged, 100, 95, 90},    {"liar", Kind::el, kForged, 130, 129, 128},
+      {"liar", Kind::el, kForged, 100, 82, 81},    {"liar", Kind::cl, kForged, 130, 129, 128},
+      {"liar", Kind::both, kForged, 130, 129, 90}, {"liar", Kind::el, {}, 100, 100, 100},
+      {"liar", Kind::el, {7, 20}, 100, 95, 30},
+  };
+  for (std::size_t i = 0; i < lies.size(); ++i) {
+    for (std::size_t place = 0; place < 3; ++place) {
+      std::vector<Node> nodes = {{"a", Kind::el, {}, 100, 95, 90}, {"b", Kind::el, {}, 101, 94, 90}};
+      nodes.insert(nodes.begin() + static_cast<std::ptrdiff_t>(place), lies[i]);
+      std::vector<Voter> voters;
+      for (const Node& n : nodes) voters.push_back({n.name, n.name});
+      Vote v = vote_of(voters);
+      const auto s = after_looks(v, nodes);
+      ASSERT_TRUE(s);
+      const std::string what = absl::StrCat("lie ", i, " at place ", place);
+      if (lies[i].chain.branch != 0) {
+        EXPECT_NE(s->endpoint, "liar") << what;
+      }
+      EXPECT_LE(s->safe->number, 95U) << what;
+      EXPECT_GE(s->safe->number, 94U) << what;
+      EXPECT_EQ(s->safe->hash, Chain{}.at(s->safe->number).hash) << what;
+      EXPECT_EQ(*s->finalized, Chain{}.at(90)) << what;
+      EXPECT_EQ(s->safe_hold, Hold::none) << what;
+      EXPECT_EQ(s->finalized_hold, Hold::none) << what;
+    }
+  }
+}
+
+TEST(Vote, OfThreeTwoAreEnoughAndOneIsNot) {
+  const std::vector<Voter> voters = {{"a", "x"}, {"b", "y"}, {"c", "z"}};
+  Vote two = vote_of(voters);
+  const auto s = after_looks(two, {{"b"}, {"c"}});
+  EXPECT_EQ(s->finalized->number, 90U);
+  EXPECT_EQ(s->finalized_hold, Hold::none);
+  Vote one = vote_of(voters);
+  EXPECT_EQ(after_looks(one, {{"c", Kind::el, kForged, 130, 129, 128}})->finalized_hold, Hold::quorum_lost)
+      << "a liar that is the first to be heard";
+}
+
+TEST(Vote, AGroupIsOneVoteHoweverManyEndpointsItHas) {
+  Vote v = vote_of({{"a", "x"}, {"b", "x"}, {"c", "x"}, {"d", "y"}, {"e", "z"}});
+  const Node a{"a", Kind::el, kForged, 130, 129, 128}, d{"d"}, e{"e"};
+  Node b = a, c = a;
+  b.name = "b";
+  c.name = "c";
+  const auto s = after_looks(v, {a, b, c, d, e});
+  EXPECT_EQ(s->endpoint, "d");
+  EXPECT_EQ(*s->finalized, Chain{}.at(90));
+}
+
+TEST(Vote, AGroupVotesForWhatItsMembersAgreeOn) {
+  Vote v = vote_of({{"a", "x"}, {"b", "x"}});
+  EXPECT_EQ(after_looks(v, {{"a"}, {"b", Kind::el, {}, 99, 94, 89}})->safe->number, 94U);
+  Vote split = vote_of({{"a", "x"}, {"b", "x"}});
+  const auto s = after_looks(split, {{"a"}, {"b", Kind::el, kForged}});
+  EXPECT_EQ(s->safe_hold, Hold::sources_disagree);
+  EXPECT_FALSE(s->safe && s->safe->number > 80);
+}
+
+TEST(Vote, LabelsOfAClAndTheChainOfAnElAreOneVote) {
+  const std::vector<Voter> voters = {{"el", "x"}, {"cl", "x"}, {"other", "y"}};
+  Vote v = vote_of(voters);
+  const auto s = after_looks(v, {{"el", Kind::el, {}, 100, 20, 10}, {"cl", Kind::cl}, {"other"}});
+  EXPECT_EQ(s->safe->number, 95U) << "what an EL was told counts for nothing beside its CL";
+  Vote lie = vote_of(voters);
+  const auto t = after_looks(lie, {{"el"}, {"cl", Kind::cl, kForged}, {"other"}});
+  EXPECT_EQ(t->safe_hold, Hold::sources_disagree);
+  EXPECT_FALSE(t->safe && t->safe->hash == kForged.at(95).hash);
+}
+
+TEST(Vote, ALabelThatNoElHasIsNobodys) {
+  Vote v = vote_of({{"cl", "x"}, {"el", "y"}}, {1, 1});
+  const auto s = after_looks(v, {{"cl", Kind::cl, kForged}, {"el", Kind::el, {}, 100, 94, 89}});
+  EXPECT_EQ(*s->safe, Chain{}.at(94));
+  EXPECT_EQ(*s->finalized, Chain{}.at(89));
+}
+
+TEST(Vote, WhoHasNoVoteOnALabelHasNone) {
+  std::vector<Voter> voters = {{"a", "x"}, {"b", "y"}, {"c", "z"}};
+  voters[0].safe = false;
+  EXPECT_EQ(electorate(voters, {}).safe_quorum, 2U);
+  Vote v = vote_of(voters);
+  const auto s = after_looks(v, {{"a", Kind::el, {}, 100, 50, 90}, {"b"}, {"c"}});
+  EXPECT_EQ(s->safe->number, 95U);
+  voters[1].safe = voters[2].safe = false;
+  EXPECT_THAT(std::string{check(voters, {}).message()}, HasSubstr("no endpoint has a vote on safe"));
+  EXPECT_THAT(std::string{check({{"a", "x"}, {"b", "x"}}, {0, 2}).message()},
+              HasSubstr("--quorum.finalized: 2 groups are asked for, and 1 is configured"));
+}
+
+TEST(Vote, AQuorumOfOneTakesTheHighestOfAllThatIsOnAChain) {
+  Vote v = vote_of({{"a", "x"}, {"b", "y"}}, {1, 2});
+  const auto s = after_looks(v, {{"a"}, {"b", Kind::el, {}, 100, 97, 85}});
+  EXPECT_EQ(s->safe->number, 97U);
+  EXPECT_EQ(s->finalized->number, 85U);
+}
+
+TEST(Vote, TheLeaderIsTheFirstThatIsNeitherLateNorStandsStill) {
+  Vote v = vote_of({{"a", "x"}, {"b", "y"}});
+  Node a{"a"}, b{"b"};
+  for (int second = 0; second <= 30; ++second) {
+    const absl::Time now = t0 + absl::Seconds(second);
+    b.unsafe = 99 + static_cast<std::uint64_t>(second);
+    a.look(v, now);
+    b.look(v, now);
+    EXPECT_EQ(v.choose(now)->endpoint, second <= 10 ? "a" : "b") << second;
+  }
+  Vote late = vote_of({{"a", "x"}, {"b", "y"}});
+  a.look(late, t0);
+  b.look(late, t0 + absl::Seconds(4));
+  EXPECT_EQ(late.choose(t0 + absl::Seconds(4))->endpoint, "b");
+  EXPECT_EQ(late.choose(t0 + absl::Seconds(14))->endpoint, "b") << "late, but the last one there is";
+  EXPECT_FALSE(late.choose(t0 + absl::Seconds(18)));
+}
+
+TEST(Vote, OneThatStandsStillDoesNotHoldUpItsOwnGroup) {
+  for (const std::uint64_t apart : {0U, 1U, 3U}) {
+    Vote v{{{"proxy", "x"}, {"el", "x"}}, {}, Vote::Ages{absl::Seconds(3), absl::Seconds(13), absl::Seconds(6)}};
+    Node proxy{"proxy", Kind::cl}, el{"el"};
+    for (int second = 0; second <= 60; ++second) {
+      const absl::Time now = t0 + absl::Seconds(second);
+      // Two replicas that hang at two heights. A block each 2 s, and no more from second 40 on.
+      proxy.unsafe = 100 - (second % 2 == 0 ? 0 : apart);
+      el.unsafe = 100 + static_cast<std::uint64_t>(std::min(second, 40) / 2);
+      el.safe = el.unsafe - 5;
+      proxy.look(v, now);
+      el.look(v, now);
+      EXPECT_EQ(v.choose(now)->endpoint, second <= 7 ? "proxy" : "el") << apart << " " << second;
+      if (second > 7) {
+        EXPECT_EQ(v.choose(now)->safe->number, el.safe);
+      }
+    }
+    proxy.unsafe = 121;
+    proxy.look(v, t0 + absl::Seconds(61));
+    EXPECT_EQ(v.choose(t0 + absl::Seconds(61))->endpoint, "proxy") << "it goes on";
+  }
+}
+
+TEST(Vote, AnotherUnsafeBlockIsNoBranchBeforeTheThirdLook) {
+  Vote v = vote_of({{"a", "x"}, {"b", "y"}, {"c", "z"}});
+  const Node a{"a", Kind::el, {7, 97}, 100, 95, 90}, b{"b"}, c{"c"};
+  for (const Node& n : {a, b, c}) n.look(v, t0);
+  for (int look = 1; look <= 4; ++look) {
+    EXPECT_EQ(v.choose(t0)->endpoint, look < 3 ? "a" : "b") << look;
+    for (const Node& n : {a, b, c}) n.look(v, t0);
+  }
+  EXPECT_EQ(v.choose(t0)->safe->number, 95U) << "labels go on meanwhile";
+}
+
+TEST(Vote, WhoContradictsTheAnchorHasNoVoteAndMostOfThemAreShown) {
+  const eth::BlockId anchor = Chain{}.at(85).id();
+  const Node liar{"a", Kind::el, kForged, 130, 129, 128};
+  Vote v = vote_of({{"a", "x"}, {"b", "y"}, {"c", "z"}});
+  const auto s = after_looks(v, {liar, {"b"}}, anchor);
+  EXPECT_EQ(s->endpoint, "b");
+  EXPECT_FALSE(s->contradicts_anchor);
+  EXPECT_EQ(s->finalized_hold, Hold::quorum_lost) << "one of three has a vote";
+  EXPECT_EQ(v.choose(t0, kForged.at(85).id())->contradicts_anchor, false) << "another subscriber, another anchor";
+  EXPECT_EQ(v.choose(t0, kForged.at(85).id())->endpoint, "a");
+  Node second = liar;
+  second.name = "c";
+  const auto most = after_looks(v, {liar, {"b"}, second}, anchor);
+  EXPECT_TRUE(most->contradicts_anchor);
+  Vote alone = vote_of({{"a", "x"}, {"b", "y"}});
+  EXPECT_FALSE(after_looks(alone, {liar}, anchor)) << "one of two, and nobody else is heard";
+}
+
+TEST(Vote, WhatWasNotComparedAtTheAnchorIsNotFollowed) {
+  Vote v = vote_of({{"a", "x"}});
+  const eth::BlockId anchor = Chain{}.at(85).id();
+  Node{"a"}.look(v, t0);
+  EXPECT_FALSE(v.choose(t0, anchor));
+  Node{"a"}.look(v, t0, anchor);
+  EXPECT_TRUE(v.choose(t0, anchor));
+  Vote cl = vote_of({{"a", "x"}});
+  Node{"a", Kind::cl}.look(cl, t0);
+  EXPECT_TRUE(cl.choose(t0, anchor)) << "it has no blocks by number to compare";
+}
+
+TEST(Vote, KnowsWhetherAnotherElVerifies) {
+  Vote v = vote_of({{"a", "x"}, {"b", "y"}, {"cl", "z"}});
+  Node{"a"}.look(v, t0);
+  Node{"cl", Kind::cl}.look(v, t0);
+  EXPECT_FALSE(v.others_verify("a", t0)) << "a CL proves nothing";
+  Node{"b"}.look(v, t0);
+  EXPECT_TRUE(v.others_verify("a", t0));
+  EXPECT_FALSE(v.others_verify("a", t0 + absl::Seconds(4)));
+}
+
+TEST(Vote, WhereAllAgreeALookComparesOneHeight) {
+  Vote v = vote_of({{"a", "x"}, {"b", "y"}, {"c", "z"}});
+  const std::vector<Node> nodes = {{"a"}, {"b"}, {"c", Kind::el, {}, 98, 95, 90}};
+  after_looks(v, nodes);
+  EXPECT_THAT(v.heights("a", t0), ::testing::ElementsAre(98));
+}
+
+/// Liars in a minority say anything: nothing of theirs is ever safe or final, and the head is the honest ones' as soon
+/// as they have been looked at often enough.
+TEST(Vote, AMinorityOfLiarsNeverMovesALabel) {
+  const std::uint64_t seed = std::random_device{}();
+  SCOPED_TRACE(absl::StrCat("seed ", seed));
+  std::mt19937_64 random{seed};
+  const auto below = [&](std::uint64_t n) { return random() % n; };
+  for (int run = 0; run < 1000; ++run) {
+    const std::size_t groups = 3 + below(3);
+    const std::size_t liars = (groups - 1) / 2;
+    std::vector<std::size_t> order(groups);
+    for (std::size_t i = 0; i < groups; ++i) order[i] = i;
+    std::shuffle(order.begin(), order.end(), random);
+    std::vector<Voter> voters;
+    for (const std::size_t i : order) voters.push_back({absl::StrCat("n", i), absl::StrCat("g", i)});
+    Vote v = vote_of(voters);
+    std::uint64_t head = 100, final_so_far = 0;
+    int honest_looks = 0;
+    for (int second = 0; second < 40; ++second) {
+      const absl::Time now = t0 + absl::Seconds(second);
+      head += below(3);
+      for (std::size_t i = 0; i < groups; ++i) {
+        Node n{absl::StrCat("n", i)};
+        if (i < liars) {
+          if (below(4) == 0) continue;  // it withholds
+          n.kind = std::array{Kind::el, Kind::cl, Kind::both}[below(3)];
+          n.chain = {static_cast<std::uint8_t>(1 + below(2)), 60 + below(60)};
+          n.unsafe = 90 + below(200);
+          n.safe = 60 + below(n.unsafe - 60);
+          n.finalized = 50 + below(n.safe - 50 + 1);
+        } else {
+          n.unsafe = head - below(3);
+          n.safe = n.unsafe - 5 - below(3);
+          n.finalized = n.safe - 5;
+        }
+        n.look(v, now);
+      }
+      ++honest_looks;
+      const auto s = v.choose(now);
+      ASSERT_TRUE(s);
+      for (const auto& [label, hold] : {std::pair{s->safe, s->safe_hold}, {s->finalized, s->finalized_hold}})
+        ASSERT_TRUE(!label || hold == Hold::quorum_lost || label->hash == Chain{}.at(label->number).hash) << run;
+      ASSERT_EQ(s->finalized_hold, Hold::none) << run;
+      if (s->finalized) final_so_far = std::max(final_so_far, s->finalized->number);
+    }
+    ASSERT_GE(final_so_far, head - 30) << "finality goes on";
+  }
+}
+
+}  // namespace
+}  // namespace towline::fetcher

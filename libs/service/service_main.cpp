@@ -190,15 +190,15 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
               << " (--help shows the flags)\n";
     return 2;
   }
-  const auto refuse = [&](absl::string_view why) {
+  const auto refuse = [&](absl::string_view why, int code = 1) {
     // In one piece: a thread may log at this moment.
     std::cerr << absl::StrCat(info.name, ": ", why, "\n");
-    return 1;
+    return code;
   };
   log::Level level{};
   log::Format format{};
-  if (!log::parse(level_text, level)) return refuse("--log.level must be trace, debug, info, warn or error");
-  if (!log::parse(format_text, format)) return refuse("--log.format must be text, logfmt or json");
+  if (!log::parse(level_text, level)) return refuse("--log.level must be trace, debug, info, warn or error", 2);
+  if (!log::parse(format_text, format)) return refuse("--log.format must be text, logfmt or json", 2);
   log::init(level, format);
   if (const std::string unknown = unknown_variables({&app}); !unknown.empty())
     log::warn("variables that no flag of this service reads (--help shows them)", {log::kv("names", unknown)});
@@ -219,7 +219,8 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   if (auto st = program.start(context); !st.ok()) {
     program.stop();
     program.release();
-    return refuse(st.message());
+    // What was asked for cannot be; anything else may be different the next time.
+    return refuse(st.message(), absl::IsInvalidArgument(st) ? 2 : 1);
   }
 
   Health health{[&program] { return program.readiness().ready; }};

@@ -206,7 +206,7 @@ def test_a_broken_file_of_bans_is_named(stack, tmp_path):
     (s.dir / "p2p").mkdir()
     (s.dir / "p2p/p2p_bans.json").write_text("{")
     code, said = run(GOSSIP, *s.flags(GOSSIP))
-    assert code == 1 and "p2p_bans.json" in said, said
+    assert code == 2 and "p2p_bans.json" in said, said
 
 
 def test_port_taken_and_the_key_is_its_owners_alone(stack):

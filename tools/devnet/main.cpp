@@ -72,6 +72,17 @@ struct Devnet {
     return nullptr;
   }
 
+  /// With the mutex held: chains of nodes' own grow as everybody's does.
+  void grow_forks() {
+    const auto grow = [](NodeState& s) {
+      if (!s.own || !s.own->grows) return;
+      s.own->chain.append();
+      World::follow_labels(s.own->chain, s.own->safe_lag, s.own->finalized_lag);
+    };
+    for (const auto& s : source_states) grow(*s);
+    grow(cl_state);
+  }
+
   json block_json(const eth::BlockRef& r) const { return {{"number", r.number}, {"hash", to_hex(r.hash.view())}}; }
 
   /// The answer to GET /stats; takes the mutex.
@@ -104,6 +115,23 @@ struct Devnet {
       return {};
     }
     const std::lock_guard lock{world.mutex};
+    if (cmd == "fork") {
+      NodeState* s = state(c.value("node", json{}));
+      if (s == nullptr || s == &engine_state || s == &admin_state) return R"("node" is the number of a source, or "cl")";
+      if (c.value("heal", false)) {
+        s->own.reset();
+        return {};
+      }
+      s->own = OwnChain{world.chain, c.value("safe_lag", world.safe_lag), c.value("finalized_lag", world.finalized_lag),
+                        c.value("grows", true)};
+      sim::Chain& own = s->own->chain;
+      if (const auto depth = c.value("depth", std::uint64_t{0}); depth > 0) {
+        own.reorg(depth);
+        own.reorg(depth);  // another branch than the next reorg of everybody's chain makes
+      }
+      World::follow_labels(own, s->own->safe_lag, s->own->finalized_lag);
+      return {};
+    }
     if (cmd == "reorg") {
       world.chain.reorg(c.value("depth", std::uint64_t{1}));
     } else if (cmd == "append") {
@@ -131,7 +159,7 @@ struct Devnet {
       f.gaps = c.value("gaps", false);
       f.wrong_chain = c.value("wrong_chain", false);
       f.lie = c.value("lie", "");
-      if (!f.lie.empty() && f.lie != "header" && f.lie != "body") return R"("lie" is "header" or "body")";
+      if (!f.lie.empty() && f.lie != "header" && f.lie != "body" && f.lie != "head") return R"("lie" is "header", "body" or "head")";
       s->fault = f;
       world.changed.notify_all();
       return {};
@@ -204,7 +232,7 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
     endpoints["sources"].push_back(server->url());
     net.source_servers.push_back(std::move(server));
   }
-  TOWLINE_ASSIGN_OR_RETURN(net.cl_server, RpcServer::start(flags.host, port(3), world, net.cl_state, cl_source(world)));
+  TOWLINE_ASSIGN_OR_RETURN(net.cl_server, RpcServer::start(flags.host, port(3), world, net.cl_state, cl_source(world, net.cl_state)));
   TOWLINE_ASSIGN_OR_RETURN(net.engine_server, RpcServer::start(flags.host, port(1), world, net.engine_state,
                                                                net.engine->engine_api(), net.engine->gate()));
   TOWLINE_ASSIGN_OR_RETURN(net.admin_server,
@@ -256,6 +284,7 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
     if (!world.producing) continue;
     world.chain.append();
     world.follow_labels();
+    net.grow_forks();
     net.sequencer->publish(world.chain);
   }
   {

@@ -61,6 +61,16 @@ sim::Block tampered(sim::Block b, const std::string& lie) {
   return b;
 }
 
+/// A head that nobody has, and that hashes to what it says.
+sim::Block invented(sim::Block b, std::uint64_t block_time) {
+  constexpr std::uint64_t kAhead = 7;
+  b.header.number += kAhead;
+  b.header.timestamp += kAhead * block_time;
+  b.header.parent_hash.bytes[0] ^= 1U;
+  b.hash = eth::hash_header(b.header);
+  return b;
+}
+
 std::string ref_json(const eth::BlockRef& r, const std::string& more = {}) {
   return absl::StrCat(R"({"hash":")", to_hex(r.hash.view()), R"(","number":)", r.number, R"(,"parentHash":")",
                       to_hex(r.parent_hash.view()), R"(","timestamp":)", r.timestamp, more, "}");
@@ -95,8 +105,9 @@ RpcServer::Handler el_source(World& world, NodeState& state) {
     Fault fault;
     {
       const std::lock_guard lock{world.mutex};
-      head = world.chain.head();
-      block = find_block(world.chain, text_param(params, 0));
+      const sim::Chain& chain = world.chain_of(state);
+      head = chain.head();
+      block = find_block(chain, text_param(params, 0));
       fault = state.fault;
     }
     if (method == "eth_chainId")
@@ -121,15 +132,22 @@ RpcServer::Handler el_source(World& world, NodeState& state) {
           "\"", to_hex(raw_block ? eth::encode_raw_block(b.header, b.transactions) : eth::encode_header(b.header)),
           "\"");
     };
-    if (!fault.lie.empty() && block->header.number > 0) return {encode(tampered(*block, fault.lie))};
+    if (fault.lie == "head") {
+      if (text_param(params, 0) == "latest") return {encode(invented(*block, world.chain.options().block_time))};
+    } else if (!fault.lie.empty() && block->header.number > 0) return {encode(tampered(*block, fault.lie))};
     return {cache->get(block->hash, by ? (full ? 'f' : 'h') : (raw_block ? 'b' : 'r'), [&] { return encode(*block); })};
   };
 }
 
-RpcServer::Handler cl_source(World& world) {
-  return [&world](std::string_view method, simdjson::dom::element) -> Reply {
+RpcServer::Handler cl_source(World& world, NodeState& state) {
+  return [&world, &state](std::string_view method, simdjson::dom::element params) -> Reply {
     const std::lock_guard lock{world.mutex};
-    const sim::Chain& c = world.chain;
+    const sim::Chain& c = world.chain_of(state);
+    if (method == "optimism_outputAtBlock") {
+      const auto block = find_block(c, text_param(params, 0));
+      return block == nullptr ? Reply{"not found", -32000}
+                              : Reply{absl::StrCat(R"({"blockRef":)", l2_ref_json(c, block), "}")};
+    }
     if (method == "optimism_rollupConfig") return {c.rollup_json()};
     if (method == "optimism_version") return {R"("towline-devnet")"};
     if (method != "optimism_syncStatus") return method_not_found(method);

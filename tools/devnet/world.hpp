@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,14 @@ struct Fault {
   bool oversized = false;    // 256 MiB of blanks
   bool gaps = false;         // every third block is not found
   bool wrong_chain = false;  // another chain id
-  std::string lie;           // "header" or "body": one byte of it is wrong
+  std::string lie;           // "header" or "body": one byte of it is wrong; "head": its newest block is invented
+};
+
+/// A chain of a node's own, which it serves instead of everybody's.
+struct OwnChain {
+  sim::Chain chain;
+  std::uint64_t safe_lag, finalized_lag;
+  bool grows;
 };
 
 struct NodeState {
@@ -31,6 +39,7 @@ struct NodeState {
   Fault fault;
   std::uint64_t requests = 0;
   std::uint64_t calls = 0;
+  std::optional<OwnChain> own = std::nullopt;
 };
 
 struct World {
@@ -46,13 +55,18 @@ struct World {
   bool labels_follow = true;
   bool producing = true;
 
+  /// With the mutex held: what `node` serves.
+  const sim::Chain& chain_of(const NodeState& node) const { return node.own ? node.own->chain : chain; }
   /// With the mutex held: labels follow the head, and never go back on their own.
   void follow_labels() {
     if (!labels_follow) return;
-    const std::uint64_t head = chain.head()->header.number;
+    follow_labels(chain, safe_lag, finalized_lag);
+  }
+  static void follow_labels(sim::Chain& c, std::uint64_t safe_lag, std::uint64_t finalized_lag) {
+    const std::uint64_t head = c.head()->header.number;
     const auto lag = [&](std::uint64_t by) { return head > by ? head - by : 0; };
-    chain.set_labels(std::max(chain.safe()->header.number, lag(safe_lag)),
-                     std::max(chain.finalized()->header.number, lag(finalized_lag)));
+    c.set_labels(std::max(c.safe()->header.number, lag(safe_lag)),
+                 std::max(c.finalized()->header.number, lag(finalized_lag)));
   }
 };
 

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "libs/eth/types.hpp"
 #include "libs/jsonrpc/jsonrpc.hpp"
@@ -28,6 +29,14 @@ enum class Hold {
   sources_disagree,
 };
 
+/// A source's unsafe head.
+struct Lead {
+  std::string endpoint;
+  Kind kind = Kind::el;
+  eth::BlockRef unsafe;
+  bool operator==(const Lead&) const = default;
+};
+
 struct HeadSnapshot {
   std::string endpoint;
   Kind kind = Kind::el;
@@ -38,6 +47,8 @@ struct HeadSnapshot {
   /// Of the vote; a source's own word has none. A safe block that is held for `quorum_lost` is what the groups that are
   /// left agree on.
   Hold safe_hold = Hold::none, finalized_hold = Hold::none;
+  /// Of the vote: who else may lead, in this order, if what this one names comes to nothing.
+  std::vector<Lead> others;
   /// A majority of the configured trust groups contradicts the subscriber's anchor.
   bool contradicts_anchor = false;
   std::string unknown_rules;

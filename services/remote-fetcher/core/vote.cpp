@@ -331,7 +331,7 @@ std::optional<HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth
     });
   }
   if (leaders.empty()) return std::nullopt;
-  const std::vector<Source> branch = branches(leaders).front();
+  const auto all_branches = branches(leaders);
   // A CL of which no execution client has a single label may be on any chain.
   const auto unconfirmed = [&](const Source& s) {
     bool els = false;
@@ -351,9 +351,21 @@ std::optional<HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth
     return std::tuple{unconfirmed(s), replays(s.view->heads), now - s.view->heads.observed > ages_.late, stalled(*s.view), !s.voter->unsafe,
                       s.order};
   };
-  const Source& leader =
-      *std::min_element(branch.begin(), branch.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
-  HeadSnapshot out = leader.view->heads;
+  // Of the branch that has most votes; of others where they have as many.
+  std::vector<Source> order;
+  const std::size_t most = votes(all_branches.front(), all_branches);
+  for (const auto& branch : all_branches) {
+    if (votes(branch, all_branches) < most) break;
+    const auto from = static_cast<std::ptrdiff_t>(order.size());
+    order.insert(order.end(), branch.begin(), branch.end());
+    std::stable_sort(order.begin() + from, order.end(),
+                     [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+  }
+  HeadSnapshot out = order.front().view->heads;
+  for (std::size_t i = 1; i < order.size(); ++i) {
+    const HeadSnapshot& h = order[i].view->heads;
+    if (h.unsafe) out.others.push_back({h.endpoint, h.kind, *h.unsafe});
+  }
   out.safe = safe.block;
   out.safe_hold = safe.hold;
   out.finalized = finalized.hold == Hold::quorum_lost ? std::nullopt : finalized.block;

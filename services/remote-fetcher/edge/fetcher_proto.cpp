@@ -35,6 +35,12 @@ v1::HeadSnapshot to_proto(const HeadSnapshot& s, absl::Time now) {
   if (s.finalized) *out.mutable_finalized() = wire::to_proto(*s.finalized);
   if (s.current_l1) *out.mutable_current_l1() = wire::to_proto(*s.current_l1);
   out.set_age_ms(static_cast<std::uint64_t>(std::max<std::int64_t>(0, absl::ToInt64Milliseconds(now - s.observed))));
+  for (const Lead& l : s.others) {
+    auto& other = *out.add_others();
+    other.set_endpoint(l.endpoint);
+    other.set_kind(to_proto(l.kind));
+    *other.mutable_unsafe() = wire::to_proto(l.unsafe);
+  }
   out.set_safe_hold(to_proto(s.safe_hold));
   out.set_finalized_hold(to_proto(s.finalized_hold));
   out.set_contradicts_anchor(s.contradicts_anchor);

@@ -28,6 +28,7 @@ constexpr absl::Duration kGossipAgain = absl::Seconds(1);
 constexpr absl::Duration kBetweenSwitches = absl::Seconds(10);
 /// The p2p network's word for our chain counts for so long.
 constexpr absl::Duration kGossipFresh = absl::Seconds(30);
+constexpr absl::Duration kDemoted = absl::Seconds(30);
 constexpr absl::Duration kGapAside = absl::Seconds(30);
 
 std::string short_of(const absl::Status& s) { return std::string{s.message()}; }
@@ -227,7 +228,8 @@ Effects Follower::on_remote(const fetcher::HeadSnapshot& s, absl::Time now) {
   const bool blocks_come = remote_ && remote_->blocks_trouble && !s.blocks_trouble;
   const bool of_blocks = reason_code_ == kSourceUnavailable ||
                          (remote_ && remote_->blocks_trouble && reason_code_ == remote_->blocks_trouble->code);
-  remote_ = s;
+  offered_ = s;
+  choose_lead(now);
   if (state_ == TowState::waiting_for_source && importing_ && !importing_->from_gossip) {
     if (pending_ == Pending::import && blocks_come)
       enter(TowState::importing, "importing", absl::StrCat("importing to ", eth::to_string(importing_->tip)), now);
@@ -242,7 +244,36 @@ Effects Follower::on_remote(const fetcher::HeadSnapshot& s, absl::Time now) {
   return step(now);
 }
 
+void Follower::choose_lead(absl::Time now) {
+  std::erase_if(demoted_, [&](const auto& d) { return now >= d.second; });
+  remote_ = offered_;
+  if (!demoted_.contains(remote_->endpoint)) return;
+  const auto& others = offered_->others;
+  const auto next =
+      std::find_if(others.begin(), others.end(), [&](const auto& l) { return !demoted_.contains(l.endpoint); });
+  if (next == others.end()) return;
+  remote_->endpoint = next->endpoint;
+  remote_->kind = next->kind;
+  remote_->unsafe = next->unsafe;
+  remote_->local_safe.reset();
+  remote_->current_l1.reset();
+}
+
+bool Follower::demote(const std::string& why, absl::Time now) {
+  if (!remote_ || !offered_) return false;
+  const std::string endpoint = remote_->endpoint;
+  demoted_[endpoint] = now + kDemoted;
+  choose_lead(now);
+  if (remote_->endpoint == endpoint || demoted_.contains(remote_->endpoint)) return false;
+  decide_routine("demoted",
+                 absl::StrCat(endpoint, " leads no more for ", absl::ToInt64Seconds(kDemoted), " s, ",
+                              remote_->endpoint, " does: ", why),
+                 absl::StrCat("demoted ", endpoint), now);
+  return true;
+}
+
 Effects Follower::on_remote_lost(const fetcher::SourceTrouble& why, absl::Time now) {
+  offered_.reset();
   remote_.reset();
   remote_lost_ = why;
   return step(now);
@@ -731,6 +762,7 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
           gaps_aside_[waiting.lowest.hash] = now + kGapAside;
           gaps_rest_ = true;
         }
+        if (demote(r.reason, now)) return step(now);
         // What the search found does not hold any more: the source is changing, or does not know itself. Its next
         // snapshot may tell.
         searched_ = false;
@@ -752,6 +784,7 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
       invalid_target_ = range.tip.hash;
       invalid_block_ = r.block.value_or(range.tip);
       if (range.from_gossip) gossip_.drop(invalid_block_->hash);
+      else if (demote(r.reason, now)) return step(now);
       enter(TowState::waiting_for_source, "invalid_block", r.reason, now);
       back_off(now);
       return {};
@@ -777,6 +810,7 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
         gossip_not_before_ = now + kGossipAgain;
         return step(now);
       }
+      if (remote_ && remote_->unknown_rules.empty() && demote(r.reason, now)) return step(now);
       if (remote_ && remote_->unknown_rules.empty()) wait_for_blocks(r.reason, now);
       if (moved) progress();
       back_off(now, Trouble::source);

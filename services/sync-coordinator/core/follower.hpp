@@ -52,6 +52,7 @@ struct Decision {
 constexpr const char* kActions[] = {"cancelled",
                                     "command_failed",
                                     "contradicts_finalized",
+                                    "demoted",
                                     "diverged",
                                     "engine_unavailable",
                                     "forkchoice",
@@ -162,6 +163,10 @@ class Follower {
   enum class Pending { none, compare_near, walkback, import, forkchoice, rewind };
 
   Effects step(absl::Time now);
+  /// Whom this tow follows on unsafe of those that may lead: the first that was not demoted.
+  void choose_lead(absl::Time now);
+  /// What the leading source named came to nothing: another of its branch leads for a while. False: there is no other.
+  bool demote(const std::string& why, absl::Time now);
   Effects follow(absl::Time now);
   /// What the p2p network has for our head; nullopt: nothing.
   std::optional<Effects> follow_gossip(absl::Time now);
@@ -226,7 +231,10 @@ class Follower {
   absl::Time since_ = absl::InfinitePast();
   std::optional<driver::DriverState> local_;
   std::string local_lost_ = "the engine-driver was not reached yet";
-  std::optional<fetcher::HeadSnapshot> remote_;
+  /// As remote-fetcher told it, and with the lead of this tow.
+  std::optional<fetcher::HeadSnapshot> offered_, remote_;
+  /// Sources that do not lead, until then.
+  std::map<std::string, absl::Time> demoted_;
   fetcher::SourceTrouble remote_lost_{"no_heads", "the remote-fetcher was not reached yet"};
   std::uint64_t epoch_ = 0;
   bool superseded_ = false;

@@ -1463,5 +1463,84 @@ TEST(GossipBlocks, KnowWhoStandsOnWhom) {
   EXPECT_EQ(many.highest()->tip.number, 3000U);
 }
 
+// ---------------------------------------------------------------- the vote of the sources
+
+class VoteTest : public FollowerTest {
+ protected:
+  /// "a" leads with a head that nobody has; "b" of the same branch may lead after it.
+  fetcher::HeadSnapshot invented() {
+    fetcher::HeadSnapshot s = snapshot();
+    s.unsafe = theirs.at(theirs.tip());
+    s.unsafe->number += 7;
+    s.unsafe->hash.bytes[9] = 1;
+    s.others = {{"b", fetcher::Kind::el, *theirs.at(theirs.tip())}};
+    return s;
+  }
+  bool follows_b() { return follower().remote()->endpoint == "b"; }
+};
+
+TEST_F(VoteTest, WhoNamesAHeadThatNobodyHasLeadsNoMoreAndTheNextDoes) {
+  theirs.grow(110, 0);
+  local();
+  on_import = [&](const Import& i) -> absl::StatusOr<CommandResult> {
+    if (theirs.has(i.range.tip)) return ended(Outcome::done);
+    return ended(Outcome::source_unavailable, "found nowhere");
+  };
+  play(follower().on_remote(invented(), now));
+  EXPECT_TRUE(follows_b());
+  EXPECT_THAT(taken(), Contains(HasSubstr("import 100..110")));
+  EXPECT_THAT(actions(), Contains("demoted"));
+  now += absl::Seconds(31);
+  play(follower().on_remote(invented(), now));
+  EXPECT_THAT(taken(), Contains(HasSubstr("import 100..117"))) << "it is tried again";
+  EXPECT_TRUE(follows_b());
+}
+
+TEST_F(VoteTest, WhoNamesAnInvalidBlockLeadsNoMore) {
+  theirs.grow(110, 0);
+  local();
+  on_import = [&](const Import& i) -> absl::StatusOr<CommandResult> {
+    return ended(theirs.has(i.range.tip) ? Outcome::done : Outcome::invalid);
+  };
+  play(follower().on_remote(invented(), now));
+  EXPECT_TRUE(follows_b());
+  EXPECT_NE(follower().reason_code(), "invalid_block");
+}
+
+TEST_F(VoteTest, WhereNobodyElseMayLeadItStays) {
+  local();
+  on_import = [&](const Import&) { return ended(Outcome::invalid); };
+  fetcher::HeadSnapshot s = invented();
+  s.others.clear();
+  play(follower().on_remote(s, now));
+  EXPECT_EQ(follower().remote()->endpoint, "a");
+  EXPECT_EQ(follower().reason_code(), "invalid_block");
+  EXPECT_THAT(actions(), Not(Contains("demoted")));
+}
+
+TEST_F(VoteTest, SafeOfTooFewIsTakenAlongAGossipedChainOnly) {
+  with_gossip(true);
+  remote_safe = 95;
+  const auto quorum_lost = [&] {
+    fetcher::HeadSnapshot s = snapshot();
+    s.safe_hold = s.finalized_hold = fetcher::Hold::quorum_lost;
+    s.finalized.reset();
+    return s;
+  };
+  local();
+  play(follower().on_remote(quorum_lost(), now));
+  EXPECT_THAT(taken(), Not(Contains(HasSubstr("labels safe"))));
+  network.grow(101, 0);
+  theirs.grow(101, 0);
+  gossip({101});
+  play(follower().on_remote(quorum_lost(), now));
+  EXPECT_EQ(safe, 95U);
+  EXPECT_EQ(finalized, 80U);
+  now += absl::Seconds(31);
+  remote_safe = 96;
+  play(follower().on_remote(quorum_lost(), now));
+  EXPECT_EQ(safe, 95U) << "the p2p network has been silent for too long";
+}
+
 }  // namespace
 }  // namespace towline::coordinator

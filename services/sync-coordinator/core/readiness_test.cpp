@@ -113,6 +113,20 @@ TEST(Readiness, TheTable) {
          f.sources_at_head = 1;
        },
        TowState::waiting_for_source, "source_stale"},
+      {"the sources disagree", [](Facts& f) { f.hold = fetcher::Hold::sources_disagree; }, TowState::at_tip,
+       "sources_disagree", true},
+      {"the same without gossip",
+       [](Facts& f) {
+         f.hold = fetcher::Hold::sources_disagree;
+         f.gossip = false;
+       },
+       TowState::waiting_for_source, "sources_disagree"},
+      {"too few groups are heard, and labels stand for it",
+       [](Facts& f) {
+         f.hold = fetcher::Hold::quorum_lost;
+         f.safe_moved = f.finalized_moved = kNow - absl::Hours(7);
+       },
+       TowState::at_tip, "quorum_lost", true},
       {"p2p-gossip is away",
        [&](Facts& f) {
          still(f);

@@ -66,6 +66,10 @@ absl::Status read(bool has, const v1::BlockRef& b, std::optional<eth::BlockRef>&
   return absl::OkStatus();
 }
 
+fetcher::Kind kind_from(v1::EndpointKind k) {
+  return k == v1::ENDPOINT_KIND_CL ? fetcher::Kind::cl : fetcher::Kind::el;
+}
+
 fetcher::Hold hold_from(v1::Hold h) {
   switch (h) {
     case v1::HOLD_QUORUM_LOST: return fetcher::Hold::quorum_lost;
@@ -314,7 +318,11 @@ class GrpcFetcher final : public FetcherClient {
       fetcher::HeadSnapshot s;
       if (message.has_trouble()) s.blocks_trouble = trouble;
       s.endpoint = m.endpoint();
-      s.kind = m.kind() == v1::ENDPOINT_KIND_CL ? fetcher::Kind::cl : fetcher::Kind::el;
+      s.kind = kind_from(m.kind());
+      for (const auto& other : m.others()) {
+        fetcher::Lead& lead = s.others.emplace_back(fetcher::Lead{other.endpoint(), kind_from(other.kind()), {}});
+        TOWLINE_ASSIGN_OR_RETURN(lead.unsafe, wire::from_proto(other.unsafe()));
+      }
       TOWLINE_RETURN_IF_ERROR(read(m.has_unsafe(), m.unsafe(), s.unsafe));
       TOWLINE_RETURN_IF_ERROR(read(m.has_local_safe(), m.local_safe(), s.local_safe));
       TOWLINE_RETURN_IF_ERROR(read(m.has_safe(), m.safe(), s.safe));

@@ -1,0 +1,147 @@
+"""One trust group of several lies about its chain or its labels: nothing of it is believed, and nothing stops for it."""
+import json
+import subprocess
+
+import pytest
+from stack import BIN, HANG_S, http
+
+
+def groups(*urls):
+    """A vote each, the first best."""
+    return [f"{u},group=g{i}" for i, u in enumerate(urls)]
+
+
+def readyz(s):
+    status, text = s.get("sync-coordinator", "/readyz")
+    return status, json.loads(text)["code"]
+
+
+def endpoints(s):
+    address = f"127.0.0.1:{s.ports['sync-coordinator'][0]}"
+    run = subprocess.run([BIN / "towline", "endpoints", "--coordinator", address], capture_output=True, text=True, timeout=HANG_S, check=True)
+    return run.stdout
+
+
+def follows(s, blocks=6, honest=1):
+    """The client follows the chain of an honest source for so many blocks, with labels that move."""
+    begin = s.wait_tip()
+
+    def further():
+        now = s.stats()["el"]
+        return all(now[label]["number"] >= begin["el"][label]["number"] + blocks for label in ("head", "safe", "finalized"))
+
+    s.wait(f"{blocks} blocks more", further)
+    imported = {r["hash"]: r["number"] for r in s.records() if r["kind"] == "newPayload"}
+    labels = {r[label] for r in s.records() if r["kind"] == "forkchoice" for label in ("safe", "finalized")} & set(imported)
+    calls = [{"jsonrpc": "2.0", "id": n, "method": "eth_getBlockByNumber", "params": [hex(n), False]} for n in {imported[h] for h in labels}]
+    chain = {a["result"]["hash"] for a in json.loads(http(s.endpoints["sources"][honest], json.dumps(calls).encode())[1])}
+    assert labels <= chain, f"safe or final, and not of the honest chain: {[(imported[h], h) for h in labels - chain]}"
+
+
+# What the liar says: a branch of its own that is safe and final at once; the true chain, with its newest block safe and final; a chain that stands still;
+# heads that nobody has.
+BRANCH = {"cmd": "fork", "depth": 40, "safe_lag": 0, "finalized_lag": 0}
+LABELS = {"cmd": "fork", "depth": 0, "safe_lag": 0, "finalized_lag": 0}
+FROZEN = {"cmd": "fork", "depth": 0, "grows": False}
+HEADS = {"cmd": "fault", "lie": "head"}
+
+
+@pytest.mark.parametrize("lie", [BRANCH, LABELS, FROZEN, HEADS], ids=["branch", "labels", "frozen", "heads"])
+@pytest.mark.parametrize("place", [0, 2], ids=["first", "last"])
+def test_one_liar_of_three(stack, lie, place):
+    s = stack(blocks=120, sources=3)
+    command = dict(lie)
+    s.ctl(command.pop("cmd"), node=place, **command)
+    s.start(endpoints=groups(*s.endpoints["sources"]))
+    follows(s)
+    s.wait("ready", lambda: readyz(s)[0] == 200)
+    s.check_trace()
+
+
+def test_the_liar_is_the_only_cl(stack):
+    s = stack(blocks=120, sources=2)
+    s.ctl("fork", node="cl", depth=40, safe_lag=0, finalized_lag=0)
+    s.start(endpoints=groups(s.endpoints["cl"], *s.endpoints["sources"]))
+    follows(s)
+    assert readyz(s)[0] == 200
+    s.check_trace()
+
+
+def test_the_liar_is_the_only_one_heard_at_first(stack):
+    s = stack(blocks=120, sources=3)
+    s.ctl("fork", node=0, depth=40, safe_lag=0, finalized_lag=0)
+    for node in (1, 2):
+        s.ctl("fault", node=node, hang=True)
+    s.start(endpoints=groups(*s.endpoints["sources"]))
+    s.wait("its head", lambda: s.stats()["el"]["head"]["number"] > 100)
+    assert not s.stats()["el"]["safe"] and not s.stats()["el"]["finalized"]
+    for node in (1, 2):
+        s.ctl("fault", node=node)
+    follows(s)
+    s.check_trace()
+
+
+def test_one_that_called_its_head_final_and_a_reorg(stack):
+    s = stack(blocks=120, sources=3)
+    s.start(endpoints=groups(*s.endpoints["sources"]))
+    s.wait_tip()
+    s.ctl("fork", node=0, depth=0, safe_lag=0, finalized_lag=0)
+    follows(s, blocks=4)
+    s.ctl("reorg", depth=5)
+    follows(s)
+    assert readyz(s)[0] == 200
+    s.check_trace()
+
+
+@pytest.mark.parametrize("gossip", [False, True], ids=["alone", "gossip"])
+def test_two_that_disagree_move_no_label(stack, gossip):
+    s = stack(blocks=120, sources=2)
+    s.start(endpoints=groups(*s.endpoints["sources"]), gossip=gossip)
+    s.wait_tip()
+    both_have = s.ctl("fork", node=1, depth=8, safe_lag=0, finalized_lag=0)["chain"]["head"]["number"] - 6
+    s.wait("it is said", lambda: readyz(s) == ((200, "sources_disagree") if gossip else (503, "sources_disagree")))
+    assert "disagree" in endpoints(s), endpoints(s)
+    s.wait("the honest one calls final what the other has not", lambda: s.stats()["chain"]["finalized"]["number"] > both_have + 2)
+    now = s.stats()
+    assert now["chain"]["head"]["number"] - now["el"]["head"]["number"] <= 2
+    assert now["el"]["finalized"]["number"] <= now["el"]["safe"]["number"] <= both_have
+    s.ctl("fork", node=1, heal=True)
+    follows(s, honest=0)
+    s.wait("all is well", lambda: readyz(s) == (200, "at_tip"))
+    s.check_trace()
+
+
+@pytest.mark.parametrize("gossip", [False, True], ids=["alone", "gossip"])
+def test_of_two_one_is_away(stack, gossip):
+    s = stack(blocks=120, sources=2)
+    s.start(endpoints=groups(*s.endpoints["sources"]), gossip=gossip, fetcher_extra=["--request-timeout=1s"])
+    s.wait_tip()
+    s.ctl("fault", node=0, hang=True)
+    s.wait("it is said", lambda: readyz(s) == (200, "quorum_lost"))
+    before = s.stats()["el"]
+    s.wait("blocks more", lambda: s.stats()["el"]["head"]["number"] >= before["head"]["number"] + 6)
+    now = s.stats()["el"]
+    assert now["finalized"] == before["finalized"]
+    assert (now["safe"] != before["safe"]) == gossip, "safe follows what is left along the chain that gossip names"
+    s.ctl("fault", node=0)
+    s.wait("all is well", lambda: readyz(s) == (200, "at_tip"))
+    follows(s)
+    s.check_trace()
+
+
+@pytest.mark.parametrize("flags, says", [
+    (["--quorum.finalized=3"], "--quorum.finalized: 3 groups are asked for, and 2 are configured"),
+    (["--endpoint=group=x"], "group=NAME belongs behind a URL"),
+], ids=["quorum", "group"])
+def test_what_cannot_be_is_one_line_and_exit_code_2(stack, flags, says):
+    s = stack(blocks=5, sources=2)
+    of_service = s.flags("remote-fetcher", groups(*s.endpoints["sources"]))
+    flags = [*(f for f in of_service if "endpoint" not in flags[0] or "endpoint" not in f), *flags]
+    run = subprocess.run([BIN / "remote-fetcher", *flags], capture_output=True, text=True, timeout=HANG_S, check=False)
+    assert run.returncode == 2 and says in run.stderr and len(run.stderr.splitlines()) == 1, run
+
+
+def test_sources_of_one_group_are_said_to_be_one_vote(stack):
+    s = stack(blocks=20, sources=3)
+    s.start(endpoints=s.endpoints["sources"])
+    s.wait("it is said", lambda: "all endpoints are of one trust group" in s.processes["remote-fetcher"].log.read_text())

@@ -25,7 +25,8 @@ constexpr std::size_t kComparedBlocks = 64;
 constexpr std::uint64_t kLonger = 2;
 /// p2p-gossip did not give its payloads.
 constexpr absl::Duration kGossipAgain = absl::Seconds(1);
-constexpr absl::Duration kBetweenSwitches = absl::Seconds(10);
+/// Between two switches of branches on the word of unsafe heads; doubled while they go on.
+constexpr absl::Duration kFirstHold = absl::Seconds(10), kLongestHold = absl::Minutes(2);
 /// The p2p network's word for our chain counts for so long.
 constexpr absl::Duration kGossipFresh = absl::Seconds(30);
 constexpr absl::Duration kDemoted = absl::Seconds(30);
@@ -259,6 +260,16 @@ void Follower::choose_lead(absl::Time now) {
   remote_->current_l1.reset();
 }
 
+bool Follower::derived_above(std::uint64_t number) const {
+  return remote_ && (number_of(remote_->safe) > number || number_of(remote_->local_safe) > number);
+}
+
+void Follower::note_switch(absl::Time now) {
+  const bool goes_on = now < hold_branch_until_ + hold_branch_for_;
+  hold_branch_for_ = goes_on ? std::min(hold_branch_for_ * 2, kLongestHold) : kFirstHold;
+  hold_branch_until_ = now + hold_branch_for_;
+}
+
 bool Follower::demote(const std::string& why, absl::Time now) {
   if (!remote_ || !offered_) return false;
   const std::string endpoint = remote_->endpoint;
@@ -281,7 +292,6 @@ Effects Follower::on_remote_lost(const fetcher::SourceTrouble& why, absl::Time n
 
 Effects Follower::on_gossip(const eth::BlockRef& block, absl::Time now) {
   if (!options_.unsafe_from_gossip) return {};
-  heard_gossip_ = true;
   gossip_.add(block);
   if (on_our_chain(block) == true || (local_ && local_->labels.latest && local_->labels.latest->hash == block.parent_hash))
     gossip_named_ours_ = now;
@@ -401,17 +411,15 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
     back_off(now);
     return {};
   }
-  if (ancestor.hash != head.hash && heard_gossip_) {
+  if (ancestor.hash != head.hash) {
     // Unsafe heads may contradict each other for a while; only what is derived from L1 changes our branch at any time.
-    const bool derived = number_of(remote_->safe) > ancestor.number || number_of(remote_->local_safe) > ancestor.number;
-    if (!derived && now < hold_branch_until_) {
+    if (!derived_above(ancestor.number) && now < hold_branch_until_) {
       decide("hold_branch", "the source's unsafe head is on another branch, but branches were changed just now", now);
       enter(TowState::at_tip, "hold_branch", decisions_.back().reason, now);
       not_before_ = hold_branch_until_;
       trouble_ = Trouble::source;
       return {};
     }
-    if (!derived) hold_branch_until_ = now + kBetweenSwitches;
   }
   if (ancestor.hash != head.hash) {
     last_reorg_depth_ = head.number > ancestor.number ? head.number - ancestor.number : 0;
@@ -540,7 +548,6 @@ std::optional<Effects> Follower::follow_gossip(absl::Time now) {
     decide("hold_branch", "another signed branch is longer, but branches were changed just now", now);
     return std::nullopt;
   }
-  hold_branch_until_ = now + kBetweenSwitches;
   last_reorg_depth_ = head.number - fork->number;
   decide("reorg",
          absl::StrCat("a signed branch leaves ours after ", eth::to_string(*fork), ", ", last_reorg_depth_,
@@ -710,6 +717,7 @@ Effects Follower::import(const eth::BlockId& parent, const eth::BlockRef& tip, b
   const bool goes_on = importing_ && importing_->tip == parent;
   importing_ = with_labels({parent, tip.id(), {}, {}, from_gossip}, now);
   head_before_ = local_->labels.latest->hash;
+  switches_on_unsafe_ = parent.hash != head_before_ && (from_gossip || !derived_above(parent.number));
   const std::uint64_t blocks = tip.number - parent.number;
   // A block or a few at the tip, as they come, is nothing that anybody looks for later.
   const bool routine = state_ == TowState::at_tip && blocks <= kTipBlocks && parent.hash == head_before_;
@@ -739,6 +747,7 @@ Effects Follower::import(const eth::BlockId& parent, const eth::BlockRef& tip, b
 Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
   const driver::ImportPlan::Range range = *importing_;
   const bool moved = r.labels.latest && r.labels.latest->hash != head_before_;
+  if (moved && switches_on_unsafe_) note_switch(now);
   gaps_rest_ = false;
   switch (r.outcome) {
     case driver::Outcome::done:

@@ -165,6 +165,10 @@ class Follower {
   Effects step(absl::Time now);
   /// Whom this tow follows on unsafe of those that may lead: the first that was not demoted.
   void choose_lead(absl::Time now);
+  /// The branch was switched on the word of unsafe heads: the next such switch waits, longer each time they go on.
+  void note_switch(absl::Time now);
+  /// The source's branch above `number` holds what was derived from L1.
+  bool derived_above(std::uint64_t number) const;
   /// What the leading source named came to nothing: another of its branch leads for a while. False: there is no other.
   bool demote(const std::string& why, absl::Time now);
   Effects follow(absl::Time now);
@@ -269,13 +273,14 @@ class Follower {
   bool gaps_rest_ = false;
   /// It is not asked for payloads until then.
   absl::Time gossip_not_before_ = absl::InfinitePast();
-  /// Where the head came from last; whether the p2p network ever brought anything.
+  /// Where the head came from last.
   bool head_from_gossip_ = false;
-  bool heard_gossip_ = false;
   /// When the p2p network named a block of our chain last.
   absl::Time gossip_named_ours_ = absl::InfinitePast();
   /// Branches are not changed before, on the word of unsafe heads alone.
   absl::Time hold_branch_until_ = absl::InfinitePast();
+  bool switches_on_unsafe_ = false;  // what is imported
+  absl::Duration hold_branch_for_ = absl::ZeroDuration();
 
   int failures_ = 0;
   absl::Time not_before_ = absl::InfinitePast();

@@ -1414,6 +1414,7 @@ TEST_F(FollowerTest, WhatWasAskedForOnABranchThatWasLeftCountsNoMore) {
   ASSERT_EQ(ours.at(130)->hash, theirs.at(130)->hash);
   taken();
   theirs = first;
+  now += absl::Seconds(20);
   remote();
   EXPECT_THAT(taken(), ElementsAre("compare", "import 95..110 safe 90 finalized -"));
 }
@@ -1461,6 +1462,23 @@ TEST(GossipBlocks, KnowWhoStandsOnWhom) {
   for (std::uint64_t n = 1; n <= 3000; ++n) many.add(*c.at(n));
   EXPECT_EQ(many.size(), GossipBlocks::kMaxBlocks);
   EXPECT_EQ(many.highest()->tip.number, 3000U);
+}
+
+TEST_F(FollowerTest, SwitchesOnUnsafeHeadsAloneComeLessAndLessOften) {
+  both();
+  const Chain first = theirs, second = theirs.fork(95, 1, 110);
+  int switches = 0;
+  const absl::Time begin = now;
+  // A source that shows another branch each second.
+  for (; now < begin + absl::Minutes(10); now += absl::Seconds(1)) {
+    const Hash32 before = ours.at(96)->hash;
+    theirs = theirs.has(first.at(96)->id()) ? second : first;
+    theirs.grow(theirs.tip() + 20, theirs.at(96)->hash.bytes[8]);
+    remote();
+    switches += ours.at(96)->hash != before ? 1 : 0;
+  }
+  EXPECT_GE(switches, 3);
+  EXPECT_LE(switches, 9) << "after 10, 20, 40, 80, 120, 120 .. s";
 }
 
 // ---------------------------------------------------------------- the vote of the sources

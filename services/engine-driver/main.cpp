@@ -65,6 +65,9 @@ class Driver final : public service::Program {
         ->capture_default_str();
     app.add_option("--data-dir", data_dir_, "keeps the fence (highest confirmed finalized block) and the epoch")
         ->capture_default_str();
+    app.add_option("--finality.min-age", finalized_min_age_,
+                   "no block becomes final that is younger; 10m where L1 is Ethereum, Sepolia or Hoodi, else 0s");
+    app.add_option("--safe.min-age", safe_min_age_, "no block becomes safe that is younger; 12s and 0s likewise");
     app.add_option("--forkchoice-every", every_, "blocks between two forkchoice updates while importing")
         ->capture_default_str()
         ->check(CLI::Range(1, 64));
@@ -99,6 +102,13 @@ class Driver final : public service::Program {
     Writer::Options wo;
     wo.forkchoice_every = every_;
     wo.twins = twins_ == "auto";
+    MinAge::Ages ages = MinAge::of_l1(config_.l1_chain_id);
+    for (const auto& [flag, text, age] : {std::tuple{"--finality.min-age", &finalized_min_age_, &ages.finalized},
+                                          std::tuple{"--safe.min-age", &safe_min_age_, &ages.safe}}) {
+      if (!text->empty() && (!absl::ParseDuration(*text, age) || *age < absl::ZeroDuration()))
+        return absl::InvalidArgumentError(absl::StrCat(flag, ": a duration such as 10m or 0s"));
+    }
+    wo.min_age = MinAge{config_, ages};
     writer_ = std::make_unique<Writer>(wo, Gate{persistent}, *file_, *engine_, *board_,
                                        open_over(channel_, wire::make_channel(gossip_source_, ctx.token)), ctx.metrics);
     system_ = &ctx.system;
@@ -109,6 +119,8 @@ class Driver final : public service::Program {
         monitor, MonitorConfig{&config_, engine_.get(), board_.get(), file_.get(), &ctx.metrics});
     service_ = std::make_unique<DriverService>(*engine_, *board_, *writer_,
                                                [this](const std::function<void()>& job) { return run(job); });
+    log::info("labels wait for their blocks' age", {log::kv("safe_min_age", absl::FormatDuration(ages.safe)),
+                                                    log::kv("finality_min_age", absl::FormatDuration(ages.finalized))});
     log::info("driving", {log::kv("engine", http::redact_url(engine_url_)), log::kv("chain_id", config_.l2_chain_id),
                           log::kv("epoch", persistent.epoch),
                           log::kv("fence", persistent.fence ? eth::to_string(*persistent.fence) : "none")});
@@ -171,6 +183,7 @@ class Driver final : public service::Program {
   std::string gossip_source_ = "dns:///127.0.0.1:7440";
   std::string data_dir_ = "towline-data";
   std::string twins_ = "auto";
+  std::string finalized_min_age_, safe_min_age_;
   int timeout_s_ = 20;
   std::uint64_t every_ = 32;
 

@@ -1,6 +1,7 @@
 """One trust group of several lies about its chain or its labels: nothing of it is believed, and nothing stops for it."""
 import json
 import subprocess
+import time
 
 import pytest
 from stack import BIN, HANG_S, http
@@ -145,3 +146,25 @@ def test_sources_of_one_group_are_said_to_be_one_vote(stack):
     s = stack(blocks=20, sources=3)
     s.start(endpoints=s.endpoints["sources"])
     s.wait("it is said", lambda: "all endpoints are of one trust group" in s.processes["remote-fetcher"].log.read_text())
+
+
+@pytest.mark.parametrize("behind_s", [0, 3600], ids=["at the tip", "an hour behind"])
+def test_no_block_is_safe_or_final_before_its_time(stack, behind_s):
+    """One source, which is believed, calls its newest block safe and final. Far behind the tip labels move, and nothing is confirmed for good."""
+    blocks = 120
+    s = stack(blocks=blocks, block_time=1, sources=1, genesis_time=int(time.time()) - blocks - behind_s)
+    s.ctl("fork", node=0, depth=0, safe_lag=0, finalized_lag=0)
+    s.start(endpoints=s.endpoints["sources"], env={"TOWLINE_SAFE_MIN_AGE": "20s", "TOWLINE_FINALITY_MIN_AGE": "40s"}, env_of=["engine-driver"])
+    genesis = json.loads(open(s.endpoints["rollup"], encoding="ascii").read())["genesis"]["l2_time"]
+    begin = s.wait("final blocks", lambda: s.stats()["el"]["finalized"])["number"]
+
+    def five_more():
+        el = s.stats()["el"]
+        now = time.time()
+        assert now - genesis - el["safe"]["number"] >= 20 and now - genesis - el["finalized"]["number"] >= 40, el
+        return el["finalized"]["number"] >= begin + 5
+
+    s.wait("five more", five_more)
+    state = json.loads((s.dir / "data" / "state.json").read_text())
+    assert ("fence" in state) == (behind_s == 0)
+    s.check_trace()

@@ -23,6 +23,9 @@ constexpr const char* kTwinsHelp =
     "Twins of blocks that the EL kept when it was killed: it had to build them so that it moves on.";
 constexpr const char* kRewinds = "towline_driver_rewinds_total";
 constexpr const char* kRewindsHelp = "debug_setHead calls.";
+constexpr const char* kYoung = "towline_driver_young_labels_total";
+constexpr const char* kYoungHelp = "Commands of which a label was left out because its block is too young.";
+constexpr absl::Duration kSayYoungEvery = absl::Minutes(1);
 constexpr absl::Duration kReadBackWait = absl::Milliseconds(100);
 
 }  // namespace
@@ -35,12 +38,14 @@ Writer::Writer(Options options, Gate gate, const StateFile& file, EngineClient& 
       engine_{engine},
       board_{board},
       open_stream_{std::move(open_stream)},
-      metrics_{metrics} {
+      metrics_{metrics},
+      min_age_{options.min_age} {
   // They exist from the start: what counts an increase misses one that appears with it.
   for (const Refusal r : kRefusals) refused(r);
   metrics_.counter(kRetries, kRetriesHelp);
   metrics_.counter(kTwins, kTwinsHelp);
   metrics_.counter(kRewinds, kRewindsHelp);
+  metrics_.counter(kYoung, kYoungHelp);
   metrics_.counter(kBlocksImported, kBlocksImportedHelp);
   metrics_.counter(kGasImported, kGasImportedHelp);
   metrics_.counter(kBrokenLinks, kBrokenLinksHelp);
@@ -227,7 +232,7 @@ std::optional<CommandResult> Writer::update(const Forkchoice& f, const Cancelled
   heard_ = steady_now();
   const std::string wrong = difference(f, *labels);
   if (wrong.empty() && head_before && head_before->hash != f.head.hash) moves_ = true;
-  if (wrong.empty() && f.finalized) {
+  if (wrong.empty() && f.finalized && min_age_.may_confirm(f.head, steady_now())) {
     if (auto st = gate_.confirm_finalized(*f.finalized, saver()); !st.ok())
       return ended(Outcome::engine_unavailable, std::string{st.message()}, f.head);
   }
@@ -269,13 +274,45 @@ absl::StatusOr<CommandResult> Writer::set_forkchoice(const Command& c, const For
   return noted(set_labels(c, f, cancelled));
 }
 
-absl::StatusOr<CommandResult> Writer::set_labels(const Command& c, const Forkchoice& f, const Cancelled& cancelled) {
+bool Writer::hold_young(std::optional<eth::BlockId>& safe, std::optional<eth::BlockId>& finalized) {
+  const auto asked_safe = safe, asked_finalized = finalized;
+  const absl::Time now = steady_now();
+  if (!min_age_.hold(safe, finalized, now)) return false;
+  metrics_.counter(kYoung, kYoungHelp).inc();
+  if (now - said_young_ < kSayYoungEvery) return true;
+  said_young_ = now;
+  log::warn(
+      "a label waits: its block is younger than --safe.min-age or --finality.min-age; do the sources lie, or is the "
+      "clock wrong?",
+      {log::kv("safe", asked_safe ? eth::to_string(*asked_safe) : "-"),
+       log::kv("finalized", asked_finalized ? eth::to_string(*asked_finalized) : "-")});
+  return true;
+}
+
+absl::StatusOr<CommandResult> Writer::set_labels(const Command& c, const Forkchoice& wanted,
+                                                 const Cancelled& cancelled) {
   TOWLINE_ASSIGN_OR_RETURN(const Labels el, admit(c));
-  TOWLINE_RETURN_IF_ERROR(gate_.check_labels(f.head, f.safe, f.finalized, el));
-  if (f.head.hash != el.latest->hash)
+  if (wanted.head.hash != el.latest->hash)
     return absl::InvalidArgumentError("SetForkchoice moves labels only; the head moves by ImportRange");
-  if (f.safe) TOWLINE_RETURN_IF_ERROR(check_canonical(*f.safe, "safe"));
-  if (f.finalized) TOWLINE_RETURN_IF_ERROR(check_canonical(*f.finalized, "finalized"));
+  Forkchoice f = wanted;
+  const bool held = hold_young(f.safe, f.finalized);
+  const auto set_already = [](std::optional<eth::BlockId>& label, const std::optional<eth::BlockRef>& now) {
+    if (label && now && now->id() == *label) label.reset();
+  };
+  if (held) {
+    set_already(f.safe, el.safe);
+    set_already(f.finalized, el.finalized);
+    if (!f.safe && !f.finalized) return CommandResult{Outcome::done, {}, {}, el};
+  }
+  TOWLINE_RETURN_IF_ERROR(gate_.check_labels(f.head, f.safe, f.finalized, el));
+  for (const auto& [label, what] : {std::pair{f.safe, "safe"}, {f.finalized, "finalized"}}) {
+    if (!label) continue;
+    if (auto st = check_canonical(*label, what); !st.ok()) {
+      // What waited for its age may be of a branch that was left.
+      min_age_.forget();
+      return st;
+    }
+  }
   if (auto bad = update(f, cancelled)) return *bad;
   return CommandResult{Outcome::done, {}, {}, board_.get().labels};
 }
@@ -323,6 +360,7 @@ absl::StatusOr<CommandResult> Writer::import(const Command& c, const ImportPlan:
                                                          " would replace ", eth::to_string(*fence)));
   }
   ImportPlan::Range range = wanted;
+  hold_young(range.safe, range.finalized);
   if (wanted.parent.hash != el.latest->hash) {
     TOWLINE_ASSIGN_OR_RETURN(const auto above, engine_.block_by_number(wanted.parent.number + 1));
     if (above) range.ours_above_parent = above->hash;

@@ -15,6 +15,7 @@
 #include "services/engine-driver/actors/state_board.hpp"
 #include "services/engine-driver/actors/state_file.hpp"
 #include "services/engine-driver/core/import_plan.hpp"
+#include "services/engine-driver/core/min_age.hpp"
 #include "services/engine-driver/core/quarantine.hpp"
 
 namespace towline::driver {
@@ -29,6 +30,8 @@ class Writer {
     absl::Duration restart_takes = absl::Milliseconds(250);
     /// --engine.twins
     bool twins = true;
+    /// --safe.min-age, --finality.min-age
+    MinAge min_age;
   };
   /// Polled while a command runs; true ends it.
   using Cancelled = std::function<bool()>;
@@ -48,7 +51,7 @@ class Writer {
   class RangeImport;
   absl::StatusOr<CommandResult> import(const Command& c, const ImportPlan::Range& range, const Cancelled& cancelled,
                                        const OnProgress& progress);
-  absl::StatusOr<CommandResult> set_labels(const Command& c, const Forkchoice& f, const Cancelled& cancelled);
+  absl::StatusOr<CommandResult> set_labels(const Command& c, const Forkchoice& wanted, const Cancelled& cancelled);
   absl::StatusOr<CommandResult> go_back(const Command& c, const eth::BlockId& to);
   /// Counts and logs what the gate refuses.
   absl::StatusOr<CommandResult> noted(absl::StatusOr<CommandResult> ended);
@@ -77,6 +80,8 @@ class Writer {
   absl::Status check_fence();
 
   Metrics::Counter refused(Refusal r);
+  /// As MinAge::hold(); counted and logged.
+  bool hold_young(std::optional<eth::BlockId>& safe, std::optional<eth::BlockId>& finalized);
 
   static const char* const kBlocksImported;
   static const char* const kBlocksImportedHelp;
@@ -100,6 +105,8 @@ class Writer {
   /// The EL's life that the following is about: it has moved its head when it was told to.
   std::uint64_t session_ = 0;
   bool moves_ = false;
+  MinAge min_age_;
+  absl::Time said_young_ = absl::InfinitePast();
 };
 
 }  // namespace towline::driver

@@ -95,8 +95,9 @@ absl::StatusOr<std::vector<EndpointConfig>> read_endpoints_file(const std::strin
           c.headers.push_back(h.as_string()->get());
         }
       } else {
-        return bad(absl::StrCat(where, "unknown key, wrong type or out of range: ", k,
-                                " (known: url, headers, ca_file, proxy, group, votes, max_in_flight, max_rps, max_batch)"));
+        return bad(
+            absl::StrCat(where, "unknown key, wrong type or out of range: ", k,
+                         " (known: url, headers, ca_file, proxy, group, votes, max_in_flight, max_rps, max_batch)"));
       }
     }
     if (auto st = http::check_url(c.url); !st.ok()) return bad(absl::StrCat(where, "url: ", st.message()));

@@ -4,7 +4,8 @@
 //   headers = ["Authorization: Bearer ..."]   optional, as are the rest
 //   ca_file = "/etc/ssl/own.pem"              authorities that sign for it, instead of the system's
 //   proxy = "http://proxy:3128"               "" for none; without it --proxy and the environment decide
-//   group = "provider-a"                      who runs it: endpoints of one group have one vote together; without it, the
+//   group = "provider-a"                      who runs it: endpoints of one group have one vote together; without it,
+//   the
 //                                             registrable domain of the host
 //   votes = ["unsafe", "safe", "finalized"]   on which labels it has a say; without it, on all
 //   max_in_flight = 16

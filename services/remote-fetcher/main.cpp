@@ -27,9 +27,10 @@ void say_trust(const Electorate& e, std::size_t endpoints) {
                        log::kv("quorum_finalized", e.finalized_quorum)};
   if (e.finalized == 1) {
     if (endpoints > 1)
-      log::warn("all endpoints are of one trust group, which is believed in everything: it is one vote. Endpoints of "
-                "three groups bear one that lies; name them by URL,group=NAME if these are",
-                fields);
+      log::warn(
+          "all endpoints are of one trust group, which is believed in everything: it is one vote. Endpoints of "
+          "three groups bear one that lies; name them by URL,group=NAME if these are",
+          fields);
     else log::info("one source, which is believed in everything", fields);
   } else if (spare(e.safe, e.safe_quorum) == 0 || spare(e.finalized, e.finalized_quorum) == 0) {
     log::warn("the loss of one trust group stops safe or finalized: one or three groups, or a lower --quorum, go on",
@@ -51,6 +52,11 @@ class RemoteFetcher final : public service::Program {
     app.add_option("--endpoints-file", endpoints_file_,
                    "TOML file of [[endpoint]] tables: url, headers, ca_file, proxy, group, votes, "
                    "max_in_flight, max_rps, max_batch");
+    app.add_option("--check.block-times", check_times_,
+                   "on: heads count whose time is what their number says, and at most 60 s ahead; off: for a chain whose "
+                   "blocks do not keep its block time")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"on", "off"}));
     app.add_option("--quorum.safe", quorum_.safe,
                    "trust groups that must have a block for it to become safe, 0: a majority of those configured")
         ->capture_default_str();
@@ -136,7 +142,8 @@ class RemoteFetcher final : public service::Program {
     system_ = &ctx.system;
     for (std::size_t i = 0; i < count; ++i) {
       pollers_.push_back(ctx.system.spawn<caf::detached>(
-          head_poller, PollerConfig{i, interval, &config_, forks_.get(), pool_.get(), board_.get(), &ctx.metrics}));
+          head_poller, PollerConfig{i, interval, &config_, forks_.get(), pool_.get(), board_.get(), &ctx.metrics,
+                                    check_times_ == "on"}));
     }
     log::info("fetching", {log::kv("chain_id", config_.l2_chain_id), log::kv("endpoints", count)});
     say_trust(electorate(pool_->voters(), quorum_), count);
@@ -193,6 +200,7 @@ class RemoteFetcher final : public service::Program {
   std::string request_timeout_ = "10s";
   EndpointLimits limits_;
   Quorum quorum_;
+  std::string check_times_ = "on";
   StreamOptions options_;
 
   rollup::Config config_;

@@ -45,7 +45,7 @@ class RowStack(Stack):
         self.endpoints_file = endpoints_file
 
     def flags(self, service, endpoints=None, extra=()):
-        flags = [f for f in super().flags(service, endpoints, extra) if not f.startswith(("--endpoint=", "--poll-interval="))]
+        flags = [f for f in super().flags(service, endpoints, extra) if not f.startswith(("--endpoint=", "--poll-interval=", "--check."))]
         return [*flags, f"--endpoints-file={self.endpoints_file}"] if service == "remote-fetcher" else flags
 
     def towline(self, *words):

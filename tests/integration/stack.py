@@ -82,6 +82,7 @@ class Stack:
         net = self.dir / "net"
         self.trace = self.dir / "trace.jsonl"
         arguments = {"blocks": 200, "block_time": 0.5, **flags, "dir": net, "engine_trace": self.trace}
+        self.block_time = arguments["block_time"]
         self.devnet = Process("towline-devnet", [x for k, v in arguments.items() for x in ("--" + k.replace("_", "-"), v)], self.dir).start()
         self.processes = {}
         self.wait("devnet", lambda: (net / "endpoints.json").exists())
@@ -93,7 +94,8 @@ class Stack:
         e = self.endpoints
         grpc, status = self.ports[service]
         own = {
-            "remote-fetcher": ["--poll-interval=200ms", f"--evidence-file={self.evidence}", *(f"--endpoint={u}" for u in endpoints or [e["cl"], *e["sources"]])],
+            # Of less than a second are the blocks' times in no block.
+            "remote-fetcher": ["--poll-interval=200ms", f"--check.block-times={'on' if self.block_time >= 1 else 'off'}", f"--evidence-file={self.evidence}", *(f"--endpoint={u}" for u in endpoints or [e["cl"], *e["sources"]])],
             "engine-driver": [f"--engine={e['engine']}", f"--jwt-secret={e['jwt']}", f"--engine.admin-rpc={e['admin']}", f"--data-dir={self.dir / 'data'}",
                               f"--payload-source=dns:///127.0.0.1:{self.ports['remote-fetcher'][0]}",
                               f"--gossip-source=dns:///127.0.0.1:{self.ports[GOSSIP][0]}"],

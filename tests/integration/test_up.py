@@ -22,7 +22,7 @@ class Up:
     def __init__(self, stack, terminal, env=None, base_port=0):
         e = stack.endpoints
         self.dir = stack.dir / f"up{base_port}"
-        command = [BIN / "towline", "up", f"--base-port={base_port}", "--p2p.disable", f"--engine={e['engine']}", f"--jwt-secret={e['jwt']}",
+        command = [BIN / "towline", "up", f"--base-port={base_port}", "--p2p.disable", "--check.block-times=off", f"--engine={e['engine']}", f"--jwt-secret={e['jwt']}",
                    f"--rollup-config={e['rollup']}", f"--data-dir={self.dir}", *(f"--source={s}" for s in e["sources"])]
         if terminal:
             self.out, theirs = pty.openpty()

@@ -117,7 +117,8 @@ struct Devnet {
     const std::lock_guard lock{world.mutex};
     if (cmd == "fork") {
       NodeState* s = state(c.value("node", json{}));
-      if (s == nullptr || s == &engine_state || s == &admin_state) return R"("node" is the number of a source, or "cl")";
+      if (s == nullptr || s == &engine_state || s == &admin_state)
+        return R"("node" is the number of a source, or "cl")";
       if (c.value("heal", false)) {
         s->own.reset();
         return {};
@@ -159,7 +160,8 @@ struct Devnet {
       f.gaps = c.value("gaps", false);
       f.wrong_chain = c.value("wrong_chain", false);
       f.lie = c.value("lie", "");
-      if (!f.lie.empty() && f.lie != "header" && f.lie != "body" && f.lie != "head") return R"("lie" is "header", "body" or "head")";
+      if (!f.lie.empty() && f.lie != "header" && f.lie != "body" && f.lie != "head")
+        return R"("lie" is "header", "body" or "head")";
       s->fault = f;
       world.changed.notify_all();
       return {};
@@ -232,7 +234,8 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
     endpoints["sources"].push_back(server->url());
     net.source_servers.push_back(std::move(server));
   }
-  TOWLINE_ASSIGN_OR_RETURN(net.cl_server, RpcServer::start(flags.host, port(3), world, net.cl_state, cl_source(world, net.cl_state)));
+  TOWLINE_ASSIGN_OR_RETURN(net.cl_server,
+                           RpcServer::start(flags.host, port(3), world, net.cl_state, cl_source(world, net.cl_state)));
   TOWLINE_ASSIGN_OR_RETURN(net.engine_server, RpcServer::start(flags.host, port(1), world, net.engine_state,
                                                                net.engine->engine_api(), net.engine->gate()));
   TOWLINE_ASSIGN_OR_RETURN(net.admin_server,

@@ -106,13 +106,13 @@ class Demo {
     if (mkdtemp(pattern.data()) == nullptr)
       return absl::UnavailableError(absl::StrCat("cannot make a directory ", pattern));
     dir_ = pattern;
-    devnet_ = std::make_unique<Process>(
-        ProcessSpec{"towline-devnet",
-                    own_directory(),
-                    {absl::StrCat("--dir=", dir_.string()), absl::StrCat("--blocks=", kHistory), "--block-time=1",
-                     "--tx-per-block=8", absl::StrCat("--el-exec-us=", kExecutionMicros), "--el-profile=op-geth"},
-                    {},
-                    (dir_ / "devnet.log").string()});
+    devnet_ = std::make_unique<Process>(ProcessSpec{
+        "towline-devnet",
+        own_directory(),
+        {absl::StrCat("--dir=", dir_.string()), absl::StrCat("--blocks=", kHistory), "--block-time=1", "--sources=3",
+         "--tx-per-block=8", absl::StrCat("--el-exec-us=", kExecutionMicros), "--el-profile=op-geth"},
+        {},
+        (dir_ / "devnet.log").string()});
     devnet_->start();
     const auto file = dir_ / "endpoints.json";
     TOWLINE_RETURN_IF_ERROR(wait("the simulated chain did not start",
@@ -122,8 +122,10 @@ class Demo {
     if (!endpoints.is_object()) return absl::InternalError("the simulated chain's endpoints.json does not read");
     control_ = endpoints.value("control", "");
     UpOptions o;
-    o.sources.push_back(endpoints.value("cl", ""));
-    for (const auto& s : endpoints["sources"]) o.sources.push_back(s.get<std::string>());
+    // A CL with its EL, and two ELs of others: three votes.
+    o.sources.push_back(absl::StrCat(endpoints.value("cl", ""), ",group=group1"));
+    for (const auto& s : endpoints["sources"])
+      o.sources.push_back(absl::StrCat(s.get<std::string>(), ",group=group", o.sources.size()));
     o.engine = endpoints.value("engine", "");
     o.environment["engine-driver"] = {{"TOWLINE_JWT_SECRET", endpoints.value("jwt", "")}};
     o.rollup_config = endpoints.value("rollup", "");

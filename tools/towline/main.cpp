@@ -326,7 +326,9 @@ class Cli {
         "jwt.hex --network op-mainnet\n\n"
         "It needs no L1 endpoint. Several --source are used together: one may fail or lie.\nCtrl-C stops everything "
         "within 5 seconds.");
-    c.add_option("--source", up_.sources, "JSON-RPC URL of a remote node (EL or CL), best first; repeat it. URL,group=NAME says who runs it: one vote")
+    c.add_option(
+         "--source", up_.sources,
+         "JSON-RPC URL of a remote node (EL or CL), best first; repeat it. URL,group=NAME says who runs it: one vote")
         ->delimiter(',');
     c.add_option("--engine", up_.engine, "Engine API of the local EL, for example http://127.0.0.1:8551")->required();
     c.add_option("--network", up_.network, "a known chain by name (`towline networks`)");

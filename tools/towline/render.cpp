@@ -231,7 +231,8 @@ std::string endpoints_text(const v1::ListEndpointsResponse& e) {
         x.reason().empty() ? (x.heads().has_unsafe() ? thousands(x.heads().unsafe().number()) : "") : x.reason());
   }
   // What each says, and with whom it has a vote.
-  absl::StrAppendFormat(&out, "\n%-28s %-24s %13s %13s %13s\n", "endpoint", "trust group", "unsafe", "safe", "finalized");
+  absl::StrAppendFormat(&out, "\n%-28s %-24s %13s %13s %13s\n", "endpoint", "trust group", "unsafe", "safe",
+                        "finalized");
   const auto number = [](bool has, const v1::BlockRef& b) { return has ? thousands(b.number()) : std::string{"-"}; };
   for (const auto& x : e.endpoints()) {
     const auto& h = x.heads();

@@ -33,7 +33,8 @@ class MinAge {
   bool may_confirm(const eth::BlockId& head, absl::Time now) const;
 
  private:
-  bool hold(std::optional<eth::BlockId>& label, absl::Duration least, std::deque<eth::BlockId>& waiting, absl::Time now);
+  bool hold(std::optional<eth::BlockId>& label, absl::Duration least, std::deque<eth::BlockId>& waiting,
+            absl::Time now);
   absl::Duration age(std::uint64_t number, absl::Time now) const;
   std::optional<rollup::Config> chain_;
   Ages ages_;

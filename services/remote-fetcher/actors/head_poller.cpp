@@ -1,6 +1,7 @@
 #include "services/remote-fetcher/actors/head_poller.hpp"
 
 #include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
 
 #include <atomic>
 #include <caf/send.hpp>
@@ -55,8 +56,7 @@ absl::string_view text(simdjson::dom::element e) {
 std::optional<Hash32> hash_of(const jsonrpc::Answer& a) {
   simdjson::dom::element hash;
   if (a.kind != jsonrpc::Answer::Kind::result) return std::nullopt;
-  if (a.result["hash"].get(hash) != simdjson::SUCCESS &&
-      a.result["blockRef"]["hash"].get(hash) != simdjson::SUCCESS)
+  if (a.result["hash"].get(hash) != simdjson::SUCCESS && a.result["blockRef"]["hash"].get(hash) != simdjson::SUCCESS)
     return std::nullopt;
   const auto h = parse_fixed_hex<32>(text(hash));
   return h.ok() ? std::optional{*h} : std::nullopt;
@@ -306,9 +306,8 @@ absl::StatusOr<HeadPollerState::Look> HeadPollerState::look_at_cl(Kind kind) {
     // It tells of its chain by its labels, and below its safe block by outputs.
     const auto own = config_.board->of(endpoint);
     const std::uint64_t safe = own && own->safe ? own->safe->number : 0;
-    std::erase_if(look.asked, [&](std::uint64_t n) {
-      return n >= safe || (own->finalized && own->finalized->number == n);
-    });
+    std::erase_if(look.asked,
+                  [&](std::uint64_t n) { return n >= safe || (own->finalized && own->finalized->number == n); });
   }
   for (const std::uint64_t n : look.asked)
     calls.push_back(serves_blocks(kind) ? block_call(to_quantity(n)) : output_call(n));
@@ -397,6 +396,13 @@ void HeadPollerState::poll() {
     s->heads.endpoint = endpoint;
     s->heads.observed = steady_now();
     if (auto st = check_order(s->heads); !st.ok()) s = st;
+  }
+  if (s.ok() && config_.check_times) {
+    if (auto st = check_times(s->heads, *config_.rollup, absl::Now()); !st.ok()) {
+      // Our clock or our configuration may be wrong as well: nobody is charged.
+      trouble_ = {Problem::wrong_time, std::string{st.message()}};
+      s = st;
+    }
   }
   if (!s.ok()) {
     if (absl::IsCancelled(s.status())) return;

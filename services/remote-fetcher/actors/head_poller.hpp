@@ -27,6 +27,8 @@ struct PollerConfig {
   Pool* pool;
   HeadBoard* board;
   Metrics* metrics;
+  /// --check.block-times
+  bool check_times = true;
 };
 
 class HeadPollerState {

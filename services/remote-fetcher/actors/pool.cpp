@@ -16,8 +16,8 @@
 #include "libs/telemetry/log.hpp"
 #include "services/remote-fetcher/core/choice.hpp"
 #include "services/remote-fetcher/core/http_answer.hpp"
-#include "services/remote-fetcher/core/trust_group.hpp"
 #include "services/remote-fetcher/core/redact.hpp"
+#include "services/remote-fetcher/core/trust_group.hpp"
 
 namespace towline::fetcher {
 namespace {

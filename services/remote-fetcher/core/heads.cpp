@@ -85,6 +85,22 @@ absl::Status check_order(const HeadSnapshot& s) {
   return check(s.safe, "safe", s.unsafe, "unsafe");
 }
 
+absl::Status check_times(const HeadSnapshot& s, const rollup::Config& chain, absl::Time wall) {
+  constexpr absl::Duration kAhead = absl::Minutes(1);
+  for (const auto& b : {s.unsafe, s.local_safe, s.safe, s.finalized}) {
+    if (!b || b->number < chain.l2_genesis.number) continue;
+    const std::uint64_t due = chain.l2_time + (b->number - chain.l2_genesis.number) * chain.block_time;
+    if (b->timestamp != due)
+      return absl::FailedPreconditionError(
+          absl::StrCat("time: block ", eth::to_string(*b), " is of second ", b->timestamp, ", its number says ", due));
+    if (absl::FromUnixSeconds(static_cast<std::int64_t>(due)) > wall + kAhead)
+      return absl::FailedPreconditionError(
+          absl::StrCat("time: block ", eth::to_string(*b), " is of second ", due, ", the clock here says ",
+                       absl::ToUnixSeconds(wall)));
+  }
+  return absl::OkStatus();
+}
+
 bool same_heads(const HeadSnapshot& a, const HeadSnapshot& b) {
   const auto all = [](const HeadSnapshot& s) {
     return std::tie(s.endpoint, s.unsafe, s.local_safe, s.safe, s.finalized, s.current_l1, s.safe_hold,

@@ -9,6 +9,7 @@
 
 #include "libs/eth/types.hpp"
 #include "libs/jsonrpc/jsonrpc.hpp"
+#include "libs/rollup/config.hpp"
 #include "services/remote-fetcher/core/endpoint.hpp"
 
 namespace towline::fetcher {
@@ -63,6 +64,10 @@ absl::StatusOr<HeadSnapshot> snapshot_from_el(const jsonrpc::Answer& latest, con
 absl::StatusOr<HeadSnapshot> snapshot_from_cl(simdjson::dom::element status);
 /// DATA_LOSS: the labels are out of order.
 absl::Status check_order(const HeadSnapshot& s);
+
+/// FAILED_PRECONDITION: a block's time is not what its number says (genesis time + number x block time, a rule of OP
+/// derivation), or more than a minute after `wall`: nobody can have made it yet.
+absl::Status check_times(const HeadSnapshot& s, const rollup::Config& chain, absl::Time wall);
 
 /// Same endpoint, same blocks; only the time of the look may differ.
 bool same_heads(const HeadSnapshot& a, const HeadSnapshot& b);

@@ -114,6 +114,26 @@ TEST(Snapshot, MustBeInOrder) {
   }
 }
 
+TEST(Snapshot, TimesAreWhatNumbersSay) {
+  rollup::Config chain;
+  chain.l2_genesis.number = 10;
+  chain.l2_time = 20;
+  chain.block_time = 2;
+  const HeadSnapshot good = heads("a", Kind::el, 100);  // block n is of second 2n
+  EXPECT_TRUE(check_times(good, chain, absl::FromUnixSeconds(140)).ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(check_times(good, chain, absl::FromUnixSeconds(139)))) << "61 s ahead";
+  for (const auto label : {&HeadSnapshot::unsafe, &HeadSnapshot::safe, &HeadSnapshot::finalized}) {
+    HeadSnapshot bad = good;
+    (bad.*label)->timestamp += 1;
+    EXPECT_TRUE(absl::IsFailedPrecondition(check_times(bad, chain, absl::FromUnixSeconds(1000))));
+  }
+  HeadSnapshot far = good;
+  far.unsafe = block(1'000'000);
+  EXPECT_FALSE(check_times(far, chain, absl::FromUnixSeconds(1000)).ok()) << "how far a head can be invented";
+  chain.l2_genesis.number = 200;
+  EXPECT_TRUE(check_times(good, chain, absl::FromUnixSeconds(140)).ok()) << "what is below genesis has other rules";
+}
+
 TEST(Snapshot, SameHeadsAreToldFromNewOnes) {
   const HeadSnapshot a = heads("a", Kind::el, 100);
   HeadSnapshot b = heads("a", Kind::el, 100, t0 + absl::Seconds(1));

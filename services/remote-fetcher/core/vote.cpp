@@ -35,10 +35,9 @@ Electorate electorate(const std::vector<Voter>& voters, const Quorum& quorum) {
 
 absl::Status check(const std::vector<Voter>& voters, const Quorum& quorum) {
   const Electorate e = electorate(voters, quorum);
-  for (const auto& [label, groups, needed, flag] : {std::tuple{"unsafe", e.unsafe, std::size_t{1}, ""},
-                                                    std::tuple{"safe", e.safe, e.safe_quorum, "--quorum.safe"},
-                                                    std::tuple{"finalized", e.finalized, e.finalized_quorum,
-                                                               "--quorum.finalized"}}) {
+  for (const auto& [label, groups, needed, flag] :
+       {std::tuple{"unsafe", e.unsafe, std::size_t{1}, ""}, std::tuple{"safe", e.safe, e.safe_quorum, "--quorum.safe"},
+        std::tuple{"finalized", e.finalized, e.finalized_quorum, "--quorum.finalized"}}) {
     if (groups == 0) return absl::InvalidArgumentError(absl::StrCat("votes: no endpoint has a vote on ", label));
     if (needed > groups)
       return absl::InvalidArgumentError(absl::StrCat(flag, ": ", needed, " groups are asked for, and ", groups, " ",
@@ -314,8 +313,8 @@ std::optional<HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth
   } else {
     // What was looked at before the anchor was known was not checked against it.
     std::erase_if(sources, [&](const Source& s) {
-      return contradicts(s) || (anchor && serves_blocks(s.view->heads.kind) && !s.view->asked.contains(anchor->number) &&
-                                !s.view->chain.contains(anchor->number));
+      return contradicts(s) || (anchor && serves_blocks(s.view->heads.kind) &&
+                                !s.view->asked.contains(anchor->number) && !s.view->chain.contains(anchor->number));
     });
   }
   if (sources.empty()) return std::nullopt;
@@ -348,8 +347,8 @@ std::optional<HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth
   // A CL that starts or replays shows what it knew before.
   const auto replays = [](const HeadSnapshot& h) { return h.current_l1 && h.current_l1->hash.is_zero(); };
   const auto rank = [&](const Source& s) {
-    return std::tuple{unconfirmed(s), replays(s.view->heads), now - s.view->heads.observed > ages_.late, stalled(*s.view), !s.voter->unsafe,
-                      s.order};
+    return std::tuple{unconfirmed(s),   replays(s.view->heads), now - s.view->heads.observed > ages_.late,
+                      stalled(*s.view), !s.voter->unsafe,       s.order};
   };
   // Of the branch that has most votes; of others where they have as many.
   std::vector<Source> order;

@@ -39,6 +39,7 @@ rollup::Config config_for(const std::vector<SampleBlock>& chain) {
   rollup::Config c;
   c.l2_chain_id = 901;
   c.l2_genesis = {0, chain[0].hash};
+  c.l2_time = chain[0].header.timestamp;
   c.block_time = 2;
   c.fork_times.fill(0);
   c.fork_times[static_cast<std::size_t>(rollup::Fork::karst)].reset();

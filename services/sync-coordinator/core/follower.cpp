@@ -293,7 +293,8 @@ Effects Follower::on_remote_lost(const fetcher::SourceTrouble& why, absl::Time n
 Effects Follower::on_gossip(const eth::BlockRef& block, absl::Time now) {
   if (!options_.unsafe_from_gossip) return {};
   gossip_.add(block);
-  if (on_our_chain(block) == true || (local_ && local_->labels.latest && local_->labels.latest->hash == block.parent_hash))
+  if (on_our_chain(block) == true ||
+      (local_ && local_->labels.latest && local_->labels.latest->hash == block.parent_hash))
     gossip_named_ours_ = now;
   return step(now);
 }

@@ -157,8 +157,8 @@ Facts Witness::facts(const Follower& f, absl::Time now) {
     return theirs && ours && theirs->number > ours->number && theirs->number <= local->labels.latest->number;
   };
   x.hold = remote ? std::max(remote->safe_hold, remote->finalized_hold) : fetcher::Hold::none;
-  const bool safe_waits = remote && local && remote->safe_hold != fetcher::Hold::quorum_lost &&
-                          waits(remote->safe, local->labels.safe);
+  const bool safe_waits =
+      remote && local && remote->safe_hold != fetcher::Hold::quorum_lost && waits(remote->safe, local->labels.safe);
   if (!local || !remote || !local->labels.latest ||
       !(safe_waits || waits(remote->finalized, local->labels.finalized))) {
     x.labels_wait = absl::InfiniteFuture();

@@ -1,5 +1,6 @@
 #include "services/remote-fetcher/endpoints_file.hpp"
 
+#include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -46,6 +47,19 @@ proxy = ""
   EXPECT_EQ(all->back().limits.max_in_flight, 3);
   EXPECT_EQ(all->back().limits.max_batch, 0U);
   EXPECT_EQ(all->back().proxy, "");
+}
+
+TEST(EndpointsFile, GroupsAndVotes) {
+  const auto all = read(
+      "[[endpoint]]\nurl = \"https://a\"\ngroup = \"one\"\nvotes = [\"unsafe\", \"finalized\"]\n"
+      "[[endpoint]]\nurl = \"https://b\"\n");
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_EQ(all->front().group, "one");
+  EXPECT_TRUE(all->front().votes_unsafe && !all->front().votes_safe && all->front().votes_finalized);
+  EXPECT_EQ(all->back().group, "");
+  EXPECT_TRUE(all->back().votes_unsafe && all->back().votes_safe && all->back().votes_finalized);
+  for (const char* bad : {"group = \"\"", "group = 1", "votes = \"safe\"", "votes = [\"latest\"]", "votes = [1]"})
+    EXPECT_FALSE(read(absl::StrCat("[[endpoint]]\nurl = \"https://a\"\n", bad, "\n")).ok()) << bad;
 }
 
 TEST(EndpointsFile, WithoutProxyTheEnvironmentDecides) {

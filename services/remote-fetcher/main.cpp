@@ -52,9 +52,10 @@ class RemoteFetcher final : public service::Program {
     app.add_option("--endpoints-file", endpoints_file_,
                    "TOML file of [[endpoint]] tables: url, headers, ca_file, proxy, group, votes, "
                    "max_in_flight, max_rps, max_batch");
-    app.add_option("--check.block-times", check_times_,
-                   "on: heads count whose time is what their number says, and at most 60 s ahead; off: for a chain whose "
-                   "blocks do not keep its block time")
+    app.add_option(
+           "--check.block-times", check_times_,
+           "on: heads count whose time is what their number says, and at most 60 s ahead; off: for a chain whose "
+           "blocks do not keep its block time")
         ->capture_default_str()
         ->check(CLI::IsMember({"on", "off"}));
     app.add_option("--quorum.safe", quorum_.safe,
@@ -141,9 +142,9 @@ class RemoteFetcher final : public service::Program {
     payloads_ = std::make_unique<PayloadService>(*headers_, *bodies_, *streams_);
     system_ = &ctx.system;
     for (std::size_t i = 0; i < count; ++i) {
-      pollers_.push_back(ctx.system.spawn<caf::detached>(
-          head_poller, PollerConfig{i, interval, &config_, forks_.get(), pool_.get(), board_.get(), &ctx.metrics,
-                                    check_times_ == "on"}));
+      pollers_.push_back(
+          ctx.system.spawn<caf::detached>(head_poller, PollerConfig{i, interval, &config_, forks_.get(), pool_.get(),
+                                                                    board_.get(), &ctx.metrics, check_times_ == "on"}));
     }
     log::info("fetching", {log::kv("chain_id", config_.l2_chain_id), log::kv("endpoints", count)});
     say_trust(electorate(pool_->voters(), quorum_), count);

@@ -43,11 +43,11 @@ expect 1 "INVALID" "$towline" inspect block "$dir/page.json"
 # `up` hands on the one clear line of the service that cannot run, and leaves nothing behind.
 up=("$towline" up --base-port 0 --source http://127.0.0.1:1 --engine http://127.0.0.1:1 --p2p.disable --data-dir)
 expect 1 "--jwt-secret: cannot read" "${up[@]}" "$dir/data" --network op-mainnet --jwt-secret "$dir/none.hex"
-expect 1 "--network" "${up[@]}" "$dir/data" --network no-such-chain --jwt-secret "$dir/jwt.hex"
-expect 1 "--rollup-config" "${up[@]}" "$dir/data" --rollup-config "$dir/page.json" --jwt-secret "$dir/jwt.hex"
-expect 1 "before isthmus at 1900000000 (--override.isthmus)" "${up[@]}" "$dir/data" --network op-mainnet --jwt-secret "$dir/jwt.hex" \
+expect 2 "--network" "${up[@]}" "$dir/data" --network no-such-chain --jwt-secret "$dir/jwt.hex"
+expect 2 "--rollup-config" "${up[@]}" "$dir/data" --rollup-config "$dir/page.json" --jwt-secret "$dir/jwt.hex"
+expect 2 "before isthmus at 1900000000 (--override.isthmus)" "${up[@]}" "$dir/data" --network op-mainnet --jwt-secret "$dir/jwt.hex" \
   --override.isthmus 1900000000
-expect 1 "forks come in order" env TOWLINE_OVERRIDE_ISTHMUS=1900000000 "$bin/remote-fetcher" --network op-mainnet --endpoint http://127.0.0.1:1
+expect 2 "forks come in order" env TOWLINE_OVERRIDE_ISTHMUS=1900000000 "$bin/remote-fetcher" --network op-mainnet --endpoint http://127.0.0.1:1
 expect 2 "--override.karst" "$bin/remote-fetcher" --network op-mainnet --endpoint http://127.0.0.1:1 --override.karst soon
 # Every flag and variable of a service is one of `up`, and is named so when it is wrong.
 expect 0 "--p2p.no-discovery (Env:TOWLINE_P2P_NO_DISCOVERY)" "$towline" up --help
@@ -55,12 +55,12 @@ chain=(--network op-mainnet --jwt-secret "$dir/jwt.hex")
 expect 2 "--max-rps" "${up[@]}" "$dir/data" "${chain[@]}" --max-rps many
 expect 2 "--header-batch" env TOWLINE_HEADER_BATCH=1 "${up[@]}" "$dir/data" "${chain[@]}"
 expect 2 "--header-batch" "${up[@]}" "$dir/data" "${chain[@]}" --config <(printf '[up]\nheader-batch = 1\n')
-expect 1 "--source 1: " "$towline" up --base-port 0 --source ftp://x --engine http://127.0.0.1:1 --p2p.disable --data-dir "$dir/data" "${chain[@]}"
+expect 2 "--source 1: " "$towline" up --base-port 0 --source ftp://x --engine http://127.0.0.1:1 --p2p.disable --data-dir "$dir/data" "${chain[@]}"
 expect 2 "no flag reads TOWLINE_MAX_RPM" env TOWLINE_MAX_RPM=1 "${up[@]}" "$dir/data" "${chain[@]}" --max-rps many
-expect 1 "TOWLINE_ENDPOINTS" env TOWLINE_ENDPOINTS=x "$bin/remote-fetcher" --network op-mainnet
+expect 2 "TOWLINE_ENDPOINTS" env TOWLINE_ENDPOINTS=x "$bin/remote-fetcher" --network op-mainnet
 expect 2 "TOWLINE_P2P_PRIV_RAW" "${up[@]}" "$dir/data" "${chain[@]}" --p2p.priv.raw=c4n4ry
 expect 2 "TOWLINE_P2P_PRIV_RAW" "$bin/p2p-gossip" --network op-mainnet --p2p.priv.raw c4n4ry
-expect 1 "--p2p.priv.raw: is not a private key" env TOWLINE_P2P_PRIV_RAW=c4n4ry "$bin/p2p-gossip" --network op-mainnet
+expect 2 "--p2p.priv.raw: is not a private key" env TOWLINE_P2P_PRIV_RAW=c4n4ry "$bin/p2p-gossip" --network op-mainnet
 expect 0 '"op-mainnet"' "$towline" networks --json
 expect 1 "--data-dir" "${up[@]}" /proc/none --network op-mainnet --jwt-secret "$dir/jwt.hex"
 

@@ -55,6 +55,11 @@ std::vector<std::string> recovery(const v1::Tow& t) {
     return {"The reason above names the cause; take it away. Towing goes on by itself."};
   if (code == "unknown_rules")
     return {"Is there a fork that this version does not know? Upgrade Towline, or correct the rollup config."};
+  if (code == "el_refuses_majority")
+    return {absl::StrCat("Upgrade the EL (", t.local().client_version(),
+                         "): does it know the fork of that block? Compare its fork times with the chain's."),
+            "If it does, its database is damaged: restore it from a trusted snapshot.",
+            "If most sources are wrong, cordon them (towline cordon NAME)."};
   if (t.state() == v1::TOW_STATE_NEEDS_OPERATOR)
     return {"Compare the fork times of the rollup config with the chain's.",
             absl::StrCat("Upgrade the EL (", t.local().client_version(), ").")};

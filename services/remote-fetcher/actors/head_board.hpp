@@ -50,6 +50,10 @@ class HeadBoard {
     std::lock_guard lock{mutex_};
     return vote_.stalled(endpoint);
   }
+  bool anybody() const {
+    std::lock_guard lock{mutex_};
+    return vote_.anybody(steady_now());
+  }
   /// How it stands to the others, for a person.
   std::string dissent(const std::string& endpoint) const {
     std::lock_guard lock{mutex_};

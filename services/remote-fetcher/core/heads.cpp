@@ -94,9 +94,8 @@ absl::Status check_times(const HeadSnapshot& s, const rollup::Config& chain, abs
       return absl::FailedPreconditionError(
           absl::StrCat("time: block ", eth::to_string(*b), " is of second ", b->timestamp, ", its number says ", due));
     if (absl::FromUnixSeconds(static_cast<std::int64_t>(due)) > wall + kAhead)
-      return absl::FailedPreconditionError(
-          absl::StrCat("time: block ", eth::to_string(*b), " is of second ", due, ", the clock here says ",
-                       absl::ToUnixSeconds(wall)));
+      return absl::FailedPreconditionError(absl::StrCat("time: block ", eth::to_string(*b), " is of second ", due,
+                                                        ", the clock here says ", absl::ToUnixSeconds(wall)));
   }
   return absl::OkStatus();
 }

@@ -50,7 +50,8 @@ constexpr std::array kTexts = {
          "Compare the clock here, and the rollup config's genesis time and block time, with the chain's; if they are "
          "right the source lies."},
     Text{Problem::behind, "source_behind", "Look at that node; it is used again when its head moves."},
-    Text{Problem::other_branch, "source_other_branch", "Wait: it may be behind. If it stays so, ask a third source who is right."},
+    Text{Problem::other_branch, "source_other_branch",
+         "Wait: it may be behind. If it stays so, ask a third source who is right."},
     Text{Problem::cordoned, "source_cordoned", "`towline uncordon NAME` puts it back into use."},
 };
 

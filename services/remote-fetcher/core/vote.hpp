@@ -55,6 +55,8 @@ class Vote {
   /// What a subscriber that holds `anchor` as final is to follow: the leader's snapshot, with the labels of the vote.
   /// nullopt: nobody may lead.
   std::optional<HeadSnapshot> choose(absl::Time now, const std::optional<eth::BlockId>& anchor = {}) const;
+  /// Somebody is heard, whether or not somebody may lead.
+  bool anybody(absl::Time now) const { return !heard(now).empty(); }
   /// Its own word, as it said it last.
   std::optional<HeadSnapshot> of(const std::string& endpoint) const;
   /// Its head stands still, and another's has moved on since for `stalled`.

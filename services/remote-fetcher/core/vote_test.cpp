@@ -312,6 +312,21 @@ TEST(Vote, WhereAllAgreeALookComparesOneHeight) {
   EXPECT_THAT(v.heights("a", t0), ::testing::ElementsAre(98));
 }
 
+TEST(Vote, WhereAllDifferALookStillFitsIntoTwoBatchesOfTen) {
+  for (std::size_t n = 2; n <= 8; ++n) {
+    std::vector<Voter> voters;
+    std::vector<Node> nodes;
+    for (std::size_t i = 0; i < n; ++i) {
+      voters.push_back({absl::StrCat("n", i), absl::StrCat("g", i)});
+      nodes.push_back({absl::StrCat("n", i), Kind::el, {}, 200 - i, 150 - 2 * i, 100 - 2 * i});
+    }
+    Vote v = vote_of(voters);
+    after_looks(v, nodes);
+    // Three labels, and an anchor.
+    EXPECT_LE(v.heights("n0", t0).size() + 4, 20U) << n;
+  }
+}
+
 /// Liars in a minority say anything: nothing of theirs is ever safe or final, and the head is the honest ones' as soon
 /// as they have been looked at often enough.
 TEST(Vote, AMinorityOfLiarsNeverMovesALabel) {

@@ -49,6 +49,11 @@ SourceTrouble heads_trouble(const Pool& pool, const HeadBoard& board) {
         "unknown_rules",
         absl::StrCat("every endpoint fails the same check, is there a fork that this version does not know? ", rules)};
   }
+  if (board.anybody()) {
+    return {"sources_disagree",
+            "the sources that are heard have another block where one is final here, and they are no majority; `towline "
+            "endpoints` shows them"};
+  }
   if (auto t = pool.trouble([](Kind) { return true; })) return *t;
   return {"no_heads", "no endpoint gives heads; `towline endpoints` says why"};
 }

@@ -795,6 +795,16 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
       invalid_block_ = r.block.value_or(range.tip);
       if (range.from_gossip) gossip_.drop(invalid_block_->hash);
       else if (demote(r.reason, now)) return step(now);
+      if (!range.from_gossip && offered_ && !offered_->others.empty()) {
+        // Several of the branch that most have, and all lead to it: no other branch is followed for that, or an EL that
+        // is out of date would hand itself to a liar.
+        stuck_at_ = range.parent;
+        stuck_since_ = now;
+        enter(TowState::needs_operator, "el_refuses_majority",
+              absl::StrCat("the EL refuses what most sources have: ", r.reason), now);
+        back_off(now);
+        return {};
+      }
       enter(TowState::waiting_for_source, "invalid_block", r.reason, now);
       back_off(now);
       return {};

@@ -1525,6 +1525,24 @@ TEST_F(VoteTest, WhoNamesAnInvalidBlockLeadsNoMore) {
   EXPECT_NE(follower().reason_code(), "invalid_block");
 }
 
+TEST_F(VoteTest, WhatTheElRefusesOfMostSourcesNeedsAnOperatorUntilItIsTaken) {
+  theirs.grow(110, 0);
+  local();
+  on_import = [&](const Import&) { return ended(Outcome::invalid); };
+  fetcher::HeadSnapshot s = snapshot();
+  s.others = {{"b", fetcher::Kind::el, *theirs.at(109)}};
+  play(follower().on_remote(s, now));
+  EXPECT_EQ(follower().state(), TowState::needs_operator);
+  EXPECT_EQ(follower().reason_code(), "el_refuses_majority");
+  for (int i = 0; i < 20 && wake(); ++i) EXPECT_EQ(follower().state(), TowState::needs_operator) << i;
+  on_import = nullptr;
+  now += absl::Minutes(2);
+  play(follower().on_remote(s, now));
+  for (int i = 0; i < 5 && wake(); ++i) play(follower().on_remote(s, now));
+  EXPECT_EQ(ours.tip(), 110U) << "it was upgraded";
+  EXPECT_EQ(follower().reason_code(), "at_tip");
+}
+
 TEST_F(VoteTest, WhereNobodyElseMayLeadItStays) {
   local();
   on_import = [&](const Import&) { return ended(Outcome::invalid); };

@@ -168,3 +168,12 @@ def test_no_block_is_safe_or_final_before_its_time(stack, behind_s):
     state = json.loads((s.dir / "data" / "state.json").read_text())
     assert ("fence" in state) == (behind_s == 0)
     s.check_trace()
+
+
+def test_a_liar_at_the_border_of_a_long_range(stack):
+    """A range that is longer than one proof is cut at blocks that most groups have."""
+    s = stack(blocks=8600, tx_per_block=0, sources=3)
+    s.ctl("fork", node=0, depth=8500, safe_lag=0, finalized_lag=0)
+    s.start(endpoints=groups(*s.endpoints["sources"]))
+    follows(s)
+    s.check_trace()

@@ -182,22 +182,29 @@ absl::StatusOr<eth::BlockId> Headers::agreed(std::uint64_t number, const Cancell
       if (got.ok() || absl::IsDataLoss(got.status()) || pool_.out_of_patience(since)) return std::nullopt;
     }
   };
-  std::vector<std::future<std::optional<eth::BlockId>>> answers;
-  for (const std::size_t i : pool_.usable_els()) answers.push_back(std::async(std::launch::async, ask, i));
-  std::optional<eth::BlockId> out;
-  absl::Status disagreement;
-  for (auto& a : answers) {
-    const auto id = a.get();
-    if (!id) continue;
-    if (out && *out != *id)
-      disagreement = absl::UnavailableError(absl::StrCat("sources disagree about block ", number, ": ",
-                                                         eth::to_string(*out), " and ", eth::to_string(*id)));
-    out = id;
+  const auto els = pool_.usable_els();
+  std::vector<std::future<std::optional<eth::BlockId>>> asked;
+  for (const std::size_t i : els) asked.push_back(std::async(std::launch::async, ask, i));
+  std::map<std::size_t, Hash32> answers;
+  for (std::size_t k = 0; k < els.size(); ++k) {
+    if (const auto id = asked[k].get()) answers[els[k]] = id->hash;
   }
   if (cancelled()) return absl::CancelledError("cancelled");
-  TOWLINE_RETURN_IF_ERROR(disagreement);
-  if (!out) return absl::UnavailableError(absl::StrCat("no source gives block ", number));
-  return *out;
+  if (answers.empty()) return absl::UnavailableError(absl::StrCat("no source gives block ", number));
+  const auto elected = elect(pool_.voters(), answers);
+  if (!elected) {
+    return absl::UnavailableError(absl::StrCat("sources disagree about block ", number,
+                                               ", and no block of that height has a majority of the trust groups"));
+  }
+  const eth::BlockId border{number, *elected};
+  for (const auto& [i, hash] : answers) {
+    if (hash == *elected) continue;
+    const std::string evidence = absl::StrCat("its block ", number, " is ", to_hex(hash.view()),
+                                              ", that of most groups ", eth::to_string(border));
+    if (number <= board_.final_up_to()) pool_.accuse(i, "branch", evidence);
+    else pool_.step_aside(i, evidence);
+  }
+  return border;
 }
 
 absl::Status Headers::fill(ChainProof& proof, const Cancelled& cancelled) {

@@ -29,7 +29,7 @@ class Headers {
                                   const Cancelled& cancelled);
   /// NOT_FOUND: no source has it. UNAVAILABLE: no source could be asked.
   absl::StatusOr<eth::Header> by_hash(const Hash32& hash, const Cancelled& cancelled);
-  /// The block at `number` that every endpoint agrees on that answers. UNAVAILABLE: they disagree, or nobody answers.
+  /// The block at `number` by elect(); who has another is charged. UNAVAILABLE: there is none, or nobody answers.
   absl::StatusOr<eth::BlockId> agreed(std::uint64_t number, const Cancelled& cancelled);
   /// The headers parent+1 .. tip, linked. Errors as StreamPayloads has them.
   absl::StatusOr<std::vector<HashedHeader>> prove(const eth::BlockId& parent, const eth::BlockId& tip,

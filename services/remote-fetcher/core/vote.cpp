@@ -46,6 +46,24 @@ absl::Status check(const std::vector<Voter>& voters, const Quorum& quorum) {
   return absl::OkStatus();
 }
 
+std::optional<Hash32> elect(const std::vector<Voter>& voters, const std::map<std::size_t, Hash32>& answers) {
+  std::set<std::string> all;
+  for (const Voter& v : voters) all.insert(v.group);
+  std::map<std::string, std::set<Hash32>> said;
+  std::set<Hash32> hashes;
+  for (const auto& [i, hash] : answers) {
+    said[voters[i].group].insert(hash);
+    hashes.insert(hash);
+  }
+  if (hashes.size() == 1) return *hashes.begin();
+  for (const Hash32& h : hashes) {
+    const auto with =
+        std::count_if(said.begin(), said.end(), [&](const auto& g) { return g.second == std::set<Hash32>{h}; });
+    if (static_cast<std::size_t>(with) * 2 > all.size()) return h;
+  }
+  return std::nullopt;
+}
+
 Vote::Vote(std::vector<Voter> voters, Quorum quorum, Ages ages)
     : voters_{std::move(voters)}, electorate_{electorate(voters_, quorum)}, ages_{ages} {}
 

@@ -36,6 +36,10 @@ struct Electorate {
 };
 Electorate electorate(const std::vector<Voter>& voters, const Quorum& quorum);
 
+/// The hash that all have who answered, else the one that a majority of the configured groups has: a group whose
+/// members differ has no vote. `answers`: by voter. nullopt: neither.
+std::optional<Hash32> elect(const std::vector<Voter>& voters, const std::map<std::size_t, Hash32>& answers);
+
 class Vote {
  public:
   /// What counts as seen of a source: heads older than `late_after` lead only where there are no others, as do heads

@@ -327,6 +327,17 @@ TEST(Vote, WhereAllDifferALookStillFitsIntoTwoBatchesOfTen) {
   }
 }
 
+TEST(Elect, TakesWhatAllHaveWhoAnswerElseWhatMostGroupsHave) {
+  const std::vector<Voter> voters = {{"a", "x"}, {"b", "y"}, {"c", "z"}, {"d", "z"}};
+  const Hash32 h{{1}}, other{{2}};
+  EXPECT_EQ(elect(voters, {}), std::nullopt);
+  EXPECT_EQ(elect(voters, {{0, h}}), h) << "nobody contradicts";
+  EXPECT_EQ(elect(voters, {{0, other}, {1, h}, {2, h}}), h);
+  EXPECT_EQ(elect(voters, {{0, other}, {1, h}}), std::nullopt) << "one of three each";
+  EXPECT_EQ(elect(voters, {{0, other}, {1, h}, {2, h}, {3, other}}), std::nullopt) << "z is split";
+  EXPECT_EQ(elect(voters, {{0, h}, {1, h}, {2, other}, {3, other}}), h) << "two endpoints of one group are one vote";
+}
+
 /// Liars in a minority say anything: nothing of theirs is ever safe or final, and the head is the honest ones' as soon
 /// as they have been looked at often enough.
 TEST(Vote, AMinorityOfLiarsNeverMovesALabel) {

@@ -1,7 +1,6 @@
 #include "services/remote-fetcher/actors/head_poller.hpp"
 
 #include <absl/strings/str_cat.h>
-#include <absl/time/clock.h>
 
 #include <atomic>
 #include <caf/send.hpp>
@@ -398,7 +397,7 @@ void HeadPollerState::poll() {
     if (auto st = check_order(s->heads); !st.ok()) s = st;
   }
   if (s.ok() && config_.check_times) {
-    if (auto st = check_times(s->heads, *config_.rollup, absl::Now()); !st.ok()) {
+    if (auto st = check_times(s->heads, *config_.rollup, steady_now()); !st.ok()) {
       // Our clock or our configuration may be wrong as well: nobody is charged.
       trouble_ = {Problem::wrong_time, std::string{st.message()}};
       s = st;

@@ -85,7 +85,7 @@ absl::Status check_order(const HeadSnapshot& s) {
   return check(s.safe, "safe", s.unsafe, "unsafe");
 }
 
-absl::Status check_times(const HeadSnapshot& s, const rollup::Config& chain, absl::Time wall) {
+absl::Status check_times(const HeadSnapshot& s, const rollup::Config& chain, absl::Time now) {
   constexpr absl::Duration kAhead = absl::Minutes(1);
   for (const auto& b : {s.unsafe, s.local_safe, s.safe, s.finalized}) {
     if (!b || b->number < chain.l2_genesis.number) continue;
@@ -93,9 +93,9 @@ absl::Status check_times(const HeadSnapshot& s, const rollup::Config& chain, abs
     if (b->timestamp != due)
       return absl::FailedPreconditionError(
           absl::StrCat("time: block ", eth::to_string(*b), " is of second ", b->timestamp, ", its number says ", due));
-    if (absl::FromUnixSeconds(static_cast<std::int64_t>(due)) > wall + kAhead)
+    if (absl::FromUnixSeconds(static_cast<std::int64_t>(due)) > now + kAhead)
       return absl::FailedPreconditionError(absl::StrCat("time: block ", eth::to_string(*b), " is of second ", due,
-                                                        ", the clock here says ", absl::ToUnixSeconds(wall)));
+                                                        ", the clock here says ", absl::ToUnixSeconds(now)));
   }
   return absl::OkStatus();
 }

@@ -66,8 +66,8 @@ absl::StatusOr<HeadSnapshot> snapshot_from_cl(simdjson::dom::element status);
 absl::Status check_order(const HeadSnapshot& s);
 
 /// FAILED_PRECONDITION: a block's time is not what its number says (genesis time + number x block time, a rule of OP
-/// derivation), or more than a minute after `wall`: nobody can have made it yet.
-absl::Status check_times(const HeadSnapshot& s, const rollup::Config& chain, absl::Time wall);
+/// derivation), or more than a minute after `now`: nobody can have made it yet.
+absl::Status check_times(const HeadSnapshot& s, const rollup::Config& chain, absl::Time now);
 
 /// Same endpoint, same blocks; only the time of the look may differ.
 bool same_heads(const HeadSnapshot& a, const HeadSnapshot& b);

@@ -265,6 +265,8 @@ bool Follower::derived_above(std::uint64_t number) const {
 }
 
 void Follower::note_switch(absl::Time now) {
+  if (!switches_on_unsafe_ || !local_->labels.latest || local_->labels.latest->hash == head_before_) return;
+  switches_on_unsafe_ = false;
   const bool goes_on = now < hold_branch_until_ + hold_branch_for_;
   hold_branch_for_ = goes_on ? std::min(hold_branch_for_ * 2, kLongestHold) : kFirstHold;
   hold_branch_until_ = now + hold_branch_for_;
@@ -313,6 +315,7 @@ Effects Follower::on_local(const driver::DriverState& s, absl::Time now) {
   }
   local_ = s;
   note_head();
+  note_switch(now);
   const std::uint64_t next = s.persistent.epoch + 1;
   // A driver that lost its state begins again, and takes no leap.
   if ((epoch_ == 0 && s.status != driver::EngineStatus::starting) || epoch_ > s.persistent.epoch + kEpochLeap)
@@ -440,6 +443,7 @@ Effects Follower::on_command_done(std::uint64_t id, const absl::StatusOr<driver:
   if (result.ok() && local_ && result->labels.latest) {
     local_->labels = result->labels;
     note_head();
+    note_switch(now);
   }
   if (local_) local_->import.reset();
   if (result.ok() && result->outcome == driver::Outcome::refused) {
@@ -604,10 +608,11 @@ Effects Follower::follow(absl::Time now) {
   if (t->hash == head.hash) return follow_labels(now);
   if (t->number > head.number) {
     if (invalid_target_ == t->hash) {
-      enter(TowState::waiting_for_source, "invalid_block",
-            absl::StrCat("block ", eth::to_string(*invalid_block_),
-                         " is INVALID, or kept from the EL; waiting for the source to take another branch"),
-            now);
+      if (!needs_operator())
+        enter(TowState::waiting_for_source, "invalid_block",
+              absl::StrCat("block ", eth::to_string(*invalid_block_),
+                           " is INVALID, or kept from the EL; waiting for the source to take another branch"),
+              now);
       invalid_target_.reset();  // asked again when the back-off is over: an EL's restart may have healed it
       failures_ = std::max(failures_, 5);
       back_off(now);
@@ -748,7 +753,6 @@ Effects Follower::import(const eth::BlockId& parent, const eth::BlockRef& tip, b
 Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
   const driver::ImportPlan::Range range = *importing_;
   const bool moved = r.labels.latest && r.labels.latest->hash != head_before_;
-  if (moved && switches_on_unsafe_) note_switch(now);
   gaps_rest_ = false;
   switch (r.outcome) {
     case driver::Outcome::done:

@@ -165,7 +165,7 @@ class Follower {
   Effects step(absl::Time now);
   /// Whom this tow follows on unsafe of those that may lead: the first that was not demoted.
   void choose_lead(absl::Time now);
-  /// The branch was switched on the word of unsafe heads: the next such switch waits, longer each time they go on.
+  /// If the branch was switched on the word of unsafe heads the next such switch waits, longer each time they go on.
   void note_switch(absl::Time now);
   /// The source's branch above `number` holds what was derived from L1.
   bool derived_above(std::uint64_t number) const;

@@ -1501,7 +1501,7 @@ TEST_F(VoteTest, WhoNamesAHeadThatNobodyHasLeadsNoMoreAndTheNextDoes) {
   theirs.grow(110, 0);
   local();
   on_import = [&](const Import& i) -> absl::StatusOr<CommandResult> {
-    if (theirs.has(i.range.tip)) return ended(Outcome::done);
+    if (theirs.has(i.range.tip)) return import(i);
     return ended(Outcome::source_unavailable, "found nowhere");
   };
   play(follower().on_remote(invented(), now));
@@ -1510,7 +1510,7 @@ TEST_F(VoteTest, WhoNamesAHeadThatNobodyHasLeadsNoMoreAndTheNextDoes) {
   EXPECT_THAT(actions(), Contains("demoted"));
   now += absl::Seconds(31);
   play(follower().on_remote(invented(), now));
-  EXPECT_THAT(taken(), Contains(HasSubstr("import 100..117"))) << "it is tried again";
+  EXPECT_THAT(taken(), Contains(HasSubstr("import 110..117"))) << "it is tried again";
   EXPECT_TRUE(follows_b());
 }
 
@@ -1518,7 +1518,7 @@ TEST_F(VoteTest, WhoNamesAnInvalidBlockLeadsNoMore) {
   theirs.grow(110, 0);
   local();
   on_import = [&](const Import& i) -> absl::StatusOr<CommandResult> {
-    return ended(theirs.has(i.range.tip) ? Outcome::done : Outcome::invalid);
+    return theirs.has(i.range.tip) ? import(i) : ended(Outcome::invalid);
   };
   play(follower().on_remote(invented(), now));
   EXPECT_TRUE(follows_b());

@@ -263,15 +263,15 @@ TEST(Fetcher, ServesCoherentHeads) {
   EXPECT_TRUE(f.head([](const auto& x) { return x.unsafe().number() == 48; }));
 }
 
-TEST(Fetcher, PrefersTheHeadsOfAClAndTakesBlocksOfAnEl) {
+TEST(Fetcher, TakesTheHeadsOfTheFirstAndBlocksOfAnEl) {
   const auto chain = make_chain(50);
-  FakeNode el{chain}, cl{chain, true};
-  Fetcher f{config_for(chain), {&el, &cl}};
+  FakeNode cl{chain, true}, el{chain};
+  Fetcher f{config_for(chain), {&cl, &el}};
   const auto s = f.head([](const auto& x) { return x.kind() == v1::ENDPOINT_KIND_CL; });
   ASSERT_TRUE(s);
   EXPECT_TRUE(s->has_local_safe());
   EXPECT_TRUE(s->has_current_l1());
-  f.until_ready(0);
+  f.until_ready(1);
   expect_chain(f.stream(id(chain[0]), id(chain[49])), chain, 1, 49);
 }
 

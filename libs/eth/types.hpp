@@ -26,6 +26,9 @@ struct BlockRef {
   BlockId id() const { return {number, hash}; }
 };
 
+/// 0 for none.
+inline std::uint64_t number_of(const std::optional<BlockRef>& b) { return b ? b->number : 0; }
+
 /// "123 (0x1234..cdef)", for logs and reasons.
 std::string to_string(const BlockId& b);
 inline std::string to_string(const BlockRef& b) { return to_string(b.id()); }

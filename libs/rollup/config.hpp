@@ -2,6 +2,7 @@
 #pragma once
 #include <absl/status/statusor.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <span>
@@ -46,6 +47,10 @@ struct Config {
   /// To be named at start (describe_unknown()). What such a fork changes is not checked.
   UnknownForks unknown_forks;
 
+  /// The time of block `number`, Unix seconds, by a rule of OP derivation; of the genesis for what is below it.
+  std::uint64_t time_of(std::uint64_t number) const {
+    return l2_time + (std::max(number, l2_genesis.number) - l2_genesis.number) * block_time;
+  }
   /// The latest fork active at `timestamp`; a later fork implies all earlier ones.
   Fork fork_at(std::uint64_t timestamp) const;
 };

@@ -108,8 +108,7 @@ class Driver final : public service::Program {
       if (!text->empty() && (!absl::ParseDuration(*text, age) || *age < absl::ZeroDuration()))
         return absl::InvalidArgumentError(absl::StrCat(flag, ": a duration such as 10m or 0s"));
     }
-    wo.min_age = MinAge{config_, ages};
-    writer_ = std::make_unique<Writer>(wo, Gate{persistent}, *file_, *engine_, *board_,
+    writer_ = std::make_unique<Writer>(wo, Gate{persistent}, MinAge{config_, ages}, *file_, *engine_, *board_,
                                        open_over(channel_, wire::make_channel(gossip_source_, ctx.token)), ctx.metrics);
     system_ = &ctx.system;
     serial_ = ctx.system.spawn<caf::detached>([](writer_actor::pointer) -> writer_actor::behavior_type {

@@ -74,14 +74,14 @@ absl::StatusOr<std::vector<EndpointConfig>> read_endpoints_file(const std::strin
                  value.as_integer()->get() <= kMaxBatch) {
         c.limits.max_batch = static_cast<std::size_t>(value.as_integer()->get());
       } else if (k == "group" && value.is_string() && !value.as_string()->get().empty()) {
-        c.group = value.as_string()->get();
+        c.voter.group = value.as_string()->get();
       } else if (k == "votes" && value.is_array()) {
-        c.votes_unsafe = c.votes_safe = c.votes_finalized = false;
+        c.voter.unsafe = c.voter.safe = c.voter.finalized = false;
         for (const auto& label : *value.as_array()) {
           const std::string l = label.value_or(std::string{});
-          bool* const vote = l == "unsafe"      ? &c.votes_unsafe
-                             : l == "safe"      ? &c.votes_safe
-                             : l == "finalized" ? &c.votes_finalized
+          bool* const vote = l == "unsafe"      ? &c.voter.unsafe
+                             : l == "safe"      ? &c.voter.safe
+                             : l == "finalized" ? &c.voter.finalized
                                                 : nullptr;
           if (vote == nullptr) return bad(where + "votes are \"unsafe\", \"safe\" and \"finalized\"");
           *vote = true;

@@ -54,10 +54,10 @@ TEST(EndpointsFile, GroupsAndVotes) {
       "[[endpoint]]\nurl = \"https://a\"\ngroup = \"one\"\nvotes = [\"unsafe\", \"finalized\"]\n"
       "[[endpoint]]\nurl = \"https://b\"\n");
   ASSERT_TRUE(all.ok()) << all.status();
-  EXPECT_EQ(all->front().group, "one");
-  EXPECT_TRUE(all->front().votes_unsafe && !all->front().votes_safe && all->front().votes_finalized);
-  EXPECT_EQ(all->back().group, "");
-  EXPECT_TRUE(all->back().votes_unsafe && all->back().votes_safe && all->back().votes_finalized);
+  EXPECT_EQ(all->front().voter.group, "one");
+  EXPECT_TRUE(all->front().voter.unsafe && !all->front().voter.safe && all->front().voter.finalized);
+  EXPECT_EQ(all->back().voter.group, "");
+  EXPECT_TRUE(all->back().voter.unsafe && all->back().voter.safe && all->back().voter.finalized);
   for (const char* bad : {"group = \"\"", "group = 1", "votes = \"safe\"", "votes = [\"latest\"]", "votes = [1]"})
     EXPECT_FALSE(read(absl::StrCat("[[endpoint]]\nurl = \"https://a\"\n", bad, "\n")).ok()) << bad;
 }

@@ -98,7 +98,7 @@ class RemoteFetcher final : public service::Program {
       if (const absl::string_view group = url; absl::StartsWith(group, kGroup)) {
         if (endpoints.empty() || group.size() == kGroup.size())
           return absl::InvalidArgumentError("--endpoint: group=NAME belongs behind a URL: URL,group=NAME");
-        endpoints.back().group = std::string{absl::StripPrefix(group, kGroup)};
+        endpoints.back().voter.group = std::string{absl::StripPrefix(group, kGroup)};
         continue;
       }
       if (auto st = http::check_url(url); !st.ok())

@@ -30,16 +30,16 @@ constexpr absl::Duration kReadBackWait = absl::Milliseconds(100);
 
 }  // namespace
 
-Writer::Writer(Options options, Gate gate, const StateFile& file, EngineClient& engine, StateBoard& board,
-               OpenPayloadStream open_stream, Metrics& metrics)
+Writer::Writer(Options options, Gate gate, MinAge min_age, const StateFile& file, EngineClient& engine,
+               StateBoard& board, OpenPayloadStream open_stream, Metrics& metrics)
     : options_{options},
       gate_{std::move(gate)},
+      min_age_{std::move(min_age)},
       file_{file},
       engine_{engine},
       board_{board},
       open_stream_{std::move(open_stream)},
-      metrics_{metrics},
-      min_age_{options.min_age} {
+      metrics_{metrics} {
   // They exist from the start: what counts an increase misses one that appears with it.
   for (const Refusal r : kRefusals) refused(r);
   metrics_.counter(kRetries, kRetriesHelp);

@@ -30,14 +30,12 @@ class Writer {
     absl::Duration restart_takes = absl::Milliseconds(250);
     /// --engine.twins
     bool twins = true;
-    /// --safe.min-age, --finality.min-age
-    MinAge min_age;
   };
   /// Polled while a command runs; true ends it.
   using Cancelled = std::function<bool()>;
   using OnProgress = std::function<void(const ImportProgress&)>;
 
-  Writer(Options options, Gate gate, const StateFile& file, EngineClient& engine, StateBoard& board,
+  Writer(Options options, Gate gate, MinAge min_age, const StateFile& file, EngineClient& engine, StateBoard& board,
          OpenPayloadStream open_stream, Metrics& metrics);
 
   /// Outcome `refused`: by the gate, and nothing was sent. An error: the command makes no sense, or nothing is known of
@@ -92,6 +90,7 @@ class Writer {
 
   const Options options_;
   Gate gate_;
+  MinAge min_age_;
   const StateFile& file_;
   EngineClient& engine_;
   StateBoard& board_;
@@ -105,7 +104,6 @@ class Writer {
   /// The EL's life that the following is about: it has moved its head when it was told to.
   std::uint64_t session_ = 0;
   bool moves_ = false;
-  MinAge min_age_;
   absl::Time said_young_ = absl::InfinitePast();
 };
 

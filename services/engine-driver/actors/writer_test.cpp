@@ -242,7 +242,7 @@ class WriterTest : public ::testing::Test {
     ready.status = EngineStatus::ready;
     board_ = std::make_unique<StateBoard>(ready);
     writer_ = std::make_unique<Writer>(
-        options, Gate{persistent_}, *file_, *engine_, *board_,
+        options, Gate{persistent_}, MinAge{}, *file_, *engine_, *board_,
         [this](const eth::BlockId& parent, const eth::BlockId&, bool) {
           return std::make_unique<Blocks>(parent.number, before_payload_);
         },

@@ -20,8 +20,7 @@ MinAge::Ages MinAge::of_l1(std::uint64_t l1_chain_id) {
 }
 
 absl::Duration MinAge::age(std::uint64_t number, absl::Time now) const {
-  const std::uint64_t blocks = number > chain_->l2_genesis.number ? number - chain_->l2_genesis.number : 0;
-  return now - absl::FromUnixSeconds(static_cast<std::int64_t>(chain_->l2_time + blocks * chain_->block_time));
+  return now - absl::FromUnixSeconds(static_cast<std::int64_t>(chain_->time_of(number)));
 }
 
 bool MinAge::hold(std::optional<eth::BlockId>& label, absl::Duration least, std::deque<eth::BlockId>& waiting,

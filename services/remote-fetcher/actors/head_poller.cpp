@@ -281,6 +281,13 @@ absl::Status HeadPollerState::identify() {
   return st;
 }
 
+void HeadPollerState::Look::read(const std::vector<jsonrpc::Answer>& answers) {
+  const std::size_t first = answers.size() - asked.size();
+  for (std::size_t k = 0; k < asked.size(); ++k) {
+    if (const auto hash = hash_of(answers[first + k])) has[asked[k]] = *hash;
+  }
+}
+
 absl::StatusOr<HeadPollerState::Look> HeadPollerState::look_at_el() {
   Look look;
   // The lowest first: in several requests the chain may grow between the answers, and must not look out of order for
@@ -289,9 +296,7 @@ absl::StatusOr<HeadPollerState::Look> HeadPollerState::look_at_el() {
   look.asked = config_.board->heights(config_.pool->name(config_.index));
   for (const std::uint64_t n : look.asked) calls.push_back(block_call(to_quantity(n)));
   TOWLINE_ASSIGN_OR_RETURN(const auto a, ask_all(calls, Asked::header));
-  for (std::size_t k = 0; k < look.asked.size(); ++k) {
-    if (const auto hash = hash_of(a[3 + k])) look.has[look.asked[k]] = *hash;
-  }
+  look.read(a);
   TOWLINE_ASSIGN_OR_RETURN(look.heads, snapshot_from_el(a[2], a[1], a[0]));
   return look;
 }
@@ -315,9 +320,7 @@ absl::StatusOr<HeadPollerState::Look> HeadPollerState::look_at_cl(Kind kind) {
   if (a[0].kind != jsonrpc::Answer::Kind::result && serves_blocks(kind)) return look_at_el();
   if (a[0].kind != jsonrpc::Answer::Kind::result)
     return fail(Problem::http_error, absl::StrCat("optimism_syncStatus: ", a[0].error.message));
-  for (std::size_t k = 0; k < look.asked.size(); ++k) {
-    if (const auto hash = hash_of(a[1 + k])) look.has[look.asked[k]] = *hash;
-  }
+  look.read(a);
   TOWLINE_ASSIGN_OR_RETURN(look.heads, snapshot_from_cl(a[0].result));
   return look;
 }

@@ -52,6 +52,8 @@ class HeadPollerState {
     HeadSnapshot heads;
     std::vector<std::uint64_t> asked;
     std::map<std::uint64_t, Hash32> has;
+    /// From the answers to what was asked, which come after those for the labels.
+    void read(const std::vector<jsonrpc::Answer>& answers);
   };
   absl::StatusOr<Look> take_look();
   absl::StatusOr<Look> look_at_el();

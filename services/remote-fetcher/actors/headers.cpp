@@ -201,10 +201,14 @@ absl::StatusOr<eth::BlockId> Headers::agreed(std::uint64_t number, const Cancell
     if (hash == *elected) continue;
     const std::string evidence = absl::StrCat("its block ", number, " is ", to_hex(hash.view()),
                                               ", that of most groups ", eth::to_string(border));
-    if (number <= board_.final_up_to()) pool_.accuse(i, "branch", evidence);
-    else pool_.step_aside(i, evidence);
+    charge(i, number, evidence);
   }
   return border;
+}
+
+void Headers::charge(std::size_t i, std::uint64_t number, const std::string& evidence) {
+  if (number <= board_.final_up_to()) pool_.accuse(i, "branch", evidence);
+  else pool_.step_aside(i, evidence);
 }
 
 absl::Status Headers::fill(ChainProof& proof, const Cancelled& cancelled) {
@@ -302,9 +306,7 @@ absl::Status Headers::close(ChainProof& proof, const ChainProof::Gap& gap, const
       const std::string evidence =
           absl::StrCat("its header ", gap.number, " is not ", to_hex(gap.hash.view()), ", which ", eth::to_string(tip),
                        " descends from; ", pool_.name(i), " has it");
-      // Above what is final it may be honest, and only behind.
-      if (gap.number <= board_.final_up_to()) pool_.accuse(*gap.suspect, "branch", evidence);
-      else pool_.step_aside(*gap.suspect, evidence);
+      charge(*gap.suspect, gap.number, evidence);
     }
     return absl::OkStatus();
   }

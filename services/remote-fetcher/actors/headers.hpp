@@ -57,6 +57,8 @@ class Headers {
 
   ForkBoard& forks_;
   Pool& pool_;
+  /// Endpoint `i` has another block at `number`. Above what is final it may be honest, and only behind.
+  void charge(std::size_t i, std::uint64_t number, const std::string& evidence);
   HeadBoard& board_;
   /// Headers of ranges whose proof failed, by number: the next try goes on from there. Bounded by a window.
   std::mutex kept_mutex_;

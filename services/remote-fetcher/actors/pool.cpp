@@ -75,11 +75,11 @@ Pool::Pool(std::vector<EndpointConfig> endpoints, absl::Duration request_timeout
       metrics_{metrics} {
   const Jitter jitter = make_jitter();
   for (std::size_t i = 0; i < configs_.size(); ++i) {
-    const EndpointConfig& config = configs_[i];
-    names_.push_back(name_of(config.url, i));
-    const auto url = http::parse_url(config.url);
-    voters_.push_back({names_.back(), !config.group.empty() || !url.ok() ? config.group : trust_group_of(url->host),
-                       config.votes_unsafe, config.votes_safe, config.votes_finalized});
+    names_.push_back(name_of(configs_[i].url, i));
+    Voter& voter = voters_.emplace_back(configs_[i].voter);
+    voter.endpoint = names_.back();
+    if (const auto url = http::parse_url(configs_[i].url); url.ok() && voter.group.empty())
+      voter.group = trust_group_of(url->host);
     secrets_.push_back(secrets_of(configs_[i].url, configs_[i].headers));
     endpoints_.push_back(std::make_unique<Endpoint>(names_.back(), configs_[i].limits, jitter));
     // All from the start: an alarm on an increase misses the step from nothing to one.

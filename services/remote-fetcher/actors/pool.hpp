@@ -30,10 +30,8 @@ struct EndpointConfig {
   EndpointLimits limits;
   /// As http::Request::proxy.
   std::optional<std::string> proxy = std::nullopt;
-  /// Who runs it; "": trust_group_of its host.
-  std::string group = {};
-  /// On which labels it has a say, as Voter has them.
-  bool votes_unsafe = true, votes_safe = true, votes_finalized = true;
+  /// The pool names it. Group "": trust_group_of its host.
+  Voter voter = {};
 };
 
 /// Asked now and then, on any thread, by whatever waits for the caller.

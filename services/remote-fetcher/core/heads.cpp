@@ -89,7 +89,7 @@ absl::Status check_times(const HeadSnapshot& s, const rollup::Config& chain, abs
   constexpr absl::Duration kAhead = absl::Minutes(1);
   for (const auto& b : {s.unsafe, s.local_safe, s.safe, s.finalized}) {
     if (!b || b->number < chain.l2_genesis.number) continue;
-    const std::uint64_t due = chain.l2_time + (b->number - chain.l2_genesis.number) * chain.block_time;
+    const std::uint64_t due = chain.time_of(b->number);
     if (b->timestamp != due)
       return absl::FailedPreconditionError(
           absl::StrCat("time: block ", eth::to_string(*b), " is of second ", b->timestamp, ", its number says ", due));

@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
+#include <limits>
 #include <tuple>
 
 namespace towline::fetcher {
@@ -14,20 +15,21 @@ constexpr int kUnsettled = 3;
 /// Heights that one look compares at most.
 constexpr std::size_t kMostHeights = 16;
 
-std::uint64_t number_of(const std::optional<eth::BlockRef>& b) { return b ? b->number : 0; }
+constexpr std::uint64_t kAnyHeight = std::numeric_limits<std::uint64_t>::max();
 
-std::size_t groups_with(const std::vector<Voter>& voters, bool Voter::*vote) {
+/// All of them, or those with that vote.
+std::set<std::string> groups_of(const std::vector<Voter>& voters, bool Voter::*vote = nullptr) {
   std::set<std::string> groups;
   for (const Voter& v : voters)
-    if (v.*vote) groups.insert(v.group);
-  return groups.size();
+    if (vote == nullptr || v.*vote) groups.insert(v.group);
+  return groups;
 }
 
 }  // namespace
 
 Electorate electorate(const std::vector<Voter>& voters, const Quorum& quorum) {
-  Electorate e{groups_with(voters, &Voter::unsafe), groups_with(voters, &Voter::safe),
-               groups_with(voters, &Voter::finalized), quorum.safe, quorum.finalized};
+  Electorate e{groups_of(voters, &Voter::unsafe).size(), groups_of(voters, &Voter::safe).size(),
+               groups_of(voters, &Voter::finalized).size(), quorum.safe, quorum.finalized};
   if (e.safe_quorum == 0) e.safe_quorum = e.safe / 2 + 1;
   if (e.finalized_quorum == 0) e.finalized_quorum = e.finalized / 2 + 1;
   return e;
@@ -47,8 +49,6 @@ absl::Status check(const std::vector<Voter>& voters, const Quorum& quorum) {
 }
 
 std::optional<Hash32> elect(const std::vector<Voter>& voters, const std::map<std::size_t, Hash32>& answers) {
-  std::set<std::string> all;
-  for (const Voter& v : voters) all.insert(v.group);
   std::map<std::string, std::set<Hash32>> said;
   std::set<Hash32> hashes;
   for (const auto& [i, hash] : answers) {
@@ -59,7 +59,7 @@ std::optional<Hash32> elect(const std::vector<Voter>& voters, const std::map<std
   for (const Hash32& h : hashes) {
     const auto with =
         std::count_if(said.begin(), said.end(), [&](const auto& g) { return g.second == std::set<Hash32>{h}; });
-    if (static_cast<std::size_t>(with) * 2 > all.size()) return h;
+    if (static_cast<std::size_t>(with) * 2 > groups_of(voters).size()) return h;
   }
   return std::nullopt;
 }
@@ -68,6 +68,24 @@ Vote::Vote(std::vector<Voter> voters, Quorum quorum, Ages ages)
     : voters_{std::move(voters)}, electorate_{electorate(voters_, quorum)}, ages_{ages} {}
 
 // ---------------------------------------------------------------- views
+
+bool Vote::View::contradicts(const eth::BlockId& b) const {
+  const auto it = chain.find(b.number);
+  return it != chain.end() && it->second != b.hash;
+}
+
+bool Vote::View::shares_block_with(const View& other) const {
+  return std::any_of(chain.begin(), chain.end(), [&](const auto& block) {
+    const auto theirs = other.chain.find(block.first);
+    return theirs != other.chain.end() && theirs->second == block.second;
+  });
+}
+
+bool Vote::View::differs_from(const View& other, std::uint64_t low, std::uint64_t high) const {
+  return std::any_of(chain.lower_bound(low), chain.upper_bound(high), [&](const auto& block) {
+    return other.contradicts({block.first, block.second});
+  });
+}
 
 std::vector<Vote::Source> Vote::heard(absl::Time now) const {
   std::vector<Source> out;
@@ -122,15 +140,8 @@ void Vote::put(HeadSnapshot s, const std::vector<std::uint64_t>& asked, const st
   }
   const std::uint64_t settled = number_of(s.safe);
   for (const auto& [endpoint, other] : views_) {
-    const bool differs = std::any_of(v.chain.begin(), v.chain.end(), [&](const auto& block) {
-      const auto theirs = other.chain.find(block.first);
-      return block.first > settled && theirs != other.chain.end() && theirs->second != block.second;
-    });
-    if (!differs) continue;
-    const int looks = before == views_.end() || !before->second.differed.contains(endpoint)
-                          ? 0
-                          : before->second.differed.at(endpoint);
-    v.differed[endpoint] = looks + 1;
+    if (!v.differs_from(other, settled + 1, kAnyHeight)) continue;
+    v.differed[endpoint] = (before == views_.end() ? 0 : before->second.differed[endpoint]) + 1;
   }
   v.heads = std::move(s);
   views_[v.heads.endpoint] = std::move(v);
@@ -203,15 +214,8 @@ std::optional<Vote::Word> Vote::word(const std::vector<Source>& members, Has may
   // ELs go first in at(): so that a CL's word is never taken before an EL's.
   std::stable_partition(w.chain.begin(), w.chain.end(), [](const View* v) { return serves_blocks(v->heads.kind); });
   w.label = *lowest;
-  for (const View* a : w.chain) {
-    for (const auto& [n, hash] : a->chain) {
-      if (n > w.label) break;
-      for (const View* b : w.chain) {
-        const auto it = b->chain.find(n);
-        if (it != b->chain.end() && it->second != hash) w.split = true;
-      }
-    }
-  }
+  for (const View* a : w.chain)
+    for (const View* b : w.chain) w.split = w.split || a->differs_from(*b, 0, w.label);
   return w;
 }
 
@@ -277,10 +281,7 @@ Vote::Voted Vote::vote(const std::vector<Source>& sources, const std::set<std::s
 
 bool Vote::differ(const Source& a, const Source& b) const {
   const std::uint64_t settled = std::max(number_of(a.view->heads.safe), number_of(b.view->heads.safe));
-  for (const auto& [n, hash] : a.view->chain) {
-    const auto theirs = b.view->chain.find(n);
-    if (n <= settled && theirs != b.view->chain.end() && theirs->second != hash) return true;
-  }
+  if (a.view->differs_from(*b.view, 0, settled)) return true;
   const auto looks = [](const Source& x, const Source& y) {
     const auto it = x.view->differed.find(y.voter->endpoint);
     return it == x.view->differed.end() ? 0 : it->second;
@@ -317,15 +318,11 @@ std::vector<std::vector<Vote::Source>> Vote::branches(const std::vector<Source>&
 
 std::optional<HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth::BlockId>& anchor) const {
   std::vector<Source> sources = heard(now);
-  std::set<std::string> contradicting, all;
-  const auto contradicts = [&](const Source& s) {
-    const auto it = anchor ? s.view->chain.find(anchor->number) : s.view->chain.end();
-    return it != s.view->chain.end() && it->second != anchor->hash;
-  };
-  for (const Voter& v : voters_) all.insert(v.group);
+  std::set<std::string> contradicting;
+  const auto contradicts = [&](const Source& s) { return anchor && s.view->contradicts(*anchor); };
   for (const Source& s : sources)
     if (contradicts(s)) contradicting.insert(s.voter->group);
-  const bool most_contradict = contradicting.size() * 2 > all.size();
+  const bool most_contradict = contradicting.size() * 2 > groups_of(voters_).size();
   if (most_contradict) {
     contradicting.clear();  // they are followed no more than the anchor allows, and shown
   } else {
@@ -342,10 +339,7 @@ std::optional<HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth
   std::vector<Source> leaders = sources;
   for (const Voted* v : {&safe, &finalized}) {
     if (v->hold != Hold::none || !v->block) continue;
-    std::erase_if(leaders, [&](const Source& s) {
-      const auto it = s.view->chain.find(v->block->number);
-      return it != s.view->chain.end() && it->second != v->block->hash;
-    });
+    std::erase_if(leaders, [&](const Source& s) { return s.view->contradicts(v->block->id()); });
   }
   if (leaders.empty()) return std::nullopt;
   const auto all_branches = branches(leaders);
@@ -355,10 +349,7 @@ std::optional<HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth
     for (const Source& el : sources) {
       if (!serves_blocks(el.view->heads.kind)) continue;
       els = true;
-      for (const auto& [n, hash] : s.view->chain) {
-        const auto it = el.view->chain.find(n);
-        if (it != el.view->chain.end() && it->second == hash) return false;
-      }
+      if (s.view->shares_block_with(*el.view)) return false;
     }
     return els;
   };

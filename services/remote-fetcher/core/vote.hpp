@@ -84,6 +84,13 @@ class Vote {
     absl::Time moved;
     /// Looks in a row at which it had another unsafe block than the source named.
     std::map<std::string, int> differed;
+
+    /// It has another block at that height.
+    bool contradicts(const eth::BlockId& b) const;
+    /// Both have one block.
+    bool shares_block_with(const View& other) const;
+    /// They have different ones at some height from `low` to `high`.
+    bool differs_from(const View& other, std::uint64_t low, std::uint64_t high) const;
   };
   struct Source {
     const Voter* voter;

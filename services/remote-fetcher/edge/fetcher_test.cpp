@@ -60,7 +60,7 @@ class Fetcher {
     std::vector<EndpointConfig> endpoints;
     // A vote each.
     for (const FakeNode* n : nodes)
-      endpoints.push_back({n->url() + suffix, {}, {}, limits, {}, absl::StrCat("group", endpoints.size())});
+      endpoints.push_back({n->url() + suffix, {}, {}, limits, {}, {"", absl::StrCat("group", endpoints.size())}});
     pool_ = std::make_unique<Pool>(endpoints, timeout, evidence_, metrics_);
     board_ = std::make_unique<HeadBoard>(
         Vote{pool_->voters(), {}, Vote::Ages{absl::Milliseconds(500), timeout + absl::Seconds(1), absl::Seconds(10)}});

@@ -34,8 +34,6 @@ constexpr absl::Duration kGapAside = absl::Seconds(30);
 
 std::string short_of(const absl::Status& s) { return std::string{s.message()}; }
 
-std::uint64_t number_of(const std::optional<eth::BlockRef>& b) { return b ? b->number : 0; }
-
 /// The elector of a coordinator without etcd.
 constexpr const char* kSingle = "single";
 /// engine-driver takes no epoch so far above the one it knows.

@@ -123,9 +123,11 @@ class Demo {
     control_ = endpoints.value("control", "");
     UpOptions o;
     // A CL with its EL, and two ELs of others: three votes.
-    o.sources.push_back(absl::StrCat(endpoints.value("cl", ""), ",group=group1"));
-    for (const auto& s : endpoints["sources"])
-      o.sources.push_back(absl::StrCat(s.get<std::string>(), ",group=group", o.sources.size()));
+    o.sources = {endpoints.value("cl", ""), "group=0"};
+    for (std::size_t i = 0; i < endpoints["sources"].size(); ++i) {
+      o.sources.push_back(endpoints["sources"][i].get<std::string>());
+      o.sources.push_back(absl::StrCat("group=", i));
+    }
     o.engine = endpoints.value("engine", "");
     o.environment["engine-driver"] = {{"TOWLINE_JWT_SECRET", endpoints.value("jwt", "")}};
     o.rollup_config = endpoints.value("rollup", "");

@@ -65,6 +65,18 @@ bool runs_gossip(const UpOptions& o) {
          !discv5::default_boot_nodes(config->l1_chain_id).empty();
 }
 
+std::vector<std::string> clock_sources(const std::vector<std::string>& sources) {
+  std::vector<std::string> clocks;
+  for (const auto& source : sources) {
+    // It belongs to the URL before it, and is remote-fetcher's.
+    if (absl::StartsWith(source, "group=")) continue;
+    const std::string shown = http::redact_url(source);
+    // A WebSocket answer has no Date: the same server is asked by HTTP.
+    clocks.push_back(absl::StartsWith(shown, "ws") ? absl::StrCat("http", shown.substr(2)) : shown);
+  }
+  return clocks;
+}
+
 absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   if (const auto ec = make_private_directory(o.data_dir))
     return absl::NotFoundError(absl::StrCat("--data-dir: cannot create ", o.data_dir, ": ", ec.message()));
@@ -122,13 +134,7 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   add("remote-fetcher", {}, sources, {{"TOWLINE_EVIDENCE_FILE", o.data_dir + "/evidence.jsonl"}});
   const bool gossip = runs_gossip(o);
   if (gossip) {
-    // Whose clock ours is compared with; what is shown of a URL is enough.
-    std::vector<std::string> clocks;
-    for (const auto& source : o.sources) {
-      const std::string shown = http::redact_url(source.substr(0, source.find(",group=")));
-      // A WebSocket answer has no Date: the same server is asked by HTTP.
-      clocks.push_back(absl::StartsWith(shown, "ws") ? absl::StrCat("http", shown.substr(2)) : shown);
-    }
+    const std::vector<std::string> clocks = clock_sources(o.sources);
     Environment unless_set;
     if (!clocks.empty()) unless_set["TOWLINE_CLOCK_SOURCE"] = absl::StrJoin(clocks, ",");
     add("p2p-gossip", {"--data-dir=" + o.data_dir + "/p2p"}, {}, unless_set);

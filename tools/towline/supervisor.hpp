@@ -31,6 +31,7 @@ inline constexpr const char* kDefaultDataDir = "towline-data";
 inline constexpr const char* kTokenFile = "auth-token";
 
 struct UpOptions {
+  /// URLs, each with "group=NAME" behind it or not.
   std::vector<std::string> sources;
   std::string engine;
   std::string network;
@@ -49,6 +50,9 @@ struct UpOptions {
 /// Unsafe blocks are wanted from the p2p network, and there is somebody to begin with: peers or boot nodes that the
 /// operator names, or those of a known network.
 bool runs_gossip(const UpOptions& o);
+/// Whose clocks ours is compared with: what may be shown of the sources' URLs. "group=NAME", which --source is split
+/// into behind a URL, is none.
+std::vector<std::string> clock_sources(const std::vector<std::string>& sources);
 
 class Fleet {
  public:

@@ -5,6 +5,8 @@
 
 #include <set>
 
+#include "libs/http/url.hpp"
+
 namespace towline::cli {
 namespace {
 
@@ -31,6 +33,12 @@ TEST(Up, GossipRunsWhereItCanFindPeersAndTheSignerIsKnown) {
   EXPECT_TRUE(runs_gossip(own));
   own.environment["p2p-gossip"] = {{"TOWLINE_P2P_STATIC", "/ip4/127.0.0.1/tcp/1/p2p/x"}};
   EXPECT_TRUE(runs_gossip(own));
+}
+
+TEST(Up, ClocksAreThoseOfTheUrlsAlone) {
+  const std::vector<std::string> sources = {"https://host/key", "group=a", "wss://other:1/key", "http://third:2"};
+  EXPECT_EQ(clock_sources(sources),
+            (std::vector<std::string>{http::redact_url("https://host/key"), "https://other:1", "http://third:2"}));
 }
 
 }  // namespace

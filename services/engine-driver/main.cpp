@@ -52,6 +52,11 @@ class Driver final : public service::Program {
                    "file with the EL's JWT secret (64 hex digits); leave out for an EL that asks for none");
     app.add_option("--engine.admin-rpc", admin_url_,
                    "the EL's ordinary RPC with debug_setHead, to rewind it when a branch forks too deep");
+    app.add_option("--engine.admin-rpc-trust", admin_rpc_trust_,
+                   "on whose word the EL is rewound; majority: of most of several trust groups; single-source: also "
+                   "where there is one group only")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"majority", "single-source"}));
     app.add_option("--engine.timeout", timeout_s_, "seconds to wait for one answer of the EL")
         ->capture_default_str()
         ->check(CLI::Range(1, 600));
@@ -75,6 +80,7 @@ class Driver final : public service::Program {
 
   absl::Status start(service::Context& ctx) override {
     TOWLINE_ASSIGN_OR_RETURN(config_, chain_.load());
+    DriverState initial;
     EngineClient::Options o{engine_url_, {}, admin_url_, absl::Seconds(timeout_s_)};
     if (engine_url_.empty()) {
       return absl::InvalidArgumentError(
@@ -86,6 +92,9 @@ class Driver final : public service::Program {
       if (auto st = http::check_http_url(admin_url_); !st.ok())
         return absl::InvalidArgumentError(absl::StrCat("--engine.admin-rpc: ", st.message()));
     }
+    initial.rewind_for_single_source = admin_rpc_trust_ == "single-source";
+    if (initial.rewind_for_single_source && admin_url_.empty())
+      return absl::InvalidArgumentError("--engine.admin-rpc-trust: rewinds need --engine.admin-rpc");
     if (!jwt_file_.empty()) {
       TOWLINE_ASSIGN_OR_RETURN(o.jwt, read_secret(jwt_file_));
     }
@@ -93,7 +102,6 @@ class Driver final : public service::Program {
     TOWLINE_ASSIGN_OR_RETURN(Persistent persistent, file_->load({config_.l2_chain_id, config_.l2_genesis.hash}));
     TOWLINE_RETURN_IF_ERROR(file_->save(persistent));
     engine_ = std::make_unique<EngineClient>(std::move(o), ctx.metrics);
-    DriverState initial;
     initial.persistent = persistent;
     initial.can_rewind = engine_->can_rewind();
     ctx.watchdog.watch("http", [this](std::function<void()> turn) { engine_->ask_turn(std::move(turn)); });
@@ -177,7 +185,7 @@ class Driver final : public service::Program {
   }
 
   service::ChainFlags chain_;
-  std::string engine_url_, jwt_file_, admin_url_;
+  std::string engine_url_, jwt_file_, admin_url_, admin_rpc_trust_ = "majority";
   std::string payload_source_ = "dns:///127.0.0.1:7410";
   std::string gossip_source_ = "dns:///127.0.0.1:7440";
   std::string data_dir_ = "towline-data";

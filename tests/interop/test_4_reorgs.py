@@ -69,7 +69,7 @@ def branch(work, net, prefix):
     EngineApi(geth.engine, rollup).feed(prefix[:100])
     builder = Builder(geth, rollup)
     builder.branch(210)
-    builder.label(60, 50)
+    builder.label(120, 50)
     yield geth
     geth.stop()
 
@@ -85,7 +85,7 @@ def on_the_main_chain(tow, net, prefix):
 
 def test_branch_200_below_with_an_admin_rpc(make_tow, net, prefix, branch):
     """op-geth has not got the state 200 blocks below its head: the driver rewinds it with debug_setHead, then imports the branch."""
-    tow = make_tow([branch.url], source=branch.el, admin=True)
+    tow = make_tow([branch.url], source=branch.el, admin=True, driver_flags=["--engine.admin-rpc-trust=single-source"])
     on_the_main_chain(tow, net, prefix)
     tow.start()
     tow.wait_tip()

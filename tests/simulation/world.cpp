@@ -10,74 +10,12 @@
 namespace towline::simulation {
 namespace {
 
-Hash32 fresh_hash(std::uint64_t number, std::uint64_t nonce) {
-  Hash32 h;
-  for (unsigned i = 0; i < 8; ++i) {
-    h.bytes[i] = static_cast<std::uint8_t>(number >> (8U * i));
-    h.bytes[8 + i] = static_cast<std::uint8_t>(nonce >> (8U * i));
-  }
-  h.bytes[31] = 1;
-  return h;
-}
-
-eth::BlockRef genesis_block() { return {0, fresh_hash(0, 0), {}, 1'000'000}; }
+/// By how much the chain's clock goes before ours at most.
+constexpr absl::Duration kAhead = absl::Seconds(50);
 
 constexpr const char* kModes[] = {"both", "gossip", "remote", "none"};
 
 }  // namespace
-
-eth::BlockRef Source::child(const eth::BlockRef& parent) {
-  const std::uint64_t n = parent.number + 1;
-  made_.push_back({n, fresh_hash(n, made_.size()), parent.hash, 1'000'000 + n * 2});
-  return made_.back();
-}
-
-const eth::BlockRef& Source::made(const Hash32& hash) const {
-  std::uint64_t nonce = 0;
-  for (unsigned i = 0; i < 8; ++i) nonce |= std::uint64_t{hash.bytes[8 + i]} << (8U * i);
-  return made_.at(nonce);
-}
-
-void Source::extend(std::uint64_t blocks) {
-  for (std::uint64_t i = 0; i < blocks; ++i) chain_.push_back(child(chain_.back()));
-}
-
-void Source::reorg(std::uint64_t ancestor, std::uint64_t blocks) {
-  rival_.assign(chain_.begin() + static_cast<std::ptrdiff_t>(ancestor) + 1, chain_.end());
-  chain_.resize(ancestor + 1);
-  extend(blocks);
-  safe_ = std::min(safe_, ancestor);
-  finalized_ = std::min(finalized_, ancestor);
-}
-
-void Source::raise_labels(std::uint64_t safe, std::uint64_t finalized) {
-  safe_ = std::max(safe_, std::min(safe, head().number));
-  finalized_ = std::max(finalized_, std::min(finalized, safe_));
-}
-
-void Source::equivocate(std::uint64_t depth) {
-  const std::uint64_t parent = std::max(safe_, tip().number - std::min(depth, tip().number));
-  rival_ = {child(chain_[parent])};
-}
-
-void Source::extend_rival(std::uint64_t blocks) {
-  for (std::uint64_t i = 0; i < blocks && !rival_.empty(); ++i) rival_.push_back(child(rival_.back()));
-}
-
-bool Source::swap_rival() {
-  if (rival_.empty() || rival_.front().number <= safe_) return false;
-  const auto first = static_cast<std::ptrdiff_t>(rival_.front().number);
-  std::vector<eth::BlockRef> left{chain_.begin() + first, chain_.end()};
-  if (left.empty()) return false;
-  chain_.resize(static_cast<std::size_t>(first));
-  chain_.insert(chain_.end(), rival_.begin(), rival_.end());
-  rival_ = std::move(left);
-  return true;
-}
-
-const eth::BlockRef& Source::head() const {
-  return chain_[std::max(safe_, tip().number - std::min(delay_, tip().number))];
-}
 
 std::deque<eth::BlockRef>::const_iterator GossipNetwork::find(const Hash32& hash) const {
   return std::find_if(cache_.begin(), cache_.end(), [&](const auto& b) { return b.hash == hash; });
@@ -108,19 +46,24 @@ World::World(const Schedule& s)
     : random_{s.seed},
       steps_{s.steps},
       mode_{static_cast<Mode>(random_() % 4)},
-      has_local_safe_{random_() % 2 == 0},
-      has_unsafe_{!gossip() || random_() % 4 != 0},
-      genesis_{genesis_block()},
-      source_{genesis_},
-      el_{random_() % 2 == 0 ? sim::ElProfile::op_geth : sim::ElProfile::op_reth, genesis_},
+      shows_{random_() % 2 == 0, !gossip() || random_() % 4 != 0},
+      now_{absl::FromUnixSeconds(static_cast<std::int64_t>(genesis_block().timestamp))},
+      sequencer_{genesis_block()},
+      remotes_{random_, sequencer_, shows_},
+      el_{random_() % 2 == 0 ? sim::ElProfile::op_geth : sim::ElProfile::op_reth, genesis_block()},
       can_rewind_{random_() % 2 == 0},
+      rewind_for_single_source_{random_() % 2 == 0},
+      ages_{random_() % 2 == 0
+                ? driver::MinAge::Ages{}
+                : driver::MinAge::Ages{absl::Seconds(random_() % 20), absl::Seconds(20 + random_() % 60)}},
+      min_age_{remotes_.chain(), ages_},
       gate_{driver::Persistent{}} {
   grow(random_() % 400);
   if (random_() % 4 == 0) {
     // An EL that has blocks already, above whatever the source calls safe.
-    for (std::size_t n = 1; n < source_.chain().size(); ++n) {
-      el_.new_payload(source_.chain()[n]);
-      el_.forkchoice_updated(source_.chain()[n].hash, {}, {});
+    for (std::size_t n = 1; n < sequencer_.chain().size(); ++n) {
+      el_.new_payload(sequencer_.chain()[n]);
+      el_.forkchoice_updated(sequencer_.chain()[n].hash, {}, {});
     }
   }
   start_follower();
@@ -130,7 +73,7 @@ void World::start_follower() {
   coordinator::Follower::Options o;
   o.unsafe_from_remote = mode_ == Mode::remote || mode_ == Mode::both;
   o.unsafe_from_gossip = gossip();
-  o.genesis = genesis_.id();
+  o.genesis = genesis_block().id();
   o.header_batch = 2 + random_() % 99;
   o.seed = random_();
   follower_.emplace(o);
@@ -142,7 +85,9 @@ void World::start_follower() {
 }
 
 void World::note(const std::string& what) {
-  history_.push_back(absl::StrCat(absl::ToInt64Milliseconds(now_ - absl::FromUnixSeconds(1'000'000)), " ms  ", what));
+  history_.push_back(absl::StrCat(
+      absl::ToInt64Milliseconds(now_ - absl::FromUnixSeconds(static_cast<std::int64_t>(genesis_block().timestamp))),
+      " ms  ", what));
   if (history_.size() > 60) history_.erase(history_.begin());
 }
 
@@ -160,34 +105,8 @@ driver::DriverState World::driver_state() const {
   s.labels = labels();
   s.persistent = gate_.state();
   s.can_rewind = can_rewind_ && el_.profile() == sim::ElProfile::op_geth;
+  s.rewind_for_single_source = rewind_for_single_source_;
   s.engine_session = session_;
-  return s;
-}
-
-fetcher::HeadSnapshot World::snapshot() const {
-  fetcher::HeadSnapshot s;
-  s.endpoint = "sim";
-  s.kind = replaying_ ? fetcher::Kind::cl : fetcher::Kind::el;
-  if (has_unsafe_) s.unsafe = source_.head();
-  s.safe = source_.safe();
-  s.finalized = source_.finalized();
-  if (has_local_safe_) s.local_safe = source_.local_safe();
-  if (lagging_) {
-    // A replica behind a load balancer: the same chain, older labels.
-    const auto older = [&](const eth::BlockRef& b) {
-      return source_.chain()[b.number - std::min<std::uint64_t>(b.number, 15)];
-    };
-    s.safe = older(source_.safe());
-    if (has_local_safe_) s.local_safe = older(source_.local_safe());
-    s.finalized = older(source_.finalized());
-  }
-  if (replaying_) {
-    // A source that restarts: old heads, and no L1 block yet.
-    s.current_l1 = eth::BlockRef{};
-    s.unsafe = s.safe = s.finalized = genesis_;
-    s.local_safe.reset();
-  }
-  s.observed = now_;
   return s;
 }
 
@@ -266,8 +185,11 @@ std::optional<driver::CommandResult> World::update(const driver::Forkchoice& f) 
       &f);
   if (!sent) return came_back(f.head);
   const sim::ElAnswer& a = *sent;
-  note(absl::StrCat("forkchoice head ", eth::to_string(f.head), " safe ", f.safe ? eth::to_string(*f.safe) : "-",
-                    " finalized ", f.finalized ? eth::to_string(*f.finalized) : "-", ": ",
+  note(absl::StrCat("fence ", gate_.state().fence ? eth::to_string(*gate_.state().fence) : "-", " EL safe ",
+                    el_.safe() ? eth::to_string(*el_.safe()) : "-", " finalized ",
+                    el_.finalized() ? eth::to_string(*el_.finalized()) : "-", " forkchoice head ",
+                    eth::to_string(f.head), " safe ", f.safe ? eth::to_string(*f.safe) : "-", " finalized ",
+                    f.finalized ? eth::to_string(*f.finalized) : "-", ": ",
                     a.error_code != 0 ? absl::StrCat(a.error_code) : sim::name(a.status)));
   if (a.error_code == -38002) return ended(driver::Outcome::not_applied, a.message, f.head);
   if (a.error_code != 0) return ended(driver::Outcome::engine_unavailable, a.message, f.head);
@@ -284,7 +206,16 @@ std::optional<driver::CommandResult> World::update(const driver::Forkchoice& f) 
     last_switch_ = *switching_;
     switching_.reset();
   }
-  if (f.finalized) {
+  for (const auto& [label, age, what] :
+       {std::tuple{f.safe, ages_.safe, "safe"}, std::tuple{f.finalized, ages_.finalized, "final"}}) {
+    if (!label) continue;
+    const absl::Time made = absl::FromUnixSeconds(static_cast<std::int64_t>(remotes_.chain().time_of(label->number)));
+    if (age > absl::ZeroDuration() && now_ - made < age)
+      broken(absl::StrCat(eth::to_string(*label), " is ", what, " before its time"));
+    if (sequencer_.what(label->hash) != Make::real)
+      broken(absl::StrCat(eth::to_string(*label), " is forged and ", what));
+  }
+  if (f.finalized && min_age_.may_confirm(f.head, now_)) {
     gate_.confirm_finalized(*f.finalized, saved).IgnoreError();
     highest_finalized_ = f.finalized;
   }
@@ -322,7 +253,8 @@ void World::import_step() {
     finish(i.id, r);
   };
   if (i.plan.done()) return finish(i.id, ended(driver::Outcome::done, {}));
-  if (!source_up_ && !i.from_gossip) return leave(ended(driver::Outcome::source_unavailable, "the source is down"));
+  if (!i.from_gossip && !remotes_.anybody(now_))
+    return leave(ended(driver::Outcome::source_unavailable, "the source is down"));
   const eth::BlockRef& block = i.blocks[i.next++];
   if (auto st = i.plan.check(block); !st.ok())
     return leave(ended(driver::Outcome::source_reorged, std::string{st.message()}, block.id()));
@@ -330,7 +262,13 @@ void World::import_step() {
     broken(absl::StrCat(eth::to_string(block), " is asked for although it is on the EL's chain"));
   if (!el_.by_hash(block.parent_hash))
     broken(absl::StrCat("newPayload ", eth::to_string(block), " whose parent the EL does not know"));
-  const auto sent = until_known([&] { return el_.new_payload(block); }, nullptr);
+  const auto sent = until_known(
+      [&] {
+        return sequencer_.what(block.hash) == Make::invalid
+                   ? sim::ElAnswer{sim::ElStatus::invalid, block.parent_hash, 0, "bad"}
+                   : el_.new_payload(block);
+      },
+      nullptr);
   if (!sent) return leave(came_back(block.id()));
   const sim::ElAnswer& a = *sent;
   if (a.error_code != 0) return leave(ended(driver::Outcome::engine_unavailable, a.message, block.id()));
@@ -368,13 +306,11 @@ void World::run_pending() {
   const coordinator::Effect effect = *pending_;
   if (const auto* c = std::get_if<coordinator::Compare>(&effect)) {
     pending_.reset();
-    absl::StatusOr<std::vector<eth::BlockRef>> remote = std::vector<eth::BlockRef>{};
+    const auto remote = remotes_.headers(c->numbers, c->endpoint, now_);
     absl::StatusOr<std::vector<eth::BlockRef>> local = std::vector<eth::BlockRef>{};
     for (const auto n : c->numbers) {
-      if (n <= source_.head().number) remote->push_back(source_.chain()[n]);
       if (const auto b = el_.by_number(n)) local->push_back(*b);
     }
-    if (!source_up_) remote = absl::UnavailableError("the source is down");
     if (!el_answers()) local = absl::UnavailableError("the EL is down");
     return carry_out(follower_->on_compared(c->id, remote, local, now_));
   }
@@ -393,29 +329,27 @@ void World::run_pending() {
         fence && range.parent.number < fence->number && el_.latest().number >= fence->number) {
       return finish(id, driver::refuse(driver::Refusal::below_finalized, "a branch"));
     }
+    min_age_.hold(labels(), range.safe, range.finalized, now_);
     for (auto* label : {&range.safe, &range.finalized}) {
       if (*label && (*label)->number <= range.parent.number && !canonical(**label)) label->reset();
     }
-    const auto lost = [&](driver::Outcome o, const char* why) {
+    const auto lost = [&](driver::Outcome o, const std::string& why) {
       if (range.from_gossip) not_found_.emplace(range.parent.hash, range.tip.hash);
       finish(id, ended(o, why));
     };
-    if (!(range.from_gossip ? gossip_up_ : source_up_))
+    if (range.from_gossip && !gossip_up_)
       return finish(id, ended(driver::Outcome::source_unavailable, "nobody there to ask for payloads"));
-    std::vector<eth::BlockRef> blocks;
-    const auto& chain = source_.chain();
-    if (range.from_gossip) {
-      blocks = network_.chain(range.parent, range.tip);
-    } else if (range.tip.number <= source_.head().number && chain[range.tip.number].hash == range.tip.hash &&
-               chain[range.parent.number].hash == range.parent.hash) {
-      blocks.assign(chain.begin() + static_cast<std::ptrdiff_t>(range.parent.number) + 1,
-                    chain.begin() + static_cast<std::ptrdiff_t>(range.tip.number) + 1);
-    }
-    if (blocks.empty()) return lost(driver::Outcome::source_reorged, "the tip does not descend from the parent");
+    auto blocks = range.from_gossip
+                      ? absl::StatusOr<std::vector<eth::BlockRef>>{network_.chain(range.parent, range.tip)}
+                      : remotes_.range(range.parent, range.tip, now_);
+    if (absl::IsUnavailable(blocks.status()))
+      return finish(id, ended(driver::Outcome::source_unavailable, std::string{blocks.status().message()}));
+    if (!blocks.ok()) return lost(driver::Outcome::source_reorged, std::string{blocks.status().message()});
+    if (blocks->empty()) return lost(driver::Outcome::source_reorged, "the tip does not descend from the parent");
     if (range.parent.hash != el_.latest().hash) range.ours_above_parent = el_.by_number(range.parent.number + 1)->hash;
     importing_ = Importing{id,
                            driver::ImportPlan{range, 32, labels(), gate_.state().fence},
-                           std::move(blocks),
+                           *std::move(blocks),
                            0,
                            labels(),
                            range.from_gossip};
@@ -423,17 +357,23 @@ void World::run_pending() {
   }
   if (const auto* f = std::get_if<coordinator::SetForkchoice>(&effect)) {
     if (auto st = admit(f->command); !st.ok()) return finish(id, st);
-    if (auto st = gate_.check_labels(f->forkchoice.head, f->forkchoice.safe, f->forkchoice.finalized, labels());
-        !st.ok())
+    driver::Forkchoice wanted = f->forkchoice;
+    if (min_age_.hold(labels(), wanted.safe, wanted.finalized, now_) && !wanted.safe && !wanted.finalized)
+      return finish(id, ended(driver::Outcome::done, {}));
+    if (auto st = gate_.check_labels(wanted.head, wanted.safe, wanted.finalized, labels()); !st.ok())
       return finish(id, st);
-    for (const auto& label : {f->forkchoice.safe, f->forkchoice.finalized}) {
-      if (label && !canonical(*label)) return finish(id, driver::refuse(driver::Refusal::not_canonical, "label"));
+    for (const auto& label : {wanted.safe, wanted.finalized}) {
+      if (!label || canonical(*label)) continue;
+      min_age_.forget();
+      return finish(id, driver::refuse(driver::Refusal::not_canonical, "label"));
     }
-    if (auto bad = update(f->forkchoice)) return finish(id, *bad);
+    if (auto bad = update(wanted)) return finish(id, *bad);
     return finish(id, ended(driver::Outcome::done, {}));
   }
   const auto& r = std::get<coordinator::Rewind>(effect);
   if (auto st = admit(r.command); !st.ok()) return finish(id, st);
+  if (const auto above = el_.by_number(r.to.number + 1); above && !remotes_.honest_contradicts(above->id()))
+    broken("a rewind that no honest source asks for");
   if (auto st = gate_.check_rewind(r.to); !st.ok()) return finish(id, st);
   if (!canonical(r.to) || !el_.set_head(r.to.number))
     return finish(id, ended(driver::Outcome::not_applied, "debug_setHead failed", r.to));
@@ -465,9 +405,15 @@ void World::publish(const std::vector<eth::BlockRef>& branch, std::size_t from) 
 }
 
 void World::grow(std::uint64_t blocks) {
-  const std::size_t before = source_.chain().size();
-  source_.extend(blocks);
-  publish(source_.chain(), before);
+  const std::size_t before = sequencer_.chain().size();
+  sequencer_.extend(blocks);
+  keep_time();
+  publish(sequencer_.chain(), before);
+}
+
+void World::keep_time() {
+  const absl::Time due = absl::FromUnixSeconds(static_cast<std::int64_t>(sequencer_.tip().timestamp));
+  if (due > now_ + kAhead) now_ = due - kAhead * std::uniform_real_distribution<double>{0, 1}(random_);
 }
 
 void World::deliver(const eth::BlockRef& block) {
@@ -482,7 +428,7 @@ void World::deliver_cache() {
 }
 
 void World::chaos() {
-  const std::uint64_t head = source_.tip().number;
+  const std::uint64_t head = sequencer_.tip().number;
   switch (random_() % 22) {
     case 0:
     case 1:
@@ -490,27 +436,27 @@ void World::chaos() {
     case 3: grow(random_() % 300); break;
     case 4:
     case 5:
-      source_.raise_labels(head - std::min<std::uint64_t>(head, random_() % 30),
-                           head - std::min<std::uint64_t>(head, 20 + random_() % 60));
+      sequencer_.raise_labels(head - std::min<std::uint64_t>(head, random_() % 30),
+                              head - std::min<std::uint64_t>(head, 20 + random_() % 60));
       break;
     case 6:
     case 7: {
       // Never below what the source called final: that is another test's matter.
-      const std::uint64_t final_number = source_.finalized().number;
+      const std::uint64_t final_number = sequencer_.finalized().number;
       const std::uint64_t depth = random_() % 3 == 0 ? random_() % 400 : random_() % 12;
       const std::uint64_t ancestor = std::max(final_number, head - std::min(head, depth));
       const std::uint64_t blocks = 1 + random_() % (head - ancestor + 6);
       note(absl::StrCat("the source leaves its chain after ", ancestor, " and grows by ", blocks));
-      source_.reorg(ancestor, blocks);
-      publish(source_.chain(), ancestor + 1);
+      sequencer_.reorg(ancestor, blocks);
+      keep_time();
+      publish(sequencer_.chain(), ancestor + 1);
       break;
     }
     case 8:
-      source_up_ = !source_up_;
-      note(source_up_ ? "source up" : "source down");
+    case 9:
+    case 14:
+      if (const std::string what = remotes_.chaos(); !what.empty()) note(what);
       break;
-    case 9: replaying_ = !replaying_; break;
-    case 14: lagging_ = !lagging_; break;
     case 10: kill_el(); break;
     case 11:
       el_up_ = !el_up_;
@@ -550,25 +496,27 @@ void World::chaos_of_the_network() {
       if (gossip_up_) deliver_cache();
       break;
     case 3:
-      source_.equivocate(random_() % 8);
-      source_.extend_rival(random_() % 12);
-      note(absl::StrCat("the sequencer signs a second ", source_.rival().front().number));
-      publish(source_.rival(), 0);
+      sequencer_.equivocate(random_() % 8);
+      sequencer_.extend_rival(random_() % 12);
+      note(absl::StrCat("the sequencer signs a second ", sequencer_.rival().front().number));
+      publish(sequencer_.rival(), 0);
       break;
     case 4:
     case 5:
     case 6: {
-      const std::size_t before = source_.rival().size();
-      source_.extend_rival(1 + random_() % 5);
-      publish(source_.rival(), before);
+      const std::size_t before = sequencer_.rival().size();
+      sequencer_.extend_rival(1 + random_() % 5);
+      publish(sequencer_.rival(), before);
       break;
     }
     case 7:
     case 8:
-      if (source_.swap_rival())
-        note(absl::StrCat("the source goes to the rival branch after ", source_.rival().front().number - 1));
+      if (sequencer_.swap_rival()) {
+        keep_time();
+        note(absl::StrCat("the source goes to the rival branch after ", sequencer_.rival().front().number - 1));
+      }
       break;
-    case 9: source_.set_delay(random_() % 2 == 0 ? 0 : random_() % 8); break;
+    case 9: remotes_.set_delay(random_() % 2 == 0 ? 0 : random_() % 8); break;
     default: break;
   }
 }
@@ -578,10 +526,10 @@ void World::step() {
   for (const auto& b : network_.arrived(now_, peers_ && gossip_up_)) deliver(b);
   if (driver_up_) carry_out(follower_->on_local(driver_state(), now_));
   else carry_out(follower_->on_local_lost("the engine-driver does not answer", now_));
-  if (source_up_) {
-    const fetcher::HeadSnapshot s = snapshot();
-    if (!replaying_) shown_ = s;
-    carry_out(follower_->on_remote(s, now_));
+  remotes_.look(gate_.state().fence, now_);
+  if (const auto s = remotes_.heads(gate_.state().fence, now_)) {
+    if (!s->current_l1 || !s->current_l1->hash.is_zero()) shown_ = s;
+    carry_out(follower_->on_remote(*s, now_));
   } else carry_out(follower_->on_remote_lost({"no_heads", "no heads"}, now_));
   carry_out(follower_->on_wake(now_));
   if (pending_ || importing_) run_pending();
@@ -590,26 +538,26 @@ void World::step() {
 
 void World::check_import(const coordinator::Import& i) {
   const driver::ImportPlan::Range& r = i.range;
-  const eth::BlockRef tip = source_.made(r.tip.hash);
+  const eth::BlockRef tip = sequencer_.made(r.tip.hash);
   const bool switches = r.parent.hash != i.command.expected_head;
   note(
       absl::StrCat("import ", eth::to_string(r.parent), " to ", eth::to_string(r.tip), r.from_gossip ? " gossip" : ""));
   const auto on_chain_of_tip = [&](const eth::BlockRef& b) {
     eth::BlockRef at = tip;
-    while (at.number > b.number) at = source_.made(at.parent_hash);
+    while (at.number > b.number) at = sequencer_.made(at.parent_hash);
     return at.hash == b.hash;
   };
   const auto derived = [&](const std::optional<eth::BlockRef>& b) { return b && b->number > r.parent.number; };
-  if (mode_ == Mode::none && shown_ && r.tip.hash != shown_->safe->hash && r.tip.hash != shown_->finalized->hash &&
-      (!shown_->local_safe || r.tip.hash != shown_->local_safe->hash))
+  const auto is_tip = [&](const std::optional<eth::BlockRef>& b) { return b && b->hash == r.tip.hash; };
+  if (mode_ == Mode::none && shown_ && !is_tip(shown_->safe) && !is_tip(shown_->finalized) &&
+      !is_tip(shown_->local_safe))
     broken("an unsafe block is imported although none is wanted");
-  if (gossip() && switches && !delivered_.empty() && shown_ && !derived(shown_->safe) && !derived(shown_->local_safe))
-    switching_ = now_;
+  if (switches && shown_ && !derived(shown_->safe) && !derived(shown_->local_safe)) switching_ = now_;
   if (!r.from_gossip) return;
   if (!gossip()) broken("gossip is imported although none is wanted");
   if (not_found_.contains({r.parent.hash, r.tip.hash}))
     broken(absl::StrCat(eth::to_string(tip), " was not there and is asked for again"));
-  for (eth::BlockRef at = tip; at.hash != r.parent.hash; at = source_.made(at.parent_hash)) {
+  for (eth::BlockRef at = tip; at.hash != r.parent.hash; at = sequencer_.made(at.parent_hash)) {
     if (!delivered_.contains(at.hash) || at.number <= r.parent.number) {
       broken(absl::StrCat("gossip up to ", eth::to_string(tip), " does not lead from ", eth::to_string(r.parent)));
       return;
@@ -618,31 +566,37 @@ void World::check_import(const coordinator::Import& i) {
   // What the source said before it went away counts as well, but only while it is there it can be asked.
   const auto& remote = follower_->remote();
   if (!shown_ || !remote || remote->kind == fetcher::Kind::cl) return;
-  for (const auto& label : {shown_->safe, shown_->local_safe}) {
+  const auto safe = shown_->safe_hold == fetcher::Hold::quorum_lost ? std::nullopt : shown_->safe;
+  for (const auto& label : {safe, shown_->local_safe}) {
     if (label && label->number <= tip.number && !on_chain_of_tip(*label))
       broken(absl::StrCat("gossip of a branch that safe ", eth::to_string(*label), " has left"));
   }
-  if (!shown_->unsafe) return;
-  if (const auto named = el_.by_number(shown_->unsafe->number);
-      switches && named && named->hash == shown_->unsafe->hash && named->number > r.parent.number)
+  if (!remote->unsafe) return;
+  if (const auto named = el_.by_number(remote->unsafe->number);
+      switches && named && named->hash == remote->unsafe->hash && named->number > r.parent.number)
     broken("gossip leads away from the branch that the source names");
 }
 
 void World::check() {
+  if (!remotes_.broken().empty()) broken(remotes_.broken());
   if (gate_.state().fence && highest_finalized_ && gate_.state().fence->number < highest_finalized_->number)
     broken("the fence went back");
 }
 
 const eth::BlockRef& World::wanted_head() const {
-  if (gossip()) return source_.tip();
-  if (mode_ == Mode::remote) return source_.head();
-  return has_local_safe_ ? source_.local_safe() : source_.safe();
+  if (gossip()) return sequencer_.tip();
+  if (mode_ == Mode::remote) return remotes_.honest_head();
+  const std::uint64_t safe = sequencer_.safe().number;
+  return sequencer_
+      .chain()[shows_.local_safe && remotes_.size() == 1 ? std::min(safe + 4, remotes_.honest_head().number) : safe];
 }
 
 bool World::converged() const {
-  return el_.latest().hash == wanted_head().hash && el_.safe() && el_.safe()->hash == source_.safe().hash &&
-         el_.finalized() && el_.finalized()->hash == source_.finalized().hash &&
-         follower_->state() == coordinator::TowState::at_tip;
+  // Of several the first may lead above what all have.
+  const bool there = remotes_.size() == 1 ? el_.latest().hash == wanted_head().hash
+                                          : sequencer_.on_chain_of(wanted_head().id(), el_.latest());
+  return there && el_.safe() && el_.safe()->hash == sequencer_.safe().hash && el_.finalized() &&
+         el_.finalized()->hash == sequencer_.finalized().hash && follower_->state() == coordinator::TowState::at_tip;
 }
 
 std::string World::run() {
@@ -651,33 +605,35 @@ std::string World::run() {
     chaos_of_the_network();
     step();
   }
-  source_up_ = el_up_ = driver_up_ = peers_ = gossip_up_ = true;
-  replaying_ = lagging_ = lossy_ = false;
+  remotes_.heal();
+  el_up_ = driver_up_ = peers_ = gossip_up_ = true;
+  lossy_ = false;
   ++session_;
   note("faults stop");
   // A source whose safe is below ours holds the label where it is: let it move on, as a live chain does. Where it is
   // behind the sequencer it stays so. Of its last blocks none is lost; a gap below them only the source can fill,
   // with its unsafe head or, if it shows none, when its safe head passes.
-  if (!has_unsafe_) source_.set_delay(0);
   grow(90);
   for (int i = 0; i < 60 && broken_.empty(); ++i) {
     quiet_ = i >= 32;
     if (i % 2 == 0) grow(1);
-    const std::uint64_t behind = has_unsafe_ ? 25 : 2;
-    source_.raise_labels(source_.head().number - behind, source_.head().number - behind - 5);
+    const std::uint64_t behind = remotes_.honest_head().number - (shows_.unsafe ? 25 : 2);
+    sequencer_.raise_labels(behind, behind - 5);
     step();
   }
   const absl::Time deadline = now_ + absl::Minutes(10);
   while (broken_.empty() && !converged() && now_ < deadline) step();
   const bool op_geth = el_.profile() == sim::ElProfile::op_geth;
   if (broken_.empty() && !converged()) {
-    const bool legit = follower_->state() == coordinator::TowState::needs_operator && op_geth && !can_rewind_;
+    const bool legit = follower_->state() == coordinator::TowState::needs_operator && op_geth &&
+                       (!can_rewind_ || (remotes_.size() == 1 && !rewind_for_single_source_));
     if (!legit)
       broken(absl::StrCat("no convergence: ", coordinator::name(follower_->state()), ": ", follower_->reason(), "; EL ",
                           eth::to_string(el_.latest()), " safe ", el_.safe() ? eth::to_string(*el_.safe()) : "-",
                           " finalized ", el_.finalized() ? eth::to_string(*el_.finalized()) : "-", "; source ",
-                          eth::to_string(source_.head()), " safe ", eth::to_string(source_.safe()), " finalized ",
-                          eth::to_string(source_.finalized()), "; sequencer ", eth::to_string(source_.tip())));
+                          eth::to_string(remotes_.honest_head()), " safe ", eth::to_string(sequencer_.safe()),
+                          " finalized ", eth::to_string(sequencer_.finalized()), "; sequencer ",
+                          eth::to_string(sequencer_.tip())));
   }
   if (broken_.empty()) return {};
   std::vector<std::string> decisions;
@@ -685,9 +641,9 @@ std::string World::run() {
     decisions.push_back(
         absl::StrCat(d.action, ": ", d.reason, d.repeated > 0 ? absl::StrCat(" x", d.repeated + 1) : ""));
   if (decisions.size() > 25) decisions.erase(decisions.begin(), decisions.end() - 25);
-  return absl::StrCat(broken_, "\n  EL: ", op_geth ? "op-geth" : "op-reth", can_rewind_ ? " with" : " without",
-                      " admin RPC, unsafe source ", kModes[static_cast<int>(mode_)], "\n  ",
-                      absl::StrJoin(history_, "\n  "), "\ndecisions:\n  ", absl::StrJoin(decisions, "\n  "));
+  return absl::StrCat(broken_, "\n  sources: ", remotes_.text(), "; EL: ", op_geth ? "op-geth" : "op-reth",
+                      can_rewind_ ? " with" : " without", " admin RPC, unsafe source ", kModes[static_cast<int>(mode_)],
+                      "\n  ", absl::StrJoin(history_, "\n  "), "\ndecisions:\n  ", absl::StrJoin(decisions, "\n  "));
 }
 
 }  // namespace towline::simulation

@@ -1,6 +1,6 @@
-// A whole tow without a wire: the coordinator's machine, the driver's gate and import plan, a simulated source, a
-// simulated p2p network and a simulated EL. Everything that happens is drawn from one seed. After every step the
-// invariants are checked.
+// A whole tow without a wire: the vote of remote-fetcher, the coordinator's machine, the driver's gate, import plan and
+// ages, simulated sources of which some lie, a simulated p2p network and a simulated EL. Everything that happens is
+// drawn from one seed. After every step the invariants are checked.
 #pragma once
 #include <absl/container/flat_hash_set.h>
 #include <absl/time/time.h>
@@ -16,50 +16,14 @@
 #include "libs/sim/el_model.hpp"
 #include "services/engine-driver/core/gate.hpp"
 #include "services/engine-driver/core/import_plan.hpp"
+#include "services/engine-driver/core/min_age.hpp"
 #include "services/engine-driver/core/read_back.hpp"
 #include "services/engine-driver/core/state.hpp"
 #include "services/sync-coordinator/core/follower.hpp"
+#include "tests/simulation/remotes.hpp"
+#include "tests/simulation/sequencer.hpp"
 
 namespace towline::simulation {
-
-/// What the sequencer makes: the chain that the source has, and a rival branch that it signs as well or has left. The
-/// source may show its chain late.
-class Source {
- public:
-  explicit Source(const eth::BlockRef& genesis) : chain_{genesis}, made_{genesis} {}
-
-  void extend(std::uint64_t blocks);
-  /// Leaves the canonical chain after `ancestor` and grows by `blocks` on a new branch; what is left is the rival.
-  void reorg(std::uint64_t ancestor, std::uint64_t blocks);
-  void raise_labels(std::uint64_t safe, std::uint64_t finalized);
-  /// A second branch beside the last `depth` blocks (not below safe), and more blocks of it.
-  void equivocate(std::uint64_t depth);
-  void extend_rival(std::uint64_t blocks);
-  /// The rival becomes the chain, and the other way round. False: it leaves the chain below safe.
-  bool swap_rival();
-  /// By how many blocks the source is behind the sequencer.
-  void set_delay(std::uint64_t blocks) { delay_ = blocks; }
-
-  const std::vector<eth::BlockRef>& chain() const { return chain_; }
-  const std::vector<eth::BlockRef>& rival() const { return rival_; }
-  /// Of all blocks that ever were.
-  const eth::BlockRef& made(const Hash32& hash) const;
-  /// What the sequencer has, and what the source shows.
-  const eth::BlockRef& tip() const { return chain_.back(); }
-  const eth::BlockRef& head() const;
-  const eth::BlockRef& safe() const { return chain_[safe_]; }
-  const eth::BlockRef& local_safe() const { return chain_[std::min(safe_ + 4, head().number)]; }
-  const eth::BlockRef& finalized() const { return chain_[finalized_]; }
-
- private:
-  eth::BlockRef child(const eth::BlockRef& parent);
-  std::vector<eth::BlockRef> chain_;
-  std::vector<eth::BlockRef> rival_;  // stands on a block of the chain
-  std::uint64_t safe_ = 0;
-  std::uint64_t finalized_ = 0;
-  std::uint64_t delay_ = 0;
-  std::vector<eth::BlockRef> made_;  // a block's place is written in its hash
-};
 
 /// The signed blocks on their way, and p2p-gossip's cache of those that arrived.
 class GossipNetwork {
@@ -107,6 +71,8 @@ class World {
   /// Blocks of the sequencer, `branch` from its index `from` on, set out to reach us.
   void publish(const std::vector<eth::BlockRef>& branch, std::size_t from);
   void grow(std::uint64_t blocks);
+  /// The clock goes with the chain.
+  void keep_time();
   void deliver(const eth::BlockRef& block);
   void deliver_cache();
   void step();
@@ -124,7 +90,6 @@ class World {
   void finish(std::uint64_t id, absl::StatusOr<driver::CommandResult> r);
   driver::Labels labels() const;
   driver::DriverState driver_state() const;
-  fetcher::HeadSnapshot snapshot() const;
   bool el_answers() const { return driver_up_ && el_up_; }
   void check();
   void check_import(const coordinator::Import& i);
@@ -140,15 +105,17 @@ class World {
   std::mt19937_64 random_;
   const int steps_;
   const Mode mode_;
-  /// What the source shows.
-  const bool has_local_safe_;
-  const bool has_unsafe_;
-  absl::Time now_ = absl::FromUnixSeconds(1'000'000);
-  eth::BlockRef genesis_;
-  Source source_;
+  const Remotes::Shows shows_;
+  /// A block a second, so that the clock goes with the chain.
+  absl::Time now_;
+  Sequencer sequencer_;
+  Remotes remotes_;
   GossipNetwork network_;
   sim::ElModel el_;
   bool can_rewind_;
+  bool rewind_for_single_source_;
+  const driver::MinAge::Ages ages_;
+  driver::MinAge min_age_;
   driver::Gate gate_;
   /// The driver's: what the EL showed last, whether a write was lost since, and since when the EL does not answer.
   driver::Labels el_shown_;
@@ -157,9 +124,6 @@ class World {
   std::optional<coordinator::Follower> follower_;
   std::optional<coordinator::Effect> pending_;
   std::optional<Importing> importing_;
-  bool source_up_ = true;
-  bool replaying_ = false;
-  bool lagging_ = false;
   bool el_up_ = true;
   bool driver_up_ = true;
   bool peers_ = true;
@@ -171,7 +135,7 @@ class World {
   // For the invariants.
   std::uint64_t highest_epoch_ = 0;
   std::optional<eth::BlockId> highest_finalized_;
-  /// What this follower was told: the source's last snapshot, also when the source is gone by now, and gossip.
+  /// What this follower was told: the last snapshot, also when the sources are gone by now, and gossip.
   std::optional<fetcher::HeadSnapshot> shown_;
   absl::flat_hash_set<Hash32> delivered_;
   /// Ranges of gossip that were not there when they were asked for; nothing was delivered since.

@@ -41,7 +41,7 @@ std::vector<std::string> recovery(const v1::Tow& t) {
                 : "On the EL's ordinary RPC (with the debug namespace): debug_setHead to the block named above. Towing "
                   "goes on by itself.",
             "Or start engine-driver with --engine.admin-rpc URL: it then rewinds op-geth by itself, never below the "
-            "fence."};
+            "fence, for a branch that most trust groups have (of one group: --engine.admin-rpc-trust=single-source)."};
   if (code == "engine_missing_state" && t.state() == v1::TOW_STATE_NEEDS_OPERATOR)
     return {
         "Restart the EL: it may find the state again, or come back at a block that it has. Towing goes on by itself.",

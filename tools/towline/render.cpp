@@ -168,6 +168,18 @@ std::vector<LiveArea::Line> live_lines(const v1::SyncStatus& s) {
   return lines;
 }
 
+/// Whose word it is that is followed.
+std::string trust_of(const v1::HeadSnapshot& vote) {
+  if (vote.groups() <= 1) return "1 source: it is believed";
+  std::string out = absl::StrCat(vote.groups_agree(), " of ", vote.groups(), " groups have this branch");
+  for (const auto& [hold, label] :
+       {std::pair{vote.safe_hold(), "safe"}, std::pair{vote.finalized_hold(), "finalized"}}) {
+    if (hold == v1::HOLD_QUORUM_LOST) absl::StrAppend(&out, "; ", label, " has lost its quorum");
+    if (hold == v1::HOLD_SOURCES_DISAGREE) absl::StrAppend(&out, "; they disagree about ", label);
+  }
+  return out;
+}
+
 std::string status_text(const v1::SyncStatus& s) {
   std::string out;
   for (const v1::Tow& t : s.tows()) {
@@ -198,6 +210,7 @@ std::string status_text(const v1::SyncStatus& s) {
     absl::StrAppend(
         &out, "\nsource     ", s.has_remote() ? s.remote().endpoint() : "-",
         s.has_remote() ? absl::StrFormat(", %.1f s ago", static_cast<double>(s.remote_age_ms()) / 1000) : "", "\n");
+    if (s.has_remote()) absl::StrAppend(&out, "trust      ", trust_of(r), "\n");
   }
   if (s.tows_size() == 0) out = "no engine-driver is towed\n";
   return out;
@@ -231,13 +244,17 @@ std::string endpoints_text(const v1::ListEndpointsResponse& e) {
         x.reason().empty() ? (x.heads().has_unsafe() ? thousands(x.heads().unsafe().number()) : "") : x.reason());
   }
   // What each says, and with whom it has a vote.
-  absl::StrAppendFormat(&out, "\n%-28s %-24s %13s %13s %13s\n", "endpoint", "trust group", "unsafe", "safe",
-                        "finalized");
+  absl::StrAppendFormat(&out, "\n%-28s %-24s %-5s %13s %13s %13s  %s\n", "endpoint", "trust group", "votes", "unsafe",
+                        "safe", "finalized", "in the vote");
   const auto number = [](bool has, const v1::BlockRef& b) { return has ? thousands(b.number()) : std::string{"-"}; };
   for (const auto& x : e.endpoints()) {
     const auto& h = x.heads();
-    absl::StrAppendFormat(&out, "%-28s %-24s %13s %13s %13s\n", x.name(), x.group(), number(h.has_unsafe(), h.unsafe()),
-                          number(h.has_safe(), h.safe()), number(h.has_finalized(), h.finalized()));
+    // u, s and f: on unsafe, safe and finalized.
+    std::string votes;
+    for (const auto& v : x.votes()) votes += v.substr(0, 1);
+    absl::StrAppendFormat(&out, "%-28s %-24s %-5s %13s %13s %13s  %s\n", x.name(), x.group(),
+                          votes.empty() ? "-" : votes, number(h.has_unsafe(), h.unsafe()),
+                          number(h.has_safe(), h.safe()), number(h.has_finalized(), h.finalized()), x.standing());
   }
   return out;
 }

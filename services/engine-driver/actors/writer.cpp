@@ -274,10 +274,10 @@ absl::StatusOr<CommandResult> Writer::set_forkchoice(const Command& c, const For
   return noted(set_labels(c, f, cancelled));
 }
 
-bool Writer::hold_young(std::optional<eth::BlockId>& safe, std::optional<eth::BlockId>& finalized) {
+bool Writer::hold_young(const Labels& el, std::optional<eth::BlockId>& safe, std::optional<eth::BlockId>& finalized) {
   const auto asked_safe = safe, asked_finalized = finalized;
   const absl::Time now = steady_now();
-  if (!min_age_.hold(safe, finalized, now)) return false;
+  if (!min_age_.hold(el, safe, finalized, now)) return false;
   metrics_.counter(kYoung, kYoungHelp).inc();
   if (now - said_young_ < kSayYoungEvery) return true;
   said_young_ = now;
@@ -295,15 +295,7 @@ absl::StatusOr<CommandResult> Writer::set_labels(const Command& c, const Forkcho
   if (wanted.head.hash != el.latest->hash)
     return absl::InvalidArgumentError("SetForkchoice moves labels only; the head moves by ImportRange");
   Forkchoice f = wanted;
-  const bool held = hold_young(f.safe, f.finalized);
-  const auto set_already = [](std::optional<eth::BlockId>& label, const std::optional<eth::BlockRef>& now) {
-    if (label && now && now->id() == *label) label.reset();
-  };
-  if (held) {
-    set_already(f.safe, el.safe);
-    set_already(f.finalized, el.finalized);
-    if (!f.safe && !f.finalized) return CommandResult{Outcome::done, {}, {}, el};
-  }
+  if (hold_young(el, f.safe, f.finalized) && !f.safe && !f.finalized) return CommandResult{Outcome::done, {}, {}, el};
   TOWLINE_RETURN_IF_ERROR(gate_.check_labels(f.head, f.safe, f.finalized, el));
   for (const auto& [label, what] : {std::pair{f.safe, "safe"}, {f.finalized, "finalized"}}) {
     if (!label) continue;
@@ -360,7 +352,7 @@ absl::StatusOr<CommandResult> Writer::import(const Command& c, const ImportPlan:
                                                          " would replace ", eth::to_string(*fence)));
   }
   ImportPlan::Range range = wanted;
-  hold_young(range.safe, range.finalized);
+  hold_young(el, range.safe, range.finalized);
   if (wanted.parent.hash != el.latest->hash) {
     TOWLINE_ASSIGN_OR_RETURN(const auto above, engine_.block_by_number(wanted.parent.number + 1));
     if (above) range.ours_above_parent = above->hash;

@@ -79,7 +79,7 @@ class Writer {
 
   Metrics::Counter refused(Refusal r);
   /// As MinAge::hold(); counted and logged.
-  bool hold_young(std::optional<eth::BlockId>& safe, std::optional<eth::BlockId>& finalized);
+  bool hold_young(const Labels& el, std::optional<eth::BlockId>& safe, std::optional<eth::BlockId>& finalized);
 
   static const char* const kBlocksImported;
   static const char* const kBlocksImportedHelp;

@@ -23,8 +23,8 @@ absl::Duration MinAge::age(std::uint64_t number, absl::Time now) const {
   return now - absl::FromUnixSeconds(static_cast<std::int64_t>(chain_->time_of(number)));
 }
 
-bool MinAge::hold(std::optional<eth::BlockId>& label, absl::Duration least, std::deque<eth::BlockId>& waiting,
-                  absl::Time now) {
+bool MinAge::hold(const std::optional<eth::BlockRef>& ours, std::optional<eth::BlockId>& label, absl::Duration least,
+                  std::deque<eth::BlockId>& waiting, absl::Time now) {
   if (!label || least == absl::ZeroDuration() || age(label->number, now) >= least) return false;
   while (!waiting.empty() && waiting.back().number >= label->number) waiting.pop_back();
   waiting.push_back(*label);
@@ -35,15 +35,17 @@ bool MinAge::hold(std::optional<eth::BlockId>& label, absl::Duration least, std:
   }
   // It is named again with each command until something higher takes its place.
   if (label) waiting.push_front(*label);
+  if (label && label->number <= number_of(ours)) label.reset();
   // The rest is thinned out, and the oldest of it, which comes first, is kept.
   if (waiting.size() > kMostWaiting) waiting.erase(waiting.end() - 2);
   return true;
 }
 
-bool MinAge::hold(std::optional<eth::BlockId>& safe, std::optional<eth::BlockId>& finalized, absl::Time now) {
+bool MinAge::hold(const Labels& el, std::optional<eth::BlockId>& safe, std::optional<eth::BlockId>& finalized,
+                  absl::Time now) {
   if (!chain_) return false;
-  const bool one = hold(safe, ages_.safe, safe_, now);
-  const bool other = hold(finalized, ages_.finalized, finalized_, now);
+  const bool one = hold(el.safe, safe, ages_.safe, safe_, now);
+  const bool other = hold(el.finalized, finalized, ages_.finalized, finalized_, now);
   return one || other;
 }
 

@@ -8,6 +8,7 @@
 
 #include "libs/eth/types.hpp"
 #include "libs/rollup/config.hpp"
+#include "services/engine-driver/core/state.hpp"
 
 namespace towline::driver {
 
@@ -23,9 +24,10 @@ class MinAge {
   MinAge() = default;
   MinAge(const rollup::Config& chain, Ages ages) : chain_{chain}, ages_{ages} {}
 
-  /// A label that is too young waits, and the highest that waited long enough takes its place, or none. True: one was
-  /// too young.
-  bool hold(std::optional<eth::BlockId>& safe, std::optional<eth::BlockId>& finalized, absl::Time now);
+  /// A label that is too young waits, and the highest above the EL's own that waited long enough takes its place, or
+  /// none. True: one was too young.
+  bool hold(const Labels& el, std::optional<eth::BlockId>& safe, std::optional<eth::BlockId>& finalized,
+            absl::Time now);
   /// What waits is not of the EL's chain any more.
   void forget();
   /// A finalized block is confirmed for good only while the head is at the tip: a forged branch that is old passes the
@@ -33,8 +35,8 @@ class MinAge {
   bool may_confirm(const eth::BlockId& head, absl::Time now) const;
 
  private:
-  bool hold(std::optional<eth::BlockId>& label, absl::Duration least, std::deque<eth::BlockId>& waiting,
-            absl::Time now);
+  bool hold(const std::optional<eth::BlockRef>& ours, std::optional<eth::BlockId>& label, absl::Duration least,
+            std::deque<eth::BlockId>& waiting, absl::Time now);
   absl::Duration age(std::uint64_t number, absl::Time now) const;
   std::optional<rollup::Config> chain_;
   Ages ages_;

@@ -30,13 +30,13 @@ TEST(MinAge, HoldsWhatIsTooYoungToTheSecond) {
        {std::tuple{1211, false, false}, {1212, true, false}, {1799, true, false}, {1800, true, true}}) {
     std::optional<eth::BlockId> safe = block(150), finalized = block(150);
     MinAge m{chain(), MinAge::of_l1(1)};
-    EXPECT_EQ(m.hold(safe, finalized, at(now)), !safe_stays || !finalized_stays) << now;
+    EXPECT_EQ(m.hold({}, safe, finalized, at(now)), !safe_stays || !finalized_stays) << now;
     EXPECT_EQ(safe.has_value(), safe_stays) << now;
     EXPECT_EQ(finalized.has_value(), finalized_stays) << now;
   }
   std::optional<eth::BlockId> none, future = block(100'000);
   MinAge m{chain(), MinAge::of_l1(1)};
-  EXPECT_TRUE(m.hold(none, future, at(1200)));
+  EXPECT_TRUE(m.hold({}, none, future, at(1200)));
   EXPECT_FALSE(future) << "a block of the future is the youngest";
 }
 
@@ -47,7 +47,7 @@ TEST(MinAge, WhatIsNamedTooEarlyComesWhenItIsOldEnough) {
   for (std::int64_t now = 1000; now < 4600; now += 2) {
     const std::uint64_t newest = 50 + static_cast<std::uint64_t>(now - 1000) / 2;
     std::optional<eth::BlockId> safe, finalized = block(newest);
-    EXPECT_TRUE(m.hold(safe, finalized, at(now)));
+    EXPECT_TRUE(m.hold({}, safe, finalized, at(now)));
     if (now < 1100) {
       EXPECT_FALSE(finalized) << now;
     } else {
@@ -59,14 +59,25 @@ TEST(MinAge, WhatIsNamedTooEarlyComesWhenItIsOldEnough) {
   }
   m.forget();
   std::optional<eth::BlockId> safe, finalized = block(2000);
-  EXPECT_TRUE(m.hold(safe, finalized, at(4600)));
+  EXPECT_TRUE(m.hold({}, safe, finalized, at(4600)));
   EXPECT_FALSE(finalized) << "nothing waits any more";
+}
+
+TEST(MinAge, WhatWaitedTakesNoLabelBack) {
+  MinAge m{chain(), {absl::ZeroDuration(), absl::Seconds(100)}};
+  std::optional<eth::BlockId> safe, finalized = block(150);
+  EXPECT_TRUE(m.hold({}, safe, finalized, at(1250)));
+  Labels el;
+  el.finalized = eth::BlockRef{160, {}, {}, 0};
+  finalized = block(300);
+  EXPECT_TRUE(m.hold(el, safe, finalized, at(1400)));
+  EXPECT_FALSE(finalized) << "block 150 has waited for long enough, but 160 is final";
 }
 
 TEST(MinAge, WithoutAgesNothingIsTooYoung) {
   for (MinAge m : {MinAge{}, MinAge{chain(), {}}}) {
     std::optional<eth::BlockId> safe = block(100'000), finalized = block(100'000);
-    EXPECT_FALSE(m.hold(safe, finalized, at(0)));
+    EXPECT_FALSE(m.hold({}, safe, finalized, at(0)));
     EXPECT_TRUE(safe && finalized);
     EXPECT_TRUE(m.may_confirm(block(50), at(1'000'000)));
   }

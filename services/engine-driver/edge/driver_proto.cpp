@@ -72,6 +72,7 @@ v1::DriverState to_proto(const DriverState& s) {
   out.set_epoch(s.persistent.epoch);
   out.set_client_version(s.client_version);
   out.set_can_rewind(s.can_rewind);
+  out.set_rewind_for_single_source(s.rewind_for_single_source);
   if (s.import) *out.mutable_import() = to_proto(*s.import);
   out.set_engine_session(s.engine_session);
   out.set_watchers(s.watchers);

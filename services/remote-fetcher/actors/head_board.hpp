@@ -54,10 +54,9 @@ class HeadBoard {
     std::lock_guard lock{mutex_};
     return vote_.anybody(steady_now());
   }
-  /// How it stands to the others, for a person.
-  std::string dissent(const std::string& endpoint) const {
+  Vote::Standing standing(const std::string& endpoint) const {
     std::lock_guard lock{mutex_};
-    return vote_.dissent(endpoint, steady_now());
+    return vote_.standing(endpoint, steady_now());
   }
   std::optional<HeadSnapshot> current() {
     std::lock_guard lock{mutex_};
@@ -111,12 +110,6 @@ class HeadBoard {
     HeadBoard& board_;
     std::uint64_t id_ = 0;
   };
-  /// Up to here a chain does not change: the finalized block of a quorum.
-  std::uint64_t final_up_to() const {
-    std::lock_guard lock{mutex_};
-    const auto s = vote_.choose(steady_now());
-    return s && s->finalized && s->finalized_hold == Hold::none ? s->finalized->number : 0;
-  }
 
   void stop() {
     change([&] { stopped_ = true; });

@@ -193,22 +193,20 @@ absl::StatusOr<eth::BlockId> Headers::agreed(std::uint64_t number, const Cancell
   if (answers.empty()) return absl::UnavailableError(absl::StrCat("no source gives block ", number));
   const auto elected = elect(pool_.voters(), answers);
   if (!elected) {
-    return absl::UnavailableError(absl::StrCat("sources disagree about block ", number,
-                                               ", and no block of that height has a majority of the trust groups"));
+    return absl::AbortedError(absl::StrCat("sources disagree about block ", number,
+                                           ", and no block of that height has a majority of the trust groups"));
   }
   const eth::BlockId border{number, *elected};
   for (const auto& [i, hash] : answers) {
     if (hash == *elected) continue;
     const std::string evidence = absl::StrCat("its block ", number, " is ", to_hex(hash.view()),
                                               ", that of most groups ", eth::to_string(border));
-    charge(i, number, evidence);
+    const auto vote = board_.current();
+    if (vote && vote->finalized_hold == Hold::none && number <= number_of(vote->finalized))
+      pool_.accuse(i, "branch", evidence);
+    else pool_.step_aside(i, evidence);
   }
   return border;
-}
-
-void Headers::charge(std::size_t i, std::uint64_t number, const std::string& evidence) {
-  if (number <= board_.final_up_to()) pool_.accuse(i, "branch", evidence);
-  else pool_.step_aside(i, evidence);
 }
 
 absl::Status Headers::fill(ChainProof& proof, const Cancelled& cancelled) {
@@ -277,7 +275,7 @@ absl::Status Headers::fill(ChainProof& proof, const Cancelled& cancelled) {
 }
 
 absl::Status Headers::close(ChainProof& proof, const ChainProof::Gap& gap, const eth::BlockId& tip,
-                            const Cancelled& cancelled) {
+                            std::vector<Suspect>& suspects, const Cancelled& cancelled) {
   const absl::Time since = steady_now();
   std::set<std::size_t> tried;
   const bool suspected = gap.suspect && *gap.suspect != kNobody;
@@ -302,12 +300,10 @@ absl::Status Headers::close(ChainProof& proof, const ChainProof::Gap& gap, const
     for (auto& f : *got) {
       if (f.kind == Found::Kind::header) proof.put(std::move(f.header), i);
     }
-    if (suspected) {
-      const std::string evidence =
-          absl::StrCat("its header ", gap.number, " is not ", to_hex(gap.hash.view()), ", which ", eth::to_string(tip),
-                       " descends from; ", pool_.name(i), " has it");
-      charge(*gap.suspect, gap.number, evidence);
-    }
+    if (suspected)
+      suspects.push_back({*gap.suspect, gap.number,
+                          absl::StrCat("its header ", gap.number, " is not ", to_hex(gap.hash.view()), ", which ",
+                                       eth::to_string(tip), " descends from; ", pool_.name(i), " has it")});
     return absl::OkStatus();
   }
   auto h = by_hash(gap.hash, cancelled);
@@ -341,14 +337,48 @@ void Headers::keep(std::vector<HashedHeader> headers) {
 
 absl::StatusOr<std::vector<HashedHeader>> Headers::prove(const eth::BlockId& parent, const eth::BlockId& tip,
                                                          const Cancelled& cancelled) {
-  ChainProof proof{parent, tip};
+  TOWLINE_ASSIGN_OR_RETURN(auto out, link(parent.number + 1, tip, cancelled));
+  if (const Hash32& below = out.front().header.parent_hash; below != parent.hash)
+    return absl::FailedPreconditionError(absl::StrCat(eth::to_string(tip), " does not descend from ",
+                                                      eth::to_string(parent), " but from ",
+                                                      eth::to_string(eth::BlockId{parent.number, below})));
+  return out;
+}
+
+absl::StatusOr<std::map<std::uint64_t, Hash32>> Headers::walk(std::uint64_t lowest, std::uint64_t width,
+                                                              const eth::BlockId& tip, const Cancelled& cancelled) {
+  std::map<std::uint64_t, Hash32> out;
+  for (eth::BlockId top = tip; top.number > lowest;) {
+    const std::uint64_t below = lowest + (top.number - 1 - lowest) / width * width;
+    TOWLINE_ASSIGN_OR_RETURN(const auto headers, link(below + 1, top, cancelled));
+    top = {below, headers.front().header.parent_hash};
+    out[below] = top.hash;
+  }
+  return out;
+}
+
+absl::StatusOr<std::vector<HashedHeader>> Headers::link(std::uint64_t first, const eth::BlockId& tip,
+                                                        const Cancelled& cancelled) {
+  ChainProof proof{first, tip};
   use_kept(proof);
   if (auto st = fill(proof, cancelled); !st.ok()) {
     keep(std::move(proof).give_up());
     return st;
   }
-  while (const auto gap = proof.next_gap()) TOWLINE_RETURN_IF_ERROR(close(proof, *gap, tip, cancelled));
-  TOWLINE_ASSIGN_OR_RETURN(auto out, std::move(proof).take());
+  std::vector<Suspect> suspects;
+  while (const auto gap = proof.next_gap()) TOWLINE_RETURN_IF_ERROR(close(proof, *gap, tip, suspects, cancelled));
+  auto out = std::move(proof).take();
+  // Whoever named the tip may lie: what a quorum says goes before it.
+  if (const auto vote = board_.current()) {
+    const auto range = [&](std::uint64_t n) {
+      return n >= first && n <= tip.number ? std::optional{out[n - first].hash} : std::nullopt;
+    };
+    TOWLINE_RETURN_IF_ERROR(check_range(*vote, range));
+    for (const Suspect& s : suspects) {
+      if (is_settled(*vote, range, s.number)) pool_.accuse(s.endpoint, "branch", s.evidence);
+      else pool_.step_aside(s.endpoint, s.evidence);
+    }
+  }
   for (const auto& h : out) {
     // Its hash is the one that the chain names: every source has it so.
     if (auto st = eth::verify_header(h.header, h.hash); !st.ok()) {

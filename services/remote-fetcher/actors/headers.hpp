@@ -29,11 +29,14 @@ class Headers {
                                   const Cancelled& cancelled);
   /// NOT_FOUND: no source has it. UNAVAILABLE: no source could be asked.
   absl::StatusOr<eth::Header> by_hash(const Hash32& hash, const Cancelled& cancelled);
-  /// The block at `number` by elect(); who has another is charged. UNAVAILABLE: there is none, or nobody answers.
+  /// The block at `number` by elect(); who has another is charged. ABORTED: there is none. UNAVAILABLE: nobody answers.
   absl::StatusOr<eth::BlockId> agreed(std::uint64_t number, const Cancelled& cancelled);
   /// The headers parent+1 .. tip, linked. Errors as StreamPayloads has them.
   absl::StatusOr<std::vector<HashedHeader>> prove(const eth::BlockId& parent, const eth::BlockId& tip,
                                                   const Cancelled& cancelled);
+  /// The hashes at `lowest`, lowest + width, ... below the tip, found by the headers alone, from the tip down.
+  absl::StatusOr<std::map<std::uint64_t, Hash32>> walk(std::uint64_t lowest, std::uint64_t width,
+                                                       const eth::BlockId& tip, const Cancelled& cancelled);
 
  private:
   /// What an endpoint says of one height.
@@ -41,11 +44,20 @@ class Headers {
     enum class Kind { unanswered, absent, header } kind = Kind::unanswered;
     HashedHeader header;
   };
+  /// An endpoint that has another block in a range than the one that was proven there.
+  struct Suspect {
+    std::size_t endpoint;
+    std::uint64_t number;
+    std::string evidence;
+  };
   /// The request of a turn, one answer a number. DATA_LOSS: one does not verify.
   absl::StatusOr<std::vector<Found>> batch(const Turn& turn, std::span<const std::uint64_t> numbers,
                                            const Cancelled& cancelled);
   /// All of `numbers` from the endpoint of `turn`, in as many requests as it needs.
   absl::StatusOr<View> view_of(Turn turn, const std::vector<std::uint64_t>& numbers, const Cancelled& cancelled);
+  /// The headers first .. tip, linked.
+  absl::StatusOr<std::vector<HashedHeader>> link(std::uint64_t first, const eth::BlockId& tip,
+                                                 const Cancelled& cancelled);
   /// Whatever the endpoints have in the proof's range, as fast as they give it.
   absl::Status fill(ChainProof& proof, const Cancelled& cancelled);
   /// Puts what was kept of the proof's range, and keeps it no longer.
@@ -53,12 +65,10 @@ class Headers {
   void keep(std::vector<HashedHeader> headers);
   /// The header for a gap, and some below it, from another endpoint than the suspect; else by hash.
   absl::Status close(ChainProof& proof, const ChainProof::Gap& gap, const eth::BlockId& tip,
-                     const Cancelled& cancelled);
+                     std::vector<Suspect>& suspects, const Cancelled& cancelled);
 
   ForkBoard& forks_;
   Pool& pool_;
-  /// Endpoint `i` has another block at `number`. Above what is final it may be honest, and only behind.
-  void charge(std::size_t i, std::uint64_t number, const std::string& evidence);
   HeadBoard& board_;
   /// Headers of ranges whose proof failed, by number: the next try goes on from there. Bounded by a window.
   std::mutex kept_mutex_;

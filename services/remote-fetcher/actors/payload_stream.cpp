@@ -8,13 +8,14 @@
 #include <thread>
 
 #include "libs/base/status.hpp"
+#include "libs/telemetry/log.hpp"
 #include "services/remote-fetcher/core/body_batch.hpp"
 
 namespace towline::fetcher {
 namespace {
 
-/// Headers that are proven and held at once. A longer range is cut at blocks that all endpoints agree on: a first
-/// window that is soon proven, then large ones, each proven while the bodies of the one before travel.
+/// Headers that are proven and held at once. A longer range is cut at blocks that most have: a first window that is
+/// soon proven, then large ones, each proven while the bodies of the one before travel.
 constexpr std::uint64_t kWindow = 8192;
 constexpr std::uint64_t kFirstWindow = 2048;
 constexpr std::size_t kMaxWorkers = 48;
@@ -163,11 +164,21 @@ absl::Status PayloadStreams::stream(const eth::BlockId& parent, const eth::Block
   if (tip.number <= parent.number) return absl::InvalidArgumentError("tip must be above parent");
   std::atomic<bool> ended{false};
   const Cancelled cancelled = [&] { return ended || outer(); };
+  // Of a range whose sources do not agree on the way: the tip's own.
+  std::map<std::uint64_t, Hash32> borders;
   const auto proof_of = [&](const eth::BlockId& from,
                             std::uint64_t width) -> absl::StatusOr<std::vector<HashedHeader>> {
     if (tip.number - from.number <= kWindow) return headers_.prove(from, tip, cancelled);
-    TOWLINE_ASSIGN_OR_RETURN(const eth::BlockId border, headers_.agreed(from.number + width, cancelled));
-    return headers_.prove(from, border, cancelled);
+    const std::uint64_t number = from.number + width;
+    if (!borders.contains(number)) {
+      const auto border = headers_.agreed(number, cancelled);
+      if (border.ok()) return headers_.prove(from, *border, cancelled);
+      if (!absl::IsAborted(border.status())) return border.status();
+      log::warn("the headers of the whole range are fetched first, from its tip down",
+                {log::kv("why", border.status()), log::kv("from", from), log::kv("tip", tip)});
+      TOWLINE_ASSIGN_OR_RETURN(borders, headers_.walk(number, kWindow, tip, cancelled));
+    }
+    return headers_.prove(from, {number, borders.at(number)}, cancelled);
   };
   auto proven = proof_of(parent, kFirstWindow);
   while (proven.ok()) {

@@ -1,8 +1,6 @@
-// The proof that a run of headers links from a tip down to a parent. Headers come from anywhere and in any order, with
+// The proof that a run of headers links, from a tip down. Headers come from anywhere and in any order, with
 // hashes that were computed from them; what counts is only that each is the one that its child names. Pure.
 #pragma once
-#include <absl/status/statusor.h>
-
 #include <optional>
 #include <vector>
 
@@ -17,10 +15,10 @@ struct HashedHeader {
 
 class ChainProof {
  public:
-  /// For the headers parent.number+1 .. tip.number, at least one.
-  ChainProof(const eth::BlockId& parent, const eth::BlockId& tip);
+  /// For the headers first .. tip.number, at least one.
+  ChainProof(std::uint64_t first, const eth::BlockId& tip);
 
-  std::uint64_t first() const { return parent_.number + 1; }
+  std::uint64_t first() const { return first_; }
   std::size_t size() const { return slots_.size(); }
   /// Fills or replaces the slot of its number; what is proven already, or out of the range, is left alone.
   void put(HashedHeader h, std::size_t endpoint);
@@ -39,15 +37,15 @@ class ChainProof {
   };
   /// Goes on down from the tip as far as the headers put so far link; nullopt when the lowest one is reached.
   std::optional<Gap> next_gap();
-  /// After next_gap() gave nullopt: the headers, ascending. FAILED_PRECONDITION: they lead to another parent.
-  absl::StatusOr<std::vector<HashedHeader>> take() &&;
+  /// After next_gap() gave nullopt: the headers, ascending.
+  std::vector<HashedHeader> take() &&;
 
  private:
   struct Slot {
     HashedHeader header;
     std::size_t endpoint;
   };
-  const eth::BlockId parent_, tip_;
+  const std::uint64_t first_;
   std::vector<std::optional<Slot>> slots_;
   /// Slots from here on are proven; `expected_` is the hash that the one below must have.
   std::size_t proven_from_;

@@ -30,21 +30,20 @@ const eth::BlockId kParent{41, {{7}}};
 
 TEST(ChainProof, TakesALinkedRun) {
   const auto chain = chain_after(kParent, 5, 1);
-  ChainProof p{kParent, id(chain.back())};
+  ChainProof p{kParent.number + 1, id(chain.back())};
   EXPECT_EQ(p.size(), 5U);
   for (const auto& h : chain) p.put(h, 0);
   EXPECT_FALSE(p.next_gap());
-  auto got = std::move(p).take();
-  ASSERT_TRUE(got.ok());
-  ASSERT_EQ(got->size(), 5U);
-  EXPECT_EQ(got->front().header.number, 42U);
-  EXPECT_EQ(got->back().hash, chain.back().hash);
+  const auto got = std::move(p).take();
+  ASSERT_EQ(got.size(), 5U);
+  EXPECT_EQ(got.front().header.number, 42U);
+  EXPECT_EQ(got.back().hash, chain.back().hash);
 }
 
 TEST(ChainProof, NamesWhatIsMissingAndWhoIsOnAnotherBranch) {
   const auto chain = chain_after(kParent, 5, 1);
   const auto other = chain_after(kParent, 5, 2);
-  ChainProof p{kParent, id(chain.back())};
+  ChainProof p{kParent.number + 1, id(chain.back())};
   auto gap = p.next_gap();
   ASSERT_TRUE(gap);
   EXPECT_EQ(gap->number, 46U);
@@ -60,12 +59,12 @@ TEST(ChainProof, NamesWhatIsMissingAndWhoIsOnAnotherBranch) {
   p.put(other[4], 9);
   for (std::size_t i = 0; i < 4; ++i) p.put(chain[i], 1);
   EXPECT_FALSE(p.next_gap()) << "what is proven stays";
-  EXPECT_TRUE(std::move(p).take().ok());
+  EXPECT_EQ(std::move(p).take()[3].hash, chain[3].hash);
 }
 
 TEST(ChainProof, GivesUpWhatWasPutForAnotherTry) {
   const auto chain = chain_after(kParent, 5, 1);
-  ChainProof p{kParent, id(chain.back())};
+  ChainProof p{kParent.number + 1, id(chain.back())};
   p.put(chain[1], 0);
   p.put(chain[4], 1);
   EXPECT_FALSE(p.has(42));
@@ -77,17 +76,9 @@ TEST(ChainProof, GivesUpWhatWasPutForAnotherTry) {
   EXPECT_EQ(rest[1].hash, chain[4].hash);
 }
 
-TEST(ChainProof, RefusesAnotherParent) {
-  const auto chain = chain_after({41, {{8}}}, 3, 1);
-  ChainProof p{kParent, id(chain.back())};
-  for (const auto& h : chain) p.put(h, 0);
-  EXPECT_FALSE(p.next_gap());
-  EXPECT_TRUE(absl::IsFailedPrecondition(std::move(p).take().status()));
-}
-
 TEST(ChainProof, IgnoresHeadersOutOfTheRange) {
   const auto chain = chain_after(kParent, 3, 1);
-  ChainProof p{kParent, id(chain[1])};
+  ChainProof p{kParent.number + 1, id(chain[1])};
   p.put(chain[2], 0);
   eth::Header low;
   low.number = 3;
@@ -103,7 +94,7 @@ TEST(ChainProof, ProvesFromAnyOrderAndAnyLies) {
     const std::size_t n = 1 + random() % 40;
     const auto chain = chain_after(kParent, n, 1);
     const auto other = chain_after(kParent, n, 2);
-    ChainProof p{kParent, id(chain.back())};
+    ChainProof p{kParent.number + 1, id(chain.back())};
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t at = random() % n;
       p.put(random() % 3 == 0 ? other[at] : chain[at], random() % 3);
@@ -114,9 +105,8 @@ TEST(ChainProof, ProvesFromAnyOrderAndAnyLies) {
       ASSERT_EQ(gap->hash, chain[gap->number - 42].hash);
       p.put(chain[gap->number - 42], 0);
     }
-    auto got = std::move(p).take();
-    ASSERT_TRUE(got.ok());
-    for (std::size_t i = 0; i < n; ++i) ASSERT_EQ((*got)[i].hash, chain[i].hash);
+    const auto got = std::move(p).take();
+    for (std::size_t i = 0; i < n; ++i) ASSERT_EQ(got[i].hash, chain[i].hash);
   }
 }
 

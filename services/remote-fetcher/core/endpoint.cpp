@@ -75,14 +75,16 @@ State Endpoint::state(absl::Time now) const {
   if (cordoned_) return State::cordoned;
   if (now < aside_) return State::set_aside;
   if (kind_ == Kind::unknown) return State::probing;
-  return now < std::max({poll_.hold, bulk_.hold, poll_.limited, bulk_.limited, retry_after_}) ? State::backing_off
-                                                                                              : State::ready;
+  return now < std::max({poll_.hold, bulk_.hold, poll_.limited, bulk_.limited, retry_after_, elsewhere_})
+             ? State::backing_off
+             : State::ready;
 }
 
 Trouble Endpoint::trouble(absl::Time now) const {
   if (refused_) return {Problem::wrong_chain, refused_why_};
   if (cordoned_) return {Problem::cordoned, cordoned_why_};
   if (now < aside_) return aside_why_;
+  if (now < elsewhere_) return {Problem::other_branch, elsewhere_why_};
   if (syncing_) return syncing_;
   if (kind_ == Kind::unknown) {
     return poll_.trouble ? poll_.trouble : Trouble{Problem::not_asked, "not probed yet"};
@@ -118,7 +120,7 @@ absl::Time Endpoint::next_bulk(absl::Time now) const {
   if (refused_ || cordoned_ || in_flight_ >= limits_.max_in_flight) return absl::InfiniteFuture();
   // One that failed gets one request, and more when that is answered.
   if (bulk_.failures > 0 && in_flight_ > 0) return absl::InfiniteFuture();
-  return std::max({bulk_.hold, bulk_.limited, retry_after_, aside_, pace_.next(), now});
+  return std::max({bulk_.hold, bulk_.limited, retry_after_, aside_, elsewhere_, pace_.next(), now});
 }
 
 void Endpoint::on_request(Work w, std::size_t calls, absl::Time now) {
@@ -291,16 +293,15 @@ void Endpoint::refuse(absl::Time now, std::string why) {
 }
 
 bool Endpoint::set_aside(absl::Time now, std::string why) {
-  if (now < lie_) return false;
-  lie_ = aside_ = now + doubled(kFirstAside, counts_.lies++, kLongestAside);
+  if (now < aside_) return false;
+  aside_ = now + doubled(kFirstAside, counts_.lies++, kLongestAside);
   aside_why_ = {Problem::bad_data, std::move(why)};
   return true;
 }
 
 void Endpoint::step_aside(absl::Time now, std::string why) {
-  if (now + kStepAside <= aside_) return;
-  aside_ = now + kStepAside;
-  aside_why_ = {Problem::other_branch, std::move(why)};
+  elsewhere_ = now + kStepAside;
+  elsewhere_why_ = std::move(why);
 }
 
 void Endpoint::cordon(std::string why) {
@@ -310,7 +311,7 @@ void Endpoint::cordon(std::string why) {
 
 absl::Status Endpoint::uncordon() {
   cordoned_ = false;
-  aside_ = lie_ = absl::InfinitePast();
+  aside_ = elsewhere_ = absl::InfinitePast();
   counts_.lies = 0;
   if (!refused_) return absl::OkStatus();
   probe_refused_ = absl::InfinitePast();

@@ -116,7 +116,8 @@ class Endpoint {
   /// It served data that does not verify, or that contradicts what is final. Each time for longer; false: it is aside
   /// already, and this was on its way when it was found out.
   bool set_aside(absl::Time now, std::string why);
-  /// It is on another branch than the one that is asked for, above what is final: it may be honest and only behind.
+  /// It is on another branch than the one that is asked for, and may be honest all the same: for a moment it is not
+  /// asked for blocks. Its heads count on.
   void step_aside(absl::Time now, std::string why);
   void cordon(std::string why);
   /// Lifts a cordon, and what it was set aside for. FAILED_PRECONDITION: it is refused; it is probed at once.
@@ -170,7 +171,8 @@ class Endpoint {
   bool failed_since_probe_ = false;
   absl::Time probed_ = absl::InfinitePast();
   absl::Time aside_ = absl::InfinitePast();
-  absl::Time lie_ = absl::InfinitePast();
+  absl::Time elsewhere_ = absl::InfinitePast();
+  std::string elsewhere_why_;
   std::optional<std::uint64_t> head_;
   /// The highest block known to be gone and the lowest known to be there.
   std::optional<std::uint64_t> gone_, has_;

@@ -455,7 +455,9 @@ TEST(Endpoint, LiesCostMoreEachTime) {
 TEST(Endpoint, SteppingAsideIsShortAndNoLie) {
   Endpoint e = ready();
   e.step_aside(t0, "behind");
-  EXPECT_EQ(e.state(t0), State::set_aside);
+  EXPECT_EQ(e.state(t0), State::backing_off);
+  EXPECT_EQ(e.next_poll(t0), t0) << "its heads count on";
+  EXPECT_EQ(e.next_bulk(t0), t0 + absl::Seconds(3));
   EXPECT_EQ(e.state(t0 + absl::Seconds(3)), State::ready);
   EXPECT_EQ(e.counts().lies, 0U);
   e.set_aside(t0, "lie");

@@ -50,6 +50,8 @@ struct HeadSnapshot {
   Hold safe_hold = Hold::none, finalized_hold = Hold::none;
   /// Of the vote: who else may lead, in this order, if what this one names comes to nothing.
   std::vector<Lead> others;
+  /// Of the vote: the trust groups that are configured with a vote on unsafe heads, and those of them on this branch.
+  std::size_t groups = 0, agree = 0;
   /// A majority of the configured trust groups contradicts the subscriber's anchor.
   bool contradicts_anchor = false;
   std::string unknown_rules;

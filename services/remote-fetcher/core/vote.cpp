@@ -64,6 +64,22 @@ std::optional<Hash32> elect(const std::vector<Voter>& voters, const std::map<std
   return std::nullopt;
 }
 
+absl::Status check_range(const HeadSnapshot& vote, ProvenRange range) {
+  for (const auto& [label, hold, what] :
+       {std::tuple{vote.safe, vote.safe_hold, "safe"}, std::tuple{vote.finalized, vote.finalized_hold, "final"}}) {
+    if (!label || hold == Hold::quorum_lost) continue;
+    if (const auto hash = range(label->number); hash && *hash != label->hash)
+      return absl::FailedPreconditionError(absl::StrCat("the chain passes by ", eth::to_string(*label),
+                                                        ", which a quorum of the trust groups calls ", what));
+  }
+  return absl::OkStatus();
+}
+
+bool is_settled(const HeadSnapshot& vote, ProvenRange range, std::uint64_t number) {
+  return vote.finalized && vote.finalized_hold == Hold::none && number <= vote.finalized->number &&
+         range(vote.finalized->number) == vote.finalized->hash;
+}
+
 Vote::Vote(std::vector<Voter> voters, Quorum quorum, Ages ages)
     : voters_{std::move(voters)}, electorate_{electorate(voters_, quorum)}, ages_{ages} {}
 
@@ -105,7 +121,7 @@ std::vector<std::uint64_t> Vote::heights(const std::string& endpoint, absl::Time
     const HeadSnapshot& h = s.view->heads;
     if (h.unsafe) lowest = std::min(lowest.value_or(h.unsafe->number), h.unsafe->number);
     if (s.voter->endpoint == endpoint) continue;
-    for (const auto& label : {h.safe, h.finalized})
+    for (const auto& label : {h.local_safe, h.safe, h.finalized})
       if (label) labels.insert(label->number);
   }
   if (const auto own = views_.find(endpoint); own != views_.end()) {
@@ -302,6 +318,16 @@ std::size_t Vote::votes(const std::vector<Source>& branch, const std::vector<std
   return groups.size();
 }
 
+bool Vote::most_have(const eth::BlockId& b, const std::vector<Source>& sources) const {
+  std::map<std::string, std::set<bool>> has;
+  for (const Source& s : sources) {
+    const auto it = s.view->chain.find(b.number);
+    if (s.voter->unsafe && it != s.view->chain.end()) has[s.voter->group].insert(it->second == b.hash);
+  }
+  const auto with = std::count_if(has.begin(), has.end(), [](const auto& g) { return !g.second.contains(false); });
+  return static_cast<std::size_t>(with) * 2 > electorate_.unsafe;
+}
+
 std::vector<std::vector<Vote::Source>> Vote::branches(const std::vector<Source>& sources) const {
   std::vector<std::vector<Source>> out;
   for (const Source& s : sources) {
@@ -314,6 +340,23 @@ std::vector<std::vector<Vote::Source>> Vote::branches(const std::vector<Source>&
   const auto all = out;
   std::stable_sort(out.begin(), out.end(), [&](const auto& a, const auto& b) { return votes(a, all) > votes(b, all); });
   return out;
+}
+
+Vote::Blemish Vote::blemish(const Source& s, const std::vector<Source>& sources, absl::Time now) const {
+  // A CL of which no execution client has a single label may be on any chain.
+  bool els = false, confirmed = false;
+  for (const Source& el : sources) {
+    if (!serves_blocks(el.view->heads.kind)) continue;
+    els = true;
+    confirmed = confirmed || s.view->shares_block_with(*el.view);
+  }
+  const HeadSnapshot& h = s.view->heads;
+  if (els && !confirmed) return Blemish::unconfirmed;
+  // A CL that starts or replays shows what it knew before.
+  if (h.current_l1 && h.current_l1->hash.is_zero()) return Blemish::replays;
+  if (now - h.observed > ages_.late) return Blemish::late;
+  if (stalled(*s.view)) return Blemish::stalled;
+  return s.voter->unsafe ? Blemish::none : Blemish::no_vote;
 }
 
 std::optional<HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth::BlockId>& anchor) const {
@@ -343,22 +386,6 @@ std::optional<HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth
   }
   if (leaders.empty()) return std::nullopt;
   const auto all_branches = branches(leaders);
-  // A CL of which no execution client has a single label may be on any chain.
-  const auto unconfirmed = [&](const Source& s) {
-    bool els = false;
-    for (const Source& el : sources) {
-      if (!serves_blocks(el.view->heads.kind)) continue;
-      els = true;
-      if (s.view->shares_block_with(*el.view)) return false;
-    }
-    return els;
-  };
-  // A CL that starts or replays shows what it knew before.
-  const auto replays = [](const HeadSnapshot& h) { return h.current_l1 && h.current_l1->hash.is_zero(); };
-  const auto rank = [&](const Source& s) {
-    return std::tuple{unconfirmed(s),   replays(s.view->heads), now - s.view->heads.observed > ages_.late,
-                      stalled(*s.view), !s.voter->unsafe,       s.order};
-  };
   // Of the branch that has most votes; of others where they have as many.
   std::vector<Source> order;
   const std::size_t most = votes(all_branches.front(), all_branches);
@@ -366,14 +393,19 @@ std::optional<HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth
     if (votes(branch, all_branches) < most) break;
     const auto from = static_cast<std::ptrdiff_t>(order.size());
     order.insert(order.end(), branch.begin(), branch.end());
+    // Best first otherwise.
     std::stable_sort(order.begin() + from, order.end(),
-                     [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+                     [&](const auto& a, const auto& b) { return blemish(a, sources, now) < blemish(b, sources, now); });
   }
   HeadSnapshot out = order.front().view->heads;
   for (std::size_t i = 1; i < order.size(); ++i) {
     const HeadSnapshot& h = order[i].view->heads;
     if (h.unsafe) out.others.push_back({h.endpoint, h.kind, *h.unsafe});
   }
+  // One source's word for what is derived from L1 is an unsafe head's at best.
+  if (out.local_safe && electorate_.unsafe > 1 && !most_have(out.local_safe->id(), sources)) out.local_safe.reset();
+  out.groups = electorate_.unsafe;
+  out.agree = most;
   out.safe = safe.block;
   out.safe_hold = safe.hold;
   out.finalized = finalized.hold == Hold::quorum_lost ? std::nullopt : finalized.block;
@@ -382,18 +414,29 @@ std::optional<HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth
   return out;
 }
 
-std::string Vote::dissent(const std::string& endpoint, absl::Time now) const {
-  const auto all = branches(heard(now));
-  if (all.size() < 2) return {};
+Vote::Standing Vote::standing(const std::string& endpoint, absl::Time now) const {
+  const std::vector<Source> sources = heard(now);
+  const auto all = branches(sources);
   for (std::size_t i = 0; i < all.size(); ++i) {
     for (const Source& s : all[i]) {
       if (s.voter->endpoint != endpoint) continue;
       const std::size_t mine = votes(all[i], all), best = votes(all[0], all);
-      if (mine == best) return absl::StrCat("the sources disagree: ", mine, " group(s) have its branch");
-      if (i > 0) return absl::StrCat("another branch than that of ", best, " group(s); ", mine, " have it");
+      if (i > 0 && mine < best)
+        return {true, absl::StrCat("another branch than that of ", best, " group(s); ", mine, " have it")};
+      if (all.size() > 1 && votes(all[1], all) == best)
+        return {true, absl::StrCat("the sources disagree: ", mine, " group(s) have its branch")};
+      if (const auto c = choose(now); c && c->endpoint == endpoint) return {false, "leads"};
+      switch (blemish(s, sources, now)) {
+        case Blemish::none: return {false, "agrees"};
+        case Blemish::no_vote: return {false, "agrees, and has no vote on unsafe heads"};
+        case Blemish::stalled: return {false, "its head stands still while another's moves"};
+        case Blemish::late: return {false, "late"};
+        case Blemish::replays: return {false, "starting or replaying"};
+        case Blemish::unconfirmed: return {false, "no execution client has a block that it names"};
+      }
     }
   }
-  return {};
+  return {false, "not heard"};
 }
 
 }  // namespace towline::fetcher

@@ -1,6 +1,7 @@
 // Whom to believe. What each source says of its chain goes in; the labels that a quorum of groups has, and the source
 // whose unsafe head leads, come out. One trust group is one vote, however many endpoints it has. Pure.
 #pragma once
+#include <absl/functional/function_ref.h>
 #include <absl/time/time.h>
 
 #include <map>
@@ -40,6 +41,14 @@ Electorate electorate(const std::vector<Voter>& voters, const Quorum& quorum);
 /// members differ has no vote. `answers`: by voter. nullopt: neither.
 std::optional<Hash32> elect(const std::vector<Voter>& voters, const std::map<std::size_t, Hash32>& answers);
 
+/// A range of blocks that was proven by their hashes: the one at a height, nullopt outside of it.
+using ProvenRange = absl::FunctionRef<std::optional<Hash32>(std::uint64_t number)>;
+/// FAILED_PRECONDITION: the range passes by a block that the vote calls safe or final.
+absl::Status check_range(const HeadSnapshot& vote, ProvenRange range);
+/// The range goes through the final block of the vote, and `number` is not above that: whoever has another block there
+/// is on no chain that may still be right. Anybody else may only be on another branch.
+bool is_settled(const HeadSnapshot& vote, ProvenRange range, std::uint64_t number);
+
 class Vote {
  public:
   /// What counts as seen of a source: heads older than `late_after` lead only where there are no others, as do heads
@@ -67,8 +76,13 @@ class Vote {
   bool stalled(const std::string& endpoint) const;
   /// Another EL's headers verify.
   bool others_verify(const std::string& endpoint, absl::Time now) const;
-  /// For a person: how it stands to the others; empty when it agrees with the majority.
-  std::string dissent(const std::string& endpoint, absl::Time now) const;
+  /// How it stands to the others, for a person.
+  struct Standing {
+    /// It is not of the branch that most have.
+    bool dissents = false;
+    std::string text;
+  };
+  Standing standing(const std::string& endpoint, absl::Time now) const;
 
  private:
   struct View {
@@ -117,9 +131,14 @@ class Vote {
   std::optional<Word> word(const std::vector<Source>& members, Has vote, Label label) const;
   Voted vote(const std::vector<Source>& sources, const std::set<std::string>& contradicting, Has may, Label label,
              std::size_t quorum) const;
+  /// Why it leads only where there is no better one; the worst of it.
+  enum class Blemish { none, no_vote, stalled, late, replays, unconfirmed };
+  Blemish blemish(const Source& s, const std::vector<Source>& sources, absl::Time now) const;
   bool differ(const Source& a, const Source& b) const;
   /// Of the sources in the order of the list; the branch with most votes first.
   std::vector<std::vector<Source>> branches(const std::vector<Source>& sources) const;
+  /// Most of the configured groups have that block, whatever they call it.
+  bool most_have(const eth::BlockId& b, const std::vector<Source>& sources) const;
   std::size_t votes(const std::vector<Source>& branch, const std::vector<std::vector<Source>>& all) const;
 
   const std::vector<Voter> voters_;

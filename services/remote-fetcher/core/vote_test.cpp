@@ -89,7 +89,9 @@ TEST(Vote, OfTwoThatAgreeTheLowerLabelHoldsAndTheFirstLeads) {
   EXPECT_EQ(s->finalized->number, 90U);
   EXPECT_EQ(s->safe_hold, Hold::none);
   EXPECT_EQ(s->finalized_hold, Hold::none);
-  EXPECT_EQ(v.dissent("b", t0), "");
+  EXPECT_EQ(v.standing("a", t0).text, "leads");
+  EXPECT_EQ(v.standing("b", t0).text, "agrees");
+  EXPECT_EQ(v.standing("b", t0 + absl::Minutes(1)).text, "not heard");
 }
 
 TEST(Vote, OfTwoThatDisagreeNoLabelMovesAndTheFirstLeads) {
@@ -100,7 +102,8 @@ TEST(Vote, OfTwoThatDisagreeNoLabelMovesAndTheFirstLeads) {
   EXPECT_EQ(s->safe_hold, Hold::sources_disagree);
   EXPECT_EQ(s->finalized_hold, Hold::sources_disagree);
   EXPECT_FALSE(s->safe && s->safe->number > 80);
-  EXPECT_THAT(v.dissent("a", t0), HasSubstr("disagree"));
+  EXPECT_TRUE(v.standing("a", t0).dissents);
+  EXPECT_THAT(v.standing("a", t0).text, HasSubstr("disagree"));
 }
 
 TEST(Vote, OfTwoOneAloneLeadsAndFinalizesNothing) {
@@ -324,6 +327,46 @@ TEST(Vote, WhereAllDifferALookStillFitsIntoTwoBatchesOfTen) {
     after_looks(v, nodes);
     // Three labels, and an anchor.
     EXPECT_LE(v.heights("n0", t0).size() + 4, 20U) << n;
+  }
+}
+
+TEST(Vote, WhatOneSaysIsDerivedCountsIfMostHaveIt) {
+  const auto local_safe_of = [](const std::vector<Voter>& voters, const Chain& chain, std::uint64_t number) {
+    Vote v = vote_of(voters);
+    std::optional<HeadSnapshot> s;
+    for (int look = 0; look < 4; ++look) {
+      Node cl{voters[0].endpoint, Kind::cl, chain};
+      HeadSnapshot h = cl.heads(t0);
+      h.local_safe = chain.at(number);
+      v.put(h, {}, {});
+      for (std::size_t i = 1; i < voters.size(); ++i) Node{voters[i].endpoint}.look(v, t0);
+    }
+    return v.choose(t0)->local_safe;
+  };
+  const std::vector<Voter> three = {{"cl", "x"}, {"b", "y"}, {"c", "z"}};
+  EXPECT_EQ(local_safe_of(three, {}, 97), Chain{}.at(97));
+  EXPECT_EQ(local_safe_of(three, {7, 96}, 97), std::nullopt);
+  EXPECT_EQ(local_safe_of({{"cl", "x"}}, {7, 96}, 97), (Chain{7, 96}.at(97))) << "one source is believed";
+}
+
+TEST(Vote, ARangeMayNotPassByWhatAQuorumSays) {
+  Vote v = vote_of({{"a", "x"}, {"b", "y"}, {"c", "z"}});
+  const auto s = after_looks(v, {{"a"}, {"b"}, {"c"}});
+  const auto range = [](const Chain& c, std::uint64_t first, std::uint64_t last) {
+    return [=](std::uint64_t n) { return n >= first && n <= last ? std::optional{c.at(n).hash} : std::nullopt; };
+  };
+  struct Case {
+    Chain chain;
+    std::uint64_t first, last;
+    bool fits, settled_85, settled_93;
+  };
+  for (const Case& c : {Case{{}, 50, 100, true, true, false}, Case{{7, 92}, 50, 100, false, true, false},
+                        Case{{7, 80}, 50, 100, false, false, false}, Case{{7, 80}, 50, 89, true, false, false},
+                        Case{{7, 96}, 50, 100, true, true, false}, Case{{}, 91, 100, true, false, false}}) {
+    const auto r = range(c.chain, c.first, c.last);
+    EXPECT_EQ(check_range(*s, r).ok(), c.fits) << c.chain.leaves_after << " " << c.first << ".." << c.last;
+    EXPECT_EQ(is_settled(*s, r, 85), c.settled_85) << c.chain.leaves_after << " " << c.first << ".." << c.last;
+    EXPECT_EQ(is_settled(*s, r, 93), c.settled_93) << "above what is final anybody may be honest";
   }
 }
 

@@ -43,6 +43,8 @@ v1::HeadSnapshot to_proto(const HeadSnapshot& s, absl::Time now) {
   }
   out.set_safe_hold(to_proto(s.safe_hold));
   out.set_finalized_hold(to_proto(s.finalized_hold));
+  out.set_groups(static_cast<std::uint32_t>(s.groups));
+  out.set_groups_agree(static_cast<std::uint32_t>(s.agree));
   out.set_contradicts_anchor(s.contradicts_anchor);
   out.set_unknown_rules(s.unknown_rules);
   return out;

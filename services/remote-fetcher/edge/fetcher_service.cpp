@@ -134,8 +134,14 @@ grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListE
     out.set_state(to_proto(e.state(now)));
     Trouble t = e.trouble(now);
     if (!t && board_.stalled(e.name())) t = {Problem::behind, "its head stands still while another's moves"};
-    if (const std::string d = board_.dissent(e.name()); !t && !d.empty()) t = {Problem::other_branch, d};
-    out.set_group(pool_.voters()[i].group);
+    const Vote::Standing standing = board_.standing(e.name());
+    if (!t && standing.dissents) t = {Problem::other_branch, standing.text};
+    const Voter& voter = pool_.voters()[i];
+    out.set_group(voter.group);
+    for (const auto& [votes, label] :
+         {std::pair{voter.unsafe, "unsafe"}, {voter.safe, "safe"}, {voter.finalized, "finalized"}})
+      if (votes) out.add_votes(label);
+    out.set_standing(standing.text);
     out.set_reason(t.why);
     out.set_reason_code(std::string{reason_code(t.problem)});
     out.set_max_batch(static_cast<std::uint32_t>(e.max_batch(Work::headers, now)));

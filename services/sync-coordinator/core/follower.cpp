@@ -17,6 +17,8 @@ constexpr absl::Duration kFirstWait = absl::Milliseconds(200);
 constexpr absl::Duration kLongestWait = absl::Seconds(10);
 /// An EL that misses the state of a branch may still get it by itself for so long.
 constexpr absl::Duration kOperatorAfter = absl::Seconds(30);
+/// Most sources have had the branch for so long before the EL is rewound for it.
+constexpr absl::Duration kRewindAfter = absl::Minutes(1);
 /// A few blocks at the tip are no catch-up.
 constexpr std::uint64_t kTipBlocks = 8;
 constexpr std::size_t kRecentBlocks = 1024;
@@ -229,6 +231,7 @@ Effects Follower::on_remote(const fetcher::HeadSnapshot& s, absl::Time now) {
                          (remote_ && remote_->blocks_trouble && reason_code_ == remote_->blocks_trouble->code);
   offered_ = s;
   choose_lead(now);
+  if (stuck_at_ && local_ && !against_rewind(*stuck_at_).empty()) may_rewind_since_.reset();
   if (state_ == TowState::waiting_for_source && importing_ && !importing_->from_gossip) {
     if (pending_ == Pending::import && blocks_come)
       enter(TowState::importing, "importing", absl::StrCat("importing to ", eth::to_string(importing_->tip)), now);
@@ -286,6 +289,7 @@ bool Follower::demote(const std::string& why, absl::Time now) {
 Effects Follower::on_remote_lost(const fetcher::SourceTrouble& why, absl::Time now) {
   offered_.reset();
   remote_.reset();
+  may_rewind_since_.reset();
   remote_lost_ = why;
   return step(now);
 }
@@ -294,8 +298,10 @@ Effects Follower::on_gossip(const eth::BlockRef& block, absl::Time now) {
   if (!options_.unsafe_from_gossip) return {};
   gossip_.add(block);
   if (on_our_chain(block) == true ||
-      (local_ && local_->labels.latest && local_->labels.latest->hash == block.parent_hash))
+      (local_ && local_->labels.latest && local_->labels.latest->hash == block.parent_hash)) {
+    gossip_named_ = block;
     gossip_named_ours_ = now;
+  }
   return step(now);
 }
 
@@ -395,7 +401,7 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
       const auto theirs = walkback_->remote_at_low();
       const eth::BlockId ours = walkback_->ancestor();
       walkback_.reset();
-      return diverged(ours, theirs, now);
+      return contradicted(ours, theirs, now);
     }
     case Walkback::Result::found: break;
   }
@@ -409,8 +415,17 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
   diverged_remote_.reset();
   const eth::BlockRef& head = *local_->labels.latest;
   if (t.number <= ancestor.number) {
-    // The target moved while we searched.
+    // The target moved while we searched, or who leads has not got the head that it names.
+    if (demote("its chain has another block than the head that it names", now)) return step(now);
     back_off(now);
+    return {};
+  }
+  const bool below_safe = local_->labels.safe && ancestor.number < local_->labels.safe->number;
+  if (below_safe && remote_->agree * 2 <= remote_->groups) {
+    // Not on fewer votes than made it safe.
+    decide("hold_branch", "a branch that leaves ours below the safe block has no majority", now);
+    enter(TowState::at_tip, "hold_branch", decisions_.back().reason, now);
+    back_off(now, Trouble::source);
     return {};
   }
   if (ancestor.hash != head.hash) {
@@ -451,8 +466,11 @@ Effects Follower::on_command_done(std::uint64_t id, const absl::StatusOr<driver:
     }
     decide("refused", result->reason, now);
     back_off(now);
-    if (result->refusal == driver::Refusal::not_canonical && local_ && remote_)
+    if (result->refusal == driver::Refusal::not_canonical && local_ && remote_) {
+      // What most call safe is not on our chain, and who leads has led us off it or not away from it.
+      if (was == Pending::forkchoice) demote(result->reason, now);
       return start_walkback(result->reason, now);
+    }
     return {};
   }
   if (!result.ok()) {
@@ -688,8 +706,10 @@ std::optional<Effects> Follower::restore_labels(absl::Time now) {
 }
 
 std::optional<eth::BlockRef> Follower::voted_safe(absl::Time now) const {
-  const bool counts = remote_->safe_hold != fetcher::Hold::quorum_lost || now - gossip_named_ours_ <= kGossipFresh;
-  return counts ? remote_->safe : std::nullopt;
+  if (remote_->safe_hold != fetcher::Hold::quorum_lost) return remote_->safe;
+  const bool named = now - gossip_named_ours_ <= kGossipFresh && on_our_chain(gossip_named_) == true &&
+                     number_of(remote_->safe) <= gossip_named_.number;
+  return named ? remote_->safe : std::nullopt;
 }
 
 driver::ImportPlan::Range Follower::with_labels(driver::ImportPlan::Range r, absl::Time now) const {
@@ -813,7 +833,7 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
     case driver::Outcome::contradicts_finalized:
       decide("contradicts_finalized", r.reason, now);
       back_off(now);
-      return diverged(fence(), r.block, now);
+      return contradicted(fence(), r.block, now);
     case driver::Outcome::not_applied:
       decide("not_applied", r.reason, now);
       if (!moved && r.labels.latest) return cannot_go_on(range.parent, r.reason, now);
@@ -862,12 +882,25 @@ Effects Follower::cannot_go_on(const eth::BlockId& parent, const std::string& wh
   if (!again) {
     stuck_at_ = parent;
     stuck_since_ = now;
+    may_rewind_since_.reset();
   }
   const bool switches = parent.hash != head_before_;
+  const std::string against = switches ? against_rewind(parent) : "";
+  if (!against.empty()) may_rewind_since_.reset();
+  else if (!may_rewind_since_) may_rewind_since_ = now;
+  if (switches && against.empty() && now < *may_rewind_since_ + kRewindAfter) {
+    enter(TowState::waiting_for_engine, "engine_missing_state",
+          absl::StrCat("the EL has not got the state of ", eth::to_string(parent),
+                       ": it is rewound there if most sources have that branch for ",
+                       absl::ToInt64Seconds(*may_rewind_since_ + kRewindAfter - now), " s more"),
+          now);
+    back_off(now);
+    return {};
+  }
   // A killed op-geth that came back lower keeps blocks above its head and does not move onto them: a rewind to its own
   // head clears them away. One such answer can also be a call that was repeated to a client that had just come back, so
   // it takes two.
-  if (local_->can_rewind && (switches || again)) {
+  if (local_->can_rewind && against.empty() && (switches || again)) {
     decide("rewind",
            switches ? absl::StrCat("the EL has not got the state of ", eth::to_string(parent), ": rewinding it there")
                     : absl::StrCat("the EL does not move from its head ", eth::to_string(parent),
@@ -883,7 +916,7 @@ Effects Follower::cannot_go_on(const eth::BlockId& parent, const std::string& wh
     enter(TowState::needs_operator, "branch_too_deep",
           absl::StrCat("the EL cannot switch to the branch that leaves ours after ", eth::to_string(parent),
                        ": it has not got the state there. Rewind it to that block (op-geth: ", set_head,
-                       "), or give engine-driver --engine.admin-rpc"),
+                       "). It is not done by itself: ", against),
           now);
   } else {
     enter(TowState::needs_operator, "engine_missing_state",
@@ -893,6 +926,19 @@ Effects Follower::cannot_go_on(const eth::BlockId& parent, const std::string& wh
           now);
   }
   back_off(now);
+  return {};
+}
+
+std::string Follower::against_rewind(const eth::BlockId& parent) const {
+  if (!local_->can_rewind) return "engine-driver has no --engine.admin-rpc";
+  if (!remote_) return "no source is heard";
+  if (remote_->agree * 2 <= remote_->groups)
+    return absl::StrCat(remote_->agree, " of ", remote_->groups, " trust groups have that branch");
+  if (remote_->groups == 1 && !local_->rewind_for_single_source)
+    return "nobody confirms the word of the one trust group (--engine.admin-rpc-trust=single-source believes it)";
+  const auto& safe = remote_->safe;
+  if (remote_->safe_hold != fetcher::Hold::none || !safe || safe->number <= parent.number || on_our_chain(safe) == true)
+    return "no block of that branch is safe";
   return {};
 }
 
@@ -910,6 +956,7 @@ Effects Follower::start_walkback(const std::string& why, absl::Time now) {
   decide("walkback", why, now);
   if (high < f.number) {
     // Below what is final there is nothing to go back to; a source that merely lags heals by itself.
+    if (demote("its head is below our finalized block", now)) return step(now);
     enter(TowState::waiting_for_source, "source_below_finalized",
           absl::StrCat("the source's head is below our finalized ", eth::to_string(f)), now);
     back_off(now);
@@ -924,6 +971,17 @@ Effects Follower::start_walkback(const std::string& why, absl::Time now) {
 
 Effects Follower::continue_walkback() {
   return {Compare{start(Pending::walkback), walkback_->numbers(), remote_->endpoint}};
+}
+
+Effects Follower::contradicted(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs, absl::Time now) {
+  if (remote_->groups <= 1 || remote_->contradicts_anchor) return diverged(ours, theirs, now);
+  // Of several sources most have not said so: it is the one that leads.
+  const std::string why =
+      absl::StrCat(remote_->endpoint, " has another block where ", eth::to_string(ours), " is final");
+  if (demote(why, now)) return step(now);
+  enter(TowState::waiting_for_source, "source_other_branch", why, now);
+  back_off(now, Trouble::source);
+  return {};
 }
 
 Effects Follower::diverged(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs, absl::Time now) {

@@ -190,10 +190,15 @@ class Follower {
   Effects after_import(const driver::CommandResult& r, absl::Time now);
   /// The EL does not take what stands on `parent`: it waits, rewinds, or asks for an operator.
   Effects cannot_go_on(const eth::BlockId& parent, const std::string& why, absl::Time now);
+  /// Why the EL is not rewound to `parent` for the branch that the sources have from there on; empty: it may be. A
+  /// rewind throws away what the EL has, on their word alone.
+  std::string against_rewind(const eth::BlockId& parent) const;
   /// Shown while it is tried again and again, until the EL takes a block.
   bool needs_operator() const { return state_ == TowState::needs_operator && stuck_at_; }
   /// No source serves the blocks that are needed.
   void wait_for_blocks(const std::string& why, absl::Time now);
+  /// The branch that leads has another block than one that is final here.
+  Effects contradicted(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs, absl::Time now);
   Effects diverged(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs, absl::Time now);
 
   /// What the source is followed to: its head, or the block before those that the p2p network has already brought.
@@ -275,7 +280,8 @@ class Follower {
   absl::Time gossip_not_before_ = absl::InfinitePast();
   /// Where the head came from last.
   bool head_from_gossip_ = false;
-  /// When the p2p network named a block of our chain last.
+  /// The block of our chain that the p2p network named last, and when.
+  eth::BlockRef gossip_named_;
   absl::Time gossip_named_ours_ = absl::InfinitePast();
   /// Branches are not changed before, on the word of unsafe heads alone.
   absl::Time hold_branch_until_ = absl::InfinitePast();
@@ -288,6 +294,8 @@ class Follower {
   /// A branch that the EL cannot take by itself: where it leaves ours, and since when.
   std::optional<eth::BlockId> stuck_at_;
   absl::Time stuck_since_;
+  /// Since when the EL may be rewound there.
+  std::optional<absl::Time> may_rewind_since_;
   /// A target that ends in a block which the EL calls INVALID.
   std::optional<eth::BlockId> invalid_block_;
   std::optional<Hash32> invalid_target_;

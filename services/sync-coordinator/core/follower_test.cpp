@@ -63,6 +63,8 @@ class FollowerTest : public ::testing::Test {
   std::optional<std::uint64_t> safe = 90, finalized = 80;                // ours
   std::optional<std::uint64_t> remote_safe = 90, remote_finalized = 80;  // theirs
   bool remote_has_unsafe = true;
+  std::size_t groups = 1, agree = 1;
+  fetcher::Hold safe_hold = fetcher::Hold::none;
   driver::DriverState driver = [] {
     driver::DriverState s;
     s.status = EngineStatus::ready;
@@ -75,6 +77,7 @@ class FollowerTest : public ::testing::Test {
   std::vector<std::string> did;
   /// Instead of an EL that takes everything.
   std::function<absl::StatusOr<CommandResult>(const Import&)> on_import;
+  std::optional<driver::Refusal> refuse_labels;
   std::function<void()> on_compare;
   absl::Status remote_headers;
 
@@ -86,6 +89,9 @@ class FollowerTest : public ::testing::Test {
     if (remote_has_unsafe) s.unsafe = theirs.at(theirs.tip());
     s.safe = theirs.at(remote_safe);
     s.finalized = theirs.at(remote_finalized);
+    s.groups = groups;
+    s.agree = agree;
+    s.safe_hold = safe_hold;
     s.observed = now;
     return s;
   }
@@ -155,6 +161,7 @@ class FollowerTest : public ::testing::Test {
   Effects answer(const SetForkchoice& f) {
     did.push_back(absl::StrCat("labels safe ", show(f.forkchoice.safe), " finalized ", show(f.forkchoice.finalized)));
     EXPECT_EQ(f.forkchoice.head.hash, ours.at(ours.tip())->hash) << "labels move the head";
+    if (refuse_labels) return follower().on_command_done(f.id, refused(*refuse_labels), now);
     apply(f.forkchoice.safe, f.forkchoice.finalized);
     return follower().on_command_done(f.id, ended(Outcome::done, ""), now);
   }
@@ -700,23 +707,79 @@ TEST_F(FollowerTest, ABranchTooDeepNeedsAnOperatorAfterAWhileAndGoesOnByItself) 
   EXPECT_EQ(follower().state(), TowState::at_tip);
 }
 
-TEST_F(FollowerTest, ABranchTooDeepIsRewoundToWithAnAdminRpc) {
-  driver.can_rewind = true;
-  ours = theirs = Chain{1000};
-  safe = remote_safe = 500;
-  finalized = remote_finalized = 400;
-  both();
-  theirs = theirs.fork(800, 1, 1010);
-  on_import = [&](const Import& i) -> absl::StatusOr<CommandResult> {
-    if (i.range.parent.number == 1000) return ended(Outcome::source_reorged);
-    on_import = nullptr;
-    return ended(Outcome::missing_state, "newPayload 801: ACCEPTED");
-  };
-  remote();
-  EXPECT_THAT(did,
-              ElementsAre("import 1000..1010 safe - finalized -", "compare", "import 800..1010 safe 500 finalized -",
-                          "rewind 800", "import 800..1010 safe - finalized -"));
+/// A branch that leaves ours 200 blocks below the head, of which the EL has not got the state.
+class RewindTest : public FollowerTest {
+ protected:
+  RewindTest() {
+    driver.can_rewind = true;
+    ours = theirs = Chain{1000};
+    safe = remote_safe = 500;
+    finalized = remote_finalized = 400;
+    groups = 3;
+    agree = 2;
+    both();
+    theirs = theirs.fork(800, 1, 1010);
+    remote_safe = 900;
+    on_import = [&](const Import& i) -> absl::StatusOr<CommandResult> {
+      if (i.range.parent.number == 1000) return ended(Outcome::source_reorged);
+      if (ours.tip() != 800) return ended(Outcome::missing_state, "newPayload 801: ACCEPTED");
+      return import(i);
+    };
+    remote();
+    taken();
+  }
+  /// Sources and the clock go on for so long; the rewind, if there was one.
+  std::string for_seconds(int seconds) {
+    for (const absl::Time end = now + absl::Seconds(seconds); now < end; now += absl::Seconds(1)) {
+      while (wake(absl::ZeroDuration())) {
+      }
+      remote();
+    }
+    const auto all = taken();
+    const auto rewind = std::find_if(all.begin(), all.end(), [](const auto& d) { return d.starts_with("rewind"); });
+    return rewind == all.end() ? "" : *rewind;
+  }
+};
+
+TEST_F(RewindTest, AfterAMinuteOfAMajoritysBranchWithItsSafeBlock) {
+  EXPECT_EQ(for_seconds(55), "");
+  EXPECT_EQ(follower().state(), TowState::waiting_for_engine);
+  EXPECT_THAT(follower().reason(), HasSubstr("it is rewound there if most sources have that branch"));
+  EXPECT_EQ(for_seconds(20), "rewind 800");
   EXPECT_EQ(follower().state(), TowState::at_tip);
+  EXPECT_EQ(ours.at(1010)->hash, theirs.at(1010)->hash);
+}
+
+TEST_F(RewindTest, NotOnAMinoritysWordAndTheMinuteBeginsAnew) {
+  EXPECT_EQ(for_seconds(50), "");
+  agree = 1;
+  EXPECT_EQ(for_seconds(120), "");
+  EXPECT_EQ(follower().reason_code(), "branch_too_deep");
+  EXPECT_THAT(follower().reason(), HasSubstr("1 of 3 trust groups have that branch"));
+  agree = 2;
+  EXPECT_EQ(for_seconds(50), "");
+  EXPECT_EQ(for_seconds(30), "rewind 800");
+}
+
+TEST_F(RewindTest, OfOneGroupOnlyIfToldSo) {
+  groups = agree = 1;
+  EXPECT_EQ(for_seconds(120), "");
+  EXPECT_EQ(follower().reason_code(), "branch_too_deep");
+  EXPECT_THAT(follower().reason(), HasSubstr("--engine.admin-rpc-trust=single-source"));
+  driver.rewind_for_single_source = true;
+  local();
+  EXPECT_EQ(for_seconds(90), "rewind 800");
+}
+
+TEST_F(RewindTest, NotForABranchWithoutASafeBlock) {
+  remote_safe = 700;
+  EXPECT_EQ(for_seconds(120), "");
+  EXPECT_THAT(follower().reason(), HasSubstr("no block of that branch is safe"));
+  remote_safe = 900;
+  safe_hold = fetcher::Hold::quorum_lost;
+  EXPECT_EQ(for_seconds(120), "");
+  safe_hold = fetcher::Hold::none;
+  EXPECT_EQ(for_seconds(90), "rewind 800");
 }
 
 TEST_F(FollowerTest, AChainWhoseRulesAreUnknownIsNamedAndTriedOn) {
@@ -1572,10 +1635,84 @@ TEST_F(VoteTest, SafeOfTooFewIsTakenAlongAGossipedChainOnly) {
   play(follower().on_remote(quorum_lost(), now));
   EXPECT_EQ(safe, 95U);
   EXPECT_EQ(finalized, 80U);
+  theirs.grow(110, 0);
+  remote_safe = 105;
+  play(follower().on_remote(quorum_lost(), now));
+  EXPECT_EQ(ours.tip(), 110U);
+  EXPECT_EQ(safe, 95U) << "the p2p network has named no block so high";
   now += absl::Seconds(31);
   remote_safe = 96;
   play(follower().on_remote(quorum_lost(), now));
   EXPECT_EQ(safe, 95U) << "the p2p network has been silent for too long";
+}
+
+TEST_F(VoteTest, ABranchThatLeavesOursBelowTheSafeBlockNeedsAMajority) {
+  groups = 3;
+  agree = 1;
+  both();
+  theirs = theirs.fork(85, 1, 110);
+  on_import = [&](const Import& i) { return import(i); };
+  remote();
+  EXPECT_EQ(follower().reason_code(), "hold_branch");
+  EXPECT_EQ(ours.tip(), 100U);
+  agree = 2;
+  for (int i = 0; i < 5 && wake(); ++i) remote();
+  EXPECT_EQ(ours.at(110), theirs.at(110));
+}
+
+TEST_F(VoteTest, WhoAloneContradictsWhatIsFinalLeadsNoMore) {
+  groups = 3;
+  agree = 2;
+  both();
+  theirs = theirs.fork(75, 1, 110);
+  remote_safe = remote_finalized = std::nullopt;
+  fetcher::HeadSnapshot s = snapshot();
+  s.others = {{"b", fetcher::Kind::el, *theirs.at(110)}};
+  play(follower().on_remote(s, now));
+  EXPECT_THAT(actions(), Contains("demoted"));
+  EXPECT_NE(follower().state(), TowState::diverged);
+  EXPECT_EQ(follower().reason_code(), "source_other_branch") << "nor does the next one lead anywhere";
+  s.contradicts_anchor = true;
+  now += absl::Minutes(1);
+  play(follower().on_remote(s, now));
+  EXPECT_EQ(follower().state(), TowState::diverged) << "most contradict it";
+}
+
+TEST_F(VoteTest, WhoLedUsOffWhatMostCallSafeLeadsNoMore) {
+  groups = 3;
+  agree = 2;
+  const Chain honest{120};
+  ours = theirs = Chain{100}.fork(92, 1, 105);
+  safe = 90;
+  local();
+  fetcher::HeadSnapshot s = snapshot();
+  s.safe = honest.at(95);
+  s.others = {{"b", fetcher::Kind::el, *honest.at(120)}};
+  refuse_labels = driver::Refusal::not_canonical;
+  on_compare = [&] { theirs = honest; };
+  play(follower().on_remote(s, now));
+  EXPECT_THAT(actions(), Contains("demoted"));
+  EXPECT_TRUE(follows_b());
+}
+
+TEST_F(VoteTest, WhoHasNotGotTheHeadThatItNamesLeadsNoMore) {
+  both();
+  fetcher::HeadSnapshot s = snapshot();
+  s.unsafe = theirs.fork(90, 1, 98).at(98);
+  s.others = {{"b", fetcher::Kind::el, *theirs.at(100)}};
+  play(follower().on_remote(s, now));
+  EXPECT_TRUE(follows_b());
+  EXPECT_EQ(follower().state(), TowState::at_tip);
+}
+
+TEST_F(VoteTest, WhoseHeadIsBelowWhatIsFinalLeadsNoMore) {
+  both();
+  fetcher::HeadSnapshot s = snapshot();
+  s.unsafe = theirs.fork(50, 1, 60).at(60);
+  s.safe = s.finalized = std::nullopt;
+  s.others = {{"b", fetcher::Kind::el, *theirs.at(100)}};
+  play(follower().on_remote(s, now));
+  EXPECT_TRUE(follows_b());
 }
 
 }  // namespace

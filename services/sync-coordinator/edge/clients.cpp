@@ -128,6 +128,7 @@ absl::StatusOr<driver::DriverState> state_from(const v1::DriverState& s) {
   }
   out.client_version = s.client_version();
   out.can_rewind = s.can_rewind();
+  out.rewind_for_single_source = s.rewind_for_single_source();
   if (s.has_import()) {
     TOWLINE_ASSIGN_OR_RETURN(out.import, progress_from(s.import()));
   }
@@ -331,6 +332,8 @@ class GrpcFetcher final : public FetcherClient {
       s.safe_hold = hold_from(m.safe_hold());
       s.finalized_hold = hold_from(m.finalized_hold());
       s.observed = steady_now() - absl::Milliseconds(m.age_ms());
+      s.groups = m.groups();
+      s.agree = m.groups_agree();
       s.contradicts_anchor = m.contradicts_anchor();
       s.unknown_rules = m.unknown_rules();
       on_snapshot(s);

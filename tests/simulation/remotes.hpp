@@ -1,0 +1,110 @@
+// The remote RPCs, each of its own trust group, and remote-fetcher's part without a wire: looks at their heads, the
+// real vote, and payloads that any of them serves. Most of them show the sequencer's chain, some of them late; the
+// others lie in every way that the code can meet.
+#pragma once
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "libs/rollup/config.hpp"
+#include "services/remote-fetcher/core/endpoint.hpp"
+#include "services/remote-fetcher/core/vote.hpp"
+#include "tests/simulation/sequencer.hpp"
+
+namespace towline::simulation {
+
+class Remotes {
+ public:
+  struct Shows {
+    bool local_safe = true, unsafe = true;
+  };
+  Remotes(std::mt19937_64& random, Sequencer& sequencer, Shows shows);
+
+  std::size_t size() const { return remotes_.size(); }
+  std::size_t liars() const { return liars_; }
+  /// Something of one of them changes; what, for a person.
+  std::string chaos();
+  /// One of them shows the chain so many blocks late.
+  void set_delay(std::uint64_t blocks);
+  /// The honest ones are all there, in time. Liars lie on.
+  void heal();
+
+  /// Looks at all whose turn it is.
+  void look(const std::optional<eth::BlockId>& anchor, absl::Time now);
+  /// As WatchHeads has it.
+  std::optional<fetcher::HeadSnapshot> heads(const std::optional<eth::BlockId>& anchor, absl::Time now) const {
+    return vote_.choose(now, anchor);
+  }
+  /// As GetHeaders has it.
+  absl::StatusOr<std::vector<eth::BlockRef>> headers(const std::vector<std::uint64_t>& numbers,
+                                                     const std::string& endpoint, absl::Time now);
+  /// As StreamPayloads has it: the blocks behind `parent` up to `tip`.
+  absl::StatusOr<std::vector<eth::BlockRef>> range(const eth::BlockId& parent, const eth::BlockId& tip, absl::Time now);
+  /// Somebody serves blocks.
+  bool anybody(absl::Time now) const;
+  /// The first rule about sources that broke: an honest one is taken for a liar, or not used for long.
+  const std::string& broken() const { return broken_; }
+  /// An honest one showed, when it was looked at last, another block than `ours` at that height.
+  bool honest_contradicts(const eth::BlockId& ours) const;
+  const eth::BlockRef& honest_head() const;
+  const rollup::Config& chain() const { return chain_; }
+  std::string text() const;
+
+ private:
+  /// How a liar lies at the moment.
+  struct Lie {
+    bool branch = false;       // it has blocks of its own
+    bool invalid = false;      // the EL calls one of them INVALID
+    bool behind_true = false;  // asked for a height it tells of the true chain
+    enum class Head { own, phantom, frozen, old } head = Head::own;
+    enum class Labels { as_they_are, head, random, none } labels = Labels::as_they_are;
+    bool garbage = false;    // what it says of heights is nobody's
+    bool withholds = false;  // no payloads
+    bool corrupts = false;   // payloads that do not verify
+    bool flips = false;      // another lie at each look
+  };
+  struct Remote {
+    Remote(const std::string& n, bool is_honest, fetcher::Jitter jitter)
+        : name{n}, honest{is_honest}, endpoint{n, {}, std::move(jitter)} {}
+    std::string name;
+    bool honest;
+    fetcher::Kind kind = fetcher::Kind::el;
+    fetcher::Endpoint endpoint;
+    bool up = true, lagging = false, replaying = false;
+    std::uint64_t delay = 0;
+    Lie lie;
+    /// Its own blocks, which stand on the sequencer's chain.
+    std::vector<eth::BlockRef> own;
+    std::optional<fetcher::HeadSnapshot> shown, first;
+    absl::Time aside_since = absl::InfiniteFuture();
+  };
+
+  const eth::BlockRef& head_of(const Remote& r) const;
+  std::optional<eth::BlockRef> at(const Remote& r, std::uint64_t number) const;
+  /// What it says of a height when sources are compared.
+  std::optional<Hash32> compared(const Remote& r, std::uint64_t number);
+  bool serves(const Remote& r, absl::Time now) const;
+  Lie draw_lie();
+  void grow_branch(Remote& r);
+  fetcher::HeadSnapshot honest_look(const Remote& r) const;
+  fetcher::HeadSnapshot lying_look(Remote& r);
+  std::vector<std::size_t> servers(absl::Time now) const;
+  absl::StatusOr<std::vector<eth::BlockRef>> prove(const eth::BlockId& parent, const eth::BlockId& tip, absl::Time now);
+  absl::StatusOr<eth::BlockId> agreed(std::uint64_t number, absl::Time now);
+  void accuse(Remote& r, const std::string& why, absl::Time now);
+
+  std::mt19937_64& random_;
+  Sequencer& sequencer_;
+  const Shows shows_;
+  std::size_t liars_ = 0;
+  std::vector<Remote> remotes_;  // best first
+  std::vector<fetcher::Voter> voters_;
+  fetcher::Vote vote_;
+  rollup::Config chain_;
+  std::string broken_;
+};
+
+}  // namespace towline::simulation

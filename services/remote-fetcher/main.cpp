@@ -132,7 +132,8 @@ class RemoteFetcher final : public service::Program {
     board_ = std::make_unique<HeadBoard>(
         Vote{pool_->voters(), quorum_,
              Vote::Ages{std::max(interval * 3, absl::Seconds(3)), interval * 3 + timeout,
-                        std::max(interval * 3, absl::Seconds(static_cast<std::int64_t>(config_.block_time)) * 3)}});
+                        std::max(interval * 3, absl::Seconds(static_cast<std::int64_t>(config_.block_time)) * 3)}},
+        ChainClock{pool_->voters()});
     forks_ = std::make_unique<ForkBoard>(config_);
     headers_ = std::make_unique<Headers>(*forks_, *pool_, *board_);
     bodies_ = std::make_unique<Bodies>(*pool_, *board_, ctx.metrics);

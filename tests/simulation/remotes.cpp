@@ -25,11 +25,7 @@ std::size_t how_many(std::mt19937_64& random) { return random() % 3 == 0 ? 1 : 2
 }  // namespace
 
 Remotes::Remotes(std::mt19937_64& random, Sequencer& sequencer, Shows shows)
-    : random_{random},
-      sequencer_{sequencer},
-      shows_{shows},
-      voters_{voters_of(how_many(random))},
-      vote_{voters_, {}, {absl::Seconds(3), absl::Seconds(11), absl::Seconds(3)}} {
+    : random_{random}, sequencer_{sequencer}, shows_{shows}, voters_{voters_of(how_many(random))} {
   chain_.block_time = 1;
   chain_.l2_time = sequencer.chain().front().timestamp;
   const std::size_t most = (voters_.size() - 1) / 2;
@@ -48,6 +44,20 @@ Remotes::Remotes(std::mt19937_64& random, Sequencer& sequencer, Shows shows)
     if (!r.honest) r.lie = draw_lie();
     remotes_.push_back(std::move(r));
   }
+  restart();
+}
+
+void Remotes::restart() {
+  vote_.emplace(voters_, fetcher::Quorum{}, fetcher::Vote::Ages{absl::Seconds(3), absl::Seconds(11), absl::Seconds(3)});
+  clock_.emplace(voters_);
+  // Of one source nobody can tell whether it is the clock or the source.
+  late_ = voters_.size() > 1 && random_() % 2 == 0 ? absl::Seconds(random_() % 300) : absl::ZeroDuration();
+}
+
+std::optional<fetcher::HeadSnapshot> Remotes::heads(const std::optional<eth::BlockId>& anchor, absl::Time now) const {
+  auto s = vote_->choose(now, anchor);
+  if (s) s->chain_time = clock_->at_least(now - late_);
+  return s;
 }
 
 Remotes::Lie Remotes::draw_lie() {
@@ -56,7 +66,7 @@ Remotes::Lie Remotes::draw_lie() {
   l.branch = one_of(2);
   l.invalid = l.branch && one_of(3);
   l.behind_true = one_of(3);
-  if (one_of(3)) l.head = static_cast<Lie::Head>(random_() % 4);
+  if (one_of(3)) l.head = static_cast<Lie::Head>(random_() % 5);
   l.labels = static_cast<Lie::Labels>(random_() % 4);
   l.garbage = one_of(8);
   l.withholds = one_of(4);
@@ -203,6 +213,9 @@ fetcher::HeadSnapshot Remotes::lying_look(Remote& r) {
   s.unsafe = head;
   // It has not got that block, nor has anybody.
   if (r.lie.head == Lie::Head::phantom) s.unsafe = sequencer_.make(head, Make::forged);
+  if (r.lie.head == Lie::Head::future)
+    s.unsafe = eth::BlockRef{head.number + 1000, sequencer_.make(head, Make::forged).hash, head.hash,
+                             chain_.time_of(head.number + 1000)};
   const auto random = [&](std::uint64_t up_to) { return at(r, random_() % (up_to + 1)); };
   switch (r.lie.labels) {
     case Lie::Labels::as_they_are:
@@ -227,18 +240,18 @@ void Remotes::look(const std::optional<eth::BlockId>& anchor, absl::Time now) {
     r.aside_since = aside ? std::min(r.aside_since, now) : absl::InfiniteFuture();
     if (broken_.empty() && r.honest && now - r.aside_since > kLongestAside)
       broken_ = absl::StrCat(r.name, " is honest and is not used: ", e.trouble(now).why);
-    if (e.state(now) == fetcher::State::set_aside) vote_.drop(r.name);
+    if (e.state(now) == fetcher::State::set_aside) vote_->drop(r.name);
     if (e.next_poll(now) > now || random_() % 4 == 0) continue;
     if (!r.up) {
       e.on_poll(now, {fetcher::Problem::unreachable, "down"});
       continue;
     }
-    std::vector<std::uint64_t> asked = vote_.heights(r.name, now);
+    std::vector<std::uint64_t> asked = vote_->heights(r.name, now);
     if (anchor && std::find(asked.begin(), asked.end(), anchor->number) == asked.end()) asked.push_back(anchor->number);
     fetcher::HeadSnapshot s = r.honest ? honest_look(r) : lying_look(r);
     if (!fetcher::serves_blocks(s.kind)) {
       // As look_at_cl() has it: it tells of its chain by outputs, below its safe block.
-      const auto own = vote_.of(r.name);
+      const auto own = vote_->of(r.name);
       std::erase_if(asked, [&](std::uint64_t n) {
         return n >= (own ? number_of(own->safe) : 0) || (own->finalized && own->finalized->number == n);
       });
@@ -248,15 +261,20 @@ void Remotes::look(const std::optional<eth::BlockId>& anchor, absl::Time now) {
       if (const auto hash = compared(r, n); hash && !(r.honest && r.replaying)) has[n] = *hash;
     s.endpoint = r.name;
     s.observed = now;
-    if (!fetcher::check_order(s).ok() || !fetcher::check_times(s, chain_, now).ok()) {
-      if (r.honest && broken_.empty()) broken_ = absl::StrCat(r.name, " is honest and its heads are refused");
+    const absl::Time local = now - late_;
+    if (s.unsafe && fetcher::check_times(s, chain_, absl::InfiniteFuture()).ok())
+      clock_->heard(r.name, absl::FromUnixSeconds(static_cast<std::int64_t>(s.unsafe->timestamp)), local);
+    if (!fetcher::check_order(s).ok() ||
+        !fetcher::check_times(s, chain_, std::max(local, clock_->at_least(local))).ok()) {
+      if (r.honest && late_ == absl::ZeroDuration() && broken_.empty())
+        broken_ = absl::StrCat(r.name, " is honest and its heads are refused");
       e.on_poll(now, {fetcher::Problem::wrong_time, "its heads are refused"});
       continue;
     }
     e.on_poll(now, {});
     r.shown = s;
     if (!r.first) r.first = s;
-    vote_.put(std::move(s), asked, has);
+    vote_->put(std::move(s), asked, has);
   }
 }
 
@@ -287,7 +305,7 @@ absl::StatusOr<eth::BlockId> Remotes::agreed(std::uint64_t number, absl::Time no
   if (!elected) return absl::AbortedError(absl::StrCat("sources disagree about block ", number));
   for (const auto& [i, hash] : answers) {
     if (hash == *elected) continue;
-    const auto vote = vote_.choose(now);
+    const auto vote = vote_->choose(now);
     if (vote && vote->finalized_hold == fetcher::Hold::none && number <= number_of(vote->finalized))
       accuse(remotes_[i], absl::StrCat("its block ", number), now);
     else remotes_[i].endpoint.step_aside(now, "another branch");
@@ -320,7 +338,7 @@ absl::StatusOr<std::vector<eth::BlockRef>> Remotes::prove(const eth::BlockId& pa
   }
   if (hash != parent.hash) return absl::FailedPreconditionError("the tip does not descend from the parent");
   std::reverse(down.begin(), down.end());
-  if (const auto vote = vote_.choose(now)) {
+  if (const auto vote = vote_->choose(now)) {
     const auto range = [&](std::uint64_t n) {
       return n > parent.number && n <= tip.number ? std::optional{down[n - parent.number - 1].hash} : std::nullopt;
     };

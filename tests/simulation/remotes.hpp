@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "libs/rollup/config.hpp"
+#include "services/remote-fetcher/core/chain_clock.hpp"
 #include "services/remote-fetcher/core/endpoint.hpp"
 #include "services/remote-fetcher/core/vote.hpp"
 #include "tests/simulation/sequencer.hpp"
@@ -29,15 +30,15 @@ class Remotes {
   std::string chaos();
   /// One of them shows the chain so many blocks late.
   void set_delay(std::uint64_t blocks);
+  /// Another process of remote-fetcher, maybe with a clock that is late: it knows nothing.
+  void restart();
   /// The honest ones are all there, in time. Liars lie on.
   void heal();
 
   /// Looks at all whose turn it is.
   void look(const std::optional<eth::BlockId>& anchor, absl::Time now);
   /// As WatchHeads has it.
-  std::optional<fetcher::HeadSnapshot> heads(const std::optional<eth::BlockId>& anchor, absl::Time now) const {
-    return vote_.choose(now, anchor);
-  }
+  std::optional<fetcher::HeadSnapshot> heads(const std::optional<eth::BlockId>& anchor, absl::Time now) const;
   /// As GetHeaders has it.
   absl::StatusOr<std::vector<eth::BlockRef>> headers(const std::vector<std::uint64_t>& numbers,
                                                      const std::string& endpoint, absl::Time now);
@@ -59,7 +60,7 @@ class Remotes {
     bool branch = false;       // it has blocks of its own
     bool invalid = false;      // the EL calls one of them INVALID
     bool behind_true = false;  // asked for a height it tells of the true chain
-    enum class Head { own, phantom, frozen, old } head = Head::own;
+    enum class Head { own, phantom, frozen, old, future } head = Head::own;
     enum class Labels { as_they_are, head, random, none } labels = Labels::as_they_are;
     bool garbage = false;    // what it says of heights is nobody's
     bool withholds = false;  // no payloads
@@ -102,7 +103,10 @@ class Remotes {
   std::size_t liars_ = 0;
   std::vector<Remote> remotes_;  // best first
   std::vector<fetcher::Voter> voters_;
-  fetcher::Vote vote_;
+  std::optional<fetcher::Vote> vote_;
+  std::optional<fetcher::ChainClock> clock_;
+  /// How far remote-fetcher's clock is behind.
+  absl::Duration late_ = absl::ZeroDuration();
   rollup::Config chain_;
   std::string broken_;
 };

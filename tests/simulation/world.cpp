@@ -118,6 +118,7 @@ absl::Status World::admit(const driver::Command& c) {
   const auto before = gate_.state().epoch;
   el_shown_ = labels();
   lost_ = false;
+  chain_time_ = c.chain_time;
   TOWLINE_RETURN_IF_ERROR(gate_.admit(c, el_shown_, saved));
   if (gate_.state().epoch < before) broken("the gate took an older epoch");
   return absl::OkStatus();
@@ -210,12 +211,12 @@ std::optional<driver::CommandResult> World::update(const driver::Forkchoice& f) 
        {std::tuple{f.safe, ages_.safe, "safe"}, std::tuple{f.finalized, ages_.finalized, "final"}}) {
     if (!label) continue;
     const absl::Time made = absl::FromUnixSeconds(static_cast<std::int64_t>(remotes_.chain().time_of(label->number)));
-    if (age > absl::ZeroDuration() && now_ - made < age)
+    if (age > absl::ZeroDuration() && now_ + sequencer_ahead_ - made < age)
       broken(absl::StrCat(eth::to_string(*label), " is ", what, " before its time"));
     if (sequencer_.what(label->hash) != Make::real)
       broken(absl::StrCat(eth::to_string(*label), " is forged and ", what));
   }
-  if (f.finalized && min_age_.may_confirm(f.head, now_)) {
+  if (f.finalized && min_age_.may_confirm(f.head, driver_now())) {
     gate_.confirm_finalized(*f.finalized, saved).IgnoreError();
     highest_finalized_ = f.finalized;
   }
@@ -329,7 +330,7 @@ void World::run_pending() {
         fence && range.parent.number < fence->number && el_.latest().number >= fence->number) {
       return finish(id, driver::refuse(driver::Refusal::below_finalized, "a branch"));
     }
-    min_age_.hold(labels(), range.safe, range.finalized, now_);
+    min_age_.hold(labels(), range.safe, range.finalized, driver_now());
     for (auto* label : {&range.safe, &range.finalized}) {
       if (*label && (*label)->number <= range.parent.number && !canonical(**label)) label->reset();
     }
@@ -358,7 +359,7 @@ void World::run_pending() {
   if (const auto* f = std::get_if<coordinator::SetForkchoice>(&effect)) {
     if (auto st = admit(f->command); !st.ok()) return finish(id, st);
     driver::Forkchoice wanted = f->forkchoice;
-    if (min_age_.hold(labels(), wanted.safe, wanted.finalized, now_) && !wanted.safe && !wanted.finalized)
+    if (min_age_.hold(labels(), wanted.safe, wanted.finalized, driver_now()) && !wanted.safe && !wanted.finalized)
       return finish(id, ended(driver::Outcome::done, {}));
     if (auto st = gate_.check_labels(wanted.head, wanted.safe, wanted.finalized, labels()); !st.ok())
       return finish(id, st);
@@ -414,6 +415,7 @@ void World::grow(std::uint64_t blocks) {
 void World::keep_time() {
   const absl::Time due = absl::FromUnixSeconds(static_cast<std::int64_t>(sequencer_.tip().timestamp));
   if (due > now_ + kAhead) now_ = due - kAhead * std::uniform_real_distribution<double>{0, 1}(random_);
+  sequencer_ahead_ = std::max(sequencer_ahead_, due - now_);
 }
 
 void World::deliver(const eth::BlockRef& block) {
@@ -466,6 +468,12 @@ void World::chaos() {
     case 12:
       driver_up_ = !driver_up_;
       note(driver_up_ ? "driver up" : "driver down");
+      min_age_ = driver::MinAge{remotes_.chain(), ages_};
+      driver_late_ = remotes_.size() > 1 && random_() % 2 == 0 ? absl::Seconds(random_() % 300) : absl::ZeroDuration();
+      break;
+    case 15:
+      note("remote-fetcher restarted");
+      remotes_.restart();
       break;
     case 13: {
       note("coordinator restarted");

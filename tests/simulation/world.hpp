@@ -84,6 +84,7 @@ class World {
                                            const driver::Forkchoice* update);
   void kill_el();
   std::optional<driver::CommandResult> update(const driver::Forkchoice& f);
+  absl::Time driver_now() const { return std::max(now_ - driver_late_, chain_time_); }
   absl::Status admit(const driver::Command& c);
   driver::CommandResult ended(driver::Outcome o, std::string reason, std::optional<eth::BlockId> block = {});
   driver::CommandResult came_back(const eth::BlockId& block);
@@ -108,6 +109,8 @@ class World {
   const Remotes::Shows shows_;
   /// A block a second, so that the clock goes with the chain.
   absl::Time now_;
+  /// How far the sequencer's clock goes before ours.
+  absl::Duration sequencer_ahead_ = absl::ZeroDuration();
   Sequencer sequencer_;
   Remotes remotes_;
   GossipNetwork network_;
@@ -116,6 +119,9 @@ class World {
   bool rewind_for_single_source_;
   const driver::MinAge::Ages ages_;
   driver::MinAge min_age_;
+  /// How far the driver's clock is behind; what the last command said of the time.
+  absl::Duration driver_late_ = absl::ZeroDuration();
+  absl::Time chain_time_ = absl::InfinitePast();
   driver::Gate gate_;
   /// The driver's: what the EL showed last, whether a write was lost since, and since when the EL does not answer.
   driver::Labels el_shown_;

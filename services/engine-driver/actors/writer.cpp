@@ -91,6 +91,8 @@ absl::Status Writer::check_fence() {
   return absl::OkStatus();
 }
 
+absl::Time Writer::chain_now() const { return steady_now() + late_; }
+
 absl::StatusOr<Labels> Writer::admit(const Command& c) {
   const DriverState state = board_.get();
   if (!may_be_written_to(state.status)) {
@@ -104,6 +106,7 @@ absl::StatusOr<Labels> Writer::admit(const Command& c) {
     log::info("epoch taken", {log::kv("authority", c.authority), log::kv("epoch", c.epoch)});
   }
   board_.commanded(steady_now());
+  late_ = std::max(absl::ZeroDuration(), c.chain_time - steady_now());
   auto labels = engine_.labels();
   if (!labels.ok()) return labels.status();
   TOWLINE_RETURN_IF_ERROR(gate_.admit(c, *labels, saver()));
@@ -232,7 +235,7 @@ std::optional<CommandResult> Writer::update(const Forkchoice& f, const Cancelled
   heard_ = steady_now();
   const std::string wrong = difference(f, *labels);
   if (wrong.empty() && head_before && head_before->hash != f.head.hash) moves_ = true;
-  if (wrong.empty() && f.finalized && min_age_.may_confirm(f.head, steady_now())) {
+  if (wrong.empty() && f.finalized && min_age_.may_confirm(f.head, chain_now())) {
     if (auto st = gate_.confirm_finalized(*f.finalized, saver()); !st.ok())
       return ended(Outcome::engine_unavailable, std::string{st.message()}, f.head);
   }
@@ -276,8 +279,8 @@ absl::StatusOr<CommandResult> Writer::set_forkchoice(const Command& c, const For
 
 bool Writer::hold_young(const Labels& el, std::optional<eth::BlockId>& safe, std::optional<eth::BlockId>& finalized) {
   const auto asked_safe = safe, asked_finalized = finalized;
+  if (!min_age_.hold(el, safe, finalized, chain_now())) return false;
   const absl::Time now = steady_now();
-  if (!min_age_.hold(el, safe, finalized, now)) return false;
   metrics_.counter(kYoung, kYoungHelp).inc();
   if (now - said_young_ < kSayYoungEvery) return true;
   said_young_ = now;

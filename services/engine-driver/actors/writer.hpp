@@ -91,6 +91,9 @@ class Writer {
   const Options options_;
   Gate gate_;
   MinAge min_age_;
+  /// How far our clock is behind the chain's, as the last command had it.
+  absl::Duration late_ = absl::ZeroDuration();
+  absl::Time chain_now() const;
   const StateFile& file_;
   EngineClient& engine_;
   StateBoard& board_;

@@ -22,6 +22,8 @@ struct Command {
   std::string authority;
   std::uint64_t epoch = 0;
   Hash32 expected_head;
+  /// It is not earlier, by the chain's own clock.
+  absl::Time chain_time = absl::InfinitePast();
 };
 
 /// Whose state it is.

@@ -13,6 +13,7 @@ constexpr int kMaxNumbers = 1024;
 
 absl::StatusOr<Command> command_from(const v1::Command& c) {
   Command out{c.authority(), c.epoch(), {}};
+  if (c.chain_time_ms() != 0) out.chain_time = absl::FromUnixMillis(static_cast<std::int64_t>(c.chain_time_ms()));
   TOWLINE_ASSIGN_OR_RETURN(out.expected_head, wire::hash_from(c.expected_head(), "command.expected_head"));
   return out;
 }

@@ -8,13 +8,13 @@
 #include <mutex>
 
 #include "libs/base/steady_time.hpp"
-#include "services/remote-fetcher/core/vote.hpp"
+#include "services/remote-fetcher/core/chain_clock.hpp"
 
 namespace towline::fetcher {
 
 class HeadBoard {
  public:
-  explicit HeadBoard(Vote vote) : vote_{std::move(vote)} {}
+  HeadBoard(Vote vote, ChainClock clock) : vote_{std::move(vote)}, clock_{std::move(clock)} {}
 
   /// What the next look at `endpoint` compares.
   std::vector<std::uint64_t> heights(const std::string& endpoint) const {
@@ -23,6 +23,16 @@ class HeadBoard {
     for (const auto& [id, anchor] : anchors_)
       if (std::find(out.begin(), out.end(), anchor.number) == out.end()) out.push_back(anchor.number);
     return out;
+  }
+  /// As ChainClock::heard() has it.
+  void heard(const std::string& endpoint, absl::Time head) {
+    std::lock_guard lock{mutex_};
+    clock_.heard(endpoint, head, steady_now());
+  }
+  /// Our time, or the chain's where most say that ours is late.
+  absl::Time chain_now() const {
+    std::lock_guard lock{mutex_};
+    return std::max(steady_now(), clock_.at_least(steady_now()));
   }
   /// As Vote::put() has it.
   void put(HeadSnapshot s, const std::vector<std::uint64_t>& asked, const std::map<std::uint64_t, Hash32>& has) {
@@ -137,11 +147,13 @@ class HeadBoard {
     const absl::Time now = steady_now();
     auto s = vote_.choose(now, anchor);
     if (s && now < unknown_rules_until_) s->unknown_rules = unknown_rules_;
+    if (s) s->chain_time = clock_.at_least(now);
     return s;
   }
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   Vote vote_;
+  ChainClock clock_;
   std::string unknown_rules_;
   absl::Time unknown_rules_until_ = absl::InfinitePast();
   std::uint64_t last_watch_ = 0;

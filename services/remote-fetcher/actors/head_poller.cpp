@@ -400,7 +400,9 @@ void HeadPollerState::poll() {
     if (auto st = check_order(s->heads); !st.ok()) s = st;
   }
   if (s.ok() && config_.check_times) {
-    if (auto st = check_times(s->heads, *config_.rollup, steady_now()); !st.ok()) {
+    if (s->heads.unsafe && check_times(s->heads, *config_.rollup, absl::InfiniteFuture()).ok())
+      config_.board->heard(endpoint, absl::FromUnixSeconds(static_cast<std::int64_t>(s->heads.unsafe->timestamp)));
+    if (auto st = check_times(s->heads, *config_.rollup, config_.board->chain_now()); !st.ok()) {
       // Our clock or our configuration may be wrong as well: nobody is charged.
       trouble_ = {Problem::wrong_time, std::string{st.message()}};
       s = st;

@@ -63,7 +63,8 @@ class Fetcher {
       endpoints.push_back({n->url() + suffix, {}, {}, limits, {}, {"", absl::StrCat("group", endpoints.size())}});
     pool_ = std::make_unique<Pool>(endpoints, timeout, evidence_, metrics_);
     board_ = std::make_unique<HeadBoard>(
-        Vote{pool_->voters(), {}, Vote::Ages{absl::Milliseconds(500), timeout + absl::Seconds(1), absl::Seconds(10)}});
+        Vote{pool_->voters(), {}, Vote::Ages{absl::Milliseconds(500), timeout + absl::Seconds(1), absl::Seconds(10)}},
+        ChainClock{pool_->voters()});
     forks_ = std::make_unique<ForkBoard>(config_);
     headers_ = std::make_unique<Headers>(*forks_, *pool_, *board_);
     bodies_ = std::make_unique<Bodies>(*pool_, *board_, metrics_);

@@ -154,7 +154,9 @@ eth::BlockId Follower::fence() const {
   return f;
 }
 
-driver::Command Follower::command() const { return {kSingle, epoch_, local_->labels.latest->hash}; }
+driver::Command Follower::command() const {
+  return {kSingle, epoch_, local_->labels.latest->hash, remote_ ? remote_->chain_time : absl::InfinitePast()};
+}
 
 // ---------------------------------------------------------------- bookkeeping
 

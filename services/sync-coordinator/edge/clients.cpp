@@ -177,6 +177,8 @@ void write(const driver::Command& c, v1::Command& out) {
   out.set_authority(c.authority);
   out.set_epoch(c.epoch);
   out.set_expected_head(to_string(c.expected_head.view()));
+  if (c.chain_time != absl::InfinitePast())
+    out.set_chain_time_ms(static_cast<std::uint64_t>(absl::ToUnixMillis(c.chain_time)));
 }
 
 class GrpcDriver final : public DriverClient {
@@ -334,6 +336,7 @@ class GrpcFetcher final : public FetcherClient {
       s.observed = steady_now() - absl::Milliseconds(m.age_ms());
       s.groups = m.groups();
       s.agree = m.groups_agree();
+      if (m.chain_time_ms() != 0) s.chain_time = absl::FromUnixMillis(static_cast<std::int64_t>(m.chain_time_ms()));
       s.contradicts_anchor = m.contradicts_anchor();
       s.unknown_rules = m.unknown_rules();
       on_snapshot(s);

@@ -600,9 +600,11 @@ const eth::BlockRef& World::wanted_head() const {
 }
 
 bool World::converged() const {
-  // Of several the first may lead above what all have.
-  const bool there = remotes_.size() == 1 ? el_.latest().hash == wanted_head().hash
-                                          : sequencer_.on_chain_of(wanted_head().id(), el_.latest());
+  // Of several the first may lead above what all have, or be a few blocks behind.
+  const bool there = remotes_.size() == 1
+                         ? el_.latest().hash == wanted_head().hash
+                         : sequencer_.on_chain_of(wanted_head().id(), el_.latest()) ||
+                               (sequencer_.has(el_.latest().id()) && el_.latest().number + 3 >= wanted_head().number);
   return there && el_.safe() && el_.safe()->hash == sequencer_.safe().hash && el_.finalized() &&
          el_.finalized()->hash == sequencer_.finalized().hash && follower_->state() == coordinator::TowState::at_tip;
 }

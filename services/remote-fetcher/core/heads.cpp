@@ -103,7 +103,7 @@ absl::Status check_times(const HeadSnapshot& s, const rollup::Config& chain, abs
 bool same_heads(const HeadSnapshot& a, const HeadSnapshot& b) {
   const auto all = [](const HeadSnapshot& s) {
     return std::tie(s.endpoint, s.unsafe, s.local_safe, s.safe, s.finalized, s.current_l1, s.safe_hold,
-                    s.finalized_hold, s.others, s.groups, s.agree, s.contradicts_anchor, s.unknown_rules,
+                    s.finalized_hold, s.others, s.groups, s.agree, s.agreed, s.contradicts_anchor, s.unknown_rules,
                     s.blocks_trouble);
   };
   return all(a) == all(b);

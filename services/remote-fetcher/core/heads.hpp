@@ -52,6 +52,8 @@ struct HeadSnapshot {
   std::vector<Lead> others;
   /// Of the vote: the trust groups that are configured with a vote on unsafe heads, and those of them on this branch.
   std::size_t groups = 0, agree = 0;
+  /// Of the vote: the highest block that most of several configured groups are known to have.
+  std::optional<eth::BlockId> agreed;
   /// Of the vote: it is not earlier, by the heads of most of several trust groups.
   absl::Time chain_time = absl::InfinitePast();
   /// A majority of the configured trust groups contradicts the subscriber's anchor.

@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <tuple>
 
@@ -72,6 +73,10 @@ absl::Status check_range(const HeadSnapshot& vote, ProvenRange range) {
       return absl::FailedPreconditionError(absl::StrCat("the chain passes by ", eth::to_string(*label),
                                                         ", which a quorum of the trust groups calls ", what));
   }
+  if (!vote.agreed) return absl::OkStatus();
+  if (const auto hash = range(vote.agreed->number); hash && *hash != vote.agreed->hash)
+    return absl::FailedPreconditionError(
+        absl::StrCat("the chain passes by ", eth::to_string(*vote.agreed), ", which most trust groups have"));
   return absl::OkStatus();
 }
 
@@ -145,8 +150,11 @@ void Vote::put(HeadSnapshot s, const std::vector<std::uint64_t>& asked, const st
   v.highest = rose ? number : before->second.highest;
   v.moved = rose ? s.observed : before->second.moved;
   v.asked = {asked.begin(), asked.end()};
-  for (const auto& label : {s.unsafe, s.safe, s.finalized})
-    if (label) v.chain[label->number] = label->hash;
+  for (const auto& label : {s.unsafe, s.safe, s.finalized}) {
+    if (!label) continue;
+    v.chain[label->number] = label->hash;
+    if (label->number > 0) v.chain.emplace(label->number - 1, label->parent_hash);
+  }
   // What an EL has by number goes before the word of the CL beside it.
   for (const auto& [n, hash] : has) v.chain[n] = hash;
   if (before != views_.end()) {
@@ -342,6 +350,32 @@ std::vector<std::vector<Vote::Source>> Vote::branches(const std::vector<Source>&
   return out;
 }
 
+std::optional<eth::BlockId> Vote::agreed(const std::vector<Source>& sources) const {
+  if (electorate_.unsafe < 2) return std::nullopt;
+  std::set<eth::BlockId> named;
+  for (const Source& s : sources)
+    for (const auto& [n, hash] : s.view->chain) named.insert({n, hash});
+  for (auto it = named.rbegin(); it != named.rend(); ++it)
+    if (most_have(*it, sources)) return *it;
+  return std::nullopt;
+}
+
+bool Vote::behind(const Source& s, const std::vector<Source>& sources) const {
+  std::map<std::string, std::uint64_t> heads;
+  for (const Source& x : sources) {
+    if (!x.voter->unsafe || !x.view->heads.unsafe) continue;
+    auto& head = heads[x.voter->group];
+    head = std::max(head, x.view->heads.unsafe->timestamp);
+  }
+  const std::size_t most = electorate_.unsafe / 2 + 1;
+  if (electorate_.unsafe < 2 || heads.size() < most || !s.view->heads.unsafe) return false;
+  std::vector<std::uint64_t> newest;
+  for (const auto& [group, head] : heads) newest.push_back(head);
+  std::sort(newest.begin(), newest.end(), std::greater<>{});
+  const auto time = [](std::uint64_t t) { return absl::FromUnixSeconds(static_cast<std::int64_t>(t)); };
+  return time(newest[most - 1]) - time(s.view->heads.unsafe->timestamp) > ages_.stalled;
+}
+
 Vote::Blemish Vote::blemish(const Source& s, const std::vector<Source>& sources, absl::Time now) const {
   // A CL of which no execution client has a single label may be on any chain.
   bool els = false, confirmed = false;
@@ -356,6 +390,7 @@ Vote::Blemish Vote::blemish(const Source& s, const std::vector<Source>& sources,
   if (h.current_l1 && h.current_l1->hash.is_zero()) return Blemish::replays;
   if (now - h.observed > ages_.late) return Blemish::late;
   if (stalled(*s.view)) return Blemish::stalled;
+  if (behind(s, sources)) return Blemish::behind;
   return s.voter->unsafe ? Blemish::none : Blemish::no_vote;
 }
 
@@ -406,6 +441,7 @@ std::optional<HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth
   if (out.local_safe && electorate_.unsafe > 1 && !most_have(out.local_safe->id(), sources)) out.local_safe.reset();
   out.groups = electorate_.unsafe;
   out.agree = most;
+  out.agreed = agreed(leaders);
   out.safe = safe.block;
   out.safe_hold = safe.hold;
   out.finalized = finalized.hold == Hold::quorum_lost ? std::nullopt : finalized.block;
@@ -429,6 +465,7 @@ Vote::Standing Vote::standing(const std::string& endpoint, absl::Time now) const
       switch (blemish(s, sources, now)) {
         case Blemish::none: return {false, "agrees"};
         case Blemish::no_vote: return {false, "agrees, and has no vote on unsafe heads"};
+        case Blemish::behind: return {false, "its head is behind that of most"};
         case Blemish::stalled: return {false, "its head stands still while another's moves"};
         case Blemish::late: return {false, "late"};
         case Blemish::replays: return {false, "starting or replaying"};

@@ -43,7 +43,7 @@ std::optional<Hash32> elect(const std::vector<Voter>& voters, const std::map<std
 
 /// A range of blocks that was proven by their hashes: the one at a height, nullopt outside of it.
 using ProvenRange = absl::FunctionRef<std::optional<Hash32>(std::uint64_t number)>;
-/// FAILED_PRECONDITION: the range passes by a block that the vote calls safe or final.
+/// FAILED_PRECONDITION: the range passes by a block that the vote calls safe or final, or that most have.
 absl::Status check_range(const HeadSnapshot& vote, ProvenRange range);
 /// The range goes through the final block of the vote, and `number` is not above that: whoever has another block there
 /// is on no chain that may still be right. Anybody else may only be on another branch.
@@ -132,11 +132,15 @@ class Vote {
   Voted vote(const std::vector<Source>& sources, const std::set<std::string>& contradicting, Has may, Label label,
              std::size_t quorum) const;
   /// Why it leads only where there is no better one; the worst of it.
-  enum class Blemish { none, no_vote, stalled, late, replays, unconfirmed };
+  enum class Blemish { none, no_vote, behind, stalled, late, replays, unconfirmed };
+  /// Its head is behind what most have by more than sources that are looked at in turn are.
+  bool behind(const Source& s, const std::vector<Source>& sources) const;
   Blemish blemish(const Source& s, const std::vector<Source>& sources, absl::Time now) const;
   bool differ(const Source& a, const Source& b) const;
   /// Of the sources in the order of the list; the branch with most votes first.
   std::vector<std::vector<Source>> branches(const std::vector<Source>& sources) const;
+  /// The highest block that most of several groups are known to have.
+  std::optional<eth::BlockId> agreed(const std::vector<Source>& sources) const;
   /// Most of the configured groups have that block, whatever they call it.
   bool most_have(const eth::BlockId& b, const std::vector<Source>& sources) const;
   std::size_t votes(const std::vector<Source>& branch, const std::vector<std::vector<Source>>& all) const;

@@ -45,6 +45,7 @@ v1::HeadSnapshot to_proto(const HeadSnapshot& s, absl::Time now) {
   out.set_finalized_hold(to_proto(s.finalized_hold));
   out.set_groups(static_cast<std::uint32_t>(s.groups));
   out.set_groups_agree(static_cast<std::uint32_t>(s.agree));
+  if (s.agreed) *out.mutable_agreed() = wire::to_proto(*s.agreed);
   if (s.chain_time != absl::InfinitePast())
     out.set_chain_time_ms(static_cast<std::uint64_t>(absl::ToUnixMillis(s.chain_time)));
   out.set_contradicts_anchor(s.contradicts_anchor);

@@ -623,6 +623,15 @@ Effects Follower::follow(absl::Time now) {
     return diverged(f, remote_->finalized->id(), now);
   if (auto e = restore_labels(now)) return *std::move(e);
   if (auto e = follow_gossip(now)) return *std::move(e);
+  // Who leads may have led us off what most have.
+  if (const auto& most = remote_->agreed; most && most->number <= head.number && t->number >= most->number) {
+    const eth::BlockRef block{most->number, most->hash, {}, 0};
+    const auto has = on_our_chain(block);
+    if (!has) return compare(block);
+    if (!*has && (t->hash == head.hash || on_our_chain(t) == true) &&
+        demote(absl::StrCat("most trust groups have ", eth::to_string(*most), ", which is not on its chain"), now))
+      return step(now);
+  }
   if (t->hash == head.hash) return follow_labels(now);
   if (t->number > head.number) {
     if (invalid_target_ == t->hash) {

@@ -1695,6 +1695,24 @@ TEST_F(VoteTest, WhoLedUsOffWhatMostCallSafeLeadsNoMore) {
   EXPECT_TRUE(follows_b());
 }
 
+TEST_F(VoteTest, WhoLedUsOffWhatMostHaveLeadsNoMore) {
+  groups = 3;
+  agree = 2;
+  const Chain honest{110};
+  ours = theirs = Chain{100}.fork(92, 1, 105);
+  local();
+  fetcher::HeadSnapshot s = snapshot();
+  s.agreed = honest.at(98)->id();
+  s.others = {{"b", fetcher::Kind::el, *honest.at(110)}};
+  on_compare = [&] {
+    if (follows_b()) theirs = honest;
+  };
+  play(follower().on_remote(s, now));
+  EXPECT_EQ(taken().front(), "compare") << "our block at that height is not known";
+  EXPECT_TRUE(follows_b());
+  EXPECT_EQ(ours.at(110), honest.at(110));
+}
+
 TEST_F(VoteTest, WhoHasNotGotTheHeadThatItNamesLeadsNoMore) {
   both();
   fetcher::HeadSnapshot s = snapshot();

@@ -336,6 +336,9 @@ class GrpcFetcher final : public FetcherClient {
       s.observed = steady_now() - absl::Milliseconds(m.age_ms());
       s.groups = m.groups();
       s.agree = m.groups_agree();
+      if (m.has_agreed()) {
+        TOWLINE_ASSIGN_OR_RETURN(s.agreed, wire::from_proto(m.agreed()));
+      }
       if (m.chain_time_ms() != 0) s.chain_time = absl::FromUnixMillis(static_cast<std::int64_t>(m.chain_time_ms()));
       s.contradicts_anchor = m.contradicts_anchor();
       s.unknown_rules = m.unknown_rules();

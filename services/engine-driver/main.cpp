@@ -116,6 +116,10 @@ class Driver final : public service::Program {
       if (!text->empty() && (!absl::ParseDuration(*text, age) || *age < absl::ZeroDuration()))
         return absl::InvalidArgumentError(absl::StrCat(flag, ": a duration such as 10m or 0s"));
     }
+    if (ages.safe > ages.finalized)
+      return absl::InvalidArgumentError(
+          absl::StrCat("--safe.min-age (", absl::FormatDuration(ages.safe), ") is longer than --finality.min-age (",
+                       absl::FormatDuration(ages.finalized), "), and a final block is safe: give both"));
     writer_ = std::make_unique<Writer>(wo, Gate{persistent}, MinAge{config_, ages}, *file_, *engine_, *board_,
                                        open_over(channel_, wire::make_channel(gossip_source_, ctx.token)), ctx.metrics);
     system_ = &ctx.system;

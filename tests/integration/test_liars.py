@@ -4,7 +4,7 @@ import subprocess
 import time
 
 import pytest
-from stack import BIN, HANG_S, http
+from stack import BIN, HANG_S, Process, fake_clock, http, set_clock
 
 
 def groups(*urls):
@@ -183,3 +183,58 @@ def test_a_liar_at_the_border_of_a_long_range(stack, sources, liar):
         s.wait("the head of the first", lambda: s.stats()["el"]["head"]["number"] >= 8600)
         assert "from its tip down" in s.processes["remote-fetcher"].log.read_text()
     s.check_trace()
+
+
+def test_a_change_of_the_replica_is_no_switch_of_branches(stack):
+    """Each replica of remote-fetcher votes by itself, of the same configuration; a tow watches one at a time."""
+    s = stack(blocks=120, block_time=1, sources=3)
+    s.ctl("fork", node=0, depth=40, safe_lag=0, finalized_lag=0)
+    endpoints = groups(*s.endpoints["sources"])
+    s.start(endpoints=endpoints)
+    port = s.ports["remote-fetcher"][0]
+    flags = [f for f in s.flags("remote-fetcher", endpoints) if not f.startswith(("--grpc.addr", "--http.addr"))]
+    (s.dir / "second").mkdir()
+    second = s.processes["second"] = Process("remote-fetcher", [*flags, f"--grpc.addr=127.0.0.2:{port}", "--http.addr=127.0.0.1:0"], s.dir / "second").start()
+    for name in ("engine-driver", "sync-coordinator"):
+        p = s.processes[name]
+        p.stop()
+        p.flags = [f.replace(f"dns:///127.0.0.1:{port}", f"ipv4:127.0.0.1:{port},127.0.0.2:{port}") for f in p.flags]
+        p.start()
+    follows(s)
+
+    def towline(*args):
+        return subprocess.run([BIN / "towline", *args], capture_output=True, text=True, timeout=HANG_S, check=False).stdout
+
+    def reorgs():
+        said = towline("decisions", "--coordinator", f"127.0.0.1:{s.ports['sync-coordinator'][0]}")
+        return [line.split()[1] for line in said.splitlines()].count("reorg")
+
+    before = reorgs()
+    for replica, address in ((s.processes["remote-fetcher"], "127.0.0.1"), (second, "127.0.0.2")):
+        replica.kill()
+        follows(s)
+        replica.start()
+        s.wait("it is back", lambda a=address: " leads" in towline("endpoints", "--fetcher", f"{a}:{port}"))
+    assert reorgs() == before
+    s.check_trace()
+
+
+def test_a_clock_that_is_late_refuses_nobody(stack):
+    """Most of three groups have blocks that a clock five minutes late calls of the future."""
+    s = stack(blocks=120, block_time=1, sources=3)
+    clock, env = fake_clock(s.dir)
+    set_clock(clock, "-300")
+    s.start(endpoints=groups(*s.endpoints["sources"]), env=env, env_of=["remote-fetcher"])
+    follows(s)
+    assert "the clock here is late" in s.processes["remote-fetcher"].log.read_text()
+    s.check_trace()
+
+
+def test_ages_that_contradict_each_other_are_one_line_and_exit_code_2(stack):
+    s = stack(blocks=5)
+    run = subprocess.run([BIN / "engine-driver", *s.flags("engine-driver"), "--safe.min-age=1m", "--finality.min-age=10s"], capture_output=True, text=True,
+                         timeout=HANG_S, check=False)
+    assert run.returncode == 2 and "a final block is safe" in run.stderr and len(run.stderr.splitlines()) == 1, run
+    run = subprocess.run([BIN / "engine-driver", *(f for f in s.flags("engine-driver") if "admin-rpc" not in f), "--engine.admin-rpc-trust=single-source"],
+                         capture_output=True, text=True, timeout=HANG_S, check=False)
+    assert run.returncode == 2 and "rewinds need --engine.admin-rpc" in run.stderr and len(run.stderr.splitlines()) == 1, run

@@ -26,6 +26,8 @@ constexpr int kMostChances = 4;
 constexpr int kSearchSteps = 5;
 /// A node that has the last blocks but these is taken for synced: some always name a higher block than they have.
 constexpr std::uint64_t kSyncedWithin = 32;
+/// Heads are a few seconds ahead of a clock that is in order, at most.
+constexpr absl::Duration kLate = absl::Seconds(30);
 
 /// The server answered, though not with JSON-RPC: another method may fare better.
 bool said_something(Problem p) {
@@ -114,6 +116,7 @@ void HeadPollerState::look() {
   poll();
   replies_.clear();
   show_state();
+  show_clock();
   self_->delayed_send(self_, absl::ToChronoMilliseconds(config_.interval), poll_atom{}, ++tick_);
 }
 
@@ -357,6 +360,20 @@ void HeadPollerState::show(const HeadSnapshot& s) {
   number("unsafe", s.unsafe);
   number("safe", s.safe);
   number("finalized", s.finalized);
+}
+
+void HeadPollerState::show_clock() {
+  if (config_.index != 0) return;
+  const absl::Duration late = std::max(absl::ZeroDuration(), config_.board->chain_now() - steady_now());
+  config_.metrics
+      ->gauge("towline_fetcher_clock_late_seconds",
+              "How late the clock here is, as the blocks of most trust groups have it; 0: it is not known to be.")
+      .set(absl::ToDoubleSeconds(late));
+  const bool is_late = late > kLate;
+  if (is_late && !clock_was_late_)
+    log::warn("the clock here is late; set it, and start this process again: it goes on by the chain's meanwhile",
+              {log::kv("late_s", absl::ToInt64Seconds(late))});
+  clock_was_late_ = is_late;
 }
 
 void HeadPollerState::show_state() {

@@ -68,10 +68,13 @@ class HeadPollerState {
   /// The poll fails for this reason, whatever was the trouble before.
   absl::Status fail(Problem p, std::string why);
   void show(const HeadSnapshot& s);
+  /// Once for the process: how late its clock is, as most sources have it.
+  void show_clock();
   void show_state();
   head_poller_actor::pointer self_;
   PollerConfig config_{};
   Metrics::Counter refused_, dropped_as_wrong_, dropped_as_error_;
+  bool clock_was_late_ = false;
   /// Of the timer that counts: a look before it is due makes another one.
   std::uint64_t tick_ = 0;
   /// Why this poll fails, and the replies that its answers point into.

@@ -174,7 +174,7 @@ def test_a_clock_that_is_ahead_is_told_by_the_sources(stack, tmp_path):
     p = Process(GOSSIP, [*s.flags(GOSSIP), f"--clock-source=http://127.0.0.1:{clock.server_port}"], tmp_path, env).start()
     try:
         s.wait("the clock is named", lambda: "ahead of the sources" in p.log.read_text())
-        status, text = s.get(GOSSIP, "/readyz")
+        status, text = s.wait("its status server", lambda: s.get(GOSSIP, "/readyz"))
         assert status == 503 and "self_doubt" in text and "set it (NTP)" in text, text
         assert "towline_gossip_penalties_suspended 1" in s.get(GOSSIP, "/metrics")[1]
     finally:

@@ -46,6 +46,7 @@ struct DriverState {
   Persistent persistent;
   std::string client_version;
   bool can_rewind = false;
+  eth::BlockId genesis;
   std::optional<ImportProgress> import;
   std::uint64_t engine_session = 0;
   /// Open watches of this state, and how long ago the last command was admitted, or the driver was started.

@@ -104,6 +104,7 @@ class Driver final : public service::Program {
     engine_ = std::make_unique<EngineClient>(std::move(o), ctx.metrics);
     initial.persistent = persistent;
     initial.can_rewind = engine_->can_rewind();
+    initial.genesis = config_.l2_genesis;
     ctx.watchdog.watch("http", [this](std::function<void()> turn) { engine_->ask_turn(std::move(turn)); });
     board_ = std::make_unique<StateBoard>(initial);
     channel_ = wire::make_channel(payload_source_, ctx.token);

@@ -14,8 +14,10 @@
 #include <iostream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <variant>
 
 #include "libs/base/hex.hpp"
+#include "libs/base/status.hpp"
 #include "libs/http/client.hpp"
 #include "libs/jsonrpc/jsonrpc.hpp"
 #include "libs/service/flags.hpp"
@@ -31,6 +33,7 @@
 #include "tools/towline/render.hpp"
 #include "tools/towline/replicas.hpp"
 #include "tools/towline/supervisor.hpp"
+#include "towline/v1/engine_driver.grpc.pb.h"
 #include "towline/v1/p2p_gossip.grpc.pb.h"
 #include "towline/v1/remote_fetcher.grpc.pb.h"
 #include "towline/v1/sync_coordinator.grpc.pb.h"
@@ -46,6 +49,10 @@ constexpr int kUnreachable = 3;  // the service does not answer
 constexpr int kUnhealthy = 4;    // status --check: not ready; recover: a person is needed
 
 constexpr auto kDeadline = std::chrono::seconds{5};
+/// Every source has some seconds to answer.
+constexpr auto kAskAll = std::chrono::seconds{30};
+constexpr auto kRewind = std::chrono::minutes{5};
+constexpr const char* kFetcher = "127.0.0.1:7410";
 
 int report(const grpc::Status& s, const std::string& target) {
   if (s.error_code() == grpc::StatusCode::UNAVAILABLE || s.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
@@ -135,6 +142,13 @@ class Cli {
     auto* resume = app.add_subcommand("resume", "tow on");
     resume->add_option("--driver", driver, "only this engine-driver");
     auto* recover = app.add_subcommand("recover", "what to do when the tow is DIVERGED or NEEDS_OPERATOR");
+    bool force = false;
+    auto* forced =
+        recover->add_flag("--force", force,
+                          "lower what is final here, where a majority of the configured trust groups has one "
+                          "other block in its place");
+    recover->add_option("--reason", reason, "why; kept in engine-driver's log")->needs(forced);
+    recover->add_option("--driver", driver, "only this engine-driver");
     auto* networks = app.add_subcommand("networks", "the chains that --network knows");
     auto* version = app.add_subcommand("version", "the version of this program");
     auto* demo_command = app.add_subcommand(
@@ -237,15 +251,7 @@ class Cli {
       return coordinator_call([&](auto& s, auto* c) { return *pause ? s.Pause(c, p, &pr) : s.Resume(c, r, &rr); },
                               [&] { done(*pause ? "paused: `towline resume` goes on" : "resumed"); });
     }
-    if (*recover) {
-      v1::GetSyncStatusResponse response;
-      const int code = coordinator_call(
-          [&](auto& s, auto* c) { return s.GetSyncStatus(c, {}, &response); },
-          [&] {
-            std::cout << (json_ ? recover_json(response.status()) : recover_text(response.status())) << std::flush;
-          });
-      return code == kOk && needs_person(response.status()) ? kUnhealthy : code;
-    }
+    if (*recover) return run_recover(driver, force, reason);
     if (*endpoints) {
       v1::ListEndpointsResponse response;
       return fetcher_call([&](auto& s, auto* c) { return s.ListEndpoints(c, {}, &response); },
@@ -394,7 +400,7 @@ class Cli {
     return answered && !(response.*known)().empty() ? (response.*known)() : otherwise;
   }
   std::string fetcher_target() const {
-    return target_of(fetcher_, &v1::GetSyncStatusResponse::remote_fetcher, "127.0.0.1:7410");
+    return target_of(fetcher_, &v1::GetSyncStatusResponse::remote_fetcher, kFetcher);
   }
   std::string gossip_target() const {
     return target_of(gossip_, &v1::GetSyncStatusResponse::p2p_gossip, "127.0.0.1:7440");
@@ -459,6 +465,125 @@ class Cli {
                                     ",\n\"bans\": ", to_json(bans, -1), "}\n")
                     << std::flush;
         });
+  }
+
+  int run_recover(const std::string& driver, bool force, const std::string& reason) {
+    v1::GetSyncStatusResponse response;
+    if (const int code = coordinator_call([&](auto& s, auto* c) { return s.GetSyncStatus(c, {}, &response); }, [] {});
+        code != kOk)
+      return code;
+    v1::SyncStatus status;
+    for (const auto& t : response.status().tows())
+      if (driver.empty() || t.driver() == driver) *status.add_tows() = t;
+    if (!driver.empty() && status.tows().empty()) {
+      std::cerr << "towline recover: no engine-driver \"" << driver << "\"; `towline status` lists them\n";
+      return kFailed;
+    }
+    if (force && status.tows_size() != 1) {
+      std::cerr << "towline recover: --force is for one engine-driver: say which by --driver\n";
+      return kUsage;
+    }
+    Finalities found;
+    int code = needs_person(status) ? kUnhealthy : kOk;
+    for (const auto& t : status.tows()) {
+      if (!force && t.state() != v1::TOW_STATE_DIVERGED) continue;
+      auto f = finality_of(t, response.remote_fetcher());
+      if (const auto* failed = std::get_if<Failed>(&f)) {
+        const int why = report(failed->status, failed->who);
+        if (force) return why;
+        continue;
+      }
+      found.emplace(t.driver(), std::get<Finality>(std::move(f)));
+    }
+    if (force) code = lower(status.tows(0), found.begin()->second, reason);
+    if (code != kUnreachable)
+      std::cout << (json_ ? recover_json(status, found) : recover_text(status, found)) << std::flush;
+    return code;
+  }
+
+  /// A call that failed, and whose.
+  struct Failed {
+    grpc::Status status;
+    std::string who;
+  };
+
+  /// Asks the sources and the EL for what is final at a tow.
+  std::variant<Finality, Failed> finality_of(const v1::Tow& t, const std::string& known_fetcher) const {
+    const std::string fetcher = !fetcher_.empty() ? fetcher_ : !known_fetcher.empty() ? known_fetcher : kFetcher;
+    const auto sources = v1::RemoteFetcher::NewStub(wire::make_channel(fetcher, token_));
+    const auto engine = v1::EngineDriver::NewStub(wire::make_channel(t.driver(), token_));
+    const std::string driver = "engine-driver at " + t.driver();
+    v1::GetStateResponse state;
+    Call call;
+    if (auto s = engine->GetState(&call.context, {}, &state); !s.ok()) return Failed{s, driver};
+    const auto here = here_of(state.state());
+    if (!here.ok()) return Failed{wire::to_grpc(here.status()), driver};
+    Finality f{Lowering{*here}, {}};
+    while (f.lowering.verdict() == Lowering::Verdict::asking) {
+      Call ask_sources, ask_engine;
+      for (Call* c : {&ask_sources, &ask_engine}) c->context.set_deadline(std::chrono::system_clock::now() + kAskAll);
+      v1::CompareEndpointsRequest there;
+      v1::GetCanonicalBlocksRequest ours;
+      for (const std::uint64_t n : f.lowering.numbers()) {
+        there.add_numbers(n);
+        ours.add_numbers(n);
+      }
+      v1::CompareEndpointsResponse said;
+      v1::GetCanonicalBlocksResponse has;
+      if (auto s = sources->CompareEndpoints(&ask_sources.context, there, &said); !s.ok())
+        return Failed{s, "remote-fetcher at " + fetcher};
+      if (auto s = engine->GetCanonicalBlocks(&ask_engine.context, ours, &has); !s.ok()) return Failed{s, driver};
+      std::vector<eth::BlockRef> majority, blocks;
+      for (const auto& b : said.majority())
+        if (const auto id = wire::from_proto(b); id.ok()) majority.push_back({id->number, id->hash, {}, 0});
+      for (const auto& b : has.blocks())
+        if (const auto ref = wire::from_proto(b); ref.ok()) blocks.push_back(*ref);
+      // The first answer is about what is final.
+      if (f.said.endpoints().empty()) f.said = said;
+      f.lowering.on_answers(majority, blocks);
+    }
+    return f;
+  }
+
+  int lower(const v1::Tow& t, Finality& f, const std::string& reason) const {
+    if (f.lowering.verdict() != Lowering::Verdict::lower) return kFailed;
+    const auto engine = v1::EngineDriver::NewStub(wire::make_channel(t.driver(), token_));
+    v1::LowerFinalizedRequest request;
+    *request.mutable_was() = wire::to_proto(*f.lowering.was());
+    *request.mutable_to() = wire::to_proto(*f.lowering.to());
+    request.set_reason(reason);
+    Call call;
+    // debug_setHead of a deep branch takes its time.
+    call.context.set_deadline(std::chrono::system_clock::now() + kRewind);
+    v1::LowerFinalizedResponse response;
+    if (const auto s = engine->LowerFinalized(&call.context, request, &response); !s.ok()) {
+      // It may be its EL or its disk.
+      std::cerr << "towline: engine-driver at " << t.driver() << ": " << s.error_message() << '\n';
+      return s.error_code() == grpc::StatusCode::UNAVAILABLE ? kUnreachable : kFailed;
+    }
+    f.lowered = response;
+    if (response.outcome() == v1::OUTCOME_DONE) return kOk;
+    return response.outcome() == v1::OUTCOME_REFUSED ? kFailed : kUnhealthy;
+  }
+
+  static absl::StatusOr<Lowering::Here> here_of(const v1::DriverState& s) {
+    Lowering::Here here;
+    if (!s.has_genesis()) return absl::FailedPreconditionError("this engine-driver is too old for this");
+    const bool answers = s.status() == v1::ENGINE_STATUS_READY || s.status() == v1::ENGINE_STATUS_SYNCING ||
+                         s.status() == v1::ENGINE_STATUS_INVALID || s.status() == v1::ENGINE_STATUS_BESIDE_FENCE;
+    if (!answers || !s.labels().has_latest())
+      return absl::FailedPreconditionError(absl::StrCat("the EL cannot be used: ", s.reason()));
+    TOWLINE_ASSIGN_OR_RETURN(here.genesis, wire::from_proto(s.genesis()));
+    TOWLINE_ASSIGN_OR_RETURN(const eth::BlockRef head, wire::from_proto(s.labels().latest()));
+    here.head = head.id();
+    if (s.has_fence()) {
+      TOWLINE_ASSIGN_OR_RETURN(here.fence, wire::from_proto(s.fence()));
+    }
+    if (s.labels().has_finalized()) {
+      TOWLINE_ASSIGN_OR_RETURN(const eth::BlockRef finalized, wire::from_proto(s.labels().finalized()));
+      here.finalized = finalized.id();
+    }
+    return here;
   }
 
   int run_status(bool check) {

@@ -7,33 +7,159 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "libs/base/hex.hpp"
+#include "libs/wire/convert.hpp"
 #include "tools/towline/render.hpp"
 
 namespace towline::cli {
 namespace {
 
-std::vector<std::string> of_diverged(const v1::Tow& t, bool reth) {
-  const std::string ours =
-      t.local().has_fence() ? block_text(t.local().fence().number(), t.local().fence().hash()) : "unknown";
-  const std::string theirs =
-      t.has_diverged_remote() ? block_text(t.diverged_remote().number(), t.diverged_remote().hash()) : "unknown";
-  return {
-      absl::StrCat("Final here: ", ours, "; the source says ", theirs,
-                   ". Find out who is right: ask a third source for the block at that height (towline inspect block "
-                   "--url URL --number N)."),
-      "The source is wrong: cordon it (towline cordon NAME) or replace it. Towing goes on by itself.",
-      absl::StrCat("We are wrong: stop engine-driver, delete state.json in its --data-dir, restore the EL from a "
-                   "trusted snapshot",
-                   reth ? " (or `op-reth stage unwind`)" : " (or rewind it with debug_setHead below that block)",
-                   ", start both.")};
+bool is_reth(const v1::Tow& t) { return absl::StrContains(absl::AsciiStrToLower(t.local().client_version()), "reth"); }
+
+std::string whole(const eth::BlockId& b) { return absl::StrCat(thousands(b.number), " ", to_hex(b.hash.view())); }
+
+std::vector<std::string> of_diverged(const v1::Tow& t) {
+  std::vector<std::string> steps;
+  if (t.reason_code() == "engine_beside_fence")
+    steps.push_back(
+        "Was the EL's database replaced, or is --data-dir another EL's? Restore the EL from a trusted snapshot, or "
+        "give "
+        "engine-driver its own --data-dir.");
+  else
+    steps.push_back(
+        "The sources are wrong: cordon them (towline cordon NAME) or replace them. Towing goes on by itself.");
+  steps.push_back(
+      "We are wrong (ask somebody else: towline inspect block --url URL --number N): `towline recover --force --reason "
+      "WHY` lowers what is final here, where most trust groups have one other block.");
+  return steps;
+}
+
+/// Without debug_setHead by the driver.
+std::string by_hand(const v1::Tow& t, const eth::BlockId& to) {
+  if (is_reth(t))
+    return absl::StrCat("Stop op-reth, run `op-reth stage unwind to-block ", to.number,
+                        "` with its --datadir and --chain, start it again. Towing goes on by itself.");
+  return absl::StrCat("On the EL's ordinary RPC (with the debug namespace): debug_setHead(\"", to_quantity(to.number),
+                      "\"). Towing goes on by itself.");
+}
+
+const char* name(Lowering::Verdict v) {
+  switch (v) {
+    case Lowering::Verdict::asking: return "asking";
+    case Lowering::Verdict::nothing_final: return "nothing_final";
+    case Lowering::Verdict::supported: return "supported";
+    case Lowering::Verdict::no_majority: return "no_majority";
+    case Lowering::Verdict::other_chain: return "other_chain";
+    case Lowering::Verdict::no_answer: return "no_answer";
+    case Lowering::Verdict::lower: return "lower";
+  }
+  return "?";
+}
+
+/// What an endpoint has at a height.
+std::optional<eth::BlockId> block_at(const v1::EndpointBlocks& e, std::uint64_t number) {
+  for (const auto& b : e.blocks()) {
+    auto id = wire::from_proto(b);
+    if (id.ok() && id->number == number) return *id;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> outcome_lines(const Finality& f, const v1::Tow& t) {
+  const std::string to = whole(*f.lowering.to());
+  const v1::LowerFinalizedResponse& r = *f.lowered;
+  switch (r.outcome()) {
+    case v1::OUTCOME_DONE:
+      return {absl::StrCat("done: ", to, " is final here now, and the EL's head is ",
+                           block_text(r.labels().latest().number(), r.labels().latest().hash()),
+                           ". Towing goes on by itself.")};
+    case v1::OUTCOME_NOT_APPLIED:
+      return {absl::StrCat(to, " is final here now; the EL has to be brought back by hand: ", r.reason()),
+              by_hand(t, *f.lowering.to())};
+    case v1::OUTCOME_REFUSED: return {absl::StrCat("refused, and nothing was changed: ", r.reason())};
+    default:
+      return {absl::StrCat(to, " is final here now; what became of the EL is not known: ", r.reason()),
+              "Look again: `towline recover`."};
+  }
+}
+
+std::vector<std::string> verdict_lines(const Finality& f, const v1::Tow& t) {
+  const Lowering& l = f.lowering;
+  switch (l.verdict()) {
+    case Lowering::Verdict::nothing_final: return {"nothing is final here, so nothing can be lowered"};
+    case Lowering::Verdict::supported: return {"a majority of the trust groups has it, too: nothing may be lowered"};
+    case Lowering::Verdict::no_majority:
+      return {"no other block has a majority of the trust groups there: nothing may be lowered"};
+    case Lowering::Verdict::other_chain:
+      return {absl::StrCat("most have ", whole(*l.theirs())),
+              "they have another genesis block, too: these are sources of another chain, nothing may be lowered"};
+    case Lowering::Verdict::asking:
+    case Lowering::Verdict::no_answer:
+      return {absl::StrCat("most have ", whole(*l.theirs())),
+              "the highest block that the EL has in common with them was not found, nothing may be lowered: try again"};
+    case Lowering::Verdict::lower: break;
+  }
+  std::vector<std::string> out{absl::StrCat("most have ", whole(*l.theirs())),
+                               absl::StrCat("in common with the EL: up to ", whole(*l.to()))};
+  if (f.lowered) {
+    const auto more = outcome_lines(f, t);
+    out.insert(out.end(), more.begin(), more.end());
+  } else if (t.local().can_rewind()) {
+    out.push_back(
+        "`towline recover --force --reason WHY` makes that final here, and rewinds the EL to it (debug_setHead)");
+  } else {
+    out.push_back(
+        "`towline recover --force --reason WHY` makes that final here; the EL then has to be brought back by hand:");
+    out.push_back(by_hand(t, *l.to()));
+  }
+  return out;
+}
+
+std::vector<std::string> finality_lines(const Finality& f, const v1::Tow& t) {
+  std::vector<std::string> out;
+  if (const auto& was = f.lowering.was()) {
+    out.push_back(absl::StrCat("final here: ", whole(*was)));
+    out.push_back(absl::StrCat("of ", f.said.groups(), " trust group(s):"));
+    for (const auto& e : f.said.endpoints()) {
+      const auto there = block_at(e, was->number);
+      out.push_back(absl::StrCat("  ", e.endpoint(), " (", e.group(), "): ",
+                                 !there ? e.silence().empty() ? "has no block there" : "silent: " + e.silence()
+                                 : *there == *was ? "the same block"
+                                                  : to_hex(there->hash.view())));
+    }
+  }
+  const auto more = verdict_lines(f, t);
+  out.insert(out.end(), more.begin(), more.end());
+  return out;
+}
+
+nlohmann::ordered_json finality_json(const Finality& f) {
+  const auto block = [](const std::optional<eth::BlockId>& b) -> nlohmann::ordered_json {
+    if (!b) return nullptr;
+    return {{"number", b->number}, {"hash", to_hex(b->hash.view())}};
+  };
+  nlohmann::ordered_json says = nlohmann::ordered_json::array();
+  for (const auto& e : f.said.endpoints()) {
+    const auto there = f.lowering.was() ? block_at(e, f.lowering.was()->number) : std::nullopt;
+    says.push_back(
+        {{"endpoint", e.endpoint()}, {"group", e.group()}, {"block", block(there)}, {"silence", e.silence()}});
+  }
+  nlohmann::ordered_json out = {
+      {"verdict", name(f.lowering.verdict())}, {"was", block(f.lowering.was())}, {"theirs", block(f.lowering.theirs())},
+      {"to", block(f.lowering.to())},          {"groups", f.said.groups()},      {"says", says}};
+  if (f.lowered) {
+    out["outcome"] = v1::Outcome_Name(f.lowered->outcome());
+    out["outcome_reason"] = f.lowered->reason();
+  }
+  return out;
 }
 
 }  // namespace
 
 std::vector<std::string> recovery(const v1::Tow& t) {
-  const bool reth = absl::StrContains(absl::AsciiStrToLower(t.local().client_version()), "reth");
+  const bool reth = is_reth(t);
   const std::string& code = t.reason_code();
-  if (t.state() == v1::TOW_STATE_DIVERGED) return of_diverged(t, reth);
+  if (t.state() == v1::TOW_STATE_DIVERGED) return of_diverged(t);
   if (code == "branch_too_deep" || code == "rewind_failed")
     return {reth
                 ? "Stop op-reth, run `op-reth stage unwind to-block N` with the block named above, start it again. "
@@ -88,18 +214,20 @@ bool needs_person(const v1::SyncStatus& s) {
   return std::any_of(s.tows().begin(), s.tows().end(), [](const v1::Tow& t) { return !recovery(t).empty(); });
 }
 
-std::string recover_text(const v1::SyncStatus& s) {
+std::string recover_text(const v1::SyncStatus& s, const Finalities& f) {
   std::string out;
   for (const v1::Tow& t : s.tows()) {
     absl::StrAppend(&out, t.driver(), ": ", state_name(t.state()), "\n  what happened: ", t.reason(), "\n");
     const auto steps = recovery(t);
     for (std::size_t i = 0; i < steps.size(); ++i) absl::StrAppend(&out, "  ", i + 1, ". ", steps[i], "\n");
     if (steps.empty()) absl::StrAppend(&out, "  Nothing needs an operator.\n");
+    if (const auto it = f.find(t.driver()); it != f.end())
+      for (const auto& line : finality_lines(it->second, t)) absl::StrAppend(&out, "  ", line, "\n");
   }
   return out.empty() ? "no engine-driver is towed\n" : out;
 }
 
-std::string recover_json(const v1::SyncStatus& s) {
+std::string recover_json(const v1::SyncStatus& s, const Finalities& f) {
   nlohmann::ordered_json tows = nlohmann::ordered_json::array();
   for (const v1::Tow& t : s.tows()) {
     const auto steps = recovery(t);
@@ -109,6 +237,7 @@ std::string recover_json(const v1::SyncStatus& s) {
                     {"reason", t.reason()},
                     {"needs_person", !steps.empty()},
                     {"steps", steps}});
+    if (const auto it = f.find(t.driver()); it != f.end()) tows.back()["finality"] = finality_json(it->second);
   }
   return nlohmann::ordered_json{{"tows", tows}}.dump(1) + "\n";
 }

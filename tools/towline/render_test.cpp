@@ -2,13 +2,20 @@
 #include "tools/towline/recovery.hpp"
 #include "tools/towline/replicas.hpp"
 
+#include <absl/strings/str_cat.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "libs/base/hex.hpp"
+#include "libs/wire/convert.hpp"
+
 namespace towline::cli {
 namespace {
+
+using ::testing::HasSubstr;
 
 TEST(Render, Numbers) {
   EXPECT_EQ(thousands(0), "0");
@@ -70,6 +77,64 @@ TEST(Render, RecoverNamesTheStepsForTheClient) {
   t.set_reason_code("at_tip");
   EXPECT_FALSE(needs_person(s));
   EXPECT_NE(recover_text(s).find("Nothing needs an operator"), std::string::npos);
+}
+
+TEST(Render, RecoverNamesBothChainsAndWhoSaysWhat) {
+  const auto block = [](std::uint64_t n, std::uint8_t branch) {
+    Hash32 h;
+    h.bytes[0] = static_cast<std::uint8_t>(n);
+    h.bytes[31] = branch;
+    return eth::BlockId{n, h};
+  };
+  const auto ref = [&](std::uint64_t n, std::uint8_t branch) { return eth::BlockRef{n, block(n, branch).hash, {}, 0}; };
+  v1::SyncStatus s;
+  auto& t = *s.add_tows();
+  t.set_driver("driver");
+  t.set_state(v1::TOW_STATE_DIVERGED);
+  t.set_reason_code("diverged");
+  t.mutable_local()->set_client_version("reth/v1.10.2");
+  Finality f{Lowering{{block(0, 1), block(9, 2), {}, block(12, 2)}}, {}};
+  f.said.set_groups(3);
+  const auto says = [&](const char* name, const std::optional<eth::BlockId>& b, const char* silence) {
+    auto& e = *f.said.add_endpoints();
+    e.set_endpoint(name);
+    e.set_group(absl::StrCat("group-", name));
+    if (b) *e.add_blocks() = wire::to_proto(*b);
+    e.set_silence(silence);
+  };
+  says("a", block(9, 1), "");
+  says("b", block(9, 2), "");
+  says("c", std::nullopt, "no answer in time");
+  const auto text = [&] { return recover_text(s, {{"driver", f}}); };
+  Finality alone = f;
+  alone.lowering.on_answers({}, {});
+  EXPECT_THAT(recover_text(s, {{"driver", alone}}), HasSubstr("no other block has a majority"));
+  f.lowering.on_answers({ref(9, 1)}, {ref(9, 2)});
+  while (f.lowering.verdict() == Lowering::Verdict::asking) {
+    std::vector<eth::BlockRef> theirs, ours;
+    for (const std::uint64_t n : f.lowering.numbers()) {
+      theirs.push_back(ref(n, 1));
+      ours.push_back(ref(n, n > 5 ? 2 : 1));
+    }
+    f.lowering.on_answers(theirs, ours);
+  }
+  const auto hex = [](const eth::BlockId& b) { return to_hex(b.hash.view()); };
+  for (const std::string& part :
+       {absl::StrCat("final here: 9 ", hex(block(9, 2))), absl::StrCat("of 3 trust group(s)"),
+        absl::StrCat("a (group-a): ", hex(block(9, 1))), absl::StrCat("b (group-b): the same block"),
+        absl::StrCat("c (group-c): silent: no answer in time"), absl::StrCat("most have 9 ", hex(block(9, 1))),
+        absl::StrCat("up to 5 ", hex(block(5, 1))), absl::StrCat("--force"),
+        absl::StrCat("op-reth stage unwind to-block 5")})
+    EXPECT_THAT(text(), HasSubstr(part));
+  f.lowered.emplace().set_outcome(v1::OUTCOME_NOT_APPLIED);
+  EXPECT_THAT(text(), HasSubstr("op-reth stage unwind to-block 5"));
+  t.mutable_local()->set_client_version("Geth/v1.101702.3");
+  EXPECT_THAT(text(), HasSubstr("debug_setHead(\"0x5\")"));
+  const auto doc = nlohmann::json::parse(recover_json(s, {{"driver", f}}))["tows"][0]["finality"];
+  EXPECT_EQ(doc["verdict"], "lower");
+  EXPECT_EQ(doc["to"]["number"], 5);
+  EXPECT_EQ(doc["says"][2]["block"], nullptr);
+  EXPECT_EQ(doc["outcome"], "OUTCOME_NOT_APPLIED");
 }
 
 TEST(Replicas, AreTheAddressesOfTheName) {

@@ -111,8 +111,12 @@ void MonitorState::look() {
   const bool fresh = !identified_ || lost_;
   const bool lower = was.labels.latest && labels->latest->number < was.labels.latest->number;
   if (fresh || lower || was.status == EngineStatus::beside_fence) {
-    if (auto st = check_fence(); !st.ok())
-      return fail(absl::IsFailedPrecondition(st) ? EngineStatus::beside_fence : status_of(st), st);
+    if (auto st = check_fence(); !st.ok()) {
+      if (!absl::IsFailedPrecondition(st)) return fail(status_of(st), st);
+      // Who is right is asked for what it shows.
+      config_.board->update([&](DriverState& s) { s.labels = *labels; });
+      return fail(EngineStatus::beside_fence, st);
+    }
   }
   if (config_.board->writes().first == writes) foreign_.on_look(*labels->latest, writes, commanded, steady_now());
   if (foreign_.driven(steady_now())) {

@@ -318,21 +318,66 @@ absl::StatusOr<CommandResult> Writer::go_back(const Command& c, const eth::Block
   TOWLINE_ASSIGN_OR_RETURN(const Labels el, admit(c));
   if (!engine_.can_rewind())
     return refuse(Refusal::cannot_rewind, "no --engine.admin-rpc: this driver cannot rewind its EL");
-  board_.write({});
-  const absl::Cleanup ends = [this] { board_.write({}); };
   // To its own head nothing goes back; it makes the EL forget what it has above.
   if (to.hash != el.latest->hash) TOWLINE_RETURN_IF_ERROR(gate_.check_rewind(to));
   TOWLINE_RETURN_IF_ERROR(check_canonical(to, "the block to rewind to"));
-  log::warn("rewinding the EL", {log::kv("from", el.latest->id()), log::kv("to", to)});
-  metrics_.counter(kRewinds, kRewindsHelp).inc();
-  // If its answer is lost the labels tell what came of it.
-  if (auto st = engine_.set_head(to.number); !st.ok() && !absl::IsUnavailable(st) && !absl::IsDeadlineExceeded(st))
-    return ended(Outcome::not_applied, std::string{st.message()}, to);
+  if (auto st = set_head(*el.latest, to); !st.ok()) return ended(Outcome::not_applied, std::string{st.message()}, to);
   CommandResult r = ended(Outcome::done, {}, to);
   if (!r.labels.latest) return ended(Outcome::engine_unavailable, "the EL does not answer after the rewind", to);
   if (r.labels.latest->hash != to.hash) {
     r.outcome = Outcome::not_applied;
     r.reason = absl::StrCat("after debug_setHead the head is ", eth::to_string(*r.labels.latest));
+  }
+  return r;
+}
+
+absl::Status Writer::set_head(const eth::BlockRef& from, const eth::BlockId& to) {
+  board_.write({});
+  const absl::Cleanup ends = [this] { board_.write({}); };
+  log::warn("rewinding the EL", {log::kv("from", from.id()), log::kv("to", to)});
+  metrics_.counter(kRewinds, kRewindsHelp).inc();
+  const absl::Status st = engine_.set_head(to.number);
+  return absl::IsUnavailable(st) || absl::IsDeadlineExceeded(st) ? absl::OkStatus() : st;
+}
+
+absl::StatusOr<CommandResult> Writer::lower_finalized(const eth::BlockId& was, const eth::BlockId& to,
+                                                      const std::string& reason) {
+  return noted(take_back(was, to, reason));
+}
+
+absl::StatusOr<CommandResult> Writer::take_back(const eth::BlockId& was, const eth::BlockId& to,
+                                                const std::string& reason) {
+  // An EL beside the fence is what this may end.
+  if (const DriverState s = board_.get(); !may_be_written_to(s.status) && s.status != EngineStatus::beside_fence) {
+    return absl::UnavailableError(absl::StrCat("the EL may not be written to: ", s.reason));
+  }
+  TOWLINE_ASSIGN_OR_RETURN(const Labels el, engine_.labels());
+  TOWLINE_RETURN_IF_ERROR(check_canonical(to, "the block to go back to"));
+  TOWLINE_RETURN_IF_ERROR(gate_.lower_finalized(was, to, el, saver()));
+  log::warn("an operator takes back what was final",
+            {log::kv("was", was), log::kv("to", to), log::kv("reason", reason)});
+  // What waits for its age is of the chain that is left.
+  min_age_.forget();
+  board_.update([&](DriverState& s) {
+    s.persistent = gate_.state();
+    // It stands on `to`.
+    if (s.status == EngineStatus::beside_fence && s.persistent.fence == to) {
+      s.status = EngineStatus::ready;
+      s.reason.clear();
+    }
+    // Whatever a coordinator knows of this EL was found out below another fence.
+    ++s.engine_session;
+  });
+  if (!must_go_back(el, was, to)) return ended(Outcome::done, {}, to);
+  if (!engine_.can_rewind())
+    return ended(Outcome::not_applied, absl::StrCat("no --engine.admin-rpc, and ", above(el, to)), to);
+  if (auto st = set_head(*el.latest, to); !st.ok()) return ended(Outcome::not_applied, std::string{st.message()}, to);
+  CommandResult r = ended(Outcome::done, {}, to);
+  if (!r.labels.latest) return ended(Outcome::engine_unavailable, "the EL does not answer after the rewind", to);
+  // It may come out lower still, where it has a state.
+  if (const std::string wrong = above(r.labels, to); !wrong.empty()) {
+    r.outcome = Outcome::not_applied;
+    r.reason = absl::StrCat("after debug_setHead ", wrong);
   }
   return r;
 }

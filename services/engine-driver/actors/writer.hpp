@@ -44,6 +44,10 @@ class Writer {
                                              const Cancelled& cancelled, const OnProgress& progress);
   absl::StatusOr<CommandResult> set_forkchoice(const Command& c, const Forkchoice& f, const Cancelled& cancelled);
   absl::StatusOr<CommandResult> rewind(const Command& c, const eth::BlockId& to);
+  /// As Gate::lower_finalized(); then the EL is rewound to `to` where it can be. Outcome not_applied: the fence is
+  /// lowered, and the EL has to go back by hand.
+  absl::StatusOr<CommandResult> lower_finalized(const eth::BlockId& was, const eth::BlockId& to,
+                                                const std::string& reason);
 
  private:
   class RangeImport;
@@ -51,6 +55,9 @@ class Writer {
                                        const OnProgress& progress);
   absl::StatusOr<CommandResult> set_labels(const Command& c, const Forkchoice& wanted, const Cancelled& cancelled);
   absl::StatusOr<CommandResult> go_back(const Command& c, const eth::BlockId& to);
+  absl::StatusOr<CommandResult> take_back(const eth::BlockId& was, const eth::BlockId& to, const std::string& reason);
+  /// debug_setHead. OK where its answer is lost, too: the labels tell what came of it.
+  absl::Status set_head(const eth::BlockRef& from, const eth::BlockId& to);
   /// Counts and logs what the gate refuses.
   absl::StatusOr<CommandResult> noted(absl::StatusOr<CommandResult> ended);
   /// Reads the EL's labels and passes `c` through the gate; a newer epoch is on disk before anything is sent.

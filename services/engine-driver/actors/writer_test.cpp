@@ -159,6 +159,10 @@ class FakeEl {
                             : tag == "safe"      ? el_.safe()
                             : tag == "finalized" ? el_.finalized()
                                                  : el_.by_number(*parse_quantity(tag)));
+    } else if (method == "debug_setHead") {
+      // op-reth says yes to it, and does nothing.
+      el_.set_head(*parse_quantity(std::string{params[0]}));
+      out["result"] = nullptr;
     } else if (method == "engine_getClientVersionV1") {
       // As op-reth: a code that is not in the spec's list cannot be parsed.
       const std::string code = params[0]["code"];
@@ -237,9 +241,11 @@ class WriterTest : public ::testing::Test {
     auto file = StateFile::open(absl::StrCat(::testing::TempDir(), "/writer-test-", getpid()));
     ASSERT_TRUE(file.ok()) << file.status();
     file_ = *std::move(file);
-    engine_ = std::make_unique<EngineClient>(EngineClient::Options{el_->url(), {}, {}, absl::Minutes(2)}, metrics_);
+    engine_ = std::make_unique<EngineClient>(
+        EngineClient::Options{el_->url(), {}, admin_ ? el_->url() : "", absl::Minutes(2)}, metrics_);
     DriverState ready;
-    ready.status = EngineStatus::ready;
+    ready.status = status_;
+    ready.persistent = persistent_;
     board_ = std::make_unique<StateBoard>(ready);
     writer_ = std::make_unique<Writer>(
         options, Gate{persistent_}, MinAge{}, *file_, *engine_, *board_,
@@ -268,6 +274,8 @@ class WriterTest : public ::testing::Test {
 
   Metrics metrics_;
   Persistent persistent_;
+  bool admin_ = false;
+  EngineStatus status_ = EngineStatus::ready;
   std::function<void(std::uint64_t)> before_payload_;
   std::unique_ptr<FakeEl> el_;
   std::unique_ptr<StateFile> file_;
@@ -440,6 +448,67 @@ TEST_F(WriterTest, ARestartWhileTheSourceIsWaitedForIsSeen) {
   ASSERT_TRUE(r.ok()) << r.status();
   EXPECT_EQ(r->outcome, Outcome::engine_unavailable) << r->reason;
   EXPECT_THAT(writes(el_->calls()), IsEmpty());
+}
+
+TEST_F(WriterTest, WhatWasFinalIsLoweredByHandOrByDebugSetHead) {
+  struct Row {
+    const char* name;
+    sim::ElProfile profile;
+    bool admin;
+    Outcome outcome;
+    std::uint64_t head;
+  };
+  for (const Row& row :
+       {Row{"op-geth", sim::ElProfile::op_geth, true, Outcome::done, 200},
+        Row{"op-geth without its ordinary RPC", sim::ElProfile::op_geth, false, Outcome::not_applied, 300},
+        Row{"op-reth", sim::ElProfile::op_reth, true, Outcome::not_applied, 300}}) {
+    SCOPED_TRACE(row.name);
+    persistent_ = {"test", 1, id(280)};
+    admin_ = row.admin;
+    file_.reset();
+    start(row.profile);
+    const std::uint64_t session = board_->get().engine_session;
+    const auto r = writer_->lower_finalized(id(280), id(200), "because");
+    ASSERT_TRUE(r.ok()) << r.status();
+    EXPECT_EQ(r->outcome, row.outcome) << r->reason;
+    EXPECT_EQ(r->labels.latest, ref(row.head));
+    EXPECT_EQ(el_->latest(), ref(row.head));
+    const DriverState s = board_->get();
+    EXPECT_EQ(s.persistent.fence, id(200));
+    EXPECT_EQ(s.persistent.epoch, 1U);
+    EXPECT_GT(s.engine_session, session) << "the coordinator begins again";
+    const auto on_disk = file_->load({901, {}});
+    ASSERT_TRUE(on_disk.ok()) << on_disk.status();
+    EXPECT_EQ(on_disk->fence, id(200));
+    if (row.outcome != Outcome::done) continue;
+    // The same once more: somebody else was faster.
+    EXPECT_EQ(writer_->lower_finalized(id(280), id(200), "because")->refusal, Refusal::not_final);
+  }
+}
+
+TEST_F(WriterTest, OnlyToABlockOfTheElsOwnChain) {
+  persistent_ = {"test", 1, id(280)};
+  admin_ = true;
+  start(sim::ElProfile::op_geth);
+  eth::BlockId beside = id(200);
+  beside.hash.bytes[20] = 1;
+  EXPECT_EQ(writer_->lower_finalized(id(280), beside, "because")->refusal, Refusal::not_canonical);
+  EXPECT_EQ(board_->get().persistent.fence, id(280));
+  EXPECT_EQ(el_->latest(), ref(300));
+}
+
+TEST_F(WriterTest, AnElBesideTheFenceIsUsedAgainWhenTheFenceWasWrong) {
+  eth::BlockId wrong = id(280);
+  wrong.hash.bytes[20] = 1;
+  persistent_ = {"test", 1, wrong};
+  status_ = EngineStatus::beside_fence;
+  start(sim::ElProfile::op_reth);
+  const auto r = writer_->lower_finalized(wrong, id(280), "because");
+  ASSERT_TRUE(r.ok()) << r.status();
+  EXPECT_EQ(r->outcome, Outcome::done) << r->reason;
+  EXPECT_EQ(board_->get().status, EngineStatus::ready);
+  EXPECT_EQ(board_->get().persistent.fence, id(280));
+  EXPECT_EQ(import()->outcome, Outcome::done);
 }
 
 }  // namespace

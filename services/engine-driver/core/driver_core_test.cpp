@@ -262,6 +262,59 @@ TEST(Gate, TheFenceOnlyRisesAndBoundsRewinds) {
   EXPECT_FALSE(g.check_rewind(id(81, 1)).ok());
 }
 
+TEST(Gate, AnOperatorLowersWhatIsFinalAndNothingElse) {
+  struct Case {
+    const char* name;
+    std::optional<eth::BlockId> fence;
+    Labels el;
+    eth::BlockId was, to;
+    std::optional<eth::BlockId> fence_after;
+    std::optional<Refusal> refusal = {};
+    bool makes_sense = true;
+    bool goes_back = true;
+  };
+  const Labels el = labels(100, 90, 80);
+  const Labels lost{ref(100), {}, {}};
+  const Case rows[] = {
+      {"the fence", id(80), el, id(80), id(70), id(70)},
+      {"the label above the fence, and with it the fence", id(75), el, id(80), id(70), id(70)},
+      {"the label, down to above the fence", id(60), el, id(80), id(70), id(60)},
+      {"the label, there is no fence", std::nullopt, el, id(80), id(70), std::nullopt},
+      {"the fence of an EL without labels", id(80), lost, id(80), id(70), id(70)},
+      {"an EL below it", id(80), {ref(60), {}, {}}, id(80), id(60), id(60), {}, true, false},
+      {"an EL beside it, which is right", id(80, 1), el, id(80, 1), id(80), id(80), {}, true, false},
+      {"an EL beside it, which is wrong, too", id(80, 1), el, id(80, 1), id(50), id(50)},
+      {"it has moved on meanwhile", id(85), labels(100, 90, 85), id(80), id(70), id(85), Refusal::not_final},
+      {"another block of its height", id(80), el, id(80, 1), id(70), id(80), Refusal::not_final},
+      {"nothing is final", std::nullopt, lost, id(80), id(70), std::nullopt, Refusal::not_final},
+      {"to itself", id(80), el, id(80), id(80), id(80), {}, false},
+      {"upwards", id(80), el, id(80), id(90), id(80), {}, false},
+  };
+  for (const Case& row : rows) {
+    SCOPED_TRACE(row.name);
+    Gate g{{"single", 7, row.fence}};
+    const absl::Status st = g.lower_finalized(row.was, row.to, row.el, saved);
+    EXPECT_EQ(g.state(), (Persistent{"single", 7, row.fence_after}));
+    EXPECT_EQ(refusal_of(st), row.refusal);
+    EXPECT_EQ(absl::IsInvalidArgument(st), !row.makes_sense);
+    EXPECT_EQ(st.ok(), row.makes_sense && !row.refusal) << st;
+    if (!st.ok()) continue;
+    EXPECT_EQ(must_go_back(row.el, row.was, row.to), row.goes_back);
+  }
+  Gate g{{"single", 7, id(80)}};
+  const Save full = [](const Persistent&) { return absl::UnavailableError("no space left"); };
+  EXPECT_TRUE(absl::IsUnavailable(g.lower_finalized(id(80), id(70), el, full)));
+  EXPECT_EQ(g.state().fence, id(80)) << "what is not saved does not count";
+}
+
+TEST(Gate, AnElThatWentBackShowsNothingAbove) {
+  EXPECT_EQ(above(labels(70, 70, 70), id(70)), "");
+  EXPECT_EQ(above({ref(60), {}, {}}, id(70)), "") << "lower still: it had no state there";
+  EXPECT_THAT(above(labels(71, 70, 70), id(70)), HasSubstr("head"));
+  EXPECT_THAT(above(labels(70, 71, 70), id(70)), HasSubstr("safe"));
+  EXPECT_THAT(above(labels(70, 70, 71), id(70)), HasSubstr("finalized"));
+}
+
 TEST(Quarantine, AnInvalidBlockIsAskedAgainAfterHalfAMinuteThenLaterEachTime) {
   absl::Time now = absl::FromUnixSeconds(1'000);
   Quarantine q;

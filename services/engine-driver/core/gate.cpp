@@ -145,6 +145,37 @@ absl::Status Gate::confirm_finalized(const eth::BlockId& finalized, const Save& 
   return absl::OkStatus();
 }
 
+bool must_go_back(const Labels& el, const eth::BlockId& was, const eth::BlockId& to) {
+  return to.number < was.number && !above(el, to).empty();
+}
+
+std::string above(const Labels& el, const eth::BlockId& to) {
+  for (const auto& [label, what] :
+       {std::pair{&el.latest, "head"}, std::pair{&el.safe, "safe"}, std::pair{&el.finalized, "finalized"}}) {
+    if (*label && (*label)->number > to.number)
+      return absl::StrCat("its ", what, " is ", eth::to_string(**label), ", above ", eth::to_string(to));
+  }
+  return {};
+}
+
+absl::Status Gate::lower_finalized(const eth::BlockId& was, const eth::BlockId& to, const Labels& el,
+                                   const Save& save) {
+  if (to == was || to.number > was.number)
+    return absl::InvalidArgumentError(absl::StrCat(eth::to_string(to), " is not below ", eth::to_string(was)));
+  if (was != state_.fence && !(el.finalized && el.finalized->id() == was)) {
+    return refuse(Refusal::not_final,
+                  absl::StrCat(eth::to_string(was), " is not what is final here: the fence is ",
+                               state_.fence ? eth::to_string(*state_.fence) : "not set", ", the EL's finalized block ",
+                               el.finalized ? eth::to_string(*el.finalized) : "not set"));
+  }
+  if (!state_.fence || state_.fence == to || state_.fence->number < to.number) return absl::OkStatus();
+  Persistent next = state_;
+  next.fence = to;
+  TOWLINE_RETURN_IF_ERROR(save(next));
+  state_ = std::move(next);
+  return absl::OkStatus();
+}
+
 absl::Status Gate::check_rewind(const eth::BlockId& to) const {
   if (!state_.fence) return absl::OkStatus();
   if (to.number < state_.fence->number || (to.number == state_.fence->number && to.hash != state_.fence->hash)) {

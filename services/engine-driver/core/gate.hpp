@@ -55,6 +55,12 @@ absl::Status check_epoch(const Command& c, const Persistent& known);
 /// `there`: the EL's block at the fence's height, if it has one. Refusal below_finalized: it is another one.
 absl::Status compare_fence(const eth::BlockId& fence, const std::optional<eth::BlockRef>& there);
 
+/// Whether an EL that shows `el` has to go back to its block `to` when `was` is final no more. It has not where it
+/// stands there or below, nor where `to` is its own block at that height.
+bool must_go_back(const Labels& el, const eth::BlockId& was, const eth::BlockId& to);
+/// For a person: what an EL that was to go back to `to` still shows above it; empty: nothing.
+std::string above(const Labels& el, const eth::BlockId& to);
+
 class Gate {
  public:
   explicit Gate(Persistent p) : state_{std::move(p)} {}
@@ -73,6 +79,11 @@ class Gate {
 
   /// The EL confirmed `finalized` by reading it back: the fence moves there when it is saved, else the error is save's.
   absl::Status confirm_finalized(const eth::BlockId& finalized, const Save& save);
+
+  /// An operator takes back `was`, which is final here: `to`, which is on the EL's chain, becomes the fence when it is
+  /// saved, else the error is save's. A fence that is an ancestor of `to` stays. not_final: neither the fence nor the
+  /// EL's finalized block is `was`. INVALID_ARGUMENT: `to` is not below it, nor another block of its height.
+  absl::Status lower_finalized(const eth::BlockId& was, const eth::BlockId& to, const Labels& el, const Save& save);
 
   /// May the head be rewound to `to`? Never below the fence, nor beside it at its height.
   absl::Status check_rewind(const eth::BlockId& to) const;

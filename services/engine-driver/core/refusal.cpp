@@ -21,6 +21,7 @@ const char* name(Refusal r) {
     case Refusal::label_order: return "label_order";
     case Refusal::below_finalized: return "below_finalized";
     case Refusal::cannot_rewind: return "cannot_rewind";
+    case Refusal::not_final: return "not_final";
   }
   return "?";
 }

@@ -16,10 +16,11 @@ enum class Refusal {
   label_order,       // finalized above safe, or a label above the head
   below_finalized,   // it would undo, or stand beside, what was confirmed as final
   cannot_rewind,     // no --engine.admin-rpc
+  not_final,         // what is to be lowered is not what is final here
 };
 inline constexpr Refusal kRefusals[] = {Refusal::stale_epoch,     Refusal::other_authority, Refusal::impossible_epoch,
                                         Refusal::head_moved,      Refusal::not_canonical,   Refusal::label_order,
-                                        Refusal::below_finalized, Refusal::cannot_rewind};
+                                        Refusal::below_finalized, Refusal::cannot_rewind,   Refusal::not_final};
 const char* name(Refusal r);
 
 /// FAILED_PRECONDITION that carries `r`; `why` is for a person.

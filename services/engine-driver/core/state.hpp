@@ -48,6 +48,7 @@ struct DriverState {
   bool can_rewind = false;
   /// It may be rewound although there is one trust group only, whose word nobody confirms.
   bool rewind_for_single_source = false;
+  eth::BlockId genesis;
   std::optional<ImportProgress> import;
   std::uint64_t engine_session = 0;
   /// Open watches of this state, and how long ago the last command was admitted, or the driver was started.

@@ -53,6 +53,7 @@ v1::Refusal to_proto(Refusal r) {
     case Refusal::label_order: return v1::REFUSAL_LABEL_ORDER;
     case Refusal::below_finalized: return v1::REFUSAL_BELOW_FINALIZED;
     case Refusal::cannot_rewind: return v1::REFUSAL_CANNOT_REWIND;
+    case Refusal::not_final: return v1::REFUSAL_NOT_FINAL;
   }
   return v1::REFUSAL_UNSPECIFIED;
 }
@@ -75,6 +76,7 @@ v1::DriverState to_proto(const DriverState& s) {
   out.set_rewind_for_single_source(s.rewind_for_single_source);
   if (s.import) *out.mutable_import() = to_proto(*s.import);
   out.set_engine_session(s.engine_session);
+  *out.mutable_genesis() = wire::to_proto(s.genesis);
   out.set_watchers(s.watchers);
   out.set_idle_ms(static_cast<std::uint64_t>(absl::ToInt64Milliseconds(s.idle)));
   return out;

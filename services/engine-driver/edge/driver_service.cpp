@@ -4,12 +4,14 @@
 #include <absl/strings/str_cat.h>
 
 #include "libs/base/status.hpp"
+#include "libs/base/text.hpp"
 #include "libs/wire/convert.hpp"
 
 namespace towline::driver {
 namespace {
 
 constexpr int kMaxNumbers = 1024;
+constexpr std::size_t kLongestReason = 256;
 
 absl::StatusOr<Command> command_from(const v1::Command& c) {
   Command out{c.authority(), c.epoch(), {}};
@@ -161,6 +163,23 @@ grpc::Status DriverService::Rewind(grpc::ServerContext*, const v1::RewindRequest
       return writer_.rewind(command, to);
     };
     result = rewind();
+  });
+  if (!ran.ok()) return wire::to_grpc(ran);
+  if (!result.ok()) return wire::to_grpc(result.status());
+  write(*result, *resp);
+  return grpc::Status::OK;
+}
+
+grpc::Status DriverService::LowerFinalized(grpc::ServerContext*, const v1::LowerFinalizedRequest* req,
+                                           v1::LowerFinalizedResponse* resp) {
+  absl::StatusOr<CommandResult> result = absl::InternalError("not run");
+  const absl::Status ran = run_([&] {
+    const auto lower = [&]() -> absl::StatusOr<CommandResult> {
+      TOWLINE_ASSIGN_OR_RETURN(const eth::BlockId was, wire::from_proto(req->was()));
+      TOWLINE_ASSIGN_OR_RETURN(const eth::BlockId to, wire::from_proto(req->to()));
+      return writer_.lower_finalized(was, to, cut_text(req->reason(), kLongestReason));
+    };
+    result = lower();
   });
   if (!ran.ok()) return wire::to_grpc(ran);
   if (!result.ok()) return wire::to_grpc(result.status());

@@ -34,6 +34,8 @@ class DriverService final : public v1::EngineDriver::Service {
   grpc::Status SetForkchoice(grpc::ServerContext*, const v1::SetForkchoiceRequest*,
                              v1::SetForkchoiceResponse*) override;
   grpc::Status Rewind(grpc::ServerContext*, const v1::RewindRequest*, v1::RewindResponse*) override;
+  grpc::Status LowerFinalized(grpc::ServerContext*, const v1::LowerFinalizedRequest*,
+                              v1::LowerFinalizedResponse*) override;
 
  private:
   EngineClient& engine_;

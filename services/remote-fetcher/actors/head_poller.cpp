@@ -43,24 +43,10 @@ jsonrpc::Call block_call(const std::string& label) {
   return {"eth_getBlockByNumber", absl::StrCat("[\"", label, "\",false]")};
 }
 
-jsonrpc::Call output_call(std::uint64_t number) {
-  return {"optimism_outputAtBlock", absl::StrCat("[\"", to_quantity(number), "\"]")};
-}
-
 absl::string_view text(simdjson::dom::element e) {
   std::string_view s;
   if (e.get(s) != simdjson::SUCCESS) s = {};
   return {s.data(), s.size()};
-}
-
-/// Of a block, or of the block of an output.
-std::optional<Hash32> hash_of(const jsonrpc::Answer& a) {
-  simdjson::dom::element hash;
-  if (a.kind != jsonrpc::Answer::Kind::result) return std::nullopt;
-  if (a.result["hash"].get(hash) != simdjson::SUCCESS && a.result["blockRef"]["hash"].get(hash) != simdjson::SUCCESS)
-    return std::nullopt;
-  const auto h = parse_fixed_hex<32>(text(hash));
-  return h.ok() ? std::optional{*h} : std::nullopt;
 }
 
 bool says_unsupported(const absl::StatusOr<jsonrpc::Answer>& a) {

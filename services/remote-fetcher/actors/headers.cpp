@@ -28,6 +28,9 @@ constexpr std::size_t kNobody = SIZE_MAX;
 /// several replicas.
 constexpr int kReplicaTries = 4;
 
+/// For an endpoint's answer to somebody who asks all of them.
+constexpr absl::Duration kTestimonyPatience = absl::Seconds(5);
+
 std::vector<std::uint64_t> range(std::uint64_t first, std::size_t count) {
   std::vector<std::uint64_t> out(count);
   std::iota(out.begin(), out.end(), first);
@@ -207,6 +210,65 @@ absl::StatusOr<eth::BlockId> Headers::agreed(std::uint64_t number, const Cancell
     else pool_.step_aside(i, evidence);
   }
   return border;
+}
+
+absl::StatusOr<Testimony> Headers::ask_el(std::size_t i, const std::vector<std::uint64_t>& numbers,
+                                          const Cancelled& cancelled) {
+  const absl::Time since = steady_now();
+  while (true) {
+    TOWLINE_ASSIGN_OR_RETURN(const Turn turn, pool_.take(i, Work::headers, numbers.size(), since, cancelled));
+    const auto view = view_of(turn, numbers, cancelled);
+    // Its back-off paces the next try.
+    if (absl::IsUnavailable(view.status())) continue;
+    if (!view.ok()) return view.status();
+    Testimony out;
+    for (const eth::BlockRef& b : view->headers) out.has[b.number] = b.hash;
+    return out;
+  }
+}
+
+absl::StatusOr<Testimony> Headers::ask_cl(std::size_t i, const std::vector<std::uint64_t>& numbers,
+                                          const Cancelled& cancelled) {
+  Testimony out{false, {}};
+  for (std::size_t at = 0; at < numbers.size();) {
+    if (cancelled()) return absl::CancelledError("no answer in time");
+    std::vector<jsonrpc::Call> calls;
+    const std::size_t end = std::min(numbers.size(), at + pool_.poll_batch(i));
+    for (std::size_t k = at; k < end; ++k) calls.push_back(output_call(numbers[k]));
+    Trouble trouble;
+    const auto reply = pool_.poll(i, calls, Asked::small, trouble);
+    // Fewer calls may get an answer.
+    if (absl::IsResourceExhausted(reply.status())) continue;
+    if (!reply.ok()) return reply.status();
+    for (std::size_t k = at; k < end; ++k)
+      if (const auto hash = hash_of(reply->answers.answers[k - at])) out.has[numbers[k]] = *hash;
+    at = end;
+  }
+  return out;
+}
+
+std::vector<Headers::Heard> Headers::ask_each(const std::vector<std::uint64_t>& numbers, const Cancelled& cancelled) {
+  const absl::Time now = steady_now();
+  const Cancelled enough = [&, until = now + kTestimonyPatience] { return steady_now() > until || cancelled(); };
+  const auto ask = [&](std::size_t i) -> Heard {
+    const Endpoint e = pool_.get(i);
+    const State state = e.state(now);
+    absl::StatusOr<Testimony> said = absl::UnavailableError("it is not in use");
+    if (state == State::ready || state == State::backing_off)
+      said = serves_blocks(e.kind()) ? ask_el(i, numbers, enough) : ask_cl(i, numbers, enough);
+    if (said.ok()) return {*std::move(said), {}};
+    // What is known of it says more than that it gave no answer in time.
+    const Trouble t = pool_.get(i).trouble(steady_now());
+    return {{},
+            t                                  ? t.why
+            : absl::IsCancelled(said.status()) ? "no answer in time"
+                                               : std::string{said.status().message()}};
+  };
+  std::vector<std::future<Heard>> asked;
+  for (std::size_t i = 0; i < pool_.size(); ++i) asked.push_back(std::async(std::launch::async, ask, i));
+  std::vector<Heard> out;
+  for (auto& a : asked) out.push_back(a.get());
+  return out;
 }
 
 absl::Status Headers::fill(ChainProof& proof, const Cancelled& cancelled) {

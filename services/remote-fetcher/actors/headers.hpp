@@ -31,6 +31,13 @@ class Headers {
   absl::StatusOr<eth::Header> by_hash(const Hash32& hash, const Cancelled& cancelled);
   /// The block at `number` by elect(); who has another is charged. ABORTED: there is none. UNAVAILABLE: nobody answers.
   absl::StatusOr<eth::BlockId> agreed(std::uint64_t number, const Cancelled& cancelled);
+  /// What an endpoint has at some heights, or why it said nothing.
+  struct Heard {
+    Testimony testimony;
+    std::string silence;
+  };
+  /// Every endpoint, each asked for itself and waited for a few seconds, in the order of the pool. `numbers` as above.
+  std::vector<Heard> ask_each(const std::vector<std::uint64_t>& numbers, const Cancelled& cancelled);
   /// The headers parent+1 .. tip, linked. Errors as StreamPayloads has them.
   absl::StatusOr<std::vector<HashedHeader>> prove(const eth::BlockId& parent, const eth::BlockId& tip,
                                                   const Cancelled& cancelled);
@@ -58,6 +65,11 @@ class Headers {
   /// The headers first .. tip, linked.
   absl::StatusOr<std::vector<HashedHeader>> link(std::uint64_t first, const eth::BlockId& tip,
                                                  const Cancelled& cancelled);
+  /// What endpoint `i` has at `numbers`; of a CL by its outputs.
+  absl::StatusOr<Testimony> ask_el(std::size_t i, const std::vector<std::uint64_t>& numbers,
+                                   const Cancelled& cancelled);
+  absl::StatusOr<Testimony> ask_cl(std::size_t i, const std::vector<std::uint64_t>& numbers,
+                                   const Cancelled& cancelled);
   /// Whatever the endpoints have in the proof's range, as fast as they give it.
   absl::Status fill(ChainProof& proof, const Cancelled& cancelled);
   /// Puts what was kept of the proof's range, and keeps it no longer.

@@ -72,6 +72,19 @@ absl::StatusOr<HeadSnapshot> snapshot_from_cl(simdjson::dom::element status) {
   return s;
 }
 
+jsonrpc::Call output_call(std::uint64_t number) {
+  return {"optimism_outputAtBlock", absl::StrCat("[\"", to_quantity(number), "\"]")};
+}
+
+std::optional<Hash32> hash_of(const jsonrpc::Answer& a) {
+  std::string_view hash;
+  if (a.kind != jsonrpc::Answer::Kind::result) return std::nullopt;
+  if (a.result["hash"].get(hash) != simdjson::SUCCESS && a.result["blockRef"]["hash"].get(hash) != simdjson::SUCCESS)
+    return std::nullopt;
+  const auto h = parse_fixed_hex<32>({hash.data(), hash.size()});
+  return h.ok() ? std::optional{*h} : std::nullopt;
+}
+
 absl::Status check_order(const HeadSnapshot& s) {
   const auto check = [](const std::optional<eth::BlockRef>& low, const char* low_name,
                         const std::optional<eth::BlockRef>& high, const char* high_name) -> absl::Status {

@@ -68,6 +68,10 @@ absl::StatusOr<HeadSnapshot> snapshot_from_el(const jsonrpc::Answer& latest, con
                                               const jsonrpc::Answer& finalized);
 /// From optimism_syncStatus.
 absl::StatusOr<HeadSnapshot> snapshot_from_cl(simdjson::dom::element status);
+/// A CL's way to tell of a block below its safe one.
+jsonrpc::Call output_call(std::uint64_t number);
+/// Of a block, or of the block of an output, as it is claimed.
+std::optional<Hash32> hash_of(const jsonrpc::Answer& a);
 /// DATA_LOSS: the labels are out of order.
 absl::Status check_order(const HeadSnapshot& s);
 

@@ -26,6 +26,14 @@ std::set<std::string> groups_of(const std::vector<Voter>& voters, bool Voter::*v
   return groups;
 }
 
+/// The one hash of more than half of `groups`; a group that has several has none. `said`: by group.
+std::optional<Hash32> most(const std::map<std::string, std::set<Hash32>>& said, std::size_t groups) {
+  std::map<Hash32, std::size_t> votes;
+  for (const auto& [group, hashes] : said)
+    if (hashes.size() == 1 && ++votes[*hashes.begin()] * 2 > groups) return *hashes.begin();
+  return std::nullopt;
+}
+
 }  // namespace
 
 Electorate electorate(const std::vector<Voter>& voters, const Quorum& quorum) {
@@ -49,6 +57,8 @@ absl::Status check(const std::vector<Voter>& voters, const Quorum& quorum) {
   return absl::OkStatus();
 }
 
+std::size_t count_groups(const std::vector<Voter>& voters) { return groups_of(voters).size(); }
+
 std::optional<Hash32> elect(const std::vector<Voter>& voters, const std::map<std::size_t, Hash32>& answers) {
   std::map<std::string, std::set<Hash32>> said;
   std::set<Hash32> hashes;
@@ -57,12 +67,22 @@ std::optional<Hash32> elect(const std::vector<Voter>& voters, const std::map<std
     hashes.insert(hash);
   }
   if (hashes.size() == 1) return *hashes.begin();
-  for (const Hash32& h : hashes) {
-    const auto with =
-        std::count_if(said.begin(), said.end(), [&](const auto& g) { return g.second == std::set<Hash32>{h}; });
-    if (static_cast<std::size_t>(with) * 2 > groups_of(voters).size()) return h;
+  return most(said, count_groups(voters));
+}
+
+std::map<std::uint64_t, Hash32> majority(const std::vector<Voter>& voters,
+                                         const std::map<std::size_t, Testimony>& said) {
+  std::map<std::uint64_t, std::map<std::string, std::set<Hash32>>> by_els, at;
+  for (const auto& [i, testimony] : said) {
+    for (const auto& [number, hash] : testimony.has)
+      (testimony.by_el ? by_els : at)[number][voters[i].group].insert(hash);
   }
-  return std::nullopt;
+  for (const auto& [number, groups] : by_els)
+    for (const auto& [group, hashes] : groups) at[number][group] = hashes;
+  std::map<std::uint64_t, Hash32> out;
+  for (const auto& [number, groups] : at)
+    if (const auto hash = most(groups, count_groups(voters))) out[number] = *hash;
+  return out;
 }
 
 absl::Status check_range(const HeadSnapshot& vote, ProvenRange range) {
@@ -400,7 +420,7 @@ std::optional<HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth
   const auto contradicts = [&](const Source& s) { return anchor && s.view->contradicts(*anchor); };
   for (const Source& s : sources)
     if (contradicts(s)) contradicting.insert(s.voter->group);
-  const bool most_contradict = contradicting.size() * 2 > groups_of(voters_).size();
+  const bool most_contradict = contradicting.size() * 2 > count_groups(voters_);
   if (most_contradict) {
     contradicting.clear();  // they are followed no more than the anchor allows, and shown
   } else {

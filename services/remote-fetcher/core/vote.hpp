@@ -37,6 +37,9 @@ struct Electorate {
 };
 Electorate electorate(const std::vector<Voter>& voters, const Quorum& quorum);
 
+/// Trust groups that are configured.
+std::size_t count_groups(const std::vector<Voter>& voters);
+
 /// The hash that all have who answered, else the one that a majority of the configured groups has: a group whose
 /// members differ has no vote. `answers`: by voter. nullopt: neither.
 std::optional<Hash32> elect(const std::vector<Voter>& voters, const std::map<std::size_t, Hash32>& answers);
@@ -48,6 +51,17 @@ absl::Status check_range(const HeadSnapshot& vote, ProvenRange range);
 /// The range goes through the final block of the vote, and `number` is not above that: whoever has another block there
 /// is on no chain that may still be right. Anybody else may only be on another branch.
 bool is_settled(const HeadSnapshot& vote, ProvenRange range, std::uint64_t number);
+
+/// What an endpoint has at some heights, asked for by itself.
+struct Testimony {
+  /// The hashes were recomputed; else they are the word of a CL.
+  bool by_el = true;
+  std::map<std::uint64_t, Hash32> has;
+};
+/// Where more than half of the configured groups have one and the same block. `said`: by voter. A group that is silent,
+/// or whose endpoints differ, has none. Of a group with both the EL counts.
+std::map<std::uint64_t, Hash32> majority(const std::vector<Voter>& voters,
+                                         const std::map<std::size_t, Testimony>& said);
 
 class Vote {
  public:

@@ -347,6 +347,15 @@ TEST(Vote, WhatMostHaveIsNamedAndWhoIsFarBehindItDoesNotLead) {
   EXPECT_EQ(after_looks(one, {{"a"}})->agreed, std::nullopt);
 }
 
+TEST(Vote, WhoContradictsAVotedLabelLeadsNowhere) {
+  // Of the three only the liar has a vote on unsafe heads.
+  Vote v = vote_of({{"liar", "x"}, {"b", "y", false}, {"c", "z", false}});
+  const auto s = after_looks(v, {{"liar", Kind::el, kForged, 130, 129, 128}, {"b"}, {"c"}});
+  ASSERT_TRUE(s);
+  EXPECT_EQ(s->endpoint, "b");
+  EXPECT_EQ(s->safe->number, 95U);
+}
+
 TEST(Vote, WhatOneSaysIsDerivedCountsIfMostHaveIt) {
   const auto local_safe_of = [](const std::vector<Voter>& voters, const Chain& chain, std::uint64_t number) {
     Vote v = vote_of(voters);
@@ -396,6 +405,39 @@ TEST(Elect, TakesWhatAllHaveWhoAnswerElseWhatMostGroupsHave) {
   EXPECT_EQ(elect(voters, {{0, other}, {1, h}}), std::nullopt) << "one of three each";
   EXPECT_EQ(elect(voters, {{0, other}, {1, h}, {2, h}, {3, other}}), std::nullopt) << "z is split";
   EXPECT_EQ(elect(voters, {{0, h}, {1, h}, {2, other}, {3, other}}), h) << "two endpoints of one group are one vote";
+}
+
+TEST(Vote, AMajorityIsOfAllThatAreConfigured) {
+  const Hash32 h{{1}}, other{{2}};
+  const Testimony has_h{true, {{7, h}}}, has_other{true, {{7, other}}}, nothing{};
+  const Testimony cl_h{false, {{7, h}}}, cl_other{false, {{7, other}}};
+  const std::vector<Voter> three{{"a", "x"}, {"b", "y"}, {"c", "z"}};
+  const std::vector<Voter> twice{{"a", "x"}, {"a2", "x"}, {"b", "y"}, {"c", "z"}};
+  struct Row {
+    const char* name;
+    const std::vector<Voter>* voters;
+    std::map<std::size_t, Testimony> said;
+    std::optional<Hash32> majority;
+  };
+  const Row rows[] = {
+      {"all", &three, {{0, has_h}, {1, has_h}, {2, has_h}}, h},
+      {"two of three", &three, {{0, has_other}, {1, has_h}, {2, has_h}}, h},
+      {"two heard of three", &three, {{0, nothing}, {1, has_h}, {2, has_h}}, h},
+      {"one heard of three", &three, {{1, has_h}}, std::nullopt},
+      {"one of three each", &three, {{0, has_other}, {1, has_h}, {2, nothing}}, std::nullopt},
+      {"two endpoints of one group are one vote", &twice, {{0, has_h}, {1, has_h}, {2, has_other}}, std::nullopt},
+      {"a group that is split has none", &twice, {{0, has_h}, {1, has_other}, {2, has_h}}, std::nullopt},
+      {"it is not needed", &twice, {{0, has_h}, {1, has_other}, {2, has_h}, {3, has_h}}, h},
+      {"a CL has a vote where no EL of its group speaks", &three, {{0, cl_h}, {1, has_h}}, h},
+      {"the EL goes before the CL", &twice, {{0, cl_other}, {1, has_h}, {2, has_h}}, h},
+      {"and against it", &twice, {{0, cl_h}, {1, has_other}, {2, has_h}}, std::nullopt},
+      {"nobody", &three, {}, std::nullopt},
+  };
+  for (const Row& row : rows) {
+    const auto m = majority(*row.voters, row.said);
+    EXPECT_EQ(m.contains(7) ? std::optional{m.at(7)} : std::nullopt, row.majority) << row.name;
+    EXPECT_LE(m.size(), 1U) << row.name;
+  }
 }
 
 /// Liars in a minority say anything: nothing of theirs is ever safe or final, and the head is the honest ones' as soon

@@ -192,6 +192,11 @@ class FakeNode {
     }
     if (method == "optimism_rollupConfig" && cl_)
       return absl::StrCat(R"("result":{"l2_chain_id":)", faults.chain_id.load(), "}");
+    if (method == "optimism_outputAtBlock" && cl_) {
+      const auto n = find(call["params"].get_array().value().at(0).get_string().value());
+      if (!n) return R"("error":{"code":-32000,"message":"not found"})";
+      return absl::StrCat(R"("result":{"blockRef":)", block_ref(*n), "}");
+    }
     if (cl_) return unsupported;
     if (method == "eth_chainId") return absl::StrCat(R"("result":")", to_quantity(faults.chain_id.load()), "\"");
     const bool raw_block = method == "debug_getRawBlock";

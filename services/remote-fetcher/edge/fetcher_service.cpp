@@ -13,6 +13,7 @@ namespace towline::fetcher {
 namespace {
 
 constexpr int kMaxNumbers = 1024;
+constexpr int kMaxCompared = 64;
 
 v1::EndpointState to_proto(State s) {
   switch (s) {
@@ -32,6 +33,14 @@ grpc::Status no_such_endpoint(const std::string& name) {
 
 Cancelled cancelled_by(grpc::ServerContext* ctx) {
   return [ctx] { return ctx->IsCancelled(); };
+}
+
+/// Each once.
+std::vector<std::uint64_t> sorted(const google::protobuf::RepeatedField<std::uint64_t>& numbers) {
+  std::vector<std::uint64_t> out{numbers.begin(), numbers.end()};
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
 }
 
 v1::SourceTrouble to_proto(const SourceTrouble& t) {
@@ -101,9 +110,7 @@ grpc::Status FetcherService::GetHeaders(grpc::ServerContext* ctx, const v1::GetH
                                         v1::GetHeadersResponse* resp) {
   if (req->numbers_size() > kMaxNumbers)
     return {grpc::StatusCode::INVALID_ARGUMENT, absl::StrCat("at most ", kMaxNumbers, " numbers")};
-  std::vector<std::uint64_t> numbers{req->numbers().begin(), req->numbers().end()};
-  std::sort(numbers.begin(), numbers.end());
-  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  const std::vector<std::uint64_t> numbers = sorted(req->numbers());
   std::optional<std::size_t> prefer;
   if (!req->endpoint().empty()) prefer = pool_.find(req->endpoint());
   const auto view = headers_.by_numbers(numbers, prefer, cancelled_by(ctx));
@@ -154,6 +161,28 @@ grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListE
     out.set_in_flight(static_cast<std::uint32_t>(std::max(0, e.in_flight())));
     if (auto s = board_.of(e.name())) *out.mutable_heads() = to_proto(*s, now);
   }
+  return grpc::Status::OK;
+}
+
+grpc::Status FetcherService::CompareEndpoints(grpc::ServerContext* ctx, const v1::CompareEndpointsRequest* req,
+                                              v1::CompareEndpointsResponse* resp) {
+  if (req->numbers_size() == 0 || req->numbers_size() > kMaxCompared)
+    return {grpc::StatusCode::INVALID_ARGUMENT, absl::StrCat("1 to ", kMaxCompared, " numbers")};
+  const auto heard = headers_.ask_each(sorted(req->numbers()), cancelled_by(ctx));
+  const auto write = [](const std::map<std::uint64_t, Hash32>& blocks, auto* out) {
+    for (const auto& [number, hash] : blocks) *out->Add() = wire::to_proto(eth::BlockId{number, hash});
+  };
+  std::map<std::size_t, Testimony> said;
+  for (std::size_t i = 0; i < heard.size(); ++i) {
+    auto& e = *resp->add_endpoints();
+    e.set_endpoint(pool_.name(i));
+    e.set_group(pool_.voters()[i].group);
+    e.set_silence(heard[i].silence);
+    write(heard[i].testimony.has, e.mutable_blocks());
+    said[i] = heard[i].testimony;
+  }
+  write(majority(pool_.voters(), said), resp->mutable_majority());
+  resp->set_groups(static_cast<std::uint32_t>(count_groups(pool_.voters())));
   return grpc::Status::OK;
 }
 

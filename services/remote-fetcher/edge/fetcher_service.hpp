@@ -25,6 +25,8 @@ class FetcherService final : public v1::RemoteFetcher::Service {
                                v1::GetHeaderByHashResponse*) override;
   grpc::Status ListEndpoints(grpc::ServerContext*, const v1::ListEndpointsRequest*,
                              v1::ListEndpointsResponse*) override;
+  grpc::Status CompareEndpoints(grpc::ServerContext*, const v1::CompareEndpointsRequest*,
+                                v1::CompareEndpointsResponse*) override;
   grpc::Status CordonEndpoint(grpc::ServerContext*, const v1::CordonEndpointRequest*,
                               v1::CordonEndpointResponse*) override;
   grpc::Status UncordonEndpoint(grpc::ServerContext*, const v1::UncordonEndpointRequest*,

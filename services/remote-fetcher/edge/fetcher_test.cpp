@@ -320,6 +320,48 @@ TEST(Fetcher, SaysThatEverybodyContradictsTheAnchor) {
   EXPECT_EQ(f.endpoint(0).lies(), 0U);
 }
 
+TEST(Fetcher, SaysWhoHasWhichBlockAndWhatMostHave) {
+  const auto chain = make_chain(60);
+  const auto foreign = make_chain(80, 10'000, 20);
+  FakeNode honest{chain}, cl{chain, true}, liar{foreign}, hung{chain};
+  Fetcher f{config_for(chain), {&honest, &cl, &liar, &hung}};
+  for (std::size_t i = 0; i < 4; ++i) f.until_ready(i);
+  const auto compare = [&](std::vector<std::uint64_t> numbers) {
+    grpc::ClientContext ctx;
+    v1::CompareEndpointsRequest req;
+    for (const std::uint64_t n : numbers) req.add_numbers(n);
+    v1::CompareEndpointsResponse resp;
+    const grpc::Status st = f.heads->CompareEndpoints(&ctx, req, &resp);
+    EXPECT_TRUE(st.ok()) << st.error_message();
+    return resp;
+  };
+  const auto blocks = [](const auto& list) {
+    std::vector<eth::BlockId> out;
+    for (const auto& b : list) out.push_back(*wire::from_proto(b));
+    return out;
+  };
+  const std::vector<eth::BlockId> ours{id(chain[10]), id(chain[30])}, theirs{id(foreign[10]), id(foreign[30])};
+  const auto all = compare({30, 10, 30, 70});
+  ASSERT_EQ(all.endpoints_size(), 4);
+  EXPECT_EQ(all.groups(), 4U);
+  for (const int i : {0, 1, 3}) {
+    EXPECT_EQ(blocks(all.endpoints(i).blocks()), ours) << i;
+    EXPECT_EQ(all.endpoints(i).silence(), "");
+    EXPECT_EQ(all.endpoints(i).group(), absl::StrCat("group", i));
+  }
+  EXPECT_EQ(blocks(all.endpoints(2).blocks()), (std::vector<eth::BlockId>{theirs[0], theirs[1], id(foreign[70])}));
+  EXPECT_EQ(blocks(all.majority()), ours) << "three of four";
+  hung.faults.hang = true;
+  const auto some = compare({10, 30});
+  EXPECT_NE(some.endpoints(3).silence(), "");
+  EXPECT_TRUE(some.endpoints(3).blocks().empty());
+  EXPECT_EQ(blocks(some.majority()), std::vector<eth::BlockId>{ours[0]}) << "the silent one counts as configured";
+  hung.faults.hang = false;
+  grpc::ClientContext ctx;
+  v1::CompareEndpointsResponse resp;
+  EXPECT_EQ(f.heads->CompareEndpoints(&ctx, {}, &resp).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
 TEST(Fetcher, RefusesAnotherChain) {
   const auto chain = make_chain(30);
   FakeNode wrong_id{chain}, wrong_genesis{make_chain(30, 10'000, 0)}, wrong_cl{chain, true}, good{chain};

@@ -32,9 +32,11 @@ class FetcherClient {
                                                              const std::string& endpoint) = 0;
   /// The heads of every source that is in use.
   virtual absl::StatusOr<std::vector<Witness::OtherHead>> sources() = 0;
+  /// Until `enough` says so when a message comes (OK), the deadline is over (DEADLINE_EXCEEDED), or the stream is lost.
   virtual absl::Status watch(const std::optional<eth::BlockId>& anchor,
                              const std::function<void(const fetcher::HeadSnapshot&)>& on_snapshot,
-                             const std::function<void(const fetcher::SourceTrouble&)>& on_trouble) = 0;
+                             const std::function<void(const fetcher::SourceTrouble&)>& on_trouble,
+                             const std::function<bool()>& enough) = 0;
   virtual void stop() = 0;
 };
 

@@ -243,10 +243,18 @@ watcher_actor::behavior_type driver_watcher(watcher_actor::pointer self, tow_act
 watcher_actor::behavior_type head_watcher(watcher_actor::pointer self, tow_actor to, const TowConfig& config) {
   self->send(self, watch_atom{});
   return {[=](watch_atom) {
-    std::optional<eth::BlockId> anchor;
-    for (const TowView& v : config.board->views()) {
-      if (v.driver == config.driver_name && v.local && v.local->persistent.fence) anchor = v.local->persistent.fence;
-    }
+    const auto fence = [&]() -> std::optional<eth::BlockId> {
+      for (const TowView& v : config.board->views()) {
+        if (v.driver == config.driver_name && v.local && v.local->persistent.fence) return v.local->persistent.fence;
+      }
+      return std::nullopt;
+    };
+    const auto anchor = fence();
+    // An operator has taken it back: who does not have it has a vote again. A higher one can wait.
+    const auto taken_back = [&] {
+      const auto now = fence();
+      return anchor && now && *now != *anchor && now->number <= anchor->number;
+    };
     const auto lost = [&](const fetcher::SourceTrouble& t) {
       caf::anon_send(to, remote_atom{}, lost_atom{}, TroublePtr{std::make_shared<const fetcher::SourceTrouble>(t)});
     };
@@ -272,10 +280,11 @@ watcher_actor::behavior_type head_watcher(watcher_actor::pointer self, tow_actor
         [&](const fetcher::SourceTrouble& t) {
           spoke = true;
           lost(t);
-        });
+        },
+        taken_back);
     if (config.board->stopped()) return;
     // The watch ends by itself when its anchor is old; that is no loss.
-    if (!absl::IsDeadlineExceeded(why) || !spoke) {
+    if (!why.ok() && (!absl::IsDeadlineExceeded(why) || !spoke)) {
       lost({"no_heads", absl::StrCat("no heads from the remote-fetcher: ", why.message())});
       self->delayed_send(self, kWatchAgain, watch_atom{});
     } else {

@@ -129,6 +129,9 @@ absl::StatusOr<driver::DriverState> state_from(const v1::DriverState& s) {
   out.client_version = s.client_version();
   out.can_rewind = s.can_rewind();
   out.rewind_for_single_source = s.rewind_for_single_source();
+  if (s.has_genesis()) {
+    TOWLINE_ASSIGN_OR_RETURN(out.genesis, wire::from_proto(s.genesis()));
+  }
   if (s.has_import()) {
     TOWLINE_ASSIGN_OR_RETURN(out.import, progress_from(s.import()));
   }
@@ -303,7 +306,8 @@ class GrpcFetcher final : public FetcherClient {
 
   absl::Status watch(const std::optional<eth::BlockId>& anchor,
                      const std::function<void(const fetcher::HeadSnapshot&)>& on_snapshot,
-                     const std::function<void(const fetcher::SourceTrouble&)>& on_trouble) override {
+                     const std::function<void(const fetcher::SourceTrouble&)>& on_trouble,
+                     const std::function<bool()>& enough) override {
     Calls::Call call{calls_};
     // Opened again with a newer anchor each time.
     set_deadline(call.context, kWatchDeadline);
@@ -312,6 +316,11 @@ class GrpcFetcher final : public FetcherClient {
     auto reader = stub_->WatchHeads(&call.context, request);
     v1::WatchHeadsResponse message;
     while (reader->Read(&message)) {
+      if (enough()) {
+        call.context.TryCancel();
+        reader->Finish();
+        return absl::OkStatus();
+      }
       const fetcher::SourceTrouble trouble{message.trouble().code(), message.trouble().message()};
       if (!message.has_snapshot()) {
         on_trouble(trouble);

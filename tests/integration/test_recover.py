@@ -1,0 +1,129 @@
+"""A block was confirmed as final here that most sources contradict: `towline recover --force` takes it back, and nothing else does."""
+import json
+import subprocess
+
+import pytest
+from stack import BIN, HANG_S, Process, http
+from test_liars import follows, groups, readyz
+
+LIAR, HONEST = 1, (0, 2)
+
+
+def recover(s, *args):
+    """(exit code, what is said of the one tow)"""
+    run = subprocess.run([BIN / "towline", "recover", "--json", *args, "--coordinator", f"127.0.0.1:{s.ports['sync-coordinator'][0]}"],
+                         capture_output=True, text=True, timeout=HANG_S, check=False)
+    assert run.stdout, run
+    return run.returncode, json.loads(run.stdout)["tows"][0]
+
+
+def fence(s):
+    return json.loads((s.dir / "data" / "state.json").read_text()).get("fence")
+
+
+def block(s, source, number):
+    call = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": [hex(number), False]}
+    return json.loads(http(s.endpoints["sources"][source], json.dumps(call).encode())[1])["result"]
+
+
+def restart(s, service, flags):
+    s.processes[service].kill()
+    s.processes[service] = Process(service, flags, s.dir).start()
+
+
+def poisoned(stack, depth=40, admin=True, **flags):
+    """The liar was the only source until a block of its own was final here; now the others are configured, too."""
+    s = stack(blocks=300, sources=3, **flags)
+    s.ctl("fork", node=LIAR, depth=depth, safe_lag=0, finalized_lag=0)
+    common = s.stats()["chain"]["head"]["number"] - depth
+    s.start(endpoints=[s.endpoints["sources"][LIAR]])
+    s.wait("a forged block is final", lambda: (fence(s) or {"number": 0})["number"] > common)
+    if not admin:
+        restart(s, "engine-driver", [f for f in s.flags("engine-driver") if "admin-rpc" not in f])
+    forged = fence(s)
+    s.wait("the honest ones have that height", lambda: block(s, HONEST[0], forged["number"]))
+    restart(s, "remote-fetcher", s.flags("remote-fetcher", groups(*s.endpoints["sources"])))
+    s.wait("diverged", lambda: readyz(s) == (503, "diverged"))
+    assert block(s, HONEST[0], forged["number"])["hash"] != forged["hash"], "the fence is no forged block: the test shows nothing"
+    return s, forged, common
+
+
+@pytest.mark.parametrize("depth", [40, 250], ids=["shallow", "deeper than the client's state"])
+def test_a_forged_final_block_is_taken_back(stack, depth):
+    s, forged, common = poisoned(stack, depth)
+    code, said = recover(s)
+    assert code == 4 and said["finality"]["verdict"] == "lower" and "outcome" not in said["finality"], said
+    assert fence(s) == forged, "only --force changes anything"
+    code, said = recover(s, "--force", "--reason", "the liar was alone")
+    found = said["finality"]
+    assert code == 0 and found["outcome"] == "OUTCOME_DONE", said
+    assert found["was"] == forged and found["to"]["number"] == common and found["theirs"]["hash"] == block(s, HONEST[0], forged["number"])["hash"], found
+    assert [(e["group"], e["block"]["hash"] == forged["hash"]) for e in found["says"]] == [("g0", False), ("g1", True), ("g2", False)], found
+    log = s.processes["engine-driver"].log.read_text()
+    assert "the liar was alone" in log and forged["hash"][:10] in log, "the reason is on record"
+    follows(s, honest=HONEST[0])
+    s.wait("all is well", lambda: readyz(s) == (200, "at_tip"))
+    s.wait("an honest block is final", lambda: fence(s)["number"] > common)
+    assert fence(s)["hash"] == block(s, HONEST[0], fence(s)["number"])["hash"]
+    # Nobody is measured by the old block any more: with one honest source away the other leads, and not the liar.
+    s.ctl("fault", node=HONEST[1], hang=True)
+    begin = s.stats()["el"]["head"]["number"]
+    s.wait("blocks more", lambda: s.stats()["el"]["head"]["number"] >= begin + 8)
+    head = s.stats()["el"]["head"]
+    assert block(s, HONEST[0], head["number"])["hash"] == head["hash"]
+    assert recover(s, "--force")[0] == 1, "nothing may be lowered now"
+
+
+def test_without_a_majority_nothing_is_lowered(stack):
+    s, forged, _ = poisoned(stack)
+    s.ctl("fault", node=HONEST[1], hang=True)
+    code, said = recover(s, "--force")
+    assert code == 1 and said["finality"]["verdict"] == "no_majority" and said["finality"]["says"][2]["silence"], said
+    s.ctl("fault", node=HONEST[1])
+    # Each has a block of its own there.
+    s.ctl("fork", node=HONEST[1], depth=200)
+    code, said = recover(s, "--force")
+    assert code == 1 and said["finality"]["verdict"] == "no_majority", said
+    assert fence(s) == forged and s.stats()["el"]["finalized"]["number"] >= forged["number"]
+    run = subprocess.run([BIN / "towline", "recover", "--reason", "without --force"], capture_output=True, text=True, timeout=HANG_S, check=False)
+    assert run.returncode == 2, run
+
+
+@pytest.mark.parametrize("profile", ["op-geth", "op-reth"])
+def test_a_client_that_is_brought_back_by_hand(stack, profile):
+    """Without --engine.admin-rpc the steps are printed, and the tow waits for them."""
+    s, forged, common = poisoned(stack, admin=False, el_profile=profile)
+    code, said = recover(s, "--force")
+    assert code == 4 and said["finality"]["outcome"] == "OUTCOME_NOT_APPLIED", said
+    assert fence(s)["number"] == common
+    text = subprocess.run([BIN / "towline", "recover", "--coordinator", f"127.0.0.1:{s.ports['sync-coordinator'][0]}"], capture_output=True, text=True,
+                          timeout=HANG_S, check=False).stdout
+    assert ("op-reth stage unwind to-block" if profile == "op-reth" else "debug_setHead") in text, text
+    assert s.stats()["el"]["finalized"]["number"] >= forged["number"] and readyz(s) == (503, "diverged")
+    if profile == "op-reth":
+        return
+    http(s.endpoints["admin"], json.dumps({"jsonrpc": "2.0", "id": 1, "method": "debug_setHead", "params": [hex(common)]}).encode())
+    follows(s, honest=HONEST[0])
+    s.wait("all is well", lambda: readyz(s) == (200, "at_tip"))
+
+
+def test_a_client_that_is_right_beside_a_fence_that_is_not(stack):
+    s = stack(blocks=120, sources=3)
+    s.start(endpoints=groups(*s.endpoints["sources"]))
+    s.wait_tip()
+    s.wait("a final block", lambda: fence(s))
+    s.processes["engine-driver"].stop()
+    state = s.dir / "data" / "state.json"
+    doc = json.loads(state.read_text())
+    true = doc["fence"]["hash"]
+    doc["fence"]["hash"] = "0x" + "11" * 32
+    state.write_text(json.dumps(doc))
+    s.processes["engine-driver"].start()
+    s.wait("it is said", lambda: readyz(s) == (503, "engine_beside_fence"))
+    before = s.stats()["el"]["finalized"]
+    code, said = recover(s, "--force", "--reason", "a bad disk")
+    assert code == 0 and said["finality"]["to"] == {"number": doc["fence"]["number"], "hash": true}, said
+    assert s.stats()["el"]["finalized"]["number"] >= before["number"], "nothing goes back that is right"
+    s.wait("all is well", lambda: readyz(s) == (200, "at_tip"))
+    follows(s, honest=0)
+    s.check_trace()

@@ -1,0 +1,57 @@
+#include "tools/towline/lowering.hpp"
+
+#include <algorithm>
+
+namespace towline::cli {
+namespace {
+
+/// Heights in one question: a CL reads a proof for each.
+constexpr std::size_t kWidth = 32;
+
+}  // namespace
+
+Lowering::Lowering(const Here& here) : here_{here} {
+  for (const auto& block : {here_.fence, here_.finalized}) {
+    if (!block) continue;
+    numbers_.push_back(block->number);
+    if (!was_ || block->number > was_->number) was_ = block;
+  }
+  std::sort(numbers_.begin(), numbers_.end());
+  numbers_.erase(std::unique(numbers_.begin(), numbers_.end()), numbers_.end());
+  if (!was_) verdict_ = Verdict::nothing_final;
+}
+
+void Lowering::compare_final(const std::vector<eth::BlockRef>& majority) {
+  const auto at = [&](std::uint64_t number) -> std::optional<eth::BlockId> {
+    const auto it = std::find_if(majority.begin(), majority.end(), [&](const auto& b) { return b.number == number; });
+    return it == majority.end() ? std::nullopt : std::optional{it->id()};
+  };
+  theirs_ = at(was_->number);
+  // The fence goes first: an EL that was replaced may show another chain, with labels that are right.
+  for (const auto& block : {here_.fence, here_.finalized}) {
+    if (!block) continue;
+    const auto there = at(block->number);
+    if (!there || there->hash == block->hash) continue;
+    was_ = block;
+    theirs_ = there;
+    search_.emplace(here_.genesis, std::min(here_.head.number, was_->number), kWidth);
+    numbers_ = search_->numbers();
+    return;
+  }
+  verdict_ = theirs_ ? Verdict::supported : Verdict::no_majority;
+}
+
+void Lowering::on_answers(const std::vector<eth::BlockRef>& majority, const std::vector<eth::BlockRef>& ours) {
+  if (verdict_ != Verdict::asking) return;
+  if (!search_) return compare_final(majority);
+  switch (search_->on_answers(majority, ours)) {
+    case coordinator::Walkback::Result::searching: numbers_ = search_->numbers(); return;
+    case coordinator::Walkback::Result::diverged: verdict_ = Verdict::other_chain; return;
+    case coordinator::Walkback::Result::stuck: verdict_ = Verdict::no_answer; return;
+    case coordinator::Walkback::Result::found: break;
+  }
+  to_ = search_->ancestor();
+  verdict_ = Verdict::lower;
+}
+
+}  // namespace towline::cli

@@ -1,8 +1,8 @@
 #include "tools/towline/lowering.hpp"
 
-#include <absl/strings/str_cat.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 
 namespace towline::cli {

@@ -369,6 +369,8 @@ absl::StatusOr<CommandResult> Writer::take_back(const eth::BlockId& was, const e
     ++s.engine_session;
   });
   if (!must_go_back(el, was, to)) return ended(Outcome::done, {}, to);
+  // By debug_setHead and not by an update: an op-geth has moved what was final to its ancient store, and would show it
+  // at its height after a switch. What it has not got any more is no label either.
   if (!engine_.can_rewind())
     return ended(Outcome::not_applied, absl::StrCat("no --engine.admin-rpc, and ", above(el, to)), to);
   if (auto st = set_head(*el.latest, to); !st.ok()) return ended(Outcome::not_applied, std::string{st.message()}, to);

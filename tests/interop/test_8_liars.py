@@ -122,13 +122,13 @@ def test_one_that_was_honest(make_tow, work, net, honest, recent):
 
 
 def test_a_head_called_final_and_a_reorg(make_tow, work, deep_reorg_chain):
-    """The liar has the true chain and calls its head safe and final. Nobody else does, so the chain may still take another branch. The honest ones are the sequencer's two clients."""
+    """The liar has the true chain and calls its head safe and final. Nobody else does, so the chain may still take another branch."""
     chain = deep_reorg_chain.get()
     wait_for("L1 height 53", lambda: int(chain.l1.call("eth_blockNumber"), 16) >= 53, 0.2)
-    with replica_of(chain, work / "liars/labels") as liar:
+    with replica_of(chain, work / "liars/honest-too") as honest, replica_of(chain, work / "liars/labels") as liar:
         liar.act = liar.follow_and_call_the_head_final
         wait_for("it is called final", lambda: liar.el.height("finalized") >= chain.el.height() - 2)
-        tow = make_tow(groups(liar.url, chain.el_url, chain.cl_url), source=chain.el, genesis=chain.genesis, rollup=chain.rollup).start()
+        tow = make_tow(groups(liar.url, chain.el_url, honest.url), source=chain.el, genesis=chain.genesis, rollup=chain.rollup).start()
         tow.wait_tip(labels=False)
         wait_for("a safe head", lambda: tow.el.height("safe") > 0)
         timeline, begin = Timeline(tow), tow.geth.labels()

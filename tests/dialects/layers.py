@@ -407,3 +407,21 @@ class StopsAt(Layer):
     def call(self, request, method, params):
         if method == "eth_syncing" and self.after is None:
             return json.dumps({"startingBlock": "0x0", "currentBlock": hex(self.at), "highestBlock": hex(self.at + 100_000)})
+
+
+class Halts(Layer):
+    """From second `after` on a consensus client's status is what it was then, where nothing else is asked for with it; there is nobody to answer anything else."""
+
+    def __init__(self, after):
+        self.after, self.last = after, None
+
+    def call(self, request, method, params):
+        if request.age < self.after:
+            return None
+        if self.last and all(c.get("method") == "optimism_syncStatus" for c in request.calls):
+            return self.last
+        raise RpcError(-32011, "no backend is currently healthy to serve traffic", 503)
+
+    def members(self, request, members):
+        self.last = next((m.result for c, m in zip(request.calls, members) if c.get("method") == "optimism_syncStatus" and m.result), self.last)
+        return members

@@ -206,6 +206,10 @@ SECTIONS = (
         Row("aside-requests-hash", ASIDE, "no \"requestsHash\"", "as no-requests-hash", el(x.Shape(x.no_requests_hash)), then=("plain",), codes=("source_bad_data",)),
         Row("aside-syncing", ASIDE, "its head is 40; eth_syncing tells of more", "as syncing", el(x.StopsAt(40)), then=("plain",), codes=("source_syncing",)),
         Row("aside-frozen-el", ASIDE, "the head stands still from second 20 on", "a node that hangs and still answers", el(x.StopsAt(after=20)), then=("plain",), codes=("source_behind",), first_s=20),
+        Row("aside-halted-cl", ASIDE, "a consensus client; from second 20 on optimism_syncStatus stands still, with other calls beside it and for all else: -32011",
+            "ethereum-optimism/infra proxyd/consensus_poller_cl.go: its consensus clients disagree and none has a majority",
+            cl(x.Allow("optimism_syncStatus", "optimism_outputAtBlock", "optimism_rollupConfig", message="rpc method is not whitelisted", status=403), x.Halts(20)), then=("plain",),
+            codes=("source_http_error", "source_behind"), asks=("optimism_syncStatus",), first_s=20),
     )),
 )
 

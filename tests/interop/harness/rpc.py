@@ -33,7 +33,7 @@ class Rpc:
         self.host, self.port, self.path = u.hostname, u.port, (u.path or "/") + (f"?{u.query}" if u.query else "")
         self._local = threading.local()
 
-    def _exchange(self, body):
+    def exchange(self, body):
         headers = {"content-type": "application/json"}
         if self.secret:
             headers["authorization"] = "Bearer " + jwt(self.secret)
@@ -56,7 +56,7 @@ class Rpc:
         raise AssertionError
 
     def call(self, method, *params):
-        reply = json.loads(self._exchange(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})))
+        reply = json.loads(self.exchange(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})))
         if "error" in reply:
             raise RpcError(method, reply["error"])
         return reply["result"]
@@ -66,7 +66,7 @@ class Rpc:
         out = []
         for at in range(0, len(calls), 200):
             part = calls[at:at + 200]
-            replies = json.loads(self._exchange(json.dumps(
+            replies = json.loads(self.exchange(json.dumps(
                 [{"jsonrpc": "2.0", "id": i, "method": m, "params": p} for i, (m, p) in enumerate(part)])))
             for r in replies:
                 if "error" in r:

@@ -1,6 +1,6 @@
 """SIGKILL of everything, at seeded moments, during catch-up and at the tip.
 
-TOWLINE_KILL_MOMENTS: moments per target (default 10; half of them in catch-up, half at the tip).
+KILL_MOMENTS: moments per target (default 10; half of them in catch-up, half at the tip).
 """
 import os
 import random
@@ -10,7 +10,7 @@ import pytest
 from conftest import SEED
 from harness.procs import wait_for
 
-MOMENTS = int(os.environ.get("TOWLINE_KILL_MOMENTS") or 10)
+MOMENTS = int(os.environ.get("KILL_MOMENTS") or 10)
 TARGETS = ["remote-fetcher", "engine-driver", "sync-coordinator", "local-geth", "source"]
 
 

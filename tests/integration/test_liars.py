@@ -23,8 +23,8 @@ def endpoints(s):
     return run.stdout
 
 
-def follows(s, blocks=6, honest=1):
-    """The client follows the chain of an honest source for so many blocks, with labels that move."""
+def follows(s, blocks=6, honest=1, after=0):
+    """The client follows the chain of an honest source for so many blocks, with labels that move. `after`: calls that count for nothing."""
     begin = s.wait_tip()
 
     def further():
@@ -33,7 +33,7 @@ def follows(s, blocks=6, honest=1):
 
     s.wait(f"{blocks} blocks more", further)
     imported = {r["hash"]: r["number"] for r in s.records() if r["kind"] == "newPayload"}
-    labels = {r[label] for r in s.records() if r["kind"] == "forkchoice" for label in ("safe", "finalized")} & set(imported)
+    labels = {r[label] for r in s.records()[after:] if r["kind"] == "forkchoice" for label in ("safe", "finalized")} & set(imported)
     calls = [{"jsonrpc": "2.0", "id": n, "method": "eth_getBlockByNumber", "params": [hex(n), False]} for n in {imported[h] for h in labels}]
     chain = {a["result"]["hash"] for a in json.loads(http(s.endpoints["sources"][honest], json.dumps(calls).encode())[1])}
     assert labels <= chain, f"safe or final, and not of the honest chain: {[(imported[h], h) for h in labels - chain]}"

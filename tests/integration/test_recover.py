@@ -40,6 +40,8 @@ def poisoned(stack, depth=40, admin=True, **flags):
     s.wait("a forged block is final", lambda: (fence(s) or {"number": 0})["number"] > common)
     if not admin:
         restart(s, "engine-driver", [f for f in s.flags("engine-driver") if "admin-rpc" not in f])
+    s.processes["remote-fetcher"].kill()
+    s.wait("it is not followed any more", lambda: readyz(s)[0] == 503)
     forged = fence(s)
     s.wait("the honest ones have that height", lambda: block(s, HONEST[0], forged["number"]))
     restart(s, "remote-fetcher", s.flags("remote-fetcher", groups(*s.endpoints["sources"])))
@@ -59,9 +61,10 @@ def test_a_forged_final_block_is_taken_back(stack, depth):
     assert code == 0 and found["outcome"] == "OUTCOME_DONE", said
     assert found["was"] == forged and found["to"]["number"] == common and found["theirs"]["hash"] == block(s, HONEST[0], forged["number"])["hash"], found
     assert [(e["group"], e["block"]["hash"] == forged["hash"]) for e in found["says"]] == [("g0", False), ("g1", True), ("g2", False)], found
+    after = len(s.records())
     log = s.processes["engine-driver"].log.read_text()
-    assert "the liar was alone" in log and forged["hash"][:10] in log, "the reason is on record"
-    follows(s, honest=HONEST[0])
+    assert "the liar was alone" in log and forged["hash"][:6] in log, "the reason is on record"
+    follows(s, honest=HONEST[0], after=after)
     s.wait("all is well", lambda: readyz(s) == (200, "at_tip"))
     s.wait("an honest block is final", lambda: fence(s)["number"] > common)
     assert fence(s)["hash"] == block(s, HONEST[0], fence(s)["number"])["hash"]
@@ -102,8 +105,9 @@ def test_a_client_that_is_brought_back_by_hand(stack, profile):
     assert s.stats()["el"]["finalized"]["number"] >= forged["number"] and readyz(s) == (503, "diverged")
     if profile == "op-reth":
         return
+    after = len(s.records())
     http(s.endpoints["admin"], json.dumps({"jsonrpc": "2.0", "id": 1, "method": "debug_setHead", "params": [hex(common)]}).encode())
-    follows(s, honest=HONEST[0])
+    follows(s, honest=HONEST[0], after=after)
     s.wait("all is well", lambda: readyz(s) == (200, "at_tip"))
 
 

@@ -844,7 +844,7 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
     case driver::Outcome::contradicts_finalized:
       decide("contradicts_finalized", r.reason, now);
       back_off(now);
-      return contradicted(fence(), r.block, now);
+      return range.from_gossip ? diverged(fence(), r.block, now) : contradicted(fence(), r.block, now);
     case driver::Outcome::not_applied:
       decide("not_applied", r.reason, now);
       if (!moved && r.labels.latest) return cannot_go_on(range.parent, r.reason, now);

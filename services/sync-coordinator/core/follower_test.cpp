@@ -931,6 +931,21 @@ TEST_F(FollowerTest, ABlockBesideWhatIsFinalEndsInDiverged) {
   EXPECT_EQ(follower().state(), TowState::diverged);
 }
 
+TEST_F(FollowerTest, SoDoesAGossipedOneWhileNoSourceIsThere) {
+  with_gossip(true);
+  both();
+  play(follower().on_remote_lost({"no_heads", "no heads"}, now));
+  on_import = [&](const Import& i) {
+    auto r = ended(Outcome::contradicts_finalized);
+    r.block = i.range.tip;
+    return r;
+  };
+  network.grow(101, 0);
+  gossip({101});
+  EXPECT_THAT(taken(), Contains(HasSubstr("gossip 100..101")));
+  EXPECT_EQ(follower().state(), TowState::diverged);
+}
+
 TEST_F(FollowerTest, ItsEpochIsAboveTheOneThatTheDriverKept) {
   driver.persistent.epoch = 41;
   both();

@@ -2,9 +2,12 @@
 //   simulation_test --seed=N --schedules=1
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <random>
+#include <thread>
+#include <vector>
 
 #include "tests/simulation/world.hpp"
 
@@ -15,14 +18,21 @@ std::uint64_t g_seed = std::random_device{}();
 std::uint64_t g_schedules = 20000;
 
 TEST(Simulation, InvariantsHoldAndTheTowConverges) {
-  int failures = 0;
-  for (std::uint64_t i = 0; i < g_schedules && failures < 3; ++i) {
-    const std::uint64_t seed = g_seed + i;
-    const std::string broken = World{{seed, 120}}.run();
-    if (broken.empty()) continue;
-    ++failures;
-    ADD_FAILURE() << "schedule --seed=" << seed << " --schedules=1\n" << broken;
-  }
+  std::atomic<std::uint64_t> next{0};
+  std::atomic<int> failures{0};
+  const auto work = [&] {
+    for (std::uint64_t i = next++; i < g_schedules && failures < 3; i = next++) {
+      const std::uint64_t seed = g_seed + i;
+      const std::string broken = World{{seed, 120}}.run();
+      if (broken.empty()) continue;
+      ++failures;
+      ADD_FAILURE() << "schedule --seed=" << seed << " --schedules=1\n" << broken;
+    }
+  };
+  std::vector<std::thread> others;
+  for (unsigned n = 1; n < std::thread::hardware_concurrency(); ++n) others.emplace_back(work);
+  work();
+  for (auto& t : others) t.join();
   RecordProperty("schedules", std::to_string(g_schedules));
   std::cout << g_schedules << " schedules from seed " << g_seed << '\n';
 }

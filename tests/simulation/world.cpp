@@ -636,12 +636,15 @@ std::string World::run() {
     step();
   }
   const absl::Time deadline = now_ + absl::Minutes(10);
-  while (broken_.empty() && !converged() && now_ < deadline) step();
   const bool op_geth = el_.profile() == sim::ElProfile::op_geth;
+  // An operator has to do it: nobody may rewind this EL.
+  const auto legit = [&] {
+    return follower_->state() == coordinator::TowState::needs_operator && op_geth &&
+           (!can_rewind_ || (remotes_.size() == 1 && !rewind_for_single_source_));
+  };
+  while (broken_.empty() && !converged() && !legit() && now_ < deadline) step();
   if (broken_.empty() && !converged()) {
-    const bool legit = follower_->state() == coordinator::TowState::needs_operator && op_geth &&
-                       (!can_rewind_ || (remotes_.size() == 1 && !rewind_for_single_source_));
-    if (!legit)
+    if (!legit())
       broken(absl::StrCat("no convergence: ", coordinator::name(follower_->state()), ": ", follower_->reason(), "; EL ",
                           eth::to_string(el_.latest()), " safe ", el_.safe() ? eth::to_string(*el_.safe()) : "-",
                           " finalized ", el_.finalized() ? eth::to_string(*el_.finalized()) : "-", "; source ",

@@ -18,4 +18,9 @@ if [ -s build/format.txt ]; then
   bad=1
 fi
 "${PYTHON:-/usr/bin/python3}" scripts/buf.py lint proto || bad=1
+# The image is made without tests.
+cmake --preset release -D BUILD_TESTING=OFF -B build/without-tests >build/without-tests.txt 2>&1 || {
+  cat build/without-tests.txt >&2
+  bad=1
+}
 exit $bad

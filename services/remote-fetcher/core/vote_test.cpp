@@ -357,11 +357,12 @@ TEST(Vote, WhoContradictsAVotedLabelLeadsNowhere) {
 }
 
 TEST(Vote, WhatOneSaysIsDerivedCountsIfMostHaveIt) {
+  // It is with the others in all but this.
   const auto local_safe_of = [](const std::vector<Voter>& voters, const Chain& chain, std::uint64_t number) {
     Vote v = vote_of(voters);
     std::optional<HeadSnapshot> s;
     for (int look = 0; look < 4; ++look) {
-      Node cl{voters[0].endpoint, Kind::cl, chain};
+      Node cl{voters[0].endpoint, Kind::cl};
       HeadSnapshot h = cl.heads(t0);
       h.local_safe = chain.at(number);
       v.put(h, {}, {});

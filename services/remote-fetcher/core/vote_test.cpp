@@ -347,6 +347,18 @@ TEST(Vote, WhatMostHaveIsNamedAndWhoIsFarBehindItDoesNotLead) {
   EXPECT_EQ(after_looks(one, {{"a"}})->agreed, std::nullopt);
 }
 
+TEST(Vote, WhoStartsOrReplaysLeadsOnlyWhereNobodyElseIs) {
+  Vote v = vote_of({{"a", "x"}, {"b", "y"}, {"c", "z"}});
+  Node first{"a", Kind::both};
+  HeadSnapshot replaying = first.heads(t0);
+  replaying.current_l1 = eth::BlockRef{};
+  v.put(replaying, {}, {});
+  EXPECT_EQ(v.choose(t0)->endpoint, "a");
+  for (const char* other : {"b", "c"}) Node{other}.look(v, t0);
+  EXPECT_EQ(v.choose(t0)->endpoint, "b");
+  EXPECT_EQ(v.standing("a", t0).text, "starting or replaying");
+}
+
 TEST(Vote, WhoContradictsAVotedLabelLeadsNowhere) {
   // Of the three only the liar has a vote on unsafe heads.
   Vote v = vote_of({{"liar", "x"}, {"b", "y", false}, {"c", "z", false}});

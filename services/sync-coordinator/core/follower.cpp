@@ -468,11 +468,8 @@ Effects Follower::on_command_done(std::uint64_t id, const absl::StatusOr<driver:
     }
     decide("refused", result->reason, now);
     back_off(now);
-    if (result->refusal == driver::Refusal::not_canonical && local_ && remote_) {
-      // What most call safe is not on our chain, and who leads has led us off it or not away from it.
-      if (was == Pending::forkchoice) demote(result->reason, now);
+    if (result->refusal == driver::Refusal::not_canonical && local_ && remote_)
       return start_walkback(result->reason, now);
-    }
     return {};
   }
   if (!result.ok()) {

@@ -303,11 +303,11 @@ absl::StatusOr<eth::BlockId> Remotes::agreed(std::uint64_t number, absl::Time no
     if (const auto b = at(remotes_[i], number)) answers[i] = b->hash;
   const auto elected = fetcher::elect(voters_, answers);
   if (!elected) return absl::AbortedError(absl::StrCat("sources disagree about block ", number));
+  const auto vote = vote_->choose(now);
+  const bool settled = vote && number <= fetcher::final_up_to(*vote);
   for (const auto& [i, hash] : answers) {
     if (hash == *elected) continue;
-    const auto vote = vote_->choose(now);
-    if (vote && vote->finalized_hold == fetcher::Hold::none && number <= number_of(vote->finalized))
-      accuse(remotes_[i], absl::StrCat("its block ", number), now);
+    if (settled) accuse(remotes_[i], absl::StrCat("its block ", number), now);
     else remotes_[i].endpoint.step_aside(now, "another branch");
   }
   return eth::BlockId{number, *elected};

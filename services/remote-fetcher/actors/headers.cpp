@@ -200,13 +200,13 @@ absl::StatusOr<eth::BlockId> Headers::agreed(std::uint64_t number, const Cancell
                                            ", and no block of that height has a majority of the trust groups"));
   }
   const eth::BlockId border{number, *elected};
+  const auto vote = board_.current();
+  const bool settled = vote && number <= final_up_to(*vote);
   for (const auto& [i, hash] : answers) {
     if (hash == *elected) continue;
     const std::string evidence = absl::StrCat("its block ", number, " is ", to_hex(hash.view()),
                                               ", that of most groups ", eth::to_string(border));
-    const auto vote = board_.current();
-    if (vote && vote->finalized_hold == Hold::none && number <= number_of(vote->finalized))
-      pool_.accuse(i, "branch", evidence);
+    if (settled) pool_.accuse(i, "branch", evidence);
     else pool_.step_aside(i, evidence);
   }
   return border;

@@ -1,7 +1,6 @@
 #include "services/remote-fetcher/core/chain_clock.hpp"
 
 #include <algorithm>
-#include <functional>
 #include <set>
 
 namespace towline::fetcher {
@@ -22,12 +21,8 @@ absl::Time ChainClock::at_least(absl::Time now) const {
     const auto [group, first] = ahead.emplace(v.group, it->second.ahead);
     if (!first) group->second = std::min(group->second, it->second.ahead);
   }
-  const std::size_t most = groups.size() / 2 + 1;
-  if (groups.size() < 2 || ahead.size() < most) return absl::InfinitePast();
-  std::vector<absl::Duration> furthest;
-  for (const auto& [group, by] : ahead) furthest.push_back(by);
-  std::sort(furthest.begin(), furthest.end(), std::greater<>{});
-  return now + furthest[most - 1];
+  const auto most = most_reach(ahead, groups.size());
+  return most ? now + *most : absl::InfinitePast();
 }
 
 }  // namespace towline::fetcher

@@ -3,7 +3,6 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
-#include <functional>
 #include <limits>
 #include <tuple>
 
@@ -100,9 +99,12 @@ absl::Status check_range(const HeadSnapshot& vote, ProvenRange range) {
   return absl::OkStatus();
 }
 
+std::uint64_t final_up_to(const HeadSnapshot& vote) {
+  return vote.finalized_hold == Hold::none ? number_of(vote.finalized) : 0;
+}
+
 bool is_settled(const HeadSnapshot& vote, ProvenRange range, std::uint64_t number) {
-  return vote.finalized && vote.finalized_hold == Hold::none && number <= vote.finalized->number &&
-         range(vote.finalized->number) == vote.finalized->hash;
+  return vote.finalized && number <= final_up_to(vote) && range(vote.finalized->number) == vote.finalized->hash;
 }
 
 Vote::Vote(std::vector<Voter> voters, Quorum quorum, Ages ages)
@@ -381,19 +383,17 @@ std::optional<eth::BlockId> Vote::agreed(const std::vector<Source>& sources) con
 }
 
 bool Vote::behind(const Source& s, const std::vector<Source>& sources) const {
-  std::map<std::string, std::uint64_t> heads;
+  const auto time = [](const eth::BlockRef& b) {
+    return absl::FromUnixSeconds(static_cast<std::int64_t>(b.timestamp));
+  };
+  std::map<std::string, absl::Time> heads;
   for (const Source& x : sources) {
     if (!x.voter->unsafe || !x.view->heads.unsafe) continue;
-    auto& head = heads[x.voter->group];
-    head = std::max(head, x.view->heads.unsafe->timestamp);
+    const auto [head, first] = heads.emplace(x.voter->group, time(*x.view->heads.unsafe));
+    if (!first) head->second = std::max(head->second, time(*x.view->heads.unsafe));
   }
-  const std::size_t most = electorate_.unsafe / 2 + 1;
-  if (electorate_.unsafe < 2 || heads.size() < most || !s.view->heads.unsafe) return false;
-  std::vector<std::uint64_t> newest;
-  for (const auto& [group, head] : heads) newest.push_back(head);
-  std::sort(newest.begin(), newest.end(), std::greater<>{});
-  const auto time = [](std::uint64_t t) { return absl::FromUnixSeconds(static_cast<std::int64_t>(t)); };
-  return time(newest[most - 1]) - time(s.view->heads.unsafe->timestamp) > ages_.stalled;
+  const auto most = most_reach(heads, electorate_.unsafe);
+  return most && s.view->heads.unsafe && *most - time(*s.view->heads.unsafe) > ages_.stalled;
 }
 
 Vote::Blemish Vote::blemish(const Source& s, const std::vector<Source>& sources, absl::Time now) const {
@@ -441,6 +441,8 @@ std::optional<HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth
   }
   if (leaders.empty()) return std::nullopt;
   const auto all_branches = branches(leaders);
+  std::vector<Blemish> blemishes(voters_.size());
+  for (const Source& s : leaders) blemishes[s.order] = blemish(s, sources, now);
   // Of the branch that has most votes; of others where they have as many.
   std::vector<Source> order;
   const std::size_t most = votes(all_branches.front(), all_branches);
@@ -450,7 +452,7 @@ std::optional<HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth
     order.insert(order.end(), branch.begin(), branch.end());
     // Best first otherwise.
     std::stable_sort(order.begin() + from, order.end(),
-                     [&](const auto& a, const auto& b) { return blemish(a, sources, now) < blemish(b, sources, now); });
+                     [&](const auto& a, const auto& b) { return blemishes[a.order] < blemishes[b.order]; });
   }
   HeadSnapshot out = order.front().view->heads;
   for (std::size_t i = 1; i < order.size(); ++i) {

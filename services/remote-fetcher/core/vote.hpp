@@ -4,6 +4,8 @@
 #include <absl/functional/function_ref.h>
 #include <absl/time/time.h>
 
+#include <algorithm>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -44,6 +46,19 @@ std::size_t count_groups(const std::vector<Voter>& voters);
 /// members differ has no vote. `answers`: by voter. nullopt: neither.
 std::optional<Hash32> elect(const std::vector<Voter>& voters, const std::map<std::size_t, Hash32>& answers);
 
+/// What most of `groups` have come to, of how far each is; nullopt: fewer are known, or there is one only.
+template <class T>
+std::optional<T> most_reach(const std::map<std::string, T>& far, std::size_t groups) {
+  const std::size_t most = groups / 2 + 1;
+  if (groups < 2 || far.size() < most) return std::nullopt;
+  std::vector<T> furthest;
+  for (const auto& [group, reached] : far) furthest.push_back(reached);
+  std::sort(furthest.begin(), furthest.end(), std::greater<>{});
+  return furthest[most - 1];
+}
+
+/// Up to here no chain has another block than that of the vote; 0: no quorum says so.
+std::uint64_t final_up_to(const HeadSnapshot& vote);
 /// A range of blocks that was proven by their hashes: the one at a height, nullopt outside of it.
 using ProvenRange = absl::FunctionRef<std::optional<Hash32>(std::uint64_t number)>;
 /// FAILED_PRECONDITION: the range passes by a block that the vote calls safe or final, or that most have.

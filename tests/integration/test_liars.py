@@ -94,20 +94,23 @@ def test_one_that_called_its_head_final_and_a_reorg(stack):
     s.check_trace()
 
 
-@pytest.mark.parametrize("gossip", [False, True], ids=["alone", "gossip"])
-def test_two_that_disagree_move_no_label(stack, gossip):
+@pytest.mark.parametrize("gossip, liar", [(False, 1), (True, 1), (True, 0)], ids=["alone", "gossip", "gossip against the first"])
+def test_two_that_disagree_move_no_label(stack, gossip, liar):
     s = stack(blocks=120, block_time=1, sources=2)
     s.start(endpoints=groups(*s.endpoints["sources"]), gossip=gossip)
     s.wait_tip()
-    both_have = s.ctl("fork", node=1, depth=8, safe_lag=0, finalized_lag=0)["chain"]["head"]["number"] - 6
+    both_have = s.ctl("fork", node=liar, depth=8, safe_lag=0, finalized_lag=0)["chain"]["head"]["number"] - 6
     s.wait("it is said", lambda: readyz(s) == ((200, "sources_disagree") if gossip else (503, "sources_disagree")))
     assert "disagree" in endpoints(s), endpoints(s)
     s.wait("the honest one calls final what the other has not", lambda: s.stats()["chain"]["finalized"]["number"] > both_have + 2)
     now = s.stats()
     assert now["chain"]["head"]["number"] - now["el"]["head"]["number"] <= 2
+    on = json.loads(http(s.endpoints["sources"][1 - liar], json.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByHash",
+                                                                       "params": [now["el"]["head"]["hash"], False]}).encode())[1])
+    assert on["result"], "the head is on the branch of the liar"
     assert now["el"]["finalized"]["number"] <= now["el"]["safe"]["number"] <= both_have
-    s.ctl("fork", node=1, heal=True)
-    follows(s, honest=0)
+    s.ctl("fork", node=liar, heal=True)
+    follows(s, honest=1 - liar)
     s.wait("all is well", lambda: readyz(s) == (200, "at_tip"))
     s.check_trace()
 

@@ -251,16 +251,26 @@ Effects Follower::on_remote(const fetcher::HeadSnapshot& s, absl::Time now) {
 void Follower::choose_lead(absl::Time now) {
   std::erase_if(demoted_, [&](const auto& d) { return now >= d.second; });
   remote_ = offered_;
-  if (!demoted_.contains(remote_->endpoint)) return;
   const auto& others = offered_->others;
-  const auto next =
-      std::find_if(others.begin(), others.end(), [&](const auto& l) { return !demoted_.contains(l.endpoint); });
-  if (next == others.end()) return;
-  remote_->endpoint = next->endpoint;
-  remote_->kind = next->kind;
-  remote_->unsafe = next->unsafe;
-  remote_->local_safe.reset();
-  remote_->current_l1.reset();
+  // Where no branch has most of the votes signed gossip decides, else the order.
+  std::vector<bool> rounds = {false};
+  if (no_majority() && options_.unsafe_from_gossip) rounds.insert(rounds.begin(), true);
+  for (const bool gossiped : rounds) {
+    const auto may = [&](const std::string& endpoint, const std::optional<eth::BlockRef>& head) {
+      if (demoted_.contains(endpoint)) return false;
+      return !gossiped || (head && (gossip_.find(head->hash) != nullptr || gossip_.find(head->parent_hash) != nullptr));
+    };
+    if (may(offered_->endpoint, offered_->unsafe)) return;
+    const auto next =
+        std::find_if(others.begin(), others.end(), [&](const auto& l) { return may(l.endpoint, l.unsafe); });
+    if (next == others.end()) continue;
+    remote_->endpoint = next->endpoint;
+    remote_->kind = next->kind;
+    remote_->unsafe = next->unsafe;
+    remote_->local_safe.reset();
+    remote_->current_l1.reset();
+    return;
+  }
 }
 
 bool Follower::derived_above(std::uint64_t number) const {
@@ -423,9 +433,16 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
     return {};
   }
   const bool below_safe = local_->labels.safe && ancestor.number < local_->labels.safe->number;
-  if (below_safe && remote_->agree * 2 <= remote_->groups) {
+  if (below_safe && no_majority()) {
     // Not on fewer votes than made it safe.
     decide("hold_branch", "a branch that leaves ours below the safe block has no majority", now);
+    enter(TowState::at_tip, "hold_branch", decisions_.back().reason, now);
+    back_off(now, Trouble::source);
+    return {};
+  }
+  if (ancestor.hash != head.hash && no_majority() && gossip_names_ours(now) && gossip_named_.number > ancestor.number) {
+    // Nor off the chain that signed gossip names.
+    decide("hold_branch", "a branch that has no majority leaves the one that the p2p network brings", now);
     enter(TowState::at_tip, "hold_branch", decisions_.back().reason, now);
     back_off(now, Trouble::source);
     return {};
@@ -713,10 +730,13 @@ std::optional<Effects> Follower::restore_labels(absl::Time now) {
   return Effects{SetForkchoice{start(Pending::forkchoice), command(), *setting_}};
 }
 
+bool Follower::gossip_names_ours(absl::Time now) const {
+  return now - gossip_named_ours_ <= kGossipFresh && on_our_chain(gossip_named_) == true;
+}
+
 std::optional<eth::BlockRef> Follower::voted_safe(absl::Time now) const {
   if (remote_->safe_hold != fetcher::Hold::quorum_lost) return remote_->safe;
-  const bool named = now - gossip_named_ours_ <= kGossipFresh && on_our_chain(gossip_named_) == true &&
-                     number_of(remote_->safe) <= gossip_named_.number;
+  const bool named = gossip_names_ours(now) && number_of(remote_->safe) <= gossip_named_.number;
   return named ? remote_->safe : std::nullopt;
 }
 
@@ -940,8 +960,7 @@ Effects Follower::cannot_go_on(const eth::BlockId& parent, const std::string& wh
 std::string Follower::against_rewind(const eth::BlockId& parent) const {
   if (!local_->can_rewind) return "engine-driver has no --engine.admin-rpc";
   if (!remote_) return "no source is heard";
-  if (remote_->agree * 2 <= remote_->groups)
-    return absl::StrCat(remote_->agree, " of ", remote_->groups, " trust groups have that branch");
+  if (no_majority()) return absl::StrCat(remote_->agree, " of ", remote_->groups, " trust groups have that branch");
   if (remote_->groups == 1 && !local_->rewind_for_single_source)
     return "nobody confirms the word of the one trust group (--engine.admin-rpc-trust=single-source believes it)";
   const auto& safe = remote_->safe;

@@ -163,6 +163,10 @@ class Follower {
   enum class Pending { none, compare_near, walkback, import, forkchoice, rewind };
 
   Effects step(absl::Time now);
+  /// Fewer than most of the trust groups have the branch that leads.
+  bool no_majority() const { return remote_->agree * 2 <= remote_->groups; }
+  /// Signed gossip named a block of our chain of late.
+  bool gossip_names_ours(absl::Time now) const;
   /// Whom this tow follows on unsafe of those that may lead: the first that was not demoted.
   void choose_lead(absl::Time now);
   /// If the branch was switched on the word of unsafe heads the next such switch waits, longer each time they go on.

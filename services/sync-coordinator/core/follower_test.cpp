@@ -1661,6 +1661,43 @@ TEST_F(VoteTest, SafeOfTooFewIsTakenAlongAGossipedChainOnly) {
   EXPECT_EQ(safe, 95U) << "the p2p network has been silent for too long";
 }
 
+TEST_F(VoteTest, BetweenTwoBranchesSignedGossipDecides) {
+  with_gossip(true);
+  groups = 2;
+  agree = 1;
+  const Chain honest{110}, forged = Chain{100}.fork(92, 1, 111);
+  const auto disagree = [&] {
+    fetcher::HeadSnapshot s = snapshot();
+    s.safe_hold = s.finalized_hold = fetcher::Hold::sources_disagree;
+    s.unsafe = forged.at(111);
+    s.others = {{"b", fetcher::Kind::el, *honest.at(110)}};
+    return s;
+  };
+  // Before it is heard the first of the list leads.
+  ours = Chain{100}.fork(92, 1, 100);
+  theirs = forged;
+  local();
+  play(follower().on_remote(disagree(), now));
+  EXPECT_EQ(ours.at(111), forged.at(111));
+  network = theirs = honest;
+  gossip({109, 110});
+  play(follower().on_remote(disagree(), now));
+  EXPECT_TRUE(follows_b());
+  EXPECT_EQ(ours.at(110), honest.at(110));
+  // The other one is silent for a while: the first leads again, and leads nobody off what gossip names.
+  network.grow(111, 0);
+  gossip({111});
+  theirs = forged.fork(111, 1, 114);
+  fetcher::HeadSnapshot s = disagree();
+  s.unsafe = theirs.at(114);
+  s.others.clear();
+  now += absl::Seconds(15);
+  play(follower().on_remote(s, now));
+  for (int i = 0; i < 5 && wake(absl::Seconds(10)); ++i) play(follower().on_remote(s, now));
+  EXPECT_EQ(ours.at(111), network.at(111));
+  EXPECT_EQ(follower().reason_code(), "hold_branch");
+}
+
 TEST_F(VoteTest, ABranchThatLeavesOursBelowTheSafeBlockNeedsAMajority) {
   groups = 3;
   agree = 1;

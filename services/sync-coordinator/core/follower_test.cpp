@@ -1765,6 +1765,24 @@ TEST_F(VoteTest, WhoLedUsOffWhatMostHaveLeadsNoMore) {
   EXPECT_EQ(ours.at(110), honest.at(110));
 }
 
+TEST_F(VoteTest, WhoIsKnownToHaveLedUsOffIsNotAskedOnceMore) {
+  groups = 3;
+  agree = 2;
+  const Chain honest{110}, forged = Chain{100}.fork(92, 1, 105);
+  for (std::uint64_t tip = 97; tip <= 105; ++tip) {  // each block of the branch was our head
+    ours = forged.fork(tip, 1, tip);
+    local();
+  }
+  fetcher::HeadSnapshot s = snapshot();
+  s.unsafe = forged.at(105);
+  s.agreed = honest.at(98)->id();
+  s.others = {{"b", fetcher::Kind::el, *honest.at(110)}};
+  theirs = honest;
+  play(follower().on_remote(s, now));
+  EXPECT_TRUE(follows_b());
+  EXPECT_EQ(ours.at(110), honest.at(110));
+}
+
 TEST_F(VoteTest, WhoHasNotGotTheHeadThatItNamesLeadsNoMore) {
   both();
   fetcher::HeadSnapshot s = snapshot();

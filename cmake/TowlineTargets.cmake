@@ -4,7 +4,8 @@
 #   towline_executable(NAME remote-fetcher SRCS main.cpp DEPS ...)      one of the programs, see below
 #   towline_fuzz(NAME fuzz_rlp SRCS fuzz_rlp.cpp DEPS towline::rlp)
 # Layers: pure < glue < edge < app. A target may depend on its own layer and on lower ones only, and a pure one on
-# nothing that does I/O. Configure fails otherwise.
+# nothing that does I/O. Services share libs/ and speak gRPC: a target of one uses no target and no header of another.
+# Configure fails otherwise.
 #
 # The programs are what towline_executable() made, and nothing else is a list of them: the target `programs` builds them (`make build`,
 # `make demo`, the image), install puts them into bin, and the tests compare the property TOWLINE_PROGRAMS with what must name them.
@@ -39,6 +40,34 @@ function(_towline_check_layer name layer)
   endforeach()
 endfunction()
 
+# The service that a path of the project belongs to; empty: none.
+function(_towline_service_of path out)
+  if(path MATCHES "^services/([^/]+)/")
+    set(${out} "${CMAKE_MATCH_1}" PARENT_SCOPE)
+  else()
+    set(${out} "" PARENT_SCOPE)
+  endif()
+endfunction()
+
+# What is built in services/A includes nothing of services/B.
+function(_towline_check_service name)
+  file(RELATIVE_PATH here ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/x)
+  _towline_service_of("${here}" mine)
+  if(NOT mine)
+    return()
+  endif()
+  foreach(source IN LISTS ARGN)
+    file(STRINGS ${CMAKE_CURRENT_SOURCE_DIR}/${source} includes REGEX "^#include \"services/")
+    foreach(include IN LISTS includes)
+      string(REGEX REPLACE "^#include \"([^\"]+)\".*" "\\1" path "${include}")
+      _towline_service_of("${path}" theirs)
+      if(NOT theirs STREQUAL mine)
+        message(FATAL_ERROR "${name}: ${source} of ${mine} may not include ${path}: services share libs/contract and libs/wire only")
+      endif()
+    endforeach()
+  endforeach()
+endfunction()
+
 function(_towline_pch target kinds)
   if("caf" IN_LIST kinds)
     target_precompile_headers(${target} PRIVATE "${PROJECT_SOURCE_DIR}/cmake/pch_caf.hpp")
@@ -51,6 +80,7 @@ endfunction()
 function(towline_library)
   cmake_parse_arguments(A "" "NAME;LAYER" "SRCS;HDRS;DEPS;PCH" ${ARGN})
   _towline_check_layer(${A_NAME} "${A_LAYER}" ${A_DEPS})
+  _towline_check_service(${A_NAME} ${A_SRCS} ${A_HDRS})
   set(target towline_${A_NAME})
   if(A_SRCS)
     add_library(${target} STATIC ${A_SRCS})
@@ -74,6 +104,7 @@ function(towline_test)
   endif()
   cmake_parse_arguments(A "" "NAME;LAYER" "SRCS;DEPS;PCH;LABELS" ${ARGN})
   _towline_check_layer(${A_NAME} "${A_LAYER}" ${A_DEPS})
+  _towline_check_service(${A_NAME} ${A_SRCS})
   add_executable(${A_NAME} ${A_SRCS})
   target_link_libraries(${A_NAME} PRIVATE ${A_DEPS} GTest::gtest GTest::gmock GTest::gtest_main towline_warnings)
   target_include_directories(${A_NAME} PRIVATE ${PROJECT_SOURCE_DIR})
@@ -90,6 +121,7 @@ endfunction()
 function(towline_executable)
   cmake_parse_arguments(A "" "NAME" "SRCS;DEPS;PCH" ${ARGN})
   _towline_check_layer(${A_NAME} app ${A_DEPS})
+  _towline_check_service(${A_NAME} ${A_SRCS})
   add_executable(${A_NAME} ${A_SRCS})
   target_link_libraries(${A_NAME} PRIVATE ${A_DEPS} towline_warnings)
   target_include_directories(${A_NAME} PRIVATE ${PROJECT_SOURCE_DIR})

@@ -67,7 +67,6 @@ const std::map<std::string, Access, std::less<>>& access_of_methods() {
       {"/towline.v1.EngineDriver/WatchState", Access::watch},
       {"/towline.v1.EngineDriver/GetCanonicalBlocks", Access::read},
       {"/towline.v1.EngineDriver/ImportRange", Access::change},
-      {"/towline.v1.EngineDriver/ImportPayload", Access::change},
       {"/towline.v1.EngineDriver/SetForkchoice", Access::change},
       {"/towline.v1.EngineDriver/Rewind", Access::change},
       {"/towline.v1.EngineDriver/LowerFinalized", Access::change},

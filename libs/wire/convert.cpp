@@ -110,6 +110,13 @@ absl::StatusOr<eth::Payload> from_proto(const v1::ExecutionPayload& p) {
   return out;
 }
 
+std::uint64_t to_millis(absl::Time t) {
+  return t == absl::InfinitePast() ? 0 : static_cast<std::uint64_t>(absl::ToUnixMillis(t));
+}
+absl::Time from_millis(std::uint64_t ms) {
+  return ms == 0 ? absl::InfinitePast() : absl::FromUnixMillis(static_cast<std::int64_t>(ms));
+}
+
 grpc::Status to_grpc(const absl::Status& s) {
   return {static_cast<grpc::StatusCode>(s.raw_code()), std::string{s.message()}};
 }

@@ -80,7 +80,7 @@ class Driver final : public service::Program {
 
   absl::Status start(service::Context& ctx) override {
     TOWLINE_ASSIGN_OR_RETURN(config_, chain_.load());
-    DriverState initial;
+    contract::EngineState initial;
     EngineClient::Options o{engine_url_, {}, admin_url_, absl::Seconds(timeout_s_)};
     if (engine_url_.empty()) {
       return absl::InvalidArgumentError(
@@ -102,7 +102,7 @@ class Driver final : public service::Program {
     TOWLINE_ASSIGN_OR_RETURN(Persistent persistent, file_->load({config_.l2_chain_id, config_.l2_genesis.hash}));
     TOWLINE_RETURN_IF_ERROR(file_->save(persistent));
     engine_ = std::make_unique<EngineClient>(std::move(o), ctx.metrics);
-    initial.persistent = persistent;
+    show(persistent, initial);
     initial.can_rewind = engine_->can_rewind();
     initial.genesis = config_.l2_genesis;
     ctx.watchdog.watch("http", [this](std::function<void()> turn) { engine_->ask_turn(std::move(turn)); });
@@ -146,8 +146,8 @@ class Driver final : public service::Program {
         "starting",       "ready",          "engine_unreachable",     "engine_auth_failed",      "engine_wrong_chain",
         "engine_syncing", "engine_invalid", "engine_is_ordinary_rpc", "engine_driven_elsewhere", "engine_beside_fence",
         "state_not_saved"};
-    const DriverState s = board_->get();
-    Readiness r{s.status == EngineStatus::ready, kCodes[static_cast<int>(s.status)], s.reason, {}};
+    const contract::EngineState s = board_->get();
+    Readiness r{s.status == contract::EngineStatus::ready, kCodes[static_cast<int>(s.status)], s.reason, {}};
     if (s.labels.latest) r.details["head"] = eth::to_string(*s.labels.latest);
     return r;
   }

@@ -158,7 +158,7 @@ class RemoteFetcher final : public service::Program {
     const auto s = board_->current();
     const std::size_t els = pool_->ready_els();
     Readiness r{true, "ready", {}, {}};
-    const auto not_ready = [&](const SourceTrouble& t) {
+    const auto not_ready = [&](const contract::SourceTrouble& t) {
       r.ready = false;
       r.code = t.code;
       r.reason = t.why;
@@ -168,8 +168,8 @@ class RemoteFetcher final : public service::Program {
     } else if (!s->unknown_rules.empty()) {
       not_ready({"unknown_rules", s->unknown_rules});
     } else if (els == 0) {
-      not_ready(pool_->trouble(serves_blocks)
-                    .value_or(SourceTrouble{"no_blocks", "no execution endpoint is ready to serve blocks"}));
+      not_ready(pool_->trouble(contract::serves_blocks)
+                    .value_or(contract::SourceTrouble{"no_blocks", "no execution endpoint is ready to serve blocks"}));
     } else if (const auto t = pool_->blocks_trouble()) {
       not_ready(*t);
     }

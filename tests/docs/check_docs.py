@@ -71,7 +71,7 @@ documented = dict(re.findall(r"^\| `(source_\w+)` \| .* \| (.*) \|$", (root / "d
 failures.extend(f"docs/errors.md: {code} advises otherwise than the code: {text}" for code, text in advice.items() if documented.get(code) != text)
 errors, calls = read("docs/errors.md").split("## gRPC")
 compare("reason code", codes, "docs/errors.md", set(re.findall(r"^\| `(\w+)` \|", errors, re.M)))
-refusals = set(re.findall(r'return "(\w+)"', read("services/engine-driver/core/refusal.cpp")))
+refusals = set(re.findall(r'return "(\w+)"', read("libs/contract/refusal.cpp")))
 compare("refusal", refusals, "docs/errors.md", set(re.findall(r"^\| `(\w+)` \|", calls.split("\n## ")[0], re.M)))
 
 tests = set()

@@ -38,8 +38,11 @@ Remotes::Remotes(std::mt19937_64& random, Sequencer& sequencer, Shows shows)
     Remote r{voters_[i].endpoint, honest[i], [this] { return static_cast<double>(random_() % 100) / 100; }};
     const std::uint64_t draw = random_() % 8;
     // An EL serves blocks: there is an honest one.
-    if (r.honest && std::exchange(first, false)) r.kind = fetcher::Kind::el;
-    else r.kind = draw == 0 ? fetcher::Kind::cl : draw < 3 ? fetcher::Kind::both : fetcher::Kind::el;
+    if (r.honest && std::exchange(first, false)) r.kind = contract::EndpointKind::el;
+    else
+      r.kind = draw == 0  ? contract::EndpointKind::cl
+               : draw < 3 ? contract::EndpointKind::both
+                          : contract::EndpointKind::el;
     r.endpoint.on_probed(absl::InfinitePast(), r.kind, false);
     if (!r.honest) r.lie = draw_lie();
     remotes_.push_back(std::move(r));
@@ -54,7 +57,7 @@ void Remotes::restart() {
   late_ = voters_.size() > 1 && random_() % 2 == 0 ? absl::Seconds(random_() % 300) : absl::ZeroDuration();
 }
 
-std::optional<fetcher::HeadSnapshot> Remotes::heads(const std::optional<eth::BlockId>& anchor, absl::Time now) const {
+std::optional<contract::HeadSnapshot> Remotes::heads(const std::optional<eth::BlockId>& anchor, absl::Time now) const {
   auto s = vote_->choose(now, anchor);
   if (s) s->chain_time = clock_->at_least(now - late_);
   return s;
@@ -102,7 +105,7 @@ std::optional<Hash32> Remotes::compared(const Remote& r, std::uint64_t number) {
 }
 
 bool Remotes::serves(const Remote& r, absl::Time now) const {
-  return r.up && fetcher::serves_blocks(r.kind) && r.endpoint.state(now) != fetcher::State::set_aside &&
+  return r.up && contract::serves_blocks(r.kind) && r.endpoint.state(now) != fetcher::State::set_aside &&
          r.endpoint.next_bulk(now) <= now;
 }
 
@@ -177,9 +180,9 @@ void Remotes::grow_branch(Remote& r) {
   while (r.own.back().number < to) r.own.push_back(sequencer_.make(r.own.back(), Make::forged));
 }
 
-fetcher::HeadSnapshot Remotes::honest_look(const Remote& r) const {
-  fetcher::HeadSnapshot s;
-  s.kind = r.replaying ? fetcher::Kind::cl : r.kind;
+contract::HeadSnapshot Remotes::honest_look(const Remote& r) const {
+  contract::HeadSnapshot s;
+  s.kind = r.replaying ? contract::EndpointKind::cl : r.kind;
   if (shows_.unsafe || remotes_.size() > 1) s.unsafe = head_of(r);
   // A replica behind a load balancer: the same chain, older labels.
   const auto label = [&](const eth::BlockRef& b) {
@@ -187,7 +190,7 @@ fetcher::HeadSnapshot Remotes::honest_look(const Remote& r) const {
   };
   s.safe = label(sequencer_.safe());
   s.finalized = label(sequencer_.finalized());
-  if (shows_.local_safe && (remotes_.size() == 1 || fetcher::serves_sync_status(r.kind)))
+  if (shows_.local_safe && (remotes_.size() == 1 || contract::serves_sync_status(r.kind)))
     s.local_safe = label(sequencer_.chain()[std::min(sequencer_.safe().number + 4, head_of(r).number)]);
   if (r.replaying) {
     // A source that restarts: old heads, and no L1 block yet.
@@ -198,7 +201,7 @@ fetcher::HeadSnapshot Remotes::honest_look(const Remote& r) const {
   return s;
 }
 
-fetcher::HeadSnapshot Remotes::lying_look(Remote& r) {
+contract::HeadSnapshot Remotes::lying_look(Remote& r) {
   if (r.lie.flips) {
     r.lie = draw_lie();
     r.lie.flips = true;
@@ -207,7 +210,7 @@ fetcher::HeadSnapshot Remotes::lying_look(Remote& r) {
   grow_branch(r);
   if (r.lie.head == Lie::Head::frozen && r.shown) return *r.shown;
   if (r.lie.head == Lie::Head::old && r.first) return *r.first;
-  fetcher::HeadSnapshot s;
+  contract::HeadSnapshot s;
   s.kind = r.kind;
   const eth::BlockRef head = head_of(r);
   s.unsafe = head;
@@ -229,7 +232,7 @@ fetcher::HeadSnapshot Remotes::lying_look(Remote& r) {
       break;
     case Lie::Labels::none: break;
   }
-  if (fetcher::serves_sync_status(r.kind) && s.safe) s.local_safe = random_() % 2 == 0 ? s.safe : head;
+  if (contract::serves_sync_status(r.kind) && s.safe) s.local_safe = random_() % 2 == 0 ? s.safe : head;
   return s;
 }
 
@@ -248,8 +251,8 @@ void Remotes::look(const std::optional<eth::BlockId>& anchor, absl::Time now) {
     }
     std::vector<std::uint64_t> asked = vote_->heights(r.name, now);
     if (anchor && std::find(asked.begin(), asked.end(), anchor->number) == asked.end()) asked.push_back(anchor->number);
-    fetcher::HeadSnapshot s = r.honest ? honest_look(r) : lying_look(r);
-    if (!fetcher::serves_blocks(s.kind)) {
+    contract::HeadSnapshot s = r.honest ? honest_look(r) : lying_look(r);
+    if (!contract::serves_blocks(s.kind)) {
       // As look_at_cl() has it: it tells of its chain by outputs, below its safe block.
       const auto own = vote_->of(r.name);
       std::erase_if(asked, [&](std::uint64_t n) {

@@ -38,7 +38,7 @@ class Remotes {
   /// Looks at all whose turn it is.
   void look(const std::optional<eth::BlockId>& anchor, absl::Time now);
   /// As WatchHeads has it.
-  std::optional<fetcher::HeadSnapshot> heads(const std::optional<eth::BlockId>& anchor, absl::Time now) const;
+  std::optional<contract::HeadSnapshot> heads(const std::optional<eth::BlockId>& anchor, absl::Time now) const;
   /// As GetHeaders has it.
   absl::StatusOr<std::vector<eth::BlockRef>> headers(const std::vector<std::uint64_t>& numbers,
                                                      const std::string& endpoint, absl::Time now);
@@ -72,14 +72,14 @@ class Remotes {
         : name{n}, honest{is_honest}, endpoint{n, {}, std::move(jitter)} {}
     std::string name;
     bool honest;
-    fetcher::Kind kind = fetcher::Kind::el;
+    contract::EndpointKind kind = contract::EndpointKind::el;
     fetcher::Endpoint endpoint;
     bool up = true, lagging = false, replaying = false;
     std::uint64_t delay = 0;
     Lie lie;
     /// Its own blocks, which stand on the sequencer's chain.
     std::vector<eth::BlockRef> own;
-    std::optional<fetcher::HeadSnapshot> shown, first;
+    std::optional<contract::HeadSnapshot> shown, first;
     absl::Time aside_since = absl::InfiniteFuture();
   };
 
@@ -90,8 +90,8 @@ class Remotes {
   bool serves(const Remote& r, absl::Time now) const;
   Lie draw_lie();
   void grow_branch(Remote& r);
-  fetcher::HeadSnapshot honest_look(const Remote& r) const;
-  fetcher::HeadSnapshot lying_look(Remote& r);
+  contract::HeadSnapshot honest_look(const Remote& r) const;
+  contract::HeadSnapshot lying_look(Remote& r);
   std::vector<std::size_t> servers(absl::Time now) const;
   absl::StatusOr<std::vector<eth::BlockRef>> prove(const eth::BlockId& parent, const eth::BlockId& tip, absl::Time now);
   absl::StatusOr<eth::BlockId> agreed(std::uint64_t number, absl::Time now);

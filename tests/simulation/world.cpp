@@ -97,13 +97,13 @@ void World::broken(const std::string& what) {
 
 // ---------------------------------------------------------------- what the two sides show
 
-driver::Labels World::labels() const { return {el_.latest(), el_.safe(), el_.finalized()}; }
+contract::Labels World::labels() const { return {el_.latest(), el_.safe(), el_.finalized()}; }
 
-driver::DriverState World::driver_state() const {
-  driver::DriverState s;
-  s.status = el_up_ ? driver::EngineStatus::ready : driver::EngineStatus::unreachable;
+contract::EngineState World::driver_state() const {
+  contract::EngineState s;
+  s.status = el_up_ ? contract::EngineStatus::ready : contract::EngineStatus::unreachable;
   s.labels = labels();
-  s.persistent = gate_.state();
+  driver::show(gate_.state(), s);
   s.can_rewind = can_rewind_ && el_.profile() == sim::ElProfile::op_geth;
   s.rewind_for_single_source = rewind_for_single_source_;
   s.engine_session = session_;
@@ -114,7 +114,7 @@ driver::DriverState World::driver_state() const {
 
 static absl::Status saved(const driver::Persistent&) { return absl::OkStatus(); }
 
-absl::Status World::admit(const driver::Command& c) {
+absl::Status World::admit(const contract::CommandStamp& c) {
   const auto before = gate_.state().epoch;
   el_shown_ = labels();
   lost_ = false;
@@ -124,13 +124,13 @@ absl::Status World::admit(const driver::Command& c) {
   return absl::OkStatus();
 }
 
-driver::CommandResult World::ended(driver::Outcome o, std::string reason, std::optional<eth::BlockId> block) {
-  return {o, std::move(reason), block, el_up_ ? labels() : driver::Labels{}};
+contract::CommandResult World::ended(contract::Outcome o, std::string reason, std::optional<eth::BlockId> block) {
+  return {o, std::move(reason), block, el_up_ ? labels() : contract::Labels{}};
 }
 
-driver::CommandResult World::came_back(const eth::BlockId& block) {
+contract::CommandResult World::came_back(const eth::BlockId& block) {
   ++session_;
-  return ended(driver::Outcome::engine_unavailable, "the EL came back as another one", block);
+  return ended(contract::Outcome::engine_unavailable, "the EL came back as another one", block);
 }
 
 void World::kill_el() {
@@ -141,7 +141,7 @@ void World::kill_el() {
 }
 
 std::optional<sim::ElAnswer> World::until_known(const std::function<sim::ElAnswer()>& send,
-                                                const driver::Forkchoice* update) {
+                                                const contract::Forkchoice* update) {
   while (true) {
     if (lost_) {
       if (const auto known = driver::after_loss(el_shown_, update, labels())) {
@@ -151,7 +151,7 @@ std::optional<sim::ElAnswer> World::until_known(const std::function<sim::ElAnswe
       lost_ = false;
     }
     const auto hash = [](const std::optional<eth::BlockRef>& b) { return b ? b->hash : Hash32{}; };
-    const driver::Labels l = labels();
+    const contract::Labels l = labels();
     if (hash(l.latest) != hash(el_shown_.latest) || hash(l.safe) != hash(el_shown_.safe) ||
         hash(l.finalized) != hash(el_shown_.finalized))
       broken("a write to an EL that came back as another one, before its labels were read");
@@ -164,7 +164,7 @@ std::optional<sim::ElAnswer> World::until_known(const std::function<sim::ElAnswe
   }
 }
 
-std::optional<driver::CommandResult> World::update(const driver::Forkchoice& f) {
+std::optional<contract::CommandResult> World::update(const contract::Forkchoice& f) {
   const eth::BlockRef before = el_.latest();
   if (gate_.state().epoch < highest_epoch_) broken("a forkchoice update with an older epoch after a newer one");
   highest_epoch_ = gate_.state().epoch;
@@ -192,16 +192,16 @@ std::optional<driver::CommandResult> World::update(const driver::Forkchoice& f) 
                     eth::to_string(f.head), " safe ", f.safe ? eth::to_string(*f.safe) : "-", " finalized ",
                     f.finalized ? eth::to_string(*f.finalized) : "-", ": ",
                     a.error_code != 0 ? absl::StrCat(a.error_code) : sim::name(a.status)));
-  if (a.error_code == -38002) return ended(driver::Outcome::not_applied, a.message, f.head);
-  if (a.error_code != 0) return ended(driver::Outcome::engine_unavailable, a.message, f.head);
-  if (a.status == sim::ElStatus::invalid) return ended(driver::Outcome::invalid, "INVALID", f.head);
-  if (a.status != sim::ElStatus::valid) return ended(driver::Outcome::missing_state, "SYNCING", f.head);
+  if (a.error_code == -38002) return ended(contract::Outcome::not_applied, a.message, f.head);
+  if (a.error_code != 0) return ended(contract::Outcome::engine_unavailable, a.message, f.head);
+  if (a.status == sim::ElStatus::invalid) return ended(contract::Outcome::invalid, "INVALID", f.head);
+  if (a.status != sim::ElStatus::valid) return ended(contract::Outcome::missing_state, "SYNCING", f.head);
   const auto differs = [](const std::optional<eth::BlockId>& wanted, const std::optional<eth::BlockRef>& have) {
     return wanted && (!have || have->hash != wanted->hash);
   };
-  const driver::Labels l = el_shown_ = labels();
+  const contract::Labels l = el_shown_ = labels();
   if (differs(f.head, l.latest) || differs(f.safe, l.safe) || differs(f.finalized, l.finalized))
-    return ended(driver::Outcome::not_applied, "reads back as something else", f.head);
+    return ended(contract::Outcome::not_applied, "reads back as something else", f.head);
   if (switching_ && l.latest->hash != before.hash) {
     if (*switching_ < last_switch_ + absl::Seconds(10)) broken("branches are changed twice in ten seconds");
     last_switch_ = *switching_;
@@ -233,32 +233,32 @@ std::optional<driver::CommandResult> World::update(const driver::Forkchoice& f) 
   return std::nullopt;
 }
 
-void World::finish(std::uint64_t id, absl::StatusOr<driver::CommandResult> ended) {
-  const auto r = driver::with_refusal(std::move(ended));
+void World::finish(std::uint64_t id, absl::StatusOr<contract::CommandResult> ended) {
+  const auto r = contract::with_refusal(std::move(ended));
   pending_.reset();
   importing_.reset();
   unanswered_since_.reset();
   switching_.reset();
-  note(absl::StrCat("command ends: ", r.ok() ? absl::StrCat(driver::name(r->outcome), " ", r->reason)
+  note(absl::StrCat("command ends: ", r.ok() ? absl::StrCat(contract::name(r->outcome), " ", r->reason)
                                              : std::string{r.status().message()}));
   carry_out(follower_->on_command_done(id, r, now_));
 }
 
 void World::import_step() {
   Importing& i = *importing_;
-  const auto leave = [&](driver::CommandResult r) {
+  const auto leave = [&](contract::CommandResult r) {
     if (auto f = i.plan.finish_early(); f && el_answers() && !driver::after_loss(el_shown_, nullptr, labels()) &&
                                         gate_.check_labels(f->head, f->safe, f->finalized, i.before).ok())
       update(*f);
     r.labels = labels();
     finish(i.id, r);
   };
-  if (i.plan.done()) return finish(i.id, ended(driver::Outcome::done, {}));
+  if (i.plan.done()) return finish(i.id, ended(contract::Outcome::done, {}));
   if (!i.from_gossip && !remotes_.anybody(now_))
-    return leave(ended(driver::Outcome::source_unavailable, "the source is down"));
+    return leave(ended(contract::Outcome::source_unavailable, "the source is down"));
   const eth::BlockRef& block = i.blocks[i.next++];
   if (auto st = i.plan.check(block); !st.ok())
-    return leave(ended(driver::Outcome::source_reorged, std::string{st.message()}, block.id()));
+    return leave(ended(contract::Outcome::source_reorged, std::string{st.message()}, block.id()));
   if (const auto at = el_.by_number(block.number); at && at->hash == block.hash)
     broken(absl::StrCat(eth::to_string(block), " is asked for although it is on the EL's chain"));
   if (!el_.by_hash(block.parent_hash))
@@ -272,10 +272,10 @@ void World::import_step() {
       nullptr);
   if (!sent) return leave(came_back(block.id()));
   const sim::ElAnswer& a = *sent;
-  if (a.error_code != 0) return leave(ended(driver::Outcome::engine_unavailable, a.message, block.id()));
-  if (a.status == sim::ElStatus::invalid) return leave(ended(driver::Outcome::invalid, "INVALID", block.id()));
+  if (a.error_code != 0) return leave(ended(contract::Outcome::engine_unavailable, a.message, block.id()));
+  if (a.status == sim::ElStatus::invalid) return leave(ended(contract::Outcome::invalid, "INVALID", block.id()));
   if (a.status != sim::ElStatus::valid)
-    return leave(ended(driver::Outcome::missing_state, sim::name(a.status), block.id()));
+    return leave(ended(contract::Outcome::missing_state, sim::name(a.status), block.id()));
   if (auto f = i.plan.on_valid(block)) {
     if (!gate_.check_labels(f->head, f->safe, f->finalized, i.before).ok()) {
       f->safe.reset();
@@ -284,8 +284,8 @@ void World::import_step() {
     if (auto bad = update(*f)) return leave(*bad);
   }
   if (i.plan.contradicts_fence())
-    return leave(ended(driver::Outcome::contradicts_finalized, "another block than the fence", block.id()));
-  if (i.plan.done()) finish(i.id, ended(driver::Outcome::done, {}));
+    return leave(ended(contract::Outcome::contradicts_finalized, "another block than the fence", block.id()));
+  if (i.plan.done()) finish(i.id, ended(contract::Outcome::done, {}));
 }
 
 void World::run_pending() {
@@ -296,7 +296,7 @@ void World::run_pending() {
       lost_ = true;
       if (!unanswered_since_) unanswered_since_ = now_;
       if (now_ - *unanswered_since_ < absl::Seconds(30)) return;
-      return finish(importing_->id, ended(driver::Outcome::engine_unavailable, "the EL is gone"));
+      return finish(importing_->id, ended(contract::Outcome::engine_unavailable, "the EL is gone"));
     }
     unanswered_since_.reset();
     // Several payloads a step, so that long ranges end.
@@ -324,52 +324,53 @@ void World::run_pending() {
   };
   if (const auto* i = std::get_if<coordinator::Import>(&effect)) {
     if (auto st = admit(i->command); !st.ok()) return finish(id, st);
-    driver::ImportPlan::Range range = i->range;
-    if (!canonical(range.parent)) return finish(id, driver::refuse(driver::Refusal::not_canonical, "parent"));
+    contract::ImportRange range = i->range;
+    if (!canonical(range.parent)) return finish(id, contract::refuse(contract::Refusal::not_canonical, "parent"));
     if (const auto& fence = gate_.state().fence;
         fence && range.parent.number < fence->number && el_.latest().number >= fence->number) {
-      return finish(id, driver::refuse(driver::Refusal::below_finalized, "a branch"));
+      return finish(id, contract::refuse(contract::Refusal::below_finalized, "a branch"));
     }
     min_age_.hold(labels(), range.safe, range.finalized, driver_now());
     for (auto* label : {&range.safe, &range.finalized}) {
       if (*label && (*label)->number <= range.parent.number && !canonical(**label)) label->reset();
     }
-    const auto lost = [&](driver::Outcome o, const std::string& why) {
-      if (range.from_gossip) not_found_.emplace(range.parent.hash, range.tip.hash);
+    const auto lost = [&](contract::Outcome o, const std::string& why) {
+      if (range.from_gossip()) not_found_.emplace(range.parent.hash, range.tip.hash);
       finish(id, ended(o, why));
     };
-    if (range.from_gossip && !gossip_up_)
-      return finish(id, ended(driver::Outcome::source_unavailable, "nobody there to ask for payloads"));
-    auto blocks = range.from_gossip
+    if (range.from_gossip() && !gossip_up_)
+      return finish(id, ended(contract::Outcome::source_unavailable, "nobody there to ask for payloads"));
+    auto blocks = range.from_gossip()
                       ? absl::StatusOr<std::vector<eth::BlockRef>>{network_.chain(range.parent, range.tip)}
                       : remotes_.range(range.parent, range.tip, now_);
     if (absl::IsUnavailable(blocks.status()))
-      return finish(id, ended(driver::Outcome::source_unavailable, std::string{blocks.status().message()}));
-    if (!blocks.ok()) return lost(driver::Outcome::source_reorged, std::string{blocks.status().message()});
-    if (blocks->empty()) return lost(driver::Outcome::source_reorged, "the tip does not descend from the parent");
-    if (range.parent.hash != el_.latest().hash) range.ours_above_parent = el_.by_number(range.parent.number + 1)->hash;
+      return finish(id, ended(contract::Outcome::source_unavailable, std::string{blocks.status().message()}));
+    if (!blocks.ok()) return lost(contract::Outcome::source_reorged, std::string{blocks.status().message()});
+    if (blocks->empty()) return lost(contract::Outcome::source_reorged, "the tip does not descend from the parent");
+    std::optional<Hash32> above;
+    if (range.parent.hash != el_.latest().hash) above = el_.by_number(range.parent.number + 1)->hash;
     importing_ = Importing{id,
-                           driver::ImportPlan{range, 32, labels(), gate_.state().fence},
+                           driver::ImportPlan{range, 32, labels(), gate_.state().fence, above},
                            *std::move(blocks),
                            0,
                            labels(),
-                           range.from_gossip};
+                           range.from_gossip()};
     return;
   }
   if (const auto* f = std::get_if<coordinator::SetForkchoice>(&effect)) {
     if (auto st = admit(f->command); !st.ok()) return finish(id, st);
-    driver::Forkchoice wanted = f->forkchoice;
+    contract::Forkchoice wanted = f->forkchoice;
     if (min_age_.hold(labels(), wanted.safe, wanted.finalized, driver_now()) && !wanted.safe && !wanted.finalized)
-      return finish(id, ended(driver::Outcome::done, {}));
+      return finish(id, ended(contract::Outcome::done, {}));
     if (auto st = gate_.check_labels(wanted.head, wanted.safe, wanted.finalized, labels()); !st.ok())
       return finish(id, st);
     for (const auto& label : {wanted.safe, wanted.finalized}) {
       if (!label || canonical(*label)) continue;
       min_age_.forget();
-      return finish(id, driver::refuse(driver::Refusal::not_canonical, "label"));
+      return finish(id, contract::refuse(contract::Refusal::not_canonical, "label"));
     }
     if (auto bad = update(wanted)) return finish(id, *bad);
-    return finish(id, ended(driver::Outcome::done, {}));
+    return finish(id, ended(contract::Outcome::done, {}));
   }
   const auto& r = std::get<coordinator::Rewind>(effect);
   if (auto st = admit(r.command); !st.ok()) return finish(id, st);
@@ -377,9 +378,9 @@ void World::run_pending() {
     broken("a rewind that no honest source asks for");
   if (auto st = gate_.check_rewind(r.to); !st.ok()) return finish(id, st);
   if (!canonical(r.to) || !el_.set_head(r.to.number))
-    return finish(id, ended(driver::Outcome::not_applied, "debug_setHead failed", r.to));
+    return finish(id, ended(contract::Outcome::not_applied, "debug_setHead failed", r.to));
   note(absl::StrCat("rewound to ", eth::to_string(r.to)));
-  finish(id, ended(driver::Outcome::done, {}, r.to));
+  finish(id, ended(contract::Outcome::done, {}, r.to));
 }
 
 // ---------------------------------------------------------------- the world
@@ -545,11 +546,11 @@ void World::step() {
 }
 
 void World::check_import(const coordinator::Import& i) {
-  const driver::ImportPlan::Range& r = i.range;
+  const contract::ImportRange& r = i.range;
   const eth::BlockRef tip = sequencer_.made(r.tip.hash);
   const bool switches = r.parent.hash != i.command.expected_head;
-  note(
-      absl::StrCat("import ", eth::to_string(r.parent), " to ", eth::to_string(r.tip), r.from_gossip ? " gossip" : ""));
+  note(absl::StrCat("import ", eth::to_string(r.parent), " to ", eth::to_string(r.tip),
+                    r.from_gossip() ? " gossip" : ""));
   const auto on_chain_of_tip = [&](const eth::BlockRef& b) {
     eth::BlockRef at = tip;
     while (at.number > b.number) at = sequencer_.made(at.parent_hash);
@@ -561,7 +562,7 @@ void World::check_import(const coordinator::Import& i) {
       !is_tip(shown_->local_safe))
     broken("an unsafe block is imported although none is wanted");
   if (switches && shown_ && !derived(shown_->safe) && !derived(shown_->local_safe)) switching_ = now_;
-  if (!r.from_gossip) return;
+  if (!r.from_gossip()) return;
   if (!gossip()) broken("gossip is imported although none is wanted");
   if (not_found_.contains({r.parent.hash, r.tip.hash}))
     broken(absl::StrCat(eth::to_string(tip), " was not there and is asked for again"));
@@ -573,8 +574,8 @@ void World::check_import(const coordinator::Import& i) {
   }
   // What the source said before it went away counts as well, but only while it is there it can be asked.
   const auto& remote = follower_->remote();
-  if (!shown_ || !remote || remote->kind == fetcher::Kind::cl) return;
-  const auto safe = shown_->safe_hold == fetcher::Hold::quorum_lost ? std::nullopt : shown_->safe;
+  if (!shown_ || !remote || remote->kind == contract::EndpointKind::cl) return;
+  const auto safe = shown_->safe_hold == contract::Hold::quorum_lost ? std::nullopt : shown_->safe;
   for (const auto& label : {safe, shown_->local_safe}) {
     if (label && label->number <= tip.number && !on_chain_of_tip(*label))
       broken(absl::StrCat("gossip of a branch that safe ", eth::to_string(*label), " has left"));

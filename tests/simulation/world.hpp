@@ -13,12 +13,12 @@
 #include <string>
 #include <vector>
 
+#include "libs/contract/command.hpp"
 #include "libs/sim/el_model.hpp"
 #include "services/engine-driver/core/gate.hpp"
 #include "services/engine-driver/core/import_plan.hpp"
 #include "services/engine-driver/core/min_age.hpp"
 #include "services/engine-driver/core/read_back.hpp"
-#include "services/engine-driver/core/state.hpp"
 #include "services/sync-coordinator/core/follower.hpp"
 #include "tests/simulation/remotes.hpp"
 #include "tests/simulation/sequencer.hpp"
@@ -63,7 +63,7 @@ class World {
     driver::ImportPlan plan;
     std::vector<eth::BlockRef> blocks;  // parent+1 .. tip
     std::size_t next = 0;
-    driver::Labels before;
+    contract::Labels before;
     bool from_gossip;
   };
   void chaos();
@@ -81,16 +81,16 @@ class World {
   void import_step();
   /// A write, and again while its answer is lost and the EL is as it was; nullopt: it has come back as another one.
   std::optional<sim::ElAnswer> until_known(const std::function<sim::ElAnswer()>& send,
-                                           const driver::Forkchoice* update);
+                                           const contract::Forkchoice* update);
   void kill_el();
-  std::optional<driver::CommandResult> update(const driver::Forkchoice& f);
+  std::optional<contract::CommandResult> update(const contract::Forkchoice& f);
   absl::Time driver_now() const { return std::max(now_ - driver_late_, chain_time_); }
-  absl::Status admit(const driver::Command& c);
-  driver::CommandResult ended(driver::Outcome o, std::string reason, std::optional<eth::BlockId> block = {});
-  driver::CommandResult came_back(const eth::BlockId& block);
-  void finish(std::uint64_t id, absl::StatusOr<driver::CommandResult> r);
-  driver::Labels labels() const;
-  driver::DriverState driver_state() const;
+  absl::Status admit(const contract::CommandStamp& c);
+  contract::CommandResult ended(contract::Outcome o, std::string reason, std::optional<eth::BlockId> block = {});
+  contract::CommandResult came_back(const eth::BlockId& block);
+  void finish(std::uint64_t id, absl::StatusOr<contract::CommandResult> r);
+  contract::Labels labels() const;
+  contract::EngineState driver_state() const;
   bool el_answers() const { return driver_up_ && el_up_; }
   void check();
   void check_import(const coordinator::Import& i);
@@ -124,7 +124,7 @@ class World {
   absl::Time chain_time_ = absl::InfinitePast();
   driver::Gate gate_;
   /// The driver's: what the EL showed last, whether a write was lost since, and since when the EL does not answer.
-  driver::Labels el_shown_;
+  contract::Labels el_shown_;
   bool lost_ = false;
   std::optional<absl::Time> unanswered_since_;
   std::optional<coordinator::Follower> follower_;
@@ -142,7 +142,7 @@ class World {
   std::uint64_t highest_epoch_ = 0;
   std::optional<eth::BlockId> highest_finalized_;
   /// What this follower was told: the last snapshot, also when the sources are gone by now, and gossip.
-  std::optional<fetcher::HeadSnapshot> shown_;
+  std::optional<contract::HeadSnapshot> shown_;
   absl::flat_hash_set<Hash32> delivered_;
   /// Ranges of gossip that were not there when they were asked for; nothing was delivered since.
   absl::flat_hash_set<std::pair<Hash32, Hash32>> not_found_;

@@ -561,9 +561,9 @@ class Cli {
       std::cerr << "towline: engine-driver at " << t.driver() << ": " << s.error_message() << '\n';
       return s.error_code() == grpc::StatusCode::UNAVAILABLE ? kUnreachable : kFailed;
     }
-    f.lowered = response;
-    if (response.outcome() == v1::OUTCOME_DONE) return kOk;
-    return response.outcome() == v1::OUTCOME_REFUSED ? kFailed : kUnhealthy;
+    f.lowered = response.result();
+    if (f.lowered->outcome() == v1::OUTCOME_DONE) return kOk;
+    return f.lowered->outcome() == v1::OUTCOME_REFUSED ? kFailed : kUnhealthy;
   }
 
   static absl::StatusOr<Lowering::Here> here_of(const v1::DriverState& s) {

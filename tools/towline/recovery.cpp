@@ -67,7 +67,7 @@ std::optional<eth::BlockId> block_at(const v1::EndpointBlocks& e, std::uint64_t 
 
 std::vector<std::string> outcome_lines(const Finality& f, const v1::Tow& t) {
   const std::string to = whole(*f.lowering.to());
-  const v1::LowerFinalizedResponse& r = *f.lowered;
+  const v1::CommandResult& r = *f.lowered;
   switch (r.outcome()) {
     case v1::OUTCOME_DONE:
       return {absl::StrCat("done: ", to, " is final here now, and the EL's head is ",

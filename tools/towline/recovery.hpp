@@ -19,7 +19,7 @@ struct Finality {
   /// Who has which block at the height of lowering.was().
   v1::CompareEndpointsResponse said;
   /// With --force.
-  std::optional<v1::LowerFinalizedResponse> lowered = {};
+  std::optional<v1::CommandResult> lowered = {};
 };
 /// By the engine-driver's address.
 using Finalities = std::map<std::string, Finality>;

@@ -183,7 +183,7 @@ EngineAnswer EngineClient::new_payload(std::string body) {
   return a;
 }
 
-EngineAnswer EngineClient::forkchoice_updated(const Forkchoice& f) {
+EngineAnswer EngineClient::forkchoice_updated(const contract::Forkchoice& f) {
   std::string params;
   eth::append_forkchoice_params(f.head.hash, f.safe ? f.safe->hash : Hash32{},
                                 f.finalized ? f.finalized->hash : Hash32{}, params);
@@ -276,7 +276,7 @@ absl::StatusOr<std::vector<eth::BlockRef>> EngineClient::blocks_by_number(const 
   return out;
 }
 
-absl::StatusOr<Labels> EngineClient::labels() {
+absl::StatusOr<contract::Labels> EngineClient::labels() {
   // One request: at the tip this look stands in each block's way.
   const std::vector<jsonrpc::Call> calls{{"eth_getBlockByNumber", "[\"latest\",false]"},
                                          {"eth_getBlockByNumber", "[\"safe\",false]"},
@@ -289,7 +289,7 @@ absl::StatusOr<Labels> EngineClient::labels() {
       return block(calls[i].method, calls[i].params);
     return block_from(r.answers.answers[i]);
   };
-  Labels out;
+  contract::Labels out;
   TOWLINE_ASSIGN_OR_RETURN(out.latest, label(0));
   TOWLINE_ASSIGN_OR_RETURN(out.safe, label(1));
   TOWLINE_ASSIGN_OR_RETURN(out.finalized, label(2));

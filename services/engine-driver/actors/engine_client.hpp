@@ -31,7 +31,7 @@ class EngineClient {
 
   /// `body` is a complete JSON-RPC request for engine_newPayloadV*.
   EngineAnswer new_payload(std::string body);
-  EngineAnswer forkchoice_updated(const Forkchoice& f);
+  EngineAnswer forkchoice_updated(const contract::Forkchoice& f);
   /// Has the EL build a block on `parent`, without moving its head: the result of engine_getPayload as JSON.
   absl::StatusOr<std::string> build(const eth::BlockId& parent, const TwinPlan& plan);
 
@@ -41,7 +41,7 @@ class EngineClient {
   absl::StatusOr<std::optional<eth::BlockRef>> block_by_number(std::uint64_t number);
   absl::StatusOr<std::vector<eth::BlockRef>> blocks_by_number(const std::vector<std::uint64_t>& numbers);
   /// latest, safe and finalized, asked for at the same time.
-  absl::StatusOr<Labels> labels();
+  absl::StatusOr<contract::Labels> labels();
   /// "Geth/v1.2.3", or empty where the EL does not say.
   std::string client_version();
   /// The Engine API methods that the EL says it has; empty where it does not say. FAILED_PRECONDITION: it has none, it

@@ -52,7 +52,7 @@ absl::Status MonitorState::identify() {
 }
 
 absl::Status MonitorState::check_fence() {
-  const auto fence = config_.board->get().persistent.fence;
+  const auto fence = config_.board->get().fence;
   if (!fence) return absl::OkStatus();
   auto there = config_.engine->block_by_number(fence->number);
   if (!there.ok()) return there.status();
@@ -74,26 +74,26 @@ void MonitorState::check_capabilities(const std::vector<std::string>& has) {
 }
 
 void MonitorState::look() {
-  const auto fail = [&](EngineStatus status, const absl::Status& why) {
+  const auto fail = [&](contract::EngineStatus status, const absl::Status& why) {
     if (config_.board->stopped()) return;
-    const DriverState before = config_.board->get();
+    const contract::EngineState before = config_.board->get();
     if (before.status != status) log::warn("the EL cannot be used", {log::kv("why", why)});
-    if (status == EngineStatus::unreachable) lost_ = true;
-    config_.board->update([&](DriverState& s) {
+    if (status == contract::EngineStatus::unreachable) lost_ = true;
+    config_.board->update([&](contract::EngineState& s) {
       s.status = status;
       s.reason = std::string{why.message()};
     });
   };
-  const DriverState was = config_.board->get();
-  if (was.status == EngineStatus::state_not_saved) {
+  const contract::EngineState was = config_.board->get();
+  if (was.status == contract::EngineStatus::state_not_saved) {
     if (auto st = config_.file->check(); !st.ok())
-      return fail(EngineStatus::state_not_saved,
+      return fail(contract::EngineStatus::state_not_saved,
                   absl::UnavailableError(absl::StrCat("engine-driver's own state cannot be saved: ", st.message())));
     log::info("the state can be saved again");
   }
   const auto status_of = [](const absl::Status& s) {
-    if (absl::IsUnauthenticated(s)) return EngineStatus::auth_failed;
-    return absl::IsFailedPrecondition(s) ? EngineStatus::wrong_chain : EngineStatus::unreachable;
+    if (absl::IsUnauthenticated(s)) return contract::EngineStatus::auth_failed;
+    return absl::IsFailedPrecondition(s) ? contract::EngineStatus::wrong_chain : contract::EngineStatus::unreachable;
   };
   if (!identified_ || lost_) {
     if (auto st = identify(); !st.ok()) return fail(status_of(st), st);
@@ -101,7 +101,7 @@ void MonitorState::look() {
   std::vector<std::string> capabilities;
   if (!identified_ || lost_) {
     auto has = config_.engine->capabilities();
-    if (absl::IsFailedPrecondition(has.status())) return fail(EngineStatus::not_an_engine, has.status());
+    if (absl::IsFailedPrecondition(has.status())) return fail(contract::EngineStatus::not_an_engine, has.status());
     if (!has.ok()) return fail(status_of(has.status()), has.status());
     capabilities = *std::move(has);
   }
@@ -110,26 +110,26 @@ void MonitorState::look() {
   if (!labels.ok()) return fail(status_of(labels.status()), labels.status());
   const bool fresh = !identified_ || lost_;
   const bool lower = was.labels.latest && labels->latest->number < was.labels.latest->number;
-  if (fresh || lower || was.status == EngineStatus::beside_fence) {
+  if (fresh || lower || was.status == contract::EngineStatus::beside_fence) {
     if (auto st = check_fence(); !st.ok()) {
       if (!absl::IsFailedPrecondition(st)) return fail(status_of(st), st);
       // Who is right is asked for what it shows.
-      config_.board->update([&](DriverState& s) { s.labels = *labels; });
-      return fail(EngineStatus::beside_fence, st);
+      config_.board->update([&](contract::EngineState& s) { s.labels = *labels; });
+      return fail(contract::EngineStatus::beside_fence, st);
     }
   }
   if (config_.board->writes().first == writes) foreign_.on_look(*labels->latest, writes, commanded, steady_now());
   if (foreign_.driven(steady_now())) {
-    config_.board->update([&](DriverState& s) { s.labels = *labels; });
+    config_.board->update([&](contract::EngineState& s) { s.labels = *labels; });
     return fail(
-        EngineStatus::driven_elsewhere,
+        contract::EngineStatus::driven_elsewhere,
         absl::FailedPreconditionError("the EL's head moves without this engine-driver: another consensus client "
                                       "drives it, or another engine-driver. Stop one of the two"));
   }
   identified_ = true;
   std::string version;
   if (fresh) version = config_.engine->client_version();
-  config_.board->update([&](DriverState& s) {
+  config_.board->update([&](contract::EngineState& s) {
     // A head below the last one without an import of ours: it was restarted between two looks, or someone else writes
     // to it.
     const bool went_back = s.labels.latest && !s.import && labels->latest->number < s.labels.latest->number;
@@ -137,9 +137,10 @@ void MonitorState::look() {
     if (fresh) s.client_version = version;
     if (fresh || went_back) ++s.engine_session;
     // What the writer has found out meanwhile stays.
-    const bool kept = s.status != was.status && !may_be_written_to(s.status);
-    if (!kept && (fresh || went_back || (s.status != EngineStatus::syncing && s.status != EngineStatus::invalid))) {
-      s.status = EngineStatus::ready;
+    const bool kept = s.status != was.status && !contract::may_be_written_to(s.status);
+    if (!kept && (fresh || went_back ||
+                  (s.status != contract::EngineStatus::syncing && s.status != contract::EngineStatus::invalid))) {
+      s.status = contract::EngineStatus::ready;
       s.reason.clear();
     }
   });

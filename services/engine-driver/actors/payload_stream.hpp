@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "libs/contract/command.hpp"
 #include "services/engine-driver/core/prepared_payload.hpp"
 
 namespace towline::driver {
@@ -19,7 +20,7 @@ class PayloadStream {
   virtual absl::StatusOr<std::optional<PreparedPayload>> next(std::chrono::milliseconds limit) = 0;
 };
 
-using OpenPayloadStream = std::function<std::unique_ptr<PayloadStream>(const eth::BlockId& parent,
-                                                                       const eth::BlockId& tip, bool from_gossip)>;
+using OpenPayloadStream = std::function<std::unique_ptr<PayloadStream>(
+    const eth::BlockId& parent, const eth::BlockId& tip, contract::PayloadOrigin origin)>;
 
 }  // namespace towline::driver

@@ -23,15 +23,15 @@ const char* const Writer::kGasImportedHelp = "Gas of those blocks.";
 const char* const Writer::kBrokenLinks = "towline_driver_broken_links_total";
 const char* const Writer::kBrokenLinksHelp = "Payloads of the source that did not continue the chain.";
 
-Writer::RangeImport::RangeImport(Writer& writer, const ImportPlan::Range& range, const Labels& el,
-                                 std::unique_ptr<PayloadStream> stream, const Cancelled& cancelled,
-                                 const OnProgress& on_progress)
+Writer::RangeImport::RangeImport(Writer& writer, const contract::ImportRange& range, const contract::Labels& el,
+                                 const std::optional<Hash32>& ours_above_parent, std::unique_ptr<PayloadStream> stream,
+                                 const Cancelled& cancelled, const OnProgress& on_progress)
     : writer_{writer},
       range_{range},
       el_{el},
       cancelled_{cancelled},
       on_progress_{on_progress},
-      plan_{range, writer.options_.forkchoice_every, el, writer.gate_.state().fence},
+      plan_{range, writer.options_.forkchoice_every, el, writer.gate_.state().fence, ours_above_parent},
       stream_{std::move(stream)},
       started_{steady_now()},
       told_{started_},
@@ -41,11 +41,11 @@ Writer::RangeImport::RangeImport(Writer& writer, const ImportPlan::Range& range,
   progress_.tip = range.tip;
 }
 
-CommandResult Writer::RangeImport::run() {
+contract::CommandResult Writer::RangeImport::run() {
   while (!plan_.done()) {
-    if (cancelled_()) return leave(writer_.ended(Outcome::cancelled, "cancelled by the caller"));
+    if (cancelled_()) return leave(writer_.ended(contract::Outcome::cancelled, "cancelled by the caller"));
     auto next = stream_->next(std::chrono::milliseconds{100});
-    std::optional<CommandResult> end;
+    std::optional<contract::CommandResult> end;
     if (!next.ok()) {
       end = on_broken_stream(next.status());
     } else if (*next) {
@@ -55,40 +55,41 @@ CommandResult Writer::RangeImport::run() {
     if (const absl::Time now = steady_now(); now - told_ >= kProgressEvery) tell(now);
   }
   tell(steady_now());
-  writer_.board_.update([](DriverState& s) { s.import.reset(); });
-  return CommandResult{Outcome::done, {}, {}, writer_.board_.get().labels};
+  writer_.board_.update([](contract::EngineState& s) { s.import.reset(); });
+  return contract::CommandResult{contract::Outcome::done, {}, {}, writer_.board_.get().labels};
 }
 
-std::optional<CommandResult> Writer::RangeImport::on_broken_stream(const absl::Status& why) {
+std::optional<contract::CommandResult> Writer::RangeImport::on_broken_stream(const absl::Status& why) {
   if (absl::IsFailedPrecondition(why) || absl::IsNotFound(why)) {
-    return writer_.ended(Outcome::source_reorged, std::string{why.message()});
+    return writer_.ended(contract::Outcome::source_reorged, std::string{why.message()});
   }
   // What the p2p network does not give at once the remote nodes will.
-  if (range_.from_gossip || ++stream_tries_ > kStreamTries || absl::IsInvalidArgument(why)) {
-    return writer_.ended(Outcome::source_unavailable, absl::StrCat("payload source: ", why.message()));
+  if (range_.origin == contract::PayloadOrigin::gossip || ++stream_tries_ > kStreamTries ||
+      absl::IsInvalidArgument(why)) {
+    return writer_.ended(contract::Outcome::source_unavailable, absl::StrCat("payload source: ", why.message()));
   }
   log::warn("payload stream broke, opening it again", {log::kv("after", plan_.last()), log::kv("why", why)});
   stream_.reset();
   absl::SleepFor(absl::Milliseconds(100) * stream_tries_);
-  stream_ = writer_.open_stream_(plan_.last(), range_.tip, range_.from_gossip);
+  stream_ = writer_.open_stream_(plan_.last(), range_.tip, range_.origin);
   return std::nullopt;
 }
 
-std::optional<CommandResult> Writer::RangeImport::on_payload(const PreparedPayload& payload) {
+std::optional<contract::CommandResult> Writer::RangeImport::on_payload(const PreparedPayload& payload) {
   const eth::BlockId id = payload.ref.id();
   if (auto st = plan_.check(payload.ref); !st.ok()) {
     writer_.metrics_.counter(kBrokenLinks, kBrokenLinksHelp).inc();
-    return writer_.ended(Outcome::source_reorged, std::string{st.message()}, id);
+    return writer_.ended(contract::Outcome::source_reorged, std::string{st.message()}, id);
   }
   // It says so each time that it comes, so nothing need be remembered of it.
   if (!payload.refused.ok()) {
     log::error("a block is kept from the EL", {log::kv("block", id), log::kv("why", payload.refused)});
     return writer_.ended(
-        Outcome::invalid,
+        contract::Outcome::invalid,
         absl::StrCat("block ", eth::to_string(id), " is kept from the EL: ", payload.refused.message()), id);
   }
   if (writer_.quarantine_.holds(payload.ref.hash, steady_now())) {
-    return writer_.ended(Outcome::invalid,
+    return writer_.ended(contract::Outcome::invalid,
                          absl::StrCat("block ", eth::to_string(id), " is quarantined: the EL called it INVALID"), id);
   }
   const EngineAnswer a = writer_.until_known(
@@ -107,13 +108,13 @@ std::optional<CommandResult> Writer::RangeImport::on_payload(const PreparedPaylo
   return writer_.failed(Call::new_payload, a, id, cancelled_);
 }
 
-std::optional<CommandResult> Writer::RangeImport::on_valid(const PreparedPayload& payload) {
+std::optional<contract::CommandResult> Writer::RangeImport::on_valid(const PreparedPayload& payload) {
   if (leading_) {
     const auto moved = writer_.lead_through_twin(payload);
     if (!moved.ok()) {
       log::warn("the EL cannot be led through twins",
                 {log::kv("block", payload.ref.id()), log::kv("why", moved.status())});
-      return writer_.ended(Outcome::missing_state, std::string{moved.status().message()}, payload.ref.id());
+      return writer_.ended(contract::Outcome::missing_state, std::string{moved.status().message()}, payload.ref.id());
     }
     leading_ = !*moved;
   }
@@ -131,14 +132,14 @@ std::optional<CommandResult> Writer::RangeImport::on_valid(const PreparedPayload
   }
   if (plan_.contradicts_fence()) {
     return writer_.ended(
-        Outcome::contradicts_finalized,
+        contract::Outcome::contradicts_finalized,
         absl::StrCat("the chain has another block than the fence ", eth::to_string(*writer_.gate_.state().fence)),
         payload.ref.id());
   }
   return std::nullopt;
 }
 
-std::optional<CommandResult> Writer::RangeImport::move_head(Forkchoice f) {
+std::optional<contract::CommandResult> Writer::RangeImport::move_head(contract::Forkchoice f) {
   if (auto st = writer_.gate_.check_labels(f.head, f.safe, f.finalized, el_); !st.ok()) {
     log::warn("labels left out of an update", {log::kv("why", st)});
     f.safe.reset();
@@ -178,8 +179,8 @@ bool Writer::RangeImport::needs_twins() {
   return false;
 }
 
-bool Writer::RangeImport::stayed(const std::optional<CommandResult>& update) const {
-  return update && update->outcome == Outcome::not_applied && update->labels.latest &&
+bool Writer::RangeImport::stayed(const std::optional<contract::CommandResult>& update) const {
+  return update && update->outcome == contract::Outcome::not_applied && update->labels.latest &&
          update->labels.latest->hash == el_.latest->hash;
 }
 
@@ -189,10 +190,10 @@ void Writer::RangeImport::lead_from_the_start() {
       {log::kv("head", el_.latest->id()), log::kv("after", range_.parent)});
   was_led_ = leading_ = true;
   plan_ = ImportPlan{range_, writer_.options_.forkchoice_every, el_, writer_.gate_.state().fence};
-  stream_ = writer_.open_stream_(range_.parent, range_.tip, range_.from_gossip);
+  stream_ = writer_.open_stream_(range_.parent, range_.tip, range_.origin);
 }
 
-CommandResult Writer::RangeImport::leave(CommandResult r) {
+contract::CommandResult Writer::RangeImport::leave(contract::CommandResult r) {
   // Not to an EL that has come back as another one.
   const bool as_before = r.labels.latest && !after_loss(writer_.shown_, nullptr, r.labels);
   if (auto f = plan_.finish_early(); f && as_before) {
@@ -202,7 +203,7 @@ CommandResult Writer::RangeImport::leave(CommandResult r) {
     }
   }
   tell(steady_now());
-  writer_.board_.update([](DriverState& s) { s.import.reset(); });
+  writer_.board_.update([](contract::EngineState& s) { s.import.reset(); });
   return r;
 }
 
@@ -211,7 +212,7 @@ void Writer::RangeImport::tell(absl::Time now) {
   progress_.blocks_per_s = rates_.blocks_per_s(now);
   progress_.mgas_per_s = rates_.mgas_per_s(now);
   told_ = now;
-  writer_.board_.update([&](DriverState& s) { s.import = progress_; });
+  writer_.board_.update([&](contract::EngineState& s) { s.import = progress_; });
   on_progress_(progress_);
 }
 

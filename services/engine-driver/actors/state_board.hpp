@@ -7,15 +7,15 @@
 #include <mutex>
 
 #include "libs/base/steady_time.hpp"
-#include "services/engine-driver/core/state.hpp"
+#include "libs/contract/engine.hpp"
 
 namespace towline::driver {
 
 class StateBoard {
  public:
-  explicit StateBoard(DriverState initial) : state_{std::move(initial)} {}
+  explicit StateBoard(contract::EngineState initial) : state_{std::move(initial)} {}
 
-  DriverState get() const {
+  contract::EngineState get() const {
     std::lock_guard lock{mutex_};
     return copy();
   }
@@ -35,12 +35,12 @@ class StateBoard {
     return {writes_, commanded_head_};
   }
   void watch_begins() {
-    update([](DriverState& s) { ++s.watchers; });
+    update([](contract::EngineState& s) { ++s.watchers; });
   }
   void watch_ends() {
-    update([](DriverState& s) { --s.watchers; });
+    update([](contract::EngineState& s) { --s.watchers; });
   }
-  void update(const std::function<void(DriverState&)>& change) {
+  void update(const std::function<void(contract::EngineState&)>& change) {
     {
       std::lock_guard lock{mutex_};
       change(state_);
@@ -49,7 +49,7 @@ class StateBoard {
     changed_.notify_all();
   }
   /// Waits for a version other than `seen` (updated), at most `limit`.
-  DriverState wait(std::uint64_t& seen, std::chrono::milliseconds limit) const {
+  contract::EngineState wait(std::uint64_t& seen, std::chrono::milliseconds limit) const {
     std::unique_lock lock{mutex_};
     changed_.wait_for(lock, limit, [&] { return version_ != seen || stopped_; });
     seen = version_;
@@ -68,14 +68,14 @@ class StateBoard {
   }
 
  private:
-  DriverState copy() const {
-    DriverState s = state_;
+  contract::EngineState copy() const {
+    contract::EngineState s = state_;
     s.idle = steady_now() - commanded_;
     return s;
   }
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
-  DriverState state_;
+  contract::EngineState state_;
   absl::Time commanded_ = steady_now();
   std::uint64_t writes_ = 0;
   std::optional<Hash32> commanded_head_;

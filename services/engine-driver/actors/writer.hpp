@@ -33,49 +33,54 @@ class Writer {
   };
   /// Polled while a command runs; true ends it.
   using Cancelled = std::function<bool()>;
-  using OnProgress = std::function<void(const ImportProgress&)>;
+  using OnProgress = std::function<void(const contract::ImportProgress&)>;
 
   Writer(Options options, Gate gate, MinAge min_age, const StateFile& file, EngineClient& engine, StateBoard& board,
          OpenPayloadStream open_stream, Metrics& metrics);
 
   /// Outcome `refused`: by the gate, and nothing was sent. An error: the command makes no sense, or nothing is known of
   /// the EL.
-  absl::StatusOr<CommandResult> import_range(const Command& c, const ImportPlan::Range& range,
-                                             const Cancelled& cancelled, const OnProgress& progress);
-  absl::StatusOr<CommandResult> set_forkchoice(const Command& c, const Forkchoice& f, const Cancelled& cancelled);
-  absl::StatusOr<CommandResult> rewind(const Command& c, const eth::BlockId& to);
+  absl::StatusOr<contract::CommandResult> import_range(const contract::CommandStamp& c,
+                                                       const contract::ImportRange& range, const Cancelled& cancelled,
+                                                       const OnProgress& progress);
+  absl::StatusOr<contract::CommandResult> set_forkchoice(const contract::CommandStamp& c, const contract::Forkchoice& f,
+                                                         const Cancelled& cancelled);
+  absl::StatusOr<contract::CommandResult> rewind(const contract::CommandStamp& c, const eth::BlockId& to);
   /// As Gate::lower_finalized(); then the EL is rewound to `to` where it can be. Outcome not_applied: the fence is
   /// lowered, and the EL has to go back by hand.
-  absl::StatusOr<CommandResult> lower_finalized(const eth::BlockId& was, const eth::BlockId& to,
-                                                const std::string& reason);
+  absl::StatusOr<contract::CommandResult> lower_finalized(const eth::BlockId& was, const eth::BlockId& to,
+                                                          const std::string& reason);
 
  private:
   class RangeImport;
-  absl::StatusOr<CommandResult> import(const Command& c, const ImportPlan::Range& range, const Cancelled& cancelled,
-                                       const OnProgress& progress);
-  absl::StatusOr<CommandResult> set_labels(const Command& c, const Forkchoice& wanted, const Cancelled& cancelled);
-  absl::StatusOr<CommandResult> go_back(const Command& c, const eth::BlockId& to);
-  absl::StatusOr<CommandResult> take_back(const eth::BlockId& was, const eth::BlockId& to, const std::string& reason);
+  absl::StatusOr<contract::CommandResult> import(const contract::CommandStamp& c, const contract::ImportRange& range,
+                                                 const Cancelled& cancelled, const OnProgress& progress);
+  absl::StatusOr<contract::CommandResult> set_labels(const contract::CommandStamp& c,
+                                                     const contract::Forkchoice& wanted, const Cancelled& cancelled);
+  absl::StatusOr<contract::CommandResult> go_back(const contract::CommandStamp& c, const eth::BlockId& to);
+  absl::StatusOr<contract::CommandResult> take_back(const eth::BlockId& was, const eth::BlockId& to,
+                                                    const std::string& reason);
   /// debug_setHead. OK where its answer is lost, too: the labels tell what came of it.
   absl::Status set_head(const eth::BlockRef& from, const eth::BlockId& to);
   /// Counts and logs what the gate refuses.
-  absl::StatusOr<CommandResult> noted(absl::StatusOr<CommandResult> ended);
+  absl::StatusOr<contract::CommandResult> noted(absl::StatusOr<contract::CommandResult> ended);
   /// Reads the EL's labels and passes `c` through the gate; a newer epoch is on disk before anything is sent.
-  absl::StatusOr<Labels> admit(const Command& c);
+  absl::StatusOr<contract::Labels> admit(const contract::CommandStamp& c);
   /// OK if `id` is canonical in the EL.
   absl::Status check_canonical(const eth::BlockId& id, const char* what);
   /// Sends a write, and again while the reaction is retry: each time only to an EL whose labels are as they were.
   /// `update`: the write, if it is an update.
-  EngineAnswer until_known(Call call, const std::function<EngineAnswer()>& send, const Forkchoice* update,
+  EngineAnswer until_known(Call call, const std::function<EngineAnswer()>& send, const contract::Forkchoice* update,
                            const Cancelled& cancelled);
   /// Sends the update and reads back; nullopt: done and equal.
-  std::optional<CommandResult> update(const Forkchoice& f, const Cancelled& cancelled);
+  std::optional<contract::CommandResult> update(const contract::Forkchoice& f, const Cancelled& cancelled);
   /// Leads an EL that does not move onto `payload`, whose parent it has, through a twin of it (core/twin.hpp). True:
   /// the payload's block is the head now; false: the twin is.
   absl::StatusOr<bool> lead_through_twin(const PreparedPayload& payload);
-  CommandResult failed(Call call, const EngineAnswer& answer, const eth::BlockId& block, const Cancelled& cancelled);
+  contract::CommandResult failed(Call call, const EngineAnswer& answer, const eth::BlockId& block,
+                                 const Cancelled& cancelled);
   /// The result with the labels as they read back.
-  CommandResult ended(Outcome o, std::string reason, std::optional<eth::BlockId> block = {});
+  contract::CommandResult ended(contract::Outcome o, std::string reason, std::optional<eth::BlockId> block = {});
   /// On disk, or nothing more is written to the EL until the monitor finds that it can be.
   absl::Status save(const Persistent& p);
   Save saver() {
@@ -84,9 +89,10 @@ class Writer {
   /// OK, or the EL has another block than the fence at its height.
   absl::Status check_fence();
 
-  Metrics::Counter refused(Refusal r);
+  Metrics::Counter refused(contract::Refusal r);
   /// As MinAge::hold(); counted and logged.
-  bool hold_young(const Labels& el, std::optional<eth::BlockId>& safe, std::optional<eth::BlockId>& finalized);
+  bool hold_young(const contract::Labels& el, std::optional<eth::BlockId>& safe,
+                  std::optional<eth::BlockId>& finalized);
 
   static const char* const kBlocksImported;
   static const char* const kBlocksImportedHelp;
@@ -107,7 +113,7 @@ class Writer {
   const OpenPayloadStream open_stream_;
   Metrics& metrics_;
   /// The labels that the next write stands on, and when the EL answered last.
-  Labels shown_;
+  contract::Labels shown_;
   absl::Time heard_ = absl::InfinitePast();
   /// Emptied with a new engine session: a restart may have healed the EL.
   Quarantine quarantine_;

@@ -243,24 +243,24 @@ class WriterTest : public ::testing::Test {
     file_ = *std::move(file);
     engine_ = std::make_unique<EngineClient>(
         EngineClient::Options{el_->url(), {}, admin_ ? el_->url() : "", absl::Minutes(2)}, metrics_);
-    DriverState ready;
+    contract::EngineState ready;
     ready.status = status_;
-    ready.persistent = persistent_;
+    show(persistent_, ready);
     board_ = std::make_unique<StateBoard>(ready);
     writer_ = std::make_unique<Writer>(
         options, Gate{persistent_}, MinAge{}, *file_, *engine_, *board_,
-        [this](const eth::BlockId& parent, const eth::BlockId&, bool) {
+        [this](const eth::BlockId& parent, const eth::BlockId&, contract::PayloadOrigin) {
           return std::make_unique<Blocks>(parent.number, before_payload_);
         },
         metrics_);
   }
-  absl::StatusOr<CommandResult> import() {
+  absl::StatusOr<contract::CommandResult> import() {
     return writer_->import_range(
         {"test", 1, hash(300)}, {id(300), id(400), id(390), id(380)}, [] { return false; },
-        [](const ImportProgress&) {});
+        [](const contract::ImportProgress&) {});
   }
   /// The import, while the EL dies and comes back.
-  absl::StatusOr<CommandResult> import_over_a_restart() {
+  absl::StatusOr<contract::CommandResult> import_over_a_restart() {
     auto result = std::async(std::launch::async, [this] { return import(); });
     el_->wait_until_it_died();
     el_->come_back();
@@ -275,7 +275,7 @@ class WriterTest : public ::testing::Test {
   Metrics metrics_;
   Persistent persistent_;
   bool admin_ = false;
-  EngineStatus status_ = EngineStatus::ready;
+  contract::EngineStatus status_ = contract::EngineStatus::ready;
   std::function<void(std::uint64_t)> before_payload_;
   std::unique_ptr<FakeEl> el_;
   std::unique_ptr<StateFile> file_;
@@ -288,7 +288,7 @@ TEST_F(WriterTest, ImportsARange) {
   start(sim::ElProfile::op_geth);
   const auto r = import();
   ASSERT_TRUE(r.ok()) << r.status();
-  EXPECT_EQ(r->outcome, Outcome::done) << r->reason;
+  EXPECT_EQ(r->outcome, contract::Outcome::done) << r->reason;
   EXPECT_EQ(el_->latest(), ref(400));
   EXPECT_EQ(r->labels.safe->id(), id(390));
   EXPECT_EQ(r->labels.finalized->id(), id(380));
@@ -302,7 +302,7 @@ TEST_F(WriterTest, AnElThatCameBackLowerIsReadAndNotWrittenTo) {
       el_->dies_at(call, when);
       const auto r = import_over_a_restart();
       ASSERT_TRUE(r.ok()) << r.status();
-      EXPECT_EQ(r->outcome, Outcome::engine_unavailable) << r->reason;
+      EXPECT_EQ(r->outcome, contract::Outcome::engine_unavailable) << r->reason;
       EXPECT_THAT(r->reason, HasSubstr("came back"));
       EXPECT_LT(el_->latest().number, 300U);
       EXPECT_EQ(r->labels.latest, el_->latest()) << "the coordinator decides on what there is now";
@@ -319,7 +319,7 @@ TEST_F(WriterTest, AnElThatCameBackAsItWasIsReadAndThePayloadSentAgain) {
   el_->dies_at("newPayload 350", FakeEl::Dies::before);
   const auto r = import_over_a_restart();
   ASSERT_TRUE(r.ok()) << r.status();
-  EXPECT_EQ(r->outcome, Outcome::done) << r->reason;
+  EXPECT_EQ(r->outcome, contract::Outcome::done) << r->reason;
   EXPECT_EQ(el_->latest(), ref(400));
   ASSERT_GE(el_->calls().size(), 2U);
   EXPECT_EQ(el_->calls()[0], "labels") << "the first that it is asked";
@@ -331,7 +331,7 @@ TEST_F(WriterTest, AnUpdateWhoseAnswerWasLostIsNotSentAgain) {
   el_->dies_at("forkchoice 332", FakeEl::Dies::after);
   const auto r = import_over_a_restart();
   ASSERT_TRUE(r.ok()) << r.status();
-  EXPECT_EQ(r->outcome, Outcome::done) << r->reason;
+  EXPECT_EQ(r->outcome, contract::Outcome::done) << r->reason;
   EXPECT_EQ(el_->calls()[0], "labels");
   EXPECT_THAT(el_->calls(), Not(Contains("forkchoice 332")));
 }
@@ -344,7 +344,7 @@ TEST_F(WriterTest, WhatWasImportedIsNotMadeTheHeadOfAnElThatCameBackLower) {
   el_->comes_back_at_once();
   const auto r = import();
   ASSERT_TRUE(r.ok()) << r.status();
-  EXPECT_EQ(r->outcome, Outcome::engine_unavailable) << r->reason;
+  EXPECT_EQ(r->outcome, contract::Outcome::engine_unavailable) << r->reason;
   EXPECT_THAT(writes(el_->calls()), IsEmpty());
 }
 
@@ -369,17 +369,17 @@ TEST_F(WriterTest, WhatCannotBeSavedIsNotDone) {
   ASSERT_TRUE(std::filesystem::create_directories(in_the_way));
   const auto refused = import();
   EXPECT_TRUE(absl::IsUnavailable(refused.status())) << refused.status();
-  EXPECT_EQ(board_->get().status, EngineStatus::state_not_saved);
-  EXPECT_EQ(board_->get().persistent.epoch, 0U) << "it does not count";
+  EXPECT_EQ(board_->get().status, contract::EngineStatus::state_not_saved);
+  EXPECT_EQ(board_->get().epoch, 0U) << "it does not count";
   EXPECT_FALSE(file_->check().ok());
   EXPECT_TRUE(absl::IsUnavailable(import().status())) << "nothing until it can be saved";
   EXPECT_THAT(writes(el_->calls()), Not(Contains(StartsWith("newPayload"))));
   std::filesystem::remove(in_the_way);
   EXPECT_TRUE(file_->check().ok());
-  board_->update([](DriverState& s) { s.status = EngineStatus::ready; });
+  board_->update([](contract::EngineState& s) { s.status = contract::EngineStatus::ready; });
   const auto r = import();
   ASSERT_TRUE(r.ok()) << r.status();
-  EXPECT_EQ(r->outcome, Outcome::done) << r->reason;
+  EXPECT_EQ(r->outcome, contract::Outcome::done) << r->reason;
 }
 
 TEST_F(WriterTest, ADiskThatFillsUpInTheMiddleEndsTheImport) {
@@ -391,9 +391,9 @@ TEST_F(WriterTest, ADiskThatFillsUpInTheMiddleEndsTheImport) {
   const auto r = import();
   std::filesystem::remove(in_the_way);
   ASSERT_TRUE(r.ok()) << r.status();
-  EXPECT_EQ(r->outcome, Outcome::engine_unavailable) << r->reason;
-  EXPECT_EQ(board_->get().status, EngineStatus::state_not_saved);
-  EXPECT_FALSE(board_->get().persistent.fence) << "what is not on disk does not count";
+  EXPECT_EQ(r->outcome, contract::Outcome::engine_unavailable) << r->reason;
+  EXPECT_EQ(board_->get().status, contract::EngineStatus::state_not_saved);
+  EXPECT_FALSE(board_->get().fence) << "what is not on disk does not count";
   EXPECT_THAT(writes(el_->calls()).back(), "forkchoice 396") << "no label after the one that could not be saved";
 }
 
@@ -402,8 +402,8 @@ TEST_F(WriterTest, AnElBesideTheFenceKeepsItsFinalized) {
   start(sim::ElProfile::op_geth);
   const auto r = import();
   ASSERT_TRUE(r.ok()) << r.status();
-  EXPECT_EQ(r->outcome, Outcome::contradicts_finalized) << r->reason;
-  EXPECT_EQ(board_->get().status, EngineStatus::beside_fence);
+  EXPECT_EQ(r->outcome, contract::Outcome::contradicts_finalized) << r->reason;
+  EXPECT_EQ(board_->get().status, contract::EngineStatus::beside_fence);
   EXPECT_EQ(r->labels.finalized->id(), id(280)) << "not carried along";
   EXPECT_TRUE(absl::IsUnavailable(import().status())) << "nothing is written to such an EL";
   file_.reset();
@@ -446,7 +446,7 @@ TEST_F(WriterTest, ARestartWhileTheSourceIsWaitedForIsSeen) {
   };
   const auto r = import();
   ASSERT_TRUE(r.ok()) << r.status();
-  EXPECT_EQ(r->outcome, Outcome::engine_unavailable) << r->reason;
+  EXPECT_EQ(r->outcome, contract::Outcome::engine_unavailable) << r->reason;
   EXPECT_THAT(writes(el_->calls()), IsEmpty());
 }
 
@@ -455,13 +455,13 @@ TEST_F(WriterTest, WhatWasFinalIsLoweredByHandOrByDebugSetHead) {
     const char* name;
     sim::ElProfile profile;
     bool admin;
-    Outcome outcome;
+    contract::Outcome outcome;
     std::uint64_t head;
   };
   for (const Row& row :
-       {Row{"op-geth", sim::ElProfile::op_geth, true, Outcome::done, 200},
-        Row{"op-geth without its ordinary RPC", sim::ElProfile::op_geth, false, Outcome::not_applied, 300},
-        Row{"op-reth", sim::ElProfile::op_reth, true, Outcome::not_applied, 300}}) {
+       {Row{"op-geth", sim::ElProfile::op_geth, true, contract::Outcome::done, 200},
+        Row{"op-geth without its ordinary RPC", sim::ElProfile::op_geth, false, contract::Outcome::not_applied, 300},
+        Row{"op-reth", sim::ElProfile::op_reth, true, contract::Outcome::not_applied, 300}}) {
     SCOPED_TRACE(row.name);
     persistent_ = {"test", 1, id(280)};
     admin_ = row.admin;
@@ -473,16 +473,16 @@ TEST_F(WriterTest, WhatWasFinalIsLoweredByHandOrByDebugSetHead) {
     EXPECT_EQ(r->outcome, row.outcome) << r->reason;
     EXPECT_EQ(r->labels.latest, ref(row.head));
     EXPECT_EQ(el_->latest(), ref(row.head));
-    const DriverState s = board_->get();
-    EXPECT_EQ(s.persistent.fence, id(200));
-    EXPECT_EQ(s.persistent.epoch, 1U);
+    const contract::EngineState s = board_->get();
+    EXPECT_EQ(s.fence, id(200));
+    EXPECT_EQ(s.epoch, 1U);
     EXPECT_GT(s.engine_session, session) << "the coordinator begins again";
     const auto on_disk = file_->load({901, {}});
     ASSERT_TRUE(on_disk.ok()) << on_disk.status();
     EXPECT_EQ(on_disk->fence, id(200));
-    if (row.outcome != Outcome::done) continue;
+    if (row.outcome != contract::Outcome::done) continue;
     // The same once more: somebody else was faster.
-    EXPECT_EQ(writer_->lower_finalized(id(280), id(200), "because")->refusal, Refusal::not_final);
+    EXPECT_EQ(writer_->lower_finalized(id(280), id(200), "because")->refusal, contract::Refusal::not_final);
   }
 }
 
@@ -492,8 +492,8 @@ TEST_F(WriterTest, OnlyToABlockOfTheElsOwnChain) {
   start(sim::ElProfile::op_geth);
   eth::BlockId beside = id(200);
   beside.hash.bytes[20] = 1;
-  EXPECT_EQ(writer_->lower_finalized(id(280), beside, "because")->refusal, Refusal::not_canonical);
-  EXPECT_EQ(board_->get().persistent.fence, id(280));
+  EXPECT_EQ(writer_->lower_finalized(id(280), beside, "because")->refusal, contract::Refusal::not_canonical);
+  EXPECT_EQ(board_->get().fence, id(280));
   EXPECT_EQ(el_->latest(), ref(300));
 }
 
@@ -501,14 +501,14 @@ TEST_F(WriterTest, AnElBesideTheFenceIsUsedAgainWhenTheFenceWasWrong) {
   eth::BlockId wrong = id(280);
   wrong.hash.bytes[20] = 1;
   persistent_ = {"test", 1, wrong};
-  status_ = EngineStatus::beside_fence;
+  status_ = contract::EngineStatus::beside_fence;
   start(sim::ElProfile::op_reth);
   const auto r = writer_->lower_finalized(wrong, id(280), "because");
   ASSERT_TRUE(r.ok()) << r.status();
-  EXPECT_EQ(r->outcome, Outcome::done) << r->reason;
-  EXPECT_EQ(board_->get().status, EngineStatus::ready);
-  EXPECT_EQ(board_->get().persistent.fence, id(280));
-  EXPECT_EQ(import()->outcome, Outcome::done);
+  EXPECT_EQ(r->outcome, contract::Outcome::done) << r->reason;
+  EXPECT_EQ(board_->get().status, contract::EngineStatus::ready);
+  EXPECT_EQ(board_->get().fence, id(280));
+  EXPECT_EQ(import()->outcome, contract::Outcome::done);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "libs/base/hex.hpp"
+#include "libs/contract/command.hpp"
 #include "libs/eth/engine_json.hpp"
 #include "services/engine-driver/core/engine_answer.hpp"
 #include "services/engine-driver/core/foreign_head.hpp"
@@ -17,8 +18,6 @@
 #include "services/engine-driver/core/quarantine.hpp"
 #include "services/engine-driver/core/rates.hpp"
 #include "services/engine-driver/core/read_back.hpp"
-#include "services/engine-driver/core/refusal.hpp"
-#include "services/engine-driver/core/state.hpp"
 #include "services/engine-driver/core/twin.hpp"
 
 namespace towline::driver {
@@ -37,7 +36,7 @@ eth::BlockId id(std::uint64_t n, std::uint8_t branch = 0) { return {n, hash(n, b
 eth::BlockRef ref(std::uint64_t n, std::uint8_t branch = 0, std::uint8_t parent_branch = 0) {
   return {n, hash(n, branch), hash(n - 1, parent_branch), n * 2};
 }
-Labels labels(std::uint64_t latest, std::uint64_t safe, std::uint64_t finalized) {
+contract::Labels labels(std::uint64_t latest, std::uint64_t safe, std::uint64_t finalized) {
   return {ref(latest), ref(safe), ref(finalized)};
 }
 
@@ -137,13 +136,13 @@ TEST(ReadBack, SaysWhichLabelOfAnUpdateIsMissing) {
 
 // What an EL shows after a write that had no answer. Before it: head 100, safe 90, finalized 80.
 TEST(ReadBack, AWriteThatWasLostIsRepeatedOnlyToTheSameEl) {
-  const Labels before = labels(100, 90, 80);
-  const Forkchoice head_only{id(110), {}, {}}, all{id(110), id(95), id(85)}, same_head{id(100), id(95), {}};
+  const contract::Labels before = labels(100, 90, 80);
+  const contract::Forkchoice head_only{id(110), {}, {}}, all{id(110), id(95), id(85)}, same_head{id(100), id(95), {}};
   enum class Then { again, applied, start_over };
   const struct {
     const char* name;
-    const Forkchoice* update;  // nullptr: newPayload
-    Labels shown;
+    const contract::Forkchoice* update;  // nullptr: newPayload
+    contract::Labels shown;
     Then then;
   } rows[] = {
       {"payload, as before", nullptr, labels(100, 90, 80), Then::again},
@@ -177,53 +176,38 @@ absl::Status saved(const Persistent&) { return absl::OkStatus(); }
 
 TEST(Gate, OlderEpochsOtherAuthoritiesAndOtherHeadsAreRefused) {
   Gate g{{"single", 7, std::nullopt}};
-  const Labels el = labels(100, 90, 80);
+  const contract::Labels el = labels(100, 90, 80);
   EXPECT_TRUE(g.admit({"single", 7, hash(100)}, el, saved).ok());
   EXPECT_TRUE(g.admit({"single", 9, hash(100)}, el, saved).ok());
   EXPECT_EQ(g.state().epoch, 9U);
-  EXPECT_EQ(refusal_of(g.admit({"single", 8, hash(100)}, el, saved)), Refusal::stale_epoch);
-  EXPECT_EQ(refusal_of(g.admit({"etcd", 10, hash(100)}, el, saved)), Refusal::other_authority);
-  EXPECT_EQ(refusal_of(g.admit({"single", 9, hash(99)}, el, saved)), Refusal::head_moved);
+  EXPECT_EQ(contract::refusal_of(g.admit({"single", 8, hash(100)}, el, saved)), contract::Refusal::stale_epoch);
+  EXPECT_EQ(contract::refusal_of(g.admit({"etcd", 10, hash(100)}, el, saved)), contract::Refusal::other_authority);
+  EXPECT_EQ(contract::refusal_of(g.admit({"single", 9, hash(99)}, el, saved)), contract::Refusal::head_moved);
   EXPECT_TRUE(absl::IsInvalidArgument(g.admit({"", 9, hash(100)}, el, saved)));
   EXPECT_EQ(g.state().epoch, 9U);
 }
 
 TEST(Gate, EpochsThatCannotBeTrueAreRefused) {
-  const Labels el = labels(100, 90, 80);
+  const contract::Labels el = labels(100, 90, 80);
   constexpr std::uint64_t kEnd = std::uint64_t{1} << 63U;
   Gate single{{"single", 7, std::nullopt}};
-  EXPECT_EQ(refusal_of(single.admit({"single", ~std::uint64_t{0}, hash(100)}, el, saved)), Refusal::impossible_epoch);
-  EXPECT_EQ(refusal_of(single.admit({"single", 1'008, hash(100)}, el, saved)), Refusal::impossible_epoch);
+  EXPECT_EQ(contract::refusal_of(single.admit({"single", ~std::uint64_t{0}, hash(100)}, el, saved)),
+            contract::Refusal::impossible_epoch);
+  EXPECT_EQ(contract::refusal_of(single.admit({"single", 1'008, hash(100)}, el, saved)),
+            contract::Refusal::impossible_epoch);
   EXPECT_EQ(single.state().epoch, 7U);
   EXPECT_TRUE(single.admit({"single", 1'007, hash(100)}, el, saved).ok());
   Gate fresh{{}};
-  EXPECT_EQ(refusal_of(fresh.admit({"single", 1'001, hash(100)}, el, saved)), Refusal::impossible_epoch);
+  EXPECT_EQ(contract::refusal_of(fresh.admit({"single", 1'001, hash(100)}, el, saved)),
+            contract::Refusal::impossible_epoch);
   Gate etcd{{"etcd", 7, std::nullopt}};
-  EXPECT_EQ(refusal_of(etcd.admit({"etcd", kEnd, hash(100)}, el, saved)), Refusal::impossible_epoch);
+  EXPECT_EQ(contract::refusal_of(etcd.admit({"etcd", kEnd, hash(100)}, el, saved)),
+            contract::Refusal::impossible_epoch);
   EXPECT_TRUE(etcd.admit({"etcd", kEnd - 1, hash(100)}, el, saved).ok());
 }
 
-TEST(Refusal, IsKnownFromAStatusAndFromNothingElse) {
-  std::set<std::string> names;
-  for (const Refusal r : kRefusals) {
-    const absl::Status s = refuse(r, "why");
-    EXPECT_EQ(refusal_of(s), r);
-    EXPECT_EQ(s.message(), "why");
-    EXPECT_TRUE(names.insert(name(r)).second) << name(r);
-    const auto result = with_refusal(s);
-    ASSERT_TRUE(result.ok());
-    EXPECT_EQ(result->outcome, Outcome::refused);
-    EXPECT_EQ(result->refusal, r);
-    EXPECT_EQ(result->reason, "why");
-  }
-  EXPECT_EQ(refusal_of(absl::OkStatus()), std::nullopt);
-  const absl::Status other = absl::FailedPreconditionError("stale_epoch");
-  EXPECT_EQ(refusal_of(other), std::nullopt);
-  EXPECT_EQ(with_refusal(other).status(), other);
-}
-
 TEST(Gate, WhatIsNotSavedDoesNotCount) {
-  const Labels el = labels(100, 90, 80);
+  const contract::Labels el = labels(100, 90, 80);
   const Persistent before{"single", 7, id(70)};
   Gate g{before};
   const Save full = [](const Persistent&) { return absl::UnavailableError("no space left"); };
@@ -236,12 +220,12 @@ TEST(Gate, WhatIsNotSavedDoesNotCount) {
 TEST(Gate, AnElBesideTheFenceIsSeen) {
   EXPECT_TRUE(compare_fence(id(80), std::nullopt).ok()) << "it came back below it";
   EXPECT_TRUE(compare_fence(id(80), ref(80)).ok());
-  EXPECT_EQ(refusal_of(compare_fence(id(80, 1), ref(80))), Refusal::below_finalized);
+  EXPECT_EQ(contract::refusal_of(compare_fence(id(80, 1), ref(80))), contract::Refusal::below_finalized);
 }
 
 TEST(Gate, FinalizedNeverGoesBackNorBeside) {
   Gate g{{"single", 1, id(80)}};
-  const Labels el = labels(100, 90, 80);
+  const contract::Labels el = labels(100, 90, 80);
   EXPECT_TRUE(g.check_labels(id(100), id(90), id(80), el).ok());
   EXPECT_TRUE(g.check_labels(id(100), id(95), id(85), el).ok());
   EXPECT_FALSE(g.check_labels(id(100), id(90), id(79), el).ok());
@@ -266,15 +250,15 @@ TEST(Gate, AnOperatorLowersWhatIsFinalAndNothingElse) {
   struct Case {
     const char* name;
     std::optional<eth::BlockId> fence;
-    Labels el;
+    contract::Labels el;
     eth::BlockId was, to;
     std::optional<eth::BlockId> fence_after;
-    std::optional<Refusal> refusal = {};
+    std::optional<contract::Refusal> refusal = {};
     bool makes_sense = true;
     bool goes_back = true;
   };
-  const Labels el = labels(100, 90, 80);
-  const Labels lost{ref(100), {}, {}};
+  const contract::Labels el = labels(100, 90, 80);
+  const contract::Labels lost{ref(100), {}, {}};
   const Case rows[] = {
       {"the fence", id(80), el, id(80), id(70), id(70)},
       {"the label above the fence, and with it the fence", id(75), el, id(80), id(70), id(70)},
@@ -284,9 +268,9 @@ TEST(Gate, AnOperatorLowersWhatIsFinalAndNothingElse) {
       {"an EL below it", id(80), {ref(60), {}, {}}, id(80), id(60), id(60), {}, true, false},
       {"an EL beside it, which is right", id(80, 1), el, id(80, 1), id(80), id(80), {}, true, false},
       {"an EL beside it, which is wrong, too", id(80, 1), el, id(80, 1), id(50), id(50)},
-      {"it has moved on meanwhile", id(85), labels(100, 90, 85), id(80), id(70), id(85), Refusal::not_final},
-      {"another block of its height", id(80), el, id(80, 1), id(70), id(80), Refusal::not_final},
-      {"nothing is final", std::nullopt, lost, id(80), id(70), std::nullopt, Refusal::not_final},
+      {"it has moved on meanwhile", id(85), labels(100, 90, 85), id(80), id(70), id(85), contract::Refusal::not_final},
+      {"another block of its height", id(80), el, id(80, 1), id(70), id(80), contract::Refusal::not_final},
+      {"nothing is final", std::nullopt, lost, id(80), id(70), std::nullopt, contract::Refusal::not_final},
       {"to itself", id(80), el, id(80), id(80), id(80), {}, false},
       {"upwards", id(80), el, id(80), id(90), id(80), {}, false},
   };
@@ -295,7 +279,7 @@ TEST(Gate, AnOperatorLowersWhatIsFinalAndNothingElse) {
     Gate g{{"single", 7, row.fence}};
     const absl::Status st = g.lower_finalized(row.was, row.to, row.el, saved);
     EXPECT_EQ(g.state(), (Persistent{"single", 7, row.fence_after}));
-    EXPECT_EQ(refusal_of(st), row.refusal);
+    EXPECT_EQ(contract::refusal_of(st), row.refusal);
     EXPECT_EQ(absl::IsInvalidArgument(st), !row.makes_sense);
     EXPECT_EQ(st.ok(), row.makes_sense && !row.refusal) << st;
     if (!st.ok()) continue;
@@ -402,7 +386,7 @@ TEST(ImportPlan, UpdatesEachNBlocksAndAtTheEnd) {
 
 TEST(ImportPlan, LabelsWaitUntilTheChainHasReachedThem) {
   ImportPlan plan{{id(100), id(140), id(135), id(110)}, 32, labels(100, 90, 80), id(80)};
-  std::optional<Forkchoice> f;
+  std::optional<contract::Forkchoice> f;
   for (std::uint64_t n = 101; n <= 132; ++n) f = plan.on_valid(ref(n));
   ASSERT_TRUE(f);
   EXPECT_EQ(f->finalized, id(110));
@@ -413,7 +397,7 @@ TEST(ImportPlan, LabelsWaitUntilTheChainHasReachedThem) {
 
 TEST(ImportPlan, ALabelOfAnotherBranchIsNeverApplied) {
   ImportPlan plan{{id(100), id(120), id(110, 1), id(105, 1)}, 32, labels(100, 90, 80), id(80)};
-  std::optional<Forkchoice> f;
+  std::optional<contract::Forkchoice> f;
   for (std::uint64_t n = 101; n <= 120; ++n) f = plan.on_valid(ref(n));
   ASSERT_TRUE(f);
   EXPECT_FALSE(f->safe);
@@ -430,9 +414,7 @@ TEST(ImportPlan, ABreakInTheChainIsALie) {
 }
 
 TEST(ImportPlan, ABranchThatLeavesOurChainHigherUpIsRefused) {
-  ImportPlan::Range range{id(90), id(105), std::nullopt, std::nullopt};
-  range.ours_above_parent = ref(91).hash;
-  const ImportPlan plan{range, 32, labels(100, 90, 80), id(80)};
+  const ImportPlan plan{{id(90), id(105), std::nullopt, std::nullopt}, 32, labels(100, 90, 80), id(80), ref(91).hash};
   EXPECT_TRUE(absl::IsDataLoss(plan.check(ref(91))));
 }
 
@@ -447,7 +429,7 @@ TEST(ImportPlan, ASwitchBelowTheSafeLabelLowersItToWhatIsShared) {
 // D1: a snapshot whose head lies below its finalized block.
 TEST(EdgeCases, D1_SnapshotBelowFinalizedCarriesNoLabelsUntilTheFence) {
   ImportPlan plan{{id(100), id(140), id(138), id(130)}, 8, labels(100, 90, 80), id(120)};
-  std::optional<Forkchoice> f;
+  std::optional<contract::Forkchoice> f;
   for (std::uint64_t n = 101; n <= 140; ++n) {
     if (auto u = plan.on_valid(ref(n))) {
       f = u;
@@ -464,7 +446,7 @@ TEST(EdgeCases, D1_SnapshotBelowFinalizedCarriesNoLabelsUntilTheFence) {
 
 TEST(EdgeCases, D1_SnapshotThatReachesAnotherBlockThanTheFenceIsSeen) {
   ImportPlan plan{{id(100), id(140), std::nullopt, std::nullopt}, 8, labels(100, 90, 80), id(120, 1)};
-  std::optional<Forkchoice> last;
+  std::optional<contract::Forkchoice> last;
   for (std::uint64_t n = 101; n <= 120; ++n) last = plan.on_valid(ref(n));
   EXPECT_TRUE(plan.contradicts_fence());
   EXPECT_FALSE(last);

@@ -6,7 +6,6 @@
 
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
-#include "services/engine-driver/core/refusal.hpp"
 
 namespace towline::driver {
 namespace {
@@ -18,6 +17,12 @@ constexpr std::uint64_t kEpochLeap = 1'000;
 constexpr std::uint64_t kEpochEnd = std::uint64_t{1} << 63U;
 
 }  // namespace
+
+void show(const Persistent& p, contract::EngineState& s) {
+  s.authority = p.authority;
+  s.epoch = p.epoch;
+  s.fence = p.fence;
+}
 
 std::string encode(const Persistent& p) {
   nlohmann::json doc = {{"authority", p.authority}, {"epoch", p.epoch}};
@@ -62,24 +67,26 @@ absl::StatusOr<Persistent> decode_persistent(const std::string& text) {
   return p;
 }
 
-absl::Status check_epoch(const Command& c, const Persistent& known) {
+absl::Status check_epoch(const contract::CommandStamp& c, const Persistent& known) {
   if (c.authority.empty()) return absl::InvalidArgumentError("a command needs an authority");
   if (!known.authority.empty() && c.authority != known.authority) {
-    return refuse(Refusal::other_authority,
-                  absl::StrCat("this driver obeys authority \"", known.authority, "\", not \"", c.authority, "\""));
+    return contract::refuse(
+        contract::Refusal::other_authority,
+        absl::StrCat("this driver obeys authority \"", known.authority, "\", not \"", c.authority, "\""));
   }
   if (c.epoch < known.epoch) {
-    return refuse(Refusal::stale_epoch,
-                  absl::StrCat("epoch ", c.epoch, " is older than ", known.epoch, ", another coordinator took over"));
+    return contract::refuse(
+        contract::Refusal::stale_epoch,
+        absl::StrCat("epoch ", c.epoch, " is older than ", known.epoch, ", another coordinator took over"));
   }
   if (c.epoch >= kEpochEnd || (c.authority == kSingle && c.epoch - known.epoch > kEpochLeap)) {
-    return refuse(Refusal::impossible_epoch,
-                  absl::StrCat("epoch ", c.epoch, " is too far above ", known.epoch, " to be true"));
+    return contract::refuse(contract::Refusal::impossible_epoch,
+                            absl::StrCat("epoch ", c.epoch, " is too far above ", known.epoch, " to be true"));
   }
   return absl::OkStatus();
 }
 
-absl::Status Gate::take_epoch(const Command& c, const Save& save) {
+absl::Status Gate::take_epoch(const contract::CommandStamp& c, const Save& save) {
   TOWLINE_RETURN_IF_ERROR(check_epoch(c, state_));
   if (c.authority == state_.authority && c.epoch == state_.epoch) return absl::OkStatus();
   Persistent next = state_;
@@ -90,49 +97,51 @@ absl::Status Gate::take_epoch(const Command& c, const Save& save) {
   return absl::OkStatus();
 }
 
-absl::Status Gate::admit(const Command& c, const Labels& el, const Save& save) {
+absl::Status Gate::admit(const contract::CommandStamp& c, const contract::Labels& el, const Save& save) {
   TOWLINE_RETURN_IF_ERROR(take_epoch(c, save));
   if (!el.latest) return absl::UnavailableError("the EL's head is not known");
   if (el.latest->hash != c.expected_head) {
-    return refuse(Refusal::head_moved, absl::StrCat("head moved: the EL is at ", eth::to_string(*el.latest),
-                                                    ", expected ", short_hex(c.expected_head.view())));
+    return contract::refuse(contract::Refusal::head_moved,
+                            absl::StrCat("head moved: the EL is at ", eth::to_string(*el.latest), ", expected ",
+                                         short_hex(c.expected_head.view())));
   }
   return absl::OkStatus();
 }
 
 absl::Status compare_fence(const eth::BlockId& fence, const std::optional<eth::BlockRef>& there) {
   if (!there || there->hash == fence.hash) return absl::OkStatus();
-  return refuse(Refusal::below_finalized,
-                absl::StrCat("the EL has ", eth::to_string(*there), " where ", eth::to_string(fence),
-                             " was final here: was its database replaced?"));
+  return contract::refuse(contract::Refusal::below_finalized,
+                          absl::StrCat("the EL has ", eth::to_string(*there), " where ", eth::to_string(fence),
+                                       " was final here: was its database replaced?"));
 }
 
 absl::Status Gate::check_labels(const eth::BlockId& head, const std::optional<eth::BlockId>& safe,
-                                const std::optional<eth::BlockId>& finalized, const Labels& el) const {
-  const auto bad = [](Refusal r, absl::string_view a, const eth::BlockId& x, absl::string_view b,
+                                const std::optional<eth::BlockId>& finalized, const contract::Labels& el) const {
+  const auto bad = [](contract::Refusal r, absl::string_view a, const eth::BlockId& x, absl::string_view b,
                       const eth::BlockId& y) {
-    return refuse(r, absl::StrCat(a, " ", eth::to_string(x), " ", b, " ", eth::to_string(y)));
+    return contract::refuse(r, absl::StrCat(a, " ", eth::to_string(x), " ", b, " ", eth::to_string(y)));
   };
   // A label that is left alone still counts for the order.
   auto safe_after = safe;
   if (!safe_after && el.safe) safe_after = el.safe->id();
   auto finalized_after = finalized;
   if (!finalized_after && el.finalized) finalized_after = el.finalized->id();
-  if (safe && safe->number > head.number) return bad(Refusal::label_order, "safe", *safe, "is above the head", head);
+  if (safe && safe->number > head.number)
+    return bad(contract::Refusal::label_order, "safe", *safe, "is above the head", head);
   if (finalized && finalized->number > head.number)
-    return bad(Refusal::label_order, "finalized", *finalized, "is above the head", head);
+    return bad(contract::Refusal::label_order, "finalized", *finalized, "is above the head", head);
   if ((safe || finalized) && safe_after && finalized_after && finalized_after->number > safe_after->number) {
-    return bad(Refusal::label_order, "finalized", *finalized_after, "is above safe", *safe_after);
+    return bad(contract::Refusal::label_order, "finalized", *finalized_after, "is above safe", *safe_after);
   }
   if (finalized && state_.fence) {
     if (finalized->number < state_.fence->number)
-      return bad(Refusal::below_finalized, "finalized", *finalized, "is below the fence", *state_.fence);
+      return bad(contract::Refusal::below_finalized, "finalized", *finalized, "is below the fence", *state_.fence);
     if (finalized->number == state_.fence->number && finalized->hash != state_.fence->hash) {
-      return bad(Refusal::below_finalized, "finalized", *finalized, "is not the fence", *state_.fence);
+      return bad(contract::Refusal::below_finalized, "finalized", *finalized, "is not the fence", *state_.fence);
     }
   }
   if (safe && state_.fence && safe->number < state_.fence->number)
-    return bad(Refusal::below_finalized, "safe", *safe, "is below the fence", *state_.fence);
+    return bad(contract::Refusal::below_finalized, "safe", *safe, "is below the fence", *state_.fence);
   return absl::OkStatus();
 }
 
@@ -145,11 +154,11 @@ absl::Status Gate::confirm_finalized(const eth::BlockId& finalized, const Save& 
   return absl::OkStatus();
 }
 
-bool must_go_back(const Labels& el, const eth::BlockId& was, const eth::BlockId& to) {
+bool must_go_back(const contract::Labels& el, const eth::BlockId& was, const eth::BlockId& to) {
   return to.number < was.number && !above(el, to).empty();
 }
 
-std::string above(const Labels& el, const eth::BlockId& to) {
+std::string above(const contract::Labels& el, const eth::BlockId& to) {
   for (const auto& [label, what] :
        {std::pair{&el.latest, "head"}, std::pair{&el.safe, "safe"}, std::pair{&el.finalized, "finalized"}}) {
     if (*label && (*label)->number > to.number)
@@ -158,15 +167,16 @@ std::string above(const Labels& el, const eth::BlockId& to) {
   return {};
 }
 
-absl::Status Gate::lower_finalized(const eth::BlockId& was, const eth::BlockId& to, const Labels& el,
+absl::Status Gate::lower_finalized(const eth::BlockId& was, const eth::BlockId& to, const contract::Labels& el,
                                    const Save& save) {
   if (to == was || to.number > was.number)
     return absl::InvalidArgumentError(absl::StrCat(eth::to_string(to), " is not below ", eth::to_string(was)));
   if (was != state_.fence && !(el.finalized && el.finalized->id() == was)) {
-    return refuse(Refusal::not_final,
-                  absl::StrCat(eth::to_string(was), " is not what is final here: the fence is ",
-                               state_.fence ? eth::to_string(*state_.fence) : "not set", ", the EL's finalized block ",
-                               el.finalized ? eth::to_string(*el.finalized) : "not set"));
+    return contract::refuse(
+        contract::Refusal::not_final,
+        absl::StrCat(eth::to_string(was), " is not what is final here: the fence is ",
+                     state_.fence ? eth::to_string(*state_.fence) : "not set", ", the EL's finalized block ",
+                     el.finalized ? eth::to_string(*el.finalized) : "not set"));
   }
   if (!state_.fence || state_.fence == to || state_.fence->number < to.number) return absl::OkStatus();
   Persistent next = state_;
@@ -179,8 +189,9 @@ absl::Status Gate::lower_finalized(const eth::BlockId& was, const eth::BlockId& 
 absl::Status Gate::check_rewind(const eth::BlockId& to) const {
   if (!state_.fence) return absl::OkStatus();
   if (to.number < state_.fence->number || (to.number == state_.fence->number && to.hash != state_.fence->hash)) {
-    return refuse(Refusal::below_finalized, absl::StrCat("a rewind to ", eth::to_string(to),
-                                                         " would go below the fence ", eth::to_string(*state_.fence)));
+    return contract::refuse(
+        contract::Refusal::below_finalized,
+        absl::StrCat("a rewind to ", eth::to_string(to), " would go below the fence ", eth::to_string(*state_.fence)));
   }
   return absl::OkStatus();
 }

@@ -7,24 +7,10 @@
 #include <optional>
 #include <string>
 
+#include "libs/contract/command.hpp"
 #include "libs/eth/types.hpp"
 
 namespace towline::driver {
-
-/// The labels of an EL; absent = not set there.
-struct Labels {
-  std::optional<eth::BlockRef> latest;
-  std::optional<eth::BlockRef> safe;
-  std::optional<eth::BlockRef> finalized;
-};
-
-struct Command {
-  std::string authority;
-  std::uint64_t epoch = 0;
-  Hash32 expected_head;
-  /// It is not earlier, by the chain's own clock.
-  absl::Time chain_time = absl::InfinitePast();
-};
 
 /// Whose state it is.
 struct ChainIdentity {
@@ -45,21 +31,23 @@ struct Persistent {
 };
 /// Puts `p` on disk.
 using Save = std::function<absl::Status(const Persistent& p)>;
+/// What everybody may know of it.
+void show(const Persistent& p, contract::EngineState& s);
 std::string encode(const Persistent& p);
 absl::StatusOr<Persistent> decode_persistent(const std::string& text);
 
 /// May a command with this authority and epoch come? Refusals: other_authority, stale_epoch, impossible_epoch (taken
 /// over once, it would lock every coordinator out for ever).
-absl::Status check_epoch(const Command& c, const Persistent& known);
+absl::Status check_epoch(const contract::CommandStamp& c, const Persistent& known);
 
 /// `there`: the EL's block at the fence's height, if it has one. Refusal below_finalized: it is another one.
 absl::Status compare_fence(const eth::BlockId& fence, const std::optional<eth::BlockRef>& there);
 
 /// Whether an EL that shows `el` has to go back to its block `to` when `was` is final no more. It has not where it
 /// stands there or below, nor where `to` is its own block at that height.
-bool must_go_back(const Labels& el, const eth::BlockId& was, const eth::BlockId& to);
+bool must_go_back(const contract::Labels& el, const eth::BlockId& was, const eth::BlockId& to);
 /// For a person: what an EL that was to go back to `to` still shows above it; empty: nothing.
-std::string above(const Labels& el, const eth::BlockId& to);
+std::string above(const contract::Labels& el, const eth::BlockId& to);
 
 class Gate {
  public:
@@ -67,15 +55,15 @@ class Gate {
   const Persistent& state() const { return state_; }
 
   /// As check_epoch(). A newer epoch is taken over when it is saved, else the error is save's.
-  absl::Status take_epoch(const Command& c, const Save& save);
+  absl::Status take_epoch(const contract::CommandStamp& c, const Save& save);
   /// The same, then head_moved: the EL's head is not the expected one.
-  absl::Status admit(const Command& c, const Labels& el, const Save& save);
+  absl::Status admit(const contract::CommandStamp& c, const contract::Labels& el, const Save& save);
 
   /// Labels for a chain whose head is `head`. A label that is absent stays as it is. label_order: finalized above
   /// safe, or safe above head; below_finalized: below or beside the fence. Canonicality is the caller's to check (it
   /// needs the EL).
   absl::Status check_labels(const eth::BlockId& head, const std::optional<eth::BlockId>& safe,
-                            const std::optional<eth::BlockId>& finalized, const Labels& el) const;
+                            const std::optional<eth::BlockId>& finalized, const contract::Labels& el) const;
 
   /// The EL confirmed `finalized` by reading it back: the fence moves there when it is saved, else the error is save's.
   absl::Status confirm_finalized(const eth::BlockId& finalized, const Save& save);
@@ -83,7 +71,8 @@ class Gate {
   /// An operator takes back `was`, which is final here: `to`, which is on the EL's chain, becomes the fence when it is
   /// saved, else the error is save's. A fence that is an ancestor of `to` stays. not_final: neither the fence nor the
   /// EL's finalized block is `was`. INVALID_ARGUMENT: `to` is not below it, nor another block of its height.
-  absl::Status lower_finalized(const eth::BlockId& was, const eth::BlockId& to, const Labels& el, const Save& save);
+  absl::Status lower_finalized(const eth::BlockId& was, const eth::BlockId& to, const contract::Labels& el,
+                               const Save& save);
 
   /// May the head be rewound to `to`? Never below the fence, nor beside it at its height.
   absl::Status check_rewind(const eth::BlockId& to) const;

@@ -6,8 +6,13 @@
 
 namespace towline::driver {
 
-ImportPlan::ImportPlan(Range range, std::uint64_t every, const Labels& el, const std::optional<eth::BlockId>& fence)
-    : range_{std::move(range)}, every_{every}, fence_{fence}, last_{range_.parent} {
+ImportPlan::ImportPlan(contract::ImportRange range, std::uint64_t every, const contract::Labels& el,
+                       const std::optional<eth::BlockId>& fence, const std::optional<Hash32>& ours_above_parent)
+    : range_{std::move(range)},
+      every_{every},
+      fence_{fence},
+      ours_above_parent_{ours_above_parent},
+      last_{range_.parent} {
   if (el.safe) el_safe_ = el.safe->id();
   const auto reached = [&](const std::optional<eth::BlockId>& label) {
     return label && label->number <= range_.parent.number;
@@ -26,7 +31,7 @@ absl::Status ImportPlan::check(const eth::BlockRef& next) const {
                                             short_hex(next.parent_hash.view()), " does not continue ",
                                             eth::to_string(last_)));
   }
-  if (next.hash == range_.ours_above_parent) {
+  if (next.hash == ours_above_parent_) {
     return absl::DataLossError(
         absl::StrCat("the branch does not leave our chain after ", eth::to_string(range_.parent), " but higher up"));
   }
@@ -37,7 +42,7 @@ absl::Status ImportPlan::check(const eth::BlockRef& next) const {
   return absl::OkStatus();
 }
 
-std::optional<Forkchoice> ImportPlan::on_valid(const eth::BlockRef& block) {
+std::optional<contract::Forkchoice> ImportPlan::on_valid(const eth::BlockRef& block) {
   last_ = block.id();
   ++since_update_;
   if (fence_ && block.number == fence_->number) {
@@ -57,13 +62,13 @@ std::optional<Forkchoice> ImportPlan::on_valid(const eth::BlockRef& block) {
   return update();
 }
 
-std::optional<Forkchoice> ImportPlan::finish_early() const {
+std::optional<contract::Forkchoice> ImportPlan::finish_early() const {
   if (since_update_ == 0 || contradicts_fence_) return std::nullopt;
   return update();
 }
 
-Forkchoice ImportPlan::update() const {
-  Forkchoice f{last_, safe_, finalized_};
+contract::Forkchoice ImportPlan::update() const {
+  contract::Forkchoice f{last_, safe_, finalized_};
   if (below_fence_) {
     f.safe.reset();
     f.finalized.reset();

@@ -41,7 +41,7 @@ bool MinAge::hold(const std::optional<eth::BlockRef>& ours, std::optional<eth::B
   return true;
 }
 
-bool MinAge::hold(const Labels& el, std::optional<eth::BlockId>& safe, std::optional<eth::BlockId>& finalized,
+bool MinAge::hold(const contract::Labels& el, std::optional<eth::BlockId>& safe, std::optional<eth::BlockId>& finalized,
                   absl::Time now) {
   if (!chain_) return false;
   const bool one = hold(el.safe, safe, ages_.safe, safe_, now);

@@ -6,9 +6,9 @@
 #include <deque>
 #include <optional>
 
+#include "libs/contract/command.hpp"
 #include "libs/eth/types.hpp"
 #include "libs/rollup/config.hpp"
-#include "services/engine-driver/core/state.hpp"
 
 namespace towline::driver {
 
@@ -26,7 +26,7 @@ class MinAge {
 
   /// A label that is too young waits, and the highest above the EL's own that waited long enough takes its place, or
   /// none. True: one was too young.
-  bool hold(const Labels& el, std::optional<eth::BlockId>& safe, std::optional<eth::BlockId>& finalized,
+  bool hold(const contract::Labels& el, std::optional<eth::BlockId>& safe, std::optional<eth::BlockId>& finalized,
             absl::Time now);
   /// What waits is not of the EL's chain any more.
   void forget();

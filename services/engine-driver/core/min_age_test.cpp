@@ -67,7 +67,7 @@ TEST(MinAge, WhatWaitedTakesNoLabelBack) {
   MinAge m{chain(), {absl::ZeroDuration(), absl::Seconds(100)}};
   std::optional<eth::BlockId> safe, finalized = block(150);
   EXPECT_TRUE(m.hold({}, safe, finalized, at(1250)));
-  Labels el;
+  contract::Labels el;
   el.finalized = eth::BlockRef{160, {}, {}, 0};
   finalized = block(300);
   EXPECT_TRUE(m.hold(el, safe, finalized, at(1400)));

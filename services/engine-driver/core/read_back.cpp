@@ -15,7 +15,7 @@ std::string reads(const char* what, const std::optional<eth::BlockRef>& shown) {
 
 /// The first label that is another one than wanted; empty: none is.
 std::string differs(const std::optional<Hash32>& head, const std::optional<Hash32>& safe,
-                    const std::optional<Hash32>& finalized, const Labels& shown) {
+                    const std::optional<Hash32>& finalized, const contract::Labels& shown) {
   if (head != hash_of(shown.latest)) return reads("head", shown.latest);
   if (safe != hash_of(shown.safe)) return reads("safe", shown.safe);
   if (finalized != hash_of(shown.finalized)) return reads("finalized", shown.finalized);
@@ -28,11 +28,12 @@ std::optional<Hash32> wanted(const std::optional<eth::BlockId>& label, const std
 
 }  // namespace
 
-std::string difference(const Forkchoice& update, const Labels& shown) {
+std::string difference(const contract::Forkchoice& update, const contract::Labels& shown) {
   return differs(update.head.hash, wanted(update.safe, shown.safe), wanted(update.finalized, shown.finalized), shown);
 }
 
-std::optional<EngineAnswer> after_loss(const Labels& before, const Forkchoice* update, const Labels& shown) {
+std::optional<EngineAnswer> after_loss(const contract::Labels& before, const contract::Forkchoice* update,
+                                       const contract::Labels& shown) {
   EngineAnswer a;
   const std::string changed = differs(hash_of(before.latest), hash_of(before.safe), hash_of(before.finalized), shown);
   if (changed.empty()) return std::nullopt;

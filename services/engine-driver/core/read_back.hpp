@@ -11,11 +11,12 @@
 namespace towline::driver {
 
 /// For a person: which label of `update` the EL does not show; empty: it shows them all.
-std::string difference(const Forkchoice& update, const Labels& shown);
+std::string difference(const contract::Forkchoice& update, const contract::Labels& shown);
 
 /// A write had no answer, and the EL shows its labels again. `before`: what it showed last. `update`: the write, if it
 /// was an update. nullopt: nothing has changed, the same write may be sent again. VALID: the update was applied.
 /// Otherwise it is another EL than the one that was written to.
-std::optional<EngineAnswer> after_loss(const Labels& before, const Forkchoice* update, const Labels& shown);
+std::optional<EngineAnswer> after_loss(const contract::Labels& before, const contract::Forkchoice* update,
+                                       const contract::Labels& shown);
 
 }  // namespace towline::driver

@@ -9,7 +9,6 @@
 #include "services/engine-driver/actors/engine_client.hpp"
 #include "services/engine-driver/actors/state_board.hpp"
 #include "services/engine-driver/actors/writer.hpp"
-#include "services/engine-driver/edge/driver_proto.hpp"
 #include "towline/v1/engine_driver.grpc.pb.h"
 
 namespace towline::driver {
@@ -29,8 +28,6 @@ class DriverService final : public v1::EngineDriver::Service {
                                   v1::GetCanonicalBlocksResponse*) override;
   grpc::Status ImportRange(grpc::ServerContext*, const v1::ImportRangeRequest*,
                            grpc::ServerWriter<v1::ImportRangeResponse>*) override;
-  grpc::Status ImportPayload(grpc::ServerContext*, const v1::ImportPayloadRequest*,
-                             v1::ImportPayloadResponse*) override;
   grpc::Status SetForkchoice(grpc::ServerContext*, const v1::SetForkchoiceRequest*,
                              v1::SetForkchoiceResponse*) override;
   grpc::Status Rewind(grpc::ServerContext*, const v1::RewindRequest*, v1::RewindResponse*) override;
@@ -42,9 +39,9 @@ class DriverService final : public v1::EngineDriver::Service {
   StateBoard& board_;
   Writer& writer_;
   /// Whether an import of `c` has to end: a command of a newer epoch waits.
-  bool outdated(const Command& c) const { return newest_ > c.epoch; }
+  bool outdated(const contract::CommandStamp& c) const { return newest_ > c.epoch; }
   /// Each command, before it waits for its turn.
-  void note(const Command& c);
+  void note(const contract::CommandStamp& c);
 
   const RunOnWriter run_;
   wire::Watchers watchers_{64};

@@ -101,9 +101,11 @@ class GrpcPayloadStream final : public PayloadStream {
 }  // namespace
 
 OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> remote, std::shared_ptr<grpc::Channel> gossip) {
-  return [remote = std::move(remote), gossip = std::move(gossip)](const eth::BlockId& parent, const eth::BlockId& tip,
-                                                                  bool from_gossip) -> std::unique_ptr<PayloadStream> {
-    return std::make_unique<GrpcPayloadStream>(from_gossip ? gossip : remote, parent, tip);
+  return [remote = std::move(remote), gossip = std::move(gossip)](
+             const eth::BlockId& parent, const eth::BlockId& tip,
+             contract::PayloadOrigin origin) -> std::unique_ptr<PayloadStream> {
+    return std::make_unique<GrpcPayloadStream>(origin == contract::PayloadOrigin::gossip ? gossip : remote, parent,
+                                               tip);
   };
 }
 

@@ -35,7 +35,8 @@ class HeadBoard {
     return std::max(steady_now(), clock_.at_least(steady_now()));
   }
   /// As Vote::put() has it.
-  void put(HeadSnapshot s, const std::vector<std::uint64_t>& asked, const std::map<std::uint64_t, Hash32>& has) {
+  void put(contract::HeadSnapshot s, const std::vector<std::uint64_t>& asked,
+           const std::map<std::uint64_t, Hash32>& has) {
     change([&] { vote_.put(std::move(s), asked, has); });
   }
   /// A header of `endpoint` does not verify. True: others' do, so it lies; else it may be we who miss a rule, and that
@@ -52,7 +53,7 @@ class HeadBoard {
   void drop(const std::string& endpoint) {
     change([&] { vote_.drop(endpoint); });
   }
-  std::optional<HeadSnapshot> of(const std::string& endpoint) const {
+  std::optional<contract::HeadSnapshot> of(const std::string& endpoint) const {
     std::lock_guard lock{mutex_};
     return vote_.of(endpoint);
   }
@@ -68,13 +69,13 @@ class HeadBoard {
     std::lock_guard lock{mutex_};
     return vote_.standing(endpoint, steady_now());
   }
-  std::optional<HeadSnapshot> current() {
+  std::optional<contract::HeadSnapshot> current() {
     std::lock_guard lock{mutex_};
     return choose({});
   }
   /// Waits for news after `seen` (updated), at most `limit`: for a subscriber that holds `anchor` as final.
-  std::optional<HeadSnapshot> wait(std::uint64_t& seen, std::chrono::milliseconds limit,
-                                   const std::optional<eth::BlockId>& anchor) {
+  std::optional<contract::HeadSnapshot> wait(std::uint64_t& seen, std::chrono::milliseconds limit,
+                                             const std::optional<eth::BlockId>& anchor) {
     std::unique_lock lock{mutex_};
     changed_.wait_for(lock, limit, [&] { return version_ != seen || stopped_; });
     seen = version_;
@@ -143,7 +144,7 @@ class HeadBoard {
     unknown_rules_ = std::move(what);
     unknown_rules_until_ = steady_now() + absl::Minutes(1);
   }
-  std::optional<HeadSnapshot> choose(const std::optional<eth::BlockId>& anchor) {
+  std::optional<contract::HeadSnapshot> choose(const std::optional<eth::BlockId>& anchor) {
     const absl::Time now = steady_now();
     auto s = vote_.choose(now, anchor);
     if (s && now < unknown_rules_until_) s->unknown_rules = unknown_rules_;

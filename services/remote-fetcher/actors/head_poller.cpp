@@ -17,7 +17,7 @@ namespace {
 
 const char* name_of(State s) { return name(s); }  // HeadPollerState::name hides it
 
-const char* name_of(Kind k) { return name(k); }
+const char* name_of(contract::EndpointKind k) { return name(k); }
 
 /// Requests in one poll that bring nothing: a batch of 100 is halved seven times.
 constexpr int kMostTries = 9;
@@ -188,7 +188,7 @@ absl::Status HeadPollerState::probe() {
   Pool& pool = *config_.pool;
   const std::size_t i = config_.index;
   const Endpoint known = pool.get(i);
-  const Kind before = known.kind();
+  const contract::EndpointKind before = known.kind();
   // One URL may serve both kinds. A gateway that refuses one method with any status may well serve the other.
   const auto chain = ask({"eth_chainId", "[]"}, Asked::small);
   const bool has_chain = chain.ok() && chain->kind == jsonrpc::Answer::Kind::result;
@@ -198,9 +198,9 @@ absl::Status HeadPollerState::probe() {
   const auto sync = ask({"optimism_syncStatus", "[]"}, Asked::small);
   if (!sync.ok() && !said_something(trouble_.problem)) return sync.status();
   // A side that was there is away, and not gone, until it is said that there is no such method.
-  const bool el = has_chain || (serves_blocks(before) && !says_unsupported(chain));
+  const bool el = has_chain || (contract::serves_blocks(before) && !says_unsupported(chain));
   const bool cl = (sync.ok() && sync->kind == jsonrpc::Answer::Kind::result) ||
-                  (serves_sync_status(before) && !says_unsupported(sync));
+                  (contract::serves_sync_status(before) && !says_unsupported(sync));
   if (!el && !cl) {
     if (!chain.ok()) {
       trouble_ = without_chain;
@@ -235,7 +235,9 @@ absl::Status HeadPollerState::probe() {
     trouble_ = {};
   }
   if (cl) TOWLINE_RETURN_IF_ERROR(check_cl());
-  const Kind kind = el && cl ? Kind::both : el ? Kind::el : Kind::cl;
+  const contract::EndpointKind kind = el && cl ? contract::EndpointKind::both
+                                      : el     ? contract::EndpointKind::el
+                                               : contract::EndpointKind::cl;
   pool.update(i, [&](Endpoint& e) {
     e.on_probed(steady_now(), kind, raw_methods);
     e.set_syncing(syncing);
@@ -290,12 +292,12 @@ absl::StatusOr<HeadPollerState::Look> HeadPollerState::look_at_el() {
   return look;
 }
 
-absl::StatusOr<HeadPollerState::Look> HeadPollerState::look_at_cl(Kind kind) {
+absl::StatusOr<HeadPollerState::Look> HeadPollerState::look_at_cl(contract::EndpointKind kind) {
   Look look;
   std::vector<jsonrpc::Call> calls = {{"optimism_syncStatus", "[]"}};
   const std::string& endpoint = config_.pool->name(config_.index);
   look.asked = config_.board->heights(endpoint);
-  if (!serves_blocks(kind)) {
+  if (!contract::serves_blocks(kind)) {
     // It tells of its chain by its labels, and below its safe block by outputs.
     const auto own = config_.board->of(endpoint);
     const std::uint64_t safe = own && own->safe ? own->safe->number : 0;
@@ -303,10 +305,10 @@ absl::StatusOr<HeadPollerState::Look> HeadPollerState::look_at_cl(Kind kind) {
                   [&](std::uint64_t n) { return n >= safe || (own->finalized && own->finalized->number == n); });
   }
   for (const std::uint64_t n : look.asked)
-    calls.push_back(serves_blocks(kind) ? block_call(to_quantity(n)) : output_call(n));
+    calls.push_back(contract::serves_blocks(kind) ? block_call(to_quantity(n)) : output_call(n));
   TOWLINE_ASSIGN_OR_RETURN(const auto a, ask_all(calls, Asked::header));
   // Its consensus client may be away behind the same URL.
-  if (a[0].kind != jsonrpc::Answer::Kind::result && serves_blocks(kind)) return look_at_el();
+  if (a[0].kind != jsonrpc::Answer::Kind::result && contract::serves_blocks(kind)) return look_at_el();
   if (a[0].kind != jsonrpc::Answer::Kind::result)
     return fail(Problem::http_error, absl::StrCat("optimism_syncStatus: ", a[0].error.message));
   look.read(a);
@@ -315,8 +317,8 @@ absl::StatusOr<HeadPollerState::Look> HeadPollerState::look_at_cl(Kind kind) {
 }
 
 absl::StatusOr<HeadPollerState::Look> HeadPollerState::take_look() {
-  const Kind kind = config_.pool->get(config_.index).kind();
-  return serves_sync_status(kind) ? look_at_cl(kind) : look_at_el();
+  const contract::EndpointKind kind = config_.pool->get(config_.index).kind();
+  return contract::serves_sync_status(kind) ? look_at_cl(kind) : look_at_el();
 }
 
 void HeadPollerState::search_lowest() {
@@ -336,7 +338,7 @@ void HeadPollerState::search_lowest() {
   }
 }
 
-void HeadPollerState::show(const HeadSnapshot& s) {
+void HeadPollerState::show(const contract::HeadSnapshot& s) {
   const auto number = [&](const char* label, const std::optional<eth::BlockRef>& b) {
     config_.metrics
         ->gauge("towline_fetcher_head_number", "Heads as the endpoint tells them.",
@@ -425,7 +427,7 @@ void HeadPollerState::poll() {
   }
   show(s->heads);
   ended({});
-  if (serves_blocks(pool.get(i).kind()) && s->heads.unsafe)
+  if (contract::serves_blocks(pool.get(i).kind()) && s->heads.unsafe)
     pool.update(i, [&](Endpoint& x) { x.on_head(s->heads.unsafe->number); });
   search_lowest();
   config_.board->put(std::move(s->heads), s->asked, s->has);

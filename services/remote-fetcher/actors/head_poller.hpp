@@ -49,7 +49,7 @@ class HeadPollerState {
   absl::Status identify();
   /// One look: the labels, and what the endpoint has at the heights that are compared.
   struct Look {
-    HeadSnapshot heads;
+    contract::HeadSnapshot heads;
     std::vector<std::uint64_t> asked;
     std::map<std::uint64_t, Hash32> has;
     /// From the answers to what was asked, which come after those for the labels.
@@ -57,7 +57,7 @@ class HeadPollerState {
   };
   absl::StatusOr<Look> take_look();
   absl::StatusOr<Look> look_at_el();
-  absl::StatusOr<Look> look_at_cl(Kind kind);
+  absl::StatusOr<Look> look_at_cl(contract::EndpointKind kind);
   /// Some steps towards the lowest block that a pruned endpoint has.
   void search_lowest();
   /// Neither a back-off nor a rate stands against it.
@@ -67,7 +67,7 @@ class HeadPollerState {
   absl::StatusOr<jsonrpc::Answer> ask(const jsonrpc::Call& call, Asked what);
   /// The poll fails for this reason, whatever was the trouble before.
   absl::Status fail(Problem p, std::string why);
-  void show(const HeadSnapshot& s);
+  void show(const contract::HeadSnapshot& s);
   /// Once for the process: how late its clock is, as most sources have it.
   void show_clock();
   void show_state();

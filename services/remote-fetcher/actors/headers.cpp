@@ -255,7 +255,7 @@ std::vector<Headers::Heard> Headers::ask_each(const std::vector<std::uint64_t>& 
     const State state = e.state(now);
     absl::StatusOr<Testimony> said = absl::UnavailableError("it is not in use");
     if (state == State::ready || state == State::backing_off)
-      said = serves_blocks(e.kind()) ? ask_el(i, numbers, enough) : ask_cl(i, numbers, enough);
+      said = contract::serves_blocks(e.kind()) ? ask_el(i, numbers, enough) : ask_cl(i, numbers, enough);
     if (said.ok()) return {*std::move(said), {}};
     // What is known of it says more than that it gave no answer in time.
     const Trouble t = pool_.get(i).trouble(steady_now());

@@ -114,7 +114,8 @@ std::vector<std::size_t> Pool::usable_els() const {
   const absl::Time now = steady_now();
   for (std::size_t i = 0; i < endpoints_.size(); ++i) {
     const State s = endpoints_[i]->state(now);
-    if (serves_blocks(endpoints_[i]->kind()) && (s == State::ready || s == State::backing_off)) out.push_back(i);
+    if (contract::serves_blocks(endpoints_[i]->kind()) && (s == State::ready || s == State::backing_off))
+      out.push_back(i);
   }
   return out;
 }
@@ -123,7 +124,7 @@ std::size_t Pool::ready_els() const {
   std::lock_guard lock{mutex_};
   const absl::Time now = steady_now();
   return static_cast<std::size_t>(std::count_if(endpoints_.begin(), endpoints_.end(), [&](const auto& e) {
-    return serves_blocks(e->kind()) && e->state(now) == State::ready;
+    return contract::serves_blocks(e->kind()) && e->state(now) == State::ready;
   }));
 }
 
@@ -326,16 +327,16 @@ bool Pool::note_absent(std::size_t i, std::uint64_t number, jsonrpc::Absence abs
   return gone;
 }
 
-std::optional<SourceTrouble> Pool::trouble(bool (*concerned)(Kind)) const {
+std::optional<contract::SourceTrouble> Pool::trouble(bool (*concerned)(contract::EndpointKind)) const {
   std::lock_guard lock{mutex_};
   const absl::Time now = steady_now();
   for (std::size_t i = 0; i < endpoints_.size(); ++i) {
     const Endpoint& e = *endpoints_[i];
-    if (e.kind() != Kind::unknown && !concerned(e.kind())) continue;
+    if (e.kind() != contract::EndpointKind::unknown && !concerned(e.kind())) continue;
     const Trouble t = e.trouble(now);
     if (!t) continue;
-    return SourceTrouble{std::string{reason_code(t.problem)},
-                         absl::StrCat(names_[i], ": ", t.why, ". ", advice(t.problem))};
+    return contract::SourceTrouble{std::string{reason_code(t.problem)},
+                                   absl::StrCat(names_[i], ": ", t.why, ". ", advice(t.problem))};
   }
   return std::nullopt;
 }
@@ -354,17 +355,17 @@ bool Pool::most_serve_bad_data() const {
   std::size_t bad = 0;
   for (const auto& e : endpoints_) {
     const Problem p = e->trouble(now).problem;
-    if (!serves_blocks(e->kind()) && p != Problem::not_asked) continue;
+    if (!contract::serves_blocks(e->kind()) && p != Problem::not_asked) continue;
     ++all;
     if (p == Problem::bad_data) ++bad;
   }
   return bad * 2 > all;
 }
 
-std::optional<SourceTrouble> Pool::blocks_trouble() const {
+std::optional<contract::SourceTrouble> Pool::blocks_trouble() const {
   if (blocks_served_) return std::nullopt;
-  if (auto t = trouble(serves_blocks)) return t;
-  return SourceTrouble{"no_blocks", "no source serves the blocks that are needed; see `towline endpoints`"};
+  if (auto t = trouble(contract::serves_blocks)) return t;
+  return contract::SourceTrouble{"no_blocks", "no source serves the blocks that are needed; see `towline endpoints`"};
 }
 
 void Pool::accuse(std::size_t i, const std::string& what, const std::string& evidence) {

@@ -111,7 +111,7 @@ class Pool {
   void step_aside(std::size_t i, const std::string& evidence);
 
   /// Why endpoints give no heads, or no blocks: of the first that has a trouble; nullopt if none has.
-  std::optional<SourceTrouble> trouble(bool (*concerned)(Kind)) const;
+  std::optional<contract::SourceTrouble> trouble(bool (*concerned)(contract::EndpointKind)) const;
   /// No probe has ended yet: nothing can be said of any endpoint.
   bool nothing_asked_yet() const;
   /// Of the execution endpoints that are heard, or were not asked yet, most serve what does not verify.
@@ -119,7 +119,7 @@ class Pool {
   /// Whether the last range that was asked for could be served.
   void note_blocks_served(bool served) { blocks_served_ = served; }
   /// Set while it could not.
-  std::optional<SourceTrouble> blocks_trouble() const;
+  std::optional<contract::SourceTrouble> blocks_trouble() const;
 
   void stop();
   /// For a watchdog: see http::Client.

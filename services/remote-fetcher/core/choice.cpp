@@ -9,7 +9,7 @@ Choice choose_el(std::span<const Endpoint* const> endpoints, const std::set<std:
   const auto candidate = [&](std::size_t i) {
     const Endpoint& e = *endpoints[i];
     const State s = e.state(now);
-    return serves_blocks(e.kind()) && !except.contains(i) && (s == State::ready || s == State::backing_off) &&
+    return contract::serves_blocks(e.kind()) && !except.contains(i) && (s == State::ready || s == State::backing_off) &&
            !(number && e.has_gone(now, *number));
   };
   // A rate-limited endpoint is healthy, but if it has to wait for long the failed ones are worth a try.

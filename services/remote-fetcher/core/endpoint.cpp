@@ -40,16 +40,6 @@ absl::Duration doubled(absl::Duration first, std::uint64_t times, absl::Duration
 
 }  // namespace
 
-const char* name(Kind k) {
-  switch (k) {
-    case Kind::unknown: return "unknown";
-    case Kind::el: return "el";
-    case Kind::cl: return "cl";
-    case Kind::both: return "el+cl";
-  }
-  return "?";
-}
-
 const char* name(State s) {
   switch (s) {
     case State::probing: return "probing";
@@ -74,7 +64,7 @@ State Endpoint::state(absl::Time now) const {
   if (refused_) return State::refused;
   if (cordoned_) return State::cordoned;
   if (now < aside_) return State::set_aside;
-  if (kind_ == Kind::unknown) return State::probing;
+  if (kind_ == contract::EndpointKind::unknown) return State::probing;
   return now < std::max({poll_.hold, bulk_.hold, poll_.limited, bulk_.limited, retry_after_, elsewhere_})
              ? State::backing_off
              : State::ready;
@@ -86,7 +76,7 @@ Trouble Endpoint::trouble(absl::Time now) const {
   if (now < aside_) return aside_why_;
   if (now < elsewhere_) return {Problem::other_branch, elsewhere_why_};
   if (syncing_) return syncing_;
-  if (kind_ == Kind::unknown) {
+  if (kind_ == contract::EndpointKind::unknown) {
     return poll_.trouble ? poll_.trouble : Trouble{Problem::not_asked, "not probed yet"};
   }
   if (gone_ && now < gone_until_) {
@@ -243,11 +233,11 @@ void Endpoint::on_poll(absl::Time now, const Trouble& t) {
   poll_.trouble = t;
   // Another node may answer after a restart; a node that is busy is the same one.
   if (t.problem == Problem::unreachable || poll_.failures + 1 >= kFailuresBeforeProbe) failed_since_probe_ = true;
-  const absl::Duration longest = kind_ == Kind::unknown ? kLongestProbeHold : kLongestHold;
+  const absl::Duration longest = kind_ == contract::EndpointKind::unknown ? kLongestProbeHold : kLongestHold;
   poll_.hold = now + backoff(kFirstPollHold, poll_.failures++, longest);
 }
 
-void Endpoint::on_probed(absl::Time now, Kind kind, bool raw_methods) {
+void Endpoint::on_probed(absl::Time now, contract::EndpointKind kind, bool raw_methods) {
   kind_ = kind;
   raw_methods_ = raw_methods;
   refused_ = false;
@@ -256,7 +246,7 @@ void Endpoint::on_probed(absl::Time now, Kind kind, bool raw_methods) {
 }
 
 bool Endpoint::probe_due(absl::Time now) const {
-  return refused_ || kind_ == Kind::unknown || failed_since_probe_ ||
+  return refused_ || kind_ == contract::EndpointKind::unknown || failed_since_probe_ ||
          now - probed_ > (syncing_ ? kProbeSyncingEach : kProbeEach);
 }
 

@@ -11,19 +11,15 @@
 #include <optional>
 #include <string>
 
+#include "libs/contract/heads.hpp"
 #include "services/remote-fetcher/core/batch_size.hpp"
 #include "services/remote-fetcher/core/pace.hpp"
 #include "services/remote-fetcher/core/problem.hpp"
 
 namespace towline::fetcher {
 
-/// What a URL serves. `both`: an execution and a consensus client behind one URL.
-enum class Kind { unknown, el, cl, both };
 enum class State { probing, ready, backing_off, set_aside, cordoned, refused };
-const char* name(Kind k);
 const char* name(State s);
-inline bool serves_blocks(Kind k) { return k == Kind::el || k == Kind::both; }
-inline bool serves_sync_status(Kind k) { return k == Kind::cl || k == Kind::both; }
 
 /// What a request is for. Polls have a back-off of their own; bodies a batch size of their own.
 enum class Work { poll, headers, bodies };
@@ -46,7 +42,7 @@ class Endpoint {
   Endpoint(std::string name, EndpointLimits limits, Jitter jitter);
 
   const std::string& name() const { return name_; }
-  Kind kind() const { return kind_; }
+  contract::EndpointKind kind() const { return kind_; }
   /// backing_off and set_aside end by themselves.
   State state(absl::Time now) const;
   /// Why it is in that state, or what it cannot do although it is ready; none when all is well.
@@ -88,7 +84,7 @@ class Endpoint {
 
   /// How a whole poll (or probe) went.
   void on_poll(absl::Time now, const Trouble& t);
-  void on_probed(absl::Time now, Kind kind, bool raw_methods);
+  void on_probed(absl::Time now, contract::EndpointKind kind, bool raw_methods);
   /// Who it is has to be asked (again): never probed, failed since, or long ago.
   bool probe_due(absl::Time now) const;
   void set_raw_methods(bool has) { raw_methods_ = has; }
@@ -150,7 +146,7 @@ class Endpoint {
   const std::string name_;
   const EndpointLimits limits_;
   const Jitter jitter_;
-  Kind kind_ = Kind::unknown;
+  contract::EndpointKind kind_ = contract::EndpointKind::unknown;
   bool raw_methods_ = false;
   bool refused_ = false;
   bool cordoned_ = false;

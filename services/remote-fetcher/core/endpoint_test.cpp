@@ -25,7 +25,7 @@ Endpoint endpoint(EndpointLimits limits = {}) {
 
 Endpoint ready(EndpointLimits limits = {}) {
   Endpoint e = endpoint(limits);
-  e.on_probed(t0, Kind::el, true);
+  e.on_probed(t0, contract::EndpointKind::el, true);
   return e;
 }
 
@@ -46,7 +46,7 @@ TEST(Endpoint, IsProbingUntilItIsKnown) {
   EXPECT_EQ(e.state(t0), State::probing);
   EXPECT_TRUE(e.probe_due(t0));
   EXPECT_EQ(e.trouble(t0).problem, Problem::not_asked);
-  e.on_probed(t0, Kind::cl, false);
+  e.on_probed(t0, contract::EndpointKind::cl, false);
   EXPECT_EQ(e.state(t0), State::ready);
   EXPECT_FALSE(e.trouble(t0));
   EXPECT_FALSE(e.probe_due(t0));
@@ -56,7 +56,7 @@ TEST(Endpoint, IsProbedAgainAfterAFailureAndNowAndThen) {
   Endpoint e = ready();
   fails(e, t0);
   EXPECT_TRUE(e.probe_due(t0));
-  e.on_probed(t0, Kind::el, true);
+  e.on_probed(t0, contract::EndpointKind::el, true);
   EXPECT_FALSE(e.probe_due(t0 + absl::Seconds(59)));
   EXPECT_TRUE(e.probe_due(t0 + absl::Seconds(61)));
 }
@@ -493,14 +493,14 @@ TEST(Endpoint, ARefusedOneIsProbedEachFiveMinutesAndAtOnceByUncordon) {
   e.cordon("maintenance");
   EXPECT_EQ(e.next_poll(t0), absl::InfiniteFuture());
   EXPECT_FALSE(e.uncordon().ok());
-  e.on_probed(t0, Kind::el, false);
+  e.on_probed(t0, contract::EndpointKind::el, false);
   EXPECT_EQ(e.state(t0), State::ready);
   EXPECT_TRUE(e.uncordon().ok());
 }
 
 TEST(Choice, TakesTheLeastBusyAndThePreferred) {
   Endpoint a = ready(), b = ready(), cl = endpoint();
-  cl.on_probed(t0, Kind::cl, false);
+  cl.on_probed(t0, contract::EndpointKind::cl, false);
   a.on_request(Work::headers, 1, t0);
   const Endpoint* all[] = {&a, &b, &cl};
   EXPECT_EQ(choose_el(all, {}, {}, {}, t0).endpoint, 1U);

@@ -48,10 +48,10 @@ std::optional<eth::BlockRef> ref(simdjson::dom::element status, const char* key)
 
 }  // namespace
 
-absl::StatusOr<HeadSnapshot> snapshot_from_el(const jsonrpc::Answer& latest, const jsonrpc::Answer& safe,
-                                              const jsonrpc::Answer& finalized) {
-  HeadSnapshot s;
-  s.kind = Kind::el;
+absl::StatusOr<contract::HeadSnapshot> snapshot_from_el(const jsonrpc::Answer& latest, const jsonrpc::Answer& safe,
+                                                        const jsonrpc::Answer& finalized) {
+  contract::HeadSnapshot s;
+  s.kind = contract::EndpointKind::el;
   TOWLINE_ASSIGN_OR_RETURN(s.unsafe, label(latest, "latest"));
   TOWLINE_ASSIGN_OR_RETURN(s.safe, label(safe, "safe"));
   TOWLINE_ASSIGN_OR_RETURN(s.finalized, label(finalized, "finalized"));
@@ -59,9 +59,9 @@ absl::StatusOr<HeadSnapshot> snapshot_from_el(const jsonrpc::Answer& latest, con
   return s;
 }
 
-absl::StatusOr<HeadSnapshot> snapshot_from_cl(simdjson::dom::element status) {
-  HeadSnapshot s;
-  s.kind = Kind::cl;
+absl::StatusOr<contract::HeadSnapshot> snapshot_from_cl(simdjson::dom::element status) {
+  contract::HeadSnapshot s;
+  s.kind = contract::EndpointKind::cl;
   s.unsafe = ref(status, "unsafe_l2");
   s.local_safe = ref(status, "local_safe_l2");
   s.safe = ref(status, "safe_l2");
@@ -85,7 +85,7 @@ std::optional<Hash32> hash_of(const jsonrpc::Answer& a) {
   return h.ok() ? std::optional{*h} : std::nullopt;
 }
 
-absl::Status check_order(const HeadSnapshot& s) {
+absl::Status check_order(const contract::HeadSnapshot& s) {
   const auto check = [](const std::optional<eth::BlockRef>& low, const char* low_name,
                         const std::optional<eth::BlockRef>& high, const char* high_name) -> absl::Status {
     if (!low || !high || low->number < high->number || low->hash == high->hash) return absl::OkStatus();
@@ -98,7 +98,7 @@ absl::Status check_order(const HeadSnapshot& s) {
   return check(s.safe, "safe", s.unsafe, "unsafe");
 }
 
-absl::Status check_times(const HeadSnapshot& s, const rollup::Config& chain, absl::Time now) {
+absl::Status check_times(const contract::HeadSnapshot& s, const rollup::Config& chain, absl::Time now) {
   constexpr absl::Duration kAhead = absl::Minutes(1);
   for (const auto& b : {s.unsafe, s.local_safe, s.safe, s.finalized}) {
     if (!b || b->number < chain.l2_genesis.number) continue;
@@ -113,8 +113,8 @@ absl::Status check_times(const HeadSnapshot& s, const rollup::Config& chain, abs
   return absl::OkStatus();
 }
 
-bool same_heads(const HeadSnapshot& a, const HeadSnapshot& b) {
-  const auto all = [](const HeadSnapshot& s) {
+bool same_heads(const contract::HeadSnapshot& a, const contract::HeadSnapshot& b) {
+  const auto all = [](const contract::HeadSnapshot& s) {
     return std::tie(s.endpoint, s.unsafe, s.local_safe, s.safe, s.finalized, s.current_l1, s.safe_hold,
                     s.finalized_hold, s.others, s.groups, s.agree, s.agreed, s.contradicts_anchor, s.unknown_rules,
                     s.blocks_trouble);

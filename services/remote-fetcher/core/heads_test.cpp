@@ -22,8 +22,9 @@ eth::BlockRef block(std::uint64_t number, std::uint8_t branch = 1) {
           number * 2};
 }
 
-HeadSnapshot heads(const std::string& endpoint, Kind kind, std::uint64_t unsafe, absl::Time observed = t0) {
-  HeadSnapshot s;
+contract::HeadSnapshot heads(const std::string& endpoint, contract::EndpointKind kind, std::uint64_t unsafe,
+                             absl::Time observed = t0) {
+  contract::HeadSnapshot s;
   s.endpoint = endpoint;
   s.kind = kind;
   s.unsafe = block(unsafe);
@@ -43,7 +44,8 @@ std::string real_header() {
                       simdjson::minify(doc["header"].value()).substr(1));
 }
 
-absl::StatusOr<HeadSnapshot> from_el(const std::string& latest, const std::string& safe, const std::string& finalized) {
+absl::StatusOr<contract::HeadSnapshot> from_el(const std::string& latest, const std::string& safe,
+                                               const std::string& finalized) {
   auto a = jsonrpc::Answers::parse(
       absl::StrCat("[{\"id\":0,", latest, "},{\"id\":1,", safe, "},{\"id\":2,", finalized, "}]"), 3, true);
   EXPECT_TRUE(a.ok()) << a.status();
@@ -85,7 +87,7 @@ TEST(Snapshot, OfAClHasItsLabelsAndItsL1) {
                               ",\"safe_l2\":", ref(20), ",\"finalized_l2\":", zero, "}"))
           .value());
   ASSERT_TRUE(s.ok()) << s.status();
-  EXPECT_EQ(s->kind, Kind::cl);
+  EXPECT_EQ(s->kind, contract::EndpointKind::cl);
   EXPECT_EQ(s->unsafe->number, 30U);
   EXPECT_EQ(s->local_safe->number, 25U);
   EXPECT_EQ(s->safe->number, 20U);
@@ -96,18 +98,19 @@ TEST(Snapshot, OfAClHasItsLabelsAndItsL1) {
 }
 
 TEST(Snapshot, MustBeInOrder) {
-  HeadSnapshot s = heads("a", Kind::cl, 100);
+  contract::HeadSnapshot s = heads("a", contract::EndpointKind::cl, 100);
   s.local_safe = block(97);
   EXPECT_TRUE(check_order(s).ok());
   s.finalized = s.safe;
   EXPECT_TRUE(check_order(s).ok()) << "equal blocks are in order";
-  for (const auto& breaks : std::vector<std::function<void(HeadSnapshot&)>>{
-           [](HeadSnapshot& x) { x.safe = block(101); }, [](HeadSnapshot& x) { x.finalized = block(96); },
-           [](HeadSnapshot& x) { x.local_safe = block(94); },
-           [](HeadSnapshot& x) { x.safe.reset(), x.finalized = block(101); },
-           [](HeadSnapshot& x) { x.finalized = block(95, 2); },  // the height of safe, another block
+  for (const auto& breaks : std::vector<std::function<void(contract::HeadSnapshot&)>>{
+           [](contract::HeadSnapshot& x) { x.safe = block(101); },
+           [](contract::HeadSnapshot& x) { x.finalized = block(96); },
+           [](contract::HeadSnapshot& x) { x.local_safe = block(94); },
+           [](contract::HeadSnapshot& x) { x.safe.reset(), x.finalized = block(101); },
+           [](contract::HeadSnapshot& x) { x.finalized = block(95, 2); },  // the height of safe, another block
        }) {
-    HeadSnapshot broken = heads("a", Kind::cl, 100);
+    contract::HeadSnapshot broken = heads("a", contract::EndpointKind::cl, 100);
     broken.local_safe = block(97);
     breaks(broken);
     EXPECT_TRUE(absl::IsDataLoss(check_order(broken)));
@@ -119,15 +122,16 @@ TEST(Snapshot, TimesAreWhatNumbersSay) {
   chain.l2_genesis.number = 10;
   chain.l2_time = 20;
   chain.block_time = 2;
-  const HeadSnapshot good = heads("a", Kind::el, 100);  // block n is of second 2n
+  const contract::HeadSnapshot good = heads("a", contract::EndpointKind::el, 100);  // block n is of second 2n
   EXPECT_TRUE(check_times(good, chain, absl::FromUnixSeconds(140)).ok());
   EXPECT_TRUE(absl::IsFailedPrecondition(check_times(good, chain, absl::FromUnixSeconds(139)))) << "61 s ahead";
-  for (const auto label : {&HeadSnapshot::unsafe, &HeadSnapshot::safe, &HeadSnapshot::finalized}) {
-    HeadSnapshot bad = good;
+  for (const auto label :
+       {&contract::HeadSnapshot::unsafe, &contract::HeadSnapshot::safe, &contract::HeadSnapshot::finalized}) {
+    contract::HeadSnapshot bad = good;
     (bad.*label)->timestamp += 1;
     EXPECT_TRUE(absl::IsFailedPrecondition(check_times(bad, chain, absl::FromUnixSeconds(1000))));
   }
-  HeadSnapshot far = good;
+  contract::HeadSnapshot far = good;
   far.unsafe = block(1'000'000);
   EXPECT_FALSE(check_times(far, chain, absl::FromUnixSeconds(1000)).ok()) << "how far a head can be invented";
   chain.l2_genesis.number = 200;
@@ -135,8 +139,8 @@ TEST(Snapshot, TimesAreWhatNumbersSay) {
 }
 
 TEST(Snapshot, SameHeadsAreToldFromNewOnes) {
-  const HeadSnapshot a = heads("a", Kind::el, 100);
-  HeadSnapshot b = heads("a", Kind::el, 100, t0 + absl::Seconds(1));
+  const contract::HeadSnapshot a = heads("a", contract::EndpointKind::el, 100);
+  contract::HeadSnapshot b = heads("a", contract::EndpointKind::el, 100, t0 + absl::Seconds(1));
   EXPECT_TRUE(same_heads(a, b));
   b.safe = block(96);
   EXPECT_FALSE(same_heads(a, b));

@@ -84,10 +84,10 @@ std::map<std::uint64_t, Hash32> majority(const std::vector<Voter>& voters,
   return out;
 }
 
-absl::Status check_range(const HeadSnapshot& vote, ProvenRange range) {
+absl::Status check_range(const contract::HeadSnapshot& vote, ProvenRange range) {
   for (const auto& [label, hold, what] :
        {std::tuple{vote.safe, vote.safe_hold, "safe"}, std::tuple{vote.finalized, vote.finalized_hold, "final"}}) {
-    if (!label || hold == Hold::quorum_lost) continue;
+    if (!label || hold == contract::Hold::quorum_lost) continue;
     if (const auto hash = range(label->number); hash && *hash != label->hash)
       return absl::FailedPreconditionError(absl::StrCat("the chain passes by ", eth::to_string(*label),
                                                         ", which a quorum of the trust groups calls ", what));
@@ -99,11 +99,11 @@ absl::Status check_range(const HeadSnapshot& vote, ProvenRange range) {
   return absl::OkStatus();
 }
 
-std::uint64_t final_up_to(const HeadSnapshot& vote) {
-  return vote.finalized_hold == Hold::none ? number_of(vote.finalized) : 0;
+std::uint64_t final_up_to(const contract::HeadSnapshot& vote) {
+  return vote.finalized_hold == contract::Hold::none ? number_of(vote.finalized) : 0;
 }
 
-bool is_settled(const HeadSnapshot& vote, ProvenRange range, std::uint64_t number) {
+bool is_settled(const contract::HeadSnapshot& vote, ProvenRange range, std::uint64_t number) {
   return vote.finalized && number <= final_up_to(vote) && range(vote.finalized->number) == vote.finalized->hash;
 }
 
@@ -145,7 +145,7 @@ std::vector<std::uint64_t> Vote::heights(const std::string& endpoint, absl::Time
   std::set<std::uint64_t> labels;
   std::optional<std::uint64_t> lowest;
   for (const Source& s : sources) {
-    const HeadSnapshot& h = s.view->heads;
+    const contract::HeadSnapshot& h = s.view->heads;
     if (h.unsafe) lowest = std::min(lowest.value_or(h.unsafe->number), h.unsafe->number);
     if (s.voter->endpoint == endpoint) continue;
     for (const auto& label : {h.local_safe, h.safe, h.finalized})
@@ -154,7 +154,7 @@ std::vector<std::uint64_t> Vote::heights(const std::string& endpoint, absl::Time
   if (const auto own = views_.find(endpoint); own != views_.end()) {
     // Asked for as its own label.
     for (const auto& label : {own->second.heads.safe, own->second.heads.finalized})
-      if (label && own->second.heads.kind == Kind::el) labels.erase(label->number);
+      if (label && own->second.heads.kind == contract::EndpointKind::el) labels.erase(label->number);
   }
   std::vector<std::uint64_t> out{labels.begin(), labels.end()};
   if (sources.size() > 1 && lowest && !labels.contains(*lowest)) out.push_back(*lowest);
@@ -163,7 +163,8 @@ std::vector<std::uint64_t> Vote::heights(const std::string& endpoint, absl::Time
   return out;
 }
 
-void Vote::put(HeadSnapshot s, const std::vector<std::uint64_t>& asked, const std::map<std::uint64_t, Hash32>& has) {
+void Vote::put(contract::HeadSnapshot s, const std::vector<std::uint64_t>& asked,
+               const std::map<std::uint64_t, Hash32>& has) {
   View v;
   const auto before = views_.find(s.endpoint);
   const std::uint64_t number = number_of(s.unsafe);
@@ -193,7 +194,7 @@ void Vote::put(HeadSnapshot s, const std::vector<std::uint64_t>& asked, const st
   views_[v.heads.endpoint] = std::move(v);
 }
 
-std::optional<HeadSnapshot> Vote::of(const std::string& endpoint) const {
+std::optional<contract::HeadSnapshot> Vote::of(const std::string& endpoint) const {
   const auto it = views_.find(endpoint);
   if (it == views_.end()) return std::nullopt;
   return it->second.heads;
@@ -213,8 +214,8 @@ bool Vote::stalled(const View& v) const {
 
 bool Vote::others_verify(const std::string& endpoint, absl::Time now) const {
   return std::any_of(views_.begin(), views_.end(), [&](const auto& v) {
-    const HeadSnapshot& s = v.second.heads;
-    return s.endpoint != endpoint && s.kind == Kind::el && now - s.observed <= ages_.late;
+    const contract::HeadSnapshot& s = v.second.heads;
+    return s.endpoint != endpoint && s.kind == contract::EndpointKind::el && now - s.observed <= ages_.late;
   });
 }
 
@@ -230,7 +231,7 @@ std::optional<Hash32> Vote::Word::at(std::uint64_t number) const {
       if (it == v->before.end()) continue;
     }
     // A CL's word counts where no EL of its group has the block.
-    const bool el = serves_blocks(v->heads.kind);
+    const bool el = contract::serves_blocks(v->heads.kind);
     if (by_el && !el) continue;
     if (out && el == by_el && *out != it->second) return std::nullopt;
     out = it->second;
@@ -251,14 +252,15 @@ std::optional<Vote::Word> Vote::word(const std::vector<Source>& members, Has may
     const auto& named = m.view->heads.*label;
     if (!(m.voter->*may) || !named) continue;
     // A CL derives; the labels of an EL are what a CL told it.
-    const bool cl = serves_sync_status(m.view->heads.kind);
+    const bool cl = contract::serves_sync_status(m.view->heads.kind);
     if (by_cl && !cl) continue;
     lowest = cl && !by_cl ? named->number : std::min(lowest.value_or(named->number), named->number);
     by_cl = by_cl || cl;
   }
   if (!lowest) return std::nullopt;
   // ELs go first in at(): so that a CL's word is never taken before an EL's.
-  std::stable_partition(w.chain.begin(), w.chain.end(), [](const View* v) { return serves_blocks(v->heads.kind); });
+  std::stable_partition(w.chain.begin(), w.chain.end(),
+                        [](const View* v) { return contract::serves_blocks(v->heads.kind); });
   w.label = *lowest;
   for (const View* a : w.chain)
     for (const View* b : w.chain) w.split = w.split || a->differs_from(*b, 0, w.label);
@@ -278,7 +280,7 @@ Vote::Voted Vote::vote(const std::vector<Source>& sources, const std::set<std::s
     if (!w) continue;
     words.push_back(*w);
     for (const Source& m : members) {
-      els = els || serves_blocks(m.view->heads.kind);
+      els = els || contract::serves_blocks(m.view->heads.kind);
       for (const auto& b : {m.view->heads.*label, m.view->heads.finalized})
         if (b) candidates.insert({{b->number, b->hash}, *b});
     }
@@ -287,11 +289,11 @@ Vote::Voted Vote::vote(const std::vector<Source>& sources, const std::set<std::s
   const auto canonical = [&](const eth::BlockRef& b) {
     return !els || std::any_of(sources.begin(), sources.end(), [&](const Source& s) {
       const Word own{b.number, {s.view}, false};
-      return serves_blocks(s.view->heads.kind) && own.at(b.number) == b.hash;
+      return contract::serves_blocks(s.view->heads.kind) && own.at(b.number) == b.hash;
     });
   };
   Voted out;
-  if (words.size() < quorum) out.hold = Hold::quorum_lost;
+  if (words.size() < quorum) out.hold = contract::Hold::quorum_lost;
   const std::size_t needed = std::min(quorum, words.size());
   if (needed == 0) return out;
   for (const auto& [id, b] : candidates) {
@@ -299,7 +301,7 @@ Vote::Voted Vote::vote(const std::vector<Source>& sources, const std::set<std::s
                                    [&](const Word& w) { return w.label >= b.number && w.at(b.number) == b.hash; });
     if (static_cast<std::size_t>(has) >= needed && canonical(b)) out.block = b;
   }
-  if (out.hold != Hold::none) return out;
+  if (out.hold != contract::Hold::none) return out;
   // The chains of two groups agree as far as both labels reach.
   const auto agree = [](const Word& a, const Word& b) {
     if (a.split || b.split) return false;
@@ -319,7 +321,7 @@ Vote::Voted Vote::vote(const std::vector<Source>& sources, const std::set<std::s
     const auto with = std::count_if(words.begin(), words.end(), [&](const Word& x) { return agree(w, x); });
     return static_cast<std::size_t>(with) >= quorum;
   });
-  if (!together) out.hold = Hold::sources_disagree;
+  if (!together) out.hold = contract::Hold::sources_disagree;
   return out;
 }
 
@@ -400,11 +402,11 @@ Vote::Blemish Vote::blemish(const Source& s, const std::vector<Source>& sources,
   // A CL of which no execution client has a single label may be on any chain.
   bool els = false, confirmed = false;
   for (const Source& el : sources) {
-    if (!serves_blocks(el.view->heads.kind)) continue;
+    if (!contract::serves_blocks(el.view->heads.kind)) continue;
     els = true;
     confirmed = confirmed || s.view->shares_block_with(*el.view);
   }
-  const HeadSnapshot& h = s.view->heads;
+  const contract::HeadSnapshot& h = s.view->heads;
   if (els && !confirmed) return Blemish::unconfirmed;
   // A CL that starts or replays shows what it knew before.
   if (h.current_l1 && h.current_l1->hash.is_zero()) return Blemish::replays;
@@ -414,7 +416,7 @@ Vote::Blemish Vote::blemish(const Source& s, const std::vector<Source>& sources,
   return s.voter->unsafe ? Blemish::none : Blemish::no_vote;
 }
 
-std::optional<HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth::BlockId>& anchor) const {
+std::optional<contract::HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth::BlockId>& anchor) const {
   std::vector<Source> sources = heard(now);
   std::set<std::string> contradicting;
   const auto contradicts = [&](const Source& s) { return anchor && s.view->contradicts(*anchor); };
@@ -426,17 +428,17 @@ std::optional<HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth
   } else {
     // What was looked at before the anchor was known was not checked against it.
     std::erase_if(sources, [&](const Source& s) {
-      return contradicts(s) || (anchor && serves_blocks(s.view->heads.kind) &&
+      return contradicts(s) || (anchor && contract::serves_blocks(s.view->heads.kind) &&
                                 !s.view->asked.contains(anchor->number) && !s.view->chain.contains(anchor->number));
     });
   }
   if (sources.empty()) return std::nullopt;
   const Voted finalized =
-      vote(sources, contradicting, &Voter::finalized, &HeadSnapshot::finalized, electorate_.finalized_quorum);
-  const Voted safe = vote(sources, contradicting, &Voter::safe, &HeadSnapshot::safe, electorate_.safe_quorum);
+      vote(sources, contradicting, &Voter::finalized, &contract::HeadSnapshot::finalized, electorate_.finalized_quorum);
+  const Voted safe = vote(sources, contradicting, &Voter::safe, &contract::HeadSnapshot::safe, electorate_.safe_quorum);
   std::vector<Source> leaders = sources;
   for (const Voted* v : {&safe, &finalized}) {
-    if (v->hold != Hold::none || !v->block) continue;
+    if (v->hold != contract::Hold::none || !v->block) continue;
     std::erase_if(leaders, [&](const Source& s) { return s.view->contradicts(v->block->id()); });
   }
   if (leaders.empty()) return std::nullopt;
@@ -454,9 +456,9 @@ std::optional<HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth
     std::stable_sort(order.begin() + from, order.end(),
                      [&](const auto& a, const auto& b) { return blemishes[a.order] < blemishes[b.order]; });
   }
-  HeadSnapshot out = order.front().view->heads;
+  contract::HeadSnapshot out = order.front().view->heads;
   for (std::size_t i = 1; i < order.size(); ++i) {
-    const HeadSnapshot& h = order[i].view->heads;
+    const contract::HeadSnapshot& h = order[i].view->heads;
     if (h.unsafe) out.others.push_back({h.endpoint, h.kind, *h.unsafe});
   }
   // One source's word for what is derived from L1 is an unsafe head's at best.
@@ -466,7 +468,7 @@ std::optional<HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth
   out.agreed = agreed(leaders);
   out.safe = safe.block;
   out.safe_hold = safe.hold;
-  out.finalized = finalized.hold == Hold::quorum_lost ? std::nullopt : finalized.block;
+  out.finalized = finalized.hold == contract::Hold::quorum_lost ? std::nullopt : finalized.block;
   out.finalized_hold = finalized.hold;
   out.contradicts_anchor = most_contradict;
   return out;

@@ -58,14 +58,14 @@ std::optional<T> most_reach(const std::map<std::string, T>& far, std::size_t gro
 }
 
 /// Up to here no chain has another block than that of the vote; 0: no quorum says so.
-std::uint64_t final_up_to(const HeadSnapshot& vote);
+std::uint64_t final_up_to(const contract::HeadSnapshot& vote);
 /// A range of blocks that was proven by their hashes: the one at a height, nullopt outside of it.
 using ProvenRange = absl::FunctionRef<std::optional<Hash32>(std::uint64_t number)>;
 /// FAILED_PRECONDITION: the range passes by a block that the vote calls safe or final, or that most have.
-absl::Status check_range(const HeadSnapshot& vote, ProvenRange range);
+absl::Status check_range(const contract::HeadSnapshot& vote, ProvenRange range);
 /// The range goes through the final block of the vote, and `number` is not above that: whoever has another block there
 /// is on no chain that may still be right. Anybody else may only be on another branch.
-bool is_settled(const HeadSnapshot& vote, ProvenRange range, std::uint64_t number);
+bool is_settled(const contract::HeadSnapshot& vote, ProvenRange range, std::uint64_t number);
 
 /// What an endpoint has at some heights, asked for by itself.
 struct Testimony {
@@ -90,17 +90,18 @@ class Vote {
   /// Heights to compare: what the next look at `endpoint` asks for beside its labels.
   std::vector<std::uint64_t> heights(const std::string& endpoint, absl::Time now) const;
   /// A look: its heads, and the hashes that it has at the heights that were asked for (what it lacks is left out).
-  void put(HeadSnapshot s, const std::vector<std::uint64_t>& asked, const std::map<std::uint64_t, Hash32>& has);
+  void put(contract::HeadSnapshot s, const std::vector<std::uint64_t>& asked,
+           const std::map<std::uint64_t, Hash32>& has);
   /// It was set aside or cordoned.
   void drop(const std::string& endpoint) { views_.erase(endpoint); }
 
   /// What a subscriber that holds `anchor` as final is to follow: the leader's snapshot, with the labels of the vote.
   /// nullopt: nobody may lead.
-  std::optional<HeadSnapshot> choose(absl::Time now, const std::optional<eth::BlockId>& anchor = {}) const;
+  std::optional<contract::HeadSnapshot> choose(absl::Time now, const std::optional<eth::BlockId>& anchor = {}) const;
   /// Somebody is heard, whether or not somebody may lead.
   bool anybody(absl::Time now) const { return !heard(now).empty(); }
   /// Its own word, as it said it last.
-  std::optional<HeadSnapshot> of(const std::string& endpoint) const;
+  std::optional<contract::HeadSnapshot> of(const std::string& endpoint) const;
   /// Its head stands still, and another's has moved on since for `stalled`.
   bool stalled(const std::string& endpoint) const;
   /// Another EL's headers verify.
@@ -115,7 +116,7 @@ class Vote {
 
  private:
   struct View {
-    HeadSnapshot heads;
+    contract::HeadSnapshot heads;
     std::set<std::uint64_t> asked;
     /// Its labels, and what it has at the heights that were asked for.
     std::map<std::uint64_t, Hash32> chain;
@@ -150,10 +151,10 @@ class Vote {
   };
   struct Voted {
     std::optional<eth::BlockRef> block;
-    Hold hold = Hold::none;
+    contract::Hold hold = contract::Hold::none;
   };
   using Has = bool Voter::*;
-  using Label = std::optional<eth::BlockRef> HeadSnapshot::*;
+  using Label = std::optional<eth::BlockRef> contract::HeadSnapshot::*;
 
   std::vector<Source> heard(absl::Time now) const;
   bool stalled(const View& v) const;

@@ -31,12 +31,12 @@ struct Chain {
 /// A source as it is asked: by label, and by number.
 struct Node {
   std::string name;
-  Kind kind = Kind::el;
+  contract::EndpointKind kind = contract::EndpointKind::el;
   Chain chain = {};
   std::uint64_t unsafe = 100, safe = 95, finalized = 90;
 
-  HeadSnapshot heads(absl::Time now) const {
-    HeadSnapshot s;
+  contract::HeadSnapshot heads(absl::Time now) const {
+    contract::HeadSnapshot s;
     s.endpoint = name;
     s.kind = kind;
     s.unsafe = chain.at(unsafe);
@@ -50,7 +50,7 @@ struct Node {
     if (anchor) asked.push_back(anchor->number);
     std::map<std::uint64_t, Hash32> has;
     for (const std::uint64_t n : asked)
-      if (n <= unsafe && serves_blocks(kind)) has[n] = chain.at(n).hash;
+      if (n <= unsafe && contract::serves_blocks(kind)) has[n] = chain.at(n).hash;
     v.put(heads(now), asked, has);
   }
 };
@@ -61,8 +61,8 @@ Vote vote_of(const std::vector<Voter>& voters, Quorum quorum = {}) {
 }
 
 /// All are looked at several times, as long as one takes to be told apart.
-std::optional<HeadSnapshot> after_looks(Vote& v, const std::vector<Node>& nodes,
-                                        const std::optional<eth::BlockId>& anchor = {}) {
+std::optional<contract::HeadSnapshot> after_looks(Vote& v, const std::vector<Node>& nodes,
+                                                  const std::optional<eth::BlockId>& anchor = {}) {
   for (int look = 0; look < 4; ++look)
     for (const Node& n : nodes) n.look(v, t0, anchor);
   return v.choose(t0, anchor);
@@ -77,18 +77,19 @@ TEST(Vote, OneSourceIsBelieved) {
   EXPECT_EQ(s->unsafe->number, 100U);
   EXPECT_EQ(s->safe->number, 95U);
   EXPECT_EQ(s->finalized->number, 90U);
-  EXPECT_EQ(s->safe_hold, Hold::none);
+  EXPECT_EQ(s->safe_hold, contract::Hold::none);
 }
 
 TEST(Vote, OfTwoThatAgreeTheLowerLabelHoldsAndTheFirstLeads) {
   Vote v = vote_of({{"a", "x"}, {"b", "y"}});
-  const auto s = after_looks(v, {{"a", Kind::el, {}, 100, 95, 90}, {"b", Kind::el, {}, 104, 93, 91}});
+  const auto s = after_looks(
+      v, {{"a", contract::EndpointKind::el, {}, 100, 95, 90}, {"b", contract::EndpointKind::el, {}, 104, 93, 91}});
   ASSERT_TRUE(s);
   EXPECT_EQ(s->endpoint, "a") << "best first";
   EXPECT_EQ(s->safe->number, 93U);
   EXPECT_EQ(s->finalized->number, 90U);
-  EXPECT_EQ(s->safe_hold, Hold::none);
-  EXPECT_EQ(s->finalized_hold, Hold::none);
+  EXPECT_EQ(s->safe_hold, contract::Hold::none);
+  EXPECT_EQ(s->finalized_hold, contract::Hold::none);
   EXPECT_EQ(v.standing("a", t0).text, "leads");
   EXPECT_EQ(v.standing("b", t0).text, "agrees");
   EXPECT_EQ(v.standing("b", t0 + absl::Minutes(1)).text, "not heard");
@@ -96,11 +97,11 @@ TEST(Vote, OfTwoThatAgreeTheLowerLabelHoldsAndTheFirstLeads) {
 
 TEST(Vote, OfTwoThatDisagreeNoLabelMovesAndTheFirstLeads) {
   Vote v = vote_of({{"a", "x"}, {"b", "y"}});
-  const auto s = after_looks(v, {{"a"}, {"b", Kind::el, kForged, 120, 110, 105}});
+  const auto s = after_looks(v, {{"a"}, {"b", contract::EndpointKind::el, kForged, 120, 110, 105}});
   ASSERT_TRUE(s);
   EXPECT_EQ(s->endpoint, "a");
-  EXPECT_EQ(s->safe_hold, Hold::sources_disagree);
-  EXPECT_EQ(s->finalized_hold, Hold::sources_disagree);
+  EXPECT_EQ(s->safe_hold, contract::Hold::sources_disagree);
+  EXPECT_EQ(s->finalized_hold, contract::Hold::sources_disagree);
   EXPECT_FALSE(s->safe && s->safe->number > 80);
   EXPECT_TRUE(v.standing("a", t0).dissents);
   EXPECT_THAT(v.standing("a", t0).text, HasSubstr("disagree"));
@@ -111,22 +112,26 @@ TEST(Vote, OfTwoOneAloneLeadsAndFinalizesNothing) {
   const auto s = after_looks(v, {{"b"}});
   ASSERT_TRUE(s);
   EXPECT_EQ(s->endpoint, "b");
-  EXPECT_EQ(s->finalized_hold, Hold::quorum_lost);
+  EXPECT_EQ(s->finalized_hold, contract::Hold::quorum_lost);
   EXPECT_FALSE(s->finalized);
-  EXPECT_EQ(s->safe_hold, Hold::quorum_lost);
+  EXPECT_EQ(s->safe_hold, contract::Hold::quorum_lost);
   EXPECT_EQ(s->safe->number, 95U) << "for a chain that gossip names";
 }
 
 TEST(Vote, OfThreeOneThatLiesDecidesNothingWhereverItStands) {
   const std::vector<Node> lies = {
-      {"liar", Kind::el, kForged, 100, 95, 90},    {"liar", Kind::el, kForged, 130, 129, 128},
-      {"liar", Kind::el, kForged, 100, 82, 81},    {"liar", Kind::cl, kForged, 130, 129, 128},
-      {"liar", Kind::both, kForged, 130, 129, 90}, {"liar", Kind::el, {}, 100, 100, 100},
-      {"liar", Kind::el, {7, 20}, 100, 95, 30},
+      {"liar", contract::EndpointKind::el, kForged, 100, 95, 90},
+      {"liar", contract::EndpointKind::el, kForged, 130, 129, 128},
+      {"liar", contract::EndpointKind::el, kForged, 100, 82, 81},
+      {"liar", contract::EndpointKind::cl, kForged, 130, 129, 128},
+      {"liar", contract::EndpointKind::both, kForged, 130, 129, 90},
+      {"liar", contract::EndpointKind::el, {}, 100, 100, 100},
+      {"liar", contract::EndpointKind::el, {7, 20}, 100, 95, 30},
   };
   for (std::size_t i = 0; i < lies.size(); ++i) {
     for (std::size_t place = 0; place < 3; ++place) {
-      std::vector<Node> nodes = {{"a", Kind::el, {}, 100, 95, 90}, {"b", Kind::el, {}, 101, 94, 90}};
+      std::vector<Node> nodes = {{"a", contract::EndpointKind::el, {}, 100, 95, 90},
+                                 {"b", contract::EndpointKind::el, {}, 101, 94, 90}};
       nodes.insert(nodes.begin() + static_cast<std::ptrdiff_t>(place), lies[i]);
       std::vector<Voter> voters;
       for (const Node& n : nodes) voters.push_back({n.name, n.name});
@@ -141,8 +146,8 @@ TEST(Vote, OfThreeOneThatLiesDecidesNothingWhereverItStands) {
       EXPECT_GE(s->safe->number, 94U) << what;
       EXPECT_EQ(s->safe->hash, Chain{}.at(s->safe->number).hash) << what;
       EXPECT_EQ(*s->finalized, Chain{}.at(90)) << what;
-      EXPECT_EQ(s->safe_hold, Hold::none) << what;
-      EXPECT_EQ(s->finalized_hold, Hold::none) << what;
+      EXPECT_EQ(s->safe_hold, contract::Hold::none) << what;
+      EXPECT_EQ(s->finalized_hold, contract::Hold::none) << what;
     }
   }
 }
@@ -152,15 +157,16 @@ TEST(Vote, OfThreeTwoAreEnoughAndOneIsNot) {
   Vote two = vote_of(voters);
   const auto s = after_looks(two, {{"b"}, {"c"}});
   EXPECT_EQ(s->finalized->number, 90U);
-  EXPECT_EQ(s->finalized_hold, Hold::none);
+  EXPECT_EQ(s->finalized_hold, contract::Hold::none);
   Vote one = vote_of(voters);
-  EXPECT_EQ(after_looks(one, {{"c", Kind::el, kForged, 130, 129, 128}})->finalized_hold, Hold::quorum_lost)
+  EXPECT_EQ(after_looks(one, {{"c", contract::EndpointKind::el, kForged, 130, 129, 128}})->finalized_hold,
+            contract::Hold::quorum_lost)
       << "a liar that is the first to be heard";
 }
 
 TEST(Vote, AGroupIsOneVoteHoweverManyEndpointsItHas) {
   Vote v = vote_of({{"a", "x"}, {"b", "x"}, {"c", "x"}, {"d", "y"}, {"e", "z"}});
-  const Node a{"a", Kind::el, kForged, 130, 129, 128}, d{"d"}, e{"e"};
+  const Node a{"a", contract::EndpointKind::el, kForged, 130, 129, 128}, d{"d"}, e{"e"};
   Node b = a, c = a;
   b.name = "b";
   c.name = "c";
@@ -171,27 +177,29 @@ TEST(Vote, AGroupIsOneVoteHoweverManyEndpointsItHas) {
 
 TEST(Vote, AGroupVotesForWhatItsMembersAgreeOn) {
   Vote v = vote_of({{"a", "x"}, {"b", "x"}});
-  EXPECT_EQ(after_looks(v, {{"a"}, {"b", Kind::el, {}, 99, 94, 89}})->safe->number, 94U);
+  EXPECT_EQ(after_looks(v, {{"a"}, {"b", contract::EndpointKind::el, {}, 99, 94, 89}})->safe->number, 94U);
   Vote split = vote_of({{"a", "x"}, {"b", "x"}});
-  const auto s = after_looks(split, {{"a"}, {"b", Kind::el, kForged}});
-  EXPECT_EQ(s->safe_hold, Hold::sources_disagree);
+  const auto s = after_looks(split, {{"a"}, {"b", contract::EndpointKind::el, kForged}});
+  EXPECT_EQ(s->safe_hold, contract::Hold::sources_disagree);
   EXPECT_FALSE(s->safe && s->safe->number > 80);
 }
 
 TEST(Vote, LabelsOfAClAndTheChainOfAnElAreOneVote) {
   const std::vector<Voter> voters = {{"el", "x"}, {"cl", "x"}, {"other", "y"}};
   Vote v = vote_of(voters);
-  const auto s = after_looks(v, {{"el", Kind::el, {}, 100, 20, 10}, {"cl", Kind::cl}, {"other"}});
+  const auto s = after_looks(
+      v, {{"el", contract::EndpointKind::el, {}, 100, 20, 10}, {"cl", contract::EndpointKind::cl}, {"other"}});
   EXPECT_EQ(s->safe->number, 95U) << "what an EL was told counts for nothing beside its CL";
   Vote lie = vote_of(voters);
-  const auto t = after_looks(lie, {{"el"}, {"cl", Kind::cl, kForged}, {"other"}});
-  EXPECT_EQ(t->safe_hold, Hold::sources_disagree);
+  const auto t = after_looks(lie, {{"el"}, {"cl", contract::EndpointKind::cl, kForged}, {"other"}});
+  EXPECT_EQ(t->safe_hold, contract::Hold::sources_disagree);
   EXPECT_FALSE(t->safe && t->safe->hash == kForged.at(95).hash);
 }
 
 TEST(Vote, ALabelThatNoElHasIsNobodys) {
   Vote v = vote_of({{"cl", "x"}, {"el", "y"}}, {1, 1});
-  const auto s = after_looks(v, {{"cl", Kind::cl, kForged}, {"el", Kind::el, {}, 100, 94, 89}});
+  const auto s = after_looks(
+      v, {{"cl", contract::EndpointKind::cl, kForged}, {"el", contract::EndpointKind::el, {}, 100, 94, 89}});
   EXPECT_EQ(*s->safe, Chain{}.at(94));
   EXPECT_EQ(*s->finalized, Chain{}.at(89));
 }
@@ -201,7 +209,7 @@ TEST(Vote, WhoHasNoVoteOnALabelHasNone) {
   voters[0].safe = false;
   EXPECT_EQ(electorate(voters, {}).safe_quorum, 2U);
   Vote v = vote_of(voters);
-  const auto s = after_looks(v, {{"a", Kind::el, {}, 100, 50, 90}, {"b"}, {"c"}});
+  const auto s = after_looks(v, {{"a", contract::EndpointKind::el, {}, 100, 50, 90}, {"b"}, {"c"}});
   EXPECT_EQ(s->safe->number, 95U);
   voters[1].safe = voters[2].safe = false;
   EXPECT_THAT(std::string{check(voters, {}).message()}, HasSubstr("no endpoint has a vote on safe"));
@@ -211,7 +219,7 @@ TEST(Vote, WhoHasNoVoteOnALabelHasNone) {
 
 TEST(Vote, AQuorumOfOneTakesTheHighestOfAllThatIsOnAChain) {
   Vote v = vote_of({{"a", "x"}, {"b", "y"}}, {1, 2});
-  const auto s = after_looks(v, {{"a"}, {"b", Kind::el, {}, 100, 97, 85}});
+  const auto s = after_looks(v, {{"a"}, {"b", contract::EndpointKind::el, {}, 100, 97, 85}});
   EXPECT_EQ(s->safe->number, 97U);
   EXPECT_EQ(s->finalized->number, 85U);
 }
@@ -237,7 +245,7 @@ TEST(Vote, TheLeaderIsTheFirstThatIsNeitherLateNorStandsStill) {
 TEST(Vote, OneThatStandsStillDoesNotHoldUpItsOwnGroup) {
   for (const std::uint64_t apart : {0U, 1U, 3U}) {
     Vote v{{{"proxy", "x"}, {"el", "x"}}, {}, Vote::Ages{absl::Seconds(3), absl::Seconds(13), absl::Seconds(6)}};
-    Node proxy{"proxy", Kind::cl}, el{"el"};
+    Node proxy{"proxy", contract::EndpointKind::cl}, el{"el"};
     for (int second = 0; second <= 60; ++second) {
       const absl::Time now = t0 + absl::Seconds(second);
       // Two replicas that hang at two heights. A block each 2 s, and no more from second 40 on.
@@ -259,7 +267,7 @@ TEST(Vote, OneThatStandsStillDoesNotHoldUpItsOwnGroup) {
 
 TEST(Vote, AnotherUnsafeBlockIsNoBranchBeforeTheThirdLook) {
   Vote v = vote_of({{"a", "x"}, {"b", "y"}, {"c", "z"}});
-  const Node a{"a", Kind::el, {7, 97}, 100, 95, 90}, b{"b"}, c{"c"};
+  const Node a{"a", contract::EndpointKind::el, {7, 97}, 100, 95, 90}, b{"b"}, c{"c"};
   for (const Node& n : {a, b, c}) n.look(v, t0);
   for (int look = 1; look <= 4; ++look) {
     EXPECT_EQ(v.choose(t0)->endpoint, look < 3 ? "a" : "b") << look;
@@ -270,12 +278,12 @@ TEST(Vote, AnotherUnsafeBlockIsNoBranchBeforeTheThirdLook) {
 
 TEST(Vote, WhoContradictsTheAnchorHasNoVoteAndMostOfThemAreShown) {
   const eth::BlockId anchor = Chain{}.at(85).id();
-  const Node liar{"a", Kind::el, kForged, 130, 129, 128};
+  const Node liar{"a", contract::EndpointKind::el, kForged, 130, 129, 128};
   Vote v = vote_of({{"a", "x"}, {"b", "y"}, {"c", "z"}});
   const auto s = after_looks(v, {liar, {"b"}}, anchor);
   EXPECT_EQ(s->endpoint, "b");
   EXPECT_FALSE(s->contradicts_anchor);
-  EXPECT_EQ(s->finalized_hold, Hold::quorum_lost) << "one of three has a vote";
+  EXPECT_EQ(s->finalized_hold, contract::Hold::quorum_lost) << "one of three has a vote";
   EXPECT_EQ(v.choose(t0, kForged.at(85).id())->contradicts_anchor, false) << "another subscriber, another anchor";
   EXPECT_EQ(v.choose(t0, kForged.at(85).id())->endpoint, "a");
   Node second = liar;
@@ -294,14 +302,14 @@ TEST(Vote, WhatWasNotComparedAtTheAnchorIsNotFollowed) {
   Node{"a"}.look(v, t0, anchor);
   EXPECT_TRUE(v.choose(t0, anchor));
   Vote cl = vote_of({{"a", "x"}});
-  Node{"a", Kind::cl}.look(cl, t0);
+  Node{"a", contract::EndpointKind::cl}.look(cl, t0);
   EXPECT_TRUE(cl.choose(t0, anchor)) << "it has no blocks by number to compare";
 }
 
 TEST(Vote, KnowsWhetherAnotherElVerifies) {
   Vote v = vote_of({{"a", "x"}, {"b", "y"}, {"cl", "z"}});
   Node{"a"}.look(v, t0);
-  Node{"cl", Kind::cl}.look(v, t0);
+  Node{"cl", contract::EndpointKind::cl}.look(v, t0);
   EXPECT_FALSE(v.others_verify("a", t0)) << "a CL proves nothing";
   Node{"b"}.look(v, t0);
   EXPECT_TRUE(v.others_verify("a", t0));
@@ -310,7 +318,7 @@ TEST(Vote, KnowsWhetherAnotherElVerifies) {
 
 TEST(Vote, WhereAllAgreeALookComparesOneHeight) {
   Vote v = vote_of({{"a", "x"}, {"b", "y"}, {"c", "z"}});
-  const std::vector<Node> nodes = {{"a"}, {"b"}, {"c", Kind::el, {}, 98, 95, 90}};
+  const std::vector<Node> nodes = {{"a"}, {"b"}, {"c", contract::EndpointKind::el, {}, 98, 95, 90}};
   after_looks(v, nodes);
   EXPECT_THAT(v.heights("a", t0), ::testing::ElementsAre(98));
 }
@@ -321,7 +329,7 @@ TEST(Vote, WhereAllDifferALookStillFitsIntoTwoBatchesOfTen) {
     std::vector<Node> nodes;
     for (std::size_t i = 0; i < n; ++i) {
       voters.push_back({absl::StrCat("n", i), absl::StrCat("g", i)});
-      nodes.push_back({absl::StrCat("n", i), Kind::el, {}, 200 - i, 150 - 2 * i, 100 - 2 * i});
+      nodes.push_back({absl::StrCat("n", i), contract::EndpointKind::el, {}, 200 - i, 150 - 2 * i, 100 - 2 * i});
     }
     Vote v = vote_of(voters);
     after_looks(v, nodes);
@@ -332,25 +340,27 @@ TEST(Vote, WhereAllDifferALookStillFitsIntoTwoBatchesOfTen) {
 
 TEST(Vote, WhatMostHaveIsNamedAndWhoIsFarBehindItDoesNotLead) {
   Vote v = vote_of({{"a", "x"}, {"b", "y"}, {"c", "z"}});
-  const auto s = after_looks(v, {{"a"}, {"b", Kind::el, {}, 101}, {"c", Kind::el, {7, 96}, 103}});
+  const auto s = after_looks(
+      v, {{"a"}, {"b", contract::EndpointKind::el, {}, 101}, {"c", contract::EndpointKind::el, {7, 96}, 103}});
   EXPECT_EQ(s->agreed, Chain{}.at(100).id());
   EXPECT_EQ(s->groups, 3U);
   EXPECT_EQ(s->agree, 2U);
   // Blocks of 2 s; what stands still for 10 s is passed over, and so is what stays so far behind.
   Vote lag = vote_of({{"a", "x"}, {"b", "y"}, {"c", "z"}});
-  EXPECT_EQ(after_looks(lag, {{"a", Kind::el, {}, 95, 90, 85}, {"b"}, {"c"}})->endpoint, "a");
-  EXPECT_EQ(after_looks(lag, {{"a", Kind::el, {}, 94, 90, 85}, {"b"}, {"c"}})->endpoint, "b");
+  EXPECT_EQ(after_looks(lag, {{"a", contract::EndpointKind::el, {}, 95, 90, 85}, {"b"}, {"c"}})->endpoint, "a");
+  EXPECT_EQ(after_looks(lag, {{"a", contract::EndpointKind::el, {}, 94, 90, 85}, {"b"}, {"c"}})->endpoint, "b");
   EXPECT_EQ(lag.standing("a", t0).text, "its head is behind that of most");
   Vote two = vote_of({{"a", "x"}, {"b", "y"}});
-  EXPECT_EQ(after_looks(two, {{"a", Kind::el, {}, 60, 50, 40}, {"b"}})->endpoint, "a") << "one of two is not most";
+  EXPECT_EQ(after_looks(two, {{"a", contract::EndpointKind::el, {}, 60, 50, 40}, {"b"}})->endpoint, "a")
+      << "one of two is not most";
   Vote one = vote_of({{"a", "x"}});
   EXPECT_EQ(after_looks(one, {{"a"}})->agreed, std::nullopt);
 }
 
 TEST(Vote, WhoStartsOrReplaysLeadsOnlyWhereNobodyElseIs) {
   Vote v = vote_of({{"a", "x"}, {"b", "y"}, {"c", "z"}});
-  Node first{"a", Kind::both};
-  HeadSnapshot replaying = first.heads(t0);
+  Node first{"a", contract::EndpointKind::both};
+  contract::HeadSnapshot replaying = first.heads(t0);
   replaying.current_l1 = eth::BlockRef{};
   v.put(replaying, {}, {});
   EXPECT_EQ(v.choose(t0)->endpoint, "a");
@@ -362,7 +372,7 @@ TEST(Vote, WhoStartsOrReplaysLeadsOnlyWhereNobodyElseIs) {
 TEST(Vote, WhoContradictsAVotedLabelLeadsNowhere) {
   // Of the three only the liar has a vote on unsafe heads.
   Vote v = vote_of({{"liar", "x"}, {"b", "y", false}, {"c", "z", false}});
-  const auto s = after_looks(v, {{"liar", Kind::el, kForged, 130, 129, 128}, {"b"}, {"c"}});
+  const auto s = after_looks(v, {{"liar", contract::EndpointKind::el, kForged, 130, 129, 128}, {"b"}, {"c"}});
   ASSERT_TRUE(s);
   EXPECT_EQ(s->endpoint, "b");
   EXPECT_EQ(s->safe->number, 95U);
@@ -372,10 +382,10 @@ TEST(Vote, WhatOneSaysIsDerivedCountsIfMostHaveIt) {
   // It is with the others in all but this.
   const auto local_safe_of = [](const std::vector<Voter>& voters, const Chain& chain, std::uint64_t number) {
     Vote v = vote_of(voters);
-    std::optional<HeadSnapshot> s;
+    std::optional<contract::HeadSnapshot> s;
     for (int look = 0; look < 4; ++look) {
-      Node cl{voters[0].endpoint, Kind::cl};
-      HeadSnapshot h = cl.heads(t0);
+      Node cl{voters[0].endpoint, contract::EndpointKind::cl};
+      contract::HeadSnapshot h = cl.heads(t0);
       h.local_safe = chain.at(number);
       v.put(h, {}, {});
       for (std::size_t i = 1; i < voters.size(); ++i) Node{voters[i].endpoint}.look(v, t0);
@@ -478,7 +488,8 @@ TEST(Vote, AMinorityOfLiarsNeverMovesALabel) {
         Node n{absl::StrCat("n", i)};
         if (i < liars) {
           if (below(4) == 0) continue;  // it withholds
-          n.kind = std::array{Kind::el, Kind::cl, Kind::both}[below(3)];
+          n.kind = std::array{contract::EndpointKind::el, contract::EndpointKind::cl,
+                              contract::EndpointKind::both}[below(3)];
           n.chain = {static_cast<std::uint8_t>(1 + below(2)), 60 + below(60)};
           n.unsafe = 90 + below(200);
           n.safe = 60 + below(n.unsafe - 60);
@@ -494,8 +505,9 @@ TEST(Vote, AMinorityOfLiarsNeverMovesALabel) {
       const auto s = v.choose(now);
       ASSERT_TRUE(s);
       for (const auto& [label, hold] : {std::pair{s->safe, s->safe_hold}, {s->finalized, s->finalized_hold}})
-        ASSERT_TRUE(!label || hold == Hold::quorum_lost || label->hash == Chain{}.at(label->number).hash) << run;
-      ASSERT_EQ(s->finalized_hold, Hold::none) << run;
+        ASSERT_TRUE(!label || hold == contract::Hold::quorum_lost || label->hash == Chain{}.at(label->number).hash)
+            << run;
+      ASSERT_EQ(s->finalized_hold, contract::Hold::none) << run;
       if (s->finalized) final_so_far = std::max(final_so_far, s->finalized->number);
     }
     ASSERT_GE(final_so_far, head - 30) << "finality goes on";

@@ -8,6 +8,7 @@
 #include "libs/eth/header.hpp"
 #include "libs/telemetry/log.hpp"
 #include "libs/wire/convert.hpp"
+#include "libs/wire/remote_fetcher.hpp"
 
 namespace towline::fetcher {
 namespace {
@@ -43,16 +44,9 @@ std::vector<std::uint64_t> sorted(const google::protobuf::RepeatedField<std::uin
   return out;
 }
 
-v1::SourceTrouble to_proto(const SourceTrouble& t) {
-  v1::SourceTrouble out;
-  out.set_code(t.code);
-  out.set_message(t.why);
-  return out;
-}
-
 }  // namespace
 
-SourceTrouble heads_trouble(const Pool& pool, const HeadBoard& board) {
+contract::SourceTrouble heads_trouble(const Pool& pool, const HeadBoard& board) {
   if (const std::string rules = board.unknown_rules(); !rules.empty()) {
     return {
         "unknown_rules",
@@ -63,7 +57,7 @@ SourceTrouble heads_trouble(const Pool& pool, const HeadBoard& board) {
             "the sources that are heard have another block where one is final here, and they are no majority; `towline "
             "endpoints` shows them"};
   }
-  if (auto t = pool.trouble([](Kind) { return true; })) return *t;
+  if (auto t = pool.trouble([](contract::EndpointKind) { return true; })) return *t;
   return {"no_heads", "no endpoint gives heads; `towline endpoints` says why"};
 }
 
@@ -79,7 +73,7 @@ grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::Watc
   }
   const HeadBoard::Watch compared{board_, anchor};
   std::uint64_t seen = 0;
-  std::optional<HeadSnapshot> sent;
+  std::optional<contract::HeadSnapshot> sent;
   absl::Time next = steady_now();
   // The first look at the endpoints may still be under way.
   const absl::Time patience = next + std::max(interval_ * 3, absl::Seconds(2));
@@ -93,11 +87,10 @@ grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::Watc
       s->blocks_trouble = pool_.blocks_trouble();
       // Looks at other endpoints wake us too.
       if (sent && same_heads(*sent, *s) && now < next) continue;
-      *message.mutable_snapshot() = to_proto(*s, now);
-      if (s->blocks_trouble) *message.mutable_trouble() = to_proto(*s->blocks_trouble);
+      *message.mutable_snapshot() = wire::to_proto(*s, now);
     } else {
       if (!sent && now < next) continue;
-      *message.mutable_trouble() = to_proto(heads_trouble(pool_, board_));
+      *message.mutable_trouble() = wire::to_proto(heads_trouble(pool_, board_));
     }
     if (!out->Write(message)) break;
     sent = std::move(s);
@@ -137,7 +130,7 @@ grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListE
     const Endpoint e = pool_.get(i);
     auto& out = *resp->add_endpoints();
     out.set_name(e.name());
-    out.set_kind(to_proto(e.kind()));
+    out.set_kind(wire::to_proto(e.kind()));
     out.set_state(to_proto(e.state(now)));
     Trouble t = e.trouble(now);
     if (!t && board_.stalled(e.name())) t = {Problem::behind, "its head stands still while another's moves"};
@@ -159,7 +152,7 @@ grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListE
     out.set_lies(e.counts().lies);
     out.set_latency_ms(absl::ToDoubleMilliseconds(e.latency()));
     out.set_in_flight(static_cast<std::uint32_t>(std::max(0, e.in_flight())));
-    if (auto s = board_.of(e.name())) *out.mutable_heads() = to_proto(*s, now);
+    if (auto s = board_.of(e.name())) *out.mutable_heads() = wire::to_proto(*s, now);
   }
   return grpc::Status::OK;
 }

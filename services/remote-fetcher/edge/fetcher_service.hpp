@@ -4,14 +4,13 @@
 #include "services/remote-fetcher/actors/head_board.hpp"
 #include "services/remote-fetcher/actors/payload_stream.hpp"
 #include "services/remote-fetcher/actors/pool.hpp"
-#include "services/remote-fetcher/edge/fetcher_proto.hpp"
 #include "towline/v1/payload_source.grpc.pb.h"
 #include "towline/v1/remote_fetcher.grpc.pb.h"
 
 namespace towline::fetcher {
 
 /// Why no endpoint gives heads.
-SourceTrouble heads_trouble(const Pool& pool, const HeadBoard& board);
+contract::SourceTrouble heads_trouble(const Pool& pool, const HeadBoard& board);
 
 class FetcherService final : public v1::RemoteFetcher::Service {
  public:

@@ -141,9 +141,9 @@ class Fetcher {
     auto reader = heads->WatchHeads(&ctx, {});
     v1::WatchHeadsResponse m;
     while (reader->Read(&m)) {
-      if (!m.has_trouble() || !fits(m)) continue;
+      if ((!m.has_trouble() && !m.snapshot().has_blocks_trouble()) || !fits(m)) continue;
       ctx.TryCancel();
-      return m.trouble();
+      return m.has_trouble() ? m.trouble() : m.snapshot().blocks_trouble();
     }
     ADD_FAILURE() << "the stream ended";
     return {};

@@ -15,8 +15,8 @@ struct TowView {
   Verdict verdict;
   /// When the verdict's state was entered.
   absl::Time since;
-  std::optional<driver::DriverState> local;
-  std::optional<fetcher::HeadSnapshot> remote;
+  std::optional<contract::EngineState> local;
+  std::optional<contract::HeadSnapshot> remote;
   std::optional<eth::BlockRef> target;
   std::optional<std::uint64_t> distance;
   /// When the source was heard of last.

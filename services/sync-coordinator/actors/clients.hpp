@@ -16,11 +16,11 @@ class DriverClient {
  public:
   virtual ~DriverClient() = default;
   virtual absl::StatusOr<std::vector<eth::BlockRef>> canonical_blocks(const std::vector<std::uint64_t>& numbers) = 0;
-  virtual absl::StatusOr<driver::CommandResult> import(const Import& e) = 0;
-  virtual absl::StatusOr<driver::CommandResult> set_forkchoice(const SetForkchoice& e) = 0;
-  virtual absl::StatusOr<driver::CommandResult> rewind(const Rewind& e) = 0;
+  virtual absl::StatusOr<contract::CommandResult> import(const Import& e) = 0;
+  virtual absl::StatusOr<contract::CommandResult> set_forkchoice(const SetForkchoice& e) = 0;
+  virtual absl::StatusOr<contract::CommandResult> rewind(const Rewind& e) = 0;
   /// Streams states until the driver is lost or stop(); returns why.
-  virtual absl::Status watch(const std::function<void(const driver::DriverState&)>& on_state) = 0;
+  virtual absl::Status watch(const std::function<void(const contract::EngineState&)>& on_state) = 0;
   virtual void stop() = 0;
 };
 
@@ -34,8 +34,8 @@ class FetcherClient {
   virtual absl::StatusOr<std::vector<Witness::OtherHead>> sources() = 0;
   /// Until `enough` says so when a message comes (OK), the deadline is over (DEADLINE_EXCEEDED), or the stream is lost.
   virtual absl::Status watch(const std::optional<eth::BlockId>& anchor,
-                             const std::function<void(const fetcher::HeadSnapshot&)>& on_snapshot,
-                             const std::function<void(const fetcher::SourceTrouble&)>& on_trouble,
+                             const std::function<void(const contract::HeadSnapshot&)>& on_snapshot,
+                             const std::function<void(const contract::SourceTrouble&)>& on_trouble,
                              const std::function<bool()>& enough) = 0;
   virtual void stop() = 0;
 };

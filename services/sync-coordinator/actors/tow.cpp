@@ -26,7 +26,7 @@ constexpr absl::Duration kSourcesEvery = absl::Seconds(2);
 
 worker_actor::behavior_type worker(worker_actor::pointer, tow_actor tow, DriverClient* driver, FetcherClient* fetcher) {
   return {[=](run_atom, const EffectPtr& effect) {
-    const auto command = [&](std::uint64_t id, absl::StatusOr<driver::CommandResult> r) {
+    const auto command = [&](std::uint64_t id, absl::StatusOr<contract::CommandResult> r) {
       caf::anon_send(tow, done_atom{},
                      CommandDonePtr{std::make_shared<const CommandDone>(CommandDone{id, std::move(r)})});
     };
@@ -229,8 +229,8 @@ tow_actor::behavior_type tow(tow_actor::stateful_pointer<TowStateObject> self, c
 watcher_actor::behavior_type driver_watcher(watcher_actor::pointer self, tow_actor to, const TowConfig& config) {
   self->send(self, watch_atom{});
   return {[=](watch_atom) {
-    const absl::Status why = config.driver->watch([&](const driver::DriverState& s) {
-      caf::anon_send(to, local_atom{}, StatePtr{std::make_shared<const driver::DriverState>(s)});
+    const absl::Status why = config.driver->watch([&](const contract::EngineState& s) {
+      caf::anon_send(to, local_atom{}, StatePtr{std::make_shared<const contract::EngineState>(s)});
     });
     if (config.board->stopped()) return;
     caf::anon_send(
@@ -245,7 +245,7 @@ watcher_actor::behavior_type head_watcher(watcher_actor::pointer self, tow_actor
   return {[=](watch_atom) {
     const auto fence = [&]() -> std::optional<eth::BlockId> {
       for (const TowView& v : config.board->views()) {
-        if (v.driver == config.driver_name && v.local && v.local->persistent.fence) return v.local->persistent.fence;
+        if (v.driver == config.driver_name && v.local && v.local->fence) return v.local->fence;
       }
       return std::nullopt;
     };
@@ -255,15 +255,15 @@ watcher_actor::behavior_type head_watcher(watcher_actor::pointer self, tow_actor
       const auto now = fence();
       return anchor && now && *now != *anchor && now->number <= anchor->number;
     };
-    const auto lost = [&](const fetcher::SourceTrouble& t) {
-      caf::anon_send(to, remote_atom{}, lost_atom{}, TroublePtr{std::make_shared<const fetcher::SourceTrouble>(t)});
+    const auto lost = [&](const contract::SourceTrouble& t) {
+      caf::anon_send(to, remote_atom{}, lost_atom{}, TroublePtr{std::make_shared<const contract::SourceTrouble>(t)});
     };
     bool spoke = false;
     std::optional<Hash32> head;
     absl::Time look = absl::InfinitePast();
     const absl::Status why = config.fetcher->watch(
         anchor,
-        [&](const fetcher::HeadSnapshot& s) {
+        [&](const contract::HeadSnapshot& s) {
           spoke = true;
           const absl::Time now = steady_now();
           if (s.unsafe && head != s.unsafe->hash) {
@@ -275,9 +275,9 @@ watcher_actor::behavior_type head_watcher(watcher_actor::pointer self, tow_actor
               caf::anon_send(to, remote_atom{},
                              SourcesPtr{std::make_shared<const std::vector<Witness::OtherHead>>(*std::move(sources))});
           }
-          caf::anon_send(to, remote_atom{}, SnapshotPtr{std::make_shared<const fetcher::HeadSnapshot>(s)});
+          caf::anon_send(to, remote_atom{}, SnapshotPtr{std::make_shared<const contract::HeadSnapshot>(s)});
         },
-        [&](const fetcher::SourceTrouble& t) {
+        [&](const contract::SourceTrouble& t) {
           spoke = true;
           lost(t);
         },

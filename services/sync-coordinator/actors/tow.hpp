@@ -15,9 +15,9 @@
 
 namespace towline::coordinator {
 
-using SnapshotPtr = std::shared_ptr<const fetcher::HeadSnapshot>;
-using TroublePtr = std::shared_ptr<const fetcher::SourceTrouble>;
-using StatePtr = std::shared_ptr<const driver::DriverState>;
+using SnapshotPtr = std::shared_ptr<const contract::HeadSnapshot>;
+using TroublePtr = std::shared_ptr<const contract::SourceTrouble>;
+using StatePtr = std::shared_ptr<const contract::EngineState>;
 /// Of the p2p network; nullopt: it is there and brings nothing at the moment.
 using BlockPtr = std::shared_ptr<const std::optional<eth::BlockRef>>;
 using SourcesPtr = std::shared_ptr<const std::vector<Witness::OtherHead>>;
@@ -30,7 +30,7 @@ struct Compared {
 using ComparedPtr = std::shared_ptr<const Compared>;
 struct CommandDone {
   std::uint64_t id;
-  absl::StatusOr<driver::CommandResult> result;
+  absl::StatusOr<contract::CommandResult> result;
 };
 using CommandDonePtr = std::shared_ptr<const CommandDone>;
 

@@ -112,7 +112,8 @@ std::optional<bool> Follower::on_our_chain(const std::optional<eth::BlockRef>& b
 }
 
 bool Follower::replaying() const {
-  return remote_ && remote_->kind == fetcher::Kind::cl && remote_->current_l1 && remote_->current_l1->hash.is_zero();
+  return remote_ && contract::serves_sync_status(remote_->kind) && remote_->current_l1 &&
+         remote_->current_l1->hash.is_zero();
 }
 
 void Follower::note_head() {
@@ -150,11 +151,11 @@ std::optional<std::uint64_t> Follower::distance() const {
 eth::BlockId Follower::fence() const {
   eth::BlockId f = options_.genesis;
   if (local_->labels.finalized && local_->labels.finalized->number > f.number) f = local_->labels.finalized->id();
-  if (local_->persistent.fence && local_->persistent.fence->number >= f.number) f = *local_->persistent.fence;
+  if (local_->fence && local_->fence->number >= f.number) f = *local_->fence;
   return f;
 }
 
-driver::Command Follower::command() const {
+contract::CommandStamp Follower::command() const {
   return {kSingle, epoch_, local_->labels.latest->hash, remote_ ? remote_->chain_time : absl::InfinitePast()};
 }
 
@@ -227,14 +228,14 @@ absl::Time Follower::next_wake() const {
 
 // ---------------------------------------------------------------- events
 
-Effects Follower::on_remote(const fetcher::HeadSnapshot& s, absl::Time now) {
+Effects Follower::on_remote(const contract::HeadSnapshot& s, absl::Time now) {
   const bool blocks_come = remote_ && remote_->blocks_trouble && !s.blocks_trouble;
   const bool of_blocks = reason_code_ == kSourceUnavailable ||
                          (remote_ && remote_->blocks_trouble && reason_code_ == remote_->blocks_trouble->code);
   offered_ = s;
   choose_lead(now);
   if (stuck_at_ && local_ && !against_rewind(*stuck_at_).empty()) may_rewind_since_.reset();
-  if (state_ == TowState::waiting_for_source && importing_ && !importing_->from_gossip) {
+  if (state_ == TowState::waiting_for_source && importing_ && !importing_->from_gossip()) {
     if (pending_ == Pending::import && blocks_come)
       enter(TowState::importing, "importing", absl::StrCat("importing to ", eth::to_string(importing_->tip)), now);
     // What the source says of its trouble may come after the import has ended for it.
@@ -242,7 +243,7 @@ Effects Follower::on_remote(const fetcher::HeadSnapshot& s, absl::Time now) {
   }
   if (!replaying()) {
     derived_.clear();
-    if (s.safe && s.safe_hold != fetcher::Hold::quorum_lost) derived_.push_back(*s.safe);
+    if (s.safe && s.safe_hold != contract::Hold::quorum_lost) derived_.push_back(*s.safe);
     if (s.local_safe) derived_.push_back(*s.local_safe);
   }
   return step(now);
@@ -298,7 +299,7 @@ bool Follower::demote(const std::string& why, absl::Time now) {
   return true;
 }
 
-Effects Follower::on_remote_lost(const fetcher::SourceTrouble& why, absl::Time now) {
+Effects Follower::on_remote_lost(const contract::SourceTrouble& why, absl::Time now) {
   offered_.reset();
   remote_.reset();
   may_rewind_since_.reset();
@@ -317,7 +318,7 @@ Effects Follower::on_gossip(const eth::BlockRef& block, absl::Time now) {
   return step(now);
 }
 
-Effects Follower::on_local(const driver::DriverState& s, absl::Time now) {
+Effects Follower::on_local(const contract::EngineState& s, absl::Time now) {
   // A restarted EL is a new start: nothing that was found out of the old one counts.
   if (local_ && s.engine_session != local_->engine_session) {
     progress();
@@ -332,12 +333,11 @@ Effects Follower::on_local(const driver::DriverState& s, absl::Time now) {
   local_ = s;
   note_head();
   note_switch(now);
-  const std::uint64_t next = s.persistent.epoch + 1;
+  const std::uint64_t next = s.epoch + 1;
   // A driver that lost its state begins again, and takes no leap.
-  if ((epoch_ == 0 && s.status != driver::EngineStatus::starting) || epoch_ > s.persistent.epoch + kEpochLeap)
-    epoch_ = next;
-  const bool single = s.persistent.authority.empty() || s.persistent.authority == kSingle;
-  superseded_ = !single || (epoch_ != 0 && s.persistent.epoch > epoch_);
+  if ((epoch_ == 0 && s.status != contract::EngineStatus::starting) || epoch_ > s.epoch + kEpochLeap) epoch_ = next;
+  const bool single = s.authority.empty() || s.authority == kSingle;
+  superseded_ = !single || (epoch_ != 0 && s.epoch > epoch_);
   if (superseded_ && single && s.watchers <= 1 && s.idle >= kOtherIsGone) {
     superseded_ = false;
     epoch_ = next;
@@ -468,7 +468,7 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
   return import(ancestor, now);
 }
 
-Effects Follower::on_command_done(std::uint64_t id, const absl::StatusOr<driver::CommandResult>& result,
+Effects Follower::on_command_done(std::uint64_t id, const absl::StatusOr<contract::CommandResult>& result,
                                   absl::Time now) {
   const Pending was = pending_;
   if (!finish(id)) return {};
@@ -478,14 +478,14 @@ Effects Follower::on_command_done(std::uint64_t id, const absl::StatusOr<driver:
     note_switch(now);
   }
   if (local_) local_->import.reset();
-  if (result.ok() && result->outcome == driver::Outcome::refused) {
-    if (result->refusal == driver::Refusal::stale_epoch || result->refusal == driver::Refusal::other_authority) {
+  if (result.ok() && result->outcome == contract::Outcome::refused) {
+    if (result->refusal == contract::Refusal::stale_epoch || result->refusal == contract::Refusal::other_authority) {
       superseded_ = true;
       return step(now);
     }
     decide("refused", result->reason, now);
     back_off(now);
-    if (result->refusal == driver::Refusal::not_canonical && local_ && remote_)
+    if (result->refusal == contract::Refusal::not_canonical && local_ && remote_)
       return start_walkback(result->reason, now);
     return {};
   }
@@ -496,14 +496,14 @@ Effects Follower::on_command_done(std::uint64_t id, const absl::StatusOr<driver:
     if (absl::IsUnavailable(why)) enter(TowState::waiting_for_engine, "engine_unavailable", short_of(why), now);
     return {};
   }
-  const driver::CommandResult& r = *result;
-  const bool of_gossip = was == Pending::import && importing_->from_gossip;
+  const contract::CommandResult& r = *result;
+  const bool of_gossip = was == Pending::import && importing_->from_gossip();
   if (!local_ || !local_->labels.latest || (!remote_ && !of_gossip)) {
     back_off(now);
     return step(now);
   }
   if (was == Pending::import) return after_import(r, now);
-  if (r.outcome == driver::Outcome::done) {
+  if (r.outcome == contract::Outcome::done) {
     progress();
     if (was == Pending::rewind)
       decide("rewound", absl::StrCat("the EL's head is ", eth::to_string(*r.labels.latest)), now);
@@ -695,7 +695,7 @@ Effects Follower::follow_labels(absl::Time now) {
                                 eth::to_string(fence())),
                    "hold_finalized", now);
   }
-  const driver::ImportPlan::Range wanted = with_labels({head.id(), head.id(), {}, {}}, now);
+  const contract::ImportRange wanted = with_labels({head.id(), head.id(), {}, {}}, now);
   if (!wanted.safe && !wanted.finalized) {
     progress();
     if (t->hash == head.hash) {
@@ -709,7 +709,7 @@ Effects Follower::follow_labels(absl::Time now) {
     }
     return {};
   }
-  setting_ = driver::Forkchoice{head.id(), wanted.safe, wanted.finalized};
+  setting_ = contract::Forkchoice{head.id(), wanted.safe, wanted.finalized};
   decide_routine("forkchoice",
                  absl::StrCat("labels to", wanted.safe ? absl::StrCat(" safe ", eth::to_string(*wanted.safe)) : "",
                               wanted.finalized ? absl::StrCat(" finalized ", eth::to_string(*wanted.finalized)) : ""),
@@ -721,10 +721,10 @@ Effects Follower::follow_labels(absl::Time now) {
 std::optional<Effects> Follower::restore_labels(absl::Time now) {
   if (!std::exchange(labels_first_, false)) return std::nullopt;
   const eth::BlockRef& head = *local_->labels.latest;
-  const auto& confirmed = local_->persistent.fence;
+  const auto& confirmed = local_->fence;
   if (!confirmed || confirmed->number > head.number || number_of(local_->labels.finalized) >= confirmed->number)
     return std::nullopt;
-  setting_ = driver::Forkchoice{head.id(), {}, confirmed};
+  setting_ = contract::Forkchoice{head.id(), {}, confirmed};
   if (number_of(local_->labels.safe) < confirmed->number) setting_->safe = confirmed;
   decide("forkchoice", absl::StrCat("the EL came back: finalized to ", eth::to_string(*confirmed), " again"), now);
   return Effects{SetForkchoice{start(Pending::forkchoice), command(), *setting_}};
@@ -735,12 +735,12 @@ bool Follower::gossip_names_ours(absl::Time now) const {
 }
 
 std::optional<eth::BlockRef> Follower::voted_safe(absl::Time now) const {
-  if (remote_->safe_hold != fetcher::Hold::quorum_lost) return remote_->safe;
+  if (remote_->safe_hold != contract::Hold::quorum_lost) return remote_->safe;
   const bool named = gossip_names_ours(now) && number_of(remote_->safe) <= gossip_named_.number;
   return named ? remote_->safe : std::nullopt;
 }
 
-driver::ImportPlan::Range Follower::with_labels(driver::ImportPlan::Range r, absl::Time now) const {
+contract::ImportRange Follower::with_labels(contract::ImportRange r, absl::Time now) const {
   if (!remote_) return r;
   const auto& have_safe = local_->labels.safe;
   const auto& have_finalized = local_->labels.finalized;
@@ -767,7 +767,8 @@ Effects Follower::import(const eth::BlockId& parent, absl::Time now) { return im
 Effects Follower::import(const eth::BlockId& parent, const eth::BlockRef& tip, bool from_gossip, absl::Time now) {
   if (parent.hash != local_->labels.latest->hash) compared_.clear();
   const bool goes_on = importing_ && importing_->tip == parent;
-  importing_ = with_labels({parent, tip.id(), {}, {}, from_gossip}, now);
+  importing_ = with_labels(
+      {parent, tip.id(), {}, {}, from_gossip ? contract::PayloadOrigin::gossip : contract::PayloadOrigin::remote}, now);
   head_before_ = local_->labels.latest->hash;
   switches_on_unsafe_ = parent.hash != head_before_ && (from_gossip || !derived_above(parent.number));
   const std::uint64_t blocks = tip.number - parent.number;
@@ -796,21 +797,21 @@ Effects Follower::import(const eth::BlockId& parent, const eth::BlockRef& tip, b
   return {Import{start(Pending::import), command(), *importing_}};
 }
 
-Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
-  const driver::ImportPlan::Range range = *importing_;
+Effects Follower::after_import(const contract::CommandResult& r, absl::Time now) {
+  const contract::ImportRange range = *importing_;
   const bool moved = r.labels.latest && r.labels.latest->hash != head_before_;
   gaps_rest_ = false;
   switch (r.outcome) {
-    case driver::Outcome::done:
-      head_from_gossip_ = range.from_gossip;
+    case contract::Outcome::done:
+      head_from_gossip_ = range.from_gossip();
       progress();
       stuck_at_.reset();
       diverged_remote_.reset();
       invalid_target_.reset();
       return step(now);
-    case driver::Outcome::source_reorged:
+    case contract::Outcome::source_reorged:
       decide("source_reorged", r.reason, now);
-      if (range.from_gossip) {
+      if (range.from_gossip()) {
         // It does not have them all any more (they were evicted, or it was restarted): the source has.
         gossip_.drop_lower_half(moved ? r.labels.latest->id() : range.parent, range.tip.hash);
         return step(now);
@@ -830,7 +831,7 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
         return {};
       }
       return start_walkback("the target is not a descendant of our head", now);
-    case driver::Outcome::missing_state: {
+    case contract::Outcome::missing_state: {
       decide("missing_state", r.reason, now);
       if (moved) {
         // What was imported is the head now, with its state: on from there.
@@ -839,13 +840,13 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
       }
       return cannot_go_on(range.parent, r.reason, now);
     }
-    case driver::Outcome::invalid:
+    case contract::Outcome::invalid:
       decide("invalid_block", r.reason, now);
       invalid_target_ = range.tip.hash;
       invalid_block_ = r.block.value_or(range.tip);
-      if (range.from_gossip) gossip_.drop(invalid_block_->hash);
+      if (range.from_gossip()) gossip_.drop(invalid_block_->hash);
       else if (demote(r.reason, now)) return step(now);
-      if (!range.from_gossip && offered_ && !offered_->others.empty()) {
+      if (!range.from_gossip() && offered_ && !offered_->others.empty()) {
         // Several of the branch that most have, and all lead to it: no other branch is followed for that, or an EL that
         // is out of date would hand itself to a liar.
         stuck_at_ = range.parent;
@@ -858,23 +859,23 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
       enter(TowState::waiting_for_source, "invalid_block", r.reason, now);
       back_off(now);
       return {};
-    case driver::Outcome::contradicts_finalized:
+    case contract::Outcome::contradicts_finalized:
       decide("contradicts_finalized", r.reason, now);
       back_off(now);
-      return range.from_gossip ? diverged(fence(), r.block, now) : contradicted(fence(), r.block, now);
-    case driver::Outcome::not_applied:
+      return range.from_gossip() ? diverged(fence(), r.block, now) : contradicted(fence(), r.block, now);
+    case contract::Outcome::not_applied:
       decide("not_applied", r.reason, now);
       if (!moved && r.labels.latest) return cannot_go_on(range.parent, r.reason, now);
       back_off(now);
       return {};
-    case driver::Outcome::engine_unavailable:
+    case contract::Outcome::engine_unavailable:
       decide("engine_unavailable", r.reason, now);
       enter(TowState::waiting_for_engine, "engine_unavailable", r.reason, now);
       back_off(now);
       return {};
-    case driver::Outcome::source_unavailable:
+    case contract::Outcome::source_unavailable:
       decide("source_unavailable", r.reason, now);
-      if (range.from_gossip) {
+      if (range.from_gossip()) {
         // It is p2p-gossip that is away, not the blocks: the source leads meanwhile.
         if (moved) progress();
         gossip_not_before_ = now + kGossipAgain;
@@ -885,7 +886,7 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
       if (moved) progress();
       back_off(now, Trouble::source);
       return {};
-    case driver::Outcome::unsupported:
+    case contract::Outcome::unsupported:
       decide("unsupported", r.reason, now);
       enter(
           TowState::needs_operator, "unsupported",
@@ -896,11 +897,11 @@ Effects Follower::after_import(const driver::CommandResult& r, absl::Time now) {
       failures_ = 10;
       back_off(now);
       return {};
-    case driver::Outcome::cancelled:
+    case contract::Outcome::cancelled:
       decide("cancelled", r.reason, now);
       back_off(now);
       return {};
-    case driver::Outcome::refused: break;  // on_command_done() knows what to do
+    case contract::Outcome::refused: break;  // on_command_done() knows what to do
   }
   return {};
 }
@@ -964,7 +965,8 @@ std::string Follower::against_rewind(const eth::BlockId& parent) const {
   if (remote_->groups == 1 && !local_->rewind_for_single_source)
     return "nobody confirms the word of the one trust group (--engine.admin-rpc-trust=single-source believes it)";
   const auto& safe = remote_->safe;
-  if (remote_->safe_hold != fetcher::Hold::none || !safe || safe->number <= parent.number || on_our_chain(safe) == true)
+  if (remote_->safe_hold != contract::Hold::none || !safe || safe->number <= parent.number ||
+      on_our_chain(safe) == true)
     return "no block of that branch is safe";
   return {};
 }

@@ -16,9 +16,8 @@
 #include <variant>
 #include <vector>
 
-#include "services/engine-driver/core/import_plan.hpp"
-#include "services/engine-driver/core/state.hpp"
-#include "services/remote-fetcher/core/heads.hpp"
+#include "libs/contract/command.hpp"
+#include "libs/contract/heads.hpp"
 #include "services/sync-coordinator/core/gossip_blocks.hpp"
 #include "services/sync-coordinator/core/walkback.hpp"
 
@@ -88,17 +87,17 @@ struct Compare {  // ask both sides for the same heights
 };
 struct Import {
   std::uint64_t id;
-  driver::Command command;
-  driver::ImportPlan::Range range;
+  contract::CommandStamp command;
+  contract::ImportRange range;
 };
 struct SetForkchoice {
   std::uint64_t id;
-  driver::Command command;
-  driver::Forkchoice forkchoice;
+  contract::CommandStamp command;
+  contract::Forkchoice forkchoice;
 };
 struct Rewind {
   std::uint64_t id;
-  driver::Command command;
+  contract::CommandStamp command;
   eth::BlockId to;
 };
 using Effect = std::variant<Compare, Import, SetForkchoice, Rewind>;
@@ -118,16 +117,16 @@ class Follower {
   };
   explicit Follower(Options options);
 
-  Effects on_remote(const fetcher::HeadSnapshot& s, absl::Time now);
-  Effects on_remote_lost(const fetcher::SourceTrouble& why, absl::Time now);
+  Effects on_remote(const contract::HeadSnapshot& s, absl::Time now);
+  Effects on_remote_lost(const contract::SourceTrouble& why, absl::Time now);
   /// A signed block of the p2p network, validated.
   Effects on_gossip(const eth::BlockRef& block, absl::Time now);
-  Effects on_local(const driver::DriverState& s, absl::Time now);
+  Effects on_local(const contract::EngineState& s, absl::Time now);
   Effects on_local_lost(const std::string& why, absl::Time now);
   Effects on_compared(std::uint64_t id, const absl::StatusOr<std::vector<eth::BlockRef>>& remote,
                       const absl::StatusOr<std::vector<eth::BlockRef>>& local, absl::Time now);
   /// An error is a refusal by the driver's gate, or the driver was lost.
-  Effects on_command_done(std::uint64_t id, const absl::StatusOr<driver::CommandResult>& result, absl::Time now);
+  Effects on_command_done(std::uint64_t id, const absl::StatusOr<contract::CommandResult>& result, absl::Time now);
   Effects on_wake(absl::Time now);
   Effects pause(const std::string& reason, absl::Time now);
   Effects resume(absl::Time now);
@@ -140,8 +139,8 @@ class Follower {
   /// A stable word.
   const std::string& reason_code() const { return reason_code_; }
   absl::Time since() const { return since_; }
-  const std::optional<driver::DriverState>& local() const { return local_; }
-  const std::optional<fetcher::HeadSnapshot>& remote() const { return remote_; }
+  const std::optional<contract::EngineState>& local() const { return local_; }
+  const std::optional<contract::HeadSnapshot>& remote() const { return remote_; }
   /// What the tow is on its way to, for people.
   std::optional<eth::BlockRef> target() const;
   /// nullopt: not known.
@@ -191,7 +190,7 @@ class Follower {
   Effects continue_walkback();
   Effects import(const eth::BlockId& parent, absl::Time now);
   Effects import(const eth::BlockId& parent, const eth::BlockRef& tip, bool from_gossip, absl::Time now);
-  Effects after_import(const driver::CommandResult& r, absl::Time now);
+  Effects after_import(const contract::CommandResult& r, absl::Time now);
   /// The EL does not take what stands on `parent`: it waits, rewinds, or asks for an operator.
   Effects cannot_go_on(const eth::BlockId& parent, const std::string& why, absl::Time now);
   /// Why the EL is not rewound to `parent` for the branch that the sources have from there on; empty: it may be. A
@@ -219,9 +218,9 @@ class Follower {
   void note_head();
   /// The highest block that may never change here.
   eth::BlockId fence() const;
-  driver::Command command() const;
+  contract::CommandStamp command() const;
   /// The labels to ask for when the head will be `head`.
-  driver::ImportPlan::Range with_labels(driver::ImportPlan::Range r, absl::Time now) const;
+  contract::ImportRange with_labels(contract::ImportRange r, absl::Time now) const;
   /// The safe block of the vote. What fewer groups than must agree say counts on a chain that signed gossip names.
   std::optional<eth::BlockRef> voted_safe(absl::Time now) const;
   std::uint64_t start(Pending p);
@@ -242,13 +241,13 @@ class Follower {
   std::string reason_ = "waiting for the first view of both sides";
   std::string reason_code_ = "starting";
   absl::Time since_ = absl::InfinitePast();
-  std::optional<driver::DriverState> local_;
+  std::optional<contract::EngineState> local_;
   std::string local_lost_ = "the engine-driver was not reached yet";
   /// As remote-fetcher told it, and with the lead of this tow.
-  std::optional<fetcher::HeadSnapshot> offered_, remote_;
+  std::optional<contract::HeadSnapshot> offered_, remote_;
   /// Sources that do not lead, until then.
   std::map<std::string, absl::Time> demoted_;
-  fetcher::SourceTrouble remote_lost_{"no_heads", "the remote-fetcher was not reached yet"};
+  contract::SourceTrouble remote_lost_{"no_heads", "the remote-fetcher was not reached yet"};
   std::uint64_t epoch_ = 0;
   bool superseded_ = false;
   /// The EL has begun another life: its labels go first.
@@ -263,11 +262,11 @@ class Follower {
   Hash32 walkback_head_;
   eth::BlockRef comparing_;
   std::uint64_t walkback_high_ = 0;
-  std::optional<driver::ImportPlan::Range> importing_;
+  std::optional<contract::ImportRange> importing_;
   /// Its parent was found by a search.
   bool searched_ = false;
   Hash32 head_before_;
-  std::optional<driver::Forkchoice> setting_;
+  std::optional<contract::Forkchoice> setting_;
 
   GossipBlocks gossip_;
   /// Our chain as far as it is known without asking, the last blocks of it.

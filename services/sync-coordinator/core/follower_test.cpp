@@ -11,9 +11,9 @@
 namespace towline::coordinator {
 namespace {
 
-using driver::CommandResult;
-using driver::EngineStatus;
-using driver::Outcome;
+using contract::CommandResult;
+using contract::EngineStatus;
+using contract::Outcome;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -64,9 +64,9 @@ class FollowerTest : public ::testing::Test {
   std::optional<std::uint64_t> remote_safe = 90, remote_finalized = 80;  // theirs
   bool remote_has_unsafe = true;
   std::size_t groups = 1, agree = 1;
-  fetcher::Hold safe_hold = fetcher::Hold::none;
-  driver::DriverState driver = [] {
-    driver::DriverState s;
+  contract::Hold safe_hold = contract::Hold::none;
+  contract::EngineState driver = [] {
+    contract::EngineState s;
     s.status = EngineStatus::ready;
     s.engine_session = 1;
     return s;
@@ -77,14 +77,14 @@ class FollowerTest : public ::testing::Test {
   std::vector<std::string> did;
   /// Instead of an EL that takes everything.
   std::function<absl::StatusOr<CommandResult>(const Import&)> on_import;
-  std::optional<driver::Refusal> refuse_labels;
+  std::optional<contract::Refusal> refuse_labels;
   std::function<void()> on_compare;
   absl::Status remote_headers;
 
   Follower& follower() { return *follower_; }
-  const driver::Labels labels() const { return {ours.at(ours.tip()), ours.at(safe), ours.at(finalized)}; }
-  fetcher::HeadSnapshot snapshot() const {
-    fetcher::HeadSnapshot s;
+  const contract::Labels labels() const { return {ours.at(ours.tip()), ours.at(safe), ours.at(finalized)}; }
+  contract::HeadSnapshot snapshot() const {
+    contract::HeadSnapshot s;
     s.endpoint = "a";
     if (remote_has_unsafe) s.unsafe = theirs.at(theirs.tip());
     s.safe = theirs.at(remote_safe);
@@ -99,7 +99,7 @@ class FollowerTest : public ::testing::Test {
     return {o, std::move(reason), {}, labels(), {}};
   }
 
-  CommandResult refused(driver::Refusal r) const {
+  CommandResult refused(contract::Refusal r) const {
     CommandResult out = ended(Outcome::refused);
     out.refusal = r;
     return out;
@@ -150,7 +150,7 @@ class FollowerTest : public ::testing::Test {
     return follower().on_compared(c.id, other, mine, now);
   }
   Effects answer(const Import& i) {
-    did.push_back(absl::StrCat(i.range.from_gossip ? "gossip " : "import ", i.range.parent.number, "..",
+    did.push_back(absl::StrCat(i.range.from_gossip() ? "gossip " : "import ", i.range.parent.number, "..",
                                i.range.tip.number, " safe ", show(i.range.safe), " finalized ",
                                show(i.range.finalized)));
     EXPECT_TRUE(ours.has(i.range.parent)) << "a parent that the EL has not got: " << did.back();
@@ -173,7 +173,7 @@ class FollowerTest : public ::testing::Test {
 
  protected:
   CommandResult import(const Import& i) {
-    const Chain& from = i.range.from_gossip ? network : theirs;
+    const Chain& from = i.range.from_gossip() ? network : theirs;
     if (!from.has(i.range.tip) || !from.has(i.range.parent))
       return ended(Outcome::source_reorged, "the tip does not descend from the parent");
     ours = from.fork(i.range.tip.number, 0, i.range.tip.number);
@@ -193,7 +193,7 @@ class FollowerTest : public ::testing::Test {
     EXPECT_LE(finalized.value_or(0), safe.value_or(finalized.value_or(0)));
   }
   /// A new follower, whose imports are all refused, has both views.
-  void start_refused(driver::Refusal r) {
+  void start_refused(contract::Refusal r) {
     restart({});
     did.clear();
     on_import = [this, r](const Import&) { return refused(r); };
@@ -231,8 +231,8 @@ TEST_F(FollowerTest, WhyNoSourceServesBlocksIsSaidUntilBlocksCome) {
   on_import = [&](const Import&) { return ended(Outcome::source_unavailable, "no source has block 101"); };
   both();
   EXPECT_EQ(follower().reason_code(), "source_unavailable");
-  fetcher::HeadSnapshot s = snapshot();
-  s.blocks_trouble = fetcher::SourceTrouble{"source_pruned", "a: it has no blocks up to 150"};
+  contract::HeadSnapshot s = snapshot();
+  s.blocks_trouble = contract::SourceTrouble{"source_pruned", "a: it has no blocks up to 150"};
   play(follower().on_remote(s, now));
   EXPECT_EQ(follower().state(), TowState::waiting_for_source);
   EXPECT_EQ(follower().reason_code(), "source_pruned");
@@ -270,7 +270,7 @@ TEST_F(FollowerTest, WhyNoSourceGivesHeadsIsTheReason) {
 TEST_F(FollowerTest, D1_FromASnapshotBelowWhatIsFinalThereIsOneImportToTheTip) {
   ours = Chain{50};
   safe = finalized = std::nullopt;
-  driver.persistent.fence = theirs.at(80)->id();
+  driver.fence = theirs.at(80)->id();
   both();
   EXPECT_THAT(did, ElementsAre("import 50..100 safe 90 finalized 80"));
   EXPECT_EQ(follower().state(), TowState::at_tip);
@@ -279,7 +279,7 @@ TEST_F(FollowerTest, D1_FromASnapshotBelowWhatIsFinalThereIsOneImportToTheTip) {
 TEST_F(FollowerTest, D1_AHeadBelowTheFenceAndOffTheRemoteChainIsLedBackToWhatIsShared) {
   ours = theirs.fork(40, 1, 50);
   safe = finalized = std::nullopt;
-  driver.persistent.fence = theirs.at(80)->id();
+  driver.fence = theirs.at(80)->id();
   both();
   EXPECT_THAT(did,
               ElementsAre("import 50..100 safe 90 finalized 80", "compare", "import 40..100 safe 90 finalized 80"));
@@ -591,7 +591,7 @@ TEST_F(FollowerTest, AtTheTipAHeadThatOtherReplicasHaveNotGotYetIsNoCatchUp) {
 TEST_F(FollowerTest, D32_ACLThatReplaysAfterARestartIsNotBelieved) {
   both();
   auto s = snapshot();
-  s.kind = fetcher::Kind::cl;
+  s.kind = contract::EndpointKind::cl;
   s.unsafe = s.safe = s.finalized = theirs.at(85);
   s.current_l1 = eth::BlockRef{};
   play(follower().on_remote(s, now));
@@ -600,7 +600,7 @@ TEST_F(FollowerTest, D32_ACLThatReplaysAfterARestartIsNotBelieved) {
   EXPECT_THAT(actions(), ElementsAre("hold"));
   theirs.grow(101, 0);
   s = snapshot();
-  s.kind = fetcher::Kind::cl;
+  s.kind = contract::EndpointKind::cl;
   s.current_l1 = theirs.at(7);
   play(follower().on_remote(s, now));
   EXPECT_THAT(did, ElementsAre("import 100..101 safe - finalized -"));
@@ -659,7 +659,7 @@ TEST_F(FollowerTest, D37_AnEngineThatComesBackLowerIsTowedFromThere) {
   ours = Chain{60};
   safe = finalized = std::nullopt;
   driver.engine_session = 2;
-  driver.persistent.fence = theirs.at(80)->id();
+  driver.fence = theirs.at(80)->id();
   did.clear();
   local();
   EXPECT_THAT(did, ElementsAre("import 60..300 safe 90 finalized 80"));
@@ -776,9 +776,9 @@ TEST_F(RewindTest, NotForABranchWithoutASafeBlock) {
   EXPECT_EQ(for_seconds(120), "");
   EXPECT_THAT(follower().reason(), HasSubstr("no block of that branch is safe"));
   remote_safe = 900;
-  safe_hold = fetcher::Hold::quorum_lost;
+  safe_hold = contract::Hold::quorum_lost;
   EXPECT_EQ(for_seconds(120), "");
-  safe_hold = fetcher::Hold::none;
+  safe_hold = contract::Hold::none;
   EXPECT_EQ(for_seconds(90), "rewind 800");
 }
 
@@ -812,7 +812,7 @@ TEST_F(FollowerTest, NoOutcomeIsForgottenAndNoneIsRepeatedWithoutAPause) {
   for (const Outcome o : {Outcome::missing_state, Outcome::invalid, Outcome::not_applied, Outcome::engine_unavailable,
                           Outcome::source_unavailable, Outcome::source_reorged, Outcome::unsupported,
                           Outcome::cancelled, Outcome::contradicts_finalized}) {
-    SCOPED_TRACE(driver::name(o));
+    SCOPED_TRACE(contract::name(o));
     restart({});
     ours = theirs = Chain{100};
     theirs.grow(110, 0);
@@ -875,7 +875,7 @@ TEST_F(FollowerTest, PausedNothingIsSentUntilItIsResumed) {
 TEST_F(FollowerTest, AnotherCoordinatorWithANewerEpochIsLeftAlone) {
   both();
   EXPECT_EQ(follower().epoch(), 1U);
-  driver.persistent.epoch = 2;
+  driver.epoch = 2;
   local();
   theirs.grow(105, 0);
   remote();
@@ -885,8 +885,8 @@ TEST_F(FollowerTest, AnotherCoordinatorWithANewerEpochIsLeftAlone) {
 
 TEST_F(FollowerTest, ARefusalForAnOldEpochStopsIt) {
   theirs.grow(105, 0);
-  for (const driver::Refusal r : {driver::Refusal::stale_epoch, driver::Refusal::other_authority}) {
-    SCOPED_TRACE(driver::name(r));
+  for (const contract::Refusal r : {contract::Refusal::stale_epoch, contract::Refusal::other_authority}) {
+    SCOPED_TRACE(contract::name(r));
     start_refused(r);
     EXPECT_EQ(follower().reason_code(), "superseded");
     EXPECT_EQ(did.size(), 1U);
@@ -898,7 +898,7 @@ TEST_F(FollowerTest, AParentThatIsNotOnTheElsChainIsLookedForAgain) {
   theirs.grow(105, 0);
   bool once = false;
   on_import = [&](const Import& i) {
-    return std::exchange(once, true) ? import(i) : refused(driver::Refusal::not_canonical);
+    return std::exchange(once, true) ? import(i) : refused(contract::Refusal::not_canonical);
   };
   both();
   while (labels().latest->number < 105 && wake(absl::Minutes(1))) {
@@ -909,9 +909,9 @@ TEST_F(FollowerTest, AParentThatIsNotOnTheElsChainIsLookedForAgain) {
 
 TEST_F(FollowerTest, OtherRefusalsAreTriedAgainLater) {
   theirs.grow(105, 0);
-  for (const driver::Refusal r : {driver::Refusal::head_moved, driver::Refusal::impossible_epoch,
-                                  driver::Refusal::label_order, driver::Refusal::below_finalized}) {
-    SCOPED_TRACE(driver::name(r));
+  for (const contract::Refusal r : {contract::Refusal::head_moved, contract::Refusal::impossible_epoch,
+                                    contract::Refusal::label_order, contract::Refusal::below_finalized}) {
+    SCOPED_TRACE(contract::name(r));
     start_refused(r);
     EXPECT_NE(follower().reason_code(), "superseded");
     EXPECT_EQ(did.size(), 1U);
@@ -947,7 +947,7 @@ TEST_F(FollowerTest, SoDoesAGossipedOneWhileNoSourceIsThere) {
 }
 
 TEST_F(FollowerTest, ItsEpochIsAboveTheOneThatTheDriverKept) {
-  driver.persistent.epoch = 41;
+  driver.epoch = 41;
   both();
   EXPECT_EQ(follower().epoch(), 42U);
 }
@@ -1002,7 +1002,8 @@ TEST_F(FollowerTest, DecisionsOfAnEarlierProcessStay) {
 
 TEST_F(FollowerTest, ACoordinatorThatStandsAsideTakesOverWhenTheOtherIsGone) {
   both();
-  driver.persistent = {"single", 9, std::nullopt};
+  driver.authority = "single";
+  driver.epoch = 9;
   driver.watchers = 2;
   driver.idle = absl::Minutes(5);
   local();
@@ -1015,17 +1016,17 @@ TEST_F(FollowerTest, ACoordinatorThatStandsAsideTakesOverWhenTheOtherIsGone) {
   both();
   EXPECT_EQ(follower().epoch(), 10U);
   EXPECT_EQ(follower().state(), TowState::at_tip);
-  driver.persistent.authority = "etcd";
-  driver.persistent.epoch = 11;
+  driver.authority = "etcd";
+  driver.epoch = 11;
   local();
   EXPECT_EQ(follower().reason_code(), "superseded") << "an elector decides that";
 }
 
 TEST_F(FollowerTest, ADriverThatLostItsStateIsNotAskedForALeap) {
-  driver.persistent.epoch = 5'000;
+  driver.epoch = 5'000;
   both();
   EXPECT_EQ(follower().epoch(), 5'001U);
-  driver.persistent.epoch = 0;
+  driver.epoch = 0;
   local();
   EXPECT_EQ(follower().epoch(), 1U);
 }
@@ -1033,7 +1034,7 @@ TEST_F(FollowerTest, ADriverThatLostItsStateIsNotAskedForALeap) {
 TEST_F(FollowerTest, AnElThatCameBackGetsItsLabelsFirst) {
   both();
   taken();
-  driver.persistent.fence = ours.at(80)->id();
+  driver.fence = ours.at(80)->id();
   finalized = 70;
   ++driver.engine_session;
   theirs.grow(140, 0);
@@ -1144,7 +1145,7 @@ TEST_F(FollowerTest, ATipFarAheadDoesNotDisturbACatchUp) {
   ASSERT_EQ(first.size(), 1U);
   const auto& import = std::get<Import>(first[0]);
   EXPECT_EQ(import.range.tip.number, 49'998U);
-  EXPECT_FALSE(import.range.from_gossip);
+  EXPECT_FALSE(import.range.from_gossip());
   network.grow(50'010, 0);
   for (std::uint64_t n = 50'001; n <= 50'010; ++n) EXPECT_THAT(follower().on_gossip(*network.at(n), now), IsEmpty());
   play(first);
@@ -1323,7 +1324,7 @@ TEST_F(FollowerTest, BlocksThatTheCacheHasLostAreTakenFromTheSource) {
   taken();
   network.grow(102, 0);
   on_import = [&](const Import& i) -> absl::StatusOr<CommandResult> {
-    if (i.range.from_gossip) return ended(Outcome::source_reorged, "p2p-gossip was restarted");
+    if (i.range.from_gossip()) return ended(Outcome::source_reorged, "p2p-gossip was restarted");
     ours = theirs.fork(i.range.tip.number, 0, i.range.tip.number);
     return ended(Outcome::done, "");
   };
@@ -1360,7 +1361,7 @@ TEST_F(FollowerTest, OfBlocksThatTheCacheHasEvictedTheUpperHalfWaitsForTheSource
   taken();
   network.grow(110, 0);
   on_import = [&](const Import& i) -> absl::StatusOr<CommandResult> {
-    if (i.range.from_gossip && i.range.parent.number < 103) return ended(Outcome::source_reorged, "evicted");
+    if (i.range.from_gossip() && i.range.parent.number < 103) return ended(Outcome::source_reorged, "evicted");
     ours = network.fork(i.range.tip.number, 0, i.range.tip.number);
     return ended(Outcome::done, "");
   };
@@ -1502,7 +1503,7 @@ TEST_F(FollowerTest, ASourceThatReplaysDoesNotHoldUpGossip) {
   both();
   taken();
   auto s = snapshot();
-  s.kind = fetcher::Kind::cl;
+  s.kind = contract::EndpointKind::cl;
   s.current_l1 = eth::BlockRef{};
   s.unsafe = theirs.at(50);
   s.safe = s.finalized = theirs.at(40);
@@ -1564,12 +1565,12 @@ TEST_F(FollowerTest, SwitchesOnUnsafeHeadsAloneComeLessAndLessOften) {
 class VoteTest : public FollowerTest {
  protected:
   /// "a" leads with a head that nobody has; "b" of the same branch may lead after it.
-  fetcher::HeadSnapshot invented() {
-    fetcher::HeadSnapshot s = snapshot();
+  contract::HeadSnapshot invented() {
+    contract::HeadSnapshot s = snapshot();
     s.unsafe = theirs.at(theirs.tip());
     s.unsafe->number += 7;
     s.unsafe->hash.bytes[9] = 1;
-    s.others = {{"b", fetcher::Kind::el, *theirs.at(theirs.tip())}};
+    s.others = {{"b", contract::EndpointKind::el, *theirs.at(theirs.tip())}};
     return s;
   }
   bool follows_b() { return follower().remote()->endpoint == "b"; }
@@ -1607,8 +1608,8 @@ TEST_F(VoteTest, WhatTheElRefusesOfMostSourcesNeedsAnOperatorUntilItIsTaken) {
   theirs.grow(110, 0);
   local();
   on_import = [&](const Import&) { return ended(Outcome::invalid); };
-  fetcher::HeadSnapshot s = snapshot();
-  s.others = {{"b", fetcher::Kind::el, *theirs.at(109)}};
+  contract::HeadSnapshot s = snapshot();
+  s.others = {{"b", contract::EndpointKind::el, *theirs.at(109)}};
   play(follower().on_remote(s, now));
   EXPECT_EQ(follower().state(), TowState::needs_operator);
   EXPECT_EQ(follower().reason_code(), "el_refuses_majority");
@@ -1624,7 +1625,7 @@ TEST_F(VoteTest, WhatTheElRefusesOfMostSourcesNeedsAnOperatorUntilItIsTaken) {
 TEST_F(VoteTest, WhereNobodyElseMayLeadItStays) {
   local();
   on_import = [&](const Import&) { return ended(Outcome::invalid); };
-  fetcher::HeadSnapshot s = invented();
+  contract::HeadSnapshot s = invented();
   s.others.clear();
   play(follower().on_remote(s, now));
   EXPECT_EQ(follower().remote()->endpoint, "a");
@@ -1636,8 +1637,8 @@ TEST_F(VoteTest, SafeOfTooFewIsTakenAlongAGossipedChainOnly) {
   with_gossip(true);
   remote_safe = 95;
   const auto quorum_lost = [&] {
-    fetcher::HeadSnapshot s = snapshot();
-    s.safe_hold = s.finalized_hold = fetcher::Hold::quorum_lost;
+    contract::HeadSnapshot s = snapshot();
+    s.safe_hold = s.finalized_hold = contract::Hold::quorum_lost;
     s.finalized.reset();
     return s;
   };
@@ -1667,10 +1668,10 @@ TEST_F(VoteTest, BetweenTwoBranchesSignedGossipDecides) {
   agree = 1;
   const Chain honest{110}, forged = Chain{100}.fork(92, 1, 111);
   const auto disagree = [&] {
-    fetcher::HeadSnapshot s = snapshot();
-    s.safe_hold = s.finalized_hold = fetcher::Hold::sources_disagree;
+    contract::HeadSnapshot s = snapshot();
+    s.safe_hold = s.finalized_hold = contract::Hold::sources_disagree;
     s.unsafe = forged.at(111);
-    s.others = {{"b", fetcher::Kind::el, *honest.at(110)}};
+    s.others = {{"b", contract::EndpointKind::el, *honest.at(110)}};
     return s;
   };
   // Before it is heard the first of the list leads.
@@ -1688,7 +1689,7 @@ TEST_F(VoteTest, BetweenTwoBranchesSignedGossipDecides) {
   network.grow(111, 0);
   gossip({111});
   theirs = forged.fork(111, 1, 114);
-  fetcher::HeadSnapshot s = disagree();
+  contract::HeadSnapshot s = disagree();
   s.unsafe = theirs.at(114);
   s.others.clear();
   now += absl::Seconds(15);
@@ -1718,8 +1719,8 @@ TEST_F(VoteTest, WhoAloneContradictsWhatIsFinalLeadsNoMore) {
   both();
   theirs = theirs.fork(75, 1, 110);
   remote_safe = remote_finalized = std::nullopt;
-  fetcher::HeadSnapshot s = snapshot();
-  s.others = {{"b", fetcher::Kind::el, *theirs.at(110)}};
+  contract::HeadSnapshot s = snapshot();
+  s.others = {{"b", contract::EndpointKind::el, *theirs.at(110)}};
   play(follower().on_remote(s, now));
   EXPECT_THAT(actions(), Contains("demoted"));
   EXPECT_NE(follower().state(), TowState::diverged);
@@ -1737,10 +1738,10 @@ TEST_F(VoteTest, WhoLedUsOffWhatMostCallSafeLeadsNoMore) {
   ours = theirs = Chain{100}.fork(92, 1, 105);
   safe = 90;
   local();
-  fetcher::HeadSnapshot s = snapshot();
+  contract::HeadSnapshot s = snapshot();
   s.safe = honest.at(95);
-  s.others = {{"b", fetcher::Kind::el, *honest.at(120)}};
-  refuse_labels = driver::Refusal::not_canonical;
+  s.others = {{"b", contract::EndpointKind::el, *honest.at(120)}};
+  refuse_labels = contract::Refusal::not_canonical;
   on_compare = [&] { theirs = honest; };
   play(follower().on_remote(s, now));
   EXPECT_THAT(actions(), Contains("demoted"));
@@ -1753,9 +1754,9 @@ TEST_F(VoteTest, WhoLedUsOffWhatMostHaveLeadsNoMore) {
   const Chain honest{110};
   ours = theirs = Chain{100}.fork(92, 1, 105);
   local();
-  fetcher::HeadSnapshot s = snapshot();
+  contract::HeadSnapshot s = snapshot();
   s.agreed = honest.at(98)->id();
-  s.others = {{"b", fetcher::Kind::el, *honest.at(110)}};
+  s.others = {{"b", contract::EndpointKind::el, *honest.at(110)}};
   on_compare = [&] {
     if (follows_b()) theirs = honest;
   };
@@ -1773,10 +1774,10 @@ TEST_F(VoteTest, WhoIsKnownToHaveLedUsOffIsNotAskedOnceMore) {
     ours = forged.fork(tip, 1, tip);
     local();
   }
-  fetcher::HeadSnapshot s = snapshot();
+  contract::HeadSnapshot s = snapshot();
   s.unsafe = forged.at(105);
   s.agreed = honest.at(98)->id();
-  s.others = {{"b", fetcher::Kind::el, *honest.at(110)}};
+  s.others = {{"b", contract::EndpointKind::el, *honest.at(110)}};
   theirs = honest;
   play(follower().on_remote(s, now));
   EXPECT_TRUE(follows_b());
@@ -1785,9 +1786,9 @@ TEST_F(VoteTest, WhoIsKnownToHaveLedUsOffIsNotAskedOnceMore) {
 
 TEST_F(VoteTest, WhoHasNotGotTheHeadThatItNamesLeadsNoMore) {
   both();
-  fetcher::HeadSnapshot s = snapshot();
+  contract::HeadSnapshot s = snapshot();
   s.unsafe = theirs.fork(90, 1, 98).at(98);
-  s.others = {{"b", fetcher::Kind::el, *theirs.at(100)}};
+  s.others = {{"b", contract::EndpointKind::el, *theirs.at(100)}};
   play(follower().on_remote(s, now));
   EXPECT_TRUE(follows_b());
   EXPECT_EQ(follower().state(), TowState::at_tip);
@@ -1795,10 +1796,10 @@ TEST_F(VoteTest, WhoHasNotGotTheHeadThatItNamesLeadsNoMore) {
 
 TEST_F(VoteTest, WhoseHeadIsBelowWhatIsFinalLeadsNoMore) {
   both();
-  fetcher::HeadSnapshot s = snapshot();
+  contract::HeadSnapshot s = snapshot();
   s.unsafe = theirs.fork(50, 1, 60).at(60);
   s.safe = s.finalized = std::nullopt;
-  s.others = {{"b", fetcher::Kind::el, *theirs.at(100)}};
+  s.others = {{"b", contract::EndpointKind::el, *theirs.at(100)}};
   play(follower().on_remote(s, now));
   EXPECT_TRUE(follows_b());
 }

@@ -14,26 +14,26 @@ std::string seconds(absl::Duration d) { return absl::StrCat(absl::ToInt64Seconds
 
 }  // namespace
 
-std::optional<Verdict> engine_trouble(driver::EngineStatus status, const std::string& reason) {
+std::optional<Verdict> engine_trouble(contract::EngineStatus status, const std::string& reason) {
   switch (status) {
-    case driver::EngineStatus::starting:
+    case contract::EngineStatus::starting:
       return Verdict{TowState::starting, "starting", "waiting for the EL's first answer", false};
-    case driver::EngineStatus::unreachable:
+    case contract::EngineStatus::unreachable:
       return Verdict{TowState::waiting_for_engine, "engine_unreachable", reason, false};
-    case driver::EngineStatus::auth_failed:
+    case contract::EngineStatus::auth_failed:
       return Verdict{TowState::waiting_for_engine, "engine_auth_failed", reason, false};
-    case driver::EngineStatus::wrong_chain:
+    case contract::EngineStatus::wrong_chain:
       return Verdict{TowState::needs_operator, "engine_wrong_chain", reason, false};
-    case driver::EngineStatus::not_an_engine:
+    case contract::EngineStatus::not_an_engine:
       return Verdict{TowState::needs_operator, "engine_is_ordinary_rpc", reason, false};
-    case driver::EngineStatus::driven_elsewhere:
+    case contract::EngineStatus::driven_elsewhere:
       return Verdict{TowState::needs_operator, "engine_driven_elsewhere", reason, false};
-    case driver::EngineStatus::beside_fence: return Verdict{TowState::diverged, "engine_beside_fence", reason, false};
-    case driver::EngineStatus::state_not_saved:
+    case contract::EngineStatus::beside_fence: return Verdict{TowState::diverged, "engine_beside_fence", reason, false};
+    case contract::EngineStatus::state_not_saved:
       return Verdict{TowState::needs_operator, "state_not_saved", reason, false};
-    case driver::EngineStatus::ready:
-    case driver::EngineStatus::syncing:
-    case driver::EngineStatus::invalid: break;
+    case contract::EngineStatus::ready:
+    case contract::EngineStatus::syncing:
+    case contract::EngineStatus::invalid: break;
   }
   return std::nullopt;
 }
@@ -64,7 +64,7 @@ Verdict judge(const Facts& f, const Limits& limits, absl::Time now) {
     if (f.code == "gossip_only") return {TowState::waiting_for_source, f.code, f.reason, false};
     return not_ready(TowState::waiting_for_source, "no_heads", "the source gives no heads");
   }
-  if (f.engine != driver::EngineStatus::ready)
+  if (f.engine != contract::EngineStatus::ready)
     return not_ready(TowState::waiting_for_engine, "engine_not_valid", f.engine_reason);
   if (!f.labels_set)
     return not_ready(f.source_labels_set ? TowState::waiting_for_engine : TowState::waiting_for_source, "labels_unset",
@@ -94,12 +94,12 @@ Verdict judge(const Facts& f, const Limits& limits, absl::Time now) {
         TowState::waiting_for_engine, "labels_stuck",
         absl::StrCat("the EL's safe or finalized is below the source's for ", seconds(now - f.labels_wait)));
   // What the vote holds does not stand still for the chain's sake.
-  if (f.hold == fetcher::Hold::sources_disagree) {
+  if (f.hold == contract::Hold::sources_disagree) {
     const std::string why = "the sources have different blocks, and none has a quorum: safe and finalized stand";
     if (f.gossip != true) return not_ready(TowState::waiting_for_source, "sources_disagree", why);
     return {TowState::at_tip, "sources_disagree", absl::StrCat(why, "; the head follows the p2p network"), true};
   }
-  if (f.hold == fetcher::Hold::quorum_lost)
+  if (f.hold == contract::Hold::quorum_lost)
     return {TowState::at_tip, "quorum_lost", "fewer trust groups are heard than must agree: finalized stands", true};
   if (now - f.safe_moved > limits.safe_age)
     return not_ready(TowState::waiting_for_source, "safe_stalled",
@@ -110,7 +110,7 @@ Verdict judge(const Facts& f, const Limits& limits, absl::Time now) {
   return {f.state, f.code, f.reason, true};
 }
 
-void Witness::on_local(const driver::DriverState& s, absl::Time now) {
+void Witness::on_local(const contract::EngineState& s, absl::Time now) {
   facts_.driver_heard = now;
   const auto note = [now](std::optional<Hash32>& known, const std::optional<eth::BlockRef>& label, absl::Time& moved) {
     const auto hash = label ? std::optional{label->hash} : std::nullopt;
@@ -121,7 +121,7 @@ void Witness::on_local(const driver::DriverState& s, absl::Time now) {
   note(finalized_, s.labels.finalized, facts_.finalized_moved);
 }
 
-void Witness::on_remote(const fetcher::HeadSnapshot& s, absl::Time now) {
+void Witness::on_remote(const contract::HeadSnapshot& s, absl::Time now) {
   // The same look at the source may be told again.
   if (s.observed != observed_) facts_.source_heard = now;
   observed_ = s.observed;
@@ -156,9 +156,9 @@ Facts Witness::facts(const Follower& f, absl::Time now) {
   const auto waits = [&](const std::optional<eth::BlockRef>& theirs, const std::optional<eth::BlockRef>& ours) {
     return theirs && ours && theirs->number > ours->number && theirs->number <= local->labels.latest->number;
   };
-  x.hold = remote ? std::max(remote->safe_hold, remote->finalized_hold) : fetcher::Hold::none;
+  x.hold = remote ? std::max(remote->safe_hold, remote->finalized_hold) : contract::Hold::none;
   const bool safe_waits =
-      remote && local && remote->safe_hold != fetcher::Hold::quorum_lost && waits(remote->safe, local->labels.safe);
+      remote && local && remote->safe_hold != contract::Hold::quorum_lost && waits(remote->safe, local->labels.safe);
   if (!local || !remote || !local->labels.latest ||
       !(safe_waits || waits(remote->finalized, local->labels.finalized))) {
     x.labels_wait = absl::InfiniteFuture();

@@ -27,7 +27,7 @@ struct Facts {
   std::optional<std::uint64_t> distance;
 
   /// nullopt: engine-driver was not heard of, or was lost.
-  std::optional<driver::EngineStatus> engine;
+  std::optional<contract::EngineStatus> engine;
   std::string engine_reason;
   absl::Time driver_heard = absl::InfinitePast();
   /// The EL shows safe and finalized; the source does.
@@ -48,7 +48,7 @@ struct Facts {
   /// Sources that show the followed one's head.
   int sources_at_head = 0;
   /// Why the vote of the sources holds safe or finalized.
-  fetcher::Hold hold = fetcher::Hold::none;
+  contract::Hold hold = contract::Hold::none;
   /// Whether p2p-gossip speaks; nullopt: it is not asked.
   std::optional<bool> gossip;
 };
@@ -61,7 +61,7 @@ struct Verdict {
 };
 
 /// What the EL's status alone says; nullopt: it can be worked with.
-std::optional<Verdict> engine_trouble(driver::EngineStatus status, const std::string& reason);
+std::optional<Verdict> engine_trouble(contract::EngineStatus status, const std::string& reason);
 
 Verdict judge(const Facts& f, const Limits& limits, absl::Time now);
 
@@ -78,8 +78,8 @@ class Witness {
     Hash32 hash;
   };
 
-  void on_local(const driver::DriverState& s, absl::Time now);
-  void on_remote(const fetcher::HeadSnapshot& s, absl::Time now);
+  void on_local(const contract::EngineState& s, absl::Time now);
+  void on_remote(const contract::HeadSnapshot& s, absl::Time now);
   void on_sources(const std::vector<OtherHead>& heads);
   void on_gossip(const std::optional<eth::BlockRef>& block);
   void on_gossip_lost() { facts_.gossip = false; }

@@ -8,7 +8,7 @@
 namespace towline::coordinator {
 namespace {
 
-using driver::EngineStatus;
+using contract::EngineStatus;
 
 const absl::Time kNow = absl::FromUnixSeconds(1'700'000'000);
 const Limits kLimits{5, absl::Seconds(30), absl::Hours(6)};
@@ -113,17 +113,17 @@ TEST(Readiness, TheTable) {
          f.sources_at_head = 1;
        },
        TowState::waiting_for_source, "source_stale"},
-      {"the sources disagree", [](Facts& f) { f.hold = fetcher::Hold::sources_disagree; }, TowState::at_tip,
+      {"the sources disagree", [](Facts& f) { f.hold = contract::Hold::sources_disagree; }, TowState::at_tip,
        "sources_disagree", true},
       {"the same without gossip",
        [](Facts& f) {
-         f.hold = fetcher::Hold::sources_disagree;
+         f.hold = contract::Hold::sources_disagree;
          f.gossip = false;
        },
        TowState::waiting_for_source, "sources_disagree"},
       {"too few groups are heard, and labels stand for it",
        [](Facts& f) {
-         f.hold = fetcher::Hold::quorum_lost;
+         f.hold = contract::Hold::quorum_lost;
          f.safe_moved = f.finalized_moved = kNow - absl::Hours(7);
        },
        TowState::at_tip, "quorum_lost", true},
@@ -208,8 +208,8 @@ class WitnessTest : public ::testing::Test {
   absl::Time now = kNow;
   Follower follower;
   Witness witness{false};
-  driver::DriverState driver;
-  fetcher::HeadSnapshot snapshot;
+  contract::EngineState driver;
+  contract::HeadSnapshot snapshot;
 };
 
 TEST_F(WitnessTest, ASourceThatIsHeardOfAndDoesNotMove) {

@@ -9,7 +9,8 @@
 #include "libs/base/status.hpp"
 #include "libs/base/steady_time.hpp"
 #include "libs/wire/convert.hpp"
-#include "services/engine-driver/edge/driver_proto.hpp"
+#include "libs/wire/engine_driver.hpp"
+#include "libs/wire/remote_fetcher.hpp"
 #include "towline/v1/engine_driver.grpc.pb.h"
 #include "towline/v1/p2p_gossip.grpc.pb.h"
 #include "towline/v1/remote_fetcher.grpc.pb.h"
@@ -59,131 +60,6 @@ void set_deadline(grpc::ClientContext& c, std::chrono::seconds s) {
   c.set_deadline(std::chrono::system_clock::now() + s);
 }
 
-absl::Status read(bool has, const v1::BlockRef& b, std::optional<eth::BlockRef>& out) {
-  out.reset();
-  if (!has) return absl::OkStatus();
-  TOWLINE_ASSIGN_OR_RETURN(out, wire::from_proto(b));
-  return absl::OkStatus();
-}
-
-fetcher::Kind kind_from(v1::EndpointKind k) {
-  return k == v1::ENDPOINT_KIND_CL ? fetcher::Kind::cl : fetcher::Kind::el;
-}
-
-fetcher::Hold hold_from(v1::Hold h) {
-  switch (h) {
-    case v1::HOLD_QUORUM_LOST: return fetcher::Hold::quorum_lost;
-    case v1::HOLD_SOURCES_DISAGREE: return fetcher::Hold::sources_disagree;
-    default: return fetcher::Hold::none;
-  }
-}
-
-absl::StatusOr<driver::Labels> labels_from(const v1::Labels& l) {
-  driver::Labels out;
-  TOWLINE_RETURN_IF_ERROR(read(l.has_latest(), l.latest(), out.latest));
-  TOWLINE_RETURN_IF_ERROR(read(l.has_safe(), l.safe(), out.safe));
-  TOWLINE_RETURN_IF_ERROR(read(l.has_finalized(), l.finalized(), out.finalized));
-  return out;
-}
-
-driver::EngineStatus status_from(v1::EngineStatus s) {
-  switch (s) {
-    case v1::ENGINE_STATUS_READY: return driver::EngineStatus::ready;
-    case v1::ENGINE_STATUS_UNREACHABLE: return driver::EngineStatus::unreachable;
-    case v1::ENGINE_STATUS_AUTH_FAILED: return driver::EngineStatus::auth_failed;
-    case v1::ENGINE_STATUS_WRONG_CHAIN: return driver::EngineStatus::wrong_chain;
-    case v1::ENGINE_STATUS_SYNCING: return driver::EngineStatus::syncing;
-    case v1::ENGINE_STATUS_INVALID: return driver::EngineStatus::invalid;
-    case v1::ENGINE_STATUS_NOT_AN_ENGINE: return driver::EngineStatus::not_an_engine;
-    case v1::ENGINE_STATUS_DRIVEN_ELSEWHERE: return driver::EngineStatus::driven_elsewhere;
-    case v1::ENGINE_STATUS_BESIDE_FENCE: return driver::EngineStatus::beside_fence;
-    case v1::ENGINE_STATUS_STATE_NOT_SAVED: return driver::EngineStatus::state_not_saved;
-    default: return driver::EngineStatus::starting;
-  }
-}
-
-absl::StatusOr<driver::ImportProgress> progress_from(const v1::ImportProgress& p) {
-  driver::ImportProgress out;
-  TOWLINE_ASSIGN_OR_RETURN(out.imported, wire::from_proto(p.imported()));
-  TOWLINE_ASSIGN_OR_RETURN(out.tip, wire::from_proto(p.tip()));
-  out.blocks = p.blocks();
-  out.transactions = p.transactions();
-  out.gas_used = p.gas_used();
-  out.bytes = p.bytes();
-  out.elapsed_s = p.elapsed_s();
-  out.blocks_per_s = p.blocks_per_s();
-  out.mgas_per_s = p.mgas_per_s();
-  return out;
-}
-
-absl::StatusOr<driver::DriverState> state_from(const v1::DriverState& s) {
-  driver::DriverState out;
-  out.status = status_from(s.status());
-  out.reason = s.reason();
-  TOWLINE_ASSIGN_OR_RETURN(out.labels, labels_from(s.labels()));
-  out.persistent.authority = s.authority();
-  out.persistent.epoch = s.epoch();
-  if (s.has_fence()) {
-    TOWLINE_ASSIGN_OR_RETURN(out.persistent.fence, wire::from_proto(s.fence()));
-  }
-  out.client_version = s.client_version();
-  out.can_rewind = s.can_rewind();
-  out.rewind_for_single_source = s.rewind_for_single_source();
-  if (s.has_genesis()) {
-    TOWLINE_ASSIGN_OR_RETURN(out.genesis, wire::from_proto(s.genesis()));
-  }
-  if (s.has_import()) {
-    TOWLINE_ASSIGN_OR_RETURN(out.import, progress_from(s.import()));
-  }
-  out.engine_session = s.engine_session();
-  out.watchers = s.watchers();
-  out.idle = absl::Milliseconds(static_cast<std::int64_t>(s.idle_ms()));
-  return out;
-}
-
-absl::StatusOr<driver::Outcome> outcome_from(v1::Outcome o) {
-  switch (o) {
-    case v1::OUTCOME_DONE: return driver::Outcome::done;
-    case v1::OUTCOME_MISSING_STATE: return driver::Outcome::missing_state;
-    case v1::OUTCOME_INVALID: return driver::Outcome::invalid;
-    case v1::OUTCOME_NOT_APPLIED: return driver::Outcome::not_applied;
-    case v1::OUTCOME_ENGINE_UNAVAILABLE: return driver::Outcome::engine_unavailable;
-    case v1::OUTCOME_SOURCE_UNAVAILABLE: return driver::Outcome::source_unavailable;
-    case v1::OUTCOME_SOURCE_REORGED: return driver::Outcome::source_reorged;
-    case v1::OUTCOME_UNSUPPORTED: return driver::Outcome::unsupported;
-    case v1::OUTCOME_CANCELLED: return driver::Outcome::cancelled;
-    case v1::OUTCOME_CONTRADICTS_FINALIZED: return driver::Outcome::contradicts_finalized;
-    case v1::OUTCOME_REFUSED: return driver::Outcome::refused;
-    default: return absl::UnavailableError("the engine-driver ended without an outcome");
-  }
-}
-
-/// One that a newer driver knows and we do not: it stays refused.
-std::optional<driver::Refusal> refusal_from(v1::Refusal r) {
-  for (const driver::Refusal known : driver::kRefusals) {
-    if (driver::to_proto(known) == r) return known;
-  }
-  return std::nullopt;
-}
-
-template <class Message>
-absl::StatusOr<driver::CommandResult> result_from(const Message& m) {
-  driver::CommandResult r;
-  TOWLINE_ASSIGN_OR_RETURN(r.outcome, outcome_from(m.outcome()));
-  r.reason = m.reason();
-  TOWLINE_ASSIGN_OR_RETURN(r.labels, labels_from(m.labels()));
-  r.refusal = refusal_from(m.refusal());
-  return r;
-}
-
-void write(const driver::Command& c, v1::Command& out) {
-  out.set_authority(c.authority);
-  out.set_epoch(c.epoch);
-  out.set_expected_head(to_string(c.expected_head.view()));
-  if (c.chain_time != absl::InfinitePast())
-    out.set_chain_time_ms(static_cast<std::uint64_t>(absl::ToUnixMillis(c.chain_time)));
-}
-
 class GrpcDriver final : public DriverClient {
  public:
   explicit GrpcDriver(std::shared_ptr<grpc::Channel> channel) : stub_{v1::EngineDriver::NewStub(channel)} {}
@@ -203,59 +79,44 @@ class GrpcDriver final : public DriverClient {
     return out;
   }
 
-  absl::StatusOr<driver::CommandResult> import(const Import& e) override {
+  absl::StatusOr<contract::CommandResult> import(const Import& e) override {
     Calls::Call call{calls_};
-    v1::ImportRangeRequest request;
-    write(e.command, *request.mutable_command());
-    *request.mutable_parent() = wire::to_proto(e.range.parent);
-    *request.mutable_tip() = wire::to_proto(e.range.tip);
-    if (e.range.from_gossip) request.set_origin(v1::PAYLOAD_ORIGIN_GOSSIP);
-    if (e.range.safe) *request.mutable_safe() = wire::to_proto(*e.range.safe);
-    if (e.range.finalized) *request.mutable_finalized() = wire::to_proto(*e.range.finalized);
-    auto reader = stub_->ImportRange(&call.context, request);
+    auto reader = stub_->ImportRange(&call.context, wire::to_proto(e.command, e.range));
     v1::ImportRangeResponse message;
-    v1::ImportRangeResponse last;
+    v1::CommandResult last;
     while (reader->Read(&message)) {
-      if (message.outcome() != v1::OUTCOME_UNSPECIFIED) last = message;
+      if (message.has_result()) last = message.result();
     }
     TOWLINE_RETURN_IF_ERROR(wire::from_grpc(reader->Finish()));
-    TOWLINE_ASSIGN_OR_RETURN(auto r, result_from(last));
-    if (last.has_block()) {
-      TOWLINE_ASSIGN_OR_RETURN(r.block, wire::from_proto(last.block()));
-    }
-    return r;
+    return wire::from_proto(last);
   }
 
-  absl::StatusOr<driver::CommandResult> set_forkchoice(const SetForkchoice& e) override {
+  absl::StatusOr<contract::CommandResult> set_forkchoice(const SetForkchoice& e) override {
     Calls::Call call{calls_};
     set_deadline(call.context, kUnaryDeadline * 4);
-    v1::SetForkchoiceRequest request;
-    write(e.command, *request.mutable_command());
-    *request.mutable_head() = wire::to_proto(e.forkchoice.head);
-    if (e.forkchoice.safe) *request.mutable_safe() = wire::to_proto(*e.forkchoice.safe);
-    if (e.forkchoice.finalized) *request.mutable_finalized() = wire::to_proto(*e.forkchoice.finalized);
     v1::SetForkchoiceResponse response;
-    TOWLINE_RETURN_IF_ERROR(wire::from_grpc(stub_->SetForkchoice(&call.context, request, &response)));
-    return result_from(response);
+    TOWLINE_RETURN_IF_ERROR(
+        wire::from_grpc(stub_->SetForkchoice(&call.context, wire::to_proto(e.command, e.forkchoice), &response)));
+    return wire::from_proto(response.result());
   }
 
-  absl::StatusOr<driver::CommandResult> rewind(const Rewind& e) override {
+  absl::StatusOr<contract::CommandResult> rewind(const Rewind& e) override {
     Calls::Call call{calls_};
     set_deadline(call.context, kUnaryDeadline * 4);
     v1::RewindRequest request;
-    write(e.command, *request.mutable_command());
+    *request.mutable_command() = wire::to_proto(e.command);
     *request.mutable_to() = wire::to_proto(e.to);
     v1::RewindResponse response;
     TOWLINE_RETURN_IF_ERROR(wire::from_grpc(stub_->Rewind(&call.context, request, &response)));
-    return result_from(response);
+    return wire::from_proto(response.result());
   }
 
-  absl::Status watch(const std::function<void(const driver::DriverState&)>& on_state) override {
+  absl::Status watch(const std::function<void(const contract::EngineState&)>& on_state) override {
     Calls::Call call{calls_};
     auto reader = stub_->WatchState(&call.context, {});
     v1::WatchStateResponse message;
     while (reader->Read(&message)) {
-      TOWLINE_ASSIGN_OR_RETURN(const auto state, state_from(message.state()));
+      TOWLINE_ASSIGN_OR_RETURN(const auto state, wire::from_proto(message.state()));
       on_state(state);
     }
     const auto end = wire::from_grpc(reader->Finish());
@@ -305,8 +166,8 @@ class GrpcFetcher final : public FetcherClient {
   }
 
   absl::Status watch(const std::optional<eth::BlockId>& anchor,
-                     const std::function<void(const fetcher::HeadSnapshot&)>& on_snapshot,
-                     const std::function<void(const fetcher::SourceTrouble&)>& on_trouble,
+                     const std::function<void(const contract::HeadSnapshot&)>& on_snapshot,
+                     const std::function<void(const contract::SourceTrouble&)>& on_trouble,
                      const std::function<bool()>& enough) override {
     Calls::Call call{calls_};
     // Opened again with a newer anchor each time.
@@ -321,36 +182,11 @@ class GrpcFetcher final : public FetcherClient {
         reader->Finish();
         return absl::OkStatus();
       }
-      const fetcher::SourceTrouble trouble{message.trouble().code(), message.trouble().message()};
       if (!message.has_snapshot()) {
-        on_trouble(trouble);
+        on_trouble(wire::from_proto(message.trouble()));
         continue;
       }
-      const auto& m = message.snapshot();
-      fetcher::HeadSnapshot s;
-      if (message.has_trouble()) s.blocks_trouble = trouble;
-      s.endpoint = m.endpoint();
-      s.kind = kind_from(m.kind());
-      for (const auto& other : m.others()) {
-        fetcher::Lead& lead = s.others.emplace_back(fetcher::Lead{other.endpoint(), kind_from(other.kind()), {}});
-        TOWLINE_ASSIGN_OR_RETURN(lead.unsafe, wire::from_proto(other.unsafe()));
-      }
-      TOWLINE_RETURN_IF_ERROR(read(m.has_unsafe(), m.unsafe(), s.unsafe));
-      TOWLINE_RETURN_IF_ERROR(read(m.has_local_safe(), m.local_safe(), s.local_safe));
-      TOWLINE_RETURN_IF_ERROR(read(m.has_safe(), m.safe(), s.safe));
-      TOWLINE_RETURN_IF_ERROR(read(m.has_finalized(), m.finalized(), s.finalized));
-      TOWLINE_RETURN_IF_ERROR(read(m.has_current_l1(), m.current_l1(), s.current_l1));
-      s.safe_hold = hold_from(m.safe_hold());
-      s.finalized_hold = hold_from(m.finalized_hold());
-      s.observed = steady_now() - absl::Milliseconds(m.age_ms());
-      s.groups = m.groups();
-      s.agree = m.groups_agree();
-      if (m.has_agreed()) {
-        TOWLINE_ASSIGN_OR_RETURN(s.agreed, wire::from_proto(m.agreed()));
-      }
-      if (m.chain_time_ms() != 0) s.chain_time = absl::FromUnixMillis(static_cast<std::int64_t>(m.chain_time_ms()));
-      s.contradicts_anchor = m.contradicts_anchor();
-      s.unknown_rules = m.unknown_rules();
+      TOWLINE_ASSIGN_OR_RETURN(const auto s, wire::from_proto(message.snapshot(), steady_now()));
       on_snapshot(s);
     }
     const auto end = wire::from_grpc(reader->Finish());

@@ -7,8 +7,8 @@
 
 #include "libs/base/steady_time.hpp"
 #include "libs/wire/convert.hpp"
-#include "services/engine-driver/edge/driver_proto.hpp"
-#include "services/remote-fetcher/edge/fetcher_proto.hpp"
+#include "libs/wire/engine_driver.hpp"
+#include "libs/wire/remote_fetcher.hpp"
 
 namespace towline::coordinator {
 namespace {
@@ -45,7 +45,7 @@ v1::SyncStatus to_proto(const std::vector<TowView>& views, absl::Time now) {
     t.set_reason(v.verdict.reason);
     t.set_reason_code(v.verdict.code);
     t.set_ready(v.verdict.ready);
-    if (v.local) *t.mutable_local() = driver::to_proto(*v.local);
+    if (v.local) *t.mutable_local() = wire::to_proto(*v.local);
     if (v.target) *t.mutable_target() = wire::to_proto(v.target->id());
     if (v.distance) t.set_distance_blocks(*v.distance);
     if (v.distance && v.local && v.local->import && v.local->import->blocks_per_s > 0)
@@ -54,7 +54,7 @@ v1::SyncStatus to_proto(const std::vector<TowView>& views, absl::Time now) {
     t.set_epoch(v.epoch);
     t.set_since_ms(millis(v.since));
     if (v.remote && !out.has_remote()) {
-      *out.mutable_remote() = fetcher::to_proto(*v.remote, now);
+      *out.mutable_remote() = wire::to_proto(*v.remote, now);
       out.set_remote_age_ms(
           static_cast<std::uint64_t>(std::max<std::int64_t>(0, absl::ToInt64Milliseconds(now - v.source_heard))));
     }

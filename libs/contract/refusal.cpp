@@ -1,10 +1,10 @@
-#include "services/engine-driver/core/refusal.hpp"
+#include "libs/contract/refusal.hpp"
 
 #include <absl/strings/cord.h>
 
 #include <string>
 
-namespace towline::driver {
+namespace towline::contract {
 namespace {
 
 constexpr absl::string_view kPayload = "towline.Refusal";
@@ -41,4 +41,4 @@ std::optional<Refusal> refusal_of(const absl::Status& s) {
   return std::nullopt;
 }
 
-}  // namespace towline::driver
+}  // namespace towline::contract

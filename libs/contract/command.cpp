@@ -1,23 +1,6 @@
-#include "services/engine-driver/core/state.hpp"
+#include "libs/contract/command.hpp"
 
-namespace towline::driver {
-
-bool may_be_written_to(EngineStatus s) {
-  switch (s) {
-    case EngineStatus::ready:
-    case EngineStatus::unreachable:
-    case EngineStatus::auth_failed:
-    case EngineStatus::syncing:
-    case EngineStatus::invalid: return true;
-    case EngineStatus::starting:
-    case EngineStatus::wrong_chain:
-    case EngineStatus::not_an_engine:
-    case EngineStatus::driven_elsewhere:
-    case EngineStatus::beside_fence:
-    case EngineStatus::state_not_saved: break;
-  }
-  return false;
-}
+namespace towline::contract {
 
 const char* name(Outcome o) {
   switch (o) {
@@ -46,4 +29,4 @@ absl::StatusOr<CommandResult> with_refusal(absl::StatusOr<CommandResult> r) {
   return out;
 }
 
-}  // namespace towline::driver
+}  // namespace towline::contract

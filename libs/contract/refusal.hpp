@@ -5,7 +5,7 @@
 
 #include <optional>
 
-namespace towline::driver {
+namespace towline::contract {
 
 enum class Refusal {
   stale_epoch,       // a newer coordinator took over
@@ -28,4 +28,4 @@ absl::Status refuse(Refusal r, absl::string_view why);
 /// nullopt: the status is of something else.
 std::optional<Refusal> refusal_of(const absl::Status& s);
 
-}  // namespace towline::driver
+}  // namespace towline::contract

@@ -1,14 +1,22 @@
-// What the driver tells of itself and its EL. Pure values.
+// What an engine-driver tells of itself and its EL. Pure values.
 #pragma once
 #include <absl/time/time.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
-#include "services/engine-driver/core/gate.hpp"
-#include "services/engine-driver/core/refusal.hpp"
+#include "libs/eth/types.hpp"
 
-namespace towline::driver {
+namespace towline::contract {
+
+/// The labels of an EL; absent = not set there.
+struct Labels {
+  std::optional<eth::BlockRef> latest;
+  std::optional<eth::BlockRef> safe;
+  std::optional<eth::BlockRef> finalized;
+  bool operator==(const Labels&) const = default;
+};
 
 enum class EngineStatus {
   starting,
@@ -37,50 +45,30 @@ struct ImportProgress {
   double elapsed_s = 0;
   double blocks_per_s = 0;
   double mgas_per_s = 0;
+  bool operator==(const ImportProgress&) const = default;
 };
 
-struct DriverState {
+struct EngineState {
   EngineStatus status = EngineStatus::starting;
   std::string reason = "the EL was not asked yet";
   Labels labels;
-  Persistent persistent;
+  /// Whom the driver obeys, as it is kept on disk.
+  std::string authority;
+  std::uint64_t epoch = 0;
+  /// The highest finalized block ever confirmed by a read back, as it is kept on disk.
+  std::optional<eth::BlockId> fence;
   std::string client_version;
   bool can_rewind = false;
   /// It may be rewound although there is one trust group only, whose word nobody confirms.
   bool rewind_for_single_source = false;
   eth::BlockId genesis;
   std::optional<ImportProgress> import;
+  /// Another one after each restart of the EL.
   std::uint64_t engine_session = 0;
   /// Open watches of this state, and how long ago the last command was admitted, or the driver was started.
   std::uint32_t watchers = 0;
   absl::Duration idle;
+  bool operator==(const EngineState&) const = default;
 };
 
-enum class Outcome {
-  done,
-  missing_state,
-  invalid,
-  not_applied,
-  contradicts_finalized,
-  engine_unavailable,
-  source_unavailable,
-  source_reorged,
-  unsupported,
-  cancelled,
-  refused,
-};
-const char* name(Outcome o);
-
-/// How a command ended.
-struct CommandResult {
-  Outcome outcome = Outcome::done;
-  std::string reason;
-  std::optional<eth::BlockId> block;
-  Labels labels;
-  /// Why, where the outcome is `refused`.
-  std::optional<Refusal> refusal = {};
-};
-/// What the gate refuses is how a command ended, too; any other error stays one.
-absl::StatusOr<CommandResult> with_refusal(absl::StatusOr<CommandResult> r);
-
-}  // namespace towline::driver
+}  // namespace towline::contract

@@ -1,0 +1,30 @@
+// Between the values of libs/contract and the messages of engine_driver.proto.
+#pragma once
+#include <absl/status/statusor.h>
+
+#include "libs/contract/command.hpp"
+#include "libs/contract/engine.hpp"
+#include "towline/v1/engine_driver.pb.h"
+
+namespace towline::wire {
+
+v1::Labels to_proto(const contract::Labels& l);
+v1::ImportProgress to_proto(const contract::ImportProgress& p);
+v1::DriverState to_proto(const contract::EngineState& s);
+v1::Command to_proto(const contract::CommandStamp& c);
+v1::CommandResult to_proto(const contract::CommandResult& r);
+v1::ImportRangeRequest to_proto(const contract::CommandStamp& c, const contract::ImportRange& r);
+v1::SetForkchoiceRequest to_proto(const contract::CommandStamp& c, const contract::Forkchoice& f);
+
+// INVALID_ARGUMENT: a hash of the wrong length. What a newer service may say and we do not know is `starting` for a
+// status, nullopt for a refusal, and UNAVAILABLE for an outcome.
+absl::StatusOr<contract::Labels> from_proto(const v1::Labels& l);
+absl::StatusOr<contract::ImportProgress> from_proto(const v1::ImportProgress& p);
+absl::StatusOr<contract::EngineState> from_proto(const v1::DriverState& s);
+absl::StatusOr<contract::CommandStamp> from_proto(const v1::Command& c);
+absl::StatusOr<contract::CommandResult> from_proto(const v1::CommandResult& r);
+/// Without their `command`.
+absl::StatusOr<contract::ImportRange> from_proto(const v1::ImportRangeRequest& r);
+absl::StatusOr<contract::Forkchoice> from_proto(const v1::SetForkchoiceRequest& r);
+
+}  // namespace towline::wire

@@ -327,14 +327,21 @@ Vote::Voted Vote::vote(const std::vector<Source>& sources, const std::set<std::s
 
 // ---------------------------------------------------------------- the unsafe head
 
-bool Vote::differ(const Source& a, const Source& b) const {
+int Vote::looks_apart(const Source& a, const Source& b) {
   const std::uint64_t settled = std::max(number_of(a.view->heads.safe), number_of(b.view->heads.safe));
-  if (a.view->differs_from(*b.view, 0, settled)) return true;
+  if (a.view->differs_from(*b.view, 0, settled)) return kUnsettled;
   const auto looks = [](const Source& x, const Source& y) {
     const auto it = x.view->differed.find(y.voter->endpoint);
     return it == x.view->differed.end() ? 0 : it->second;
   };
-  return std::max(looks(a, b), looks(b, a)) >= kUnsettled;
+  return std::max(looks(a, b), looks(b, a));
+}
+
+std::size_t Vote::agreeing(const Source& s, const std::vector<Source>& sources) const {
+  std::map<std::string, bool> agree;
+  for (const Source& x : sources)
+    if (x.voter->unsafe) agree.emplace(x.voter->group, true).first->second &= looks_apart(s, x) == 0;
+  return static_cast<std::size_t>(std::count_if(agree.begin(), agree.end(), [](const auto& g) { return g.second; }));
 }
 
 std::size_t Vote::votes(const std::vector<Source>& branch, const std::vector<std::vector<Source>>& all) const {
@@ -364,7 +371,8 @@ std::vector<std::vector<Vote::Source>> Vote::branches(const std::vector<Source>&
   std::vector<std::vector<Source>> out;
   for (const Source& s : sources) {
     const auto same = std::find_if(out.begin(), out.end(), [&](const auto& branch) {
-      return std::none_of(branch.begin(), branch.end(), [&](const Source& x) { return differ(s, x); });
+      return std::none_of(branch.begin(), branch.end(),
+                          [&](const Source& x) { return looks_apart(s, x) >= kUnsettled; });
     });
     if (same != out.end()) same->push_back(s);
     else out.push_back({s});
@@ -413,6 +421,13 @@ Vote::Blemish Vote::blemish(const Source& s, const std::vector<Source>& sources,
   if (now - h.observed > ages_.late) return Blemish::late;
   if (stalled(*s.view)) return Blemish::stalled;
   if (behind(s, sources)) return Blemish::behind;
+  // Of three or more: not who is on another branch, for as long as that is not settled.
+  std::map<std::string, bool> apart;
+  for (const Source& x : sources)
+    if (x.voter->unsafe && x.voter->group != s.voter->group) apart[x.voter->group] |= looks_apart(s, x) > 0;
+  if (std::count_if(apart.begin(), apart.end(), [](const auto& g) { return g.second; }) * 2 >
+      static_cast<std::ptrdiff_t>(apart.size()))
+    return Blemish::apart;
   return s.voter->unsafe ? Blemish::none : Blemish::no_vote;
 }
 
@@ -464,7 +479,7 @@ std::optional<contract::HeadSnapshot> Vote::choose(absl::Time now, const std::op
   // One source's word for what is derived from L1 is an unsafe head's at best.
   if (out.local_safe && electorate_.unsafe > 1 && !most_have(out.local_safe->id(), sources)) out.local_safe.reset();
   out.groups = electorate_.unsafe;
-  out.agree = most;
+  out.agree = std::min(most, agreeing(order.front(), sources));
   out.agreed = agreed(leaders);
   out.safe = safe.block;
   out.safe_hold = safe.hold;
@@ -489,6 +504,7 @@ Vote::Standing Vote::standing(const std::string& endpoint, absl::Time now) const
       switch (blemish(s, sources, now)) {
         case Blemish::none: return {false, "agrees"};
         case Blemish::no_vote: return {false, "agrees, and has no vote on unsafe heads"};
+        case Blemish::apart: return {false, "had another block than most at the last look"};
         case Blemish::behind: return {false, "its head is behind that of most"};
         case Blemish::stalled: return {false, "its head stands still while another's moves"};
         case Blemish::late: return {false, "late"};

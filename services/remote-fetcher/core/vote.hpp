@@ -162,11 +162,15 @@ class Vote {
   Voted vote(const std::vector<Source>& sources, const std::set<std::string>& contradicting, Has may, Label label,
              std::size_t quorum) const;
   /// Why it leads only where there is no better one; the worst of it.
-  enum class Blemish { none, no_vote, behind, stalled, late, replays, unconfirmed };
+  enum class Blemish { none, no_vote, apart, behind, stalled, late, replays, unconfirmed };
   /// Its head is behind what most have by more than sources that are looked at in turn are.
   bool behind(const Source& s, const std::vector<Source>& sources) const;
   Blemish blemish(const Source& s, const std::vector<Source>& sources, absl::Time now) const;
-  bool differ(const Source& a, const Source& b) const;
+  /// Looks in a row at which they had different blocks; kUnsettled or more: they are of two branches. One or two may be
+  /// replicas behind a balancer that are not at one height.
+  static int looks_apart(const Source& a, const Source& b);
+  /// Groups with a vote on unsafe heads that had no other block than `s` at the last looks, its own among them.
+  std::size_t agreeing(const Source& s, const std::vector<Source>& sources) const;
   /// Of the sources in the order of the list; the branch with most votes first.
   std::vector<std::vector<Source>> branches(const std::vector<Source>& sources) const;
   /// The highest block that most of several groups are known to have.

@@ -270,10 +270,16 @@ TEST(Vote, AnotherUnsafeBlockIsNoBranchBeforeTheThirdLook) {
   const Node a{"a", contract::EndpointKind::el, {7, 97}, 100, 95, 90}, b{"b"}, c{"c"};
   for (const Node& n : {a, b, c}) n.look(v, t0);
   for (int look = 1; look <= 4; ++look) {
-    EXPECT_EQ(v.choose(t0)->endpoint, look < 3 ? "a" : "b") << look;
+    EXPECT_EQ(v.choose(t0)->endpoint, "b") << look << ": who has another block than most does not lead";
+    EXPECT_EQ(v.choose(t0)->agree, 2U) << look;
+    EXPECT_EQ(v.standing("a", t0).dissents, look >= 3) << look;
     for (const Node& n : {a, b, c}) n.look(v, t0);
   }
   EXPECT_EQ(v.choose(t0)->safe->number, 95U) << "labels go on meanwhile";
+  Vote two = vote_of({{"a", "x"}, {"b", "y"}});
+  for (const Node& n : {a, b, a}) n.look(two, t0);
+  EXPECT_EQ(two.choose(t0)->endpoint, "a");
+  EXPECT_EQ(two.choose(t0)->agree, 1U) << "no majority from the first look on";
 }
 
 TEST(Vote, WhoContradictsTheAnchorHasNoVoteAndMostOfThemAreShown) {

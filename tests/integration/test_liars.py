@@ -39,6 +39,12 @@ def follows(s, blocks=6, honest=1, after=0):
     assert labels <= chain, f"safe or final, and not of the honest chain: {[(imported[h], h) for h in labels - chain]}"
 
 
+def has(s, source, block):
+    """Whether a source has a block."""
+    call = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByHash", "params": [block["hash"], False]}
+    return json.loads(http(s.endpoints["sources"][source], json.dumps(call).encode())[1])["result"] is not None
+
+
 # What the liar says: a branch of its own that is safe and final at once; the true chain, with its newest block safe and final; a chain that stands still;
 # heads that nobody has.
 BRANCH = {"cmd": "fork", "depth": 40, "safe_lag": 0, "finalized_lag": 0}
@@ -105,9 +111,10 @@ def test_two_that_disagree_move_no_label(stack, gossip, liar):
     s.wait("the honest one calls final what the other has not", lambda: s.stats()["chain"]["finalized"]["number"] > both_have + 2)
     now = s.stats()
     assert now["chain"]["head"]["number"] - now["el"]["head"]["number"] <= 2
-    on = json.loads(http(s.endpoints["sources"][1 - liar], json.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByHash",
-                                                                       "params": [now["el"]["head"]["hash"], False]}).encode())[1])
-    assert on["result"], "the head is on the branch of the liar"
+    s.wait("the head on the honest chain", lambda: has(s, 1 - liar, s.stats()["el"]["head"]))
+    for _ in range(10):
+        s.wait("a block more", lambda n=s.stats()["el"]["head"]["number"]: s.stats()["el"]["head"]["number"] > n)
+        assert has(s, 1 - liar, s.stats()["el"]["head"]), "the head went to the branch of the liar"
     assert now["el"]["finalized"]["number"] <= now["el"]["safe"]["number"] <= both_have
     s.ctl("fork", node=liar, heal=True)
     follows(s, honest=1 - liar)

@@ -17,14 +17,16 @@ def test_the_EL_alone(make_tow, net):
     assert tow.el.height() >= HISTORY
 
 
-def foreign_chain(work, net, fork_at, length):
-    """An op-geth with a valid chain of its own that leaves the real one at fork_at; its labels are its own too."""
+def foreign_chain(work, net, fork_at):
+    """An op-geth with a valid chain of its own that leaves the real one at fork_at and is longer; its labels are its own too."""
     geth = Geth("foreign-geth", work / "foreign", net.genesis).start()
     rollup = read_rollup(net.rollup)
     EngineApi(geth.engine, rollup).feed(fetch_blocks(net.el, 1, fork_at))
     builder = Builder(geth, rollup)
-    builder.branch(length)
-    builder.label(fork_at + length - 5, fork_at + length - 10)
+    while geth.el.height() < net.el.height() + 20:  # the real one grows meanwhile
+        builder.branch(20)
+    head = geth.el.height()
+    builder.label(head - 5, head - 10)
     return geth
 
 
@@ -45,9 +47,7 @@ def test_three_sources_one_dies_one_lies(make_tow, work, net, half_way):
         tow.check()
 
         # now the liar serves a whole valid branch that leaves ours below finalized, longer than the real chain
-        finalized = tow.el.height("finalized")
-        foreign = foreign_chain(work, net, finalized - 50, tow.el.height() - finalized + 50 + 120)
-        assert foreign.el.height() > net.el.height()
+        foreign = foreign_chain(work, net, tow.el.height("finalized") - 50)
         lies.lie = None
         lies.set_upstream(foreign.url)
         # a fetcher that starts now knows nothing of the past: the liar is the first live source that it meets

@@ -59,15 +59,15 @@ codes = set(re.findall(r'enter\(\s*TowState::\w+,\s+"(\w+)"', follower))
 readiness = (root / "services/sync-coordinator/core/readiness.cpp").read_text()
 codes |= set(re.findall(r'TowState::\w+,\s*"(\w+)"', readiness))
 codes |= {c for pair in re.findall(r'enter\([^;]*?\? TowState::\w+ : TowState::\w+,\s[^;]*?\? "(\w+)" : "(\w+)"', follower) for c in pair}
-codes |= set(re.findall(r'"(source_\w+|no_blocks)"', "".join((root / f"services/{f}").read_text() for f in (
+codes |= set(re.findall(r'"(source_\w+|no_blocks|clock_skew)"', "".join((root / f"services/{f}").read_text() for f in (
     "remote-fetcher/core/problem.cpp", "remote-fetcher/actors/pool.cpp", "sync-coordinator/core/follower.cpp"))))
 codes |= {"no_heads"}  # where nothing more is known
 codes.discard("source_reorged")  # a decision and no state
 problems = (root / "services/remote-fetcher/core/problem.cpp").read_text()
-advice = {code: "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', texts)) for code, texts in re.findall(r'Text\{Problem::\w+, "(source_\w+)",((?:\s*"(?:[^"\\]|\\.)*")+)\}', problems)}
+advice = {code: "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', texts)) for code, texts in re.findall(r'Text\{Problem::\w+, "(source_\w+|clock_skew)",((?:\s*"(?:[^"\\]|\\.)*")+)\}', problems)}
 if not advice:
     failures.append("no advice found in the code: is this check still right?")
-documented = dict(re.findall(r"^\| `(source_\w+)` \| .* \| (.*) \|$", (root / "docs/errors.md").read_text(), re.M))
+documented = dict(re.findall(r"^\| `(source_\w+|clock_skew)` \| .* \| (.*) \|$", (root / "docs/errors.md").read_text(), re.M))
 failures.extend(f"docs/errors.md: {code} advises otherwise than the code: {text}" for code, text in advice.items() if documented.get(code) != text)
 errors, calls = read("docs/errors.md").split("## gRPC")
 compare("reason code", codes, "docs/errors.md", set(re.findall(r"^\| `(\w+)` \|", errors, re.M)))

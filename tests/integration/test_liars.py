@@ -240,6 +240,17 @@ def test_a_clock_that_is_late_refuses_nobody(stack):
     s.check_trace()
 
 
+def test_a_clock_that_is_late_is_named_where_one_source_says_so(stack):
+    s = stack(blocks=120, block_time=1)
+    clock, env = fake_clock(s.dir)
+    set_clock(clock, "-300")
+    s.start(env=env, env_of=["remote-fetcher"])
+    s.wait("it is named", lambda: readyz(s) == (503, "clock_skew"))
+    assert "the clock here says" in endpoints(s), endpoints(s)
+    set_clock(clock, "+0")
+    s.wait("the clock is set", lambda: readyz(s) == (200, "at_tip"))
+
+
 def test_ages_that_contradict_each_other_are_one_line_and_exit_code_2(stack):
     s = stack(blocks=5)
     run = subprocess.run([BIN / "engine-driver", *s.flags("engine-driver"), "--safe.min-age=1m", "--finality.min-age=10s"], capture_output=True, text=True,

@@ -197,7 +197,7 @@ std::vector<std::string> recovery(const v1::Tow& t) {
     return {"Give engine-driver the EL's own secret (--jwt-secret) and compare the clocks of both hosts."};
   if (code == "driver_unreachable") return {"Start engine-driver, or correct the coordinator's --engine-driver."};
   if (code == "engine_unreachable") return {"Start the EL, or correct --engine."};
-  if (code == "no_heads" || code == "no_blocks" || absl::StartsWith(code, "source_"))
+  if (code == "no_heads" || code == "no_blocks" || code == "clock_skew" || absl::StartsWith(code, "source_"))
     return {"Look at `towline endpoints`: it says why none can be used, and what to do."};
   if (code == "safe_stalled" || code == "finalized_stalled")
     return {"Is the chain's batcher down, or does its L1 not finalize? Then wait; else add another --source."};

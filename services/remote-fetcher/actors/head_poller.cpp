@@ -409,7 +409,7 @@ void HeadPollerState::poll() {
       config_.board->heard(endpoint, absl::FromUnixSeconds(static_cast<std::int64_t>(s->heads.unsafe->timestamp)));
     if (auto st = check_times(s->heads, *config_.rollup, config_.board->chain_now()); !st.ok()) {
       // Our clock or our configuration may be wrong as well: nobody is charged.
-      trouble_ = {Problem::wrong_time, std::string{st.message()}};
+      trouble_ = {absl::IsOutOfRange(st) ? Problem::clock_skew : Problem::wrong_time, std::string{st.message()}};
       s = st;
     }
   }

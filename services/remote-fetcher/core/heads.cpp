@@ -107,8 +107,8 @@ absl::Status check_times(const contract::HeadSnapshot& s, const rollup::Config& 
       return absl::FailedPreconditionError(
           absl::StrCat("time: block ", eth::to_string(*b), " is of second ", b->timestamp, ", its number says ", due));
     if (absl::FromUnixSeconds(static_cast<std::int64_t>(due)) > now + kAhead)
-      return absl::FailedPreconditionError(absl::StrCat("time: block ", eth::to_string(*b), " is of second ", due,
-                                                        ", the clock here says ", absl::ToUnixSeconds(now)));
+      return absl::OutOfRangeError(absl::StrCat("time: block ", eth::to_string(*b), " is of second ", due,
+                                                ", the clock here says ", absl::ToUnixSeconds(now)));
   }
   return absl::OkStatus();
 }

@@ -26,7 +26,7 @@ std::optional<Hash32> hash_of(const jsonrpc::Answer& a);
 absl::Status check_order(const contract::HeadSnapshot& s);
 
 /// FAILED_PRECONDITION: a block's time is not what its number says (genesis time + number x block time, a rule of OP
-/// derivation), or more than a minute after `now`: nobody can have made it yet.
+/// derivation). OUT_OF_RANGE: it is more than a minute after `now`: nobody can have made it yet, or `now` is late.
 absl::Status check_times(const contract::HeadSnapshot& s, const rollup::Config& chain, absl::Time now);
 
 /// Same endpoint, same blocks; only the time of the look may differ.

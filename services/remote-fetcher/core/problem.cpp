@@ -46,9 +46,11 @@ constexpr std::array kTexts = {
          "Use a source with debug_getRawBlock or eth_getRawTransactionByBlockHashAndIndex."},
     Text{Problem::bad_data, "source_bad_data",
          "Its answers do not verify: use another source; the evidence file has them."},
-    Text{Problem::wrong_time, "source_wrong_time",
-         "Compare the clock here, and the rollup config's genesis time and block time, with the chain's; if they are "
-         "right the source lies."},
+    Text{
+        Problem::wrong_time, "source_wrong_time",
+        "Compare the rollup config's genesis time and block time with the chain's; if they are right the source lies."},
+    Text{Problem::clock_skew, "clock_skew",
+         "Set the clock here (timedatectl, NTP). If it is right, the source names blocks that nobody can have made."},
     Text{Problem::behind, "source_behind", "Look at that node; it is used again when its head moves."},
     Text{Problem::other_branch, "source_other_branch",
          "Wait: it may be behind. If it stays so, ask a third source who is right."},

@@ -28,7 +28,8 @@ enum class Problem {
   pruned,                // it has no blocks below some height
   unknown_transactions,  // a transaction type that neither we nor its raw methods can give
   bad_data,              // headers or bodies that do not verify
-  wrong_time,            // a block whose time is not what its number says, or of the future
+  wrong_time,            // a block whose time is not what its number says
+  clock_skew,            // a block of the future, by the clock here
   behind,                // its head stands still while others' move
   other_branch,          // another branch than the one that is asked for
   cordoned,              // by an operator

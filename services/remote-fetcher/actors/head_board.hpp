@@ -1,6 +1,8 @@
 // What every endpoint said last, and what the vote makes of it. Pollers write, gRPC handlers wait. Thread safe.
 #pragma once
 
+#include <absl/time/clock.h>
+
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -29,10 +31,11 @@ class HeadBoard {
     std::lock_guard lock{mutex_};
     clock_.heard(endpoint, head, steady_now());
   }
-  /// Our time, or the chain's where most say that ours is late.
+  /// What a block may not be far ahead of: our time, that of a clock that was set right since the start, or the chain's
+  /// where most say that both are late.
   absl::Time chain_now() const {
     std::lock_guard lock{mutex_};
-    return std::max(steady_now(), clock_.at_least(steady_now()));
+    return std::max({steady_now(), absl::Now(), clock_.at_least(steady_now())});
   }
   /// As Vote::put() has it.
   void put(contract::HeadSnapshot s, const std::vector<std::uint64_t>& asked,

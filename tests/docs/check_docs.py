@@ -88,6 +88,13 @@ for n, row in rows.items():
     if not named and "not yet" not in row:
         failures.append(f"docs/edge-cases.md: D{n} names no test")
 
+decisions = {f.name: f.read_text() for f in root.glob("docs/adr/0*.md")}
+index = dict(re.findall(r"^\| \[\d{4}\]\(([\w-]+\.md)\) \| (.*) \|$", read("docs/adr/README.md"), re.M))
+compare("decision", set(decisions), "docs/adr/README.md", set(index))
+for name, text in decisions.items():
+    if not text.startswith(f"# {name[:4]} {index.get(name)}\n") or not all(f"\n**{part}.** " in text for part in ("Context", "Decision", "Consequence")):
+        failures.append(f"docs/adr/{name}: its title is not that of the index, or it lacks Context, Decision or Consequence")
+
 for page in [*root.glob("*.md"), *root.glob("docs/**/*.md"), *root.glob("services/*/README.md"), *root.glob("tools/**/README.md")]:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         if "://" not in target and not (page.parent / target).exists():

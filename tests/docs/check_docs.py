@@ -80,6 +80,7 @@ for folder in ("libs", "services", "tests", "tools"):
         tests |= {".".join(t) for t in re.findall(r"^TEST(?:_F|_P)?\((\w+), (\w+)\)", f.read_text(), re.M)}
     for f in (root / folder).rglob("test_*.py"):
         tests |= set(re.findall(r"^def (test_\w+)\(", f.read_text(), re.M))
+failures.extend(f"docs/simulation.md: {t} is no test" for t in re.findall(r"`([A-Z]\w+\.\w+)`", read("docs/simulation.md")) if t not in tests)
 rows = {int(n): row for n, row in re.findall(r"^\| D(\d+) \|(.*)$", (root / "docs/edge-cases.md").read_text(), re.M)}
 failures.extend(f"docs/edge-cases.md: D{n} is missing" for n in range(1, 52) if n not in rows)
 for n, row in rows.items():

@@ -91,24 +91,38 @@ std::optional<eth::BlockRef> Follower::gap() const {
   if (!options_.unsafe_from_gossip || !remote_ || !local_ || !local_->labels.latest) return std::nullopt;
   // An old branch may be higher than the one that grows: the first whose gap the source can fill.
   for (const GossipBlocks::Chain& waiting : gossip_.chains()) {
-    if (waiting.lowest.number == 0 || gaps_aside_.contains(waiting.lowest.hash)) continue;
-    if (number_of(remote_->unsafe) + 1 < waiting.lowest.number) continue;
-    const eth::BlockRef before{waiting.lowest.number - 1, waiting.lowest.parent_hash, {}, waiting.lowest.timestamp};
-    // What stands on our own chain needs nothing of the source; what is not above our head is no way forward.
-    if (before.number > local_->labels.latest->number) return before;
+    if (gaps_aside_.contains(waiting.lowest.hash)) continue;
+    const auto g = gap_below(waiting);
+    if (g && number_of(remote_->unsafe) >= g->number) return g;
   }
   return std::nullopt;
 }
 
-std::optional<bool> Follower::on_our_chain(const std::optional<eth::BlockRef>& block) const {
-  if (!block || !local_ || !local_->labels.latest) return std::nullopt;
+std::optional<eth::BlockRef> Follower::gap_below(const GossipBlocks::Chain& waiting) const {
+  const std::uint64_t head = local_->labels.latest->number;
+  const eth::BlockRef& lowest = waiting.lowest;
+  if (lowest.number == 0) return std::nullopt;
+  // What stands on our own chain needs nothing of the source.
+  if (lowest.number - 1 > head) return eth::BlockRef{lowest.number - 1, lowest.parent_hash, {}, lowest.timestamp};
+  const auto ours = ours_at(lowest.number - 1);
+  if (!ours || *ours == lowest.parent_hash || waiting.tip.number < head + kLonger) return std::nullopt;
+  if (eth::BlockRef unknown; passes_derived(waiting.tip, unknown) == false) return std::nullopt;
+  // It leaves ours further down. What is not above our head is no way forward.
+  return gossip_.ancestor(waiting.tip, head + 1);
+}
+
+std::optional<Hash32> Follower::ours_at(std::uint64_t number) const {
+  if (!local_ || !local_->labels.latest) return std::nullopt;
   for (const auto* known : {&recent_, &compared_})
-    if (const auto it = known->find(block->number); it != known->end()) return it->second == block->hash;
-  for (const auto& label : {local_->labels.safe, local_->labels.finalized}) {
-    if (label && label->number == block->number && label->number <= local_->labels.latest->number)
-      return label->hash == block->hash;
-  }
+    if (const auto it = known->find(number); it != known->end()) return it->second;
+  for (const auto& label : {local_->labels.safe, local_->labels.finalized})
+    if (label && label->number == number && number <= local_->labels.latest->number) return label->hash;
   return std::nullopt;
+}
+
+std::optional<bool> Follower::on_our_chain(const std::optional<eth::BlockRef>& block) const {
+  const auto ours = block ? ours_at(block->number) : std::nullopt;
+  return ours ? std::optional{*ours == block->hash} : std::nullopt;
 }
 
 bool Follower::replaying() const {
@@ -371,11 +385,12 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
                               const absl::StatusOr<std::vector<eth::BlockRef>>& local, absl::Time now) {
   const Pending was = pending_;
   if (!finish(id)) return {};
-  if (!local_ || !remote_ || !goal()) {
+  const bool of_branch = was == Pending::compare_branch;
+  if (!local_ || (!of_branch && (!remote_ || !goal()))) {
     walkback_.reset();
     return step(now);
   }
-  if (!local.ok() || !remote.ok()) {
+  if (!local.ok() || (!of_branch && !remote.ok())) {
     walkback_.reset();
     const absl::Status& why = local.ok() ? remote.status() : local.status();
     enter(local.ok() ? TowState::waiting_for_source : TowState::waiting_for_engine,
@@ -387,6 +402,14 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
   if (!local_->labels.latest || walkback_head_ != local_->labels.latest->hash) {
     // The EL has another head by now: what was found out below the old one says nothing of it.
     walkback_.reset();
+    return step(now);
+  }
+  if (of_branch) {
+    for (const eth::BlockRef& b : *local) recent_.emplace(b.number, b.hash);
+    while (recent_.size() > kRecentBlocks) recent_.erase(recent_.begin());
+    const bool learnt =
+        std::any_of(local->begin(), local->end(), [&](const auto& b) { return recent_.contains(b.number); });
+    if (!learnt) back_off(now);
     return step(now);
   }
   if (was == Pending::compare_near) {
@@ -571,34 +594,57 @@ std::optional<Effects> Follower::follow_gossip(absl::Time now) {
     searched_ = false;
     return import(head.id(), *tip, true, now);
   }
-  // Another signed branch, from a block of ours on.
-  const auto other = gossip_.highest();
-  if (!other || other->tip.number < head.number + kLonger || invalid_target_ == other->tip.hash) return std::nullopt;
-  const auto fork = fork_below(other->tip);
-  if (!fork || fork->number < number_of(local_->labels.safe)) return std::nullopt;
-  if (eth::BlockRef unknown; passes_derived(other->tip, unknown) != true) return std::nullopt;
-  const auto named = [&](const std::optional<eth::BlockRef>& b) {
-    return b && b->number > fork->number && on_our_chain(b) == true;
-  };
-  if (remote_ && (named(remote_->unsafe) || named(remote_->local_safe))) return std::nullopt;
-  if (now < hold_branch_until_) {
-    decide("hold_branch", "another signed branch is longer, but branches were changed just now", now);
-    return std::nullopt;
+  // Another signed branch, from a block of ours on. What was left behind may be higher than the one that grows.
+  for (const GossipBlocks::Chain& other : gossip_.chains()) {
+    if (other.tip.number < head.number + kLonger) break;
+    if (invalid_target_ == other.tip.hash) continue;
+    const auto fork = fork_below(other.tip);
+    if (!fork) {
+      if (auto unknown = unknown_below(other); !unknown.empty() && now >= not_before_)
+        return ask(Pending::compare_branch, std::move(unknown));
+      continue;
+    }
+    if (fork->number < number_of(local_->labels.safe)) continue;
+    if (eth::BlockRef unknown; passes_derived(other.tip, unknown) != true) continue;
+    const auto named = [&](const std::optional<eth::BlockRef>& b) {
+      return b && b->number > fork->number && on_our_chain(b) == true;
+    };
+    if (remote_ && (named(remote_->unsafe) || named(remote_->local_safe))) continue;
+    if (now < hold_branch_until_) {
+      decide("hold_branch", "another signed branch is longer, but branches were changed just now", now);
+      return std::nullopt;
+    }
+    last_reorg_depth_ = head.number - fork->number;
+    decide("reorg",
+           absl::StrCat("a signed branch leaves ours after ", eth::to_string(*fork), ", ", last_reorg_depth_,
+                        " below our head, and is ", other.tip.number - head.number, " longer; nobody names either"),
+           now);
+    searched_ = false;
+    return import(fork->id(), other.tip, true, now);
   }
-  last_reorg_depth_ = head.number - fork->number;
-  decide("reorg",
-         absl::StrCat("a signed branch leaves ours after ", eth::to_string(*fork), ", ", last_reorg_depth_,
-                      " below our head, and is ", other->tip.number - head.number, " longer; nobody names either"),
-         now);
-  searched_ = false;
-  return import(fork->id(), other->tip, true, now);
+  return std::nullopt;
+}
+
+std::vector<std::uint64_t> Follower::unknown_below(const GossipBlocks::Chain& branch) const {
+  std::vector<std::uint64_t> out;
+  const std::uint64_t head = local_->labels.latest->number;
+  for (std::uint64_t n = branch.lowest.number - std::min<std::uint64_t>(branch.lowest.number, 1);
+       n <= std::min(head, branch.tip.number) && out.size() < options_.header_batch; ++n) {
+    const auto ours = ours_at(n);
+    if (!ours) out.push_back(n);
+    // It stands on a block that is not ours: no question about ours helps.
+    if (ours && n < branch.lowest.number && *ours != branch.lowest.parent_hash) return {};
+  }
+  return out;
 }
 
 std::optional<bool> Follower::passes_derived(const eth::BlockRef& tip, eth::BlockRef& unknown) const {
   for (const eth::BlockRef& b : derived_) {
     if (b.number > tip.number) continue;
     const eth::BlockRef& at = gossip_.ancestor(tip, b.number);
-    const auto on = at.number == b.number ? at.hash == b.hash : on_our_chain(b);
+    const auto on = at.number == b.number       ? at.hash == b.hash
+                    : at.number == b.number + 1 ? at.parent_hash == b.hash
+                                                : on_our_chain(b);
     if (on == false) return false;
     if (on || !remote_ || replaying()) continue;  // nobody there to be asked
     unknown = b;
@@ -672,8 +718,12 @@ Effects Follower::follow(absl::Time now) {
 
 Effects Follower::compare(const eth::BlockRef& block) {
   comparing_ = block;
+  return ask(Pending::compare_near, {block.number});
+}
+
+Effects Follower::ask(Pending p, std::vector<std::uint64_t> numbers) {
   walkback_head_ = local_->labels.latest->hash;
-  return {Compare{start(Pending::compare_near), {block.number}, remote_->endpoint}};
+  return {Compare{start(p), std::move(numbers), remote_ ? remote_->endpoint : ""}};
 }
 
 Effects Follower::follow_labels(absl::Time now) {
@@ -819,11 +869,11 @@ Effects Follower::after_import(const contract::CommandResult& r, absl::Time now)
       if (searched_) {
         // Gossiped blocks that the source knows no way to.
         for (const GossipBlocks::Chain& waiting : gossip_.chains()) {
-          if (waiting.lowest.parent_hash != range.tip.hash) continue;
+          if (const auto g = gap_below(waiting); !g || g->hash != range.tip.hash) continue;
           gaps_aside_[waiting.lowest.hash] = now + kGapAside;
           gaps_rest_ = true;
         }
-        if (demote(r.reason, now)) return step(now);
+        if (!gaps_rest_ && demote(r.reason, now)) return step(now);
         // What the search found does not hold any more: the source is changing, or does not know itself. Its next
         // snapshot may tell.
         searched_ = false;

@@ -159,7 +159,7 @@ class Follower {
   std::uint64_t last_reorg_depth() const { return last_reorg_depth_; }
 
  private:
-  enum class Pending { none, compare_near, walkback, import, forkchoice, rewind };
+  enum class Pending { none, compare_near, compare_branch, walkback, import, forkchoice, rewind };
 
   Effects step(absl::Time now);
   /// Fewer than most of the trust groups have the branch that leads.
@@ -182,6 +182,8 @@ class Follower {
   std::optional<bool> passes_derived(const eth::BlockRef& tip, eth::BlockRef& unknown) const;
   /// Where the branch of a gossiped block leaves our chain; nullopt: not known exactly.
   std::optional<eth::BlockRef> fork_below(const eth::BlockRef& tip) const;
+  /// Heights at which our chain must be known to tell where the branch leaves it, and is not.
+  std::vector<std::uint64_t> unknown_below(const GossipBlocks::Chain& branch) const;
   Effects follow_labels(absl::Time now);
   /// An EL that came back may show older labels than were confirmed: they are lifted before anything else. nullopt:
   /// they need not be.
@@ -209,10 +211,16 @@ class Follower {
   std::optional<eth::BlockRef> remotes_head() const;
   /// That block, if gossiped blocks wait for it and the source has come so far.
   std::optional<eth::BlockRef> gap() const;
+  /// Up to where the source would have to bring us so that this chain of gossiped blocks goes on from there.
+  std::optional<eth::BlockRef> gap_below(const GossipBlocks::Chain& waiting) const;
   /// A source that restarts shows its old heads, or none: nothing is decided on its word.
   bool replaying() const;
   /// Ask the source whether it has our block at that height.
   Effects compare(const eth::BlockRef& block);
+  /// Ask both sides for their blocks at these heights.
+  Effects ask(Pending p, std::vector<std::uint64_t> numbers);
+  /// Our block at that height, if it is known.
+  std::optional<Hash32> ours_at(std::uint64_t number) const;
   /// nullopt: `block` is not known to be on our chain or off it.
   std::optional<bool> on_our_chain(const std::optional<eth::BlockRef>& block) const;
   void note_head();

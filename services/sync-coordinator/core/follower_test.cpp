@@ -1466,6 +1466,41 @@ TEST_F(FollowerTest, ASignedBranchIsTakenFromWhereItLeavesOurs) {
   EXPECT_THAT(taken(), ElementsAre("gossip 102..105 safe 90 finalized -"));
 }
 
+TEST_F(FollowerTest, WhereASignedBranchLeavesOursIsAskedForIfItIsNotKnown) {
+  // A source that led alone brought the EL onto a branch of its own; what others gossiped meanwhile goes on beside it,
+  // and what is left of an older branch is as high and stands on nothing.
+  remote_has_unsafe = false;
+  network = network.fork(92, 1, 110);
+  with_gossip(false);
+  both();
+  taken();
+  const Chain living = network;
+  network = network.fork(105, 2, 110);
+  gossip({110});
+  network = living;
+  gossip({93, 94, 95, 96, 97, 98, 99, 100, 101});
+  EXPECT_THAT(taken(), IsEmpty());
+  gossip({102});
+  EXPECT_THAT(taken(), ElementsAre("compare", "gossip 92..102 safe 90 finalized -"));
+}
+
+TEST_F(FollowerTest, ASignedBranchThatLeavesOursBelowAGapIsFetchedFromTheSource) {
+  remote_has_unsafe = false;
+  with_gossip(false);
+  both();
+  taken();
+  network = network.fork(92, 1, 110);
+  gossip({95, 96, 97, 98, 99, 100, 101, 102});
+  EXPECT_THAT(taken(), ElementsAre("compare"));
+  gossip({103});
+  EXPECT_THAT(taken(), IsEmpty()) << "what was found out is not asked again, and the source has nothing";
+  theirs = network;
+  remote_has_unsafe = true;
+  remote();
+  EXPECT_THAT(taken(), ElementsAre("import 100..101 safe - finalized -", "compare",
+                                   "import 92..101 safe 90 finalized -", "gossip 101..103 safe - finalized -"));
+}
+
 TEST_F(FollowerTest, WhatWasKnownOfABranchThatWasLeftCountsNoMore) {
   with_gossip(true);
   both();

@@ -143,17 +143,17 @@ class P2PGossip final : public service::Program {
         ctx.metrics);
     TOWLINE_RETURN_IF_ERROR(p2p_->start());
     ctx.watchdog.watch("p2p", [this](std::function<void()> turn) { p2p_->ask_turn(std::move(turn)); });
-    if (!l1_urls_.empty()) {
-      l1_client_ = std::make_shared<http::Client>();
-      ctx.watchdog.watch("http", [this](std::function<void()> turn) { l1_client_->ask_turn(std::move(turn)); });
-      signer_watch_ = ctx.system.spawn<caf::detached>(
-          signer_watch, SignerWatchConfig{l1_urls_, *config_.l1_system_config, l1_client_, validator_.get(), &evidence_,
-                                          &ctx.metrics});
-    }
     if (clock_sources_.empty()) clock_sources_ = l1_urls_;
-    if (!clock_sources_.empty())
-      clock_watch_ = ctx.system.spawn<caf::detached>(clock_watch,
-                                                     ClockWatchConfig{clock_sources_, validator_.get(), &ctx.metrics});
+    if (!clock_sources_.empty()) {
+      http_ = std::make_shared<http::Client>();
+      ctx.watchdog.watch("http", [this](std::function<void()> turn) { http_->ask_turn(std::move(turn)); });
+      clock_watch_ = ctx.system.spawn<caf::detached>(
+          clock_watch, ClockWatchConfig{clock_sources_, http_, validator_.get(), &ctx.metrics});
+    }
+    if (!l1_urls_.empty())
+      signer_watch_ = ctx.system.spawn<caf::detached>(
+          signer_watch,
+          SignerWatchConfig{l1_urls_, *config_.l1_system_config, http_, validator_.get(), &evidence_, &ctx.metrics});
     NodeFacts facts;
     facts.config = &config_;
     facts.signer_source = [this] { return evidence_.get().proof.empty() ? signer_source_ : "l1"; };
@@ -200,7 +200,7 @@ class P2PGossip final : public service::Program {
 
   void stop() override {
     if (board_) board_->stop();
-    if (l1_client_) l1_client_->cancel_all();
+    if (http_) http_->cancel_all();
   }
 
   void release() override {
@@ -333,7 +333,8 @@ class P2PGossip final : public service::Program {
   std::unique_ptr<BlockBoard> board_;
   std::unique_ptr<Validator> validator_;
   SignerEvidence evidence_;
-  std::shared_ptr<http::Client> l1_client_;
+  /// Of the L1 endpoints and the clock sources.
+  std::shared_ptr<http::Client> http_;
   std::unique_ptr<Network> p2p_;
   std::unique_ptr<Discovery> finder_;
   std::unique_ptr<GossipService> service_;

@@ -220,3 +220,14 @@ def test_port_taken_and_the_key_is_its_owners_alone(stack):
     assert key.read_text().strip() not in p.log.read_text() + s.get(GOSSIP, "/metrics")[1]
     code, said = run(GOSSIP, *[f for f in flags if "addr" not in f], "--grpc.addr=127.0.0.1:0", "--http.addr=127.0.0.1:0")
     assert code == 1 and f"cannot listen on 127.0.0.1:{port}" in said, said
+
+
+def test_it_ends_in_time_although_every_clock_source_hangs(stack):
+    s = stack(blocks=1, block_time=0, sources=3)
+    for node in ("cl", 0, 1, 2):
+        s.ctl("fault", node=node, hang=True)
+    clocks = [f"--clock-source={u}" for u in (s.endpoints["cl"], *s.endpoints["sources"])]
+    s.processes[GOSSIP] = p = Process(GOSSIP, s.flags(GOSSIP, extra=clocks), s.dir).start()
+    s.wait("alive", lambda: s.get(GOSSIP, "/livez")[0] == 200)
+    s.wait("the first is asked", lambda: s.stats()["nodes"]["cl"]["requests"] > 0)
+    assert p.stop() == 0, p.tail()

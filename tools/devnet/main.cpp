@@ -1,5 +1,4 @@
 // towline-devnet: a simulated OP Stack chain behind real sockets. See --help and tools/devnet/README.md.
-#include <absl/random/random.h>
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 #include <httplib.h>
@@ -18,6 +17,7 @@
 #include "libs/base/status.hpp"
 #include "libs/base/steady_time.hpp"
 #include "tools/devnet/engine.hpp"
+#include "tools/devnet/kept_chain.hpp"
 #include "tools/devnet/sequencer.hpp"
 #include "tools/devnet/sources.hpp"
 
@@ -51,6 +51,10 @@ struct Devnet {
   Devnet(const sim::ChainOptions& options, sim::ElProfile profile) : world{options, profile} {}
 
   World world;
+  /// With the world's mutex held, as the world.
+  KeptChain kept;
+  std::string kept_file;
+  std::mutex saving;  // files are written in the order of what they hold
   std::vector<std::unique_ptr<NodeState>> source_states;
   NodeState cl_state{.name = "cl", .fault = {}};
   NodeState engine_state{.name = "engine", .fault = {}};
@@ -70,6 +74,17 @@ struct Devnet {
       if (which == s->name) return s;
     }
     return nullptr;
+  }
+
+  absl::Status save() {
+    const std::lock_guard order{saving};
+    KeptChain now;
+    {
+      const std::lock_guard lock{world.mutex};
+      kept.head = world.chain.head()->header.number;
+      now = kept;
+    }
+    return write_kept_chain(kept_file, now);
   }
 
   /// With the mutex held: chains of nodes' own grow as everybody's does.
@@ -134,10 +149,15 @@ struct Devnet {
       return {};
     }
     if (cmd == "reorg") {
-      world.chain.reorg(c.value("depth", std::uint64_t{1}));
+      const auto depth = c.value("depth", std::uint64_t{1});
+      if (depth > 0) kept.steps.push_back({world.chain.head()->header.number, depth});
+      world.chain.reorg(depth);
     } else if (cmd == "append") {
-      for (std::uint64_t n = c.value("count", std::uint64_t{1}); n > 0; --n)
-        world.chain.append(c.value("malformed", false));
+      const bool malformed = c.value("malformed", false);
+      for (std::uint64_t n = c.value("count", std::uint64_t{1}); n > 0; --n) {
+        if (malformed) kept.steps.push_back({world.chain.head()->header.number, 0});
+        world.chain.append(malformed);
+      }
     } else if (cmd == "produce") {
       world.producing = c.value("on", true);
       return {};
@@ -186,41 +206,69 @@ absl::Status write_file(const std::filesystem::path& path, const std::string& te
   return absl::OkStatus();
 }
 
-absl::Status run(const Flags& flags, const sigset_t& signals) {
-  const std::filesystem::path dir = flags.dir;
-  std::error_code ec;
-  std::filesystem::create_directories(dir, ec);
-  if (ec) return absl::InvalidArgumentError(absl::StrCat("--dir: cannot make ", flags.dir));
-
+sim::ChainOptions options_of(const Flags& flags) {
   sim::ChainOptions options;
   options.seed = flags.seed;
   options.chain_id = flags.chain_id;
+  options.genesis_time = flags.genesis_time;
   options.transactions = flags.transactions;
   options.input_bytes = flags.input_bytes;
   options.block_time = flags.block_time == 0
                            ? 2
                            : std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::llround(flags.block_time)));
   options.unknown_each = flags.unknown_each;
-  options.genesis_time = flags.genesis_time > 0 ? flags.genesis_time
-                                                : static_cast<std::uint64_t>(absl::ToUnixSeconds(absl::Now())) -
-                                                      flags.blocks * options.block_time;
-  Devnet net{options, flags.el_profile == "op-geth" ? sim::ElProfile::op_geth : sim::ElProfile::op_reth};
+  return options;
+}
+
+/// The chain that the directory holds, or else a new one.
+absl::StatusOr<KeptChain> kept_or_new(const std::string& file, const Flags& flags) {
+  sim::ChainOptions options = options_of(flags);
+  const auto now = static_cast<std::uint64_t>(absl::ToUnixSeconds(absl::Now()));
+  TOWLINE_ASSIGN_OR_RETURN(auto kept, read_kept_chain(file));
+  if (!kept) {
+    if (options.genesis_time == 0) options.genesis_time = now - flags.blocks * options.block_time;
+    KeptChain fresh = keep_new(options);
+    fresh.head = flags.blocks;
+    return fresh;
+  }
+  if (const std::string other = other_flags(kept->options, options); !other.empty())
+    return absl::InvalidArgumentError(absl::StrCat(flags.dir, " holds a chain that was made with ", other,
+                                                   ": give that, or another --dir, or remove ", file));
+  // What a sequencer makes up for after it was away.
+  const bool by_the_clock = flags.block_time >= 1 && now > kept->options.genesis_time;
+  if (by_the_clock) kept->head = std::max(kept->head, (now - kept->options.genesis_time) / kept->options.block_time);
+  return *std::move(kept);
+}
+
+absl::Status run(const Flags& flags, const sigset_t& signals) {
+  const std::filesystem::path dir = flags.dir;
+  std::error_code ec;
+  std::filesystem::create_directories(dir, ec);
+  if (ec) return absl::InvalidArgumentError(absl::StrCat("--dir: cannot make ", flags.dir));
+  // Programs wait for it: that of an earlier start says nothing of this one.
+  std::filesystem::remove(dir / "endpoints.json", ec);
+
+  TOWLINE_ASSIGN_OR_RETURN(const KeptChain kept, kept_or_new(dir / "devnet.json", flags));
+  Devnet net{kept.options, flags.el_profile == "op-geth" ? sim::ElProfile::op_geth : sim::ElProfile::op_reth};
+  net.kept = kept;
+  net.kept_file = dir / "devnet.json";
   World& world = net.world;
   world.safe_lag = flags.safe_lag;
   world.finalized_lag = flags.finalized_lag;
-  for (std::uint64_t n = 0; n < flags.blocks; ++n) world.chain.append();
+  rebuild(kept, world.chain);
   world.follow_labels();
+  TOWLINE_RETURN_IF_ERROR(net.save());
 
   Engine::Options engine_options;
   TOWLINE_ASSIGN_OR_RETURN(engine_options.config, rollup::parse_config(world.chain.rollup_json()));
-  absl::BitGen random;
-  for (auto& b : engine_options.jwt_secret.bytes) b = absl::Uniform<std::uint8_t>(random);
+  engine_options.jwt_secret = kept.jwt_secret;
   engine_options.exec_us = flags.el_exec_us;
   engine_options.trace_path = flags.engine_trace;
   TOWLINE_RETURN_IF_ERROR(write_file(dir / "jwt.hex", to_hex(engine_options.jwt_secret.view()) + "\n"));
   TOWLINE_RETURN_IF_ERROR(write_file(dir / "rollup.json", world.chain.rollup_json()));
   net.engine = std::make_unique<Engine>(world, engine_options);
-  TOWLINE_ASSIGN_OR_RETURN(net.sequencer, Sequencer::start(flags.host, flags.p2p_port, engine_options.config));
+  TOWLINE_ASSIGN_OR_RETURN(net.sequencer, Sequencer::start(flags.host, flags.p2p_port, engine_options.config,
+                                                           {kept.p2p_key, kept.signer_key}));
   net.sequencer->publish(world.chain);
 
   const auto port = [&](std::size_t i) { return flags.base_port == 0 ? 0 : flags.base_port + static_cast<int>(i); };
@@ -247,10 +295,12 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
   control.Get("/stats", [&](const httplib::Request&, httplib::Response& res) {
     res.set_content(net.stats().dump() + "\n", "application/json");
   });
+  control.Get("/livez", [](const httplib::Request&, httplib::Response& res) { res.set_content("ok\n", "text/plain"); });
   control.Post("/ctl", [&](const httplib::Request& req, httplib::Response& res) {
     std::string wrong;
     try {
       wrong = net.command(json::parse(req.body));
+      if (const auto saved = net.save(); wrong.empty() && !saved.ok()) wrong = std::string{saved.message()};
     } catch (const json::exception& e) {
       wrong = e.what();
     }
@@ -262,9 +312,6 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
                                                                                : -1;
   if (control_port <= 0)
     return absl::UnavailableError(absl::StrCat("cannot listen on ", flags.host, ":", flags.base_port));
-  std::thread control_thread{[&] { control.listen_after_bind(); }};
-  while (!control.is_running()) std::this_thread::yield();  // a stop() before would be lost
-
   endpoints["p2p"] = net.sequencer->address();
   endpoints["signer"] = net.sequencer->signer();
   endpoints["cl"] = net.cl_server->url();
@@ -272,6 +319,8 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
   endpoints["admin"] = net.admin_server->url();
   endpoints["control"] = absl::StrCat("http://", flags.host, ":", control_port);
   absl::Status result = write_file(dir / "endpoints.json", endpoints.dump(2) + "\n");
+  std::thread control_thread{[&] { control.listen_after_bind(); }};
+  while (!control.is_running()) std::this_thread::yield();  // a stop() before would be lost
   if (result.ok()) std::cout << "ready" << std::endl;
 
   // Produces until a signal comes.
@@ -283,12 +332,15 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
     if (sigtimedwait(&signals, nullptr, &wait) > 0) break;
     if (steady_now() < next) continue;
     next += period;
-    const std::lock_guard lock{world.mutex};
-    if (!world.producing) continue;
-    world.chain.append();
-    world.follow_labels();
-    net.grow_forks();
-    net.sequencer->publish(world.chain);
+    {
+      const std::lock_guard lock{world.mutex};
+      if (!world.producing) continue;
+      world.chain.append();
+      world.follow_labels();
+      net.grow_forks();
+      net.sequencer->publish(world.chain);
+    }
+    result = net.save();
   }
   {
     const std::lock_guard lock{world.mutex};
@@ -309,9 +361,11 @@ int main(int argc, char** argv) {
       "A simulated OP Stack chain with JSON-RPC sources, a consensus client and an execution client's Engine API, all "
       "on loopback."};
   app.set_version_flag("--version", "towline-devnet " TOWLINE_VERSION);
-  app.add_option("--dir", f.dir, "writes endpoints.json, rollup.json and jwt.hex here, then prints \"ready\"")
+  app.add_option("--dir", f.dir,
+                 "writes endpoints.json, rollup.json and jwt.hex here, then prints \"ready\"; goes on with the chain "
+                 "that an earlier start left here")
       ->required();
-  app.add_option("--blocks", f.blocks, "blocks on the chain at start")->capture_default_str();
+  app.add_option("--blocks", f.blocks, "blocks on the chain at its first start")->capture_default_str();
   app.add_option("--block-time", f.block_time, "seconds between new blocks, 0: none are made")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
@@ -342,8 +396,9 @@ int main(int argc, char** argv) {
   app.add_option("--p2p-port", f.p2p_port, "TCP port on which the sequencer gossips its blocks, 0: any")
       ->capture_default_str();
   app.add_option("--host", f.host, "listen on this address")->capture_default_str();
-  app.add_option("--base-port", f.base_port,
-                 "control (POST /ctl, GET /stats) on this port, then engine, admin, CL and the sources; 0: any")
+  app.add_option(
+         "--base-port", f.base_port,
+         "control (POST /ctl, GET /stats, GET /livez) on this port, then engine, admin, CL and the sources; 0: any")
       ->capture_default_str()
       ->check(CLI::Range(0, 65000));
   CLI11_PARSE(app, argc, argv);

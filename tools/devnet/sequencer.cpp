@@ -8,7 +8,6 @@
 
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
-#include "libs/crypto/openssl.hpp"
 #include "libs/eth/payload.hpp"
 #include "libs/gossip_block/envelope.hpp"
 #include "services/p2p-gossip/actors/network.hpp"
@@ -19,16 +18,15 @@ namespace {
 
 constexpr std::size_t kRemembered = 512;
 
-secp256k1::SecretKey new_key() { return *secp256k1::SecretKey::from(crypto::random<32>().view()); }
-
 }  // namespace
 
 struct Sequencer::Impl {
-  explicit Impl(rollup::Config c) : config{std::move(c)} {}
+  Impl(rollup::Config c, secp256k1::SecretKey p2p_key, secp256k1::SecretKey signer_key)
+      : config{std::move(c)}, identity{std::move(p2p_key)}, signer{std::move(signer_key)} {}
   rollup::Config config;
   Metrics metrics;  // not served
-  p2p::Identity identity{new_key()};
-  secp256k1::SecretKey signer = new_key();
+  p2p::Identity identity;
+  secp256k1::SecretKey signer;
   std::unique_ptr<gossip::Network> network;
   absl::flat_hash_set<Hash32> known;
   std::deque<std::pair<std::uint64_t, std::int64_t>> published;
@@ -38,8 +36,10 @@ Sequencer::Sequencer(std::unique_ptr<Impl> impl) : impl_{std::move(impl)} {}
 Sequencer::~Sequencer() = default;
 
 absl::StatusOr<std::unique_ptr<Sequencer>> Sequencer::start(const std::string& host, std::uint16_t port,
-                                                            rollup::Config config) {
-  auto impl = std::make_unique<Impl>(std::move(config));
+                                                            rollup::Config config, const Keys& keys) {
+  TOWLINE_ASSIGN_OR_RETURN(auto p2p_key, secp256k1::SecretKey::from(keys.p2p.view()));
+  TOWLINE_ASSIGN_OR_RETURN(auto signer_key, secp256k1::SecretKey::from(keys.signer.view()));
+  auto impl = std::make_unique<Impl>(std::move(config), std::move(p2p_key), std::move(signer_key));
   gossip::NetworkConfig net;
   net.listen_ip = host;
   net.listen_port = port;

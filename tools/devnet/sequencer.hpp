@@ -13,9 +13,13 @@ namespace towline::devnet {
 
 class Sequencer {
  public:
+  /// Its name on the network, and what signs its blocks: secp256k1 keys.
+  struct Keys {
+    Hash32 p2p, signer;
+  };
   /// Listens on `host`:`port` (0: any). UNAVAILABLE: it cannot.
   static absl::StatusOr<std::unique_ptr<Sequencer>> start(const std::string& host, std::uint16_t port,
-                                                          rollup::Config config);
+                                                          rollup::Config config, const Keys& keys);
   ~Sequencer();
 
   /// The head and those blocks below it that are new; the first call only notes where the chain is.

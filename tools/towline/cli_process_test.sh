@@ -31,6 +31,9 @@ expect 2 "unsafe-block-signer" "$towline" up --engine http://127.0.0.1:1 --sourc
 expect 2 "no source" "$towline" up --engine http://127.0.0.1:1 --network op-mainnet
 expect 2 "--network and --rollup-config" "$towline" up --engine http://127.0.0.1:1 --source http://127.0.0.1:1
 expect 3 "does not answer" "$towline" status --coordinator $nobody
+expect 3 "does not say that it lives" "$towline" probe $nobody
+expect 3 "does not say that it lives" env TOWLINE_HTTP_ADDR=0.0.0.0:1 "$towline" probe
+expect 2 "address" "$towline" probe
 expect 3 "does not answer" "$towline" watch --coordinator $nobody
 expect 3 "does not answer" "$towline" endpoints --fetcher $nobody
 expect 3 "does not answer" "$towline" cordon x --fetcher $nobody

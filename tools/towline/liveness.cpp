@@ -3,7 +3,6 @@
 #include <curl/curl.h>
 
 namespace towline::cli {
-namespace {
 
 bool lives(const std::string& address, std::chrono::milliseconds patience) {
   const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> c{curl_easy_init(), curl_easy_cleanup};
@@ -18,8 +17,6 @@ bool lives(const std::string& address, std::chrono::milliseconds patience) {
   curl_easy_getinfo(c.get(), CURLINFO_RESPONSE_CODE, &status);
   return status == 200;
 }
-
-}  // namespace
 
 Liveness::Liveness(std::vector<std::string> addresses, std::chrono::milliseconds turn,
                    std::chrono::milliseconds patience)

@@ -10,6 +10,9 @@
 
 namespace towline::cli {
 
+/// `address`, host:port of a status server, answers /livez with 200 in time.
+bool lives(const std::string& address, std::chrono::milliseconds patience);
+
 class Liveness {
  public:
   /// `addresses`: host:port of the status servers. Each of them is asked once in a turn; answers have `patience`.

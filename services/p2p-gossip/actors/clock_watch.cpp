@@ -2,7 +2,6 @@
 
 #include <caf/typed_event_based_actor.hpp>
 
-#include "libs/http/client.hpp"
 #include "services/p2p-gossip/core/clock_vote.hpp"
 
 namespace towline::gossip {
@@ -30,9 +29,8 @@ std::optional<absl::Duration> ahead_of(http::Client& client, const std::vector<s
 
 clock_watch_actor::behavior_type clock_watch(clock_watch_actor::pointer self, const ClockWatchConfig& config) {
   self->send(self, look_atom{});
-  auto client = std::make_shared<http::Client>();
   return {[=](look_atom) {
-    const auto ahead = ahead_of(*client, config.urls);
+    const auto ahead = ahead_of(*config.client, config.urls);
     config.validator->set_clock(ahead);
     if (ahead)
       config.metrics->gauge("towline_gossip_clock_ahead_seconds", "Our clock against the sources', to half a second.")

@@ -16,6 +16,8 @@ using clock_watch_actor = caf::typed_actor<caf::reacts_to<look_atom>>;
 
 struct ClockWatchConfig {
   std::vector<std::string> urls;
+  /// Cancelled by its owner when the service stops.
+  std::shared_ptr<http::Client> client;
   Validator* validator;
   Metrics* metrics;
 };

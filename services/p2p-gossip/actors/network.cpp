@@ -86,26 +86,29 @@ class Network::Loop final : private p2p::Node::Handler {
     using R = decltype(f());
     auto promise = std::make_shared<std::promise<R>>();
     post([promise, f = std::move(f)] { promise->set_value(f()); });
-    return answer_of(*promise, R{});
+    return answer_of(*promise);
   }
   /// Runs `f(done)` on the loop and waits until `done` is called with what is returned.
   template <typename R, typename F>
   R wait(F f) {
     auto promise = std::make_shared<std::promise<R>>();
     post([promise, f = std::move(f)]() mutable { f([promise](R r) { promise->set_value(std::move(r)); }); });
-    return answer_of(*promise, R{absl::UnavailableError("shutting down")});
+    return answer_of(*promise);
   }
   template <typename F>
   void post(F f) {
     asio::post(io_, std::move(f));
   }
 
-  /// A loop that was stopped answers nobody.
+  /// A loop that was stopped answers nobody: nothing was done, and nothing is known.
   template <typename R>
-  R answer_of(std::promise<R>& promise, R otherwise) {
+  R answer_of(std::promise<R>& promise) {
     auto result = promise.get_future();
-    while (result.wait_for(std::chrono::milliseconds{100}) != std::future_status::ready)
-      if (io_.stopped()) return otherwise;
+    while (result.wait_for(std::chrono::milliseconds{100}) != std::future_status::ready) {
+      if (!io_.stopped()) continue;
+      if constexpr (std::is_constructible_v<R, absl::Status>) return R{absl::UnavailableError("shutting down")};
+      else return R{};
+    }
     return result.get();
   }
 
@@ -586,14 +589,18 @@ Network::~Network() { stop(); }
 absl::Status Network::start() { return loop_->start(); }
 void Network::stop() { loop_->stop(); }
 
-std::vector<p2p::Node::Peer> Network::peers() {
-  return loop_->call([this] { return loop_->node().peers(); });
+std::vector<Network::Peer> Network::peers() {
+  return loop_->call([this] {
+    std::vector<Peer> out;
+    for (auto& p : loop_->node().peers()) {
+      const bool is_static = loop_->manager().is_static(p.id);
+      out.push_back({std::move(p), is_static});
+    }
+    return out;
+  });
 }
 std::vector<p2p::Multiaddr> Network::addresses() {
   return loop_->call([this] { return loop_->addresses(); });
-}
-bool Network::is_static(const p2p::PeerId& peer) {
-  return loop_->call([this, peer] { return loop_->manager().is_static(peer); });
 }
 absl::StatusOr<std::size_t> Network::publish(std::size_t topic, BytesView message) {
   return loop_->call(

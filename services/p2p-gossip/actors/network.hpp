@@ -49,10 +49,12 @@ class Network {
   absl::Status start();
   void stop();
 
-  // Any thread; they wait for the loop.
-  std::vector<p2p::Node::Peer> peers();
+  // Any thread; they wait for the loop. Once it was stopped: UNAVAILABLE, and no peers.
+  struct Peer : p2p::Node::Peer {
+    bool is_static = false;
+  };
+  std::vector<Peer> peers();
   std::vector<p2p::Multiaddr> addresses();
-  bool is_static(const p2p::PeerId& peer);
   /// A validated message of our own. The number of peers that it was sent to at once; ALREADY_EXISTS: it was seen
   /// before.
   absl::StatusOr<std::size_t> publish(std::size_t topic, BytesView message);

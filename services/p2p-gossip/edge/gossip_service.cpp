@@ -112,7 +112,7 @@ grpc::Status GossipService::ListPeers(grpc::ServerContext*, const v1::ListPeersR
     for (const auto& protocol : p.protocols) out.add_protocols(protocol);
     out.set_latency_ms(absl::ToDoubleMilliseconds(p.latency));
     out.set_connected_s(std::max(0.0, absl::ToDoubleSeconds(now - p.connected_at)));
-    out.set_static_(network_.is_static(p.id));
+    out.set_static_(p.is_static);
     for (const auto& t : p.gossip.topics) out.add_topics(version_of(topics, t));
     for (const auto& t : p.gossip.mesh) out.add_mesh(version_of(topics, t));
     out.set_score(p.gossip.score);

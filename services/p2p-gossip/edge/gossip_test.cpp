@@ -209,6 +209,16 @@ TEST(Gossip, TwoHundredConnectsAndDisconnectsLeakNothing) {
   EXPECT_LT(resident_mib(), before + 32);
 }
 
+TEST(Gossip, ANetworkThatWasStoppedDoesNothingAndSaysSo) {
+  Peer peer{1, false};
+  const std::string other = Peer{2, false}.address().peer->to_string();
+  peer.network->stop();
+  EXPECT_TRUE(absl::IsUnavailable(peer.network->ban(other, absl::Hours(1), "test")));
+  EXPECT_TRUE(absl::IsUnavailable(peer.network->unban(other)));
+  EXPECT_TRUE(absl::IsUnavailable(peer.network->publish(0, message(1, key(200))).status()));
+  EXPECT_TRUE(peer.network->peers().empty());
+}
+
 TEST(Gossip, BansAreKeptAndTakenBack) {
   Peer victim{2, true};
   Peer other{1, false, {victim.address()}};

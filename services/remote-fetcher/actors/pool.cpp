@@ -392,6 +392,8 @@ void Pool::keep_evidence(std::size_t i, const std::string& what, const std::stri
   std::error_code ec;
   if (const auto size = std::filesystem::file_size(evidence_file_, ec); !ec && size > kMaxEvidenceBytes) {
     std::filesystem::rename(evidence_file_, evidence_file_ + ".1", ec);
+    // What cannot be put away must not grow for ever.
+    if (ec) return log::warn("the evidence is not kept", {log::kv("why", ec.message())});
   }
   const std::string line =
       nlohmann::json{

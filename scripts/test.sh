@@ -25,7 +25,7 @@ suite() {
   fi
   # A suite that ends badly without a count of its own is one failure; one that ends well is one pass.
   if [ "$code" -ne 0 ] && [ "${f:-0}" -eq 0 ]; then f=1; fi
-  if [ "$code" -eq 0 ] && [ "${p:-0}" -eq 0 ]; then p=1; fi
+  if [ "$code" -eq 0 ] && [ -z "$p" ]; then p=1; fi
   passed=$((passed + ${p:-0}))
   failed=$((failed + ${f:-0}))
   echo "== $name: $([ "$code" -eq 0 ] && echo ok || echo FAILED) after $((SECONDS - start)) s"
@@ -36,6 +36,7 @@ if [ "${1:-all}" = all ]; then
   suite lint scripts/lint.sh
   if [ -x tests/integration/run.sh ]; then suite integration tests/integration/run.sh -q; fi
   suite dialects tests/dialects/run.sh -q
+  suite compose tests/compose/run.sh -q
   suite interop tests/interop/run.sh -q
 fi
 echo

@@ -15,6 +15,7 @@
 #include "tools/towline/commands/commands.hpp"
 #include "tools/towline/commands/context.hpp"
 #include "tools/towline/inspect/p2p.hpp"
+#include "tools/towline/inspect/read_block.hpp"
 
 namespace towline::cli {
 namespace {

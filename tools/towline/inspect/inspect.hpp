@@ -44,9 +44,6 @@ struct InspectReport {
 /// one of that chain's; without, rules that need fork times are left out.
 InspectReport inspect_block(absl::string_view text, const std::optional<rollup::Config>& config);
 
-/// The name of the rollup config that a block file refers to (a file beside it), if it does.
-std::optional<std::string> rollup_config_of(absl::string_view text);
-
 /// For people, ending in a line VALID or INVALID <field>: <reason>.
 std::string to_text(const InspectReport& r);
 /// One JSON object, indented; field names as in the protos.

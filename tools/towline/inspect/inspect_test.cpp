@@ -1,4 +1,5 @@
 #include "tools/towline/inspect/inspect.hpp"
+#include "tools/towline/inspect/read_block.hpp"
 
 #include <gtest/gtest.h>
 

@@ -385,13 +385,11 @@ void World::run_pending() {
 
 // ---------------------------------------------------------------- the world
 
-void World::carry_out(coordinator::Effects effects) {
-  if (effects.size() > 1) broken("more than one effect at a time");
-  for (auto& e : effects) {
-    if (pending_ || importing_) broken("a second command in flight");
-    if (const auto* i = std::get_if<coordinator::Import>(&e)) check_import(*i);
-    pending_ = std::move(e);
-  }
+void World::carry_out(std::optional<coordinator::Effect> effect) {
+  if (!effect) return;
+  if (pending_ || importing_) broken("a second command in flight");
+  if (const auto* i = std::get_if<coordinator::Import>(&*effect)) check_import(*i);
+  pending_ = std::move(effect);
 }
 
 void World::publish(const std::vector<eth::BlockRef>& branch, std::size_t from) {

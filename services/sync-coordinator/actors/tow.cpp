@@ -123,9 +123,9 @@ class TowStateObject {
       log::warn("decisions are not kept", {log::kv("why", st)});
   }
 
-  void apply(Effects effects) {
+  void apply(std::optional<Effect> effect) {
     if (config_.board->stopped()) return;  // nothing is commanded by a process that ends
-    for (auto& e : effects) self_->send(*worker_, run_atom{}, EffectPtr{std::make_shared<const Effect>(std::move(e))});
+    if (effect) self_->send(*worker_, run_atom{}, EffectPtr{std::make_shared<const Effect>(*std::move(effect))});
     if (const absl::Time at = machine_->next_wake(); at != absl::InfiniteFuture()) {
       self_->delayed_send(
           self_, std::chrono::milliseconds{std::max<std::int64_t>(1, absl::ToInt64Milliseconds(at - steady_now()) + 1)},

@@ -242,7 +242,7 @@ absl::Time Follower::next_wake() const {
 
 // ---------------------------------------------------------------- events
 
-Effects Follower::on_remote(const contract::HeadSnapshot& s, absl::Time now) {
+std::optional<Effect> Follower::on_remote(const contract::HeadSnapshot& s, absl::Time now) {
   const bool blocks_come = remote_ && remote_->blocks_trouble && !s.blocks_trouble;
   const bool of_blocks = reason_code_ == kSourceUnavailable ||
                          (remote_ && remote_->blocks_trouble && reason_code_ == remote_->blocks_trouble->code);
@@ -313,7 +313,7 @@ bool Follower::demote(const std::string& why, absl::Time now) {
   return true;
 }
 
-Effects Follower::on_remote_lost(const contract::SourceTrouble& why, absl::Time now) {
+std::optional<Effect> Follower::on_remote_lost(const contract::SourceTrouble& why, absl::Time now) {
   offered_.reset();
   remote_.reset();
   may_rewind_since_.reset();
@@ -321,7 +321,7 @@ Effects Follower::on_remote_lost(const contract::SourceTrouble& why, absl::Time 
   return step(now);
 }
 
-Effects Follower::on_gossip(const eth::BlockRef& block, absl::Time now) {
+std::optional<Effect> Follower::on_gossip(const eth::BlockRef& block, absl::Time now) {
   if (!options_.unsafe_from_gossip) return {};
   gossip_.add(block);
   if (on_our_chain(block) == true ||
@@ -332,7 +332,7 @@ Effects Follower::on_gossip(const eth::BlockRef& block, absl::Time now) {
   return step(now);
 }
 
-Effects Follower::on_local(const contract::EngineState& s, absl::Time now) {
+std::optional<Effect> Follower::on_local(const contract::EngineState& s, absl::Time now) {
   // A restarted EL is a new start: nothing that was found out of the old one counts.
   if (local_ && s.engine_session != local_->engine_session) {
     progress();
@@ -360,29 +360,29 @@ Effects Follower::on_local(const contract::EngineState& s, absl::Time now) {
   return step(now);
 }
 
-Effects Follower::on_local_lost(const std::string& why, absl::Time now) {
+std::optional<Effect> Follower::on_local_lost(const std::string& why, absl::Time now) {
   local_.reset();
   local_lost_ = why;
   return step(now);
 }
 
-Effects Follower::on_wake(absl::Time now) { return step(now); }
+std::optional<Effect> Follower::on_wake(absl::Time now) { return step(now); }
 
-Effects Follower::pause(const std::string& reason, absl::Time now) {
+std::optional<Effect> Follower::pause(const std::string& reason, absl::Time now) {
   paused_ = reason.empty() ? "paused by an operator" : reason;
   decide("pause", *paused_, now);
   return step(now);
 }
 
-Effects Follower::resume(absl::Time now) {
+std::optional<Effect> Follower::resume(absl::Time now) {
   paused_.reset();
   decide("resume", "resumed by an operator", now);
   progress();
   return step(now);
 }
 
-Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector<eth::BlockRef>>& remote,
-                              const absl::StatusOr<std::vector<eth::BlockRef>>& local, absl::Time now) {
+std::optional<Effect> Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector<eth::BlockRef>>& remote,
+                                            const absl::StatusOr<std::vector<eth::BlockRef>>& local, absl::Time now) {
   const Pending was = pending_;
   if (!finish(id)) return {};
   const bool of_branch = was == Pending::compare_branch;
@@ -491,8 +491,8 @@ Effects Follower::on_compared(std::uint64_t id, const absl::StatusOr<std::vector
   return import(ancestor, now);
 }
 
-Effects Follower::on_command_done(std::uint64_t id, const absl::StatusOr<contract::CommandResult>& result,
-                                  absl::Time now) {
+std::optional<Effect> Follower::on_command_done(std::uint64_t id, const absl::StatusOr<contract::CommandResult>& result,
+                                                absl::Time now) {
   const Pending was = pending_;
   if (!finish(id)) return {};
   if (result.ok() && local_ && result->labels.latest) {
@@ -541,7 +541,7 @@ Effects Follower::on_command_done(std::uint64_t id, const absl::StatusOr<contrac
 
 // ---------------------------------------------------------------- decisions
 
-Effects Follower::step(absl::Time now) {
+std::optional<Effect> Follower::step(absl::Time now) {
   if (pending_ != Pending::none) return {};
   if (paused_) {
     enter(TowState::paused, "paused", *paused_, now);
@@ -579,7 +579,7 @@ Effects Follower::step(absl::Time now) {
   return {};
 }
 
-std::optional<Effects> Follower::follow_gossip(absl::Time now) {
+std::optional<std::optional<Effect>> Follower::follow_gossip(absl::Time now) {
   if (!options_.unsafe_from_gossip) return std::nullopt;
   if (now < gossip_not_before_) return std::nullopt;
   gossip_not_before_ = absl::InfinitePast();
@@ -662,7 +662,7 @@ std::optional<eth::BlockRef> Follower::fork_below(const eth::BlockRef& tip) cons
   return std::nullopt;
 }
 
-Effects Follower::follow(absl::Time now) {
+std::optional<Effect> Follower::follow(absl::Time now) {
   const eth::BlockRef& head = *local_->labels.latest;
   const auto t = goal();
   if (!t) {
@@ -716,17 +716,17 @@ Effects Follower::follow(absl::Time now) {
   return compare(*t);
 }
 
-Effects Follower::compare(const eth::BlockRef& block) {
+std::optional<Effect> Follower::compare(const eth::BlockRef& block) {
   comparing_ = block;
   return ask(Pending::compare_near, {block.number});
 }
 
-Effects Follower::ask(Pending p, std::vector<std::uint64_t> numbers) {
+std::optional<Effect> Follower::ask(Pending p, std::vector<std::uint64_t> numbers) {
   walkback_head_ = local_->labels.latest->hash;
-  return {Compare{start(p), std::move(numbers), remote_ ? remote_->endpoint : ""}};
+  return Compare{start(p), std::move(numbers), remote_ ? remote_->endpoint : ""};
 }
 
-Effects Follower::follow_labels(absl::Time now) {
+std::optional<Effect> Follower::follow_labels(absl::Time now) {
   const eth::BlockRef& head = *local_->labels.latest;
   const auto t = goal();
   gaps_rest_ = false;
@@ -765,10 +765,10 @@ Effects Follower::follow_labels(absl::Time now) {
                               wanted.finalized ? absl::StrCat(" finalized ", eth::to_string(*wanted.finalized)) : ""),
                  "forkchoice", now);
   if (t->hash == head.hash) enter(TowState::at_tip, "at_tip", "at the head of the source", now);
-  return {SetForkchoice{start(Pending::forkchoice), command(), *setting_}};
+  return SetForkchoice{start(Pending::forkchoice), command(), *setting_};
 }
 
-std::optional<Effects> Follower::restore_labels(absl::Time now) {
+std::optional<std::optional<Effect>> Follower::restore_labels(absl::Time now) {
   if (!std::exchange(labels_first_, false)) return std::nullopt;
   const eth::BlockRef& head = *local_->labels.latest;
   const auto& confirmed = local_->fence;
@@ -777,7 +777,7 @@ std::optional<Effects> Follower::restore_labels(absl::Time now) {
   setting_ = contract::Forkchoice{head.id(), {}, confirmed};
   if (number_of(local_->labels.safe) < confirmed->number) setting_->safe = confirmed;
   decide("forkchoice", absl::StrCat("the EL came back: finalized to ", eth::to_string(*confirmed), " again"), now);
-  return Effects{SetForkchoice{start(Pending::forkchoice), command(), *setting_}};
+  return SetForkchoice{start(Pending::forkchoice), command(), *setting_};
 }
 
 bool Follower::gossip_names_ours(absl::Time now) const {
@@ -812,9 +812,12 @@ contract::ImportRange Follower::with_labels(contract::ImportRange r, absl::Time 
   return r;
 }
 
-Effects Follower::import(const eth::BlockId& parent, absl::Time now) { return import(parent, *goal(), false, now); }
+std::optional<Effect> Follower::import(const eth::BlockId& parent, absl::Time now) {
+  return import(parent, *goal(), false, now);
+}
 
-Effects Follower::import(const eth::BlockId& parent, const eth::BlockRef& tip, bool from_gossip, absl::Time now) {
+std::optional<Effect> Follower::import(const eth::BlockId& parent, const eth::BlockRef& tip, bool from_gossip,
+                                       absl::Time now) {
   if (parent.hash != local_->labels.latest->hash) compared_.clear();
   const bool goes_on = importing_ && importing_->tip == parent;
   importing_ = with_labels(
@@ -844,10 +847,10 @@ Effects Follower::import(const eth::BlockId& parent, const eth::BlockRef& tip, b
     enter(TowState::importing, "importing", absl::StrCat("importing ", blocks, " block(s) to ", eth::to_string(tip)),
           now);
   }
-  return {Import{start(Pending::import), command(), *importing_}};
+  return Import{start(Pending::import), command(), *importing_};
 }
 
-Effects Follower::after_import(const contract::CommandResult& r, absl::Time now) {
+std::optional<Effect> Follower::after_import(const contract::CommandResult& r, absl::Time now) {
   const contract::ImportRange range = *importing_;
   const bool moved = r.labels.latest && r.labels.latest->hash != head_before_;
   gaps_rest_ = false;
@@ -956,7 +959,7 @@ Effects Follower::after_import(const contract::CommandResult& r, absl::Time now)
   return {};
 }
 
-Effects Follower::cannot_go_on(const eth::BlockId& parent, const std::string& why, absl::Time now) {
+std::optional<Effect> Follower::cannot_go_on(const eth::BlockId& parent, const std::string& why, absl::Time now) {
   const bool again = stuck_at_ == parent;
   if (!again) {
     stuck_at_ = parent;
@@ -985,7 +988,7 @@ Effects Follower::cannot_go_on(const eth::BlockId& parent, const std::string& wh
                     : absl::StrCat("the EL does not move from its head ", eth::to_string(parent),
                                    " although it was restarted there: rewinding it to it"),
            now);
-    return {Rewind{start(Pending::rewind), command(), parent}};
+    return Rewind{start(Pending::rewind), command(), parent};
   }
   const std::string set_head = absl::StrCat("debug_setHead(\"0x", absl::Hex(parent.number), "\")");
   if (now - stuck_since_ < kOperatorAfter) {
@@ -1026,7 +1029,7 @@ void Follower::wait_for_blocks(const std::string& why, absl::Time now) {
   enter(TowState::waiting_for_source, t ? t->code : kSourceUnavailable, t ? t->why : why, now);
 }
 
-Effects Follower::start_walkback(const std::string& why, absl::Time now) {
+std::optional<Effect> Follower::start_walkback(const std::string& why, absl::Time now) {
   const auto t = goal();
   const eth::BlockRef& head = *local_->labels.latest;
   // An EL that came back below what is final has nothing of it: any block that it shares with the remote will do.
@@ -1048,11 +1051,12 @@ Effects Follower::start_walkback(const std::string& why, absl::Time now) {
   return continue_walkback();
 }
 
-Effects Follower::continue_walkback() {
-  return {Compare{start(Pending::walkback), walkback_->numbers(), remote_->endpoint}};
+std::optional<Effect> Follower::continue_walkback() {
+  return Compare{start(Pending::walkback), walkback_->numbers(), remote_->endpoint};
 }
 
-Effects Follower::contradicted(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs, absl::Time now) {
+std::optional<Effect> Follower::contradicted(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs,
+                                             absl::Time now) {
   if (remote_->groups <= 1 || remote_->contradicts_anchor) return diverged(ours, theirs, now);
   // Of several sources most have not said so: it is the one that leads.
   const std::string why =
@@ -1063,7 +1067,8 @@ Effects Follower::contradicted(const eth::BlockId& ours, const std::optional<eth
   return {};
 }
 
-Effects Follower::diverged(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs, absl::Time now) {
+std::optional<Effect> Follower::diverged(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs,
+                                         absl::Time now) {
   diverged_remote_ = theirs;
   enter(TowState::diverged, "diverged",
         absl::StrCat("the source contradicts a block that is final here: ours is ", eth::to_string(ours),

@@ -101,7 +101,6 @@ struct Rewind {
   eth::BlockId to;
 };
 using Effect = std::variant<Compare, Import, SetForkchoice, Rewind>;
-using Effects = std::vector<Effect>;
 
 class Follower {
  public:
@@ -117,19 +116,20 @@ class Follower {
   };
   explicit Follower(Options options);
 
-  Effects on_remote(const contract::HeadSnapshot& s, absl::Time now);
-  Effects on_remote_lost(const contract::SourceTrouble& why, absl::Time now);
+  std::optional<Effect> on_remote(const contract::HeadSnapshot& s, absl::Time now);
+  std::optional<Effect> on_remote_lost(const contract::SourceTrouble& why, absl::Time now);
   /// A signed block of the p2p network, validated.
-  Effects on_gossip(const eth::BlockRef& block, absl::Time now);
-  Effects on_local(const contract::EngineState& s, absl::Time now);
-  Effects on_local_lost(const std::string& why, absl::Time now);
-  Effects on_compared(std::uint64_t id, const absl::StatusOr<std::vector<eth::BlockRef>>& remote,
-                      const absl::StatusOr<std::vector<eth::BlockRef>>& local, absl::Time now);
+  std::optional<Effect> on_gossip(const eth::BlockRef& block, absl::Time now);
+  std::optional<Effect> on_local(const contract::EngineState& s, absl::Time now);
+  std::optional<Effect> on_local_lost(const std::string& why, absl::Time now);
+  std::optional<Effect> on_compared(std::uint64_t id, const absl::StatusOr<std::vector<eth::BlockRef>>& remote,
+                                    const absl::StatusOr<std::vector<eth::BlockRef>>& local, absl::Time now);
   /// An error is a refusal by the driver's gate, or the driver was lost.
-  Effects on_command_done(std::uint64_t id, const absl::StatusOr<contract::CommandResult>& result, absl::Time now);
-  Effects on_wake(absl::Time now);
-  Effects pause(const std::string& reason, absl::Time now);
-  Effects resume(absl::Time now);
+  std::optional<Effect> on_command_done(std::uint64_t id, const absl::StatusOr<contract::CommandResult>& result,
+                                        absl::Time now);
+  std::optional<Effect> on_wake(absl::Time now);
+  std::optional<Effect> pause(const std::string& reason, absl::Time now);
+  std::optional<Effect> resume(absl::Time now);
 
   /// When on_wake() is due; InfiniteFuture if only an event helps.
   absl::Time next_wake() const;
@@ -161,7 +161,7 @@ class Follower {
  private:
   enum class Pending { none, compare_near, compare_branch, walkback, import, forkchoice, rewind };
 
-  Effects step(absl::Time now);
+  std::optional<Effect> step(absl::Time now);
   /// Fewer than most of the trust groups have the branch that leads.
   bool no_majority() const { return remote_->agree * 2 <= remote_->groups; }
   /// Signed gossip named a block of our chain of late.
@@ -174,9 +174,9 @@ class Follower {
   bool derived_above(std::uint64_t number) const;
   /// What the leading source named came to nothing: another of its branch leads for a while. False: there is no other.
   bool demote(const std::string& why, absl::Time now);
-  Effects follow(absl::Time now);
+  std::optional<Effect> follow(absl::Time now);
   /// What the p2p network has for our head; nullopt: nothing.
-  std::optional<Effects> follow_gossip(absl::Time now);
+  std::optional<std::optional<Effect>> follow_gossip(absl::Time now);
   /// Whether the branch of a gossiped block that leads up from our chain holds what the source derived; nullopt: the
   /// source must be asked for `unknown` first.
   std::optional<bool> passes_derived(const eth::BlockRef& tip, eth::BlockRef& unknown) const;
@@ -184,17 +184,17 @@ class Follower {
   std::optional<eth::BlockRef> fork_below(const eth::BlockRef& tip) const;
   /// Heights at which our chain must be known to tell where the branch leaves it, and is not.
   std::vector<std::uint64_t> unknown_below(const GossipBlocks::Chain& branch) const;
-  Effects follow_labels(absl::Time now);
+  std::optional<Effect> follow_labels(absl::Time now);
   /// An EL that came back may show older labels than were confirmed: they are lifted before anything else. nullopt:
   /// they need not be.
-  std::optional<Effects> restore_labels(absl::Time now);
-  Effects start_walkback(const std::string& why, absl::Time now);
-  Effects continue_walkback();
-  Effects import(const eth::BlockId& parent, absl::Time now);
-  Effects import(const eth::BlockId& parent, const eth::BlockRef& tip, bool from_gossip, absl::Time now);
-  Effects after_import(const contract::CommandResult& r, absl::Time now);
+  std::optional<std::optional<Effect>> restore_labels(absl::Time now);
+  std::optional<Effect> start_walkback(const std::string& why, absl::Time now);
+  std::optional<Effect> continue_walkback();
+  std::optional<Effect> import(const eth::BlockId& parent, absl::Time now);
+  std::optional<Effect> import(const eth::BlockId& parent, const eth::BlockRef& tip, bool from_gossip, absl::Time now);
+  std::optional<Effect> after_import(const contract::CommandResult& r, absl::Time now);
   /// The EL does not take what stands on `parent`: it waits, rewinds, or asks for an operator.
-  Effects cannot_go_on(const eth::BlockId& parent, const std::string& why, absl::Time now);
+  std::optional<Effect> cannot_go_on(const eth::BlockId& parent, const std::string& why, absl::Time now);
   /// Why the EL is not rewound to `parent` for the branch that the sources have from there on; empty: it may be. A
   /// rewind throws away what the EL has, on their word alone.
   std::string against_rewind(const eth::BlockId& parent) const;
@@ -203,8 +203,9 @@ class Follower {
   /// No source serves the blocks that are needed.
   void wait_for_blocks(const std::string& why, absl::Time now);
   /// The branch that leads has another block than one that is final here.
-  Effects contradicted(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs, absl::Time now);
-  Effects diverged(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs, absl::Time now);
+  std::optional<Effect> contradicted(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs,
+                                     absl::Time now);
+  std::optional<Effect> diverged(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs, absl::Time now);
 
   /// What the source is followed to: its head, or the block before those that the p2p network has already brought.
   std::optional<eth::BlockRef> goal() const;
@@ -216,9 +217,9 @@ class Follower {
   /// A source that restarts shows its old heads, or none: nothing is decided on its word.
   bool replaying() const;
   /// Ask the source whether it has our block at that height.
-  Effects compare(const eth::BlockRef& block);
+  std::optional<Effect> compare(const eth::BlockRef& block);
   /// Ask both sides for their blocks at these heights.
-  Effects ask(Pending p, std::vector<std::uint64_t> numbers);
+  std::optional<Effect> ask(Pending p, std::vector<std::uint64_t> numbers);
   /// Our block at that height, if it is known.
   std::optional<Hash32> ours_at(std::uint64_t number) const;
   /// nullopt: `block` is not known to be on our chain or off it.

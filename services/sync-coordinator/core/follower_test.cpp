@@ -126,8 +126,8 @@ class FollowerTest : public ::testing::Test {
     play(follower().on_wake(now));
     return true;
   }
-  void play(const Effects& effects) {
-    for (const Effect& e : effects) play(std::visit([this](const auto& x) { return answer(x); }, e));
+  void play(const std::optional<Effect>& effect) {
+    if (effect) play(std::visit([this](const auto& x) { return answer(x); }, *effect));
   }
   std::vector<std::string> taken() { return std::exchange(did, {}); }
   std::vector<std::string> actions() const {
@@ -137,7 +137,7 @@ class FollowerTest : public ::testing::Test {
   }
 
  private:
-  Effects answer(const Compare& c) {
+  std::optional<Effect> answer(const Compare& c) {
     if (did.empty() || did.back() != "compare") did.emplace_back("compare");
     if (on_compare) on_compare();
     std::vector<eth::BlockRef> mine;
@@ -149,7 +149,7 @@ class FollowerTest : public ::testing::Test {
     if (!remote_headers.ok()) return follower().on_compared(c.id, remote_headers, mine, now);
     return follower().on_compared(c.id, other, mine, now);
   }
-  Effects answer(const Import& i) {
+  std::optional<Effect> answer(const Import& i) {
     did.push_back(absl::StrCat(i.range.from_gossip() ? "gossip " : "import ", i.range.parent.number, "..",
                                i.range.tip.number, " safe ", show(i.range.safe), " finalized ",
                                show(i.range.finalized)));
@@ -158,14 +158,14 @@ class FollowerTest : public ::testing::Test {
     absl::StatusOr<CommandResult> r = on_import ? on_import(i) : import(i);
     return follower().on_command_done(i.id, r, now);
   }
-  Effects answer(const SetForkchoice& f) {
+  std::optional<Effect> answer(const SetForkchoice& f) {
     did.push_back(absl::StrCat("labels safe ", show(f.forkchoice.safe), " finalized ", show(f.forkchoice.finalized)));
     EXPECT_EQ(f.forkchoice.head.hash, ours.at(ours.tip())->hash) << "labels move the head";
     if (refuse_labels) return follower().on_command_done(f.id, refused(*refuse_labels), now);
     apply(f.forkchoice.safe, f.forkchoice.finalized);
     return follower().on_command_done(f.id, ended(Outcome::done, ""), now);
   }
-  Effects answer(const Rewind& r) {
+  std::optional<Effect> answer(const Rewind& r) {
     did.push_back(absl::StrCat("rewind ", r.to.number));
     ours = ours.fork(r.to.number, 0, r.to.number);
     return follower().on_command_done(r.id, ended(Outcome::done, ""), now);
@@ -954,8 +954,8 @@ TEST_F(FollowerTest, ItsEpochIsAboveTheOneThatTheDriverKept) {
 
 TEST_F(FollowerTest, AnAnswerToAnOldQuestionIsIgnored) {
   both();
-  EXPECT_THAT(follower().on_command_done(77, ended(Outcome::invalid), now), IsEmpty());
-  EXPECT_THAT(follower().on_compared(77, std::vector<eth::BlockRef>{}, std::vector<eth::BlockRef>{}, now), IsEmpty());
+  EXPECT_FALSE(follower().on_command_done(77, ended(Outcome::invalid), now).has_value());
+  EXPECT_FALSE(follower().on_compared(77, std::vector<eth::BlockRef>{}, std::vector<eth::BlockRef>{}, now).has_value());
   EXPECT_EQ(follower().state(), TowState::at_tip);
 }
 
@@ -1137,17 +1137,17 @@ TEST_F(FollowerTest, ATipFarAheadDoesNotDisturbACatchUp) {
   gossip({49'999, 50'000});
   std::vector<std::uint64_t> ids;
   // The import takes a while; blocks arrive meanwhile.
-  const Effects first = [&] {
+  const std::optional<Effect> first = [&] {
     driver.labels = labels();
     play(follower().on_local(driver, now));
     return follower().on_remote(snapshot(), now);
   }();
-  ASSERT_EQ(first.size(), 1U);
-  const auto& import = std::get<Import>(first[0]);
+  ASSERT_TRUE(first.has_value());
+  const auto& import = std::get<Import>(*first);
   EXPECT_EQ(import.range.tip.number, 49'998U);
   EXPECT_FALSE(import.range.from_gossip());
   network.grow(50'010, 0);
-  for (std::uint64_t n = 50'001; n <= 50'010; ++n) EXPECT_THAT(follower().on_gossip(*network.at(n), now), IsEmpty());
+  for (std::uint64_t n = 50'001; n <= 50'010; ++n) EXPECT_FALSE(follower().on_gossip(*network.at(n), now).has_value());
   play(first);
   EXPECT_THAT(taken(), ElementsAre("import 100..49998 safe - finalized -", "gossip 49998..50010 safe - finalized -"));
 }

@@ -3,7 +3,6 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "services/sync-coordinator/core/readiness.hpp"
 
@@ -13,8 +12,6 @@ namespace {
 constexpr std::size_t kMaxDecisions = 1024;
 /// A decision is folded into one of so many last ones.
 constexpr std::size_t kFoldWithin = 8;
-constexpr absl::Duration kFirstWait = absl::Milliseconds(200);
-constexpr absl::Duration kLongestWait = absl::Seconds(10);
 /// An EL that misses the state of a branch may still get it by itself for so long.
 constexpr absl::Duration kOperatorAfter = absl::Seconds(30);
 /// Most sources have had the branch for so long before the EL is rewound for it.
@@ -25,8 +22,6 @@ constexpr std::size_t kRecentBlocks = 1024;
 constexpr std::size_t kComparedBlocks = 64;
 /// A signed branch that is so much longer than ours is taken where nobody else has a word for either.
 constexpr std::uint64_t kLonger = 2;
-/// p2p-gossip did not give its payloads.
-constexpr absl::Duration kGossipAgain = absl::Seconds(1);
 /// Between two switches of branches on the word of unsafe heads; doubled while they go on.
 constexpr absl::Duration kFirstHold = absl::Seconds(10), kLongestHold = absl::Minutes(2);
 /// The p2p network's word for our chain counts for so long.
@@ -221,24 +216,11 @@ void Follower::restore(std::deque<Decision> decisions) {
   decision_count_ = decisions_.empty() ? 0 : decisions_.back().sequence;
 }
 
-void Follower::back_off(absl::Time now, Trouble with) {
-  trouble_ = with;
-  const absl::Duration wait = std::min(kFirstWait * std::pow(2, std::min(failures_++, 10)), kLongestWait);
-  not_before_ = now + wait * std::uniform_real_distribution<double>{0.8, 1.2}(random_);
+void Follower::back_off(Backoff& b, absl::Time now) {
+  b.failed(now, std::uniform_real_distribution<double>{0.8, 1.2}(random_));
 }
 
-void Follower::progress() {
-  failures_ = 0;
-  not_before_ = absl::InfinitePast();
-}
-
-absl::Time Follower::next_wake() const {
-  absl::Time wake = absl::InfiniteFuture();
-  if (pending_ != Pending::none) return wake;
-  for (const absl::Time t : {not_before_, gossip_not_before_})
-    if (t != absl::InfinitePast()) wake = std::min(wake, t);
-  return wake;
-}
+absl::Time Follower::next_wake() const { return pending_ == Pending::none ? retry_.due() : absl::InfiniteFuture(); }
 
 // ---------------------------------------------------------------- events
 
@@ -335,7 +317,7 @@ std::optional<Effect> Follower::on_gossip(const eth::BlockRef& block, absl::Time
 std::optional<Effect> Follower::on_local(const contract::EngineState& s, absl::Time now) {
   // A restarted EL is a new start: nothing that was found out of the old one counts.
   if (local_ && s.engine_session != local_->engine_session) {
-    progress();
+    retry_.progress();
     compared_.clear();
     invalid_target_.reset();
     labels_first_ = true;
@@ -377,7 +359,7 @@ std::optional<Effect> Follower::pause(const std::string& reason, absl::Time now)
 std::optional<Effect> Follower::resume(absl::Time now) {
   paused_.reset();
   decide("resume", "resumed by an operator", now);
-  progress();
+  retry_.progress();
   return step(now);
 }
 
@@ -396,7 +378,7 @@ std::optional<Effect> Follower::on_compared(std::uint64_t id, const absl::Status
     enter(local.ok() ? TowState::waiting_for_source : TowState::waiting_for_engine,
           local.ok() ? "source_unavailable" : "engine_unavailable",
           absl::StrCat("headers cannot be compared: ", short_of(why)), now);
-    back_off(now, local.ok() ? Trouble::source : Trouble::engine);
+    back_off(local.ok() ? retry_.source : retry_.engine, now);
     return {};
   }
   if (!local_->labels.latest || walkback_head_ != local_->labels.latest->hash) {
@@ -409,7 +391,7 @@ std::optional<Effect> Follower::on_compared(std::uint64_t id, const absl::Status
     while (recent_.size() > kRecentBlocks) recent_.erase(recent_.begin());
     const bool learnt =
         std::any_of(local->begin(), local->end(), [&](const auto& b) { return recent_.contains(b.number); });
-    if (!learnt) back_off(now);
+    if (!learnt) back_off(retry_.engine, now);
     return step(now);
   }
   if (was == Pending::compare_near) {
@@ -430,7 +412,7 @@ std::optional<Effect> Follower::on_compared(std::uint64_t id, const absl::Status
     case Walkback::Result::stuck:
       walkback_.reset();
       decide("walkback_again", "the answers of the two sides do not fit together", now);
-      back_off(now, Trouble::source);
+      back_off(retry_.source, now);
       return {};
     case Walkback::Result::diverged: {
       const auto theirs = walkback_->remote_at_low();
@@ -452,7 +434,7 @@ std::optional<Effect> Follower::on_compared(std::uint64_t id, const absl::Status
   if (t.number <= ancestor.number) {
     // The target moved while we searched, or who leads has not got the head that it names.
     if (demote("its chain has another block than the head that it names", now)) return step(now);
-    back_off(now);
+    back_off(retry_.engine, now);
     return {};
   }
   const bool below_safe = local_->labels.safe && ancestor.number < local_->labels.safe->number;
@@ -460,14 +442,14 @@ std::optional<Effect> Follower::on_compared(std::uint64_t id, const absl::Status
     // Not on fewer votes than made it safe.
     decide("hold_branch", "a branch that leaves ours below the safe block has no majority", now);
     enter(TowState::at_tip, "hold_branch", decisions_.back().reason, now);
-    back_off(now, Trouble::source);
+    back_off(retry_.source, now);
     return {};
   }
   if (ancestor.hash != head.hash && no_majority() && gossip_names_ours(now) && gossip_named_.number > ancestor.number) {
     // Nor off the chain that signed gossip names.
     decide("hold_branch", "a branch that has no majority leaves the one that the p2p network brings", now);
     enter(TowState::at_tip, "hold_branch", decisions_.back().reason, now);
-    back_off(now, Trouble::source);
+    back_off(retry_.source, now);
     return {};
   }
   if (ancestor.hash != head.hash) {
@@ -475,8 +457,7 @@ std::optional<Effect> Follower::on_compared(std::uint64_t id, const absl::Status
     if (!derived_above(ancestor.number) && now < hold_branch_until_) {
       decide("hold_branch", "the source's unsafe head is on another branch, but branches were changed just now", now);
       enter(TowState::at_tip, "hold_branch", decisions_.back().reason, now);
-      not_before_ = hold_branch_until_;
-      trouble_ = Trouble::source;
+      retry_.source.wait_until(hold_branch_until_);
       return {};
     }
   }
@@ -507,7 +488,7 @@ std::optional<Effect> Follower::on_command_done(std::uint64_t id, const absl::St
       return step(now);
     }
     decide("refused", result->reason, now);
-    back_off(now);
+    back_off(retry_.engine, now);
     if (result->refusal == contract::Refusal::not_canonical && local_ && remote_)
       return start_walkback(result->reason, now);
     return {};
@@ -515,25 +496,25 @@ std::optional<Effect> Follower::on_command_done(std::uint64_t id, const absl::St
   if (!result.ok()) {
     const absl::Status& why = result.status();
     decide("command_failed", short_of(why), now);
-    back_off(now);
+    back_off(retry_.engine, now);
     if (absl::IsUnavailable(why)) enter(TowState::waiting_for_engine, "engine_unavailable", short_of(why), now);
     return {};
   }
   const contract::CommandResult& r = *result;
   const bool of_gossip = was == Pending::import && importing_->from_gossip();
   if (!local_ || !local_->labels.latest || (!remote_ && !of_gossip)) {
-    back_off(now);
+    back_off(retry_.engine, now);
     return step(now);
   }
   if (was == Pending::import) return after_import(r, now);
   if (r.outcome == contract::Outcome::done) {
-    progress();
+    retry_.progress();
     if (was == Pending::rewind)
       decide("rewound", absl::StrCat("the EL's head is ", eth::to_string(*r.labels.latest)), now);
     return step(now);
   }
   decide(was == Pending::rewind ? "rewind_failed" : "forkchoice_failed", r.reason, now);
-  back_off(now);
+  back_off(retry_.engine, now);
   if (was == Pending::rewind)
     enter(TowState::needs_operator, "rewind_failed", absl::StrCat("the EL could not be rewound: ", r.reason), now);
   return {};
@@ -543,9 +524,10 @@ std::optional<Effect> Follower::on_command_done(std::uint64_t id, const absl::St
 
 std::optional<Effect> Follower::step(absl::Time now) {
   if (pending_ != Pending::none) return {};
+  retry_.expire(now);
   if (paused_) {
     enter(TowState::paused, "paused", *paused_, now);
-    not_before_ = absl::InfinitePast();
+    retry_.stop_waiting();
     return {};
   }
   if (!local_) {
@@ -563,9 +545,8 @@ std::optional<Effect> Follower::step(absl::Time now) {
   }
   if (!local_->labels.latest) return {};
   absl::erase_if(gaps_aside_, [&](const auto& g) { return now >= g.second; });
-  const bool waits = now < not_before_;
-  if (remote_ && !waits) return follow(now);
-  if (!waits || trouble_ == Trouble::source) {
+  if (remote_ && !retry_.waits(now)) return follow(now);
+  if (!retry_.engine.waits(now)) {
     if (auto e = follow_gossip(now)) return *std::move(e);
   }
   if (remote_) return {};
@@ -581,15 +562,14 @@ std::optional<Effect> Follower::step(absl::Time now) {
 
 std::optional<std::optional<Effect>> Follower::follow_gossip(absl::Time now) {
   if (!options_.unsafe_from_gossip) return std::nullopt;
-  if (now < gossip_not_before_) return std::nullopt;
-  gossip_not_before_ = absl::InfinitePast();
+  if (retry_.gossip.waits(now)) return std::nullopt;
   const eth::BlockRef& head = *local_->labels.latest;
   if (local_->labels.safe) gossip_.drop_up_to(local_->labels.safe->number);
   if (const auto tip = gossip_.tip_above(head.id()); tip && invalid_target_ != tip->hash) {
     // A branch that the source's safe chain has left is not fed any more.
     eth::BlockRef unknown;
     const auto passes = passes_derived(*tip, unknown);
-    if (!passes && now >= not_before_) return compare(unknown);
+    if (!passes && !retry_.waits(now)) return compare(unknown);
     if (passes != true) return std::nullopt;
     searched_ = false;
     return import(head.id(), *tip, true, now);
@@ -600,7 +580,7 @@ std::optional<std::optional<Effect>> Follower::follow_gossip(absl::Time now) {
     if (invalid_target_ == other.tip.hash) continue;
     const auto fork = fork_below(other.tip);
     if (!fork) {
-      if (auto unknown = unknown_below(other); !unknown.empty() && now >= not_before_)
+      if (auto unknown = unknown_below(other); !unknown.empty() && !retry_.waits(now))
         return ask(Pending::compare_branch, std::move(unknown));
       continue;
     }
@@ -701,8 +681,8 @@ std::optional<Effect> Follower::follow(absl::Time now) {
                            " is INVALID, or kept from the EL; waiting for the source to take another branch"),
               now);
       invalid_target_.reset();  // asked again when the back-off is over: an EL's restart may have healed it
-      failures_ = std::max(failures_, 5);
-      back_off(now);
+      retry_.engine.at_least(5);
+      back_off(retry_.engine, now);
       return {};
     }
     searched_ = false;
@@ -747,7 +727,7 @@ std::optional<Effect> Follower::follow_labels(absl::Time now) {
   }
   const contract::ImportRange wanted = with_labels({head.id(), head.id(), {}, {}}, now);
   if (!wanted.safe && !wanted.finalized) {
-    progress();
+    retry_.progress();
     if (t->hash == head.hash) {
       enter(TowState::at_tip, "at_tip", "at the head of the source", now);
     } else if (head_from_gossip_) {
@@ -857,7 +837,7 @@ std::optional<Effect> Follower::after_import(const contract::CommandResult& r, a
   switch (r.outcome) {
     case contract::Outcome::done:
       head_from_gossip_ = range.from_gossip();
-      progress();
+      retry_.progress();
       stuck_at_.reset();
       diverged_remote_.reset();
       invalid_target_.reset();
@@ -880,7 +860,7 @@ std::optional<Effect> Follower::after_import(const contract::CommandResult& r, a
         // What the search found does not hold any more: the source is changing, or does not know itself. Its next
         // snapshot may tell.
         searched_ = false;
-        back_off(now, Trouble::source);
+        back_off(retry_.source, now);
         return {};
       }
       return start_walkback("the target is not a descendant of our head", now);
@@ -888,7 +868,7 @@ std::optional<Effect> Follower::after_import(const contract::CommandResult& r, a
       decide("missing_state", r.reason, now);
       if (moved) {
         // What was imported is the head now, with its state: on from there.
-        progress();
+        retry_.progress();
         return step(now);
       }
       return cannot_go_on(range.parent, r.reason, now);
@@ -906,38 +886,38 @@ std::optional<Effect> Follower::after_import(const contract::CommandResult& r, a
         stuck_since_ = now;
         enter(TowState::needs_operator, "el_refuses_majority",
               absl::StrCat("the EL refuses what most sources have: ", r.reason), now);
-        back_off(now);
+        back_off(retry_.engine, now);
         return {};
       }
       enter(TowState::waiting_for_source, "invalid_block", r.reason, now);
-      back_off(now);
+      back_off(retry_.engine, now);
       return {};
     case contract::Outcome::contradicts_finalized:
       decide("contradicts_finalized", r.reason, now);
-      back_off(now);
+      back_off(retry_.engine, now);
       return range.from_gossip() ? diverged(fence(), r.block, now) : contradicted(fence(), r.block, now);
     case contract::Outcome::not_applied:
       decide("not_applied", r.reason, now);
       if (!moved && r.labels.latest) return cannot_go_on(range.parent, r.reason, now);
-      back_off(now);
+      back_off(retry_.engine, now);
       return {};
     case contract::Outcome::engine_unavailable:
       decide("engine_unavailable", r.reason, now);
       enter(TowState::waiting_for_engine, "engine_unavailable", r.reason, now);
-      back_off(now);
+      back_off(retry_.engine, now);
       return {};
     case contract::Outcome::source_unavailable:
       decide("source_unavailable", r.reason, now);
       if (range.from_gossip()) {
         // It is p2p-gossip that is away, not the blocks: the source leads meanwhile.
-        if (moved) progress();
-        gossip_not_before_ = now + kGossipAgain;
+        if (moved) retry_.progress();
+        retry_.gossip.failed(now);
         return step(now);
       }
       if (remote_ && remote_->unknown_rules.empty() && demote(r.reason, now)) return step(now);
       if (remote_ && remote_->unknown_rules.empty()) wait_for_blocks(r.reason, now);
-      if (moved) progress();
-      back_off(now, Trouble::source);
+      if (moved) retry_.progress();
+      back_off(retry_.source, now);
       return {};
     case contract::Outcome::unsupported:
       decide("unsupported", r.reason, now);
@@ -947,12 +927,12 @@ std::optional<Effect> Follower::after_import(const contract::CommandResult& r, a
               "the EL does not take what this chain's forks ask for (fork times in the rollup config, or an old EL): ",
               r.reason),
           now);
-      failures_ = 10;
-      back_off(now);
+      retry_.engine.at_least(10);
+      back_off(retry_.engine, now);
       return {};
     case contract::Outcome::cancelled:
       decide("cancelled", r.reason, now);
-      back_off(now);
+      back_off(retry_.engine, now);
       return {};
     case contract::Outcome::refused: break;  // on_command_done() knows what to do
   }
@@ -976,7 +956,7 @@ std::optional<Effect> Follower::cannot_go_on(const eth::BlockId& parent, const s
                        ": it is rewound there if most sources have that branch for ",
                        absl::ToInt64Seconds(*may_rewind_since_ + kRewindAfter - now), " s more"),
           now);
-    back_off(now);
+    back_off(retry_.engine, now);
     return {};
   }
   // A killed op-geth that came back lower keeps blocks above its head and does not move onto them: a rewind to its own
@@ -1007,7 +987,7 @@ std::optional<Effect> Follower::cannot_go_on(const eth::BlockId& parent, const s
                        "), or give engine-driver --engine.admin-rpc"),
           now);
   }
-  back_off(now);
+  back_off(retry_.engine, now);
   return {};
 }
 
@@ -1041,7 +1021,7 @@ std::optional<Effect> Follower::start_walkback(const std::string& why, absl::Tim
     if (demote("its head is below our finalized block", now)) return step(now);
     enter(TowState::waiting_for_source, "source_below_finalized",
           absl::StrCat("the source's head is below our finalized ", eth::to_string(f)), now);
-    back_off(now);
+    back_off(retry_.engine, now);
     return {};
   }
   if (!needs_operator()) enter(TowState::walking_back, "walking_back", why, now);
@@ -1063,7 +1043,7 @@ std::optional<Effect> Follower::contradicted(const eth::BlockId& ours, const std
       absl::StrCat(remote_->endpoint, " has another block where ", eth::to_string(ours), " is final");
   if (demote(why, now)) return step(now);
   enter(TowState::waiting_for_source, "source_other_branch", why, now);
-  back_off(now, Trouble::source);
+  back_off(retry_.source, now);
   return {};
 }
 
@@ -1076,8 +1056,8 @@ std::optional<Effect> Follower::diverged(const eth::BlockId& ours, const std::op
                      ". Nothing is followed until the source heals; see `towline recover`"),
         now);
   decide("diverged", reason_, now);
-  failures_ = std::max(failures_, 3);
-  back_off(now);
+  retry_.engine.at_least(3);
+  back_off(retry_.engine, now);
   return {};
 }
 

@@ -18,6 +18,7 @@
 
 #include "libs/contract/command.hpp"
 #include "libs/contract/heads.hpp"
+#include "services/sync-coordinator/core/backoff.hpp"
 #include "services/sync-coordinator/core/gossip_blocks.hpp"
 #include "services/sync-coordinator/core/walkback.hpp"
 
@@ -239,10 +240,7 @@ class Follower {
   /// What comes with every block at the tip: one entry holds them all, with the last one's reason. `fold`: see
   /// Decision.
   void decide_routine(const std::string& action, const std::string& reason, const std::string& fold, absl::Time now);
-  /// No progress: the next try is later each time. Trouble with the source does not hold up the p2p network.
-  enum class Trouble { engine, source };
-  void back_off(absl::Time now, Trouble with = Trouble::engine);
-  void progress();
+  void back_off(Backoff& b, absl::Time now);
 
   const Options options_;
   std::mt19937_64 random_;
@@ -288,8 +286,6 @@ class Follower {
   absl::flat_hash_map<Hash32, absl::Time> gaps_aside_;
   /// A gap could not be filled: the source's own head has its turn, or several such gaps would keep it out for ever.
   bool gaps_rest_ = false;
-  /// It is not asked for payloads until then.
-  absl::Time gossip_not_before_ = absl::InfinitePast();
   /// Where the head came from last.
   bool head_from_gossip_ = false;
   /// The block of our chain that the p2p network named last, and when.
@@ -300,9 +296,7 @@ class Follower {
   bool switches_on_unsafe_ = false;  // what is imported
   absl::Duration hold_branch_for_ = absl::ZeroDuration();
 
-  int failures_ = 0;
-  absl::Time not_before_ = absl::InfinitePast();
-  Trouble trouble_ = Trouble::engine;
+  Backoffs retry_;
   /// A branch that the EL cannot take by itself: where it leaves ours, and since when.
   std::optional<eth::BlockId> stuck_at_;
   absl::Time stuck_since_;

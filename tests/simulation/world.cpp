@@ -654,8 +654,8 @@ std::string World::run() {
   if (broken_.empty()) return {};
   std::vector<std::string> decisions;
   for (const auto& d : follower_->decisions())
-    decisions.push_back(
-        absl::StrCat(d.action, ": ", d.reason, d.repeated > 0 ? absl::StrCat(" x", d.repeated + 1) : ""));
+    decisions.push_back(absl::StrCat(coordinator::text(d.action), ": ", d.reason,
+                                     d.repeated > 0 ? absl::StrCat(" x", d.repeated + 1) : ""));
   if (decisions.size() > 25) decisions.erase(decisions.begin(), decisions.end() - 25);
   return absl::StrCat(broken_, "\n  sources: ", remotes_.text(), "; EL: ", op_geth ? "op-geth" : "op-reth",
                       can_rewind_ ? " with" : " without", " admin RPC, unsafe source ", kModes[static_cast<int>(mode_)],

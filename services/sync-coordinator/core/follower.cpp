@@ -9,9 +9,6 @@
 namespace towline::coordinator {
 namespace {
 
-constexpr std::size_t kMaxDecisions = 1024;
-/// A decision is folded into one of so many last ones.
-constexpr std::size_t kFoldWithin = 8;
 /// An EL that misses the state of a branch may still get it by itself for so long.
 constexpr absl::Duration kOperatorAfter = absl::Seconds(30);
 /// Most sources have had the branch for so long before the EL is rewound for it.
@@ -38,25 +35,7 @@ constexpr std::uint64_t kEpochLeap = 1'000;
 /// Another coordinator that is alive watches, and sends commands with every block.
 constexpr absl::Duration kOtherIsGone = absl::Seconds(30);
 
-constexpr const char* kSourceUnavailable = "source_unavailable";
-
 }  // namespace
-
-const char* name(TowState s) {
-  switch (s) {
-    case TowState::starting: return "STARTING";
-    case TowState::importing: return "IMPORTING";
-    case TowState::at_tip: return "AT_TIP";
-    case TowState::walking_back: return "WALKING_BACK";
-    case TowState::waiting_for_source: return "WAITING_FOR_SOURCE";
-    case TowState::waiting_for_engine: return "WAITING_FOR_ENGINE";
-    case TowState::diverged: return "DIVERGED";
-    case TowState::needs_operator: return "NEEDS_OPERATOR";
-    case TowState::unknown_rules: return "UNKNOWN_RULES";
-    case TowState::paused: return "PAUSED";
-  }
-  return "?";
-}
 
 Follower::Follower(Options options) : options_{options}, random_{options.seed} {}
 
@@ -183,39 +162,6 @@ bool Follower::finish(std::uint64_t id) {
   return true;
 }
 
-void Follower::enter(TowState s, std::string code, std::string reason, absl::Time now) {
-  if (s != state_) since_ = now;
-  state_ = s;
-  reason_code_ = std::move(code);
-  reason_ = std::move(reason);
-}
-
-void Follower::decide(const std::string& action, const std::string& reason, absl::Time now) {
-  decide_routine(action, reason, absl::StrCat(action, ": ", reason), now);
-}
-
-void Follower::decide_routine(const std::string& action, const std::string& reason, const std::string& fold,
-                              absl::Time now) {
-  ++decided_;
-  // Several that alternate are folded, too.
-  for (std::size_t back = 1; back <= std::min(kFoldWithin, decisions_.size()); ++back) {
-    Decision& d = decisions_[decisions_.size() - back];
-    if (d.fold != fold) continue;
-    ++d.repeated;
-    d.reason = reason;
-    d.time = now;
-    return;
-  }
-  decisions_.push_back({++decision_count_, now, action, reason, state_, 0, fold});
-  if (decisions_.size() > kMaxDecisions) decisions_.pop_front();
-}
-
-void Follower::restore(std::deque<Decision> decisions) {
-  decisions_ = std::move(decisions);
-  while (decisions_.size() > kMaxDecisions) decisions_.pop_front();
-  decision_count_ = decisions_.empty() ? 0 : decisions_.back().sequence;
-}
-
 void Follower::back_off(Backoff& b, absl::Time now) {
   b.failed(now, std::uniform_real_distribution<double>{0.8, 1.2}(random_));
 }
@@ -226,14 +172,16 @@ absl::Time Follower::next_wake() const { return pending_ == Pending::none ? retr
 
 std::optional<Effect> Follower::on_remote(const contract::HeadSnapshot& s, absl::Time now) {
   const bool blocks_come = remote_ && remote_->blocks_trouble && !s.blocks_trouble;
-  const bool of_blocks = reason_code_ == kSourceUnavailable ||
-                         (remote_ && remote_->blocks_trouble && reason_code_ == remote_->blocks_trouble->code);
+  const bool of_blocks =
+      reason_code() == ReasonCode::source_unavailable ||
+      (remote_ && remote_->blocks_trouble && reason_code() == Code::of_source(remote_->blocks_trouble->code));
   offered_ = s;
   choose_lead(now);
   if (stuck_at_ && local_ && !against_rewind(*stuck_at_).empty()) may_rewind_since_.reset();
-  if (state_ == TowState::waiting_for_source && importing_ && !importing_->from_gossip()) {
+  if (state() == TowState::waiting_for_source && importing_ && !importing_->from_gossip()) {
     if (pending_ == Pending::import && blocks_come)
-      enter(TowState::importing, "importing", absl::StrCat("importing to ", eth::to_string(importing_->tip)), now);
+      report_.enter(TowState::importing, ReasonCode::importing,
+                    absl::StrCat("importing to ", eth::to_string(importing_->tip)), now);
     // What the source says of its trouble may come after the import has ended for it.
     else if (of_blocks && s.blocks_trouble) wait_for_blocks({}, now);
   }
@@ -288,10 +236,11 @@ bool Follower::demote(const std::string& why, absl::Time now) {
   demoted_[endpoint] = now + kDemoted;
   choose_lead(now);
   if (remote_->endpoint == endpoint || demoted_.contains(remote_->endpoint)) return false;
-  decide_routine("demoted",
-                 absl::StrCat(endpoint, " leads no more for ", absl::ToInt64Seconds(kDemoted), " s, ",
-                              remote_->endpoint, " does: ", why),
-                 absl::StrCat("demoted ", endpoint), now);
+  report_.note({Action::demoted,
+                absl::StrCat(endpoint, " leads no more for ", absl::ToInt64Seconds(kDemoted), " s, ", remote_->endpoint,
+                             " does: ", why),
+                absl::StrCat("demoted ", endpoint)},
+               now);
   return true;
 }
 
@@ -324,7 +273,8 @@ std::optional<Effect> Follower::on_local(const contract::EngineState& s, absl::T
   }
   if (needs_operator() && pending_ == Pending::import && s.import && s.import->blocks > 0 && s.labels.latest &&
       s.labels.latest->hash != head_before_) {
-    enter(TowState::importing, "importing", absl::StrCat("importing to ", eth::to_string(s.import->tip)), now);
+    report_.enter(TowState::importing, ReasonCode::importing,
+                  absl::StrCat("importing to ", eth::to_string(s.import->tip)), now);
   }
   local_ = s;
   note_head();
@@ -337,7 +287,8 @@ std::optional<Effect> Follower::on_local(const contract::EngineState& s, absl::T
   if (superseded_ && single && s.watchers <= 1 && s.idle >= kOtherIsGone) {
     superseded_ = false;
     epoch_ = next;
-    decide("take_over", "the other coordinator does not watch this engine-driver any more and commands nothing", now);
+    report_.note(Action::take_over,
+                 "the other coordinator does not watch this engine-driver any more and commands nothing", now);
   }
   return step(now);
 }
@@ -352,13 +303,13 @@ std::optional<Effect> Follower::on_wake(absl::Time now) { return step(now); }
 
 std::optional<Effect> Follower::pause(const std::string& reason, absl::Time now) {
   paused_ = reason.empty() ? "paused by an operator" : reason;
-  decide("pause", *paused_, now);
+  report_.note(Action::pause, *paused_, now);
   return step(now);
 }
 
 std::optional<Effect> Follower::resume(absl::Time now) {
   paused_.reset();
-  decide("resume", "resumed by an operator", now);
+  report_.note(Action::resume, "resumed by an operator", now);
   retry_.progress();
   return step(now);
 }
@@ -375,9 +326,9 @@ std::optional<Effect> Follower::on_compared(std::uint64_t id, const absl::Status
   if (!local.ok() || (!of_branch && !remote.ok())) {
     walkback_.reset();
     const absl::Status& why = local.ok() ? remote.status() : local.status();
-    enter(local.ok() ? TowState::waiting_for_source : TowState::waiting_for_engine,
-          local.ok() ? "source_unavailable" : "engine_unavailable",
-          absl::StrCat("headers cannot be compared: ", short_of(why)), now);
+    report_.enter(local.ok() ? TowState::waiting_for_source : TowState::waiting_for_engine,
+                  local.ok() ? ReasonCode::source_unavailable : ReasonCode::engine_unavailable,
+                  absl::StrCat("headers cannot be compared: ", short_of(why)), now);
     back_off(local.ok() ? retry_.source : retry_.engine, now);
     return {};
   }
@@ -411,7 +362,7 @@ std::optional<Effect> Follower::on_compared(std::uint64_t id, const absl::Status
     case Walkback::Result::searching: return continue_walkback();
     case Walkback::Result::stuck:
       walkback_.reset();
-      decide("walkback_again", "the answers of the two sides do not fit together", now);
+      report_.note(Action::walkback_again, "the answers of the two sides do not fit together", now);
       back_off(retry_.source, now);
       return {};
     case Walkback::Result::diverged: {
@@ -440,33 +391,35 @@ std::optional<Effect> Follower::on_compared(std::uint64_t id, const absl::Status
   const bool below_safe = local_->labels.safe && ancestor.number < local_->labels.safe->number;
   if (below_safe && no_majority()) {
     // Not on fewer votes than made it safe.
-    decide("hold_branch", "a branch that leaves ours below the safe block has no majority", now);
-    enter(TowState::at_tip, "hold_branch", decisions_.back().reason, now);
+    report_.note(Action::hold_branch, "a branch that leaves ours below the safe block has no majority", now);
+    report_.enter(TowState::at_tip, ReasonCode::hold_branch, decisions().back().reason, now);
     back_off(retry_.source, now);
     return {};
   }
   if (ancestor.hash != head.hash && no_majority() && gossip_names_ours(now) && gossip_named_.number > ancestor.number) {
     // Nor off the chain that signed gossip names.
-    decide("hold_branch", "a branch that has no majority leaves the one that the p2p network brings", now);
-    enter(TowState::at_tip, "hold_branch", decisions_.back().reason, now);
+    report_.note(Action::hold_branch, "a branch that has no majority leaves the one that the p2p network brings", now);
+    report_.enter(TowState::at_tip, ReasonCode::hold_branch, decisions().back().reason, now);
     back_off(retry_.source, now);
     return {};
   }
   if (ancestor.hash != head.hash) {
     // Unsafe heads may contradict each other for a while; only what is derived from L1 changes our branch at any time.
     if (!derived_above(ancestor.number) && now < hold_branch_until_) {
-      decide("hold_branch", "the source's unsafe head is on another branch, but branches were changed just now", now);
-      enter(TowState::at_tip, "hold_branch", decisions_.back().reason, now);
+      report_.note(Action::hold_branch,
+                   "the source's unsafe head is on another branch, but branches were changed just now", now);
+      report_.enter(TowState::at_tip, ReasonCode::hold_branch, decisions().back().reason, now);
       retry_.source.wait_until(hold_branch_until_);
       return {};
     }
   }
   if (ancestor.hash != head.hash) {
     last_reorg_depth_ = head.number > ancestor.number ? head.number - ancestor.number : 0;
-    decide("reorg",
-           absl::StrCat("the remote left our chain after ", eth::to_string(ancestor), ", ", last_reorg_depth_,
-                        " below our head ", eth::to_string(head), "; found in ", last_walkback_rounds_, " round(s)"),
-           now);
+    report_.note(
+        Action::reorg,
+        absl::StrCat("the remote left our chain after ", eth::to_string(ancestor), ", ", last_reorg_depth_,
+                     " below our head ", eth::to_string(head), "; found in ", last_walkback_rounds_, " round(s)"),
+        now);
   }
   searched_ = true;
   return import(ancestor, now);
@@ -487,7 +440,7 @@ std::optional<Effect> Follower::on_command_done(std::uint64_t id, const absl::St
       superseded_ = true;
       return step(now);
     }
-    decide("refused", result->reason, now);
+    report_.note(Action::refused, result->reason, now);
     back_off(retry_.engine, now);
     if (result->refusal == contract::Refusal::not_canonical && local_ && remote_)
       return start_walkback(result->reason, now);
@@ -495,9 +448,10 @@ std::optional<Effect> Follower::on_command_done(std::uint64_t id, const absl::St
   }
   if (!result.ok()) {
     const absl::Status& why = result.status();
-    decide("command_failed", short_of(why), now);
+    report_.note(Action::command_failed, short_of(why), now);
     back_off(retry_.engine, now);
-    if (absl::IsUnavailable(why)) enter(TowState::waiting_for_engine, "engine_unavailable", short_of(why), now);
+    if (absl::IsUnavailable(why))
+      report_.enter(TowState::waiting_for_engine, ReasonCode::engine_unavailable, short_of(why), now);
     return {};
   }
   const contract::CommandResult& r = *result;
@@ -510,13 +464,14 @@ std::optional<Effect> Follower::on_command_done(std::uint64_t id, const absl::St
   if (r.outcome == contract::Outcome::done) {
     retry_.progress();
     if (was == Pending::rewind)
-      decide("rewound", absl::StrCat("the EL's head is ", eth::to_string(*r.labels.latest)), now);
+      report_.note(Action::rewound, absl::StrCat("the EL's head is ", eth::to_string(*r.labels.latest)), now);
     return step(now);
   }
-  decide(was == Pending::rewind ? "rewind_failed" : "forkchoice_failed", r.reason, now);
+  report_.note(was == Pending::rewind ? Action::rewind_failed : Action::forkchoice_failed, r.reason, now);
   back_off(retry_.engine, now);
   if (was == Pending::rewind)
-    enter(TowState::needs_operator, "rewind_failed", absl::StrCat("the EL could not be rewound: ", r.reason), now);
+    report_.enter(TowState::needs_operator, ReasonCode::rewind_failed,
+                  absl::StrCat("the EL could not be rewound: ", r.reason), now);
   return {};
 }
 
@@ -526,21 +481,21 @@ std::optional<Effect> Follower::step(absl::Time now) {
   if (pending_ != Pending::none) return {};
   retry_.expire(now);
   if (paused_) {
-    enter(TowState::paused, "paused", *paused_, now);
+    report_.enter(TowState::paused, ReasonCode::paused, *paused_, now);
     retry_.stop_waiting();
     return {};
   }
   if (!local_) {
-    enter(TowState::waiting_for_engine, "driver_unreachable", local_lost_, now);
+    report_.enter(TowState::waiting_for_engine, ReasonCode::driver_unreachable, local_lost_, now);
     return {};
   }
   if (superseded_) {
-    enter(TowState::waiting_for_engine, "superseded",
-          "another coordinator commands this engine-driver; this one stays out of its way", now);
+    report_.enter(TowState::waiting_for_engine, ReasonCode::superseded,
+                  "another coordinator commands this engine-driver; this one stays out of its way", now);
     return {};
   }
   if (auto trouble = engine_trouble(local_->status, local_->reason)) {
-    enter(trouble->state, std::move(trouble->code), std::move(trouble->reason), now);
+    report_.enter(trouble->state, std::move(trouble->code), std::move(trouble->reason), now);
     return {};
   }
   if (!local_->labels.latest) return {};
@@ -551,11 +506,13 @@ std::optional<Effect> Follower::step(absl::Time now) {
   }
   if (remote_) return {};
   if (head_from_gossip_) {
-    enter(TowState::at_tip, "gossip_only",
-          absl::StrCat("at the head of the p2p network; safe and finalized stand still: ", remote_lost_.why), now);
+    report_.enter(TowState::at_tip, ReasonCode::gossip_only,
+                  absl::StrCat("at the head of the p2p network; safe and finalized stand still: ", remote_lost_.why),
+                  now);
   } else {
-    enter(remote_lost_.code == "unknown_rules" ? TowState::unknown_rules : TowState::waiting_for_source,
-          remote_lost_.code, remote_lost_.why, now);
+    const Code code = Code::of_source(remote_lost_.code);
+    report_.enter(code == ReasonCode::unknown_rules ? TowState::unknown_rules : TowState::waiting_for_source, code,
+                  remote_lost_.why, now);
   }
   return {};
 }
@@ -591,14 +548,15 @@ std::optional<std::optional<Effect>> Follower::follow_gossip(absl::Time now) {
     };
     if (remote_ && (named(remote_->unsafe) || named(remote_->local_safe))) continue;
     if (now < hold_branch_until_) {
-      decide("hold_branch", "another signed branch is longer, but branches were changed just now", now);
+      report_.note(Action::hold_branch, "another signed branch is longer, but branches were changed just now", now);
       return std::nullopt;
     }
     last_reorg_depth_ = head.number - fork->number;
-    decide("reorg",
-           absl::StrCat("a signed branch leaves ours after ", eth::to_string(*fork), ", ", last_reorg_depth_,
-                        " below our head, and is ", other.tip.number - head.number, " longer; nobody names either"),
-           now);
+    report_.note(
+        Action::reorg,
+        absl::StrCat("a signed branch leaves ours after ", eth::to_string(*fork), ", ", last_reorg_depth_,
+                     " below our head, and is ", other.tip.number - head.number, " longer; nobody names either"),
+        now);
     searched_ = false;
     return import(fork->id(), other.tip, true, now);
   }
@@ -647,15 +605,16 @@ std::optional<Effect> Follower::follow(absl::Time now) {
   const auto t = goal();
   if (!t) {
     if (auto e = follow_gossip(now)) return *std::move(e);
-    enter(TowState::waiting_for_source, "no_target", "the source has no head yet that may be followed", now);
+    report_.enter(TowState::waiting_for_source, ReasonCode::no_target,
+                  "the source has no head yet that may be followed", now);
     return {};
   }
   if (replaying()) {
     if (auto e = follow_gossip(now)) return *std::move(e);
-    decide("hold", "the source is starting or replaying (current_l1 is zero)", now);
-    if (state_ != TowState::at_tip)
-      enter(TowState::waiting_for_source, "source_replaying",
-            "the source is starting or replaying (current_l1 is zero)", now);
+    report_.note(Action::hold, "the source is starting or replaying (current_l1 is zero)", now);
+    if (state() != TowState::at_tip)
+      report_.enter(TowState::waiting_for_source, ReasonCode::source_replaying,
+                    "the source is starting or replaying (current_l1 is zero)", now);
     return {};
   }
   const eth::BlockId f = fence();
@@ -676,10 +635,10 @@ std::optional<Effect> Follower::follow(absl::Time now) {
   if (t->number > head.number) {
     if (invalid_target_ == t->hash) {
       if (!needs_operator())
-        enter(TowState::waiting_for_source, "invalid_block",
-              absl::StrCat("block ", eth::to_string(*invalid_block_),
-                           " is INVALID, or kept from the EL; waiting for the source to take another branch"),
-              now);
+        report_.enter(TowState::waiting_for_source, ReasonCode::invalid_block,
+                      absl::StrCat("block ", eth::to_string(*invalid_block_),
+                                   " is INVALID, or kept from the EL; waiting for the source to take another branch"),
+                      now);
       invalid_target_.reset();  // asked again when the back-off is over: an EL's restart may have healed it
       retry_.engine.at_least(5);
       back_off(retry_.engine, now);
@@ -714,37 +673,40 @@ std::optional<Effect> Follower::follow_labels(absl::Time now) {
   diverged_remote_.reset();
   const auto& have_safe = local_->labels.safe;
   if (remote_->safe && have_safe && remote_->safe->number < have_safe->number) {
-    decide_routine("hold_safe",
-                   absl::StrCat("remote safe ", eth::to_string(*remote_->safe), " is below ours ",
-                                eth::to_string(*have_safe), " on the same chain"),
-                   "hold_safe", now);
+    report_.note({Action::hold_safe,
+                  absl::StrCat("remote safe ", eth::to_string(*remote_->safe), " is below ours ",
+                               eth::to_string(*have_safe), " on the same chain"),
+                  "hold_safe"},
+                 now);
   }
   if (remote_->finalized && remote_->finalized->number < fence().number) {
-    decide_routine("hold_finalized",
-                   absl::StrCat("remote finalized ", eth::to_string(*remote_->finalized), " is below ours ",
-                                eth::to_string(fence())),
-                   "hold_finalized", now);
+    report_.note({Action::hold_finalized,
+                  absl::StrCat("remote finalized ", eth::to_string(*remote_->finalized), " is below ours ",
+                               eth::to_string(fence())),
+                  "hold_finalized"},
+                 now);
   }
   const contract::ImportRange wanted = with_labels({head.id(), head.id(), {}, {}}, now);
   if (!wanted.safe && !wanted.finalized) {
     retry_.progress();
     if (t->hash == head.hash) {
-      enter(TowState::at_tip, "at_tip", "at the head of the source", now);
+      report_.enter(TowState::at_tip, ReasonCode::at_tip, "at the head of the source", now);
     } else if (head_from_gossip_) {
-      enter(TowState::at_tip, "at_tip", "at the head of the p2p network", now);
+      report_.enter(TowState::at_tip, ReasonCode::at_tip, "at the head of the p2p network", now);
     } else {
-      enter(TowState::at_tip, "ahead_of_source",
-            absl::StrCat("the source's head ", eth::to_string(*t), " is an ancestor of ours"), now);
-      decide_routine("no_op", reason_, "no_op", now);
+      report_.enter(TowState::at_tip, ReasonCode::ahead_of_source,
+                    absl::StrCat("the source's head ", eth::to_string(*t), " is an ancestor of ours"), now);
+      report_.note({Action::no_op, reason(), "no_op"}, now);
     }
     return {};
   }
   setting_ = contract::Forkchoice{head.id(), wanted.safe, wanted.finalized};
-  decide_routine("forkchoice",
-                 absl::StrCat("labels to", wanted.safe ? absl::StrCat(" safe ", eth::to_string(*wanted.safe)) : "",
-                              wanted.finalized ? absl::StrCat(" finalized ", eth::to_string(*wanted.finalized)) : ""),
-                 "forkchoice", now);
-  if (t->hash == head.hash) enter(TowState::at_tip, "at_tip", "at the head of the source", now);
+  report_.note({Action::forkchoice,
+                absl::StrCat("labels to", wanted.safe ? absl::StrCat(" safe ", eth::to_string(*wanted.safe)) : "",
+                             wanted.finalized ? absl::StrCat(" finalized ", eth::to_string(*wanted.finalized)) : ""),
+                "forkchoice"},
+               now);
+  if (t->hash == head.hash) report_.enter(TowState::at_tip, ReasonCode::at_tip, "at the head of the source", now);
   return SetForkchoice{start(Pending::forkchoice), command(), *setting_};
 }
 
@@ -756,7 +718,8 @@ std::optional<std::optional<Effect>> Follower::restore_labels(absl::Time now) {
     return std::nullopt;
   setting_ = contract::Forkchoice{head.id(), {}, confirmed};
   if (number_of(local_->labels.safe) < confirmed->number) setting_->safe = confirmed;
-  decide("forkchoice", absl::StrCat("the EL came back: finalized to ", eth::to_string(*confirmed), " again"), now);
+  report_.note(Action::forkchoice,
+               absl::StrCat("the EL came back: finalized to ", eth::to_string(*confirmed), " again"), now);
   return SetForkchoice{start(Pending::forkchoice), command(), *setting_};
 }
 
@@ -806,26 +769,27 @@ std::optional<Effect> Follower::import(const eth::BlockId& parent, const eth::Bl
   switches_on_unsafe_ = parent.hash != head_before_ && (from_gossip || !derived_above(parent.number));
   const std::uint64_t blocks = tip.number - parent.number;
   // A block or a few at the tip, as they come, is nothing that anybody looks for later.
-  const bool routine = state_ == TowState::at_tip && blocks <= kTipBlocks && parent.hash == head_before_;
+  const bool routine = state() == TowState::at_tip && blocks <= kTipBlocks && parent.hash == head_before_;
   const std::string what = absl::StrCat(blocks, " block(s) from ", eth::to_string(parent), " to ", eth::to_string(tip),
                                         from_gossip ? ", which the p2p network brought" : "");
-  if (routine) decide_routine("import", what, from_gossip ? "import of gossip" : "import of the source", now);
-  else decide("import", what, now);
+  if (routine) report_.note({Action::import, what, from_gossip ? "import of gossip" : "import of the source"}, now);
+  else report_.note(Action::import, what, now);
   if (remote_ && !remote_->unknown_rules.empty()) {
-    enter(TowState::unknown_rules, "unknown_rules",
-          absl::StrCat("every source fails the same check, is there a fork that this version does not know? ",
-                       remote_->unknown_rules),
-          now);
-  } else if (remote_ && remote_->blocks_trouble && state_ == TowState::waiting_for_source) {
+    report_.enter(TowState::unknown_rules, ReasonCode::unknown_rules,
+                  absl::StrCat("every source fails the same check, is there a fork that this version does not know? ",
+                               remote_->unknown_rules),
+                  now);
+  } else if (remote_ && remote_->blocks_trouble && state() == TowState::waiting_for_source) {
     // It was tried in vain before: said until blocks come.
-  } else if (blocks <= kTipBlocks && ((state_ == TowState::importing && goes_on) ||
-                                      (state_ == TowState::walking_back && parent.hash == head_before_))) {
+  } else if (blocks <= kTipBlocks && ((state() == TowState::importing && goes_on) ||
+                                      (state() == TowState::walking_back && parent.hash == head_before_))) {
     // The source is slow: whenever its blocks have been imported there are some more. Or its replicas lag: what one
     // shows as the head another has not got yet, and there was nothing to walk back.
-    enter(TowState::at_tip, "at_tip", absl::StrCat("following the source, ", blocks, " block(s) behind"), now);
-  } else if (!needs_operator() && (state_ != TowState::at_tip || blocks > kTipBlocks)) {
-    enter(TowState::importing, "importing", absl::StrCat("importing ", blocks, " block(s) to ", eth::to_string(tip)),
-          now);
+    report_.enter(TowState::at_tip, ReasonCode::at_tip,
+                  absl::StrCat("following the source, ", blocks, " block(s) behind"), now);
+  } else if (!needs_operator() && (state() != TowState::at_tip || blocks > kTipBlocks)) {
+    report_.enter(TowState::importing, ReasonCode::importing,
+                  absl::StrCat("importing ", blocks, " block(s) to ", eth::to_string(tip)), now);
   }
   return Import{start(Pending::import), command(), *importing_};
 }
@@ -843,7 +807,7 @@ std::optional<Effect> Follower::after_import(const contract::CommandResult& r, a
       invalid_target_.reset();
       return step(now);
     case contract::Outcome::source_reorged:
-      decide("source_reorged", r.reason, now);
+      report_.note(Action::source_reorged, r.reason, now);
       if (range.from_gossip()) {
         // It does not have them all any more (they were evicted, or it was restarted): the source has.
         gossip_.drop_lower_half(moved ? r.labels.latest->id() : range.parent, range.tip.hash);
@@ -865,7 +829,7 @@ std::optional<Effect> Follower::after_import(const contract::CommandResult& r, a
       }
       return start_walkback("the target is not a descendant of our head", now);
     case contract::Outcome::missing_state: {
-      decide("missing_state", r.reason, now);
+      report_.note(Action::missing_state, r.reason, now);
       if (moved) {
         // What was imported is the head now, with its state: on from there.
         retry_.progress();
@@ -874,7 +838,7 @@ std::optional<Effect> Follower::after_import(const contract::CommandResult& r, a
       return cannot_go_on(range.parent, r.reason, now);
     }
     case contract::Outcome::invalid:
-      decide("invalid_block", r.reason, now);
+      report_.note(Action::invalid_block, r.reason, now);
       invalid_target_ = range.tip.hash;
       invalid_block_ = r.block.value_or(range.tip);
       if (range.from_gossip()) gossip_.drop(invalid_block_->hash);
@@ -884,30 +848,30 @@ std::optional<Effect> Follower::after_import(const contract::CommandResult& r, a
         // is out of date would hand itself to a liar.
         stuck_at_ = range.parent;
         stuck_since_ = now;
-        enter(TowState::needs_operator, "el_refuses_majority",
-              absl::StrCat("the EL refuses what most sources have: ", r.reason), now);
+        report_.enter(TowState::needs_operator, ReasonCode::el_refuses_majority,
+                      absl::StrCat("the EL refuses what most sources have: ", r.reason), now);
         back_off(retry_.engine, now);
         return {};
       }
-      enter(TowState::waiting_for_source, "invalid_block", r.reason, now);
+      report_.enter(TowState::waiting_for_source, ReasonCode::invalid_block, r.reason, now);
       back_off(retry_.engine, now);
       return {};
     case contract::Outcome::contradicts_finalized:
-      decide("contradicts_finalized", r.reason, now);
+      report_.note(Action::contradicts_finalized, r.reason, now);
       back_off(retry_.engine, now);
       return range.from_gossip() ? diverged(fence(), r.block, now) : contradicted(fence(), r.block, now);
     case contract::Outcome::not_applied:
-      decide("not_applied", r.reason, now);
+      report_.note(Action::not_applied, r.reason, now);
       if (!moved && r.labels.latest) return cannot_go_on(range.parent, r.reason, now);
       back_off(retry_.engine, now);
       return {};
     case contract::Outcome::engine_unavailable:
-      decide("engine_unavailable", r.reason, now);
-      enter(TowState::waiting_for_engine, "engine_unavailable", r.reason, now);
+      report_.note(Action::engine_unavailable, r.reason, now);
+      report_.enter(TowState::waiting_for_engine, ReasonCode::engine_unavailable, r.reason, now);
       back_off(retry_.engine, now);
       return {};
     case contract::Outcome::source_unavailable:
-      decide("source_unavailable", r.reason, now);
+      report_.note(Action::source_unavailable, r.reason, now);
       if (range.from_gossip()) {
         // It is p2p-gossip that is away, not the blocks: the source leads meanwhile.
         if (moved) retry_.progress();
@@ -920,9 +884,9 @@ std::optional<Effect> Follower::after_import(const contract::CommandResult& r, a
       back_off(retry_.source, now);
       return {};
     case contract::Outcome::unsupported:
-      decide("unsupported", r.reason, now);
-      enter(
-          TowState::needs_operator, "unsupported",
+      report_.note(Action::unsupported, r.reason, now);
+      report_.enter(
+          TowState::needs_operator, ReasonCode::unsupported,
           absl::StrCat(
               "the EL does not take what this chain's forks ask for (fork times in the rollup config, or an old EL): ",
               r.reason),
@@ -931,7 +895,7 @@ std::optional<Effect> Follower::after_import(const contract::CommandResult& r, a
       back_off(retry_.engine, now);
       return {};
     case contract::Outcome::cancelled:
-      decide("cancelled", r.reason, now);
+      report_.note(Action::cancelled, r.reason, now);
       back_off(retry_.engine, now);
       return {};
     case contract::Outcome::refused: break;  // on_command_done() knows what to do
@@ -951,11 +915,11 @@ std::optional<Effect> Follower::cannot_go_on(const eth::BlockId& parent, const s
   if (!against.empty()) may_rewind_since_.reset();
   else if (!may_rewind_since_) may_rewind_since_ = now;
   if (switches && against.empty() && now < *may_rewind_since_ + kRewindAfter) {
-    enter(TowState::waiting_for_engine, "engine_missing_state",
-          absl::StrCat("the EL has not got the state of ", eth::to_string(parent),
-                       ": it is rewound there if most sources have that branch for ",
-                       absl::ToInt64Seconds(*may_rewind_since_ + kRewindAfter - now), " s more"),
-          now);
+    report_.enter(TowState::waiting_for_engine, ReasonCode::engine_missing_state,
+                  absl::StrCat("the EL has not got the state of ", eth::to_string(parent),
+                               ": it is rewound there if most sources have that branch for ",
+                               absl::ToInt64Seconds(*may_rewind_since_ + kRewindAfter - now), " s more"),
+                  now);
     back_off(retry_.engine, now);
     return {};
   }
@@ -963,29 +927,30 @@ std::optional<Effect> Follower::cannot_go_on(const eth::BlockId& parent, const s
   // head clears them away. One such answer can also be a call that was repeated to a client that had just come back, so
   // it takes two.
   if (local_->can_rewind && against.empty() && (switches || again)) {
-    decide("rewind",
-           switches ? absl::StrCat("the EL has not got the state of ", eth::to_string(parent), ": rewinding it there")
-                    : absl::StrCat("the EL does not move from its head ", eth::to_string(parent),
-                                   " although it was restarted there: rewinding it to it"),
-           now);
+    report_.note(Action::rewind,
+                 switches
+                     ? absl::StrCat("the EL has not got the state of ", eth::to_string(parent), ": rewinding it there")
+                     : absl::StrCat("the EL does not move from its head ", eth::to_string(parent),
+                                    " although it was restarted there: rewinding it to it"),
+                 now);
     return Rewind{start(Pending::rewind), command(), parent};
   }
   const std::string set_head = absl::StrCat("debug_setHead(\"0x", absl::Hex(parent.number), "\")");
   if (now - stuck_since_ < kOperatorAfter) {
-    enter(TowState::waiting_for_engine, "engine_missing_state",
-          absl::StrCat("the EL cannot go on from ", eth::to_string(parent), " (yet): ", why), now);
+    report_.enter(TowState::waiting_for_engine, ReasonCode::engine_missing_state,
+                  absl::StrCat("the EL cannot go on from ", eth::to_string(parent), " (yet): ", why), now);
   } else if (switches) {
-    enter(TowState::needs_operator, "branch_too_deep",
-          absl::StrCat("the EL cannot switch to the branch that leaves ours after ", eth::to_string(parent),
-                       ": it has not got the state there. Rewind it to that block (op-geth: ", set_head,
-                       "). It is not done by itself: ", against),
-          now);
+    report_.enter(TowState::needs_operator, ReasonCode::branch_too_deep,
+                  absl::StrCat("the EL cannot switch to the branch that leaves ours after ", eth::to_string(parent),
+                               ": it has not got the state there. Rewind it to that block (op-geth: ", set_head,
+                               "). It is not done by itself: ", against),
+                  now);
   } else {
-    enter(TowState::needs_operator, "engine_missing_state",
-          absl::StrCat("the EL does not go on from its own head ", eth::to_string(parent),
-                       ": was it killed? Rewind it to that block (op-geth: ", set_head,
-                       "), or give engine-driver --engine.admin-rpc"),
-          now);
+    report_.enter(TowState::needs_operator, ReasonCode::engine_missing_state,
+                  absl::StrCat("the EL does not go on from its own head ", eth::to_string(parent),
+                               ": was it killed? Rewind it to that block (op-geth: ", set_head,
+                               "), or give engine-driver --engine.admin-rpc"),
+                  now);
   }
   back_off(retry_.engine, now);
   return {};
@@ -1006,7 +971,8 @@ std::string Follower::against_rewind(const eth::BlockId& parent) const {
 
 void Follower::wait_for_blocks(const std::string& why, absl::Time now) {
   const auto& t = remote_->blocks_trouble;
-  enter(TowState::waiting_for_source, t ? t->code : kSourceUnavailable, t ? t->why : why, now);
+  report_.enter(TowState::waiting_for_source, t ? Code::of_source(t->code) : ReasonCode::source_unavailable,
+                t ? t->why : why, now);
 }
 
 std::optional<Effect> Follower::start_walkback(const std::string& why, absl::Time now) {
@@ -1015,16 +981,16 @@ std::optional<Effect> Follower::start_walkback(const std::string& why, absl::Tim
   // An EL that came back below what is final has nothing of it: any block that it shares with the remote will do.
   const eth::BlockId f = head.number < fence().number ? options_.genesis : fence();
   const std::uint64_t high = std::min(head.number, t ? t->number : head.number);
-  decide("walkback", why, now);
+  report_.note(Action::walkback, why, now);
   if (high < f.number) {
     // Below what is final there is nothing to go back to; a source that merely lags heals by itself.
     if (demote("its head is below our finalized block", now)) return step(now);
-    enter(TowState::waiting_for_source, "source_below_finalized",
-          absl::StrCat("the source's head is below our finalized ", eth::to_string(f)), now);
+    report_.enter(TowState::waiting_for_source, ReasonCode::source_below_finalized,
+                  absl::StrCat("the source's head is below our finalized ", eth::to_string(f)), now);
     back_off(retry_.engine, now);
     return {};
   }
-  if (!needs_operator()) enter(TowState::walking_back, "walking_back", why, now);
+  if (!needs_operator()) report_.enter(TowState::walking_back, ReasonCode::walking_back, why, now);
   walkback_.emplace(f, high, options_.header_batch);
   walkback_head_ = head.hash;
   walkback_high_ = high;
@@ -1042,7 +1008,7 @@ std::optional<Effect> Follower::contradicted(const eth::BlockId& ours, const std
   const std::string why =
       absl::StrCat(remote_->endpoint, " has another block where ", eth::to_string(ours), " is final");
   if (demote(why, now)) return step(now);
-  enter(TowState::waiting_for_source, "source_other_branch", why, now);
+  report_.enter(TowState::waiting_for_source, ReasonCode::source_other_branch, why, now);
   back_off(retry_.source, now);
   return {};
 }
@@ -1050,12 +1016,12 @@ std::optional<Effect> Follower::contradicted(const eth::BlockId& ours, const std
 std::optional<Effect> Follower::diverged(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs,
                                          absl::Time now) {
   diverged_remote_ = theirs;
-  enter(TowState::diverged, "diverged",
-        absl::StrCat("the source contradicts a block that is final here: ours is ", eth::to_string(ours),
-                     theirs ? absl::StrCat(", theirs ", eth::to_string(*theirs)) : "",
-                     ". Nothing is followed until the source heals; see `towline recover`"),
-        now);
-  decide("diverged", reason_, now);
+  report_.enter(TowState::diverged, ReasonCode::diverged,
+                absl::StrCat("the source contradicts a block that is final here: ours is ", eth::to_string(ours),
+                             theirs ? absl::StrCat(", theirs ", eth::to_string(*theirs)) : "",
+                             ". Nothing is followed until the source heals; see `towline recover`"),
+                now);
+  report_.note(Action::diverged, reason(), now);
   retry_.engine.at_least(3);
   back_off(retry_.engine, now);
   return {};

@@ -19,89 +19,12 @@
 #include "libs/contract/command.hpp"
 #include "libs/contract/heads.hpp"
 #include "services/sync-coordinator/core/backoff.hpp"
+#include "services/sync-coordinator/core/effects.hpp"
 #include "services/sync-coordinator/core/gossip_blocks.hpp"
+#include "services/sync-coordinator/core/report.hpp"
 #include "services/sync-coordinator/core/walkback.hpp"
 
 namespace towline::coordinator {
-
-enum class TowState {
-  starting,
-  importing,
-  at_tip,
-  walking_back,
-  waiting_for_source,
-  waiting_for_engine,
-  diverged,
-  needs_operator,
-  unknown_rules,
-  paused,
-};
-const char* name(TowState s);
-
-struct Decision {
-  std::uint64_t sequence = 0;
-  absl::Time time;
-  std::string action;
-  std::string reason;
-  TowState state = TowState::starting;
-  std::uint64_t repeated = 0;
-  /// Decisions with the same one are the same decision, whatever the numbers in their reasons.
-  std::string fold;
-};
-/// Every action there is.
-constexpr const char* kActions[] = {"cancelled",
-                                    "command_failed",
-                                    "contradicts_finalized",
-                                    "demoted",
-                                    "diverged",
-                                    "engine_unavailable",
-                                    "forkchoice",
-                                    "forkchoice_failed",
-                                    "hold",
-                                    "hold_branch",
-                                    "hold_finalized",
-                                    "hold_safe",
-                                    "import",
-                                    "invalid_block",
-                                    "missing_state",
-                                    "no_op",
-                                    "not_applied",
-                                    "pause",
-                                    "refused",
-                                    "reorg",
-                                    "resume",
-                                    "rewind",
-                                    "rewind_failed",
-                                    "rewound",
-                                    "source_reorged",
-                                    "source_unavailable",
-                                    "take_over",
-                                    "unsupported",
-                                    "walkback",
-                                    "walkback_again"};
-
-// Effects. `id` comes back with the answer; an answer with an old id is ignored.
-struct Compare {  // ask both sides for the same heights
-  std::uint64_t id;
-  std::vector<std::uint64_t> numbers;
-  std::string endpoint;
-};
-struct Import {
-  std::uint64_t id;
-  contract::CommandStamp command;
-  contract::ImportRange range;
-};
-struct SetForkchoice {
-  std::uint64_t id;
-  contract::CommandStamp command;
-  contract::Forkchoice forkchoice;
-};
-struct Rewind {
-  std::uint64_t id;
-  contract::CommandStamp command;
-  eth::BlockId to;
-};
-using Effect = std::variant<Compare, Import, SetForkchoice, Rewind>;
 
 class Follower {
  public:
@@ -135,11 +58,10 @@ class Follower {
   /// When on_wake() is due; InfiniteFuture if only an event helps.
   absl::Time next_wake() const;
 
-  TowState state() const { return state_; }
-  const std::string& reason() const { return reason_; }
-  /// A stable word.
-  const std::string& reason_code() const { return reason_code_; }
-  absl::Time since() const { return since_; }
+  TowState state() const { return report_.status.state(); }
+  const std::string& reason() const { return report_.status.reason(); }
+  const Code& reason_code() const { return report_.status.code(); }
+  absl::Time since() const { return report_.status.since(); }
   const std::optional<contract::EngineState>& local() const { return local_; }
   const std::optional<contract::HeadSnapshot>& remote() const { return remote_; }
   /// What the tow is on its way to, for people.
@@ -148,11 +70,11 @@ class Follower {
   std::optional<std::uint64_t> distance() const;
   std::uint64_t epoch() const { return epoch_; }
   const std::optional<eth::BlockId>& diverged_remote() const { return diverged_remote_; }
-  const std::deque<Decision>& decisions() const { return decisions_; }
+  const std::deque<Decision>& decisions() const { return report_.log.decisions(); }
   /// Grows with every decision, folded or not.
-  std::uint64_t decided() const { return decided_; }
+  std::uint64_t decided() const { return report_.log.decided(); }
   /// What an earlier process of this coordinator decided.
-  void restore(std::deque<Decision> decisions);
+  void restore(std::deque<Decision> decisions) { report_.log.restore(std::move(decisions)); }
   bool busy() const { return pending_id_ != 0; }
   /// Rounds of the last search that ended, for the metric.
   int last_walkback_rounds() const { return last_walkback_rounds_; }
@@ -200,7 +122,7 @@ class Follower {
   /// rewind throws away what the EL has, on their word alone.
   std::string against_rewind(const eth::BlockId& parent) const;
   /// Shown while it is tried again and again, until the EL takes a block.
-  bool needs_operator() const { return state_ == TowState::needs_operator && stuck_at_; }
+  bool needs_operator() const { return state() == TowState::needs_operator && stuck_at_; }
   /// No source serves the blocks that are needed.
   void wait_for_blocks(const std::string& why, absl::Time now);
   /// The branch that leads has another block than one that is final here.
@@ -235,19 +157,11 @@ class Follower {
   std::optional<eth::BlockRef> voted_safe(absl::Time now) const;
   std::uint64_t start(Pending p);
   bool finish(std::uint64_t id);
-  void enter(TowState s, std::string code, std::string reason, absl::Time now);
-  void decide(const std::string& action, const std::string& reason, absl::Time now);
-  /// What comes with every block at the tip: one entry holds them all, with the last one's reason. `fold`: see
-  /// Decision.
-  void decide_routine(const std::string& action, const std::string& reason, const std::string& fold, absl::Time now);
   void back_off(Backoff& b, absl::Time now);
 
   const Options options_;
   std::mt19937_64 random_;
-  TowState state_ = TowState::starting;
-  std::string reason_ = "waiting for the first view of both sides";
-  std::string reason_code_ = "starting";
-  absl::Time since_ = absl::InfinitePast();
+  Report report_;
   std::optional<contract::EngineState> local_;
   std::string local_lost_ = "the engine-driver was not reached yet";
   /// As remote-fetcher told it, and with the lead of this tow.
@@ -308,9 +222,6 @@ class Follower {
   std::optional<eth::BlockId> diverged_remote_;
   int last_walkback_rounds_ = 0;
   std::uint64_t last_reorg_depth_ = 0;
-  std::deque<Decision> decisions_;
-  std::uint64_t decision_count_ = 0;
-  std::uint64_t decided_ = 0;
 };
 
 }  // namespace towline::coordinator

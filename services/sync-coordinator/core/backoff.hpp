@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <random>
 
 namespace towline::coordinator {
 
@@ -36,17 +37,27 @@ class Backoff {
 
 /// What a tow waits for. Trouble with the source does not hold up the p2p network, nor the other way round; trouble
 /// with the engine holds up all.
-struct Backoffs {
+class Backoffs {
+ public:
+  /// The luck is drawn from `seed`.
+  explicit Backoffs(std::uint64_t seed = 1) : random_{seed} {}
+
   Backoff engine, source;
   /// p2p-gossip did not give its payloads.
   Backoff gossip{absl::Seconds(1), absl::Seconds(1)};
 
+  void engine_failed(absl::Time now) { engine.failed(now, luck()); }
+  void source_failed(absl::Time now) { source.failed(now, luck()); }
   /// Nothing is asked of the source.
   bool waits(absl::Time now) const { return engine.waits(now) || source.waits(now); }
   void expire(absl::Time now);
   void stop_waiting();
   void progress();
   absl::Time due() const { return std::min({engine.due(), source.due(), gossip.due()}); }
+
+ private:
+  double luck() { return std::uniform_real_distribution<double>{0.8, 1.2}(random_); }
+  std::mt19937_64 random_;
 };
 
 }  // namespace towline::coordinator

@@ -82,7 +82,7 @@ class Coordinator final : public service::Program {
       // One that is not ready speaks for all; else the first does.
       if ((r.ready && !v.verdict.ready) || r.code.empty()) {
         r.ready = v.verdict.ready;
-        r.code = v.verdict.code;
+        r.code = std::string{v.verdict.code.text()};
         r.reason = v.verdict.reason;
       }
       const std::string prefix = tows_.size() > 1 ? v.driver + "." : "";

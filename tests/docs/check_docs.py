@@ -54,15 +54,10 @@ if read("VERSION").strip() not in re.findall(r"^ARG VERSION=(\S+)$", read("deplo
 metrics = {m for text in sources("services", "libs") for m in re.findall(r'"(towline_(?:fetcher|coordinator|driver|gossip)_\w+|towline_info)"', text)}
 compare("metric", metrics, "docs/metrics.md", set(re.findall(r"towline_(?:fetcher|coordinator|driver|gossip)_\w+|towline_info", (root / "docs/metrics.md").read_text())))
 
-follower = (root / "services/sync-coordinator/core/follower.cpp").read_text()
-codes = set(re.findall(r'enter\(\s*TowState::\w+,\s+"(\w+)"', follower))
-readiness = (root / "services/sync-coordinator/core/readiness.cpp").read_text()
-codes |= set(re.findall(r'TowState::\w+,\s*"(\w+)"', readiness))
-codes |= {c for pair in re.findall(r'enter\([^;]*?\? TowState::\w+ : TowState::\w+,\s[^;]*?\? "(\w+)" : "(\w+)"', follower) for c in pair}
-codes |= set(re.findall(r'"(source_\w+|no_blocks|clock_skew)"', "".join((root / f"services/{f}").read_text() for f in (
-    "remote-fetcher/core/problem.cpp", "remote-fetcher/actors/pool.cpp", "sync-coordinator/core/follower.cpp"))))
-codes |= {"no_heads"}  # where nothing more is known
-codes.discard("source_reorged")  # a decision and no state
+status = read("services/sync-coordinator/core/tow_status.cpp")
+codes = set(re.findall(r'Text\{ReasonCode::\w+, "(\w+)"\}', status))
+codes |= set(re.findall(r'"(source_\w+|no_blocks|clock_skew)"', "".join(
+    read(f"services/remote-fetcher/{f}") for f in ("core/problem.cpp", "actors/pool.cpp"))))
 problems = (root / "services/remote-fetcher/core/problem.cpp").read_text()
 advice = {code: "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', texts)) for code, texts in re.findall(r'Text\{Problem::\w+, "(source_\w+|clock_skew)",((?:\s*"(?:[^"\\]|\\.)*")+)\}', problems)}
 if not advice:

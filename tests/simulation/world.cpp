@@ -385,13 +385,11 @@ void World::run_pending() {
 
 // ---------------------------------------------------------------- the world
 
-void World::carry_out(coordinator::Effects effects) {
-  if (effects.size() > 1) broken("more than one effect at a time");
-  for (auto& e : effects) {
-    if (pending_ || importing_) broken("a second command in flight");
-    if (const auto* i = std::get_if<coordinator::Import>(&e)) check_import(*i);
-    pending_ = std::move(e);
-  }
+void World::carry_out(std::optional<coordinator::Effect> effect) {
+  if (!effect) return;
+  if (pending_ || importing_) broken("a second command in flight");
+  if (const auto* i = std::get_if<coordinator::Import>(&*effect)) check_import(*i);
+  pending_ = std::move(effect);
 }
 
 void World::publish(const std::vector<eth::BlockRef>& branch, std::size_t from) {
@@ -656,8 +654,8 @@ std::string World::run() {
   if (broken_.empty()) return {};
   std::vector<std::string> decisions;
   for (const auto& d : follower_->decisions())
-    decisions.push_back(
-        absl::StrCat(d.action, ": ", d.reason, d.repeated > 0 ? absl::StrCat(" x", d.repeated + 1) : ""));
+    decisions.push_back(absl::StrCat(coordinator::text(d.action), ": ", d.reason,
+                                     d.repeated > 0 ? absl::StrCat(" x", d.repeated + 1) : ""));
   if (decisions.size() > 25) decisions.erase(decisions.begin(), decisions.end() - 25);
   return absl::StrCat(broken_, "\n  sources: ", remotes_.text(), "; EL: ", op_geth ? "op-geth" : "op-reth",
                       can_rewind_ ? " with" : " without", " admin RPC, unsafe source ", kModes[static_cast<int>(mode_)],

@@ -76,7 +76,7 @@ class World {
   void deliver(const eth::BlockRef& block);
   void deliver_cache();
   void step();
-  void carry_out(coordinator::Effects effects);
+  void carry_out(std::optional<coordinator::Effect> effect);
   void run_pending();
   void import_step();
   /// A write, and again while its answer is lost and the EL is as it was; nullopt: it has come back as another one.

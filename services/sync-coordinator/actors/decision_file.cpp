@@ -32,7 +32,7 @@ absl::StatusOr<std::deque<Decision>> load_decisions(const std::string& path) {
     Decision x;
     x.sequence = number("sequence");
     x.time = absl::FromUnixMillis(static_cast<std::int64_t>(number("time_ms"))) + ahead;
-    x.action = text("action");
+    x.action = action_of(text("action"));
     x.reason = text("reason");
     x.state = static_cast<TowState>(std::min<std::uint64_t>(number("state"), static_cast<int>(TowState::paused)));
     x.repeated = number("repeated");
@@ -49,7 +49,7 @@ absl::Status save_decisions(const std::string& path, const std::deque<Decision>&
     doc.push_back(
         {{"sequence", d.sequence},
          {"time_ms", static_cast<std::uint64_t>(std::max<std::int64_t>(0, absl::ToUnixMillis(d.time - ahead)))},
-         {"action", d.action},
+         {"action", std::string{text(d.action)}},
          {"reason", d.reason},
          {"state", static_cast<int>(d.state)},
          {"repeated", d.repeated},

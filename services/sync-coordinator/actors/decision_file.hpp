@@ -6,7 +6,7 @@
 #include <deque>
 #include <string>
 
-#include "services/sync-coordinator/core/follower.hpp"
+#include "services/sync-coordinator/core/decision_log.hpp"
 
 namespace towline::coordinator {
 

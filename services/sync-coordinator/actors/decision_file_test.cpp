@@ -13,7 +13,7 @@
 namespace towline::coordinator {
 namespace {
 
-Decision decision(const char* action, const char* reason) {
+Decision decision(Action action, const char* reason) {
   Decision d;
   d.action = action;
   d.reason = reason;
@@ -33,7 +33,7 @@ TEST_F(DecisionFile, WhatWasDecidedIsThereAfterARestart) {
   for (std::uint64_t i = 0; i < 1024; ++i) {
     told.push_back({.sequence = 7 + i,
                     .time = steady_now() - absl::Hours(3) + absl::Seconds(i),
-                    .action = "import",
+                    .action = Action::import,
                     .reason = absl::StrCat("blocks to ", i),
                     .state = static_cast<TowState>(i % (static_cast<int>(TowState::paused) + 1)),
                     .repeated = i,
@@ -53,14 +53,14 @@ TEST_F(DecisionFile, WhatWasDecidedIsThereAfterARestart) {
 }
 
 TEST_F(DecisionFile, TextsOfOthersAreKeptWhateverTheyAre) {
-  ASSERT_TRUE(save_decisions(path_, {decision("invalid_block", "\xff\xfe \" \n")}).ok());
+  ASSERT_TRUE(save_decisions(path_, {decision(Action::invalid_block, "\xff\xfe \" \n")}).ok());
   const auto kept = load_decisions(path_);
   ASSERT_TRUE(kept.ok()) << kept.status();
   EXPECT_EQ(kept->front().reason, "\xef\xbf\xbd\xef\xbf\xbd \" \n");
 }
 
 TEST_F(DecisionFile, DamageIsNamedAndNeverACrash) {
-  ASSERT_TRUE(save_decisions(path_, {decision("import", "blocks to 9")}).ok());
+  ASSERT_TRUE(save_decisions(path_, {decision(Action::import, "blocks to 9")}).ok());
   const std::string whole = *read_state_file(path_);
   for (std::size_t n = 0; n < whole.size() - 2; ++n) {
     ASSERT_TRUE(write_state_file(path_, whole.substr(0, n)).ok());

@@ -64,7 +64,7 @@ class TowStateObject {
       self_->quit(m.reason);
     });
     // They exist from the start: what counts an increase misses one that appears with it.
-    for (const char* action : kActions) decisions_total(action);
+    for (const ActionText& a : kActions) decisions_total(a.action);
     if (!config_.decisions_file.empty()) {
       auto kept = load_decisions(config_.decisions_file);
       if (!kept.ok()) log::warn("earlier decisions are lost", {log::kv("why", kept.status())});
@@ -110,9 +110,9 @@ class TowStateObject {
   }
 
  private:
-  Metrics::Counter decisions_total(const std::string& action) {
+  Metrics::Counter decisions_total(Action action) {
     return config_.metrics->counter("towline_coordinator_decisions_total", "Decisions by action.",
-                                    {{"driver", config_.driver_name}, {"action", action}});
+                                    {{"driver", config_.driver_name}, {"action", std::string{text(action)}}});
   }
 
   void keep() {
@@ -123,9 +123,9 @@ class TowStateObject {
       log::warn("decisions are not kept", {log::kv("why", st)});
   }
 
-  void apply(Effects effects) {
+  void apply(std::optional<Effect> effect) {
     if (config_.board->stopped()) return;  // nothing is commanded by a process that ends
-    for (auto& e : effects) self_->send(*worker_, run_atom{}, EffectPtr{std::make_shared<const Effect>(std::move(e))});
+    if (effect) self_->send(*worker_, run_atom{}, EffectPtr{std::make_shared<const Effect>(*std::move(effect))});
     if (const absl::Time at = machine_->next_wake(); at != absl::InfiniteFuture()) {
       self_->delayed_send(
           self_, std::chrono::milliseconds{std::max<std::int64_t>(1, absl::ToInt64Milliseconds(at - steady_now()) + 1)},
@@ -169,8 +169,8 @@ class TowStateObject {
       decided_ = m.decided();
       for (const Decision& d : m.decisions()) {
         if (d.sequence <= last_decision_) continue;
-        log::info("decision",
-                  {log::kv("driver", config_.driver_name), log::kv("action", d.action), log::kv("reason", d.reason)});
+        log::info("decision", {log::kv("driver", config_.driver_name), log::kv("action", std::string{text(d.action)}),
+                               log::kv("reason", d.reason)});
         decisions_total(d.action).inc();
       }
       keep_ = keep_ || m.decisions().back().sequence != last_decision_;

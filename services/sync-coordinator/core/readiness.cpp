@@ -17,20 +17,21 @@ std::string seconds(absl::Duration d) { return absl::StrCat(absl::ToInt64Seconds
 std::optional<Verdict> engine_trouble(contract::EngineStatus status, const std::string& reason) {
   switch (status) {
     case contract::EngineStatus::starting:
-      return Verdict{TowState::starting, "starting", "waiting for the EL's first answer", false};
+      return Verdict{TowState::starting, ReasonCode::starting, "waiting for the EL's first answer", false};
     case contract::EngineStatus::unreachable:
-      return Verdict{TowState::waiting_for_engine, "engine_unreachable", reason, false};
+      return Verdict{TowState::waiting_for_engine, ReasonCode::engine_unreachable, reason, false};
     case contract::EngineStatus::auth_failed:
-      return Verdict{TowState::waiting_for_engine, "engine_auth_failed", reason, false};
+      return Verdict{TowState::waiting_for_engine, ReasonCode::engine_auth_failed, reason, false};
     case contract::EngineStatus::wrong_chain:
-      return Verdict{TowState::needs_operator, "engine_wrong_chain", reason, false};
+      return Verdict{TowState::needs_operator, ReasonCode::engine_wrong_chain, reason, false};
     case contract::EngineStatus::not_an_engine:
-      return Verdict{TowState::needs_operator, "engine_is_ordinary_rpc", reason, false};
+      return Verdict{TowState::needs_operator, ReasonCode::engine_is_ordinary_rpc, reason, false};
     case contract::EngineStatus::driven_elsewhere:
-      return Verdict{TowState::needs_operator, "engine_driven_elsewhere", reason, false};
-    case contract::EngineStatus::beside_fence: return Verdict{TowState::diverged, "engine_beside_fence", reason, false};
+      return Verdict{TowState::needs_operator, ReasonCode::engine_driven_elsewhere, reason, false};
+    case contract::EngineStatus::beside_fence:
+      return Verdict{TowState::diverged, ReasonCode::engine_beside_fence, reason, false};
     case contract::EngineStatus::state_not_saved:
-      return Verdict{TowState::needs_operator, "state_not_saved", reason, false};
+      return Verdict{TowState::needs_operator, ReasonCode::state_not_saved, reason, false};
     case contract::EngineStatus::ready:
     case contract::EngineStatus::syncing:
     case contract::EngineStatus::invalid: break;
@@ -39,73 +40,77 @@ std::optional<Verdict> engine_trouble(contract::EngineStatus status, const std::
 }
 
 Verdict judge(const Facts& f, const Limits& limits, absl::Time now) {
-  const auto not_ready = [](TowState s, const char* code, std::string reason) {
+  const auto not_ready = [](TowState s, ReasonCode code, std::string reason) {
     return Verdict{s, code, std::move(reason), false};
   };
-  if (f.state == TowState::paused || f.code == "superseded") return {f.state, f.code, f.reason, false};
+  if (f.state == TowState::paused || f.code == ReasonCode::superseded) return {f.state, f.code, f.reason, false};
   // What the follower was at when it asked for something that has no answer yet.
   const bool follows =
       f.state == TowState::at_tip || f.state == TowState::importing || f.state == TowState::walking_back;
   if (!f.engine && follows)
-    return not_ready(TowState::waiting_for_engine, "driver_unreachable", "engine-driver does not answer");
+    return not_ready(TowState::waiting_for_engine, ReasonCode::driver_unreachable, "engine-driver does not answer");
   if (f.engine) {
     if (now - f.driver_heard > kDriverSilent)
-      return not_ready(TowState::waiting_for_engine, "driver_unreachable",
+      return not_ready(TowState::waiting_for_engine, ReasonCode::driver_unreachable,
                        absl::StrCat("engine-driver has been silent for ", seconds(now - f.driver_heard)));
     if (auto trouble = engine_trouble(*f.engine, f.engine_reason)) return *std::move(trouble);
   }
   if (follows && f.source_head && now - f.source_heard > limits.head_age)
-    return not_ready(TowState::waiting_for_source, "source_silent",
+    return not_ready(TowState::waiting_for_source, ReasonCode::source_silent,
                      absl::StrCat("no news of the source for ", seconds(now - f.source_heard)));
   if (f.state != TowState::at_tip) return {f.state, f.code, f.reason, false};
 
   // The follower is content. So far it may be wrong:
   if (!f.source_head) {
-    if (f.code == "gossip_only") return {TowState::waiting_for_source, f.code, f.reason, false};
-    return not_ready(TowState::waiting_for_source, "no_heads", "the source gives no heads");
+    if (f.code == ReasonCode::gossip_only) return {TowState::waiting_for_source, f.code, f.reason, false};
+    return not_ready(TowState::waiting_for_source, ReasonCode::no_heads, "the source gives no heads");
   }
   if (f.engine != contract::EngineStatus::ready)
-    return not_ready(TowState::waiting_for_engine, "engine_not_valid", f.engine_reason);
+    return not_ready(TowState::waiting_for_engine, ReasonCode::engine_not_valid, f.engine_reason);
   if (!f.labels_set)
-    return not_ready(f.source_labels_set ? TowState::waiting_for_engine : TowState::waiting_for_source, "labels_unset",
+    return not_ready(f.source_labels_set ? TowState::waiting_for_engine : TowState::waiting_for_source,
+                     ReasonCode::labels_unset,
                      f.source_labels_set ? "the EL shows no safe or no finalized block"
                                          : "the source has no safe or no finalized block yet");
-  if (!f.distance) return not_ready(TowState::waiting_for_source, "no_target", "how far the chain is, is not known");
+  if (!f.distance)
+    return not_ready(TowState::waiting_for_source, ReasonCode::no_target, "how far the chain is, is not known");
   if (*f.distance > limits.blocks)
-    return not_ready(TowState::importing, "behind", absl::StrCat(*f.distance, " blocks behind"));
+    return not_ready(TowState::importing, ReasonCode::behind, absl::StrCat(*f.distance, " blocks behind"));
   if (const absl::Duration still = now - f.source_moved; still > limits.head_age) {
     const std::string stands = absl::StrCat("the source stands at block ", *f.source_head, " for ", seconds(still));
     if (f.highest_elsewhere > *f.source_head)
-      return not_ready(TowState::waiting_for_source, "source_stale",
+      return not_ready(TowState::waiting_for_source, ReasonCode::source_stale,
                        absl::StrCat(stands, ", block ", f.highest_elsewhere, " was seen elsewhere"));
     if (f.sources_at_head >= 2 && f.gossip.value_or(true))
-      return {TowState::waiting_for_source, "chain_halted",
+      return {TowState::waiting_for_source, ReasonCode::chain_halted,
               absl::StrCat("the chain stands still: ", f.sources_at_head, " sources",
                            f.gossip ? " and the p2p network" : "", " have nothing above block ", *f.source_head,
                            " for ", seconds(still)),
               true};
-    return not_ready(TowState::waiting_for_source, "source_stale",
+    return not_ready(TowState::waiting_for_source, ReasonCode::source_stale,
                      absl::StrCat(stands, ", and ",
                                   f.sources_at_head < 2 ? "no second source says that the chain does"
                                                         : "p2p-gossip is not there to say that the chain does"));
   }
   if (now - f.labels_wait > limits.head_age)
     return not_ready(
-        TowState::waiting_for_engine, "labels_stuck",
+        TowState::waiting_for_engine, ReasonCode::labels_stuck,
         absl::StrCat("the EL's safe or finalized is below the source's for ", seconds(now - f.labels_wait)));
   // What the vote holds does not stand still for the chain's sake.
   if (f.hold == contract::Hold::sources_disagree) {
     const std::string why = "the sources have different blocks, and none has a quorum: safe and finalized stand";
-    if (f.gossip != true) return not_ready(TowState::waiting_for_source, "sources_disagree", why);
-    return {TowState::at_tip, "sources_disagree", absl::StrCat(why, "; the head follows the p2p network"), true};
+    if (f.gossip != true) return not_ready(TowState::waiting_for_source, ReasonCode::sources_disagree, why);
+    return {TowState::at_tip, ReasonCode::sources_disagree, absl::StrCat(why, "; the head follows the p2p network"),
+            true};
   }
   if (f.hold == contract::Hold::quorum_lost)
-    return {TowState::at_tip, "quorum_lost", "fewer trust groups are heard than must agree: finalized stands", true};
+    return {TowState::at_tip, ReasonCode::quorum_lost, "fewer trust groups are heard than must agree: finalized stands",
+            true};
   if (now - f.safe_moved > limits.safe_age)
-    return not_ready(TowState::waiting_for_source, "safe_stalled",
+    return not_ready(TowState::waiting_for_source, ReasonCode::safe_stalled,
                      absl::StrCat("safe has stood still for ", seconds(now - f.safe_moved)));
   if (now - f.finalized_moved > limits.safe_age)
-    return not_ready(TowState::waiting_for_source, "finalized_stalled",
+    return not_ready(TowState::waiting_for_source, ReasonCode::finalized_stalled,
                      absl::StrCat("finalized has stood still for ", seconds(now - f.finalized_moved)));
   return {f.state, f.code, f.reason, true};
 }

@@ -22,7 +22,7 @@ struct Limits {
 struct Facts {
   /// The follower's own.
   TowState state = TowState::starting;
-  std::string code = "starting";
+  Code code = ReasonCode::starting;
   std::string reason;
   std::optional<std::uint64_t> distance;
 
@@ -55,7 +55,7 @@ struct Facts {
 
 struct Verdict {
   TowState state = TowState::starting;
-  std::string code = "starting";
+  Code code = ReasonCode::starting;
   std::string reason;
   bool ready = false;
 };

@@ -17,7 +17,7 @@ const Limits kLimits{5, absl::Seconds(30), absl::Hours(6)};
 Facts at_tip() {
   Facts f;
   f.state = TowState::at_tip;
-  f.code = "at_tip";
+  f.code = ReasonCode::at_tip;
   f.distance = 0;
   f.engine = EngineStatus::ready;
   f.driver_heard = kNow - absl::Seconds(1);
@@ -81,7 +81,7 @@ TEST(Readiness, TheTable) {
       {"no source, gossip alone",
        [](Facts& f) {
          f.source_head.reset();
-         f.code = "gossip_only";
+         f.code = ReasonCode::gossip_only;
        },
        TowState::waiting_for_source, "gossip_only"},
       {"no source, and the follower waits for the EL", [](Facts& f) { f.source_head.reset(); },
@@ -143,27 +143,27 @@ TEST(Readiness, TheTable) {
       {"paused, whatever else",
        [](Facts& f) {
          f.state = TowState::paused;
-         f.code = "paused";
+         f.code = ReasonCode::paused;
          f.engine = EngineStatus::unreachable;
        },
        TowState::paused, "paused"},
       {"another coordinator",
        [](Facts& f) {
          f.state = TowState::waiting_for_engine;
-         f.code = "superseded";
+         f.code = ReasonCode::superseded;
        },
        TowState::waiting_for_engine, "superseded"},
       {"diverged",
        [](Facts& f) {
          f.state = TowState::diverged;
-         f.code = "diverged";
+         f.code = ReasonCode::diverged;
        },
        TowState::diverged, "diverged"},
       {"the driver was never there",
        [](Facts& f) {
          f.engine.reset();
          f.state = TowState::waiting_for_engine;
-         f.code = "driver_unreachable";
+         f.code = ReasonCode::driver_unreachable;
        },
        TowState::waiting_for_engine, "driver_unreachable"},
   };
@@ -172,7 +172,7 @@ TEST(Readiness, TheTable) {
     c.change(f);
     const Verdict v = judge(f, kLimits, kNow);
     EXPECT_EQ(v.state, c.state) << c.what << ": " << name(v.state);
-    EXPECT_EQ(v.code, c.code) << c.what;
+    EXPECT_EQ(v.code.text(), c.code) << c.what;
     EXPECT_EQ(v.ready, c.ready) << c.what;
     EXPECT_TRUE(v.state != TowState::at_tip || v.ready) << c.what;
   }
@@ -203,7 +203,7 @@ class WitnessTest : public ::testing::Test {
     witness.on_remote(snapshot, now);
     follower.on_remote(snapshot, now);
   }
-  std::string code() { return judge(witness.facts(follower, now), kLimits, now).code; }
+  std::string code() { return std::string{judge(witness.facts(follower, now), kLimits, now).code.text()}; }
 
   absl::Time now = kNow;
   Follower follower;

@@ -43,7 +43,7 @@ v1::SyncStatus to_proto(const std::vector<TowView>& views, absl::Time now) {
     t.set_driver(v.driver);
     t.set_state(to_proto(v.verdict.state));
     t.set_reason(v.verdict.reason);
-    t.set_reason_code(v.verdict.code);
+    t.set_reason_code(std::string{v.verdict.code.text()});
     t.set_ready(v.verdict.ready);
     if (v.local) *t.mutable_local() = wire::to_proto(*v.local);
     if (v.target) *t.mutable_target() = wire::to_proto(v.target->id());
@@ -116,7 +116,7 @@ grpc::Status CoordinatorService::ListDecisions(grpc::ServerContext*, const v1::L
     out.set_sequence(d.sequence);
     out.set_time_ms(millis(d.time));
     out.set_driver(driver);
-    out.set_action(d.action);
+    out.set_action(std::string{text(d.action)});
     out.set_reason(d.reason);
     out.set_state(to_proto(d.state));
     out.set_repeated(d.repeated);

@@ -1,0 +1,27 @@
+// How soon branches may be changed again on the word of unsafe heads alone: two of them may contradict each other for a
+// while. What is derived from L1 changes our branch at any time. Pure.
+#pragma once
+#include <absl/time/time.h>
+
+#include "libs/base/bytes.hpp"
+
+namespace towline::coordinator {
+
+class BranchHold {
+ public:
+  /// An import begins while our head is `head`.
+  void on_import(bool switches_on_unsafe, const Hash32& head);
+  /// If the branch was switched the next switch waits, longer each time they go on.
+  void on_head(const Hash32& head, absl::Time now);
+
+  bool holds(absl::Time now) const { return now < until_; }
+  absl::Time until() const { return until_; }
+
+ private:
+  bool switching_ = false;
+  Hash32 head_before_;
+  absl::Time until_ = absl::InfinitePast();
+  absl::Duration wait_ = absl::ZeroDuration();
+};
+
+}  // namespace towline::coordinator

@@ -1,0 +1,125 @@
+// What a follower decided: the last decisions, of which the same one counts up instead of coming again. Pure.
+#pragma once
+#include <absl/strings/string_view.h>
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <deque>
+#include <string>
+
+#include "services/sync-coordinator/core/tow_status.hpp"
+
+namespace towline::coordinator {
+
+enum class Action : std::uint8_t {
+  cancelled,
+  command_failed,
+  contradicts_finalized,
+  demoted,
+  diverged,
+  engine_unavailable,
+  forkchoice,
+  forkchoice_failed,
+  hold,
+  hold_branch,
+  hold_finalized,
+  hold_safe,
+  import,
+  invalid_block,
+  missing_state,
+  no_op,
+  not_applied,
+  pause,
+  refused,
+  reorg,
+  resume,
+  rewind,
+  rewind_failed,
+  rewound,
+  source_reorged,
+  source_unavailable,
+  take_over,
+  unsupported,
+  walkback,
+  walkback_again,
+  unknown,  // was read from a file of another version
+};
+struct ActionText {
+  Action action;
+  absl::string_view text;
+};
+/// Every action there is.
+inline constexpr ActionText kActions[] = {
+    {Action::cancelled, "cancelled"},
+    {Action::command_failed, "command_failed"},
+    {Action::contradicts_finalized, "contradicts_finalized"},
+    {Action::demoted, "demoted"},
+    {Action::diverged, "diverged"},
+    {Action::engine_unavailable, "engine_unavailable"},
+    {Action::forkchoice, "forkchoice"},
+    {Action::forkchoice_failed, "forkchoice_failed"},
+    {Action::hold, "hold"},
+    {Action::hold_branch, "hold_branch"},
+    {Action::hold_finalized, "hold_finalized"},
+    {Action::hold_safe, "hold_safe"},
+    {Action::import, "import"},
+    {Action::invalid_block, "invalid_block"},
+    {Action::missing_state, "missing_state"},
+    {Action::no_op, "no_op"},
+    {Action::not_applied, "not_applied"},
+    {Action::pause, "pause"},
+    {Action::refused, "refused"},
+    {Action::reorg, "reorg"},
+    {Action::resume, "resume"},
+    {Action::rewind, "rewind"},
+    {Action::rewind_failed, "rewind_failed"},
+    {Action::rewound, "rewound"},
+    {Action::source_reorged, "source_reorged"},
+    {Action::source_unavailable, "source_unavailable"},
+    {Action::take_over, "take_over"},
+    {Action::unsupported, "unsupported"},
+    {Action::walkback, "walkback"},
+    {Action::walkback_again, "walkback_again"},
+};
+absl::string_view text(Action a);
+Action action_of(absl::string_view text);
+
+struct Decision {
+  std::uint64_t sequence = 0;
+  absl::Time time;
+  Action action = Action::unknown;
+  std::string reason;
+  TowState state = TowState::starting;
+  std::uint64_t repeated = 0;
+  /// Decisions with the same one are the same decision, whatever the numbers in their reasons.
+  std::string fold;
+};
+
+/// What is to be told.
+struct Note {
+  Action action;
+  std::string reason;
+  /// Of what comes with every block at the tip: one entry holds them all, with the last one's reason. Empty: only what
+  /// has the same reason is the same.
+  std::string fold;
+};
+
+class DecisionLog {
+ public:
+  static constexpr std::size_t kMaxDecisions = 1024;
+
+  void add(Note n, TowState state, absl::Time now);
+  /// What an earlier process decided.
+  void restore(std::deque<Decision> decisions);
+
+  const std::deque<Decision>& decisions() const { return decisions_; }
+  /// Grows with every decision, folded or not.
+  std::uint64_t decided() const { return decided_; }
+
+ private:
+  std::deque<Decision> decisions_;
+  std::uint64_t last_sequence_ = 0;
+  std::uint64_t decided_ = 0;
+};
+
+}  // namespace towline::coordinator

@@ -1,0 +1,20 @@
+// The search for a common block beside what is known by now: how it begins, and what follows from each pair of answers.
+// Pure.
+#pragma once
+#include <absl/status/statusor.h>
+
+#include <string>
+#include <vector>
+
+#include "services/sync-coordinator/core/ancestor_search.hpp"
+#include "services/sync-coordinator/core/follow_up.hpp"
+
+namespace towline::coordinator {
+
+using Answer = absl::StatusOr<std::vector<eth::BlockRef>>;
+
+Next begin_search(AncestorSearch& s, const std::string& why, Views& v, Report& report, absl::Time now);
+Next after_answers(AncestorSearch& s, const Answer& remote, const Answer& local, Views& v, Report& report,
+                   absl::Time now);
+
+}  // namespace towline::coordinator

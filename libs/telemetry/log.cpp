@@ -81,7 +81,7 @@ class Output {
 
 Output g_output;
 
-std::string format(Level level, absl::string_view message, std::initializer_list<Field> fields) {
+std::string format(Level level, absl::string_view message, std::span<const Field> fields) {
   const char* name = kLevels[static_cast<int>(level)];
   const std::string t = absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone());
   std::string line;
@@ -119,8 +119,8 @@ void Output::write(const std::string& line) {
   if (torn_ && !put("\n")) return drop();
   torn_ = false;
   if (untold_ > 0) {
-    if (!put(format(Level::warn, "log lines were dropped because nobody read them", {kv("lines", untold_)})))
-      return drop();
+    const Field lines[] = {kv("lines", untold_)};
+    if (!put(format(Level::warn, "log lines were dropped because nobody read them", lines))) return drop();
     untold_ = 0;
   }
   // One write call for a line, if it is no longer than this: lines of several processes do not mix.
@@ -135,7 +135,7 @@ void Output::write(const std::string& line) {
 
 std::uint64_t dropped() { return g_output.dropped(); }
 
-void write(Level level, absl::string_view message, std::initializer_list<Field> fields) {
+void write(Level level, absl::string_view message, std::span<const Field> fields) {
   if (level < g_level.load(std::memory_order_relaxed)) return;
   g_output.write(format(level, message, fields));
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <type_traits>
 
@@ -40,7 +41,10 @@ bool parse(const std::string& text, Format& out);
 void init(Level level, Format format);
 /// Lines that were dropped so far.
 std::uint64_t dropped();
-void write(Level level, absl::string_view message, std::initializer_list<Field> fields);
+void write(Level level, absl::string_view message, std::span<const Field> fields);
+inline void write(Level level, absl::string_view message, std::initializer_list<Field> fields) {
+  write(level, message, std::span{fields.begin(), fields.size()});
+}
 
 inline void debug(absl::string_view m, std::initializer_list<Field> f = {}) { write(Level::debug, m, f); }
 inline void info(absl::string_view m, std::initializer_list<Field> f = {}) { write(Level::info, m, f); }

@@ -33,6 +33,8 @@ namespace {
 
 using writer_actor = caf::typed_actor<caf::reacts_to<run_atom, JobPtr>>;
 constexpr int kMaxWaiting = 8;
+/// Shorter than what service_main allows.
+constexpr absl::Duration kStopWithin = absl::Seconds(3);
 
 absl::StatusOr<JwtSecret> read_secret(const std::string& path) {
   std::ifstream in{path};
@@ -154,10 +156,12 @@ class Driver final : public service::Program {
 
   void stop() override {
     if (board_) board_->stop();
-    if (engine_) engine_->stop();
+    // An import in hand makes the head what it has imported: a call that it waits for, and a few more.
+    if (engine_) engine_->stop(kStopWithin);
   }
 
   void release() override {
+    if (engine_) engine_->stop(absl::ZeroDuration());
     if (system_ != nullptr) {
       caf::scoped_actor self{*system_};
       self->send_exit(*monitor_, caf::exit_reason::user_shutdown);

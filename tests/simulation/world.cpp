@@ -5,8 +5,6 @@
 
 #include <algorithm>
 
-#include "libs/base/status.hpp"
-
 namespace towline::simulation {
 namespace {
 
@@ -50,20 +48,25 @@ World::World(const Schedule& s)
       now_{absl::FromUnixSeconds(static_cast<std::int64_t>(genesis_block().timestamp))},
       sequencer_{genesis_block()},
       remotes_{random_, sequencer_, shows_},
-      el_{random_() % 2 == 0 ? sim::ElProfile::op_geth : sim::ElProfile::op_reth, genesis_block()},
       can_rewind_{random_() % 2 == 0},
       rewind_for_single_source_{random_() % 2 == 0},
       ages_{random_() % 2 == 0
                 ? driver::MinAge::Ages{}
                 : driver::MinAge::Ages{absl::Seconds(random_() % 20), absl::Seconds(20 + random_() % 60)}},
-      min_age_{remotes_.chain(), ages_},
-      gate_{driver::Persistent{}} {
+      driver_{random_,
+              random_() % 2 == 0 ? sim::ElProfile::op_geth : sim::ElProfile::op_reth,
+              genesis_block(),
+              remotes_.chain(),
+              ages_,
+              can_rewind_,
+              rewind_for_single_source_,
+              around()} {
   grow(random_() % 400);
   if (random_() % 4 == 0) {
     // An EL that has blocks already, above whatever the source calls safe.
     for (std::size_t n = 1; n < sequencer_.chain().size(); ++n) {
-      el_.new_payload(sequencer_.chain()[n]);
-      el_.forkchoice_updated(sequencer_.chain()[n].hash, {}, {});
+      driver_.el().new_payload(sequencer_.chain()[n]);
+      driver_.el().forkchoice_updated(sequencer_.chain()[n].hash, {}, {});
     }
   }
   start_follower();
@@ -95,114 +98,37 @@ void World::broken(const std::string& what) {
   if (broken_.empty()) broken_ = what;
 }
 
-// ---------------------------------------------------------------- what the two sides show
-
-contract::Labels World::labels() const { return {el_.latest(), el_.safe(), el_.finalized()}; }
-
-contract::EngineState World::driver_state() const {
-  contract::EngineState s;
-  s.status = el_up_ ? contract::EngineStatus::ready : contract::EngineStatus::unreachable;
-  s.labels = labels();
-  driver::show(gate_.state(), s);
-  s.can_rewind = can_rewind_ && el_.profile() == sim::ElProfile::op_geth;
-  s.rewind_for_single_source = rewind_for_single_source_;
-  s.engine_session = session_;
-  return s;
-}
-
 // ---------------------------------------------------------------- the driver
 
-static absl::Status saved(const driver::Persistent&) { return absl::OkStatus(); }
-
-absl::Status World::admit(const contract::CommandStamp& c) {
-  const auto before = gate_.state().epoch;
-  el_shown_ = labels();
-  lost_ = false;
-  chain_time_ = c.chain_time;
-  TOWLINE_RETURN_IF_ERROR(gate_.admit(c, el_shown_, saved));
-  if (gate_.state().epoch < before) broken("the gate took an older epoch");
-  return absl::OkStatus();
-}
-
-contract::CommandResult World::ended(contract::Outcome o, std::string reason, std::optional<eth::BlockId> block) {
-  return {o, std::move(reason), block, el_up_ ? labels() : contract::Labels{}};
-}
-
-contract::CommandResult World::came_back(const eth::BlockId& block) {
-  ++session_;
-  return ended(contract::Outcome::engine_unavailable, "the EL came back as another one", block);
-}
-
-void World::kill_el() {
-  el_.kill();
-  ++session_;
-  lost_ = true;
-  note(absl::StrCat("EL killed: head ", eth::to_string(el_.latest())));
-}
-
-std::optional<sim::ElAnswer> World::until_known(const std::function<sim::ElAnswer()>& send,
-                                                const contract::Forkchoice* update) {
-  while (true) {
-    if (lost_) {
-      if (const auto known = driver::after_loss(el_shown_, update, labels())) {
-        if (driver::react(driver::Call::forkchoice_updated, *known) != driver::Reaction::proceed) return std::nullopt;
-        return sim::ElAnswer{};
-      }
-      lost_ = false;
-    }
-    const auto hash = [](const std::optional<eth::BlockRef>& b) { return b ? b->hash : Hash32{}; };
-    const contract::Labels l = labels();
-    if (hash(l.latest) != hash(el_shown_.latest) || hash(l.safe) != hash(el_shown_.safe) ||
-        hash(l.finalized) != hash(el_shown_.finalized))
-      broken("a write to an EL that came back as another one, before its labels were read");
-    if (!lossy_ || random_() % 300 != 0) return send();
-    const bool applied = random_() % 2 == 0;
-    note(applied ? "an answer of the EL is lost" : "a write to the EL is lost");
-    if (applied) send();
-    lost_ = true;
-    if (random_() % 2 == 0) kill_el();
-  }
-}
-
-std::optional<contract::CommandResult> World::update(const contract::Forkchoice& f) {
-  const eth::BlockRef before = el_.latest();
-  if (gate_.state().epoch < highest_epoch_) broken("a forkchoice update with an older epoch after a newer one");
-  highest_epoch_ = gate_.state().epoch;
-  if (f.finalized && highest_finalized_ &&
-      (f.finalized->number < highest_finalized_->number ||
-       (f.finalized->number == highest_finalized_->number && f.finalized->hash != highest_finalized_->hash))) {
-    broken(absl::StrCat("finalized goes back from ", eth::to_string(*highest_finalized_), " to ",
-                        eth::to_string(*f.finalized)));
-  }
-  const auto sent = until_known(
-      [&] {
-        // No needless rewind: an ancestor of the head is never asked for.
-        if (const auto b = el_.by_number(f.head.number);
-            b && b->hash == f.head.hash && f.head.number < el_.latest().number)
-          broken("a forkchoice update to an ancestor of the head");
-        return el_.forkchoice_updated(f.head.hash, f.safe ? f.safe->hash : Hash32{},
-                                      f.finalized ? f.finalized->hash : Hash32{});
-      },
-      &f);
-  if (!sent) return came_back(f.head);
-  const sim::ElAnswer& a = *sent;
-  note(absl::StrCat("fence ", gate_.state().fence ? eth::to_string(*gate_.state().fence) : "-", " EL safe ",
-                    el_.safe() ? eth::to_string(*el_.safe()) : "-", " finalized ",
-                    el_.finalized() ? eth::to_string(*el_.finalized()) : "-", " forkchoice head ",
-                    eth::to_string(f.head), " safe ", f.safe ? eth::to_string(*f.safe) : "-", " finalized ",
-                    f.finalized ? eth::to_string(*f.finalized) : "-", ": ",
-                    a.error_code != 0 ? absl::StrCat(a.error_code) : sim::name(a.status)));
-  if (a.error_code == -38002) return ended(contract::Outcome::not_applied, a.message, f.head);
-  if (a.error_code != 0) return ended(contract::Outcome::engine_unavailable, a.message, f.head);
-  if (a.status == sim::ElStatus::invalid) return ended(contract::Outcome::invalid, "INVALID", f.head);
-  if (a.status != sim::ElStatus::valid) return ended(contract::Outcome::missing_state, "SYNCING", f.head);
-  const auto differs = [](const std::optional<eth::BlockId>& wanted, const std::optional<eth::BlockRef>& have) {
-    return wanted && (!have || have->hash != wanted->hash);
+Driver::Around World::around() {
+  Driver::Around a;
+  a.payloads = [this](const eth::BlockId& parent, const eth::BlockId& tip, contract::PayloadOrigin origin) {
+    return payloads(parent, tip, origin);
   };
-  const contract::Labels l = el_shown_ = labels();
-  if (differs(f.head, l.latest) || differs(f.safe, l.safe) || differs(f.finalized, l.finalized))
-    return ended(contract::Outcome::not_applied, "reads back as something else", f.head);
-  if (switching_ && l.latest->hash != before.hash) {
+  a.served = [this] { return remotes_.anybody(now_); };
+  a.invalid = [this](const Hash32& hash) { return sequencer_.what(hash) == Make::invalid; };
+  a.applied = [this](const contract::Forkchoice& f, const eth::BlockRef& before) { check_applied(f, before); };
+  a.rewinds = [this](const eth::BlockId& to) {
+    if (const auto above = el().by_number(to.number + 1); above && !remotes_.honest_contradicts(above->id()))
+      broken("a rewind that no honest source asks for");
+  };
+  a.note = [this](const std::string& what) { note(what); };
+  a.broken = [this](const std::string& what) { broken(what); };
+  return a;
+}
+
+absl::StatusOr<std::vector<eth::BlockRef>> World::payloads(const eth::BlockId& parent, const eth::BlockId& tip,
+                                                           contract::PayloadOrigin origin) {
+  if (origin == contract::PayloadOrigin::remote) return remotes_.range(parent, tip, now_);
+  if (!gossip_up_) return absl::UnavailableError("nobody there to ask for payloads");
+  auto blocks = network_.chain(parent, tip);
+  if (!blocks.empty()) return blocks;
+  missing_.emplace(parent.hash, tip.hash);
+  return absl::NotFoundError("not all of the range is in the cache");
+}
+
+void World::check_applied(const contract::Forkchoice& f, const eth::BlockRef& before) {
+  if (switching_ && el().latest().hash != before.hash) {
     if (*switching_ < last_switch_ + absl::Seconds(10)) broken("branches are changed twice in ten seconds");
     last_switch_ = *switching_;
     switching_.reset();
@@ -216,178 +142,60 @@ std::optional<contract::CommandResult> World::update(const contract::Forkchoice&
     if (sequencer_.what(label->hash) != Make::real)
       broken(absl::StrCat(eth::to_string(*label), " is forged and ", what));
   }
-  if (f.finalized && min_age_.may_confirm(f.head, driver_now())) {
-    gate_.confirm_finalized(*f.finalized, saved).IgnoreError();
-    highest_finalized_ = f.finalized;
-  }
   // Confirmed labels are in order, by number and by ancestry.
+  const contract::Labels l{el().latest(), el().safe(), el().finalized()};
   if (l.safe && l.safe->number > l.latest->number) broken("safe above the head");
   if (l.safe && l.finalized && l.finalized->number > l.safe->number && l.finalized->number <= l.latest->number)
     broken("finalized above safe");
   for (const auto& label : {l.safe, l.finalized}) {
     if (!label || label->number > l.latest->number) continue;
-    const auto at = el_.by_number(label->number);
+    const auto at = el().by_number(label->number);
     if (!at || at->hash != label->hash)
       broken(absl::StrCat("label ", eth::to_string(*label), " is not on the head's chain"));
   }
-  return std::nullopt;
 }
 
 void World::finish(std::uint64_t id, absl::StatusOr<contract::CommandResult> ended) {
   const auto r = contract::with_refusal(std::move(ended));
   pending_.reset();
-  importing_.reset();
-  unanswered_since_.reset();
+  commanded_.reset();
   switching_.reset();
+  if (missing_ && r.ok() && r->outcome == contract::Outcome::source_reorged) not_found_.insert(*missing_);
+  missing_.reset();
   note(absl::StrCat("command ends: ", r.ok() ? absl::StrCat(contract::name(r->outcome), " ", r->reason)
                                              : std::string{r.status().message()}));
   carry_out(follower_->on_command_done(id, r, now_));
 }
 
-void World::import_step() {
-  Importing& i = *importing_;
-  const auto leave = [&](contract::CommandResult r) {
-    if (auto f = i.plan.finish_early(); f && el_answers() && !driver::after_loss(el_shown_, nullptr, labels()) &&
-                                        gate_.check_labels(f->head, f->safe, f->finalized, i.before).ok())
-      update(*f);
-    r.labels = labels();
-    finish(i.id, r);
-  };
-  if (i.plan.done()) return finish(i.id, ended(contract::Outcome::done, {}));
-  if (!i.from_gossip && !remotes_.anybody(now_))
-    return leave(ended(contract::Outcome::source_unavailable, "the source is down"));
-  const eth::BlockRef& block = i.blocks[i.next++];
-  if (auto st = i.plan.check(block); !st.ok())
-    return leave(ended(contract::Outcome::source_reorged, std::string{st.message()}, block.id()));
-  if (const auto at = el_.by_number(block.number); at && at->hash == block.hash)
-    broken(absl::StrCat(eth::to_string(block), " is asked for although it is on the EL's chain"));
-  if (!el_.by_hash(block.parent_hash))
-    broken(absl::StrCat("newPayload ", eth::to_string(block), " whose parent the EL does not know"));
-  const auto sent = until_known(
-      [&] {
-        return sequencer_.what(block.hash) == Make::invalid
-                   ? sim::ElAnswer{sim::ElStatus::invalid, block.parent_hash, 0, "bad"}
-                   : el_.new_payload(block);
-      },
-      nullptr);
-  if (!sent) return leave(came_back(block.id()));
-  const sim::ElAnswer& a = *sent;
-  if (a.error_code != 0) return leave(ended(contract::Outcome::engine_unavailable, a.message, block.id()));
-  if (a.status == sim::ElStatus::invalid) return leave(ended(contract::Outcome::invalid, "INVALID", block.id()));
-  if (a.status != sim::ElStatus::valid)
-    return leave(ended(contract::Outcome::missing_state, sim::name(a.status), block.id()));
-  if (auto f = i.plan.on_valid(block)) {
-    if (!gate_.check_labels(f->head, f->safe, f->finalized, i.before).ok()) {
-      f->safe.reset();
-      f->finalized.reset();
-    }
-    if (auto bad = update(*f)) return leave(*bad);
-  }
-  if (i.plan.contradicts_fence())
-    return leave(ended(contract::Outcome::contradicts_finalized, "another block than the fence", block.id()));
-  if (i.plan.done()) finish(i.id, ended(contract::Outcome::done, {}));
-}
-
 void World::run_pending() {
-  if (importing_) {
-    if (!driver_up_) return finish(importing_->id, absl::UnavailableError("the engine-driver is gone"));
-    if (!el_up_) {
-      // Its call has no answer: it waits, and reads the labels when there is one.
-      lost_ = true;
-      if (!unanswered_since_) unanswered_since_ = now_;
-      if (now_ - *unanswered_since_ < absl::Seconds(30)) return;
-      return finish(importing_->id, ended(contract::Outcome::engine_unavailable, "the EL is gone"));
+  if (!commanded_) {
+    const coordinator::Effect effect = *pending_;
+    if (const auto* c = std::get_if<coordinator::Compare>(&effect)) {
+      pending_.reset();
+      const auto remote = remotes_.headers(c->numbers, c->endpoint, now_);
+      absl::StatusOr<std::vector<eth::BlockRef>> local = std::vector<eth::BlockRef>{};
+      for (const auto n : c->numbers) {
+        if (const auto b = el().by_number(n)) local->push_back(*b);
+      }
+      if (!driver_up_ || !driver_.el_answers(now_)) local = absl::UnavailableError("the EL is down");
+      return carry_out(follower_->on_compared(c->id, remote, local, now_));
     }
-    unanswered_since_.reset();
-    // Several payloads a step, so that long ranges end.
-    const int burst = 1 + static_cast<int>(random_() % 40);
-    for (int k = 0; k < burst && importing_; ++k) import_step();
-    return;
+    commanded_ = std::visit([](const auto& e) { return e.id; }, effect);
+    if (!driver_up_) return finish(*commanded_, absl::UnavailableError("the engine-driver is gone"));
+    if (const auto* i = std::get_if<coordinator::Import>(&effect)) driver_.import(i->command, i->range);
+    if (const auto* f = std::get_if<coordinator::SetForkchoice>(&effect))
+      driver_.set_forkchoice(f->command, f->forkchoice);
+    if (const auto* r = std::get_if<coordinator::Rewind>(&effect)) driver_.rewind(r->command, r->to);
   }
-  const coordinator::Effect effect = *pending_;
-  if (const auto* c = std::get_if<coordinator::Compare>(&effect)) {
-    pending_.reset();
-    const auto remote = remotes_.headers(c->numbers, c->endpoint, now_);
-    absl::StatusOr<std::vector<eth::BlockRef>> local = std::vector<eth::BlockRef>{};
-    for (const auto n : c->numbers) {
-      if (const auto b = el_.by_number(n)) local->push_back(*b);
-    }
-    if (!el_answers()) local = absl::UnavailableError("the EL is down");
-    return carry_out(follower_->on_compared(c->id, remote, local, now_));
-  }
-  const auto id = std::visit([](const auto& e) { return e.id; }, effect);
-  if (!driver_up_) return finish(id, absl::UnavailableError("the engine-driver is gone"));
-  if (!el_up_) return finish(id, absl::UnavailableError("the EL does not answer"));
-  const auto canonical = [&](const eth::BlockId& b) {
-    const auto at = el_.by_number(b.number);
-    return at && at->hash == b.hash;
-  };
-  if (const auto* i = std::get_if<coordinator::Import>(&effect)) {
-    if (auto st = admit(i->command); !st.ok()) return finish(id, st);
-    contract::ImportRange range = i->range;
-    if (!canonical(range.parent)) return finish(id, contract::refuse(contract::Refusal::not_canonical, "parent"));
-    if (const auto& fence = gate_.state().fence;
-        fence && range.parent.number < fence->number && el_.latest().number >= fence->number) {
-      return finish(id, contract::refuse(contract::Refusal::below_finalized, "a branch"));
-    }
-    min_age_.hold(labels(), range.safe, range.finalized, driver_now());
-    for (auto* label : {&range.safe, &range.finalized}) {
-      if (*label && (*label)->number <= range.parent.number && !canonical(**label)) label->reset();
-    }
-    const auto lost = [&](contract::Outcome o, const std::string& why) {
-      if (range.from_gossip()) not_found_.emplace(range.parent.hash, range.tip.hash);
-      finish(id, ended(o, why));
-    };
-    if (range.from_gossip() && !gossip_up_)
-      return finish(id, ended(contract::Outcome::source_unavailable, "nobody there to ask for payloads"));
-    auto blocks = range.from_gossip()
-                      ? absl::StatusOr<std::vector<eth::BlockRef>>{network_.chain(range.parent, range.tip)}
-                      : remotes_.range(range.parent, range.tip, now_);
-    if (absl::IsUnavailable(blocks.status()))
-      return finish(id, ended(contract::Outcome::source_unavailable, std::string{blocks.status().message()}));
-    if (!blocks.ok()) return lost(contract::Outcome::source_reorged, std::string{blocks.status().message()});
-    if (blocks->empty()) return lost(contract::Outcome::source_reorged, "the tip does not descend from the parent");
-    std::optional<Hash32> above;
-    if (range.parent.hash != el_.latest().hash) above = el_.by_number(range.parent.number + 1)->hash;
-    importing_ = Importing{id,
-                           driver::ImportPlan{range, 32, labels(), gate_.state().fence, above},
-                           *std::move(blocks),
-                           0,
-                           labels(),
-                           range.from_gossip()};
-    return;
-  }
-  if (const auto* f = std::get_if<coordinator::SetForkchoice>(&effect)) {
-    if (auto st = admit(f->command); !st.ok()) return finish(id, st);
-    contract::Forkchoice wanted = f->forkchoice;
-    if (min_age_.hold(labels(), wanted.safe, wanted.finalized, driver_now()) && !wanted.safe && !wanted.finalized)
-      return finish(id, ended(contract::Outcome::done, {}));
-    if (auto st = gate_.check_labels(wanted.head, wanted.safe, wanted.finalized, labels()); !st.ok())
-      return finish(id, st);
-    for (const auto& label : {wanted.safe, wanted.finalized}) {
-      if (!label || canonical(*label)) continue;
-      min_age_.forget();
-      return finish(id, contract::refuse(contract::Refusal::not_canonical, "label"));
-    }
-    if (auto bad = update(wanted)) return finish(id, *bad);
-    return finish(id, ended(contract::Outcome::done, {}));
-  }
-  const auto& r = std::get<coordinator::Rewind>(effect);
-  if (auto st = admit(r.command); !st.ok()) return finish(id, st);
-  if (const auto above = el_.by_number(r.to.number + 1); above && !remotes_.honest_contradicts(above->id()))
-    broken("a rewind that no honest source asks for");
-  if (auto st = gate_.check_rewind(r.to); !st.ok()) return finish(id, st);
-  if (!canonical(r.to) || !el_.set_head(r.to.number))
-    return finish(id, ended(contract::Outcome::not_applied, "debug_setHead failed", r.to));
-  note(absl::StrCat("rewound to ", eth::to_string(r.to)));
-  finish(id, ended(contract::Outcome::done, {}, r.to));
+  if (!driver_up_) return finish(*commanded_, absl::UnavailableError("the engine-driver is gone"));
+  if (auto result = driver_.work(now_)) finish(*commanded_, *std::move(result));
 }
 
 // ---------------------------------------------------------------- the world
 
 void World::carry_out(std::optional<coordinator::Effect> effect) {
   if (!effect) return;
-  if (pending_ || importing_) broken("a second command in flight");
+  if (pending_ || commanded_) broken("a second command in flight");
   if (const auto* i = std::get_if<coordinator::Import>(&*effect)) check_import(*i);
   pending_ = std::move(effect);
 }
@@ -458,18 +266,29 @@ void World::chaos() {
     case 14:
       if (const std::string what = remotes_.chaos(); !what.empty()) note(what);
       break;
-    case 10: kill_el(); break;
+    case 10: driver_.kill_el(now_); break;
     case 11:
-      el_up_ = !el_up_;
-      if (el_up_) ++session_;
-      note(el_up_ ? "EL up" : "EL down");
+      driver_.turn_el();
+      note("EL up or down");
       break;
     case 12:
-      driver_up_ = !driver_up_;
-      note(driver_up_ ? "driver up" : "driver down");
-      min_age_ = driver::MinAge{remotes_.chain(), ages_};
-      driver_late_ = remotes_.size() > 1 && random_() % 2 == 0 ? absl::Seconds(random_() % 300) : absl::ZeroDuration();
+      if (!driver_up_) {
+        driver_up_ = true;
+        note("driver up");
+        driver_.start(remotes_.size() > 1 && random_() % 2 == 0 ? absl::Seconds(random_() % 300)
+                                                                : absl::ZeroDuration());
+        break;
+      }
+      driver_up_ = false;
+      if (random_() % 2 == 0) {
+        note("driver told to stop");
+        driver_.stop(now_);
+      } else {
+        note("driver killed");
+        driver_.kill();
+      }
       break;
+    case 16: driver_.set_disk(random_() % 4 != 0); break;
     case 15:
       note("remote-fetcher restarted");
       remotes_.restart();
@@ -478,7 +297,9 @@ void World::chaos() {
       note("coordinator restarted");
       // What it had asked for is cancelled with it.
       pending_.reset();
-      importing_.reset();
+      commanded_.reset();
+      missing_.reset();
+      driver_.cancel(now_);
       start_follower();
       if (gossip_up_) deliver_cache();
       break;
@@ -531,15 +352,20 @@ void World::chaos_of_the_network() {
 void World::step() {
   now_ += absl::Milliseconds(50 + random_() % 400);
   for (const auto& b : network_.arrived(now_, peers_ && gossip_up_)) deliver(b);
-  if (driver_up_) carry_out(follower_->on_local(driver_state(), now_));
-  else carry_out(follower_->on_local_lost("the engine-driver does not answer", now_));
-  remotes_.look(gate_.state().fence, now_);
-  if (const auto s = remotes_.heads(gate_.state().fence, now_)) {
+  if (driver_up_) {
+    driver_.look(now_);
+    carry_out(follower_->on_local(driver_.state(), now_));
+  } else {
+    carry_out(follower_->on_local_lost("the engine-driver does not answer", now_));
+  }
+  const auto fence = driver_.state().fence;
+  remotes_.look(fence, now_);
+  if (const auto s = remotes_.heads(fence, now_)) {
     if (!s->current_l1 || !s->current_l1->hash.is_zero()) shown_ = s;
     carry_out(follower_->on_remote(*s, now_));
   } else carry_out(follower_->on_remote_lost({"no_heads", "no heads"}, now_));
   carry_out(follower_->on_wake(now_));
-  if (pending_ || importing_) run_pending();
+  if (pending_ || commanded_) run_pending();
   check();
 }
 
@@ -579,15 +405,13 @@ void World::check_import(const coordinator::Import& i) {
       broken(absl::StrCat("gossip of a branch that safe ", eth::to_string(*label), " has left"));
   }
   if (!remote->unsafe) return;
-  if (const auto named = el_.by_number(remote->unsafe->number);
+  if (const auto named = el().by_number(remote->unsafe->number);
       switches && named && named->hash == remote->unsafe->hash && named->number > r.parent.number)
     broken("gossip leads away from the branch that the source names");
 }
 
 void World::check() {
   if (!remotes_.broken().empty()) broken(remotes_.broken());
-  if (gate_.state().fence && highest_finalized_ && gate_.state().fence->number < highest_finalized_->number)
-    broken("the fence went back");
 }
 
 const eth::BlockRef& World::wanted_head() const {
@@ -601,14 +425,14 @@ const eth::BlockRef& World::wanted_head() const {
 bool World::converged() const {
   // Of several the first may lead above what all have, or be a few blocks behind.
   const bool there = remotes_.size() == 1
-                         ? el_.latest().hash == wanted_head().hash
-                         : sequencer_.on_chain_of(wanted_head().id(), el_.latest()) ||
-                               (sequencer_.has(el_.latest().id()) && el_.latest().number + 3 >= wanted_head().number);
+                         ? el().latest().hash == wanted_head().hash
+                         : sequencer_.on_chain_of(wanted_head().id(), el().latest()) ||
+                               (sequencer_.has(el().latest().id()) && el().latest().number + 3 >= wanted_head().number);
   // Of a lost quorum a liar may have been the one that was left: its word counts along the chain that gossip names.
-  const bool safe = el_.safe() && (el_.safe()->hash == sequencer_.safe().hash ||
-                                   (gossip() && remotes_.size() > 1 && sequencer_.has(el_.safe()->id()) &&
-                                    el_.safe()->number > sequencer_.safe().number));
-  return there && safe && el_.finalized() && el_.finalized()->hash == sequencer_.finalized().hash &&
+  const bool safe = el().safe() && (el().safe()->hash == sequencer_.safe().hash ||
+                                    (gossip() && remotes_.size() > 1 && sequencer_.has(el().safe()->id()) &&
+                                     el().safe()->number > sequencer_.safe().number));
+  return there && safe && el().finalized() && el().finalized()->hash == sequencer_.finalized().hash &&
          follower_->state() == coordinator::TowState::at_tip;
 }
 
@@ -619,9 +443,9 @@ std::string World::run() {
     step();
   }
   remotes_.heal();
-  el_up_ = driver_up_ = peers_ = gossip_up_ = true;
-  lossy_ = false;
-  ++session_;
+  driver_.heal();
+  if (!driver_up_) driver_.start(absl::ZeroDuration());
+  driver_up_ = peers_ = gossip_up_ = true;
   note("faults stop");
   // A source whose safe is below ours holds the label where it is: let it move on, as a live chain does. Where it is
   // behind the sequencer it stays so. Of its last blocks none is lost; a gap below them only the source can fill,
@@ -635,7 +459,7 @@ std::string World::run() {
     step();
   }
   const absl::Time deadline = now_ + absl::Minutes(10);
-  const bool op_geth = el_.profile() == sim::ElProfile::op_geth;
+  const bool op_geth = el().profile() == sim::ElProfile::op_geth;
   // An operator has to do it: nobody may rewind this EL.
   const auto legit = [&] {
     return follower_->state() == coordinator::TowState::needs_operator && op_geth &&
@@ -645,8 +469,8 @@ std::string World::run() {
   if (broken_.empty() && !converged()) {
     if (!legit())
       broken(absl::StrCat("no convergence: ", coordinator::name(follower_->state()), ": ", follower_->reason(), "; EL ",
-                          eth::to_string(el_.latest()), " safe ", el_.safe() ? eth::to_string(*el_.safe()) : "-",
-                          " finalized ", el_.finalized() ? eth::to_string(*el_.finalized()) : "-", "; source ",
+                          eth::to_string(el().latest()), " safe ", el().safe() ? eth::to_string(*el().safe()) : "-",
+                          " finalized ", el().finalized() ? eth::to_string(*el().finalized()) : "-", "; source ",
                           eth::to_string(remotes_.honest_head()), " safe ", eth::to_string(sequencer_.safe()),
                           " finalized ", eth::to_string(sequencer_.finalized()), "; sequencer ",
                           eth::to_string(sequencer_.tip())));

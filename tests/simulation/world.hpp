@@ -1,6 +1,6 @@
-// A whole tow without a wire: the vote of remote-fetcher, the coordinator's machine, the driver's gate, import plan and
-// ages, simulated sources of which some lie, a simulated p2p network and a simulated EL. Everything that happens is
-// drawn from one seed. After every step the invariants are checked.
+// A whole tow without a wire: the vote of remote-fetcher, the coordinator's machine, the driver's sessions
+// (driver.hpp), simulated sources of which some lie, a simulated p2p network and a simulated EL. Everything that
+// happens is drawn from one seed. After every step the invariants are checked.
 #pragma once
 #include <absl/container/flat_hash_set.h>
 #include <absl/time/time.h>
@@ -14,12 +14,8 @@
 #include <vector>
 
 #include "libs/contract/command.hpp"
-#include "libs/sim/el_model.hpp"
-#include "services/engine-driver/core/gate.hpp"
-#include "services/engine-driver/core/import_plan.hpp"
-#include "services/engine-driver/core/min_age.hpp"
-#include "services/engine-driver/core/read_back.hpp"
 #include "services/sync-coordinator/core/follower.hpp"
+#include "tests/simulation/driver.hpp"
 #include "tests/simulation/remotes.hpp"
 #include "tests/simulation/sequencer.hpp"
 
@@ -57,15 +53,6 @@ class World {
   std::string run();
 
  private:
-  // The driver as services/engine-driver/actors/writer.cpp drives its core, one EL call a step.
-  struct Importing {
-    std::uint64_t id;
-    driver::ImportPlan plan;
-    std::vector<eth::BlockRef> blocks;  // parent+1 .. tip
-    std::size_t next = 0;
-    contract::Labels before;
-    bool from_gossip;
-  };
   void chaos();
   void chaos_of_the_network();
   /// Blocks of the sequencer, `branch` from its index `from` on, set out to reach us.
@@ -78,20 +65,13 @@ class World {
   void step();
   void carry_out(std::optional<coordinator::Effect> effect);
   void run_pending();
-  void import_step();
-  /// A write, and again while its answer is lost and the EL is as it was; nullopt: it has come back as another one.
-  std::optional<sim::ElAnswer> until_known(const std::function<sim::ElAnswer()>& send,
-                                           const contract::Forkchoice* update);
-  void kill_el();
-  std::optional<contract::CommandResult> update(const contract::Forkchoice& f);
-  absl::Time driver_now() const { return std::max(now_ - driver_late_, chain_time_); }
-  absl::Status admit(const contract::CommandStamp& c);
-  contract::CommandResult ended(contract::Outcome o, std::string reason, std::optional<eth::BlockId> block = {});
-  contract::CommandResult came_back(const eth::BlockId& block);
+  /// What the driver has of the world.
+  Driver::Around around();
+  absl::StatusOr<std::vector<eth::BlockRef>> payloads(const eth::BlockId& parent, const eth::BlockId& tip,
+                                                      contract::PayloadOrigin origin);
+  void check_applied(const contract::Forkchoice& f, const eth::BlockRef& before);
   void finish(std::uint64_t id, absl::StatusOr<contract::CommandResult> r);
-  contract::Labels labels() const;
-  contract::EngineState driver_state() const;
-  bool el_answers() const { return driver_up_ && el_up_; }
+  const sim::ElModel& el() const { return driver_.el(); }
   void check();
   void check_import(const coordinator::Import& i);
   void broken(const std::string& what);
@@ -114,33 +94,20 @@ class World {
   Sequencer sequencer_;
   Remotes remotes_;
   GossipNetwork network_;
-  sim::ElModel el_;
   bool can_rewind_;
   bool rewind_for_single_source_;
   const driver::MinAge::Ages ages_;
-  driver::MinAge min_age_;
-  /// How far the driver's clock is behind; what the last command said of the time.
-  absl::Duration driver_late_ = absl::ZeroDuration();
-  absl::Time chain_time_ = absl::InfinitePast();
-  driver::Gate gate_;
-  /// The driver's: what the EL showed last, whether a write was lost since, and since when the EL does not answer.
-  contract::Labels el_shown_;
-  bool lost_ = false;
-  std::optional<absl::Time> unanswered_since_;
+  Driver driver_;
   std::optional<coordinator::Follower> follower_;
   std::optional<coordinator::Effect> pending_;
-  std::optional<Importing> importing_;
-  bool el_up_ = true;
+  /// The command that the driver has in hand, and the range of gossip that was not there when it asked for it.
+  std::optional<std::uint64_t> commanded_;
+  std::optional<std::pair<Hash32, Hash32>> missing_;
   bool driver_up_ = true;
   bool peers_ = true;
   bool gossip_up_ = true;
   bool quiet_ = false;
-  /// Answers of the EL are lost.
-  bool lossy_ = true;
-  std::uint64_t session_ = 1;
   // For the invariants.
-  std::uint64_t highest_epoch_ = 0;
-  std::optional<eth::BlockId> highest_finalized_;
   /// What this follower was told: the last snapshot, also when the sources are gone by now, and gossip.
   std::optional<contract::HeadSnapshot> shown_;
   absl::flat_hash_set<Hash32> delivered_;

@@ -100,9 +100,30 @@ http::Request EngineClient::make_request(const std::string& url, std::string bod
   return r;
 }
 
+void EngineClient::stop(absl::Duration grace) {
+  const std::lock_guard lock{mutex_};
+  stop_.at = std::min(stop_.at, steady_now());
+  stop_.by = std::min(stop_.by, steady_now() + grace);
+}
+
+http::Response EngineClient::post(http::Request request) {
+  const absl::Time begun = steady_now();
+  const auto over = [&] {
+    const std::lock_guard lock{mutex_};
+    return steady_now() >= (begun < stop_.at ? stop_.at + (stop_.by - stop_.at) / 2 : stop_.by);
+  };
+  if (over()) {
+    http::Response r;
+    r.failure = http::Failure::cancelled;
+    r.transport = absl::CancelledError("shutting down");
+    return r;
+  }
+  return http_.post_and_wait(std::move(request), over);
+}
+
 EngineClient::Reply EngineClient::send(const std::string& url, const std::string& body, std::size_t calls, bool batch,
                                        absl::Duration timeout) {
-  const http::Response r = http_.post_and_wait(make_request(url, body, url == options_.url, timeout));
+  const http::Response r = post(make_request(url, body, url == options_.url, timeout));
   Reply out;
   out.status = transport_error(r);
   if (out.status.ok()) {
@@ -131,7 +152,7 @@ EngineClient::Reply EngineClient::ask(const std::string& method, const std::stri
 
 EngineAnswer EngineClient::write(const char* method, std::string body, const char* status_field) {
   const absl::Time start = steady_now();
-  http::Response r = http_.post_and_wait(make_request(options_.url, std::move(body), true, options_.timeout));
+  http::Response r = post(make_request(options_.url, std::move(body), true, options_.timeout));
   EngineAnswer a;
   if (!r.transport.ok()) {
     a.kind = absl::IsDeadlineExceeded(r.transport) ? EngineAnswer::Kind::timeout : EngineAnswer::Kind::transport;

@@ -5,6 +5,7 @@
 #include <absl/time/time.h>
 
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,8 +52,9 @@ class EngineClient {
   /// debug_setHead through the admin RPC. UNAVAILABLE or DEADLINE_EXCEEDED: nothing is known of what came of it.
   absl::Status set_head(std::uint64_t number);
 
-  /// From now on every call ends at once with CANCELLED.
-  void stop() { http_.cancel_all(); }
+  /// This process ends: what is in flight has half of `grace` to be answered, what is asked from now on has the whole
+  /// of it, and later every call ends at once with CANCELLED. Asked again, the shorter time counts.
+  void stop(absl::Duration grace);
   /// For a watchdog: see http::Client.
   void ask_turn(std::function<void()> turn) { http_.ask_turn(std::move(turn)); }
 
@@ -63,6 +65,7 @@ class EngineClient {
   Reply ask(const std::string& method, const std::string& params);
   /// One request, with a token if it goes to the Engine API.
   Reply send(const std::string& url, const std::string& body, std::size_t calls, bool batch, absl::Duration timeout);
+  http::Response post(http::Request request);
   http::Request make_request(const std::string& url, std::string body, bool token, absl::Duration timeout) const;
   Metrics::Counter answers(Call call, Reaction r);
   EngineAnswer write(const char* method, std::string body, const char* status_field);
@@ -73,6 +76,11 @@ class EngineClient {
 
   const Options options_;
   Metrics& metrics_;
+  struct Stop {
+    absl::Time at = absl::InfiniteFuture(), by = absl::InfiniteFuture();
+  };
+  std::mutex mutex_;
+  Stop stop_;
   http::Client http_;
 };
 

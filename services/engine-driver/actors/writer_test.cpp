@@ -17,6 +17,7 @@
 
 #include "libs/base/hex.hpp"
 #include "libs/sim/el_model.hpp"
+#include "tests/support/hang.hpp"
 
 namespace towline::driver {
 namespace {
@@ -346,6 +347,28 @@ TEST_F(WriterTest, WhatWasImportedIsNotMadeTheHeadOfAnElThatCameBackLower) {
   ASSERT_TRUE(r.ok()) << r.status();
   EXPECT_EQ(r->outcome, contract::Outcome::engine_unavailable) << r->reason;
   EXPECT_THAT(writes(el_->calls()), IsEmpty());
+}
+
+TEST_F(WriterTest, WhatWasImportedIsTheHeadWhenTheDriverIsToldToStop) {
+  start(sim::ElProfile::op_geth);
+  before_payload_ = [&](std::uint64_t next) {
+    if (next != 350) return;
+    board_->stop();
+    engine_->stop(towline::testing::kHang);
+  };
+  const auto r = import();
+  ASSERT_TRUE(r.ok()) << r.status();
+  EXPECT_EQ(r->outcome, contract::Outcome::cancelled) << r->reason;
+  EXPECT_EQ(el_->latest(), ref(350)) << "the payload that came with the signal, too";
+  EXPECT_EQ(r->labels.latest, ref(350));
+  EXPECT_TRUE(absl::IsCancelled(import().status())) << "no command begins any more";
+}
+
+TEST_F(WriterTest, AnElThatDoesNotAnswerHoldsNoStopUp) {
+  start(sim::ElProfile::op_geth);
+  engine_->stop(absl::ZeroDuration());
+  EXPECT_TRUE(absl::IsCancelled(engine_->labels().status()));
+  EXPECT_EQ(engine_->forkchoice_updated({id(300), {}, {}}).kind, EngineAnswer::Kind::transport);
 }
 
 TEST_F(WriterTest, AnElThatRefusesUnknownClientCodesIsRecognised) {

@@ -86,19 +86,16 @@ absl::Status check_epoch(const contract::CommandStamp& c, const Persistent& know
   return absl::OkStatus();
 }
 
-absl::Status Gate::take_epoch(const contract::CommandStamp& c, const Save& save) {
+absl::StatusOr<Gate::ToSave> Gate::take_epoch(const contract::CommandStamp& c) const {
   TOWLINE_RETURN_IF_ERROR(check_epoch(c, state_));
-  if (c.authority == state_.authority && c.epoch == state_.epoch) return absl::OkStatus();
+  if (c.authority == state_.authority && c.epoch == state_.epoch) return ToSave{};
   Persistent next = state_;
   next.authority = c.authority;
   next.epoch = c.epoch;
-  TOWLINE_RETURN_IF_ERROR(save(next));
-  state_ = std::move(next);
-  return absl::OkStatus();
+  return next;
 }
 
-absl::Status Gate::admit(const contract::CommandStamp& c, const contract::Labels& el, const Save& save) {
-  TOWLINE_RETURN_IF_ERROR(take_epoch(c, save));
+absl::Status Gate::check_head(const contract::CommandStamp& c, const contract::Labels& el) {
   if (!el.latest) return absl::UnavailableError("the EL's head is not known");
   if (el.latest->hash != c.expected_head) {
     return contract::refuse(contract::Refusal::head_moved,
@@ -145,13 +142,11 @@ absl::Status Gate::check_labels(const eth::BlockId& head, const std::optional<et
   return absl::OkStatus();
 }
 
-absl::Status Gate::confirm_finalized(const eth::BlockId& finalized, const Save& save) {
-  if (state_.fence && finalized.number <= state_.fence->number) return absl::OkStatus();
+Gate::ToSave Gate::confirm_finalized(const eth::BlockId& finalized) const {
+  if (state_.fence && finalized.number <= state_.fence->number) return std::nullopt;
   Persistent next = state_;
   next.fence = finalized;
-  TOWLINE_RETURN_IF_ERROR(save(next));
-  state_ = std::move(next);
-  return absl::OkStatus();
+  return next;
 }
 
 bool must_go_back(const contract::Labels& el, const eth::BlockId& was, const eth::BlockId& to) {
@@ -167,8 +162,8 @@ std::string above(const contract::Labels& el, const eth::BlockId& to) {
   return {};
 }
 
-absl::Status Gate::lower_finalized(const eth::BlockId& was, const eth::BlockId& to, const contract::Labels& el,
-                                   const Save& save) {
+absl::StatusOr<Gate::ToSave> Gate::lower_finalized(const eth::BlockId& was, const eth::BlockId& to,
+                                                   const contract::Labels& el) const {
   if (to == was || to.number > was.number)
     return absl::InvalidArgumentError(absl::StrCat(eth::to_string(to), " is not below ", eth::to_string(was)));
   if (was != state_.fence && !(el.finalized && el.finalized->id() == was)) {
@@ -178,12 +173,10 @@ absl::Status Gate::lower_finalized(const eth::BlockId& was, const eth::BlockId& 
                      state_.fence ? eth::to_string(*state_.fence) : "not set", ", the EL's finalized block ",
                      el.finalized ? eth::to_string(*el.finalized) : "not set"));
   }
-  if (!state_.fence || state_.fence == to || state_.fence->number < to.number) return absl::OkStatus();
+  if (!state_.fence || state_.fence == to || state_.fence->number < to.number) return ToSave{};
   Persistent next = state_;
   next.fence = to;
-  TOWLINE_RETURN_IF_ERROR(save(next));
-  state_ = std::move(next);
-  return absl::OkStatus();
+  return next;
 }
 
 absl::Status Gate::check_rewind(const eth::BlockId& to) const {

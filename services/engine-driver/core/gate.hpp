@@ -3,7 +3,6 @@
 #pragma once
 #include <absl/status/statusor.h>
 
-#include <functional>
 #include <optional>
 #include <string>
 
@@ -29,8 +28,6 @@ struct Persistent {
   std::optional<ChainIdentity> chain = {};
   bool operator==(const Persistent&) const = default;
 };
-/// Puts `p` on disk.
-using Save = std::function<absl::Status(const Persistent& p)>;
 /// What everybody may know of it.
 void show(const Persistent& p, contract::EngineState& s);
 std::string encode(const Persistent& p);
@@ -54,10 +51,15 @@ class Gate {
   explicit Gate(Persistent p) : state_{std::move(p)} {}
   const Persistent& state() const { return state_; }
 
-  /// As check_epoch(). A newer epoch is taken over when it is saved, else the error is save's.
-  absl::Status take_epoch(const contract::CommandStamp& c, const Save& save);
-  /// The same, then head_moved: the EL's head is not the expected one.
-  absl::Status admit(const contract::CommandStamp& c, const contract::Labels& el, const Save& save);
+  /// What has to be on disk before it counts; nullopt: nothing new.
+  using ToSave = std::optional<Persistent>;
+  /// `p`, which one of the functions below asked for, is on disk: from now on it counts.
+  void saved(Persistent p) { state_ = std::move(p); }
+
+  /// As check_epoch(). A newer epoch is to be saved.
+  absl::StatusOr<ToSave> take_epoch(const contract::CommandStamp& c) const;
+  /// Refusal head_moved: the EL's head is not the expected one.
+  static absl::Status check_head(const contract::CommandStamp& c, const contract::Labels& el);
 
   /// Labels for a chain whose head is `head`. A label that is absent stays as it is. label_order: finalized above
   /// safe, or safe above head; below_finalized: below or beside the fence. Canonicality is the caller's to check (it
@@ -65,14 +67,14 @@ class Gate {
   absl::Status check_labels(const eth::BlockId& head, const std::optional<eth::BlockId>& safe,
                             const std::optional<eth::BlockId>& finalized, const contract::Labels& el) const;
 
-  /// The EL confirmed `finalized` by reading it back: the fence moves there when it is saved, else the error is save's.
-  absl::Status confirm_finalized(const eth::BlockId& finalized, const Save& save);
+  /// The EL confirmed `finalized` by reading it back: a fence that is higher is to be saved.
+  ToSave confirm_finalized(const eth::BlockId& finalized) const;
 
-  /// An operator takes back `was`, which is final here: `to`, which is on the EL's chain, becomes the fence when it is
-  /// saved, else the error is save's. A fence that is an ancestor of `to` stays. not_final: neither the fence nor the
-  /// EL's finalized block is `was`. INVALID_ARGUMENT: `to` is not below it, nor another block of its height.
-  absl::Status lower_finalized(const eth::BlockId& was, const eth::BlockId& to, const contract::Labels& el,
-                               const Save& save);
+  /// An operator takes back `was`, which is final here: `to`, which is on the EL's chain, is to be saved as the fence.
+  /// A fence that is an ancestor of `to` stays. not_final: neither the fence nor the EL's finalized block is `was`.
+  /// INVALID_ARGUMENT: `to` is not below it, nor another block of its height.
+  absl::StatusOr<ToSave> lower_finalized(const eth::BlockId& was, const eth::BlockId& to,
+                                         const contract::Labels& el) const;
 
   /// May the head be rewound to `to`? Never below the fence, nor beside it at its height.
   absl::Status check_rewind(const eth::BlockId& to) const;

@@ -1,0 +1,17 @@
+#include "services/engine-driver/core/effects.hpp"
+
+namespace towline::driver {
+
+void apply(const StateChange& change, contract::EngineState& state) {
+  if (change.status) {
+    state.status = change.status->status;
+    state.reason = change.status->reason;
+  }
+  if (change.labels) state.labels = *change.labels;
+  if (change.kept) show(*change.kept, state);
+  if (change.new_session) ++state.engine_session;
+  if (change.progress) state.import = change.progress;
+  if (change.import_ended) state.import.reset();
+}
+
+}  // namespace towline::driver

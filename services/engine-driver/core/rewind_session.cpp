@@ -1,0 +1,100 @@
+#include "services/engine-driver/core/rewind_session.hpp"
+
+namespace towline::driver {
+namespace {
+
+constexpr const char* kSilent = "the EL does not answer after the rewind";
+
+}  // namespace
+
+Effect RewindSession::begin() {
+  return admit(command_, [this](const contract::Labels& el) { return on_admitted(el); });
+}
+
+Effect RewindSession::on_admitted(const contract::Labels& el) {
+  if (!options_.can_rewind) {
+    return end(
+        contract::refuse(contract::Refusal::cannot_rewind, "no --engine.admin-rpc: this driver cannot rewind its EL"));
+  }
+  // To its own head nothing goes back; it makes the EL forget what it has above.
+  if (to_.hash != el.latest->hash) {
+    if (auto st = memory_.gate.check_rewind(to_); !st.ok()) return end(st);
+  }
+  return check_canonical(to_, "the block to rewind to", [this, from = *el.latest](const absl::Status& canonical) {
+    if (!canonical.ok()) return end(canonical);
+    return rewind(from, to_, [this](const absl::Status& st) {
+      if (!st.ok()) return end_with(contract::Outcome::not_applied, std::string{st.message()}, to_);
+      return on_rewound();
+    });
+  });
+}
+
+Effect RewindSession::on_rewound() {
+  return ended(contract::Outcome::done, {}, to_, [this](Result r) {
+    if (!r.labels.latest) return end_with(contract::Outcome::engine_unavailable, kSilent, to_);
+    if (r.labels.latest->hash != to_.hash) {
+      r.outcome = contract::Outcome::not_applied;
+      r.reason = absl::StrCat("after debug_setHead the head is ", eth::to_string(*r.labels.latest));
+    }
+    return end(std::move(r));
+  });
+}
+
+Effect LowerFinalizedSession::begin() {
+  // An EL beside the fence is what this may end.
+  if (!contract::may_be_written_to(engine().status) && engine().status != contract::EngineStatus::beside_fence)
+    return end(absl::UnavailableError(absl::StrCat("the EL may not be written to: ", engine().reason)));
+  return ask(ReadLabels{}, [this](absl::StatusOr<contract::Labels> el) {
+    if (!el.ok()) return end(el.status());
+    return check_canonical(to_, "the block to go back to", [this, el = *el](const absl::Status& canonical) {
+      if (!canonical.ok()) return end(canonical);
+      return on_canonical(el);
+    });
+  });
+}
+
+Effect LowerFinalizedSession::on_canonical(const contract::Labels& el) {
+  const auto next = memory_.gate.lower_finalized(was_, to_, el);
+  if (!next.ok()) return end(next.status());
+  return persist(*next, [this, el](const absl::Status& saved) {
+    if (!saved.ok()) return end(saved);
+    return on_lowered(el);
+  });
+}
+
+Effect LowerFinalizedSession::on_lowered(const contract::Labels& el) {
+  say(Log::Severity::warn, "an operator takes back what was final",
+      {{"was", eth::to_string(was_)}, {"to", eth::to_string(to_)}, {"reason", reason_}});
+  // What waits for its age is of the chain that is left.
+  memory_.min_age.forget();
+  // Whatever a coordinator knows of this EL was found out below another fence.
+  StateChange change{.kept = memory_.gate.state(), .new_session = true};
+  // It stands on `to`.
+  if (engine().status == contract::EngineStatus::beside_fence && memory_.gate.state().fence == to_)
+    change.status = {{contract::EngineStatus::ready, {}}};
+  note(std::move(change));
+  if (!must_go_back(el, was_, to_)) return end_with(contract::Outcome::done, {}, to_);
+  // By debug_setHead and not by an update: an op-geth has moved what was final to its ancient store, and would show it
+  // at its height after a switch. What it has not got any more is no label either.
+  if (!options_.can_rewind) {
+    return end_with(contract::Outcome::not_applied, absl::StrCat("no --engine.admin-rpc, and ", above(el, to_)), to_);
+  }
+  return rewind(*el.latest, to_, [this](const absl::Status& st) {
+    if (!st.ok()) return end_with(contract::Outcome::not_applied, std::string{st.message()}, to_);
+    return on_rewound();
+  });
+}
+
+Effect LowerFinalizedSession::on_rewound() {
+  return ended(contract::Outcome::done, {}, to_, [this](Result r) {
+    if (!r.labels.latest) return end_with(contract::Outcome::engine_unavailable, kSilent, to_);
+    // It may come out lower still, where it has a state.
+    if (const std::string wrong = above(r.labels, to_); !wrong.empty()) {
+      r.outcome = contract::Outcome::not_applied;
+      r.reason = absl::StrCat("after debug_setHead ", wrong);
+    }
+    return end(std::move(r));
+  });
+}
+
+}  // namespace towline::driver

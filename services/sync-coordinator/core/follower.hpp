@@ -46,7 +46,7 @@ class Follower {
   std::optional<Effect> on_local(const contract::EngineState& s, absl::Time now);
   std::optional<Effect> on_local_lost(const std::string& why, absl::Time now);
   std::optional<Effect> on_compared(std::uint64_t id, const Answer& remote, const Answer& local, absl::Time now);
-  /// An error is a refusal by the driver's gate, or the driver was lost.
+  /// An error: the driver was lost. What its gate refuses is a result.
   std::optional<Effect> on_command_done(std::uint64_t id, const absl::StatusOr<contract::CommandResult>& result,
                                         absl::Time now);
   std::optional<Effect> on_wake(absl::Time now);

@@ -256,6 +256,15 @@ TEST_F(FollowerTest, WhyNoSourceServesBlocksIsSaidUntilBlocksCome) {
   EXPECT_EQ(follower().state(), TowState::at_tip);
 }
 
+TEST_F(FollowerTest, AWaitThatIsOverIsDueOnce) {
+  theirs.grow(110, 0);
+  on_import = [&](const Import&) { return ended(Outcome::engine_unavailable); };
+  both();
+  play(follower().on_remote_lost({"no_heads", "gone"}, now));
+  ASSERT_TRUE(wake());
+  EXPECT_EQ(follower().next_wake(), absl::InfiniteFuture()) << "only an event helps";
+}
+
 TEST_F(FollowerTest, WhyNoSourceGivesHeadsIsTheReason) {
   local();
   play(follower().on_remote_lost({"source_unauthorized", "a: HTTP 401"}, now));

@@ -21,7 +21,7 @@ TEST_F(SessionTest, AnInvalidBlockIsKeptFromTheElForAWhile) {
   EXPECT_EQ(r->block, id(305));
   EXPECT_EQ(el_.latest(), ref(304)) << "what was imported is the head";
   r = import();
-  EXPECT_EQ(r->outcome, contract::Outcome::invalid) << r->reason;
+  ASSERT_EQ(r->outcome, contract::Outcome::invalid) << r->reason;
   EXPECT_THAT(writes(), IsEmpty());
   now_ += absl::Seconds(30);
   r = import(306);
@@ -31,6 +31,38 @@ TEST_F(SessionTest, AnInvalidBlockIsKeptFromTheElForAWhile) {
   EXPECT_EQ(import()->outcome, contract::Outcome::invalid);
   ++state_.engine_session;
   EXPECT_EQ(import()->outcome, contract::Outcome::done);
+}
+
+TEST_F(SessionTest, ABranchLeavesOursAboveTheFenceAtABlockThatTheElHas) {
+  disk_ = {"test", 1, id(280)};
+  memory_.gate = Gate{disk_};
+  for (const auto& [parent, refusal] : {std::pair{eth::BlockId{295, hash(999)}, contract::Refusal::not_canonical},
+                                        std::pair{id(279), contract::Refusal::below_finalized}}) {
+    ImportSession session{options_, memory_, {"test", 1, hash(300)}, {parent, id(310), {}, {}}};
+    const auto r = run(session);
+    ASSERT_TRUE(r.ok()) << r.status();
+    EXPECT_EQ(r->refusal, refusal) << r->reason;
+    EXPECT_THAT(writes(), IsEmpty());
+  }
+}
+
+TEST_F(SessionTest, ALabelOfAnotherBranchIsLeftOut) {
+  safe_ = eth::BlockId{295, hash(999)};
+  EXPECT_EQ(import()->outcome, contract::Outcome::done);
+  EXPECT_THAT(writes(), Contains("forkchoice 310"));
+  EXPECT_EQ(el_.safe(), ref(290));
+}
+
+TEST_F(SessionTest, AnElBesideTheFenceGetsNoFinalizedBlock) {
+  disk_ = {"test", 1, eth::BlockId{100, hash(999)}};
+  memory_.gate = Gate{disk_};
+  finalized_ = safe_ = id(305);
+  const auto r = import();
+  ASSERT_TRUE(r.ok()) << r.status();
+  EXPECT_EQ(r->outcome, contract::Outcome::contradicts_finalized) << r->reason;
+  EXPECT_EQ(state_.status, contract::EngineStatus::beside_fence);
+  EXPECT_EQ(el_.finalized(), ref(280));
+  EXPECT_TRUE(absl::IsUnavailable(import(320).status())) << "nothing is written to it any more";
 }
 
 TEST_F(SessionTest, WhateverEndsAnImportWhatWasImportedIsTheHead) {

@@ -1,4 +1,5 @@
-// 20,000 generated schedules. One that fails prints its seed; to replay it alone:
+// 20,000 generated schedules, the same ones each time: whether a test passes is no matter of luck. New ones are looked
+// for with --seed=random --schedules=1000000. One that fails prints its seed; to replay it alone:
 //   simulation_test --seed=N --schedules=1
 #include <gtest/gtest.h>
 
@@ -14,7 +15,7 @@
 namespace towline::simulation {
 namespace {
 
-std::uint64_t g_seed = std::random_device{}();
+std::uint64_t g_seed = 1;
 std::uint64_t g_schedules = 20000;
 
 TEST(Simulation, InvariantsHoldAndTheTowConverges) {
@@ -37,17 +38,24 @@ TEST(Simulation, InvariantsHoldAndTheTowConverges) {
   std::cout << g_schedules << " schedules from seed " << g_seed << '\n';
 }
 
+// What random ones have found.
+TEST(Simulation, SchedulesThatFailedOnceHold) {
+  for (const std::uint64_t seed : {143'079'768ULL}) EXPECT_EQ((World{{seed, 120}}.run()), "") << "--seed=" << seed;
+}
+
 }  // namespace
 }  // namespace towline::simulation
 
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
   for (int i = 1; i < argc; ++i) {
-    if (std::strncmp(argv[i], "--seed=", 7) == 0) towline::simulation::g_seed = std::strtoull(argv[i] + 7, nullptr, 10);
+    if (std::strcmp(argv[i], "--seed=random") == 0) towline::simulation::g_seed = std::random_device{}();
+    else if (std::strncmp(argv[i], "--seed=", 7) == 0)
+      towline::simulation::g_seed = std::strtoull(argv[i] + 7, nullptr, 10);
     else if (std::strncmp(argv[i], "--schedules=", 12) == 0)
       towline::simulation::g_schedules = std::strtoull(argv[i] + 12, nullptr, 10);
     else {
-      std::cerr << "simulation_test: unknown argument " << argv[i] << " (--seed=N --schedules=N)\n";
+      std::cerr << "simulation_test: unknown argument " << argv[i] << " (--seed=N|random --schedules=N)\n";
       return 2;
     }
   }

@@ -148,6 +148,8 @@ class Driver {
   /// What the driver read last, and whether a write was lost since.
   contract::Labels read_;
   bool lost_ = false;
+  /// No labels were read for this command yet; the EL has lost some since.
+  bool unread_ = true, another_ = false;
   /// Everything was answered since it was told to stop.
   bool answered_ = true;
   std::optional<contract::Forkchoice> asked_;

@@ -40,7 +40,7 @@ std::optional<Effect> Follower::on_remote(const contract::HeadSnapshot& s, absl:
   const bool of_blocks =
       reason_code() == ReasonCode::source_unavailable || (trouble && reason_code() == Code::of_source(trouble->code));
   views_.remote.on_heads(s, views_.gossip.blocks(), now);
-  views_.stuck.on_sources(views_.local, views_.remote);
+  views_.stuck.on_sources(views_.local, views_.remote, now);
   if (state() == TowState::waiting_for_source && import_ && !import_->range.from_gossip()) {
     if (pending_ == Pending::import && trouble && !s.blocks_trouble) {
       report_.enter(TowState::importing, ReasonCode::importing,
@@ -55,7 +55,7 @@ std::optional<Effect> Follower::on_remote(const contract::HeadSnapshot& s, absl:
 
 std::optional<Effect> Follower::on_remote_lost(const contract::SourceTrouble& why, absl::Time now) {
   views_.remote.on_lost(why);
-  views_.stuck.on_sources(views_.local, views_.remote);
+  views_.stuck.on_sources(views_.local, views_.remote, now);
   return step(now);
 }
 

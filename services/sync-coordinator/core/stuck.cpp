@@ -9,6 +9,9 @@ namespace {
 constexpr absl::Duration kOperatorAfter = absl::Seconds(30);
 /// Most sources have had the branch for so long before the EL is rewound for it.
 constexpr absl::Duration kRewindAfter = absl::Minutes(1);
+/// One that is not seen for less than that goes on: sources are looked at in turn, and a liar takes a part in what is
+/// seen of a majority for a look now and then.
+constexpr absl::Duration kLapse = absl::Seconds(5);
 
 }  // namespace
 
@@ -31,11 +34,12 @@ Stuck::Answer Stuck::on_refused(const eth::BlockId& parent, bool switches, const
   if (!again) {
     stay_at(parent, now);
     may_rewind_since_.reset();
+    may_not_since_.reset();
   }
   const std::string at = eth::to_string(parent);
   const std::string against = switches ? against_rewind(local, remote, parent) : "";
-  if (!against.empty()) may_rewind_since_.reset();
-  else if (!may_rewind_since_) may_rewind_since_ = now;
+  note_rewind(!against.empty(), now);
+  if (against.empty() && !may_rewind_since_) may_rewind_since_ = now;
   if (switches && against.empty() && now < *may_rewind_since_ + kRewindAfter) {
     return {{},
             {TowState::waiting_for_engine, ReasonCode::engine_missing_state,
@@ -77,9 +81,15 @@ void Stuck::stay_at(const eth::BlockId& parent, absl::Time now) {
   since_ = now;
 }
 
-void Stuck::on_sources(const LocalChain& local, const RemoteView& remote) {
-  if (!remote.heads() || (stuck_at_ && local.state() && !against_rewind(local, remote, *stuck_at_).empty()))
-    may_rewind_since_.reset();
+void Stuck::on_sources(const LocalChain& local, const RemoteView& remote, absl::Time now) {
+  if (!stuck_at_) return may_rewind_since_.reset();
+  if (local.state()) note_rewind(!against_rewind(local, remote, *stuck_at_).empty(), now);
+}
+
+void Stuck::note_rewind(bool against, absl::Time now) {
+  if (!against) return may_not_since_.reset();
+  if (!may_not_since_) may_not_since_ = now;
+  if (now - *may_not_since_ >= kLapse) may_rewind_since_.reset();
 }
 
 void Stuck::on_invalid(const Hash32& target, const eth::BlockId& block) {

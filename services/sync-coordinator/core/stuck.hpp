@@ -25,8 +25,9 @@ class Stuck {
                     const RemoteView& remote, absl::Time now);
   /// It is not given up: the branch of most sources is tried there again and again.
   void stay_at(const eth::BlockId& parent, absl::Time now);
-  /// What the sources say now, or that none is heard: a rewind may have to wait its whole time again.
-  void on_sources(const LocalChain& local, const RemoteView& remote);
+  /// What the sources say now, or that none is heard: if that is against a rewind for some seconds it has to wait its
+  /// whole time again.
+  void on_sources(const LocalChain& local, const RemoteView& remote, absl::Time now);
   void on_invalid(const Hash32& target, const eth::BlockId& block);
   /// The target is asked for again: an EL's restart may have healed it.
   void forgive() { invalid_target_.reset(); }
@@ -46,8 +47,11 @@ class Stuck {
   /// Where the branch leaves ours, and since when it is tried.
   std::optional<eth::BlockId> stuck_at_;
   absl::Time since_;
-  /// Since when the EL may be rewound there.
-  std::optional<absl::Time> may_rewind_since_;
+  /// `against`: something is against a rewind.
+  void note_rewind(bool against, absl::Time now);
+
+  /// Since when the EL may be rewound there, and since when it may not.
+  std::optional<absl::Time> may_rewind_since_, may_not_since_;
   std::optional<Hash32> invalid_target_;
   std::optional<eth::BlockId> invalid_block_;
   std::optional<eth::BlockId> diverged_remote_;

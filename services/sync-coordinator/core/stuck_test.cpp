@@ -66,15 +66,26 @@ TEST_F(StuckTest, ABranchIsRewoundForWhenMostHaveHadItForAMinute) {
 TEST_F(StuckTest, TheMinuteBeginsAnewWhenTheSourcesAreInDoubt) {
   refused();
   now += absl::Seconds(59);
-  heads.agree = 1;
-  remote();
-  v.stuck.on_sources(v.local, v.remote);
-  heads.agree = 2;
-  remote();
-  v.stuck.on_sources(v.local, v.remote);
+  const auto seen = [&](std::size_t agree) {
+    heads.agree = agree;
+    remote();
+    v.stuck.on_sources(v.local, v.remote, now);
+  };
+  seen(1);
+  now += absl::Seconds(5);
+  seen(1);
+  seen(2);
   now += absl::Seconds(2);
   EXPECT_FALSE(refused().rewind) << "for 0 s by now";
-  now += absl::Minutes(1);
+  now += absl::Seconds(30);
+  seen(1);
+  now += absl::Seconds(4);
+  seen(2);
+  now += absl::Seconds(4);
+  seen(1);
+  seen(2);
+  EXPECT_FALSE(refused().rewind) << "for 38 s, but for a look or two";
+  now += absl::Seconds(30);
   EXPECT_TRUE(refused().rewind.has_value());
 }
 

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <future>
 
+#include "libs/actor_kit/guard.hpp"
 #include "libs/base/status.hpp"
 #include "libs/service/service_main.hpp"
 #include "libs/telemetry/log.hpp"
@@ -126,7 +127,8 @@ class Driver final : public service::Program {
     writer_ = std::make_unique<Writer>(wo, Gate{persistent}, MinAge{config_, ages}, *file_, *engine_, *board_,
                                        open_over(channel_, wire::make_channel(gossip_source_, ctx.token)), ctx.metrics);
     system_ = &ctx.system;
-    serial_ = ctx.system.spawn<caf::detached>([](writer_actor::pointer) -> writer_actor::behavior_type {
+    serial_ = ctx.system.spawn<caf::detached>([](writer_actor::pointer self) -> writer_actor::behavior_type {
+      guard(self, "writer");
       return {[](run_atom, const JobPtr& job) { (*job)(); }};
     });
     monitor_ = ctx.system.spawn<caf::detached>(

@@ -8,6 +8,7 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include "libs/actor_kit/guard.hpp"
 #include "libs/base/hex.hpp"
 #include "libs/base/steady_time.hpp"
 #include "libs/telemetry/log.hpp"
@@ -161,6 +162,7 @@ void MonitorState::look() {
 }
 
 monitor_actor::behavior_type monitor(monitor_actor::stateful_pointer<MonitorState> self, MonitorConfig config) {
+  guard(self, "monitor");
   return self->state.make_behavior(config);
 }
 

@@ -2,6 +2,7 @@
 
 #include <caf/typed_event_based_actor.hpp>
 
+#include "libs/actor_kit/guard.hpp"
 #include "services/p2p-gossip/core/clock_vote.hpp"
 
 namespace towline::gossip {
@@ -28,6 +29,7 @@ std::optional<absl::Duration> ahead_of(http::Client& client, const std::vector<s
 }  // namespace
 
 clock_watch_actor::behavior_type clock_watch(clock_watch_actor::pointer self, const ClockWatchConfig& config) {
+  guard(self, "clock_watch");
   self->send(self, look_atom{});
   return {[=](look_atom) {
     const auto ahead = ahead_of(*config.client, config.urls);

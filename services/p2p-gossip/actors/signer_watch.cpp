@@ -5,6 +5,7 @@
 
 #include <caf/typed_event_based_actor.hpp>
 
+#include "libs/actor_kit/guard.hpp"
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
 #include "libs/base/text.hpp"
@@ -122,6 +123,7 @@ class Look {
 }  // namespace
 
 signer_watch_actor::behavior_type signer_watch(signer_watch_actor::pointer self, const SignerWatchConfig& config) {
+  guard(self, "signer_watch");
   self->send(self, look_atom{});
   auto next = std::make_shared<std::chrono::seconds>(kSoon);
   return {[=](look_atom) {

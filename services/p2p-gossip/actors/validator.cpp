@@ -8,6 +8,7 @@
 #include <caf/send.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include "libs/actor_kit/guard.hpp"
 #include "libs/base/hex.hpp"
 #include "libs/telemetry/log.hpp"
 
@@ -34,7 +35,8 @@ Validator::Validator(caf::actor_system& system, const rollup::Config& config, go
       doubt_{absl::Seconds(config.block_time)} {
   // One of them may have a block of 10 MiB in hand.
   for (int i = 0; i < 2; ++i) {
-    actors_.push_back(system.spawn([this](validator_actor::pointer) -> validator_actor::behavior_type {
+    actors_.push_back(system.spawn([this](validator_actor::pointer self) -> validator_actor::behavior_type {
+      guard(self, "validator");
       return {[this](validate_atom, const ValidationJobPtr& job) { run(*job); }};
     }));
   }

@@ -7,6 +7,7 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include "libs/actor_kit/guard.hpp"
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
 #include "libs/base/steady_time.hpp"
@@ -435,6 +436,7 @@ void HeadPollerState::poll() {
 
 head_poller_actor::behavior_type head_poller(head_poller_actor::stateful_pointer<HeadPollerState> self,
                                              PollerConfig config) {
+  guard(self, "head_poller");
   return self->state.make_behavior(config);
 }
 

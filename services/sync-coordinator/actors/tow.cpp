@@ -9,6 +9,7 @@
 #include <caf/typed_event_based_actor.hpp>
 #include <limits>
 
+#include "libs/actor_kit/guard.hpp"
 #include "libs/base/steady_time.hpp"
 #include "libs/telemetry/log.hpp"
 #include "services/sync-coordinator/actors/decision_file.hpp"
@@ -24,7 +25,9 @@ constexpr auto kTick = std::chrono::seconds{1};
 /// While the head stands still the other sources are looked at so often.
 constexpr absl::Duration kSourcesEvery = absl::Seconds(2);
 
-worker_actor::behavior_type worker(worker_actor::pointer, tow_actor tow, DriverClient* driver, FetcherClient* fetcher) {
+worker_actor::behavior_type worker(worker_actor::pointer self, tow_actor tow, DriverClient* driver,
+                                   FetcherClient* fetcher) {
+  guard(self, "worker");
   return {[=](run_atom, const EffectPtr& effect) {
     const auto command = [&](std::uint64_t id, absl::StatusOr<contract::CommandResult> r) {
       caf::anon_send(tow, done_atom{},
@@ -223,10 +226,12 @@ class TowStateObject {
 };
 
 tow_actor::behavior_type tow(tow_actor::stateful_pointer<TowStateObject> self, const TowConfig& config) {
+  guard(self, "tow");
   return self->state.make_behavior(config);
 }
 
 watcher_actor::behavior_type driver_watcher(watcher_actor::pointer self, tow_actor to, const TowConfig& config) {
+  guard(self, "driver_watcher");
   self->send(self, watch_atom{});
   return {[=](watch_atom) {
     const absl::Status why = config.driver->watch([&](const contract::EngineState& s) {
@@ -241,6 +246,7 @@ watcher_actor::behavior_type driver_watcher(watcher_actor::pointer self, tow_act
 }
 
 watcher_actor::behavior_type head_watcher(watcher_actor::pointer self, tow_actor to, const TowConfig& config) {
+  guard(self, "head_watcher");
   self->send(self, watch_atom{});
   return {[=](watch_atom) {
     const auto fence = [&]() -> std::optional<eth::BlockId> {
@@ -294,6 +300,7 @@ watcher_actor::behavior_type head_watcher(watcher_actor::pointer self, tow_actor
 }
 
 watcher_actor::behavior_type gossip_watcher(watcher_actor::pointer self, tow_actor to, const TowConfig& config) {
+  guard(self, "gossip_watcher");
   self->send(self, watch_atom{});
   auto said = std::make_shared<bool>(false);
   return {[=](watch_atom) {

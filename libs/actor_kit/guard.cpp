@@ -1,0 +1,21 @@
+#include "libs/actor_kit/guard.hpp"
+
+#include <unistd.h>
+
+#include "libs/telemetry/log.hpp"
+
+namespace towline {
+
+void end_process(const char* actor, const std::exception_ptr& why) {
+  std::string what = "not a std::exception";
+  try {
+    std::rethrow_exception(why);
+  } catch (const std::exception& e) {
+    what = e.what();
+  } catch (...) {
+  }
+  log::error("an actor failed, ending now", {log::kv("actor", actor), log::kv("why", what)});
+  _exit(kActorFailed);
+}
+
+}  // namespace towline

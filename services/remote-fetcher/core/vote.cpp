@@ -348,6 +348,9 @@ std::optional<contract::HeadSnapshot> Vote::choose(absl::Time now, const std::op
   const auto contradicts = [&](const Source& s) { return anchor && s.view->contradicts(*anchor); };
   for (const Source& s : sources)
     if (contradicts(s)) contradicting.insert(s.voter->group);
+  // A group of which one has the block has no word against it: the other is on its own.
+  for (const Source& s : sources)
+    if (anchor && s.view->chain.contains(anchor->number) && !contradicts(s)) contradicting.erase(s.voter->group);
   const bool most_contradict = contradicting.size() * 2 > count_groups(voters_);
   if (most_contradict) {
     contradicting.clear();  // they are followed no more than the anchor allows, and shown

@@ -300,6 +300,17 @@ TEST(Vote, WhoContradictsTheAnchorHasNoVoteAndMostOfThemAreShown) {
   EXPECT_FALSE(after_looks(alone, {liar}, anchor)) << "one of two, and nobody else is heard";
 }
 
+TEST(Vote, OfAGroupThatIsSplitAtTheAnchorOnlyWhoContradictsItIsLeftOut) {
+  // The liar stands first in the list, and its head is the higher one.
+  Vote v = vote_of({{"liar", "x"}, {"a", "x"}});
+  const auto s = after_looks(v, {{.name = "liar", .chain = kForged, .unsafe = 110}, {"a"}}, Chain{}.at(85).id());
+  ASSERT_TRUE(s);
+  EXPECT_EQ(s->endpoint, "a");
+  EXPECT_FALSE(s->contradicts_anchor);
+  EXPECT_EQ(s->unsafe->hash, Chain{}.at(100).hash);
+  EXPECT_TRUE(s->others.empty());
+}
+
 TEST(Vote, WhatWasNotComparedAtTheAnchorIsNotFollowed) {
   Vote v = vote_of({{"a", "x"}});
   const eth::BlockId anchor = Chain{}.at(85).id();

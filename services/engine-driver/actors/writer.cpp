@@ -3,7 +3,6 @@
 #include <absl/time/clock.h>
 
 #include <algorithm>
-#include <type_traits>
 
 #include "libs/base/steady_time.hpp"
 #include "libs/telemetry/log.hpp"
@@ -28,11 +27,6 @@ const char* const kCounters[][2] = {
     {"towline_driver_young_labels_total", "Commands of which a label was left out because its block is too young."},
 };
 static_assert(std::size(kCounters) == static_cast<std::size_t>(Counter::young_labels) + 1);
-
-Metrics::Counter counter(Metrics& metrics, Counter c) {
-  const auto& [name, help] = kCounters[static_cast<std::size_t>(c)];
-  return metrics.counter(name, help);
-}
 
 Metrics::Counter counter(Metrics& metrics, contract::Refusal r) {
   return metrics.counter("towline_driver_refused_total", "Commands that the gate refused.", {{"reason", name(r)}});
@@ -76,7 +70,7 @@ class Writer::Runner {
     for (const auto& [key, value] : line.fields) fields.push_back(log::kv(key, value));
     log::write(kLevels[static_cast<int>(line.severity)], line.message, fields);
   }
-  void carry_out(const Count& c) { counter(w_.metrics_, c.counter).inc(c.by); }
+  void carry_out(const Count& c) { w_.counters_[static_cast<std::size_t>(c.counter)].inc(c.by); }
   void carry_out(const CountRefusal& c) { counter(w_.metrics_, c.refusal).inc(); }
   void carry_out(const Commanded&) { w_.board_.commanded(steady_now()); }
   void carry_out(const HeadMoves& m) { w_.board_.write(m.head); }
@@ -123,7 +117,7 @@ Writer::Writer(Options options, Gate gate, MinAge min_age, const StateFile& file
       metrics_{metrics} {
   // They exist from the start: what counts an increase misses one that appears with it.
   for (const contract::Refusal r : contract::kRefusals) counter(metrics_, r);
-  for (std::size_t c = 0; c < std::size(kCounters); ++c) counter(metrics_, static_cast<Counter>(c));
+  for (const auto& [name, help] : kCounters) counters_.push_back(metrics_.counter(name, help));
 }
 
 absl::StatusOr<contract::CommandResult> Writer::run(CommandSession& session, const Cancelled& cancelled,

@@ -8,6 +8,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "libs/telemetry/metrics.hpp"
 #include "services/engine-driver/actors/engine_client.hpp"
@@ -51,6 +52,8 @@ class Writer {
   StateBoard& board_;
   const OpenPayloadStream open_stream_;
   Metrics& metrics_;
+  /// By Counter: two of them count with every block.
+  std::vector<Metrics::Counter> counters_;
 };
 
 }  // namespace towline::driver

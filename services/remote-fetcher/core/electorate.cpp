@@ -7,6 +7,14 @@
 namespace towline::fetcher {
 namespace {
 
+/// All of them, or those with that vote.
+std::set<std::string> groups_of(const std::vector<Voter>& voters, bool Voter::*vote = nullptr) {
+  std::set<std::string> groups;
+  for (const Voter& v : voters)
+    if (vote == nullptr || v.*vote) groups.insert(v.group);
+  return groups;
+}
+
 /// The one hash of more than half of `groups`; a group that has several has none. `said`: by group.
 std::optional<Hash32> most(const std::map<std::string, std::set<Hash32>>& said, std::size_t groups) {
   std::map<Hash32, std::size_t> votes;
@@ -16,13 +24,6 @@ std::optional<Hash32> most(const std::map<std::string, std::set<Hash32>>& said, 
 }
 
 }  // namespace
-
-std::set<std::string> groups_of(const std::vector<Voter>& voters, bool Voter::*vote) {
-  std::set<std::string> groups;
-  for (const Voter& v : voters)
-    if (vote == nullptr || v.*vote) groups.insert(v.group);
-  return groups;
-}
 
 Electorate electorate(const std::vector<Voter>& voters, const Quorum& quorum) {
   Electorate e{groups_of(voters, &Voter::unsafe).size(), groups_of(voters, &Voter::safe).size(),

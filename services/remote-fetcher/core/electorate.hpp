@@ -37,8 +37,6 @@ struct Electorate {
   std::size_t safe_quorum = 0, finalized_quorum = 0;
 };
 Electorate electorate(const std::vector<Voter>& voters, const Quorum& quorum);
-/// Groups of all of them, or of those with that vote.
-std::set<std::string> groups_of(const std::vector<Voter>& voters, bool Voter::*vote = nullptr);
 
 /// Trust groups that are configured.
 std::size_t count_groups(const std::vector<Voter>& voters);

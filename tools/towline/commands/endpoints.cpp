@@ -10,10 +10,10 @@
 namespace towline::cli {
 namespace {
 
-/// Each replica has its own list: all of them are told. `said` ends with " in 3 of 3 remote-fetchers" where there are
-/// several.
+/// Each replica has its own list: all of them are told. What is said is `done`, " in 3 of 3 remote-fetchers" where
+/// there are several, and `hint`.
 template <class Ask>
-int every_fetcher(const Context& context, Ask ask, const std::string& said) {
+int every_fetcher(const Context& context, Ask ask, const std::string& done, const std::string& hint = {}) {
   const std::vector<std::string> replicas = addresses_of(context.fetcher_target());
   int code = kOk;
   std::size_t reached = 0;
@@ -24,8 +24,9 @@ int every_fetcher(const Context& context, Ask ask, const std::string& said) {
     else code = report(s, "remote-fetcher at " + address);
   }
   if (reached == 0) return code;
-  context.done(replicas.size() == 1 ? said
-                                    : absl::StrCat(said, " in ", reached, " of ", replicas.size(), " remote-fetchers"));
+  const std::string where =
+      replicas.size() == 1 ? "" : absl::StrCat(" in ", reached, " of ", replicas.size(), " remote-fetchers");
+  context.done(absl::StrCat(done, where, hint));
   return code;
 }
 
@@ -50,7 +51,8 @@ void add_endpoints(CLI::App& app, Context& context) {
           v1::CordonEndpointResponse response;
           return s.CordonEndpoint(c, *out, &response);
         },
-        absl::StrCat(out->name(), " is out of use (`towline uncordon ", out->name(), "` takes it back)"));
+        absl::StrCat(out->name(), " is out of use"),
+        absl::StrCat(": `towline uncordon ", out->name(), "` takes it back"));
   });
 
   auto back = std::make_shared<v1::UncordonEndpointRequest>();

@@ -16,7 +16,7 @@ namespace towline::contract {
 /// Who commands, and on what view of the EL.
 struct CommandStamp {
   std::string authority;
-  std::uint64_t epoch = 0;
+  std::uint64_t term = 0;
   Hash32 expected_head;
   /// It is not earlier, by the chain's own clock.
   absl::Time chain_time = absl::InfinitePast();

@@ -21,7 +21,7 @@ TEST(Refusal, IsKnownFromAStatusAndFromNothingElse) {
     EXPECT_EQ(result->reason, "why");
   }
   EXPECT_EQ(refusal_of(absl::OkStatus()), std::nullopt);
-  const absl::Status other = absl::FailedPreconditionError("stale_epoch");
+  const absl::Status other = absl::FailedPreconditionError("stale_term");
   EXPECT_EQ(refusal_of(other), std::nullopt);
   EXPECT_EQ(with_refusal(other).status(), other);
 }

@@ -13,7 +13,7 @@ bool may_be_written_to(EngineStatus s) {
     case EngineStatus::wrong_chain:
     case EngineStatus::not_an_engine:
     case EngineStatus::driven_elsewhere:
-    case EngineStatus::beside_fence:
+    case EngineStatus::contradicts_finalized:
     case EngineStatus::state_not_saved: break;
   }
   return false;

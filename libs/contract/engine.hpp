@@ -12,7 +12,7 @@ namespace towline::contract {
 
 /// The labels of an EL; absent = not set there.
 struct Labels {
-  std::optional<eth::BlockRef> latest;
+  std::optional<eth::BlockRef> unsafe;
   std::optional<eth::BlockRef> safe;
   std::optional<eth::BlockRef> finalized;
   bool operator==(const Labels&) const = default;
@@ -26,10 +26,10 @@ enum class EngineStatus {
   wrong_chain,
   syncing,
   invalid,
-  not_an_engine,     // an ordinary RPC: no engine_ methods
-  driven_elsewhere,  // its head moves without us: another consensus client drives it
-  beside_fence,      // it has another block than the fence at that height
-  state_not_saved,   // nothing of the EL: our own disk
+  not_an_engine,          // an ordinary RPC: no engine_ methods
+  driven_elsewhere,       // its head moves without us: another consensus client drives it
+  contradicts_finalized,  // it has another block than the confirmed finalized block at that height
+  state_not_saved,        // nothing of the EL: our own disk
 };
 
 /// Not: another chain's EL, an ordinary RPC, one that somebody else drives, or while our own state is not safe.
@@ -54,9 +54,9 @@ struct EngineState {
   Labels labels;
   /// Whom the driver obeys, as it is kept on disk.
   std::string authority;
-  std::uint64_t epoch = 0;
+  std::uint64_t term = 0;
   /// The highest finalized block ever confirmed by a read back, as it is kept on disk.
-  std::optional<eth::BlockId> fence;
+  std::optional<eth::BlockId> confirmed_finalized;
   std::string client_version;
   bool can_rewind = false;
   /// It may be rewound although there is one trust group only, whose word nobody confirms.

@@ -59,8 +59,8 @@ struct HeadSnapshot {
   std::optional<eth::BlockId> agreed;
   /// Of the vote: it is not earlier, by the heads of most of several trust groups.
   absl::Time chain_time = absl::InfinitePast();
-  /// A majority of the configured trust groups contradicts the subscriber's anchor.
-  bool contradicts_anchor = false;
+  /// A majority of the configured trust groups contradicts the subscriber's confirmed finalized block.
+  bool contradicts_finalized = false;
   /// Every source fails the same check of block verification; empty: not so.
   std::string unknown_rules;
   /// Heads come, but no source serves the blocks that were asked for last.

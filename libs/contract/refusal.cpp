@@ -13,9 +13,9 @@ constexpr absl::string_view kPayload = "towline.Refusal";
 
 const char* name(Refusal r) {
   switch (r) {
-    case Refusal::stale_epoch: return "stale_epoch";
+    case Refusal::stale_term: return "stale_term";
     case Refusal::other_authority: return "other_authority";
-    case Refusal::impossible_epoch: return "impossible_epoch";
+    case Refusal::impossible_term: return "impossible_term";
     case Refusal::head_moved: return "head_moved";
     case Refusal::not_canonical: return "not_canonical";
     case Refusal::label_order: return "label_order";

@@ -8,17 +8,17 @@
 namespace towline::contract {
 
 enum class Refusal {
-  stale_epoch,       // a newer coordinator took over
-  other_authority,   // this driver obeys another elector
-  impossible_epoch,  // no elector counts that far
-  head_moved,        // decided on an older view of the EL: heals by itself
-  not_canonical,     // a block that the command builds on is not on the EL's chain
-  label_order,       // finalized above safe, or a label above the head
-  below_finalized,   // it would undo, or stand beside, what was confirmed as final
-  cannot_rewind,     // no --engine.admin-rpc
-  not_final,         // what is to be lowered is not what is final here
+  stale_term,       // a newer coordinator took over
+  other_authority,  // this driver obeys another elector
+  impossible_term,  // no elector counts that far
+  head_moved,       // decided on an older view of the EL: heals by itself
+  not_canonical,    // a block that the command builds on is not on the EL's chain
+  label_order,      // finalized above safe, or a label above the head
+  below_finalized,  // it would undo, or stand beside, what was confirmed as final
+  cannot_rewind,    // no --engine.admin-rpc
+  not_final,        // what is to be lowered is not what is final here
 };
-inline constexpr Refusal kRefusals[] = {Refusal::stale_epoch,     Refusal::other_authority, Refusal::impossible_epoch,
+inline constexpr Refusal kRefusals[] = {Refusal::stale_term,      Refusal::other_authority, Refusal::impossible_term,
                                         Refusal::head_moved,      Refusal::not_canonical,   Refusal::label_order,
                                         Refusal::below_finalized, Refusal::cannot_rewind,   Refusal::not_final};
 const char* name(Refusal r);

@@ -53,21 +53,21 @@ TEST(GoldenMessages, VerifyAndEncodeBitForBit) {
     Checked c = check(config, {kGoldenChain}, g.version, &*body, signers, at);
     if (g.version == PayloadVersion::v4) {
       // Its signer is unknown and its block hash zero: with whoever signed it taken as good, exactly the hash is wrong.
-      ASSERT_EQ(c.rule, Rule::signature);
+      ASSERT_EQ(c.rule, Failure::signature);
       signers = {*c.signer};
       c = check(config, {kGoldenChain}, g.version, &*body, signers, at);
-      EXPECT_EQ(c.rule, Rule::block_hash) << c.why;
+      EXPECT_EQ(c.rule, Failure::block_hash) << c.why;
     } else {
-      EXPECT_EQ(c.rule, Rule::none) << c.why;
+      EXPECT_EQ(c.rule, Failure::none) << c.why;
       EXPECT_EQ(c.signer, kGoldenSigner);
       ++whole;
     }
     ASSERT_TRUE(c.payload);
     const Bytes part = signed_part(g.version, *c.payload);
     EXPECT_EQ(to_hex(part), to_hex(BytesView{*body}.subspan(65)));
-    EXPECT_EQ(check(config, {kGoldenChain}, g.version, &*body, signers, at + absl::Seconds(61)).rule, Rule::too_old);
-    EXPECT_EQ(check(config, {kGoldenChain}, g.version, &*body, signers, at - absl::Seconds(6)).rule, Rule::too_new);
-    EXPECT_EQ(check(config, {kGoldenChain + 1}, g.version, &*body, signers, at).rule, Rule::signature)
+    EXPECT_EQ(check(config, {kGoldenChain}, g.version, &*body, signers, at + absl::Seconds(61)).rule, Failure::too_old);
+    EXPECT_EQ(check(config, {kGoldenChain}, g.version, &*body, signers, at - absl::Seconds(6)).rule, Failure::too_new);
+    EXPECT_EQ(check(config, {kGoldenChain + 1}, g.version, &*body, signers, at).rule, Failure::signature)
         << "another chain";
   }
   EXPECT_EQ(whole, 3) << "and the fourth";
@@ -160,26 +160,26 @@ TEST(Rules, EachRefusesByItself) {
   for (const auto v : kAll) {
     SCOPED_TRACE(static_cast<int>(v));
     const Sample good{v, random};
-    EXPECT_EQ(good.run().rule, Rule::none) << good.run().why;
+    EXPECT_EQ(good.run().rule, Failure::none) << good.run().why;
     EXPECT_EQ(*good.run().payload, good.payload);
-    EXPECT_EQ(good.run(absl::Seconds(60)).rule, Rule::none);
-    EXPECT_EQ(good.run(absl::Seconds(61)).rule, Rule::too_old);
-    EXPECT_EQ(good.run(-absl::Seconds(5)).rule, Rule::none);
-    EXPECT_EQ(good.run(-absl::Seconds(6)).rule, Rule::too_new);
+    EXPECT_EQ(good.run(absl::Seconds(60)).rule, Failure::none);
+    EXPECT_EQ(good.run(absl::Seconds(61)).rule, Failure::too_old);
+    EXPECT_EQ(good.run(-absl::Seconds(5)).rule, Failure::none);
+    EXPECT_EQ(good.run(-absl::Seconds(6)).rule, Failure::too_new);
 
-    EXPECT_EQ(check(good.config, good.options, v, nullptr, {kGoldenSigner}, absl::Now()).rule, Rule::snappy);
+    EXPECT_EQ(check(good.config, good.options, v, nullptr, {kGoldenSigner}, absl::Now()).rule, Failure::snappy);
     const Bytes short_body(65, 1);
-    EXPECT_EQ(good.run_body(short_body).rule, Rule::snappy);
-    EXPECT_EQ(check(good.config, good.options, v, &short_body, {kGoldenSigner}, absl::Now()).rule, Rule::snappy);
+    EXPECT_EQ(good.run_body(short_body).rule, Failure::snappy);
+    EXPECT_EQ(check(good.config, good.options, v, &short_body, {kGoldenSigner}, absl::Now()).rule, Failure::snappy);
     const Bytes long_body(66, 1);
-    EXPECT_EQ(check(good.config, good.options, v, &long_body, {}, absl::Now()).rule, Rule::no_signer);
+    EXPECT_EQ(check(good.config, good.options, v, &long_body, {}, absl::Now()).rule, Failure::no_signer);
 
     Sample stranger = good;
     stranger.signer = kGoldenSigner;
-    EXPECT_EQ(stranger.run().rule, Rule::signature);
+    EXPECT_EQ(stranger.run().rule, Failure::signature);
     Bytes body = *decompress(encode_message(kGoldenChain, v, good.payload, good.key));
     body[64] += 27;
-    EXPECT_EQ(good.run_body(body).rule, Rule::signature) << "v of 27 or 28 is not what a sequencer writes";
+    EXPECT_EQ(good.run_body(body).rule, Failure::signature) << "v of 27 or 28 is not what a sequencer writes";
 
     // Signed as it stands, but cut: the signature is good, the encoding is not.
     Bytes cut = signed_part(v, good.payload);
@@ -187,20 +187,20 @@ TEST(Rules, EachRefusesByItself) {
     const auto sig = good.key.sign_recoverable(signing_hash(kGoldenChain, cut));
     Bytes cut_body{sig.bytes.begin(), sig.bytes.end()};
     cut_body.insert(cut_body.end(), cut.begin(), cut.end());
-    EXPECT_EQ(good.run_body(cut_body).rule, Rule::ssz);
+    EXPECT_EQ(good.run_body(cut_body).rule, Failure::ssz);
 
     Sample old = good;
     old.payload.timestamp = 0;
     old.seal();
-    EXPECT_EQ(old.run().rule, Rule::too_old);
+    EXPECT_EQ(old.run().rule, Failure::too_old);
     Sample far = good;
     far.payload.timestamp = ~0ULL;
     far.seal();
-    EXPECT_EQ(far.run().rule, Rule::too_new);
+    EXPECT_EQ(far.run().rule, Failure::too_new);
 
     Sample wrong = good;
     wrong.payload.gas_used ^= 1U;
-    EXPECT_EQ(wrong.run().rule, Rule::block_hash);
+    EXPECT_EQ(wrong.run().rule, Failure::block_hash);
 
     if (v >= PayloadVersion::v2) {
       Bytes part = signed_part(v, good.payload);
@@ -208,19 +208,19 @@ TEST(Rules, EachRefusesByItself) {
       const auto s = good.key.sign_recoverable(signing_hash(kGoldenChain, part));
       Bytes with{s.bytes.begin(), s.bytes.end()};
       with.insert(with.end(), part.begin(), part.end());
-      EXPECT_EQ(good.run_body(with).rule, Rule::withdrawals);
+      EXPECT_EQ(good.run_body(with).rule, Failure::withdrawals);
     }
     if (v >= PayloadVersion::v3) {
       Sample blob = good;
       blob.payload.blob_gas_used = 131072;
       blob.seal();
-      EXPECT_EQ(blob.run().rule, Rule::blob_gas);
+      EXPECT_EQ(blob.run().rule, Failure::blob_gas);
       blob.config = config_with(blob.payload.timestamp);
-      EXPECT_EQ(blob.run().rule, Rule::none) << "from Jovian on it carries the DA footprint";
+      EXPECT_EQ(blob.run().rule, Failure::none) << "from Jovian on it carries the DA footprint";
       Sample excess = good;
       excess.payload.excess_blob_gas = 1;
       excess.seal();
-      EXPECT_EQ(excess.run().rule, Rule::excess_blob_gas);
+      EXPECT_EQ(excess.run().rule, Failure::excess_blob_gas);
     }
   }
 }
@@ -235,7 +235,7 @@ TEST(Rules, TransactionsAreOpaque) {
     block.payload.transactions = {deposit, {0x00, 0xc0}, {}, {0xb8}};
     block.seal();
     const Checked c = block.run();
-    EXPECT_EQ(c.rule, Rule::none) << c.why;
+    EXPECT_EQ(c.rule, Failure::none) << c.why;
     EXPECT_EQ(*c.payload, block.payload);
   }
 }
@@ -247,26 +247,27 @@ TEST(SeenBlocks, CountsAsOpNodeDoes) {
     b.hash.bytes[0] = i;
     return b;
   };
-  for (std::uint8_t i = 0; i < 6; ++i) EXPECT_EQ(seen.admit(block(1, i)), i < 6 ? Rule::none : Rule::seen) << int{i};
-  EXPECT_EQ(seen.admit(block(1, 6)), Rule::too_many_at_height) << "the seventh";
-  EXPECT_EQ(seen.admit(block(1, 0)), Rule::too_many_at_height) << "from then on known ones too";
-  EXPECT_EQ(seen.admit(block(2, 0)), Rule::none);
-  EXPECT_EQ(seen.admit(block(2, 0)), Rule::seen);
+  for (std::uint8_t i = 0; i < 6; ++i)
+    EXPECT_EQ(seen.admit(block(1, i)), i < 6 ? Failure::none : Failure::seen) << int{i};
+  EXPECT_EQ(seen.admit(block(1, 6)), Failure::too_many_at_height) << "the seventh";
+  EXPECT_EQ(seen.admit(block(1, 0)), Failure::too_many_at_height) << "from then on known ones too";
+  EXPECT_EQ(seen.admit(block(2, 0)), Failure::none);
+  EXPECT_EQ(seen.admit(block(2, 0)), Failure::seen);
   // A thousand heights later height 2 is forgotten, one that was used in between is not.
-  EXPECT_EQ(seen.admit(block(3, 0)), Rule::none);
+  EXPECT_EQ(seen.admit(block(3, 0)), Failure::none);
   for (std::uint64_t n = 10; n < 1007; ++n) seen.admit(block(n, 0));
-  EXPECT_EQ(seen.admit(block(3, 0)), Rule::seen);
+  EXPECT_EQ(seen.admit(block(3, 0)), Failure::seen);
   for (std::uint64_t n = 2000; n < 2999; ++n) seen.admit(block(n, 0));
-  EXPECT_EQ(seen.admit(block(3, 0)), Rule::seen);
-  EXPECT_EQ(seen.admit(block(2, 0)), Rule::none);
+  EXPECT_EQ(seen.admit(block(3, 0)), Failure::seen);
+  EXPECT_EQ(seen.admit(block(2, 0)), Failure::none);
 }
 
 TEST(Results, AreOpNodes) {
-  for (int i = 0; i < kRuleCount; ++i) {
-    const auto r = static_cast<Rule>(i);
-    const auto want = r == Rule::none                           ? Result::accept
-                      : r == Rule::seen || r == Rule::no_signer ? Result::ignore
-                                                                : Result::reject;
+  for (int i = 0; i < kFailureCount; ++i) {
+    const auto r = static_cast<Failure>(i);
+    const auto want = r == Failure::none                              ? Result::accept
+                      : r == Failure::seen || r == Failure::no_signer ? Result::ignore
+                                                                      : Result::reject;
     EXPECT_EQ(result_of(r), want) << name(r);
     EXPECT_STRNE(name(r), "?");
   }

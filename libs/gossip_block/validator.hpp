@@ -12,7 +12,7 @@
 namespace towline::gossip_block {
 
 /// What a block fails by, in the order of the checks.
-enum class Rule {
+enum class Failure {
   none,                // it is good
   snappy,              // the message does not decompress, or is too long or too short
   no_signer,           // we know no signer: nothing can be checked
@@ -27,13 +27,13 @@ enum class Rule {
   too_many_at_height,  // other blocks of this height came before
   seen,                // this block came before
 };
-inline constexpr int kRuleCount = 13;
+inline constexpr int kFailureCount = 13;
 /// snake_case, for metrics and messages.
-const char* name(Rule r);
+const char* name(Failure r);
 enum class Result { accept, ignore, reject };
-Result result_of(Rule r);
+Result result_of(Failure r);
 /// It is about how a block looks, and is asked of those that are signed by whom we accept: a fork may change it.
-bool is_of_form(Rule r);
+bool is_of_form(Failure r);
 
 struct Options {
   std::uint64_t chain_id = 0;
@@ -42,7 +42,7 @@ struct Options {
 };
 
 struct Checked {
-  Rule rule = Rule::none;
+  Failure rule = Failure::none;
   /// For a person; empty for a good block.
   std::string why;
   /// As far as it got.
@@ -59,8 +59,8 @@ Checked check(const rollup::Config& config, const Options& options, PayloadVersi
 /// The last two rules: how many blocks of a height have been seen. One for each topic.
 class SeenBlocks {
  public:
-  /// Rule::none: it was not seen before, and is from now on.
-  Rule admit(const eth::BlockId& block);
+  /// Failure::none: it was not seen before, and is from now on.
+  Failure admit(const eth::BlockId& block);
 
  private:
   struct Height {

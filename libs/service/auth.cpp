@@ -80,7 +80,7 @@ const std::map<std::string, Access, std::less<>>& access_of_methods() {
       {"/towline.v1.P2PGossip/ConnectPeer", Access::change},
       {"/towline.v1.PayloadSource/GetPayload", Access::read},
       {"/towline.v1.PayloadSource/StreamPayloads", Access::watch},
-      // Its anchor decides which branch of the sources is believed.
+      // Its confirmed_finalized decides which branch of the sources is believed.
       {"/towline.v1.RemoteFetcher/WatchHeads", Access::change},
       {"/towline.v1.RemoteFetcher/GetHeaders", Access::read},
       {"/towline.v1.RemoteFetcher/GetHeaderByHash", Access::read},

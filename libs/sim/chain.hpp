@@ -18,7 +18,7 @@ struct ChainOptions {
   std::uint64_t block_time = 2;    // seconds
   std::size_t transactions = 5;    // a block, beside the L1-info deposit
   std::size_t input_bytes = 200;   // a transaction
-  std::uint64_t unknown_each = 0;  // each so many blocks end with a transaction of a type that nobody knows; 0: none
+  std::uint64_t unknown_each = 0;  // every N blocks end with a transaction of a type that nobody knows; 0: none
 };
 
 struct Block {

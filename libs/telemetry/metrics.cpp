@@ -76,7 +76,7 @@ std::string process_text() {
     }
     append(out, "process_cpu_seconds_total", "counter", "User and system CPU time in seconds.",
            (std::stod(f[11]) + std::stod(f[12])) / tick);
-    append(out, "process_start_time_seconds", "gauge", "Start time in seconds since the epoch.",
+    append(out, "process_start_time_seconds", "gauge", "Start time in seconds since the term.",
            boot + std::stod(f[19]) / tick);
     append(out, "process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.", std::stod(f[20]));
     append(out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.",

@@ -23,7 +23,7 @@ constexpr Pairs<contract::EngineStatus, v1::EngineStatus, 11> kStatus = {{
     {contract::EngineStatus::invalid, v1::ENGINE_STATUS_INVALID},
     {contract::EngineStatus::not_an_engine, v1::ENGINE_STATUS_NOT_AN_ENGINE},
     {contract::EngineStatus::driven_elsewhere, v1::ENGINE_STATUS_DRIVEN_ELSEWHERE},
-    {contract::EngineStatus::beside_fence, v1::ENGINE_STATUS_BESIDE_FENCE},
+    {contract::EngineStatus::contradicts_finalized, v1::ENGINE_STATUS_CONTRADICTS_FINALIZED},
     {contract::EngineStatus::state_not_saved, v1::ENGINE_STATUS_STATE_NOT_SAVED},
 }};
 constexpr Pairs<contract::Outcome, v1::Outcome, 11> kOutcome = {{
@@ -40,9 +40,9 @@ constexpr Pairs<contract::Outcome, v1::Outcome, 11> kOutcome = {{
     {contract::Outcome::refused, v1::OUTCOME_REFUSED},
 }};
 constexpr Pairs<contract::Refusal, v1::Refusal, 9> kRefusal = {{
-    {contract::Refusal::stale_epoch, v1::REFUSAL_STALE_EPOCH},
+    {contract::Refusal::stale_term, v1::REFUSAL_STALE_TERM},
     {contract::Refusal::other_authority, v1::REFUSAL_OTHER_AUTHORITY},
-    {contract::Refusal::impossible_epoch, v1::REFUSAL_IMPOSSIBLE_EPOCH},
+    {contract::Refusal::impossible_term, v1::REFUSAL_IMPOSSIBLE_TERM},
     {contract::Refusal::head_moved, v1::REFUSAL_HEAD_MOVED},
     {contract::Refusal::not_canonical, v1::REFUSAL_NOT_CANONICAL},
     {contract::Refusal::label_order, v1::REFUSAL_LABEL_ORDER},
@@ -68,7 +68,7 @@ std::optional<Ours> ours(const Pairs<Ours, Theirs, N>& pairs, Theirs value) {
 
 v1::Labels to_proto(const contract::Labels& l) {
   v1::Labels out;
-  if (l.latest) *out.mutable_latest() = to_proto(*l.latest);
+  if (l.unsafe) *out.mutable_unsafe() = to_proto(*l.unsafe);
   if (l.safe) *out.mutable_safe() = to_proto(*l.safe);
   if (l.finalized) *out.mutable_finalized() = to_proto(*l.finalized);
   return out;
@@ -76,7 +76,7 @@ v1::Labels to_proto(const contract::Labels& l) {
 
 absl::StatusOr<contract::Labels> from_proto(const v1::Labels& l) {
   contract::Labels out;
-  TOWLINE_RETURN_IF_ERROR(read(l.has_latest(), l.latest(), out.latest));
+  TOWLINE_RETURN_IF_ERROR(read(l.has_unsafe(), l.unsafe(), out.unsafe));
   TOWLINE_RETURN_IF_ERROR(read(l.has_safe(), l.safe(), out.safe));
   TOWLINE_RETURN_IF_ERROR(read(l.has_finalized(), l.finalized(), out.finalized));
   return out;
@@ -110,14 +110,14 @@ absl::StatusOr<contract::ImportProgress> from_proto(const v1::ImportProgress& p)
   return out;
 }
 
-v1::DriverState to_proto(const contract::EngineState& s) {
-  v1::DriverState out;
+v1::EngineState to_proto(const contract::EngineState& s) {
+  v1::EngineState out;
   out.set_status(theirs(kStatus, s.status));
   out.set_reason(s.reason);
   *out.mutable_labels() = to_proto(s.labels);
-  if (s.fence) *out.mutable_fence() = to_proto(*s.fence);
+  if (s.confirmed_finalized) *out.mutable_confirmed_finalized() = to_proto(*s.confirmed_finalized);
   out.set_authority(s.authority);
-  out.set_epoch(s.epoch);
+  out.set_term(s.term);
   out.set_client_version(s.client_version);
   out.set_can_rewind(s.can_rewind);
   out.set_rewind_for_single_source(s.rewind_for_single_source);
@@ -129,14 +129,14 @@ v1::DriverState to_proto(const contract::EngineState& s) {
   return out;
 }
 
-absl::StatusOr<contract::EngineState> from_proto(const v1::DriverState& s) {
+absl::StatusOr<contract::EngineState> from_proto(const v1::EngineState& s) {
   contract::EngineState out;
   out.status = ours(kStatus, s.status()).value_or(contract::EngineStatus::starting);
   out.reason = s.reason();
   TOWLINE_ASSIGN_OR_RETURN(out.labels, from_proto(s.labels()));
-  TOWLINE_RETURN_IF_ERROR(read(s.has_fence(), s.fence(), out.fence));
+  TOWLINE_RETURN_IF_ERROR(read(s.has_confirmed_finalized(), s.confirmed_finalized(), out.confirmed_finalized));
   out.authority = s.authority();
-  out.epoch = s.epoch();
+  out.term = s.term();
   out.client_version = s.client_version();
   out.can_rewind = s.can_rewind();
   out.rewind_for_single_source = s.rewind_for_single_source();
@@ -153,14 +153,14 @@ absl::StatusOr<contract::EngineState> from_proto(const v1::DriverState& s) {
 v1::Command to_proto(const contract::CommandStamp& c) {
   v1::Command out;
   out.set_authority(c.authority);
-  out.set_epoch(c.epoch);
+  out.set_term(c.term);
   out.set_expected_head(to_string(c.expected_head.view()));
   out.set_chain_time_ms(to_millis(c.chain_time));
   return out;
 }
 
 absl::StatusOr<contract::CommandStamp> from_proto(const v1::Command& c) {
-  contract::CommandStamp out{c.authority(), c.epoch(), {}, from_millis(c.chain_time_ms())};
+  contract::CommandStamp out{c.authority(), c.term(), {}, from_millis(c.chain_time_ms())};
   TOWLINE_ASSIGN_OR_RETURN(out.expected_head, hash_from(c.expected_head(), "command.expected_head"));
   return out;
 }

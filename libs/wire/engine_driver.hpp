@@ -10,7 +10,7 @@ namespace towline::wire {
 
 v1::Labels to_proto(const contract::Labels& l);
 v1::ImportProgress to_proto(const contract::ImportProgress& p);
-v1::DriverState to_proto(const contract::EngineState& s);
+v1::EngineState to_proto(const contract::EngineState& s);
 v1::Command to_proto(const contract::CommandStamp& c);
 v1::CommandResult to_proto(const contract::CommandResult& r);
 v1::ImportRangeRequest to_proto(const contract::CommandStamp& c, const contract::ImportRange& r);
@@ -20,7 +20,7 @@ v1::SetForkchoiceRequest to_proto(const contract::CommandStamp& c, const contrac
 // status, nullopt for a refusal, and UNAVAILABLE for an outcome.
 absl::StatusOr<contract::Labels> from_proto(const v1::Labels& l);
 absl::StatusOr<contract::ImportProgress> from_proto(const v1::ImportProgress& p);
-absl::StatusOr<contract::EngineState> from_proto(const v1::DriverState& s);
+absl::StatusOr<contract::EngineState> from_proto(const v1::EngineState& s);
 absl::StatusOr<contract::CommandStamp> from_proto(const v1::Command& c);
 absl::StatusOr<contract::CommandResult> from_proto(const v1::CommandResult& r);
 /// Without their `command`.

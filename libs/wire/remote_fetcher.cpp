@@ -77,7 +77,7 @@ v1::HeadSnapshot to_proto(const contract::HeadSnapshot& s, absl::Time now) {
   out.set_groups_agree(static_cast<std::uint32_t>(s.agree));
   if (s.agreed) *out.mutable_agreed() = to_proto(*s.agreed);
   out.set_chain_time_ms(to_millis(s.chain_time));
-  out.set_contradicts_anchor(s.contradicts_anchor);
+  out.set_contradicts_finalized(s.contradicts_finalized);
   out.set_unknown_rules(s.unknown_rules);
   if (s.blocks_trouble) *out.mutable_blocks_trouble() = to_proto(*s.blocks_trouble);
   return out;
@@ -103,7 +103,7 @@ absl::StatusOr<contract::HeadSnapshot> from_proto(const v1::HeadSnapshot& s, abs
   out.agree = s.groups_agree();
   TOWLINE_RETURN_IF_ERROR(read(s.has_agreed(), s.agreed(), out.agreed));
   out.chain_time = from_millis(s.chain_time_ms());
-  out.contradicts_anchor = s.contradicts_anchor();
+  out.contradicts_finalized = s.contradicts_finalized();
   out.unknown_rules = s.unknown_rules();
   if (s.has_blocks_trouble()) out.blocks_trouble = from_proto(s.blocks_trouble());
   return out;

@@ -102,7 +102,7 @@ const std::map<std::string, RoundTrip>& codecs() {
       both_ways<v1::ExecutionPayload>(),
       both_ways<v1::Labels>(),
       both_ways<v1::ImportProgress>(),
-      both_ways<v1::DriverState>(),
+      both_ways<v1::EngineState>(),
       both_ways<v1::Command>(),
       both_ways<v1::CommandResult>(),
       commanded<v1::ImportRangeRequest>(),
@@ -152,8 +152,8 @@ TEST(Codecs, EveryMessageComesBackAsItWas) {
 }
 
 TEST(Codecs, WhatIsAbsentStaysAbsent) {
-  v1::DriverState s = to_proto(contract::EngineState{});
-  EXPECT_FALSE(s.has_fence() || s.has_import() || s.labels().has_latest());
+  v1::EngineState s = to_proto(contract::EngineState{});
+  EXPECT_FALSE(s.has_confirmed_finalized() || s.has_import() || s.labels().has_unsafe());
   EXPECT_EQ(*from_proto(s), contract::EngineState{});
   contract::HeadSnapshot none;
   none.observed = kNow;
@@ -164,8 +164,8 @@ TEST(Codecs, AHashOfTheWrongLengthIsAnError) {
   v1::BlockId id = to_proto(eth::BlockId{7, {}});
   id.set_hash("short");
   EXPECT_TRUE(absl::IsInvalidArgument(from_proto(id).status()));
-  v1::DriverState s = to_proto(contract::EngineState{});
-  *s.mutable_fence() = id;
+  v1::EngineState s = to_proto(contract::EngineState{});
+  *s.mutable_confirmed_finalized() = id;
   EXPECT_TRUE(absl::IsInvalidArgument(from_proto(s).status()));
   v1::HeadSnapshot h;
   h.add_others()->mutable_unsafe()->set_hash("short");

@@ -68,10 +68,11 @@ class Driver final : public service::Program {
                    "blocks that it builds beside them; off: never")
         ->capture_default_str()
         ->check(CLI::IsMember({"auto", "off"}));
-    app.add_option("--payload-source", payload_source_, "gRPC target of the payload source")->capture_default_str();
-    app.add_option("--gossip-source", gossip_source_, "gRPC target of p2p-gossip, for the payloads that it brought")
+    app.add_option("--remote-fetcher", payload_source_, "gRPC target of the payload source")->capture_default_str();
+    app.add_option("--p2p-gossip", gossip_source_, "gRPC target of p2p-gossip, for the payloads that it brought")
         ->capture_default_str();
-    app.add_option("--data-dir", data_dir_, "keeps the fence (highest confirmed finalized block) and the epoch")
+    app.add_option("--data-dir", data_dir_,
+                   "keeps the confirmed finalized block (highest confirmed finalized block) and the term")
         ->capture_default_str();
     app.add_option("--finality.min-age", finalized_min_age_,
                    "no block becomes final that is younger; 10m where L1 is Ethereum, Sepolia or Hoodi, else 0s");
@@ -137,22 +138,31 @@ class Driver final : public service::Program {
                                                [this](const std::function<void()>& job) { return run(job); });
     log::info("labels wait for their blocks' age", {log::kv("safe_min_age", absl::FormatDuration(ages.safe)),
                                                     log::kv("finality_min_age", absl::FormatDuration(ages.finalized))});
-    log::info("driving", {log::kv("engine", http::redact_url(engine_url_)), log::kv("chain_id", config_.l2_chain_id),
-                          log::kv("epoch", persistent.epoch),
-                          log::kv("fence", persistent.fence ? eth::to_string(*persistent.fence) : "none")});
+    log::info("driving",
+              {log::kv("engine", http::redact_url(engine_url_)), log::kv("chain_id", config_.l2_chain_id),
+               log::kv("term", persistent.term),
+               log::kv("confirmed_finalized",
+                       persistent.confirmed_finalized ? eth::to_string(*persistent.confirmed_finalized) : "none")});
     return absl::OkStatus();
   }
 
   std::vector<grpc::Service*> services() override { return {service_.get()}; }
 
   Readiness readiness() override {
-    static constexpr const char* kCodes[] = {
-        "starting",       "ready",          "engine_unreachable",     "engine_auth_failed",      "engine_wrong_chain",
-        "engine_syncing", "engine_invalid", "engine_is_ordinary_rpc", "engine_driven_elsewhere", "engine_beside_fence",
-        "state_not_saved"};
+    static constexpr const char* kCodes[] = {"starting",
+                                             "ready",
+                                             "engine_unreachable",
+                                             "engine_auth_failed",
+                                             "engine_wrong_chain",
+                                             "engine_syncing",
+                                             "engine_invalid",
+                                             "engine_is_ordinary_rpc",
+                                             "engine_driven_elsewhere",
+                                             "engine_contradicts_finalized",
+                                             "state_not_saved"};
     const contract::EngineState s = board_->get();
     Readiness r{s.status == contract::EngineStatus::ready, kCodes[static_cast<int>(s.status)], s.reason, {}};
-    if (s.labels.latest) r.details["head"] = eth::to_string(*s.labels.latest);
+    if (s.labels.unsafe) r.details["head"] = eth::to_string(*s.labels.unsafe);
     return r;
   }
 

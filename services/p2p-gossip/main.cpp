@@ -67,7 +67,7 @@ class P2PGossip final : public service::Program {
     app.add_option("--p2p.static", static_peers_,
                    "multiaddr with /p2p of a peer to stay connected to; repeat it, or separate by commas")
         ->delimiter(',');
-    app.add_option("--p2p.peers.lo", network_.peers.peers_lo, "dial until so many peers are connected")
+    app.add_option("--p2p.peers.lo", network_.peers.peers_lo, "dial until this many peers are connected")
         ->capture_default_str();
     app.add_option("--p2p.peers.hi", network_.peers.peers_hi, "let peers go when more are connected")
         ->capture_default_str();
@@ -193,7 +193,7 @@ class P2PGossip final : public service::Program {
     if (validator_->signers().empty())
       not_ready("no_signer", l1.failure.empty() ? "L1 has not said yet who signs the unsafe blocks, or it says nobody"
                                                 : absl::StrCat("the unsafe block signer is not known: ", l1.failure));
-    else if (!doubt.empty()) not_ready("self_doubt", doubt);
+    else if (!doubt.empty()) not_ready("own_settings_suspect", doubt);
     else if (peers == 0) not_ready("no_peers", "no peer is connected; see `towline peers`");
     return r;
   }
@@ -309,7 +309,7 @@ class P2PGossip final : public service::Program {
     job.peer = v.from.to_string();
     job.received = absl::Now();
     job.done = [done = std::move(done)](const gossip_block::Checked&, gossip_block::Result result) {
-      done(verdict_of(result));
+      done(validation_result(result));
     };
     validator_->submit(std::move(job));
   }

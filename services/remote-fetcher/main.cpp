@@ -82,7 +82,8 @@ class RemoteFetcher final : public service::Program {
         ->check(CLI::Range(0, 1000));
     app.add_option("--max-buffered-bytes", options_.max_buffered_bytes, "bytes of payloads held for one reader")
         ->capture_default_str();
-    app.add_option("--evidence-file", evidence_file_, "JSON lines: what endpoints were set aside for; kept to 32 MiB");
+    app.add_option("--evidence-file", evidence_file_,
+                   "JSON lines: what endpoints were quarantined for; kept to 32 MiB");
   }
 
   absl::Status start(service::Context& ctx) override {

@@ -80,15 +80,15 @@ class Coordinator final : public service::Program {
     Readiness r{true, {}, {}, {}};
     for (const TowView& v : board_.views()) {
       // One that is not ready speaks for all; else the first does.
-      if ((r.ready && !v.verdict.ready) || r.code.empty()) {
-        r.ready = v.verdict.ready;
-        r.code = std::string{v.verdict.code.text()};
-        r.reason = v.verdict.reason;
+      if ((r.ready && !v.readiness.ready) || r.code.empty()) {
+        r.ready = v.readiness.ready;
+        r.code = std::string{v.readiness.code.text()};
+        r.reason = v.readiness.reason;
       }
       const std::string prefix = tows_.size() > 1 ? v.driver + "." : "";
-      r.details[prefix + "state"] = coordinator::name(v.verdict.state);
+      r.details[prefix + "state"] = coordinator::name(v.readiness.state);
       if (v.distance) r.details[prefix + "distance_blocks"] = absl::StrCat(*v.distance);
-      if (v.local && v.local->labels.latest) r.details[prefix + "head"] = eth::to_string(*v.local->labels.latest);
+      if (v.local && v.local->labels.unsafe) r.details[prefix + "head"] = eth::to_string(*v.local->labels.unsafe);
     }
     if (r.code.empty()) return {false, "starting", "no engine-driver was asked yet", {}};
     return r;

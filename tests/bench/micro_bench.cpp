@@ -111,7 +111,7 @@ void envelopes(benchmark::State& state) {
 }
 BENCHMARK(envelopes)->Unit(benchmark::kMicrosecond);
 
-/// A gossiped block of about so many bytes, from its compressed message to the verdict.
+/// A gossiped block of about this many bytes, from its compressed message to the verdict.
 void gossip_message_to_verdict(benchmark::State& state) {
   testing::Random random{1};
   eth::Payload p;
@@ -132,7 +132,7 @@ void gossip_message_to_verdict(benchmark::State& state) {
     benchmark::DoNotOptimize(gossip_block::message_id("/optimism/10/3/blocks", message, &*body));
     const auto c = gossip_block::check(config, {10}, gossip_block::PayloadVersion::v4, &*body, signers,
                                        absl::FromUnixSeconds(1'700'000'000));
-    if (c.rule != gossip_block::Rule::none) state.SkipWithError("the block is refused");
+    if (c.rule != gossip_block::Failure::none) state.SkipWithError("the block is refused");
   }
   bytes(state, message.size());
 }

@@ -186,7 +186,7 @@ class Rate(Layer):
 
 
 class Lot(Layer):
-    """One of so many requests, by lot."""
+    """One of this many requests, by lot."""
 
     def __init__(self, of, how):
         self.of, self.how, self.random = of, how, random.Random(of)
@@ -271,7 +271,7 @@ class Shape(Layer):
 
 
 class Fat(Layer):
-    """A field more: so many bytes for a header, so many for a block."""
+    """A field more: this many bytes for a header, so many for a block."""
 
     def __init__(self, header, block):
         self.padding = {False: "0" * header, True: "0" * block}
@@ -315,7 +315,7 @@ def mixed_case(block, full):
 def more_fields(block, full):
     block.pop("size")
     block |= {"totalDifficulty": "0x0", "l1BlockNumber": "0x3e8", "sendCount": "0x2a", "sendRoot": "0x" + "11" * 32, "milliTimestamp": "0x18f", "blobSchedule": {"target": 6, "max": [9, None]},
-              "committee": [], "epoch": None, "indexedAt": 1764700000.25, "canonical": True, "author": "0x" + "22" * 20, "sealFields": ["0x", {"deep": [[[]]]}], "ü": "ﬀ\\\""}
+              "committee": [], "term": None, "indexedAt": 1764700000.25, "canonical": True, "author": "0x" + "22" * 20, "sealFields": ["0x", {"deep": [[[]]]}], "ü": "ﬀ\\\""}
     for t in block["transactions"]:
         if isinstance(t, dict):
             t |= {"creates": None, "condition": None, "blockTimestamp": block["timestamp"], "l1Fee": "0x1", "publicKey": "0x04"}
@@ -337,7 +337,7 @@ def no_requests_hash(block, full):
 # What is seen of the chain.
 
 class Replicas(Layer):
-    """Each request in turn sees a head that is so many blocks behind."""
+    """Each request in turn sees a head that is this many blocks behind."""
 
     def __init__(self, *behind):
         self.behind = behind

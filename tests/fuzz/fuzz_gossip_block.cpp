@@ -19,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   rollup::Config config;
   config.l2_chain_id = 10;
   const auto c = gossip_block::check(config, {10}, version, b, {Address{}}, absl::FromUnixSeconds(1'700'000'000));
-  fuzz::require(c.rule != gossip_block::Rule::none);
+  fuzz::require(c.rule != gossip_block::Failure::none);
   // With the signer taken as good the rest of the rules is reached.
   if (c.signer) (void)gossip_block::check(config, {10}, version, b, {*c.signer}, absl::FromUnixSeconds(1'700'000'000));
   return 0;

@@ -97,8 +97,8 @@ class Stack:
             # Of less than a second are the blocks' times in no block.
             "remote-fetcher": ["--poll-interval=200ms", f"--check.block-times={'on' if self.block_time >= 1 else 'off'}", f"--evidence-file={self.evidence}", *(f"--endpoint={u}" for u in endpoints or [e["cl"], *e["sources"]])],
             "engine-driver": [f"--engine={e['engine']}", f"--jwt-secret={e['jwt']}", f"--engine.admin-rpc={e['admin']}", f"--data-dir={self.dir / 'data'}",
-                              f"--payload-source=dns:///127.0.0.1:{self.ports['remote-fetcher'][0]}",
-                              f"--gossip-source=dns:///127.0.0.1:{self.ports[GOSSIP][0]}"],
+                              f"--remote-fetcher=dns:///127.0.0.1:{self.ports['remote-fetcher'][0]}",
+                              f"--p2p-gossip=dns:///127.0.0.1:{self.ports[GOSSIP][0]}"],
             "sync-coordinator": [f"--remote-fetcher=dns:///127.0.0.1:{self.ports['remote-fetcher'][0]}",
                                  f"--engine-driver=dns:///127.0.0.1:{self.ports['engine-driver'][0]}",
                                  f"--p2p-gossip=dns:///127.0.0.1:{self.ports[GOSSIP][0]}"],

@@ -175,7 +175,7 @@ def test_a_clock_that_is_ahead_is_told_by_the_sources(stack, tmp_path):
     try:
         s.wait("the clock is named", lambda: "ahead of the sources" in p.log.read_text())
         status, text = s.wait("its status server", lambda: s.get(GOSSIP, "/readyz"))
-        assert status == 503 and "self_doubt" in text and "set it (NTP)" in text, text
+        assert status == 503 and "own_settings_suspect" in text and "set it (NTP)" in text, text
         assert "towline_gossip_penalties_suspended 1" in s.get(GOSSIP, "/metrics")[1]
     finally:
         p.stop()

@@ -4,9 +4,9 @@ import subprocess
 
 import pytest
 from stack import BIN, HANG_S, Process, http
-from test_liars import follows, groups, readyz
+from test_lying_sources import follows, groups, readyz
 
-LIAR, HONEST = 1, (0, 2)
+LYING, HONEST = 1, (0, 2)
 
 
 def recover(s, *args):
@@ -17,8 +17,8 @@ def recover(s, *args):
     return run.returncode, json.loads(run.stdout)["tows"][0]
 
 
-def fence(s):
-    return json.loads((s.dir / "data" / "state.json").read_text()).get("fence")
+def confirmed_finalized(s):
+    return json.loads((s.dir / "data" / "state.json").read_text()).get("confirmed_finalized")
 
 
 def block(s, source, number):
@@ -32,22 +32,22 @@ def restart(s, service, flags):
 
 
 def poisoned(stack, depth=40, admin=True, **flags):
-    """The liar was the only source until a block of its own was final here; now the others are configured, too."""
+    """The lying source was the only source until a block of its own was final here; now the others are configured, too."""
     s = stack(blocks=300, sources=3, **flags)
-    s.ctl("fork", node=LIAR, depth=depth, safe_lag=0, finalized_lag=0)
+    s.ctl("fork", node=LYING, depth=depth, safe_lag=0, finalized_lag=0)
     common = s.stats()["chain"]["head"]["number"] - depth
-    s.start(endpoints=[s.endpoints["sources"][LIAR]])
-    s.wait("a forged block is final", lambda: (fence(s) or {"number": 0})["number"] > common)
+    s.start(endpoints=[s.endpoints["sources"][LYING]])
+    s.wait("a forged block is final", lambda: (confirmed_finalized(s) or {"number": 0})["number"] > common)
     if not admin:
         restart(s, "engine-driver", [f for f in s.flags("engine-driver") if "admin-rpc" not in f])
     s.processes["remote-fetcher"].kill()
     s.wait("it is not followed any more", lambda: readyz(s)[0] == 503)
     # What was on its way when it was killed may still become final.
-    s.wait("the honest ones have that height", lambda: block(s, HONEST[0], fence(s)["number"] + 5))
+    s.wait("the honest ones have that height", lambda: block(s, HONEST[0], confirmed_finalized(s)["number"] + 5))
     restart(s, "remote-fetcher", s.flags("remote-fetcher", groups(*s.endpoints["sources"])))
     s.wait("diverged", lambda: readyz(s) == (503, "diverged"))
-    forged = fence(s)
-    assert block(s, HONEST[0], forged["number"])["hash"] != forged["hash"], "the fence is no forged block: the test shows nothing"
+    forged = confirmed_finalized(s)
+    assert block(s, HONEST[0], forged["number"])["hash"] != forged["hash"], "the confirmed finalized block is no forged block: the test shows nothing"
     return s, forged, common
 
 
@@ -55,21 +55,21 @@ def poisoned(stack, depth=40, admin=True, **flags):
 def test_a_forged_final_block_is_taken_back(stack, depth):
     s, forged, common = poisoned(stack, depth)
     code, said = recover(s)
-    assert code == 4 and said["finality"]["verdict"] == "lower" and "outcome" not in said["finality"], said
-    assert fence(s) == forged, "only --force changes anything"
-    code, said = recover(s, "--force", "--reason", "the liar was alone")
+    assert code == 4 and said["finality"]["result"] == "lower" and "outcome" not in said["finality"], said
+    assert confirmed_finalized(s) == forged, "only --force changes anything"
+    code, said = recover(s, "--force", "--reason", "the lying source was alone")
     found = said["finality"]
     assert code == 0 and found["outcome"] == "OUTCOME_DONE", said
     assert found["was"] == forged and found["to"]["number"] == common and found["theirs"]["hash"] == block(s, HONEST[0], forged["number"])["hash"], found
     assert [(e["group"], e["block"]["hash"] == forged["hash"]) for e in found["says"]] == [("g0", False), ("g1", True), ("g2", False)], found
     after = len(s.records())
     log = s.processes["engine-driver"].log.read_text()
-    assert "the liar was alone" in log and forged["hash"][:6] in log, "the reason is on record"
+    assert "the lying source was alone" in log and forged["hash"][:6] in log, "the reason is on record"
     follows(s, honest=HONEST[0], after=after)
     s.wait("all is well", lambda: readyz(s) == (200, "at_tip"))
-    s.wait("an honest block is final", lambda: fence(s)["number"] > common)
-    assert fence(s)["hash"] == block(s, HONEST[0], fence(s)["number"])["hash"]
-    # Nobody is measured by the old block any more: with one honest source away the other leads, and not the liar.
+    s.wait("an honest block is final", lambda: confirmed_finalized(s)["number"] > common)
+    assert confirmed_finalized(s)["hash"] == block(s, HONEST[0], confirmed_finalized(s)["number"])["hash"]
+    # Nobody is measured by the old block any more: with one honest source away the other leads, and not the lying source.
     s.ctl("fault", node=HONEST[1], hang=True)
     begin = s.stats()["el"]["head"]["number"]
     s.wait("blocks more", lambda: s.stats()["el"]["head"]["number"] >= begin + 8)
@@ -82,13 +82,13 @@ def test_without_a_majority_nothing_is_lowered(stack):
     s, forged, _ = poisoned(stack)
     s.ctl("fault", node=HONEST[1], hang=True)
     code, said = recover(s, "--force")
-    assert code == 1 and said["finality"]["verdict"] == "no_majority" and said["finality"]["says"][2]["silence"], said
+    assert code == 1 and said["finality"]["result"] == "no_majority" and said["finality"]["says"][2]["silence"], said
     s.ctl("fault", node=HONEST[1])
     # Each has a block of its own there.
     s.ctl("fork", node=HONEST[1], depth=200)
     code, said = recover(s, "--force")
-    assert code == 1 and said["finality"]["verdict"] == "no_majority", said
-    assert fence(s) == forged and s.stats()["el"]["finalized"]["number"] >= forged["number"]
+    assert code == 1 and said["finality"]["result"] == "no_majority", said
+    assert confirmed_finalized(s) == forged and s.stats()["el"]["finalized"]["number"] >= forged["number"]
     run = subprocess.run([BIN / "towline", "recover", "--reason", "without --force"], capture_output=True, text=True, timeout=HANG_S, check=False)
     assert run.returncode == 2, run
 
@@ -99,7 +99,7 @@ def test_a_client_that_is_brought_back_by_hand(stack, profile):
     s, forged, common = poisoned(stack, admin=False, el_profile=profile)
     code, said = recover(s, "--force")
     assert code == 4 and said["finality"]["outcome"] == "OUTCOME_NOT_APPLIED", said
-    assert fence(s)["number"] == common
+    assert confirmed_finalized(s)["number"] == common
     text = subprocess.run([BIN / "towline", "recover", "--coordinator", f"127.0.0.1:{s.ports['sync-coordinator'][0]}"], capture_output=True, text=True,
                           timeout=HANG_S, check=False).stdout
     assert ("op-reth stage unwind to-block" if profile == "op-reth" else "debug_setHead") in text, text
@@ -112,22 +112,22 @@ def test_a_client_that_is_brought_back_by_hand(stack, profile):
     s.wait("all is well", lambda: readyz(s) == (200, "at_tip"))
 
 
-def test_a_client_that_is_right_beside_a_fence_that_is_not(stack):
+def test_a_client_that_is_right_and_a_confirmed_block_that_is_not(stack):
     s = stack(blocks=120, sources=3)
     s.start(endpoints=groups(*s.endpoints["sources"]))
     s.wait_tip()
-    s.wait("a final block", lambda: fence(s))
+    s.wait("a final block", lambda: confirmed_finalized(s))
     s.processes["engine-driver"].stop()
     state = s.dir / "data" / "state.json"
     doc = json.loads(state.read_text())
-    true = doc["fence"]["hash"]
-    doc["fence"]["hash"] = "0x" + "11" * 32
+    true = doc["confirmed_finalized"]["hash"]
+    doc["confirmed_finalized"]["hash"] = "0x" + "11" * 32
     state.write_text(json.dumps(doc))
     s.processes["engine-driver"].start()
-    s.wait("it is said", lambda: readyz(s) == (503, "engine_beside_fence"))
+    s.wait("it is said", lambda: readyz(s) == (503, "engine_contradicts_finalized"))
     before = s.stats()["el"]["finalized"]
     code, said = recover(s, "--force", "--reason", "a bad disk")
-    assert code == 0 and said["finality"]["to"] == {"number": doc["fence"]["number"], "hash": true}, said
+    assert code == 0 and said["finality"]["to"] == {"number": doc["confirmed_finalized"]["number"], "hash": true}, said
     assert s.stats()["el"]["finalized"]["number"] >= before["number"], "nothing goes back that is right"
     s.wait("all is well", lambda: readyz(s) == (200, "at_tip"))
     follows(s, honest=0)

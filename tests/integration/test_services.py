@@ -177,7 +177,7 @@ def test_a_day_at_the_tip_is_five_megabytes_of_log(stack):
 
 
 def test_a_clock_that_goes_back_one_hour(stack):
-    """Nothing that a restart relies on is a time: the epoch still grows, the fence holds. The EL refuses the token until the clock is right, and that is said."""
+    """Nothing that a restart relies on is a time: the term still grows, the confirmed finalized block holds. The EL refuses the token until the clock is right, and that is said."""
     s = stack(blocks=200).start()
     s.wait_tip()
     kept = s.dir / "data" / "state.json"
@@ -200,7 +200,7 @@ def test_a_clock_that_goes_back_one_hour(stack):
     s.wait_same_head()
     s.check_trace()
     after = json.loads(kept.read_text())
-    assert after["epoch"] > before["epoch"] and after["fence"]["number"] >= before["fence"]["number"], (before, after)
+    assert after["term"] > before["term"] and after["confirmed_finalized"]["number"] >= before["confirmed_finalized"]["number"], (before, after)
 
 
 @pytest.mark.parametrize("service", ["remote-fetcher", "sync-coordinator", GOSSIP])

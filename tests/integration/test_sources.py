@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.mark.parametrize("lie", ["header", "body"])
-def test_one_liar_one_dead_one_honest(stack, lie):
+def test_one_lying_source_one_dead_one_honest(stack, lie):
     s = stack(blocks=300, sources=3)
     s.ctl("fault", node=0, lie=lie)
     s.ctl("fault", node=1, disconnect=True)
@@ -20,7 +20,7 @@ def test_one_liar_one_dead_one_honest(stack, lie):
     assert s.evidence.exists() and s.endpoints["sources"][0].removeprefix("http://") in s.evidence.read_text()
 
 
-def test_only_liars_import_nothing(stack):
+def test_only_lying_sources_import_nothing(stack):
     s = stack(blocks=50, sources=1)
     s.ctl("fault", node=0, lie="body")
     s.start()

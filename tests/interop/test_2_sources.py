@@ -41,16 +41,16 @@ def test_three_sources_one_dies_one_lies(make_tow, work, net, half_way):
         wait_for("the first imported blocks", lambda: tow.el.height() > 1050)
         dies.close()
         tow.wait_tip()
-        assert lies.lies > 0, "the liar was never asked: the test shows nothing"
+        assert lies.lies > 0, "the lying source was never asked: the test shows nothing"
         evidence = tow.towline.cli("endpoints", "--fetcher", tow.towline.fetcher.grpc)
-        assert sum(int(e.get("lies", 0)) for e in evidence["endpoints"]) > 0, evidence
+        assert sum(int(e.get("integrity_failures", 0)) for e in evidence["endpoints"]) > 0, evidence
         tow.check()
 
-        # now the liar serves a whole valid branch that leaves ours below finalized, longer than the real chain
+        # now the lying source serves a whole valid branch that leaves ours below finalized, longer than the real chain
         foreign = foreign_chain(work, net, tow.el.height("finalized") - 50)
         lies.lie = None
         lies.set_upstream(foreign.url)
-        # a fetcher that starts now knows nothing of the past: the liar is the first live source that it meets
+        # a fetcher that starts now knows nothing of the past: the lying source is the first live source that it meets
         tow.towline.fetcher.proc.kill()
         tow.towline.fetcher.start()
         asked, height = lies.requests, tow.el.height()
@@ -75,7 +75,7 @@ def test_MultiELSync(make_tow, net, half_way):
     data = tow.dir / "second-data"
     data.mkdir()
     driver = Service("engine-driver", tow.dir, [f"--rollup-config={net.rollup}", f"--engine={second.engine_url}", f"--jwt-secret={second.jwt_file}",
-                                                f"--data-dir={data}", f"--payload-source=dns:///{tow.towline.fetcher.grpc}"], name="second-driver").start()
+                                                f"--data-dir={data}", f"--remote-fetcher=dns:///{tow.towline.fetcher.grpc}"], name="second-driver").start()
     tow.towline.coordinator.proc.argv.append(f"--engine-driver={driver.grpc}")
     try:
         tow.start()

@@ -84,7 +84,7 @@ def on_the_main_chain(tow, net, prefix):
 
 
 def test_branch_200_below_with_an_admin_rpc(make_tow, net, prefix, branch):
-    """op-geth has not got the state 200 blocks below its head: the driver rewinds it with debug_setHead, then imports the branch."""
+    """op-geth does not have the state 200 blocks below its head: the driver rewinds it with debug_setHead, then imports the branch."""
     tow = make_tow([branch.url], source=branch.el, admin=True, driver_flags=["--engine.admin-rpc-trust=single-source"])
     on_the_main_chain(tow, net, prefix)
     tow.start()

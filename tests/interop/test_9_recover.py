@@ -13,12 +13,12 @@ HONEST, FORK, FORGED = 120, 40, 70  # blocks of the chain, those that the branch
 
 
 def two_chains(directory):
-    """(files, the honest op-geth, the liar's), without an L1: blocks are built with payload attributes."""
+    """(files, the honest op-geth, the lying source's), without an L1: blocks are built with payload attributes."""
     directory.mkdir(parents=True)
     began = int(time.time()) - 10 * HONEST
     net = SimpleNamespace(genesis=directory / "genesis.json", rollup=directory / "rollup.json")
     net.genesis.write_text(json.dumps(l2_genesis(began)))
-    honest, liar = (Geth(name, directory, net.genesis).start() for name in ("honest-geth", "liar-geth"))
+    honest, lying = (Geth(name, directory, net.genesis).start() for name in ("honest-geth", "lying-geth"))
     net.rollup.write_text(json.dumps(rollup_config("0x" + "11" * 32, honest.el.block(0)["hash"], began, 1)))
     rollup = read_rollup(net.rollup)
     builder = Builder(honest, rollup)
@@ -26,21 +26,21 @@ def two_chains(directory):
     for _ in range(HONEST - 1):
         builder.build([])
     builder.label(HONEST - 5, HONEST - 10)
-    EngineApi(liar.engine, rollup).feed(fetch_blocks(honest.el, 1, FORK))
-    builder = Builder(liar, rollup)
+    EngineApi(lying.engine, rollup).feed(fetch_blocks(honest.el, 1, FORK))
+    builder = Builder(lying, rollup)
     builder.branch(FORGED)
     builder.label(FORK + FORGED - 5, FORK + FORGED - 10)
-    return net, honest, liar
+    return net, honest, lying
 
 
 def test_op_geth_is_brought_back_below_what_it_froze(work):
     """op-geth moves what is final to its ancient store, and what is there it shows at its height whatever branch its head is on: only debug_setHead takes
     it out."""
-    net, honest, liar = two_chains(work / "recover")
+    net, honest, lying = two_chains(work / "recover")
     second = SourceProxy(honest.url, free_port())
-    tow = Tow(work / "recover/tow", net, honest.el, [f"{liar.url},group=liar"], admin=True).start()
+    tow = Tow(work / "recover/tow", net, honest.el, [f"{lying.url},group=lying"], admin=True).start()
     try:
-        wait_for("a forged block that is final", lambda: tow.el.ref("finalized") == liar.el.ref("finalized"), 0.5, tow.towline.procs())
+        wait_for("a forged block that is final", lambda: tow.el.ref("finalized") == lying.el.ref("finalized"), 0.5, tow.towline.procs())
         number, forged = tow.el.ref("finalized")
         assert number > FORK and honest.el.block(number)["hash"] != forged, "no forged block is final: the test shows nothing"
         wait_for("it to be frozen", lambda: tow.el.call("debug_dbAncients") > number, 1)
@@ -54,8 +54,8 @@ def test_op_geth_is_brought_back_below_what_it_froze(work):
         assert found["outcome"] == "OUTCOME_DONE" and found["to"]["number"] == FORK and found["was"]["hash"] == forged, found
         tow.wait_tip()
         assert not tow.differing_heights(), "what was frozen is shown no more"
-        state = json.loads((tow.towline.dir / "data" / "state.json").read_text())["fence"]
-        assert honest.el.block(state["number"])["hash"] == state["hash"], "the fence is an honest block again"
+        state = json.loads((tow.towline.dir / "data" / "state.json").read_text())["confirmed_finalized"]
+        assert honest.el.block(state["number"])["hash"] == state["hash"], "the confirmed finalized block is an honest block again"
         # It is so on disk, too.
         tow.towline.driver.proc.stop()
         tow.geth.stop()
@@ -64,5 +64,5 @@ def test_op_geth_is_brought_back_below_what_it_froze(work):
     finally:
         tow.stop()
         second.stop()
-        for geth in (honest, liar):
+        for geth in (honest, lying):
             geth.stop()

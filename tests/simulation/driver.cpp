@@ -173,7 +173,7 @@ void Driver::look(absl::Time now) {
   }
   if (state_.status == contract::EngineStatus::state_not_saved && !disk_writable_) return;
   const contract::Labels shown = labels();
-  const bool went_back = state_.labels.latest && !state_.import && shown.latest->number < state_.labels.latest->number;
+  const bool went_back = state_.labels.unsafe && !state_.import && shown.unsafe->number < state_.labels.unsafe->number;
   state_.labels = shown;
   if (el_lost_ || went_back) {
     ++state_.engine_session;
@@ -209,13 +209,14 @@ void Driver::carry_out(const driver::StateChange& change) {
   apply(change, state_);
   if (change.new_session) invalid_.clear();
   if (!change.kept) return;
-  if (*change.kept != disk_) around_.broken("what is told of the epoch and the fence is not on disk");
-  if (to_confirm_ && (!disk_.fence || disk_.fence->number < to_confirm_->number))
+  if (*change.kept != disk_)
+    around_.broken("what is told of the term and the confirmed finalized block is not on disk");
+  if (to_confirm_ && (!disk_.confirmed_finalized || disk_.confirmed_finalized->number < to_confirm_->number))
     around_.broken(absl::StrCat(eth::to_string(*to_confirm_), " is confirmed as final and not kept"));
   if (to_confirm_) highest_finalized_ = to_confirm_;
   to_confirm_.reset();
-  if (disk_.fence && highest_finalized_ && disk_.fence->number < highest_finalized_->number)
-    around_.broken("the fence went back");
+  if (disk_.confirmed_finalized && highest_finalized_ && disk_.confirmed_finalized->number < highest_finalized_->number)
+    around_.broken("the confirmed finalized block went back");
 }
 
 void Driver::carry_out(const driver::HeadMoves&) {}
@@ -223,9 +224,9 @@ void Driver::carry_out(const driver::HeadMoves&) {}
 // ---------------------------------------------------------------- effects
 
 void Driver::check_write() {
-  if (command_.epoch < highest_epoch_) around_.broken("a write with an older epoch after a newer one");
-  highest_epoch_ = command_.epoch;
-  if (command_.epoch != disk_.epoch) around_.broken("a write of a command whose epoch is not on disk");
+  if (command_.term < highest_term_) around_.broken("a write with an older term after a newer one");
+  highest_term_ = command_.term;
+  if (command_.term != disk_.term) around_.broken("a write of a command whose term is not on disk");
   if (!reached()) return;
   if (lost_) around_.broken("a write was lost, and the next one comes before the labels were read");
   if (labels() != read_) around_.broken("a write to an EL that came back as another one, before its labels were read");
@@ -295,9 +296,9 @@ driver::EngineAnswer Driver::carry_out(const driver::SendForkchoice& e) {
     return el_.forkchoice_updated(f.head.hash, f.safe ? f.safe->hash : Hash32{},
                                   f.finalized ? f.finalized->hash : Hash32{});
   });
-  around_.note(absl::StrCat("fence ", text(disk_.fence), " EL safe ", text(el_.safe()), " finalized ",
-                            text(el_.finalized()), " forkchoice head ", eth::to_string(f.head), " safe ", text(f.safe),
-                            " finalized ", text(f.finalized), ": ", describe(a)));
+  around_.note(absl::StrCat("confirmed_finalized ", text(disk_.confirmed_finalized), " EL safe ", text(el_.safe()),
+                            " finalized ", text(el_.finalized()), " forkchoice head ", eth::to_string(f.head), " safe ",
+                            text(f.safe), " finalized ", text(f.finalized), ": ", describe(a)));
   return a;
 }
 
@@ -364,7 +365,7 @@ absl::Status Driver::carry_out(const driver::Persist& e) {
     to_confirm_.reset();
     return absl::UnavailableError("no space left");
   }
-  if (e.state.epoch < disk_.epoch) around_.broken("the gate took an older epoch");
+  if (e.state.term < disk_.term) around_.broken("the gate took an older term");
   disk_ = e.state;
   return absl::OkStatus();
 }

@@ -143,7 +143,7 @@ class Driver {
 
   // For the invariants.
   contract::CommandStamp command_;
-  std::uint64_t highest_epoch_ = 0;
+  std::uint64_t highest_term_ = 0;
   std::optional<eth::BlockId> highest_finalized_;
   /// What the driver read last, and whether a write was lost since.
   contract::Labels read_;

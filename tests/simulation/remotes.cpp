@@ -12,7 +12,7 @@ namespace {
 /// Ranges are cut at blocks that most have.
 constexpr std::uint64_t kWindow = 64;
 /// An honest source is without work for so long at most, in one go.
-constexpr absl::Duration kLongestAside = absl::Seconds(30);
+constexpr absl::Duration kLongestQuarantine = absl::Seconds(30);
 
 std::vector<fetcher::Voter> voters_of(std::size_t count) {
   std::vector<fetcher::Voter> out;
@@ -29,9 +29,9 @@ Remotes::Remotes(std::mt19937_64& random, Sequencer& sequencer, Shows shows)
   chain_.block_time = 1;
   chain_.l2_time = sequencer.chain().front().timestamp;
   const std::size_t most = (voters_.size() - 1) / 2;
-  liars_ = most == 0 ? 0 : random_() % (most + 1);
+  lying_ = most == 0 ? 0 : random_() % (most + 1);
   std::vector<bool> honest(voters_.size(), true);
-  std::fill_n(honest.begin(), liars_, false);
+  std::fill_n(honest.begin(), lying_, false);
   std::shuffle(honest.begin(), honest.end(), random_);
   bool first = true;
   for (std::size_t i = 0; i < voters_.size(); ++i) {
@@ -57,8 +57,9 @@ void Remotes::restart() {
   late_ = voters_.size() > 1 && random_() % 2 == 0 ? absl::Seconds(random_() % 300) : absl::ZeroDuration();
 }
 
-std::optional<contract::HeadSnapshot> Remotes::heads(const std::optional<eth::BlockId>& anchor, absl::Time now) const {
-  auto s = vote_->choose(now, anchor);
+std::optional<contract::HeadSnapshot> Remotes::heads(const std::optional<eth::BlockId>& confirmed_finalized,
+                                                     absl::Time now) const {
+  auto s = vote_->choose(now, confirmed_finalized);
   if (s) s->chain_time = clock_->at_least(now - late_);
   return s;
 }
@@ -105,7 +106,7 @@ std::optional<Hash32> Remotes::compared(const Remote& r, std::uint64_t number) {
 }
 
 bool Remotes::serves(const Remote& r, absl::Time now) const {
-  return r.up && contract::serves_blocks(r.kind) && r.endpoint.state(now) != fetcher::State::set_aside &&
+  return r.up && contract::serves_blocks(r.kind) && r.endpoint.state(now) != fetcher::State::quarantined &&
          r.endpoint.next_bulk(now) <= now;
 }
 
@@ -131,7 +132,7 @@ bool Remotes::honest_contradicts(const eth::BlockId& ours) const {
 
 std::string Remotes::text() const {
   std::string out;
-  for (const Remote& r : remotes_) absl::StrAppend(&out, out.empty() ? "" : " ", r.name, r.honest ? "" : " (liar)");
+  for (const Remote& r : remotes_) absl::StrAppend(&out, out.empty() ? "" : " ", r.name, r.honest ? "" : " (lying)");
   return out;
 }
 
@@ -214,7 +215,7 @@ contract::HeadSnapshot Remotes::lying_look(Remote& r) {
   s.kind = r.kind;
   const eth::BlockRef head = head_of(r);
   s.unsafe = head;
-  // It has not got that block, nor has anybody.
+  // It does not have that block, nor has anybody.
   if (r.lie.head == Lie::Head::phantom) s.unsafe = sequencer_.make(head, Make::forged);
   if (r.lie.head == Lie::Head::future)
     s.unsafe = eth::BlockRef{head.number + 1000, sequencer_.make(head, Make::forged).hash, head.hash,
@@ -236,21 +237,22 @@ contract::HeadSnapshot Remotes::lying_look(Remote& r) {
   return s;
 }
 
-void Remotes::look(const std::optional<eth::BlockId>& anchor, absl::Time now) {
+void Remotes::look(const std::optional<eth::BlockId>& confirmed_finalized, absl::Time now) {
   for (Remote& r : remotes_) {
     fetcher::Endpoint& e = r.endpoint;
-    const bool aside = e.state(now) == fetcher::State::set_aside || (r.honest && e.next_bulk(now) > now && r.up);
-    r.aside_since = aside ? std::min(r.aside_since, now) : absl::InfiniteFuture();
-    if (broken_.empty() && r.honest && now - r.aside_since > kLongestAside)
+    const bool aside = e.state(now) == fetcher::State::quarantined || (r.honest && e.next_bulk(now) > now && r.up);
+    r.quarantined_since = aside ? std::min(r.quarantined_since, now) : absl::InfiniteFuture();
+    if (broken_.empty() && r.honest && now - r.quarantined_since > kLongestQuarantine)
       broken_ = absl::StrCat(r.name, " is honest and is not used: ", e.trouble(now).why);
-    if (e.state(now) == fetcher::State::set_aside) vote_->drop(r.name);
+    if (e.state(now) == fetcher::State::quarantined) vote_->drop(r.name);
     if (e.next_poll(now) > now || random_() % 4 == 0) continue;
     if (!r.up) {
       e.on_poll(now, {fetcher::Problem::unreachable, "down"});
       continue;
     }
     std::vector<std::uint64_t> asked = vote_->heights(r.name, now);
-    if (anchor && std::find(asked.begin(), asked.end(), anchor->number) == asked.end()) asked.push_back(anchor->number);
+    if (confirmed_finalized && std::find(asked.begin(), asked.end(), confirmed_finalized->number) == asked.end())
+      asked.push_back(confirmed_finalized->number);
     contract::HeadSnapshot s = r.honest ? honest_look(r) : lying_look(r);
     if (!contract::serves_blocks(s.kind)) {
       // As look_at_cl() has it: it tells of its chain by outputs, below its safe block.
@@ -295,9 +297,9 @@ absl::StatusOr<std::vector<eth::BlockRef>> Remotes::headers(const std::vector<st
   return out;
 }
 
-void Remotes::accuse(Remote& r, const std::string& why, absl::Time now) {
-  if (r.honest && broken_.empty()) broken_ = absl::StrCat(r.name, " is honest and taken for a liar: ", why);
-  r.endpoint.set_aside(now, why);
+void Remotes::report_bad_data(Remote& r, const std::string& why, absl::Time now) {
+  if (r.honest && broken_.empty()) broken_ = absl::StrCat(r.name, " is honest and taken for a lying source: ", why);
+  r.endpoint.quarantine(now, why);
 }
 
 absl::StatusOr<eth::BlockId> Remotes::agreed(std::uint64_t number, absl::Time now) {
@@ -310,8 +312,8 @@ absl::StatusOr<eth::BlockId> Remotes::agreed(std::uint64_t number, absl::Time no
   const bool settled = vote && number <= fetcher::final_up_to(*vote);
   for (const auto& [i, hash] : answers) {
     if (hash == *elected) continue;
-    if (settled) accuse(remotes_[i], absl::StrCat("its block ", number), now);
-    else remotes_[i].endpoint.step_aside(now, "another branch");
+    if (settled) report_bad_data(remotes_[i], absl::StrCat("its block ", number), now);
+    else remotes_[i].endpoint.hold(now, "another branch");
   }
   return eth::BlockId{number, *elected};
 }
@@ -347,8 +349,8 @@ absl::StatusOr<std::vector<eth::BlockRef>> Remotes::prove(const eth::BlockId& pa
     };
     TOWLINE_RETURN_IF_ERROR(fetcher::check_range(*vote, range));
     for (const auto& [i, n] : suspects) {
-      if (fetcher::is_settled(*vote, range, n)) accuse(remotes_[i], absl::StrCat("its header ", n), now);
-      else remotes_[i].endpoint.step_aside(now, "another branch");
+      if (fetcher::is_settled(*vote, range, n)) report_bad_data(remotes_[i], absl::StrCat("its header ", n), now);
+      else remotes_[i].endpoint.hold(now, "another branch");
     }
   }
   return down;
@@ -379,7 +381,7 @@ absl::StatusOr<std::vector<eth::BlockRef>> Remotes::range(const eth::BlockId& pa
     if (els.empty()) return absl::UnavailableError("nobody gives the bodies");
     Remote& r = remotes_[els[random_() % els.size()]];
     if (!r.lie.corrupts) return out;
-    accuse(r, "a body does not verify", now);
+    report_bad_data(r, "a body does not verify", now);
   }
 }
 

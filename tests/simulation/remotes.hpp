@@ -25,20 +25,21 @@ class Remotes {
   Remotes(std::mt19937_64& random, Sequencer& sequencer, Shows shows);
 
   std::size_t size() const { return remotes_.size(); }
-  std::size_t liars() const { return liars_; }
+  std::size_t lying() const { return lying_; }
   /// Something of one of them changes; what, for a person.
   std::string chaos();
-  /// One of them shows the chain so many blocks late.
+  /// One of them shows the chain this many blocks late.
   void set_delay(std::uint64_t blocks);
   /// Another process of remote-fetcher, maybe with a clock that is late: it knows nothing.
   void restart();
-  /// The honest ones are all there, in time. Liars lie on.
+  /// The honest ones are all there, in time. LyingSources lie on.
   void heal();
 
   /// Looks at all whose turn it is.
-  void look(const std::optional<eth::BlockId>& anchor, absl::Time now);
+  void look(const std::optional<eth::BlockId>& confirmed_finalized, absl::Time now);
   /// As WatchHeads has it.
-  std::optional<contract::HeadSnapshot> heads(const std::optional<eth::BlockId>& anchor, absl::Time now) const;
+  std::optional<contract::HeadSnapshot> heads(const std::optional<eth::BlockId>& confirmed_finalized,
+                                              absl::Time now) const;
   /// As GetHeaders has it.
   absl::StatusOr<std::vector<eth::BlockRef>> headers(const std::vector<std::uint64_t>& numbers,
                                                      const std::string& endpoint, absl::Time now);
@@ -46,7 +47,7 @@ class Remotes {
   absl::StatusOr<std::vector<eth::BlockRef>> range(const eth::BlockId& parent, const eth::BlockId& tip, absl::Time now);
   /// Somebody serves blocks.
   bool anybody(absl::Time now) const;
-  /// The first rule about sources that broke: an honest one is taken for a liar, or not used for long.
+  /// The first rule about sources that broke: an honest one is taken for a lying source, or not used for long.
   const std::string& broken() const { return broken_; }
   /// An honest one showed, when it was looked at last, another block than `ours` at that height.
   bool honest_contradicts(const eth::BlockId& ours) const;
@@ -55,7 +56,7 @@ class Remotes {
   std::string text() const;
 
  private:
-  /// How a liar lies at the moment.
+  /// How a lying source lies at the moment.
   struct Lie {
     bool branch = false;       // it has blocks of its own
     bool invalid = false;      // the EL calls one of them INVALID
@@ -80,7 +81,7 @@ class Remotes {
     /// Its own blocks, which stand on the sequencer's chain.
     std::vector<eth::BlockRef> own;
     std::optional<contract::HeadSnapshot> shown, first;
-    absl::Time aside_since = absl::InfiniteFuture();
+    absl::Time quarantined_since = absl::InfiniteFuture();
   };
 
   const eth::BlockRef& head_of(const Remote& r) const;
@@ -95,12 +96,12 @@ class Remotes {
   std::vector<std::size_t> servers(absl::Time now) const;
   absl::StatusOr<std::vector<eth::BlockRef>> prove(const eth::BlockId& parent, const eth::BlockId& tip, absl::Time now);
   absl::StatusOr<eth::BlockId> agreed(std::uint64_t number, absl::Time now);
-  void accuse(Remote& r, const std::string& why, absl::Time now);
+  void report_bad_data(Remote& r, const std::string& why, absl::Time now);
 
   std::mt19937_64& random_;
   Sequencer& sequencer_;
   const Shows shows_;
-  std::size_t liars_ = 0;
+  std::size_t lying_ = 0;
   std::vector<Remote> remotes_;  // best first
   std::vector<fetcher::Voter> voters_;
   std::optional<fetcher::Vote> vote_;

@@ -11,9 +11,9 @@ namespace towline::simulation {
 enum class Make {
   /// The sequencer's.
   real,
-  /// A liar's, which executes.
+  /// A lying source's, which executes.
   forged,
-  /// A liar's: the EL calls it INVALID.
+  /// A lying source's: the EL calls it INVALID.
   invalid,
 };
 

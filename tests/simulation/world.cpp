@@ -144,11 +144,11 @@ void World::check_applied(const contract::Forkchoice& f, const eth::BlockRef& be
   }
   // Confirmed labels are in order, by number and by ancestry.
   const contract::Labels l{el().latest(), el().safe(), el().finalized()};
-  if (l.safe && l.safe->number > l.latest->number) broken("safe above the head");
-  if (l.safe && l.finalized && l.finalized->number > l.safe->number && l.finalized->number <= l.latest->number)
+  if (l.safe && l.safe->number > l.unsafe->number) broken("safe above the head");
+  if (l.safe && l.finalized && l.finalized->number > l.safe->number && l.finalized->number <= l.unsafe->number)
     broken("finalized above safe");
   for (const auto& label : {l.safe, l.finalized}) {
-    if (!label || label->number > l.latest->number) continue;
+    if (!label || label->number > l.unsafe->number) continue;
     const auto at = el().by_number(label->number);
     if (!at || at->hash != label->hash)
       broken(absl::StrCat("label ", eth::to_string(*label), " is not on the head's chain"));
@@ -358,9 +358,9 @@ void World::step() {
   } else {
     carry_out(follower_->on_local_lost("the engine-driver does not answer", now_));
   }
-  const auto fence = driver_.state().fence;
-  remotes_.look(fence, now_);
-  if (const auto s = remotes_.heads(fence, now_)) {
+  const auto confirmed_finalized = driver_.state().confirmed_finalized;
+  remotes_.look(confirmed_finalized, now_);
+  if (const auto s = remotes_.heads(confirmed_finalized, now_)) {
     if (!s->current_l1 || !s->current_l1->hash.is_zero()) shown_ = s;
     carry_out(follower_->on_remote(*s, now_));
   } else carry_out(follower_->on_remote_lost({"no_heads", "no heads"}, now_));
@@ -428,7 +428,8 @@ bool World::converged() const {
                          ? el().latest().hash == wanted_head().hash
                          : sequencer_.on_chain_of(wanted_head().id(), el().latest()) ||
                                (sequencer_.has(el().latest().id()) && el().latest().number + 3 >= wanted_head().number);
-  // Of a lost quorum a liar may have been the one that was left: its word counts along the chain that gossip names.
+  // Of a lost quorum a lying source may have been the one that was left: its word counts along the chain that gossip
+  // names.
   const bool safe = el().safe() && (el().safe()->hash == sequencer_.safe().hash ||
                                     (gossip() && remotes_.size() > 1 && sequencer_.has(el().safe()->id()) &&
                                      el().safe()->number > sequencer_.safe().number));

@@ -131,7 +131,7 @@ class Probe:
 
 
 class Load:
-    """So many transactions of so many random bytes for each block."""
+    """So many transactions of this many random bytes for each block."""
 
     def __init__(self, el):
         self.el, self.accounts, self.nonces = el, [sender(i) for i in range(10)], [0] * 10
@@ -147,7 +147,7 @@ class Load:
         return calls
 
     def blocks(self, n, count, size):
-        """Until so many blocks have come of the size."""
+        """Until this many blocks have come of the size."""
         for _ in range(n):
             calls, height = self.make(count, size), self.el.height()
             self.el.batch(calls)

@@ -381,7 +381,7 @@ int main(int argc, char** argv) {
          "block is of now")
       ->capture_default_str();
   app.add_option("--unknown-tx-each", f.unknown_each,
-                 "each so many blocks hold a transaction of a type that nobody knows; 0: none")
+                 "every N blocks hold a transaction of a type that nobody knows; 0: none")
       ->capture_default_str();
   app.add_option("--chain-id", f.chain_id, "L2 chain id")->capture_default_str();
   app.add_option("--safe-lag", f.safe_lag, "blocks from the head to safe")->capture_default_str();

@@ -11,14 +11,14 @@ constexpr std::size_t kWidth = 32;
 }  // namespace
 
 Lowering::Lowering(const Here& here) : here_{here} {
-  for (const auto& block : {here_.fence, here_.finalized}) {
+  for (const auto& block : {here_.confirmed_finalized, here_.finalized}) {
     if (!block) continue;
     numbers_.push_back(block->number);
     if (!was_ || block->number > was_->number) was_ = block;
   }
   std::sort(numbers_.begin(), numbers_.end());
   numbers_.erase(std::unique(numbers_.begin(), numbers_.end()), numbers_.end());
-  if (!was_) verdict_ = Verdict::nothing_final;
+  if (!was_) result_ = Result::nothing_final;
 }
 
 void Lowering::compare_final(const std::vector<eth::BlockRef>& majority) {
@@ -27,8 +27,9 @@ void Lowering::compare_final(const std::vector<eth::BlockRef>& majority) {
     return it == majority.end() ? std::nullopt : std::optional{it->id()};
   };
   theirs_ = at(was_->number);
-  // The fence goes first: an EL that was replaced may show another chain, with labels that are right.
-  for (const auto& block : {here_.fence, here_.finalized}) {
+  // The confirmed finalized block goes first: an EL that was replaced may show another chain, with labels that are
+  // right.
+  for (const auto& block : {here_.confirmed_finalized, here_.finalized}) {
     if (!block) continue;
     const auto there = at(block->number);
     if (!there || there->hash == block->hash) continue;
@@ -38,20 +39,20 @@ void Lowering::compare_final(const std::vector<eth::BlockRef>& majority) {
     numbers_ = search_->numbers();
     return;
   }
-  verdict_ = theirs_ ? Verdict::supported : Verdict::no_majority;
+  result_ = theirs_ ? Result::supported : Result::no_majority;
 }
 
 void Lowering::on_answers(const std::vector<eth::BlockRef>& majority, const std::vector<eth::BlockRef>& ours) {
-  if (verdict_ != Verdict::asking) return;
+  if (result_ != Result::asking) return;
   if (!search_) return compare_final(majority);
   switch (search_->on_answers(majority, ours)) {
     case coordinator::Walkback::Result::searching: numbers_ = search_->numbers(); return;
-    case coordinator::Walkback::Result::diverged: verdict_ = Verdict::other_chain; return;
-    case coordinator::Walkback::Result::stuck: verdict_ = Verdict::no_answer; return;
+    case coordinator::Walkback::Result::diverged: result_ = Result::other_chain; return;
+    case coordinator::Walkback::Result::stuck: result_ = Result::no_answer; return;
     case coordinator::Walkback::Result::found: break;
   }
   to_ = search_->ancestor();
-  verdict_ = Verdict::lower;
+  result_ = Result::lower;
 }
 
 }  // namespace towline::cli

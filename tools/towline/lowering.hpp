@@ -15,10 +15,10 @@ class Lowering {
   struct Here {
     eth::BlockId genesis;
     /// Both are final here.
-    std::optional<eth::BlockId> fence, finalized;
+    std::optional<eth::BlockId> confirmed_finalized, finalized;
     eth::BlockId head;
   };
-  enum class Verdict {
+  enum class Result {
     asking,
     nothing_final,  // there is nothing to be lowered
     supported,      // a majority has what is final here
@@ -34,7 +34,7 @@ class Lowering {
   /// `majority`: what more than half of the trust groups have there; `ours`: what the EL has. Any may be missing.
   void on_answers(const std::vector<eth::BlockRef>& majority, const std::vector<eth::BlockRef>& ours);
 
-  Verdict verdict() const { return verdict_; }
+  Result result() const { return result_; }
   /// What is contradicted; of what is not contradicted the highest.
   const std::optional<eth::BlockId>& was() const { return was_; }
   /// What the majority has at its height.
@@ -45,7 +45,7 @@ class Lowering {
   void compare_final(const std::vector<eth::BlockRef>& majority);
 
   const Here here_;
-  Verdict verdict_ = Verdict::asking;
+  Result result_ = Result::asking;
   std::vector<std::uint64_t> numbers_;
   std::optional<coordinator::Walkback> search_;
   std::optional<eth::BlockId> was_, theirs_, to_;

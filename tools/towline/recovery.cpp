@@ -20,7 +20,7 @@ std::string whole(const eth::BlockId& b) { return absl::StrCat(thousands(b.numbe
 
 std::vector<std::string> of_diverged(const v1::Tow& t) {
   std::vector<std::string> steps;
-  if (t.reason_code() == "engine_beside_fence")
+  if (t.reason_code() == "engine_contradicts_finalized")
     steps.push_back(
         "Was the EL's database replaced, or is --data-dir another EL's? Restore the EL from a trusted snapshot, or "
         "give "
@@ -43,15 +43,15 @@ std::string by_hand(const v1::Tow& t, const eth::BlockId& to) {
                       "\"). Towing goes on by itself.");
 }
 
-const char* name(Lowering::Verdict v) {
+const char* name(Lowering::Result v) {
   switch (v) {
-    case Lowering::Verdict::asking: return "asking";
-    case Lowering::Verdict::nothing_final: return "nothing_final";
-    case Lowering::Verdict::supported: return "supported";
-    case Lowering::Verdict::no_majority: return "no_majority";
-    case Lowering::Verdict::other_chain: return "other_chain";
-    case Lowering::Verdict::no_answer: return "no_answer";
-    case Lowering::Verdict::lower: return "lower";
+    case Lowering::Result::asking: return "asking";
+    case Lowering::Result::nothing_final: return "nothing_final";
+    case Lowering::Result::supported: return "supported";
+    case Lowering::Result::no_majority: return "no_majority";
+    case Lowering::Result::other_chain: return "other_chain";
+    case Lowering::Result::no_answer: return "no_answer";
+    case Lowering::Result::lower: return "lower";
   }
   return "?";
 }
@@ -71,7 +71,7 @@ std::vector<std::string> outcome_lines(const Finality& f, const v1::Tow& t) {
   switch (r.outcome()) {
     case v1::OUTCOME_DONE:
       return {absl::StrCat("done: ", to, " is final here now, and the EL's head is ",
-                           block_text(r.labels().latest().number(), r.labels().latest().hash()),
+                           block_text(r.labels().unsafe().number(), r.labels().unsafe().hash()),
                            ". Towing goes on by itself.")};
     case v1::OUTCOME_NOT_APPLIED:
       return {absl::StrCat(to, " is final here now; the EL has to be brought back by hand: ", r.reason()),
@@ -83,21 +83,21 @@ std::vector<std::string> outcome_lines(const Finality& f, const v1::Tow& t) {
   }
 }
 
-std::vector<std::string> verdict_lines(const Finality& f, const v1::Tow& t) {
+std::vector<std::string> result_lines(const Finality& f, const v1::Tow& t) {
   const Lowering& l = f.lowering;
-  switch (l.verdict()) {
-    case Lowering::Verdict::nothing_final: return {"nothing is final here, so nothing can be lowered"};
-    case Lowering::Verdict::supported: return {"a majority of the trust groups has it, too: nothing may be lowered"};
-    case Lowering::Verdict::no_majority:
+  switch (l.result()) {
+    case Lowering::Result::nothing_final: return {"nothing is final here, so nothing can be lowered"};
+    case Lowering::Result::supported: return {"a majority of the trust groups has it, too: nothing may be lowered"};
+    case Lowering::Result::no_majority:
       return {"no other block has a majority of the trust groups there: nothing may be lowered"};
-    case Lowering::Verdict::other_chain:
+    case Lowering::Result::other_chain:
       return {absl::StrCat("most have ", whole(*l.theirs())),
               "they have another genesis block, too: these are sources of another chain, nothing may be lowered"};
-    case Lowering::Verdict::asking:
-    case Lowering::Verdict::no_answer:
+    case Lowering::Result::asking:
+    case Lowering::Result::no_answer:
       return {absl::StrCat("most have ", whole(*l.theirs())),
               "the highest block that the EL has in common with them was not found, nothing may be lowered: try again"};
-    case Lowering::Verdict::lower: break;
+    case Lowering::Result::lower: break;
   }
   std::vector<std::string> out{absl::StrCat("most have ", whole(*l.theirs())),
                                absl::StrCat("in common with the EL: up to ", whole(*l.to()))};
@@ -128,7 +128,7 @@ std::vector<std::string> finality_lines(const Finality& f, const v1::Tow& t) {
                                                   : to_hex(there->hash.view())));
     }
   }
-  const auto more = verdict_lines(f, t);
+  const auto more = result_lines(f, t);
   out.insert(out.end(), more.begin(), more.end());
   return out;
 }
@@ -145,8 +145,8 @@ nlohmann::ordered_json finality_json(const Finality& f) {
         {{"endpoint", e.endpoint()}, {"group", e.group()}, {"block", block(there)}, {"silence", e.silence()}});
   }
   nlohmann::ordered_json out = {
-      {"verdict", name(f.lowering.verdict())}, {"was", block(f.lowering.was())}, {"theirs", block(f.lowering.theirs())},
-      {"to", block(f.lowering.to())},          {"groups", f.said.groups()},      {"says", says}};
+      {"result", name(f.lowering.result())}, {"was", block(f.lowering.was())}, {"theirs", block(f.lowering.theirs())},
+      {"to", block(f.lowering.to())},        {"groups", f.said.groups()},      {"says", says}};
   if (f.lowered) {
     out["outcome"] = v1::Outcome_Name(f.lowered->outcome());
     out["outcome_reason"] = f.lowered->reason();
@@ -167,12 +167,13 @@ std::vector<std::string> recovery(const v1::Tow& t) {
                 : "On the EL's ordinary RPC (with the debug namespace): debug_setHead to the block named above. Towing "
                   "goes on by itself.",
             "Or start engine-driver with --engine.admin-rpc URL: it then rewinds op-geth by itself, never below the "
-            "fence, for a branch that most trust groups have (of one group: --engine.admin-rpc-trust=single-source)."};
+            "confirmed_finalized, for a branch that most trust groups have (of one group: "
+            "--engine.admin-rpc-trust=single-source)."};
   if (code == "engine_missing_state" && t.state() == v1::TOW_STATE_NEEDS_OPERATOR)
     return {
         "Restart the EL: it may find the state again, or come back at a block that it has. Towing goes on by itself.",
         reth ? "Else stop op-reth and run `op-reth stage unwind to-block N`, N a block below the one named above."
-             : "Else rewind it with debug_setHead to a block that it has, not below the fence."};
+             : "Else rewind it with debug_setHead to a block that it has, not below the confirmed finalized block."};
   if (code == "engine_wrong_chain")
     return {
         "Point --engine at the EL of this chain, or initialise it with this chain's genesis, or correct "

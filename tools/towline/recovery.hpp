@@ -31,7 +31,7 @@ std::vector<std::string> recovery(const v1::Tow& t);
 bool needs_person(const v1::SyncStatus& s);
 /// `f`: of the tows of which it was asked for.
 std::string recover_text(const v1::SyncStatus& s, const Finalities& f = {});
-/// {"tows": [{driver, state, reason_code, reason, needs_person, steps: [..], finality: {verdict, was, theirs, to,
+/// {"tows": [{driver, state, reason_code, reason, needs_person, steps: [..], finality: {result, was, theirs, to,
 /// groups, says: [{endpoint, group, block, silence}], outcome, outcome_reason}}]}; `finality` only where it was asked
 /// for.
 std::string recover_json(const v1::SyncStatus& s, const Finalities& f = {});

@@ -69,7 +69,7 @@ std::string number_of(bool has, const v1::BlockRef& b) { return has ? thousands(
 
 std::string heads_of(const v1::Tow& t) {
   const auto& l = t.local().labels();
-  return absl::StrCat("unsafe ", number_of(l.has_latest(), l.latest()), "  safe ", number_of(l.has_safe(), l.safe()),
+  return absl::StrCat("unsafe ", number_of(l.has_unsafe(), l.unsafe()), "  safe ", number_of(l.has_safe(), l.safe()),
                       "  finalized ", number_of(l.has_finalized(), l.finalized()));
 }
 
@@ -196,10 +196,14 @@ std::string status_text(const v1::SyncStatus& s) {
     };
     const auto& l = local.labels();
     const auto& r = s.remote();
-    row("unsafe", label(l.has_latest(), l.latest()), label(r.has_unsafe(), r.unsafe()));
+    row("unsafe", label(l.has_unsafe(), l.unsafe()), label(r.has_unsafe(), r.unsafe()));
     row("safe", label(l.has_safe(), l.safe()), label(r.has_safe(), r.safe()));
     row("finalized", label(l.has_finalized(), l.finalized()), label(r.has_finalized(), r.finalized()));
-    row("fence", local.has_fence() ? block_text(local.fence().number(), local.fence().hash()) : "-", "");
+    row("confirmed_finalized",
+        local.has_confirmed_finalized()
+            ? block_text(local.confirmed_finalized().number(), local.confirmed_finalized().hash())
+            : "-",
+        "");
     absl::StrAppend(&out, "distance   ",
                     t.has_distance_blocks() ? thousands(t.distance_blocks()) + " blocks" : "not known");
     if (local.has_import()) {
@@ -230,7 +234,7 @@ std::string decisions_text(const v1::ListDecisionsResponse& d) {
 
 std::string endpoints_text(const v1::ListEndpointsResponse& e) {
   std::string out = absl::StrFormat("%-28s %-5s %-12s %8s %7s %6s %5s %9s  %s\n", "endpoint", "kind", "state",
-                                    "requests", "errors", "429", "lies", "latency", "unsafe / reason");
+                                    "requests", "errors", "429", "bad", "latency", "unsafe / reason");
   for (const auto& x : e.endpoints()) {
     const std::string kind = x.kind() == v1::ENDPOINT_KIND_EL     ? "EL"
                              : x.kind() == v1::ENDPOINT_KIND_CL   ? "CL"
@@ -240,7 +244,7 @@ std::string endpoints_text(const v1::ListEndpointsResponse& e) {
     const std::string state = absl::AsciiStrToLower(state_full.substr(std::string{"ENDPOINT_STATE_"}.size()));
     absl::StrAppendFormat(
         &out, "%-28s %-5s %-12s %8d %7d %6d %5d %6.1f ms  %s\n", x.name(), kind, state, x.requests(), x.errors(),
-        x.rate_limited(), x.lies(), x.latency_ms(),
+        x.rate_limited(), x.integrity_failures(), x.latency_ms(),
         x.reason().empty() ? (x.heads().has_unsafe() ? thousands(x.heads().unsafe().number()) : "") : x.reason());
   }
   // What each says, and with whom it has a vote.

@@ -110,7 +110,7 @@ TEST(Render, RecoverNamesBothChainsAndWhoSaysWhat) {
   alone.lowering.on_answers({}, {});
   EXPECT_THAT(recover_text(s, {{"driver", alone}}), HasSubstr("no other block has a majority"));
   f.lowering.on_answers({ref(9, 1)}, {ref(9, 2)});
-  while (f.lowering.verdict() == Lowering::Verdict::asking) {
+  while (f.lowering.result() == Lowering::Result::asking) {
     std::vector<eth::BlockRef> theirs, ours;
     for (const std::uint64_t n : f.lowering.numbers()) {
       theirs.push_back(ref(n, 1));
@@ -131,7 +131,7 @@ TEST(Render, RecoverNamesBothChainsAndWhoSaysWhat) {
   t.mutable_local()->set_client_version("Geth/v1.101702.3");
   EXPECT_THAT(text(), HasSubstr("debug_setHead(\"0x5\")"));
   const auto doc = nlohmann::json::parse(recover_json(s, {{"driver", f}}))["tows"][0]["finality"];
-  EXPECT_EQ(doc["verdict"], "lower");
+  EXPECT_EQ(doc["result"], "lower");
   EXPECT_EQ(doc["to"]["number"], 5);
   EXPECT_EQ(doc["says"][2]["block"], nullptr);
   EXPECT_EQ(doc["outcome"], "OUTCOME_NOT_APPLIED");
@@ -154,7 +154,7 @@ TEST(Render, LiveLinesFitATerminal) {
   t.set_distance_blocks(142'345'678);
   t.set_eta_s(1'234'567);
   auto& l = *t.mutable_local()->mutable_labels();
-  for (auto* label : {l.mutable_latest(), l.mutable_safe(), l.mutable_finalized()}) label->set_number(142'345'678);
+  for (auto* label : {l.mutable_unsafe(), l.mutable_safe(), l.mutable_finalized()}) label->set_number(142'345'678);
   auto& p = *t.mutable_local()->mutable_import();
   p.set_blocks(142'345'678);
   p.set_blocks_per_s(12'345);

@@ -17,7 +17,7 @@ namespace {
 
 /// `up` says where the services are, on loopback, and has a token for them; the sources are its --source.
 const std::set<std::string> kSetByUp{"--auth.token-file", "--insecure",      "--config",         "--grpc.addr",
-                                     "--http.addr",       "--endpoint",      "--payload-source", "--gossip-source",
+                                     "--http.addr",       "--endpoint",      "--remote-fetcher", "--p2p-gossip",
                                      "--remote-fetcher",  "--engine-driver", "--p2p-gossip"};
 
 }  // namespace

@@ -21,7 +21,7 @@ class ServiceFlags {
   /// Asks each program of kServices in `directory`. An error: one is missing there.
   static absl::StatusOr<ServiceFlags> ask(const std::string& directory);
 
-  /// Offers the flags that `up` has not got itself. Those that it sets for the services (addresses) are left out.
+  /// Offers the flags that `up` does not have itself. Those that it sets for the services (addresses) are left out.
   void add_to(CLI::App& up);
   /// What the operator has set, as variables of each service; after the parse.
   std::map<std::string, Environment> given() const;

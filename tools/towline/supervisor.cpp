@@ -140,8 +140,8 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
     add("p2p-gossip", {"--data-dir=" + o.data_dir + "/p2p"}, {}, unless_set);
   }
   add("engine-driver",
-      {"--data-dir=" + o.data_dir, "--payload-source=" + target("remote-fetcher"),
-       "--gossip-source=" + target("p2p-gossip")},
+      {"--data-dir=" + o.data_dir, "--remote-fetcher=" + target("remote-fetcher"),
+       "--p2p-gossip=" + target("p2p-gossip")},
       {{"TOWLINE_ENGINE", o.engine}});
   // Nobody is asked for gossip where none runs.
   const std::string unsafe_source = gossip || o.unsafe_source == "none" ? o.unsafe_source : "remote";

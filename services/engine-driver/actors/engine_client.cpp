@@ -311,10 +311,10 @@ absl::StatusOr<contract::Labels> EngineClient::labels() {
     return block_from(r.answers.answers[i]);
   };
   contract::Labels out;
-  TOWLINE_ASSIGN_OR_RETURN(out.latest, label(0));
+  TOWLINE_ASSIGN_OR_RETURN(out.unsafe, label(0));
   TOWLINE_ASSIGN_OR_RETURN(out.safe, label(1));
   TOWLINE_ASSIGN_OR_RETURN(out.finalized, label(2));
-  if (!out.latest) return absl::UnavailableError("the EL has no latest block");
+  if (!out.unsafe) return absl::UnavailableError("the EL has no latest block");
   return out;
 }
 

@@ -60,7 +60,7 @@ class EngineClient {
 
  private:
   struct Reply;
-  /// A read, of so many calls: one that is lost is asked once more.
+  /// A read, of this many calls: one that is lost is asked once more.
   Reply ask(const std::string& body, std::size_t calls, bool batch);
   Reply ask(const std::string& method, const std::string& params);
   /// One request, with a token if it goes to the Engine API.

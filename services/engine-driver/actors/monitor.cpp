@@ -52,12 +52,12 @@ absl::Status MonitorState::identify() {
   return absl::OkStatus();
 }
 
-absl::Status MonitorState::check_fence() {
-  const auto fence = config_.board->get().fence;
-  if (!fence) return absl::OkStatus();
-  auto there = config_.engine->block_by_number(fence->number);
+absl::Status MonitorState::check_confirmed_finalized() {
+  const auto confirmed_finalized = config_.board->get().confirmed_finalized;
+  if (!confirmed_finalized) return absl::OkStatus();
+  auto there = config_.engine->block_by_number(confirmed_finalized->number);
   if (!there.ok()) return there.status();
-  return compare_fence(*fence, *there);
+  return compare_confirmed_finalized(*confirmed_finalized, *there);
 }
 
 void MonitorState::check_capabilities(const std::vector<std::string>& has) {
@@ -110,16 +110,16 @@ void MonitorState::look() {
   auto labels = config_.engine->labels();
   if (!labels.ok()) return fail(status_of(labels.status()), labels.status());
   const bool fresh = !identified_ || lost_;
-  const bool lower = was.labels.latest && labels->latest->number < was.labels.latest->number;
-  if (fresh || lower || was.status == contract::EngineStatus::beside_fence) {
-    if (auto st = check_fence(); !st.ok()) {
+  const bool lower = was.labels.unsafe && labels->unsafe->number < was.labels.unsafe->number;
+  if (fresh || lower || was.status == contract::EngineStatus::contradicts_finalized) {
+    if (auto st = check_confirmed_finalized(); !st.ok()) {
       if (!absl::IsFailedPrecondition(st)) return fail(status_of(st), st);
       // Who is right is asked for what it shows.
       config_.board->update([&](contract::EngineState& s) { s.labels = *labels; });
-      return fail(contract::EngineStatus::beside_fence, st);
+      return fail(contract::EngineStatus::contradicts_finalized, st);
     }
   }
-  if (config_.board->writes().first == writes) foreign_.on_look(*labels->latest, writes, commanded, steady_now());
+  if (config_.board->writes().first == writes) foreign_.on_look(*labels->unsafe, writes, commanded, steady_now());
   if (foreign_.driven(steady_now())) {
     config_.board->update([&](contract::EngineState& s) { s.labels = *labels; });
     return fail(
@@ -133,7 +133,7 @@ void MonitorState::look() {
   config_.board->update([&](contract::EngineState& s) {
     // A head below the last one without an import of ours: it was restarted between two looks, or someone else writes
     // to it.
-    const bool went_back = s.labels.latest && !s.import && labels->latest->number < s.labels.latest->number;
+    const bool went_back = s.labels.unsafe && !s.import && labels->unsafe->number < s.labels.unsafe->number;
     s.labels = *labels;
     if (fresh) s.client_version = version;
     if (fresh || went_back) ++s.engine_session;
@@ -148,15 +148,15 @@ void MonitorState::look() {
   if (fresh) {
     check_capabilities(capabilities);
     log::info("the EL is there",
-              {log::kv("client", version), log::kv("head", labels->latest->id()), log::kv("was_lost", lost_)});
+              {log::kv("client", version), log::kv("head", labels->unsafe->id()), log::kv("was_lost", lost_)});
   }
   lost_ = false;
   auto& m = *config_.metrics;
   const auto number = [&](const char* label, const std::optional<eth::BlockRef>& b) {
-    m.gauge("towline_driver_block_number", "Block numbers of the EL's labels.", {{"label", label}})
+    m.gauge("towline_driver_head_block_number", "Block numbers of the EL's labels.", {{"label", label}})
         .set(b ? static_cast<double>(b->number) : 0);
   };
-  number("latest", labels->latest);
+  number("unsafe", labels->unsafe);
   number("safe", labels->safe);
   number("finalized", labels->finalized);
 }

@@ -38,8 +38,8 @@ class MonitorState {
   void check_capabilities(const std::vector<std::string>& has);
   monitor_actor::pointer self_;
   MonitorConfig config_{};
-  /// OK: the fence is on the EL's chain, or above it.
-  absl::Status check_fence();
+  /// OK: the confirmed finalized block is on the EL's chain, or above it.
+  absl::Status check_confirmed_finalized();
   ForeignHead foreign_;
   bool identified_ = false;
   bool lost_ = false;

@@ -18,7 +18,7 @@ class StateFile {
   static absl::StatusOr<std::unique_ptr<StateFile>> open(const std::string& directory);
   ~StateFile();
 
-  /// A state without an epoch if there is no file yet; DATA_LOSS if it is damaged (never ignored: it guards finality);
+  /// A state without a term if there is no file yet; DATA_LOSS if it is damaged (never ignored: it guards finality);
   /// FAILED_PRECONDITION: it is of another chain.
   absl::StatusOr<Persistent> load(const ChainIdentity& chain) const;
   /// Replaces the file.

@@ -306,7 +306,7 @@ TEST_F(WriterTest, AnElThatCameBackLowerIsReadAndNotWrittenTo) {
       EXPECT_EQ(r->outcome, contract::Outcome::engine_unavailable) << r->reason;
       EXPECT_THAT(r->reason, HasSubstr("came back"));
       EXPECT_LT(el_->latest().number, 300U);
-      EXPECT_EQ(r->labels.latest, el_->latest()) << "the coordinator decides on what there is now";
+      EXPECT_EQ(r->labels.unsafe, el_->latest()) << "the coordinator decides on what there is now";
       EXPECT_THAT(el_->calls(), Contains("labels"));
       EXPECT_THAT(writes(el_->calls()), IsEmpty());
       EXPECT_EQ(board_->get().engine_session, 1U) << "another life of the EL";
@@ -360,7 +360,7 @@ TEST_F(WriterTest, WhatWasImportedIsTheHeadWhenTheDriverIsToldToStop) {
   ASSERT_TRUE(r.ok()) << r.status();
   EXPECT_EQ(r->outcome, contract::Outcome::cancelled) << r->reason;
   EXPECT_EQ(el_->latest(), ref(350)) << "the payload that came with the signal, too";
-  EXPECT_EQ(r->labels.latest, ref(350));
+  EXPECT_EQ(r->labels.unsafe, ref(350));
   EXPECT_TRUE(absl::IsCancelled(import().status())) << "no command begins any more";
 }
 
@@ -393,7 +393,7 @@ TEST_F(WriterTest, WhatCannotBeSavedIsNotDone) {
   const auto refused = import();
   EXPECT_TRUE(absl::IsUnavailable(refused.status())) << refused.status();
   EXPECT_EQ(board_->get().status, contract::EngineStatus::state_not_saved);
-  EXPECT_EQ(board_->get().epoch, 0U) << "it does not count";
+  EXPECT_EQ(board_->get().term, 0U) << "it does not count";
   EXPECT_FALSE(file_->check().ok());
   EXPECT_TRUE(absl::IsUnavailable(import().status())) << "nothing until it can be saved";
   EXPECT_THAT(writes(el_->calls()), Not(Contains(StartsWith("newPayload"))));
@@ -416,17 +416,17 @@ TEST_F(WriterTest, ADiskThatFillsUpInTheMiddleEndsTheImport) {
   ASSERT_TRUE(r.ok()) << r.status();
   EXPECT_EQ(r->outcome, contract::Outcome::engine_unavailable) << r->reason;
   EXPECT_EQ(board_->get().status, contract::EngineStatus::state_not_saved);
-  EXPECT_FALSE(board_->get().fence) << "what is not on disk does not count";
+  EXPECT_FALSE(board_->get().confirmed_finalized) << "what is not on disk does not count";
   EXPECT_THAT(writes(el_->calls()).back(), "forkchoice 396") << "no label after the one that could not be saved";
 }
 
-TEST_F(WriterTest, AnElBesideTheFenceKeepsItsFinalized) {
+TEST_F(WriterTest, AnElOffTheConfirmedFinalizedKeepsItsFinalized) {
   persistent_ = {"test", 1, eth::BlockId{100, hash(999)}};
   start(sim::ElProfile::op_geth);
   const auto r = import();
   ASSERT_TRUE(r.ok()) << r.status();
   EXPECT_EQ(r->outcome, contract::Outcome::contradicts_finalized) << r->reason;
-  EXPECT_EQ(board_->get().status, contract::EngineStatus::beside_fence);
+  EXPECT_EQ(board_->get().status, contract::EngineStatus::contradicts_finalized);
   EXPECT_EQ(r->labels.finalized->id(), id(280)) << "not carried along";
   EXPECT_TRUE(absl::IsUnavailable(import().status())) << "nothing is written to such an EL";
   file_.reset();
@@ -434,7 +434,7 @@ TEST_F(WriterTest, AnElBesideTheFenceKeepsItsFinalized) {
   ASSERT_TRUE(file.ok());
   const auto kept = (*file)->load({});
   ASSERT_TRUE(kept.ok());
-  EXPECT_EQ(kept->fence, std::nullopt) << "nor overwritten on disk";
+  EXPECT_EQ(kept->confirmed_finalized, std::nullopt) << "nor overwritten on disk";
 }
 
 TEST(StateFile, OfAnotherChainIsRefused) {
@@ -457,7 +457,7 @@ TEST(StateFile, OfAnotherChainIsRefused) {
   p = (*file)->load(ours);
   ASSERT_TRUE(p.ok()) << p.status();
   EXPECT_EQ(p->chain, ours);
-  EXPECT_EQ(p->epoch, 3U);
+  EXPECT_EQ(p->term, 3U);
 }
 
 TEST_F(WriterTest, ARestartWhileTheSourceIsWaitedForIsSeen) {
@@ -494,15 +494,15 @@ TEST_F(WriterTest, WhatWasFinalIsLoweredByHandOrByDebugSetHead) {
     const auto r = writer_->lower_finalized(id(280), id(200), "because");
     ASSERT_TRUE(r.ok()) << r.status();
     EXPECT_EQ(r->outcome, row.outcome) << r->reason;
-    EXPECT_EQ(r->labels.latest, ref(row.head));
+    EXPECT_EQ(r->labels.unsafe, ref(row.head));
     EXPECT_EQ(el_->latest(), ref(row.head));
     const contract::EngineState s = board_->get();
-    EXPECT_EQ(s.fence, id(200));
-    EXPECT_EQ(s.epoch, 1U);
+    EXPECT_EQ(s.confirmed_finalized, id(200));
+    EXPECT_EQ(s.term, 1U);
     EXPECT_GT(s.engine_session, session) << "the coordinator begins again";
     const auto on_disk = file_->load({901, {}});
     ASSERT_TRUE(on_disk.ok()) << on_disk.status();
-    EXPECT_EQ(on_disk->fence, id(200));
+    EXPECT_EQ(on_disk->confirmed_finalized, id(200));
     if (row.outcome != contract::Outcome::done) continue;
     // The same once more: somebody else was faster.
     EXPECT_EQ(writer_->lower_finalized(id(280), id(200), "because")->refusal, contract::Refusal::not_final);
@@ -516,21 +516,21 @@ TEST_F(WriterTest, OnlyToABlockOfTheElsOwnChain) {
   eth::BlockId beside = id(200);
   beside.hash.bytes[20] = 1;
   EXPECT_EQ(writer_->lower_finalized(id(280), beside, "because")->refusal, contract::Refusal::not_canonical);
-  EXPECT_EQ(board_->get().fence, id(280));
+  EXPECT_EQ(board_->get().confirmed_finalized, id(280));
   EXPECT_EQ(el_->latest(), ref(300));
 }
 
-TEST_F(WriterTest, AnElBesideTheFenceIsUsedAgainWhenTheFenceWasWrong) {
+TEST_F(WriterTest, AnElOffTheConfirmedFinalizedIsUsedAgainWhenTheConfirmedFinalizedWasWrong) {
   eth::BlockId wrong = id(280);
   wrong.hash.bytes[20] = 1;
   persistent_ = {"test", 1, wrong};
-  status_ = contract::EngineStatus::beside_fence;
+  status_ = contract::EngineStatus::contradicts_finalized;
   start(sim::ElProfile::op_reth);
   const auto r = writer_->lower_finalized(wrong, id(280), "because");
   ASSERT_TRUE(r.ok()) << r.status();
   EXPECT_EQ(r->outcome, contract::Outcome::done) << r->reason;
   EXPECT_EQ(board_->get().status, contract::EngineStatus::ready);
-  EXPECT_EQ(board_->get().fence, id(280));
+  EXPECT_EQ(board_->get().confirmed_finalized, id(280));
   EXPECT_EQ(import()->outcome, contract::Outcome::done);
 }
 

@@ -71,13 +71,13 @@ Effect CommandSession::admit(const contract::CommandStamp& c, Then<const contrac
   if (!contract::may_be_written_to(engine().status))
     return end(absl::UnavailableError(absl::StrCat("the EL may not be written to: ", engine().reason)));
   // Whatever the EL says: from now on an older one is refused.
-  const auto next = memory_.gate.take_epoch(c);
+  const auto next = memory_.gate.take_term(c);
   if (!next.ok()) return end(next.status());
   return persist(*next, [this, c, taken = next->has_value(), then = std::move(then)](const absl::Status& saved) {
     if (!saved.ok()) return end(saved);
     if (taken) {
       note(StateChange{.kept = memory_.gate.state()});
-      say(Log::Severity::info, "epoch taken", {{"authority", c.authority}, {"epoch", absl::StrCat(c.epoch)}});
+      say(Log::Severity::info, "term taken", {{"authority", c.authority}, {"term", absl::StrCat(c.term)}});
     }
     note(Commanded{});
     memory_.late = std::max(absl::ZeroDuration(), c.chain_time - now_);

@@ -81,7 +81,7 @@ class CommandSession {
   Effect ended(contract::Outcome o, std::string reason, std::optional<eth::BlockId> block, Then<Result> then);
   Effect end_with(contract::Outcome o, std::string reason, std::optional<eth::BlockId> block = {});
 
-  /// Reads the EL's labels and passes `c` through the gate; a newer epoch is on disk before anything is sent.
+  /// Reads the EL's labels and passes `c` through the gate; a newer term is on disk before anything is sent.
   Effect admit(const contract::CommandStamp& c, Then<const contract::Labels&> then);
   /// `next` is on disk and counts, or nothing more is written to the EL until it is found that it can be.
   Effect persist(const Gate::ToSave& next, Then<absl::Status> then);
@@ -138,7 +138,7 @@ class CommandSession {
   Effect on_write_answer(EngineAnswer a);
   Effect write_ended(EngineAnswer a);
 
-  Effect check_fence(const contract::Forkchoice& f, Then<absl::Status> then);
+  Effect check_confirmed_finalized(const contract::Forkchoice& f, Then<absl::Status> then);
   Effect send_update(const contract::Forkchoice& f, Tries tries, Then<std::optional<Result>> then);
   /// VALID is no proof: an EL says it to an update that it did not apply.
   Effect read_back(const contract::Forkchoice& f, int look, const std::optional<eth::BlockRef>& head_before,

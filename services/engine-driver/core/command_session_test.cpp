@@ -15,7 +15,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-TEST_F(SessionTest, TheEpochIsOnDiskBeforeAnythingIsSent) {
+TEST_F(SessionTest, TheTermIsOnDiskBeforeAnythingIsSent) {
   ASSERT_TRUE(import(302).ok());
   EXPECT_THAT(calls_, ElementsAre("open 300", "save 1", "labels", "next", "newPayload 301", "next", "newPayload 302",
                                   "forkchoice 302", "labels"));
@@ -24,16 +24,16 @@ TEST_F(SessionTest, TheEpochIsOnDiskBeforeAnythingIsSent) {
   EXPECT_TRUE(absl::IsUnavailable(r.status())) << r.status();
   EXPECT_THAT(writes(), IsEmpty());
   EXPECT_EQ(state_.status, contract::EngineStatus::state_not_saved);
-  EXPECT_EQ(state_.epoch, 1U) << "it does not count";
-  EXPECT_EQ(memory_.gate.state().epoch, 1U);
+  EXPECT_EQ(state_.term, 1U) << "it does not count";
+  EXPECT_EQ(memory_.gate.state().term, 1U);
 }
 
 TEST_F(SessionTest, AFinalizedBlockIsOnDiskBeforeItIsTold) {
   finalized_ = safe_ = id(305);
   const auto r = import(310);
   ASSERT_TRUE(r.ok()) << r.status();
-  EXPECT_EQ(disk_.fence, id(305));
-  EXPECT_EQ(state_.fence, id(305));
+  EXPECT_EQ(disk_.confirmed_finalized, id(305));
+  EXPECT_EQ(state_.confirmed_finalized, id(305));
   finalized_ = safe_ = id(315);
   script_ = [this](const std::string& call, CommandSession&) -> std::optional<Event> {
     if (call == "save 1") disk_status_ = absl::UnavailableError("no space left");
@@ -42,8 +42,8 @@ TEST_F(SessionTest, AFinalizedBlockIsOnDiskBeforeItIsTold) {
   const auto full = import(320);
   ASSERT_TRUE(full.ok()) << full.status();
   EXPECT_EQ(full->outcome, contract::Outcome::engine_unavailable) << full->reason;
-  EXPECT_EQ(state_.fence, id(305));
-  EXPECT_EQ(memory_.gate.state().fence, id(305)) << "what is not on disk does not count";
+  EXPECT_EQ(state_.confirmed_finalized, id(305));
+  EXPECT_EQ(memory_.gate.state().confirmed_finalized, id(305)) << "what is not on disk does not count";
   EXPECT_EQ(state_.status, contract::EngineStatus::state_not_saved);
 }
 
@@ -136,13 +136,13 @@ TEST_F(SessionTest, ValidIsNoProof) {
   r = import(320);
   ASSERT_TRUE(r.ok()) << r.status();
   EXPECT_EQ(r->outcome, contract::Outcome::not_applied) << r->reason;
-  EXPECT_EQ(r->labels.latest, before);
+  EXPECT_EQ(r->labels.unsafe, before);
 }
 
 TEST_F(SessionTest, LabelsOnlyOfTheElsOwnChain) {
   EXPECT_EQ(set_forkchoice(295, 285)->outcome, contract::Outcome::done);
   EXPECT_EQ(el_.safe(), ref(295));
-  EXPECT_EQ(disk_.fence, id(285));
+  EXPECT_EQ(disk_.confirmed_finalized, id(285));
   ForkchoiceSession beside{options_, memory_, {"test", 1, hash(300)}, {id(300), eth::BlockId{296, hash(999)}, {}}};
   EXPECT_EQ(run(beside)->refusal, contract::Refusal::not_canonical);
   EXPECT_EQ(set_forkchoice(290, 284)->refusal, contract::Refusal::below_finalized);
@@ -153,7 +153,7 @@ TEST_F(SessionTest, LabelsOnlyOfTheElsOwnChain) {
   EXPECT_THAT(writes(), IsEmpty());
 }
 
-TEST_F(SessionTest, ARewindNeedsTheAdminRpcAndStaysAboveTheFence) {
+TEST_F(SessionTest, ARewindNeedsTheAdminRpcAndStaysAboveTheConfirmedFinalized) {
   EXPECT_EQ(rewind(295)->refusal, contract::Refusal::cannot_rewind);
   options_.can_rewind = true;
   EXPECT_EQ(rewind(295)->outcome, contract::Outcome::not_applied) << "op-reth has no such method";

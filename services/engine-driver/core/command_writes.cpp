@@ -113,15 +113,16 @@ Effect CommandSession::failed(Call call, const EngineAnswer& a, const eth::Block
   return ends(contract::Outcome::engine_unavailable);
 }
 
-Effect CommandSession::check_fence(const contract::Forkchoice& f, Then<absl::Status> then) {
-  const auto& fence = memory_.gate.state().fence;
-  if (!fence || !f.finalized || *fence == *f.finalized) return then(absl::OkStatus());
-  return ask(ReadBlock{fence->number}, [this, fence = *fence, then = std::move(then)](ReadBlock::Answer there) {
+Effect CommandSession::check_confirmed_finalized(const contract::Forkchoice& f, Then<absl::Status> then) {
+  const auto& confirmed_finalized = memory_.gate.state().confirmed_finalized;
+  if (!confirmed_finalized || !f.finalized || *confirmed_finalized == *f.finalized) return then(absl::OkStatus());
+  return ask(ReadBlock{confirmed_finalized->number}, [this, confirmed_finalized = *confirmed_finalized,
+                                                      then = std::move(then)](ReadBlock::Answer there) {
     if (!there.ok()) return then(there.status());
-    const absl::Status st = compare_fence(fence, *there);
+    const absl::Status st = compare_confirmed_finalized(confirmed_finalized, *there);
     if (!st.ok()) {
-      say(Log::Severity::error, "the EL is beside the fence", {{"why", st.ToString()}});
-      note(StateChange{.status = {{contract::EngineStatus::beside_fence, std::string{st.message()}}}});
+      say(Log::Severity::error, "the EL is beside the confirmed finalized block", {{"why", st.ToString()}});
+      note(StateChange{.status = {{contract::EngineStatus::contradicts_finalized, std::string{st.message()}}}});
     }
     return then(st);
   });
@@ -130,8 +131,8 @@ Effect CommandSession::check_fence(const contract::Forkchoice& f, Then<absl::Sta
 Effect CommandSession::update(const contract::Forkchoice& f, Tries tries, Then<std::optional<Result>> then) {
   if (!contract::may_be_written_to(engine().status))
     return ended(contract::Outcome::engine_unavailable, engine().reason, f.head, std::move(then));
-  // An EL beside the fence would carry it along.
-  return check_fence(f, [this, f, tries, then = std::move(then)](const absl::Status& st) {
+  // An EL beside the confirmed finalized block would carry it along.
+  return check_confirmed_finalized(f, [this, f, tries, then = std::move(then)](const absl::Status& st) {
     if (st.ok()) return send_update(f, tries, then);
     const auto outcome =
         contract::refusal_of(st) ? contract::Outcome::contradicts_finalized : contract::Outcome::engine_unavailable;
@@ -150,7 +151,7 @@ Effect CommandSession::send_update(const contract::Forkchoice& f, Tries tries, T
   w.send = SendForkchoice{f};
   w.update = f;
   w.tries = tries;
-  w.then = [this, f, tries, head_before = memory_.shown.latest, rests](EngineAnswer a) {
+  w.then = [this, f, tries, head_before = memory_.shown.unsafe, rests](EngineAnswer a) {
     if (react(Call::forkchoice_updated, a) != Reaction::proceed)
       return failed(Call::forkchoice_updated, a, f.head, tries, rests);
     return read_back(f, 1, head_before, rests);
@@ -180,10 +181,10 @@ Effect CommandSession::on_read_back(const contract::Forkchoice& f, const contrac
   memory_.heard = now_;
   const std::string wrong = difference(f, shown);
   if (wrong.empty() && head_before && head_before->hash != f.head.hash) memory_.moves = true;
-  Gate::ToSave fence;
+  Gate::ToSave confirmed_finalized;
   if (wrong.empty() && f.finalized && memory_.min_age.may_confirm(f.head, chain_now()))
-    fence = memory_.gate.confirm_finalized(*f.finalized);
-  return persist(fence, [this, f, shown, wrong, then](const absl::Status& saved) {
+    confirmed_finalized = memory_.gate.confirm_finalized(*f.finalized);
+  return persist(confirmed_finalized, [this, f, shown, wrong, then](const absl::Status& saved) {
     if (!saved.ok()) return ended(contract::Outcome::engine_unavailable, std::string{saved.message()}, f.head, then);
     note(StateChange{.status = {{contract::EngineStatus::ready, {}}}, .labels = shown, .kept = memory_.gate.state()});
     if (wrong.empty()) return then(std::nullopt);

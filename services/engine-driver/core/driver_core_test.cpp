@@ -186,39 +186,39 @@ absl::Status keep(Gate& g, const absl::StatusOr<Gate::ToSave>& next, const Save&
   return absl::OkStatus();
 }
 absl::Status admit(Gate& g, const contract::CommandStamp& c, const contract::Labels& el, const Save& save) {
-  TOWLINE_RETURN_IF_ERROR(keep(g, g.take_epoch(c), save));
+  TOWLINE_RETURN_IF_ERROR(keep(g, g.take_term(c), save));
   return Gate::check_head(c, el);
 }
 
-TEST(Gate, OlderEpochsOtherAuthoritiesAndOtherHeadsAreRefused) {
+TEST(Gate, OlderTermsOtherAuthoritiesAndOtherHeadsAreRefused) {
   Gate g{{"single", 7, std::nullopt}};
   const contract::Labels el = labels(100, 90, 80);
   EXPECT_TRUE(admit(g, {"single", 7, hash(100)}, el, saved).ok());
   EXPECT_TRUE(admit(g, {"single", 9, hash(100)}, el, saved).ok());
-  EXPECT_EQ(g.state().epoch, 9U);
-  EXPECT_EQ(contract::refusal_of(admit(g, {"single", 8, hash(100)}, el, saved)), contract::Refusal::stale_epoch);
+  EXPECT_EQ(g.state().term, 9U);
+  EXPECT_EQ(contract::refusal_of(admit(g, {"single", 8, hash(100)}, el, saved)), contract::Refusal::stale_term);
   EXPECT_EQ(contract::refusal_of(admit(g, {"etcd", 10, hash(100)}, el, saved)), contract::Refusal::other_authority);
   EXPECT_EQ(contract::refusal_of(admit(g, {"single", 9, hash(99)}, el, saved)), contract::Refusal::head_moved);
   EXPECT_TRUE(absl::IsInvalidArgument(admit(g, {"", 9, hash(100)}, el, saved)));
-  EXPECT_EQ(g.state().epoch, 9U);
+  EXPECT_EQ(g.state().term, 9U);
 }
 
-TEST(Gate, EpochsThatCannotBeTrueAreRefused) {
+TEST(Gate, TermsThatCannotBeTrueAreRefused) {
   const contract::Labels el = labels(100, 90, 80);
   constexpr std::uint64_t kEnd = std::uint64_t{1} << 63U;
   Gate single{{"single", 7, std::nullopt}};
   EXPECT_EQ(contract::refusal_of(admit(single, {"single", ~std::uint64_t{0}, hash(100)}, el, saved)),
-            contract::Refusal::impossible_epoch);
+            contract::Refusal::impossible_term);
   EXPECT_EQ(contract::refusal_of(admit(single, {"single", 1'008, hash(100)}, el, saved)),
-            contract::Refusal::impossible_epoch);
-  EXPECT_EQ(single.state().epoch, 7U);
+            contract::Refusal::impossible_term);
+  EXPECT_EQ(single.state().term, 7U);
   EXPECT_TRUE(admit(single, {"single", 1'007, hash(100)}, el, saved).ok());
   Gate fresh{{}};
   EXPECT_EQ(contract::refusal_of(admit(fresh, {"single", 1'001, hash(100)}, el, saved)),
-            contract::Refusal::impossible_epoch);
+            contract::Refusal::impossible_term);
   Gate etcd{{"etcd", 7, std::nullopt}};
   EXPECT_EQ(contract::refusal_of(admit(etcd, {"etcd", kEnd, hash(100)}, el, saved)),
-            contract::Refusal::impossible_epoch);
+            contract::Refusal::impossible_term);
   EXPECT_TRUE(admit(etcd, {"etcd", kEnd - 1, hash(100)}, el, saved).ok());
 }
 
@@ -233,10 +233,10 @@ TEST(Gate, WhatIsNotSavedDoesNotCount) {
   EXPECT_TRUE(admit(g, {"single", 7, hash(100)}, el, full).ok()) << "nothing new to be saved";
 }
 
-TEST(Gate, AnElBesideTheFenceIsSeen) {
-  EXPECT_TRUE(compare_fence(id(80), std::nullopt).ok()) << "it came back below it";
-  EXPECT_TRUE(compare_fence(id(80), ref(80)).ok());
-  EXPECT_EQ(contract::refusal_of(compare_fence(id(80, 1), ref(80))), contract::Refusal::below_finalized);
+TEST(Gate, AnElOffTheConfirmedFinalizedIsSeen) {
+  EXPECT_TRUE(compare_confirmed_finalized(id(80), std::nullopt).ok()) << "it came back below it";
+  EXPECT_TRUE(compare_confirmed_finalized(id(80), ref(80)).ok());
+  EXPECT_EQ(contract::refusal_of(compare_confirmed_finalized(id(80, 1), ref(80))), contract::Refusal::below_finalized);
 }
 
 TEST(Gate, FinalizedNeverGoesBackNorBeside) {
@@ -251,12 +251,12 @@ TEST(Gate, FinalizedNeverGoesBackNorBeside) {
   EXPECT_FALSE(g.check_labels(id(100), std::nullopt, id(91), el).ok()) << "finalized above the safe label that stays";
 }
 
-TEST(Gate, TheFenceOnlyRisesAndBoundsRewinds) {
+TEST(Gate, TheConfirmedFinalizedOnlyRisesAndBoundsRewinds) {
   Gate g{{"single", 1, id(80)}};
   EXPECT_TRUE(keep(g, g.confirm_finalized(id(79)), saved).ok());
-  EXPECT_EQ(g.state().fence, id(80));
+  EXPECT_EQ(g.state().confirmed_finalized, id(80));
   EXPECT_TRUE(keep(g, g.confirm_finalized(id(81)), saved).ok());
-  EXPECT_EQ(g.state().fence, id(81));
+  EXPECT_EQ(g.state().confirmed_finalized, id(81));
   EXPECT_TRUE(g.check_rewind(id(81)).ok());
   EXPECT_FALSE(g.check_rewind(id(80)).ok());
   EXPECT_FALSE(g.check_rewind(id(81, 1)).ok());
@@ -265,10 +265,10 @@ TEST(Gate, TheFenceOnlyRisesAndBoundsRewinds) {
 TEST(Gate, AnOperatorLowersWhatIsFinalAndNothingElse) {
   struct Case {
     const char* name;
-    std::optional<eth::BlockId> fence;
+    std::optional<eth::BlockId> confirmed_finalized;
     contract::Labels el;
     eth::BlockId was, to;
-    std::optional<eth::BlockId> fence_after;
+    std::optional<eth::BlockId> confirmed_finalized_after;
     std::optional<contract::Refusal> refusal = {};
     bool makes_sense = true;
     bool goes_back = true;
@@ -276,11 +276,12 @@ TEST(Gate, AnOperatorLowersWhatIsFinalAndNothingElse) {
   const contract::Labels el = labels(100, 90, 80);
   const contract::Labels lost{ref(100), {}, {}};
   const Case rows[] = {
-      {"the fence", id(80), el, id(80), id(70), id(70)},
-      {"the label above the fence, and with it the fence", id(75), el, id(80), id(70), id(70)},
-      {"the label, down to above the fence", id(60), el, id(80), id(70), id(60)},
-      {"the label, there is no fence", std::nullopt, el, id(80), id(70), std::nullopt},
-      {"the fence of an EL without labels", id(80), lost, id(80), id(70), id(70)},
+      {"the confirmed finalized block", id(80), el, id(80), id(70), id(70)},
+      {"the label above the confirmed finalized block, and with it the confirmed finalized block", id(75), el, id(80),
+       id(70), id(70)},
+      {"the label, down to above the confirmed finalized block", id(60), el, id(80), id(70), id(60)},
+      {"the label, there is no confirmed finalized block", std::nullopt, el, id(80), id(70), std::nullopt},
+      {"the confirmed finalized block of an EL without labels", id(80), lost, id(80), id(70), id(70)},
       {"an EL below it", id(80), {ref(60), {}, {}}, id(80), id(60), id(60), {}, true, false},
       {"an EL beside it, which is right", id(80, 1), el, id(80, 1), id(80), id(80), {}, true, false},
       {"an EL beside it, which is wrong, too", id(80, 1), el, id(80, 1), id(50), id(50)},
@@ -292,9 +293,9 @@ TEST(Gate, AnOperatorLowersWhatIsFinalAndNothingElse) {
   };
   for (const Case& row : rows) {
     SCOPED_TRACE(row.name);
-    Gate g{{"single", 7, row.fence}};
+    Gate g{{"single", 7, row.confirmed_finalized}};
     const absl::Status st = keep(g, g.lower_finalized(row.was, row.to, row.el), saved);
-    EXPECT_EQ(g.state(), (Persistent{"single", 7, row.fence_after}));
+    EXPECT_EQ(g.state(), (Persistent{"single", 7, row.confirmed_finalized_after}));
     EXPECT_EQ(contract::refusal_of(st), row.refusal);
     EXPECT_EQ(absl::IsInvalidArgument(st), !row.makes_sense);
     EXPECT_EQ(st.ok(), row.makes_sense && !row.refusal) << st;
@@ -304,7 +305,7 @@ TEST(Gate, AnOperatorLowersWhatIsFinalAndNothingElse) {
   Gate g{{"single", 7, id(80)}};
   const Save full = [](const Persistent&) { return absl::UnavailableError("no space left"); };
   EXPECT_TRUE(absl::IsUnavailable(keep(g, g.lower_finalized(id(80), id(70), el), full)));
-  EXPECT_EQ(g.state().fence, id(80)) << "what is not saved does not count";
+  EXPECT_EQ(g.state().confirmed_finalized, id(80)) << "what is not saved does not count";
 }
 
 TEST(Gate, AnElThatWentBackShowsNothingAbove) {
@@ -443,7 +444,7 @@ TEST(ImportPlan, ASwitchBelowTheSafeLabelLowersItToWhatIsShared) {
 }
 
 // D1: a snapshot whose head lies below its finalized block.
-TEST(EdgeCases, D1_SnapshotBelowFinalizedCarriesNoLabelsUntilTheFence) {
+TEST(EdgeCases, D1_SnapshotBelowFinalizedCarriesNoLabelsUntilTheConfirmedFinalized) {
   ImportPlan plan{{id(100), id(140), id(138), id(130)}, 8, labels(100, 90, 80), id(120)};
   std::optional<contract::Forkchoice> f;
   for (std::uint64_t n = 101; n <= 140; ++n) {
@@ -457,14 +458,14 @@ TEST(EdgeCases, D1_SnapshotBelowFinalizedCarriesNoLabelsUntilTheFence) {
   }
   EXPECT_EQ(f->finalized, id(130));
   EXPECT_EQ(f->safe, id(138));
-  EXPECT_FALSE(plan.contradicts_fence());
+  EXPECT_FALSE(plan.contradicts_finalized());
 }
 
-TEST(EdgeCases, D1_SnapshotThatReachesAnotherBlockThanTheFenceIsSeen) {
+TEST(EdgeCases, D1_SnapshotThatReachesAnotherBlockThanTheConfirmedFinalizedIsSeen) {
   ImportPlan plan{{id(100), id(140), std::nullopt, std::nullopt}, 8, labels(100, 90, 80), id(120, 1)};
   std::optional<contract::Forkchoice> last;
   for (std::uint64_t n = 101; n <= 120; ++n) last = plan.on_valid(ref(n));
-  EXPECT_TRUE(plan.contradicts_fence());
+  EXPECT_TRUE(plan.contradicts_finalized());
   EXPECT_FALSE(last);
 }
 

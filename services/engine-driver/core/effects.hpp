@@ -115,7 +115,7 @@ struct Count {
 struct CountRefusal {
   contract::Refusal refusal;
 };
-/// A command with this epoch was admitted.
+/// A command with this term was admitted.
 struct Commanded {};
 /// What may move the EL's head begins, or ends; the head that it asks for, if it is known.
 struct HeadMoves {

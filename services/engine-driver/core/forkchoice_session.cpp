@@ -7,7 +7,7 @@ Effect ForkchoiceSession::begin() {
 }
 
 Effect ForkchoiceSession::on_admitted(const contract::Labels& el) {
-  if (wanted_.head.hash != el.latest->hash)
+  if (wanted_.head.hash != el.unsafe->hash)
     return end(absl::InvalidArgumentError("SetForkchoice moves labels only; the head moves by ImportRange"));
   if (hold_young(el, wanted_.safe, wanted_.finalized) && !wanted_.safe && !wanted_.finalized)
     return end(Result{contract::Outcome::done, {}, {}, el});

@@ -12,25 +12,27 @@ namespace {
 
 /// The elector of a coordinator without etcd: it counts its starts.
 constexpr absl::string_view kSingle = "single";
-constexpr std::uint64_t kEpochLeap = 1'000;
+constexpr std::uint64_t kTermLeap = 1'000;
 /// An etcd revision is an int64.
-constexpr std::uint64_t kEpochEnd = std::uint64_t{1} << 63U;
+constexpr std::uint64_t kTermEnd = std::uint64_t{1} << 63U;
 
 }  // namespace
 
 void show(const Persistent& p, contract::EngineState& s) {
   s.authority = p.authority;
-  s.epoch = p.epoch;
-  s.fence = p.fence;
+  s.term = p.term;
+  s.confirmed_finalized = p.confirmed_finalized;
 }
 
 std::string encode(const Persistent& p) {
-  nlohmann::json doc = {{"authority", p.authority}, {"epoch", p.epoch}};
+  nlohmann::json doc = {{"authority", p.authority}, {"term", p.term}};
   if (p.chain) {
     doc["chain_id"] = p.chain->chain_id;
     doc["genesis"] = to_hex(p.chain->genesis.view());
   }
-  if (p.fence) doc["fence"] = {{"number", p.fence->number}, {"hash", to_hex(p.fence->hash.view())}};
+  if (p.confirmed_finalized)
+    doc["confirmed_finalized"] = {{"number", p.confirmed_finalized->number},
+                                  {"hash", to_hex(p.confirmed_finalized->hash.view())}};
   return doc.dump(1) + "\n";
 }
 
@@ -42,9 +44,9 @@ absl::StatusOr<Persistent> decode_persistent(const std::string& text) {
   if (!doc.is_object()) return bad("not a JSON object");
   Persistent p;
   if (!doc.contains("authority") || !doc["authority"].is_string()) return bad("no authority");
-  if (!doc.contains("epoch") || !doc["epoch"].is_number_unsigned()) return bad("no epoch");
+  if (!doc.contains("term") || !doc["term"].is_number_unsigned()) return bad("no term");
   p.authority = doc["authority"].get<std::string>();
-  p.epoch = doc["epoch"].get<std::uint64_t>();
+  p.term = doc["term"].get<std::uint64_t>();
   if (doc.contains("chain_id") || doc.contains("genesis")) {
     if (!doc.contains("chain_id") || !doc["chain_id"].is_number_unsigned() || !doc.contains("genesis") ||
         !doc["genesis"].is_string()) {
@@ -54,62 +56,63 @@ absl::StatusOr<Persistent> decode_persistent(const std::string& text) {
     if (!genesis.ok()) return bad("genesis");
     p.chain = ChainIdentity{doc["chain_id"].get<std::uint64_t>(), *genesis};
   }
-  if (doc.contains("fence")) {
-    const auto& f = doc["fence"];
+  if (doc.contains("confirmed_finalized")) {
+    const auto& f = doc["confirmed_finalized"];
     if (!f.is_object() || !f.contains("number") || !f["number"].is_number_unsigned() || !f.contains("hash") ||
         !f["hash"].is_string()) {
-      return bad("fence");
+      return bad("confirmed_finalized");
     }
     auto hash = parse_fixed_hex<32>(f["hash"].get<std::string>());
-    if (!hash.ok()) return bad("fence hash");
-    p.fence = eth::BlockId{f["number"].get<std::uint64_t>(), *hash};
+    if (!hash.ok()) return bad("confirmed_finalized hash");
+    p.confirmed_finalized = eth::BlockId{f["number"].get<std::uint64_t>(), *hash};
   }
   return p;
 }
 
-absl::Status check_epoch(const contract::CommandStamp& c, const Persistent& known) {
+absl::Status check_term(const contract::CommandStamp& c, const Persistent& known) {
   if (c.authority.empty()) return absl::InvalidArgumentError("a command needs an authority");
   if (!known.authority.empty() && c.authority != known.authority) {
     return contract::refuse(
         contract::Refusal::other_authority,
         absl::StrCat("this driver obeys authority \"", known.authority, "\", not \"", c.authority, "\""));
   }
-  if (c.epoch < known.epoch) {
-    return contract::refuse(
-        contract::Refusal::stale_epoch,
-        absl::StrCat("epoch ", c.epoch, " is older than ", known.epoch, ", another coordinator took over"));
+  if (c.term < known.term) {
+    return contract::refuse(contract::Refusal::stale_term, absl::StrCat("term ", c.term, " is older than ", known.term,
+                                                                        ", another coordinator took over"));
   }
-  if (c.epoch >= kEpochEnd || (c.authority == kSingle && c.epoch - known.epoch > kEpochLeap)) {
-    return contract::refuse(contract::Refusal::impossible_epoch,
-                            absl::StrCat("epoch ", c.epoch, " is too far above ", known.epoch, " to be true"));
+  if (c.term >= kTermEnd || (c.authority == kSingle && c.term - known.term > kTermLeap)) {
+    return contract::refuse(contract::Refusal::impossible_term,
+                            absl::StrCat("term ", c.term, " is too far above ", known.term, " to be true"));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<Gate::ToSave> Gate::take_epoch(const contract::CommandStamp& c) const {
-  TOWLINE_RETURN_IF_ERROR(check_epoch(c, state_));
-  if (c.authority == state_.authority && c.epoch == state_.epoch) return ToSave{};
+absl::StatusOr<Gate::ToSave> Gate::take_term(const contract::CommandStamp& c) const {
+  TOWLINE_RETURN_IF_ERROR(check_term(c, state_));
+  if (c.authority == state_.authority && c.term == state_.term) return ToSave{};
   Persistent next = state_;
   next.authority = c.authority;
-  next.epoch = c.epoch;
+  next.term = c.term;
   return next;
 }
 
 absl::Status Gate::check_head(const contract::CommandStamp& c, const contract::Labels& el) {
-  if (!el.latest) return absl::UnavailableError("the EL's head is not known");
-  if (el.latest->hash != c.expected_head) {
+  if (!el.unsafe) return absl::UnavailableError("the EL's head is not known");
+  if (el.unsafe->hash != c.expected_head) {
     return contract::refuse(contract::Refusal::head_moved,
-                            absl::StrCat("head moved: the EL is at ", eth::to_string(*el.latest), ", expected ",
+                            absl::StrCat("head moved: the EL is at ", eth::to_string(*el.unsafe), ", expected ",
                                          short_hex(c.expected_head.view())));
   }
   return absl::OkStatus();
 }
 
-absl::Status compare_fence(const eth::BlockId& fence, const std::optional<eth::BlockRef>& there) {
-  if (!there || there->hash == fence.hash) return absl::OkStatus();
-  return contract::refuse(contract::Refusal::below_finalized,
-                          absl::StrCat("the EL has ", eth::to_string(*there), " where ", eth::to_string(fence),
-                                       " was final here: was its database replaced?"));
+absl::Status compare_confirmed_finalized(const eth::BlockId& confirmed_finalized,
+                                         const std::optional<eth::BlockRef>& there) {
+  if (!there || there->hash == confirmed_finalized.hash) return absl::OkStatus();
+  return contract::refuse(
+      contract::Refusal::below_finalized,
+      absl::StrCat("the EL has ", eth::to_string(*there), " where ", eth::to_string(confirmed_finalized),
+                   " was final here: was its database replaced?"));
 }
 
 absl::Status Gate::check_labels(const eth::BlockId& head, const std::optional<eth::BlockId>& safe,
@@ -130,22 +133,26 @@ absl::Status Gate::check_labels(const eth::BlockId& head, const std::optional<et
   if ((safe || finalized) && safe_after && finalized_after && finalized_after->number > safe_after->number) {
     return bad(contract::Refusal::label_order, "finalized", *finalized_after, "is above safe", *safe_after);
   }
-  if (finalized && state_.fence) {
-    if (finalized->number < state_.fence->number)
-      return bad(contract::Refusal::below_finalized, "finalized", *finalized, "is below the fence", *state_.fence);
-    if (finalized->number == state_.fence->number && finalized->hash != state_.fence->hash) {
-      return bad(contract::Refusal::below_finalized, "finalized", *finalized, "is not the fence", *state_.fence);
+  if (finalized && state_.confirmed_finalized) {
+    if (finalized->number < state_.confirmed_finalized->number)
+      return bad(contract::Refusal::below_finalized, "finalized", *finalized, "is below the confirmed finalized block",
+                 *state_.confirmed_finalized);
+    if (finalized->number == state_.confirmed_finalized->number &&
+        finalized->hash != state_.confirmed_finalized->hash) {
+      return bad(contract::Refusal::below_finalized, "finalized", *finalized, "is not the confirmed finalized block",
+                 *state_.confirmed_finalized);
     }
   }
-  if (safe && state_.fence && safe->number < state_.fence->number)
-    return bad(contract::Refusal::below_finalized, "safe", *safe, "is below the fence", *state_.fence);
+  if (safe && state_.confirmed_finalized && safe->number < state_.confirmed_finalized->number)
+    return bad(contract::Refusal::below_finalized, "safe", *safe, "is below the confirmed finalized block",
+               *state_.confirmed_finalized);
   return absl::OkStatus();
 }
 
 Gate::ToSave Gate::confirm_finalized(const eth::BlockId& finalized) const {
-  if (state_.fence && finalized.number <= state_.fence->number) return std::nullopt;
+  if (state_.confirmed_finalized && finalized.number <= state_.confirmed_finalized->number) return std::nullopt;
   Persistent next = state_;
-  next.fence = finalized;
+  next.confirmed_finalized = finalized;
   return next;
 }
 
@@ -155,7 +162,7 @@ bool must_go_back(const contract::Labels& el, const eth::BlockId& was, const eth
 
 std::string above(const contract::Labels& el, const eth::BlockId& to) {
   for (const auto& [label, what] :
-       {std::pair{&el.latest, "head"}, std::pair{&el.safe, "safe"}, std::pair{&el.finalized, "finalized"}}) {
+       {std::pair{&el.unsafe, "head"}, std::pair{&el.safe, "safe"}, std::pair{&el.finalized, "finalized"}}) {
     if (*label && (*label)->number > to.number)
       return absl::StrCat("its ", what, " is ", eth::to_string(**label), ", above ", eth::to_string(to));
   }
@@ -166,25 +173,28 @@ absl::StatusOr<Gate::ToSave> Gate::lower_finalized(const eth::BlockId& was, cons
                                                    const contract::Labels& el) const {
   if (to == was || to.number > was.number)
     return absl::InvalidArgumentError(absl::StrCat(eth::to_string(to), " is not below ", eth::to_string(was)));
-  if (was != state_.fence && !(el.finalized && el.finalized->id() == was)) {
+  if (was != state_.confirmed_finalized && !(el.finalized && el.finalized->id() == was)) {
     return contract::refuse(
         contract::Refusal::not_final,
-        absl::StrCat(eth::to_string(was), " is not what is final here: the fence is ",
-                     state_.fence ? eth::to_string(*state_.fence) : "not set", ", the EL's finalized block ",
-                     el.finalized ? eth::to_string(*el.finalized) : "not set"));
+        absl::StrCat(eth::to_string(was), " is not what is final here: the confirmed finalized block is ",
+                     state_.confirmed_finalized ? eth::to_string(*state_.confirmed_finalized) : "not set",
+                     ", the EL's finalized block ", el.finalized ? eth::to_string(*el.finalized) : "not set"));
   }
-  if (!state_.fence || state_.fence == to || state_.fence->number < to.number) return ToSave{};
+  if (!state_.confirmed_finalized || state_.confirmed_finalized == to || state_.confirmed_finalized->number < to.number)
+    return ToSave{};
   Persistent next = state_;
-  next.fence = to;
+  next.confirmed_finalized = to;
   return next;
 }
 
 absl::Status Gate::check_rewind(const eth::BlockId& to) const {
-  if (!state_.fence) return absl::OkStatus();
-  if (to.number < state_.fence->number || (to.number == state_.fence->number && to.hash != state_.fence->hash)) {
+  if (!state_.confirmed_finalized) return absl::OkStatus();
+  if (to.number < state_.confirmed_finalized->number ||
+      (to.number == state_.confirmed_finalized->number && to.hash != state_.confirmed_finalized->hash)) {
     return contract::refuse(
         contract::Refusal::below_finalized,
-        absl::StrCat("a rewind to ", eth::to_string(to), " would go below the fence ", eth::to_string(*state_.fence)));
+        absl::StrCat("a rewind to ", eth::to_string(to), " would go below the confirmed finalized block ",
+                     eth::to_string(*state_.confirmed_finalized)));
   }
   return absl::OkStatus();
 }

@@ -7,10 +7,11 @@
 namespace towline::driver {
 
 ImportPlan::ImportPlan(contract::ImportRange range, std::uint64_t every, const contract::Labels& el,
-                       const std::optional<eth::BlockId>& fence, const std::optional<Hash32>& ours_above_parent)
+                       const std::optional<eth::BlockId>& confirmed_finalized,
+                       const std::optional<Hash32>& ours_above_parent)
     : range_{std::move(range)},
       every_{every},
-      fence_{fence},
+      confirmed_finalized_{confirmed_finalized},
       ours_above_parent_{ours_above_parent},
       last_{range_.parent} {
   if (el.safe) el_safe_ = el.safe->id();
@@ -20,9 +21,9 @@ ImportPlan::ImportPlan(contract::ImportRange range, std::uint64_t every, const c
   if (reached(range_.safe)) safe_ = range_.safe;
   if (reached(range_.finalized)) finalized_ = range_.finalized;
   // A start from a snapshot: the head is below what is final. Labels wait until the chain is there again.
-  below_fence_ = fence_ && range_.parent.number < fence_->number;
+  below_confirmed_finalized_ = confirmed_finalized_ && range_.parent.number < confirmed_finalized_->number;
   // A switch of branches below the safe label: what both branches share stays safe.
-  if (!safe_ && el.safe && el.safe->number > range_.parent.number && !below_fence_) safe_ = range_.parent;
+  if (!safe_ && el.safe && el.safe->number > range_.parent.number && !below_confirmed_finalized_) safe_ = range_.parent;
 }
 
 absl::Status ImportPlan::check(const eth::BlockRef& next) const {
@@ -45,31 +46,31 @@ absl::Status ImportPlan::check(const eth::BlockRef& next) const {
 std::optional<contract::Forkchoice> ImportPlan::on_valid(const eth::BlockRef& block) {
   last_ = block.id();
   ++since_update_;
-  if (fence_ && block.number == fence_->number) {
-    below_fence_ = false;
-    contradicts_fence_ = block.hash != fence_->hash;
-    if (!contradicts_fence_) {
-      finalized_ = fence_;
-      safe_ = fence_;
+  if (confirmed_finalized_ && block.number == confirmed_finalized_->number) {
+    below_confirmed_finalized_ = false;
+    contradicts_finalized_ = block.hash != confirmed_finalized_->hash;
+    if (!contradicts_finalized_) {
+      finalized_ = confirmed_finalized_;
+      safe_ = confirmed_finalized_;
     }
   }
   if (range_.safe && range_.safe->number == block.number && range_.safe->hash == block.hash) safe_ = range_.safe;
   if (range_.finalized && range_.finalized->number == block.number && range_.finalized->hash == block.hash)
     finalized_ = range_.finalized;
-  if (contradicts_fence_) return std::nullopt;
+  if (contradicts_finalized_) return std::nullopt;
   if (since_update_ < every_ && !done()) return std::nullopt;
   since_update_ = 0;
   return update();
 }
 
 std::optional<contract::Forkchoice> ImportPlan::finish_early() const {
-  if (since_update_ == 0 || contradicts_fence_) return std::nullopt;
+  if (since_update_ == 0 || contradicts_finalized_) return std::nullopt;
   return update();
 }
 
 contract::Forkchoice ImportPlan::update() const {
   contract::Forkchoice f{last_, safe_, finalized_};
-  if (below_fence_) {
+  if (below_confirmed_finalized_) {
     f.safe.reset();
     f.finalized.reset();
     return f;

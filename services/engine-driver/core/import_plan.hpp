@@ -10,12 +10,13 @@ namespace towline::driver {
 
 class ImportPlan {
  public:
-  /// `every`: blocks between two updates. `el`: the labels before the import. `fence`: see Gate.
+  /// `every`: blocks between two updates. `el`: the labels before the import. `confirmed_finalized`: see Gate.
   /// `ours_above_parent`: for a switch of branches, the EL's own block above the parent. A branch that begins with it
   /// leaves our chain higher up (the source changed its mind after the search), and updates would ask for ancestors of
   /// the head.
   ImportPlan(contract::ImportRange range, std::uint64_t every, const contract::Labels& el,
-             const std::optional<eth::BlockId>& fence, const std::optional<Hash32>& ours_above_parent = {});
+             const std::optional<eth::BlockId>& confirmed_finalized,
+             const std::optional<Hash32>& ours_above_parent = {});
 
   /// DATA_LOSS: `next` does not continue the chain, or the range ends at another hash: the source broke its word.
   absl::Status check(const eth::BlockRef& next) const;
@@ -26,14 +27,15 @@ class ImportPlan {
 
   const eth::BlockId& last() const { return last_; }
   bool done() const { return last_.number == range_.tip.number; }
-  /// The imported chain has another block than the fence at its height (only after a start from a snapshot).
-  bool contradicts_fence() const { return contradicts_fence_; }
+  /// The imported chain has another block than the confirmed finalized block at its height (only after a start from a
+  /// snapshot).
+  bool contradicts_finalized() const { return contradicts_finalized_; }
 
  private:
   contract::Forkchoice update() const;
   contract::ImportRange range_;
   std::uint64_t every_;
-  std::optional<eth::BlockId> fence_;
+  std::optional<eth::BlockId> confirmed_finalized_;
   std::optional<Hash32> ours_above_parent_;
   eth::BlockId last_;
   std::uint64_t since_update_ = 0;
@@ -41,8 +43,8 @@ class ImportPlan {
   std::optional<eth::BlockId> safe_;
   std::optional<eth::BlockId> finalized_;
   std::optional<eth::BlockId> el_safe_;
-  bool below_fence_ = false;
-  bool contradicts_fence_ = false;
+  bool below_confirmed_finalized_ = false;
+  bool contradicts_finalized_ = false;
 };
 
 }  // namespace towline::driver

@@ -22,14 +22,15 @@ Effect ImportSession::begin() {
 
 Effect ImportSession::on_admitted(const contract::Labels& el) {
   el_ = el;
-  if (range_.parent.hash == el.latest->hash) return on_parent();
+  if (range_.parent.hash == el.unsafe->hash) return on_parent();
   return check_canonical(range_.parent, "parent", [this](const absl::Status& st) {
     if (!st.ok()) return end(st);
-    if (const auto& fence = memory_.gate.state().fence;
-        fence && range_.parent.number < fence->number && el_.latest->number >= fence->number) {
-      return end(contract::refuse(
-          contract::Refusal::below_finalized,
-          absl::StrCat("a branch from ", eth::to_string(range_.parent), " would replace ", eth::to_string(*fence))));
+    if (const auto& confirmed_finalized = memory_.gate.state().confirmed_finalized;
+        confirmed_finalized && range_.parent.number < confirmed_finalized->number &&
+        el_.unsafe->number >= confirmed_finalized->number) {
+      return end(contract::refuse(contract::Refusal::below_finalized,
+                                  absl::StrCat("a branch from ", eth::to_string(range_.parent), " would replace ",
+                                               eth::to_string(*confirmed_finalized))));
     }
     return ask(ReadBlock{range_.parent.number + 1}, [this](ReadBlock::Answer above) {
       if (!above.ok()) return end(above.status());
@@ -50,7 +51,7 @@ Effect ImportSession::keep_if_canonical(std::optional<eth::BlockId> contract::Im
                                         const std::function<Effect()>& then) {
   const auto& id = range_.*label;
   if (!id || id->number > range_.parent.number) return then();
-  if (is(*id, el_.latest) || is(*id, el_.safe) || is(*id, el_.finalized)) return then();
+  if (is(*id, el_.unsafe) || is(*id, el_.safe) || is(*id, el_.finalized)) return then();
   return check_canonical(*id, what, [this, label, then](const absl::Status& st) {
     if (st.ok()) return then();
     if (contract::refusal_of(st) != contract::Refusal::not_canonical) return end(st);
@@ -66,7 +67,7 @@ Effect ImportSession::run() {
     memory_.quarantine.clear();
     memory_.moves = false;
   }
-  plan_.emplace(range_, options_.forkchoice_every, el_, memory_.gate.state().fence, ours_above_parent_);
+  plan_.emplace(range_, options_.forkchoice_every, el_, memory_.gate.state().confirmed_finalized, ours_above_parent_);
   progress_.imported = range_.parent;
   progress_.tip = range_.tip;
   started_ = told_ = now();
@@ -170,11 +171,11 @@ Effect ImportSession::count(const PreparedPayload& payload) {
 }
 
 Effect ImportSession::after_update(const eth::BlockId& imported) {
-  if (!plan_->contradicts_fence()) return next();
-  return leave_with(
-      contract::Outcome::contradicts_finalized,
-      absl::StrCat("the chain has another block than the fence ", eth::to_string(*memory_.gate.state().fence)),
-      imported);
+  if (!plan_->contradicts_finalized()) return next();
+  return leave_with(contract::Outcome::contradicts_finalized,
+                    absl::StrCat("the chain has another block than the confirmed finalized block ",
+                                 eth::to_string(*memory_.gate.state().confirmed_finalized)),
+                    imported);
 }
 
 contract::Forkchoice ImportSession::checked(contract::Forkchoice f) {
@@ -201,7 +202,7 @@ Effect ImportSession::on_moved(const contract::Forkchoice& f, const eth::BlockId
   if (was_led_ || !stayed(bad)) return leave(*std::move(bad));
   return needs_twins([this, f, imported, bad = *std::move(bad)](bool yes) {
     if (yes) return lead_from_the_start();
-    if (memory_.shown.latest->hash != f.head.hash) return leave(bad);
+    if (memory_.shown.unsafe->hash != f.head.hash) return leave(bad);
     // It has merely shown its head late.
     return update(f, Tries::until_known, [this, imported](std::optional<Result> again) {
       return again ? leave(*std::move(again)) : after_update(imported);
@@ -215,7 +216,7 @@ Effect ImportSession::leave_with(contract::Outcome o, std::string reason, std::o
 
 Effect ImportSession::leave(Result r) {
   // Not to an EL that has come back as another one.
-  const bool as_before = r.labels.latest && !after_loss(memory_.shown, nullptr, r.labels);
+  const bool as_before = r.labels.unsafe && !after_loss(memory_.shown, nullptr, r.labels);
   const auto f = plan_->finish_early();
   if (!f || !as_before) return over(std::move(r));
   return update(checked(*f), Tries::once, [this, r = std::move(r)](const std::optional<Result>& bad) mutable {

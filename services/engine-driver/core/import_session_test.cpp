@@ -33,7 +33,7 @@ TEST_F(SessionTest, AnInvalidBlockIsKeptFromTheElForAWhile) {
   EXPECT_EQ(import()->outcome, contract::Outcome::done);
 }
 
-TEST_F(SessionTest, ABranchLeavesOursAboveTheFenceAtABlockThatTheElHas) {
+TEST_F(SessionTest, ABranchLeavesOursAboveTheConfirmedFinalizedAtABlockThatTheElHas) {
   disk_ = {"test", 1, id(280)};
   memory_.gate = Gate{disk_};
   for (const auto& [parent, refusal] : {std::pair{eth::BlockId{295, hash(999)}, contract::Refusal::not_canonical},
@@ -53,14 +53,14 @@ TEST_F(SessionTest, ALabelOfAnotherBranchIsLeftOut) {
   EXPECT_EQ(el_.safe(), ref(290));
 }
 
-TEST_F(SessionTest, AnElBesideTheFenceGetsNoFinalizedBlock) {
+TEST_F(SessionTest, AnElOffTheConfirmedFinalizedGetsNoFinalizedBlock) {
   disk_ = {"test", 1, eth::BlockId{100, hash(999)}};
   memory_.gate = Gate{disk_};
   finalized_ = safe_ = id(305);
   const auto r = import();
   ASSERT_TRUE(r.ok()) << r.status();
   EXPECT_EQ(r->outcome, contract::Outcome::contradicts_finalized) << r->reason;
-  EXPECT_EQ(state_.status, contract::EngineStatus::beside_fence);
+  EXPECT_EQ(state_.status, contract::EngineStatus::contradicts_finalized);
   EXPECT_EQ(el_.finalized(), ref(280));
   EXPECT_TRUE(absl::IsUnavailable(import(320).status())) << "nothing is written to it any more";
 }
@@ -112,8 +112,8 @@ TEST_F(SessionTest, WhateverEndsAnImportWhatWasImportedIsTheHead) {
     EXPECT_EQ(r->outcome, row.outcome) << r->reason;
     const std::uint64_t imported = std::holds_alternative<Done>(row.answer) ? head + 5 : head + 4;
     EXPECT_EQ(el_.latest(), ref(imported));
-    EXPECT_EQ(r->labels.latest, ref(imported));
-    EXPECT_EQ(disk_.fence, id(head + 2)) << "and what is final by it is on disk";
+    EXPECT_EQ(r->labels.unsafe, ref(imported));
+    EXPECT_EQ(disk_.confirmed_finalized, id(head + 2)) << "and what is final by it is on disk";
     EXPECT_FALSE(state_.import);
   }
 }

@@ -15,8 +15,8 @@ absl::Status proceeds(Call call, const EngineAnswer& a, const char* what) {
 }  // namespace
 
 bool ImportSession::stayed(const std::optional<Result>& update) const {
-  return update && update->outcome == contract::Outcome::not_applied && update->labels.latest &&
-         update->labels.latest->hash == el_.latest->hash;
+  return update && update->outcome == contract::Outcome::not_applied && update->labels.unsafe &&
+         update->labels.unsafe->hash == el_.unsafe->hash;
 }
 
 Effect ImportSession::needs_twins(Then<bool> then) {
@@ -29,8 +29,8 @@ Effect ImportSession::look_for_twins(TwinNeed need, Then<bool> then) {
   return ask(ReadLabels{}, [this, need, then = std::move(then)](absl::StatusOr<contract::Labels> labels) {
     if (!labels.ok()) return then(false);
     memory_.shown = *labels;
-    const eth::BlockRef head = *labels->latest;
-    if (head.hash != el_.latest->hash) return then(false);
+    const eth::BlockRef head = *labels->unsafe;
+    if (head.hash != el_.unsafe->hash) return then(false);
     return ask(ReadBlock{head.number + 1}, [this, need, head, then](ReadBlock::Answer above) mutable {
       if (!above.ok()) return then(false);
       switch (need.on_look(head.hash, *above ? std::optional{(*above)->hash} : std::nullopt, now())) {
@@ -46,9 +46,9 @@ Effect ImportSession::look_for_twins(TwinNeed need, Then<bool> then) {
 Effect ImportSession::lead_from_the_start() {
   say(Log::Severity::warn,
       "the EL does not move onto blocks that it has, as op-geth does when it was killed: leading it through twins",
-      {{"head", eth::to_string(*el_.latest)}, {"after", eth::to_string(range_.parent)}});
+      {{"head", eth::to_string(*el_.unsafe)}, {"after", eth::to_string(range_.parent)}});
   was_led_ = leading_ = true;
-  plan_.emplace(range_, options_.forkchoice_every, el_, memory_.gate.state().fence);
+  plan_.emplace(range_, options_.forkchoice_every, el_, memory_.gate.state().confirmed_finalized);
   return ask(OpenPayloads{range_.parent, range_.tip, range_.origin}, [this](Done) { return next(); });
 }
 
@@ -94,7 +94,7 @@ Effect ImportSession::move_through_twin(const Payload& payload, const Hash32& tw
         if (!labels.ok()) return then(labels.status());
         memory_.shown = *labels;
         memory_.heard = now();
-        return then(labels->latest->hash == payload->ref.hash);
+        return then(labels->unsafe->hash == payload->ref.hash);
       });
     });
   });

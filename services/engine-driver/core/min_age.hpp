@@ -17,7 +17,7 @@ class MinAge {
   struct Ages {
     absl::Duration safe = absl::ZeroDuration(), finalized = absl::ZeroDuration();
   };
-  /// What Ethereum and its test networks need at least: a slot, and less than two epochs. 0 for any other L1.
+  /// What Ethereum and its test networks need at least: a slot, and less than two terms. 0 for any other L1.
   static Ages of_l1(std::uint64_t l1_chain_id);
 
   /// Nothing is too young.

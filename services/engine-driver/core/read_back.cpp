@@ -16,7 +16,7 @@ std::string reads(const char* what, const std::optional<eth::BlockRef>& shown) {
 /// The first label that is another one than wanted; empty: none is.
 std::string differs(const std::optional<Hash32>& head, const std::optional<Hash32>& safe,
                     const std::optional<Hash32>& finalized, const contract::Labels& shown) {
-  if (head != hash_of(shown.latest)) return reads("head", shown.latest);
+  if (head != hash_of(shown.unsafe)) return reads("head", shown.unsafe);
   if (safe != hash_of(shown.safe)) return reads("safe", shown.safe);
   if (finalized != hash_of(shown.finalized)) return reads("finalized", shown.finalized);
   return {};
@@ -35,7 +35,7 @@ std::string difference(const contract::Forkchoice& update, const contract::Label
 std::optional<EngineAnswer> after_loss(const contract::Labels& before, const contract::Forkchoice* update,
                                        const contract::Labels& shown) {
   EngineAnswer a;
-  const std::string changed = differs(hash_of(before.latest), hash_of(before.safe), hash_of(before.finalized), shown);
+  const std::string changed = differs(hash_of(before.unsafe), hash_of(before.safe), hash_of(before.finalized), shown);
   if (changed.empty()) return std::nullopt;
   if (update != nullptr &&
       differs(update->head.hash, wanted(update->safe, before.safe), wanted(update->finalized, before.finalized), shown)

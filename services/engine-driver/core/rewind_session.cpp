@@ -17,10 +17,10 @@ Effect RewindSession::on_admitted(const contract::Labels& el) {
         contract::refuse(contract::Refusal::cannot_rewind, "no --engine.admin-rpc: this driver cannot rewind its EL"));
   }
   // To its own head nothing goes back; it makes the EL forget what it has above.
-  if (to_.hash != el.latest->hash) {
+  if (to_.hash != el.unsafe->hash) {
     if (auto st = memory_.gate.check_rewind(to_); !st.ok()) return end(st);
   }
-  return check_canonical(to_, "the block to rewind to", [this, from = *el.latest](const absl::Status& canonical) {
+  return check_canonical(to_, "the block to rewind to", [this, from = *el.unsafe](const absl::Status& canonical) {
     if (!canonical.ok()) return end(canonical);
     return rewind(from, to_, [this](const absl::Status& st) {
       if (!st.ok()) return end_with(contract::Outcome::not_applied, std::string{st.message()}, to_);
@@ -31,18 +31,18 @@ Effect RewindSession::on_admitted(const contract::Labels& el) {
 
 Effect RewindSession::on_rewound() {
   return ended(contract::Outcome::done, {}, to_, [this](Result r) {
-    if (!r.labels.latest) return end_with(contract::Outcome::engine_unavailable, kSilent, to_);
-    if (r.labels.latest->hash != to_.hash) {
+    if (!r.labels.unsafe) return end_with(contract::Outcome::engine_unavailable, kSilent, to_);
+    if (r.labels.unsafe->hash != to_.hash) {
       r.outcome = contract::Outcome::not_applied;
-      r.reason = absl::StrCat("after debug_setHead the head is ", eth::to_string(*r.labels.latest));
+      r.reason = absl::StrCat("after debug_setHead the head is ", eth::to_string(*r.labels.unsafe));
     }
     return end(std::move(r));
   });
 }
 
 Effect LowerFinalizedSession::begin() {
-  // An EL beside the fence is what this may end.
-  if (!contract::may_be_written_to(engine().status) && engine().status != contract::EngineStatus::beside_fence)
+  // An EL beside the confirmed finalized block is what this may end.
+  if (!contract::may_be_written_to(engine().status) && engine().status != contract::EngineStatus::contradicts_finalized)
     return end(absl::UnavailableError(absl::StrCat("the EL may not be written to: ", engine().reason)));
   return ask(ReadLabels{}, [this](absl::StatusOr<contract::Labels> el) {
     if (!el.ok()) return end(el.status());
@@ -67,19 +67,20 @@ Effect LowerFinalizedSession::on_lowered(const contract::Labels& el) {
       {{"was", eth::to_string(was_)}, {"to", eth::to_string(to_)}, {"reason", reason_}});
   // What waits for its age is of the chain that is left.
   memory_.min_age.forget();
-  // Whatever a coordinator knows of this EL was found out below another fence.
+  // Whatever a coordinator knows of this EL was found out below another confirmed_finalized.
   StateChange change{.kept = memory_.gate.state(), .new_session = true};
   // It stands on `to`.
-  if (engine().status == contract::EngineStatus::beside_fence && memory_.gate.state().fence == to_)
+  if (engine().status == contract::EngineStatus::contradicts_finalized &&
+      memory_.gate.state().confirmed_finalized == to_)
     change.status = {{contract::EngineStatus::ready, {}}};
   note(std::move(change));
   if (!must_go_back(el, was_, to_)) return end_with(contract::Outcome::done, {}, to_);
   // By debug_setHead and not by an update: an op-geth has moved what was final to its ancient store, and would show it
-  // at its height after a switch. What it has not got any more is no label either.
+  // at its height after a switch. What it no longer has is no label either.
   if (!options_.can_rewind) {
     return end_with(contract::Outcome::not_applied, absl::StrCat("no --engine.admin-rpc, and ", above(el, to_)), to_);
   }
-  return rewind(*el.latest, to_, [this](const absl::Status& st) {
+  return rewind(*el.unsafe, to_, [this](const absl::Status& st) {
     if (!st.ok()) return end_with(contract::Outcome::not_applied, std::string{st.message()}, to_);
     return on_rewound();
   });
@@ -87,7 +88,7 @@ Effect LowerFinalizedSession::on_lowered(const contract::Labels& el) {
 
 Effect LowerFinalizedSession::on_rewound() {
   return ended(contract::Outcome::done, {}, to_, [this](Result r) {
-    if (!r.labels.latest) return end_with(contract::Outcome::engine_unavailable, kSilent, to_);
+    if (!r.labels.unsafe) return end_with(contract::Outcome::engine_unavailable, kSilent, to_);
     // It may come out lower still, where it has a state.
     if (const std::string wrong = above(r.labels, to_); !wrong.empty()) {
       r.outcome = contract::Outcome::not_applied;

@@ -19,8 +19,8 @@ class RewindSession final : public CommandSession {
   const eth::BlockId to_;
 };
 
-/// As Gate::lower_finalized(); then the EL is rewound to `to` where it can be. Outcome not_applied: the fence is
-/// lowered, and the EL has to go back by hand.
+/// As Gate::lower_finalized(); then the EL is rewound to `to` where it can be. Outcome not_applied: the confirmed
+/// finalized block is lowered, and the EL has to go back by hand.
 class LowerFinalizedSession final : public CommandSession {
  public:
   LowerFinalizedSession(const SessionOptions& options, Memory& memory, const eth::BlockId& was, const eth::BlockId& to,

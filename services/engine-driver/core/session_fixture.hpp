@@ -77,9 +77,9 @@ class SessionTest : public ::testing::Test {
       step = session.on(std::move(answer), now_, state_);
     }
   }
-  absl::StatusOr<contract::CommandResult> import(std::uint64_t tip = 310, std::uint64_t epoch = 1) {
+  absl::StatusOr<contract::CommandResult> import(std::uint64_t tip = 310, std::uint64_t term = 1) {
     next_ = 0;
-    ImportSession session{options_, memory_, {"test", epoch, el_.latest().hash}, range_to(tip)};
+    ImportSession session{options_, memory_, {"test", term, el_.latest().hash}, range_to(tip)};
     return run(session);
   }
   contract::ImportRange range_to(std::uint64_t tip) const {
@@ -151,7 +151,7 @@ class SessionTest : public ::testing::Test {
       std::string operator()(const OpenPayloads& e) { return absl::StrCat("open ", e.parent.number); }
       std::string operator()(const NextPayload&) { return "next"; }
       std::string operator()(const WaitFor& e) { return absl::StrCat("wait ", absl::FormatDuration(e.time)); }
-      std::string operator()(const Persist& e) { return absl::StrCat("save ", e.state.epoch); }
+      std::string operator()(const Persist& e) { return absl::StrCat("save ", e.state.term); }
       std::string operator()(const End&) { return "end"; }
     };
     return std::visit(Name{}, effect);

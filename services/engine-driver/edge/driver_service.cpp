@@ -19,9 +19,9 @@ constexpr std::size_t kLongestReason = 256;
 void DriverService::note(const contract::CommandStamp& c) {
   // One that will be refused ends nothing.
   const contract::EngineState obeyed = board_.get();
-  if (!check_epoch(c, {obeyed.authority, obeyed.epoch, {}}).ok()) return;
+  if (!check_term(c, {obeyed.authority, obeyed.term, {}}).ok()) return;
   std::uint64_t known = newest_;
-  while (known < c.epoch && !newest_.compare_exchange_weak(known, c.epoch)) {
+  while (known < c.term && !newest_.compare_exchange_weak(known, c.term)) {
   }
 }
 

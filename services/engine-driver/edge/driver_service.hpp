@@ -38,8 +38,8 @@ class DriverService final : public v1::EngineDriver::Service {
   EngineClient& engine_;
   StateBoard& board_;
   Writer& writer_;
-  /// Whether an import of `c` has to end: a command of a newer epoch waits.
-  bool outdated(const contract::CommandStamp& c) const { return newest_ > c.epoch; }
+  /// Whether an import of `c` has to end: a command of a newer term waits.
+  bool outdated(const contract::CommandStamp& c) const { return newest_ > c.term; }
   /// Each command, before it waits for its turn.
   void note(const contract::CommandStamp& c);
 

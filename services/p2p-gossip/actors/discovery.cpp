@@ -27,7 +27,7 @@ using asio::ip::udp;
 using ErrorCode = boost::system::error_code;
 
 constexpr absl::Duration kShowEach = absl::Seconds(1), kKeepEach = absl::Minutes(5), kResolveAgain = absl::Seconds(30);
-constexpr absl::Duration kComplainEach = absl::Minutes(1);
+constexpr absl::Duration kWarnEach = absl::Minutes(1);
 constexpr std::size_t kMaxKept = 64;
 
 }  // namespace
@@ -256,8 +256,8 @@ class Discovery::Loop final : private discv5::Service::Handler {
     add(dropped, what, s.bad_handshake, shown_.bad_handshake, {{"reason", "bad_handshake"}});
     const std::uint64_t limited = s.limited - shown_.limited;
     add(dropped, what, s.limited, shown_.limited, {{"reason", "limited"}});
-    if (limited > 0 && steady_now() >= next_complaint_) {
-      next_complaint_ = steady_now() + kComplainEach;
+    if (limited > 0 && steady_now() >= next_warning_) {
+      next_warning_ = steady_now() + kWarnEach;
       log::warn(
           "more discovery packets come in than are answered: somebody floods this node, maybe from false addresses",
           {log::kv("dropped_in_last_second", limited)});
@@ -290,8 +290,7 @@ class Discovery::Loop final : private discv5::Service::Handler {
   std::optional<discv5::Service> service_;
   std::array<std::uint8_t, 2048> in_{};
   udp::endpoint from_;
-  absl::Time next_show_ = absl::InfinitePast(), next_keep_ = absl::InfinitePast(),
-             next_complaint_ = absl::InfinitePast();
+  absl::Time next_show_ = absl::InfinitePast(), next_keep_ = absl::InfinitePast(), next_warning_ = absl::InfinitePast();
   discv5::Service::Stats shown_;
   std::atomic<std::size_t> peers_known_{0};
   mutable std::mutex mutex_;

@@ -491,9 +491,9 @@ class Network::Loop final : private p2p::Node::Handler {
 
   void validate(p2p::Gossipsub::Validation v) override {
     const p2p::MessageId id = v.id;
-    validate_(std::move(v), [this, id](p2p::Gossipsub::Verdict verdict) {
-      post([this, id, verdict] {
-        node_.validated(id, verdict, steady_now());
+    validate_(std::move(v), [this, id](p2p::Gossipsub::Verdict result) {
+      post([this, id, result] {
+        node_.validated(id, result, steady_now());
         flush();
       });
     });

@@ -14,9 +14,9 @@
 
 namespace towline::gossip {
 
-using gossip_block::Rule;
+using gossip_block::Failure;
 
-p2p::Gossipsub::Verdict verdict_of(gossip_block::Result result) {
+p2p::Gossipsub::Verdict validation_result(gossip_block::Result result) {
   switch (result) {
     case gossip_block::Result::accept: return p2p::Gossipsub::Verdict::accept;
     case gossip_block::Result::ignore: return p2p::Gossipsub::Verdict::ignore;
@@ -100,14 +100,14 @@ void Validator::run(const ValidationJob& job) {
   bool ours = gossip_block::is_of_form(c.rule) && unknown_fork_at(job.received);
   {
     std::lock_guard lock{mutex_};
-    if (c.rule == Rule::none)
+    if (c.rule == Failure::none)
       c.rule = seen_[static_cast<std::size_t>(job.version) - 1].admit({c.payload->number, c.payload->block_hash});
     const std::string before = doubt_.reason();
-    if (c.rule == Rule::none) {
+    if (c.rule == Failure::none) {
       signers_.on_block_of(*c.signer);
       doubt_.on_good_block(c.payload->timestamp, job.received, c.payload->blob_gas_used.value_or(0) != 0);
     } else {
-      ours |= doubt_.on_verdict(c.rule, c.signer, c.payload ? c.payload->timestamp : 0, job.received);
+      ours |= doubt_.on_result(c.rule, c.signer, c.payload ? c.payload->timestamp : 0, job.received);
     }
     obey_doubt(before);
   }
@@ -115,9 +115,9 @@ void Validator::run(const ValidationJob& job) {
       .counter("towline_gossip_blocks_total", "Blocks of the network by the first rule that they break; none: good.",
                {{"rule", gossip_block::name(c.rule)}})
       .inc();
-  if (c.rule == Rule::none) {
+  if (c.rule == Failure::none) {
     metrics_
-        .histogram("towline_gossip_validation_seconds", "From the last byte of a message to its verdict.",
+        .histogram("towline_gossip_validation_seconds", "From the last byte of a message to its validation result.",
                    {0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5})
         .observe(absl::ToDoubleSeconds(now - job.received));
     metrics_

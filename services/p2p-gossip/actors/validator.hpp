@@ -1,7 +1,7 @@
 // Checks blocks off the network's thread. `validator` actors do the stateless part, as many at once as there are; what
-// depends on earlier blocks stands behind one lock. If a validator dies its messages get no verdict and expire.
+// depends on earlier blocks stands behind one lock. If a validator dies its messages get no result and expire.
 //
-// In: a message of the network. Out: the verdict, the block board, metrics.
+// In: a message of the network. Out: the validation result, the block board, metrics.
 #pragma once
 #include <caf/actor_system.hpp>
 #include <caf/typed_actor.hpp>
@@ -39,7 +39,7 @@ using validate_atom = caf::atom_constant<caf::atom("validate")>;
 using validator_actor = caf::typed_actor<caf::reacts_to<validate_atom, ValidationJobPtr>>;
 
 /// Of gossipsub.
-p2p::Gossipsub::Verdict verdict_of(gossip_block::Result result);
+p2p::Gossipsub::Verdict validation_result(gossip_block::Result result);
 
 class Validator {
  public:
@@ -49,7 +49,7 @@ class Validator {
   /// Any thread; `job.done` is called on an actor's.
   void submit(ValidationJob job);
   void set_signer(const Address& signer);
-  /// See SelfDoubt::on_sources.
+  /// See ClockAndSignerCheck::on_sources.
   void set_clock(std::optional<absl::Duration> ahead_of_sources);
   std::vector<Address> signers() const;
   /// Why peers are not punished at present; empty: they are.
@@ -69,7 +69,7 @@ class Validator {
   const std::function<void(bool)> suspend_penalties_;
   mutable std::mutex mutex_;
   Signers signers_;
-  SelfDoubt doubt_;
+  ClockAndSignerCheck doubt_;
   std::array<gossip_block::SeenBlocks, 4> seen_;
   std::vector<validator_actor> actors_;
   std::size_t next_ = 0;

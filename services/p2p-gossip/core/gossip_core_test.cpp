@@ -11,7 +11,7 @@
 namespace towline::gossip {
 namespace {
 
-using gossip_block::Rule;
+using gossip_block::Failure;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -244,42 +244,42 @@ TEST(Signers, TheOneBeforeIsGoodForAWhile) {
   EXPECT_THAT(s.accepted(kNow + absl::Hours(4)), IsEmpty()) << "zero: nobody";
 }
 
-TEST(SelfDoubt, OfTheSigner) {
-  SelfDoubt d{absl::Seconds(2)};
+TEST(ClockAndSignerCheck, OfTheSigner) {
+  ClockAndSignerCheck d{absl::Seconds(2)};
   const auto at = [](int i) { return kNow + absl::Seconds(2 * i); };
-  for (int i = 0; i < 49; ++i) d.on_verdict(Rule::signature, signer(9), 0, at(i));
+  for (int i = 0; i < 49; ++i) d.on_result(Failure::signature, signer(9), 0, at(i));
   EXPECT_EQ(d.reason(), "");
-  d.on_verdict(Rule::signature, signer(9), 0, at(49));
+  d.on_result(Failure::signature, signer(9), 0, at(49));
   EXPECT_THAT(d.reason(), HasSubstr("signed by 0x09"));
   d.on_good_block(1'700'000'100, at(50));
   EXPECT_EQ(d.reason(), "") << "a good block shows that we are right";
-  for (int i = 0; i < 500; ++i) d.on_verdict(Rule::signature, signer(static_cast<std::uint8_t>(i)), 0, at(51 + i));
+  for (int i = 0; i < 500; ++i) d.on_result(Failure::signature, signer(static_cast<std::uint8_t>(i)), 0, at(51 + i));
   EXPECT_EQ(d.reason(), "") << "noise, each time with another key";
-  SelfDoubt burst{absl::Seconds(2)};
-  for (int i = 0; i < 500; ++i) burst.on_verdict(Rule::signature, signer(9), 0, kNow + absl::Milliseconds(10 * i));
+  ClockAndSignerCheck burst{absl::Seconds(2)};
+  for (int i = 0; i < 500; ++i) burst.on_result(Failure::signature, signer(9), 0, kNow + absl::Milliseconds(10 * i));
   EXPECT_EQ(burst.reason(), "") << "faster than the chain: nobody can make us doubt at will";
 }
 
-TEST(SelfDoubt, OfTheClock) {
+TEST(ClockAndSignerCheck, OfTheClock) {
   for (const std::int64_t off : {-3600, 3600}) {
-    SelfDoubt d{absl::Seconds(2)};
+    ClockAndSignerCheck d{absl::Seconds(2)};
     for (int i = 0; i < 5; ++i) {
       EXPECT_EQ(d.reason(), "");
       const absl::Time now = kNow + absl::Seconds(2 * i);
-      d.on_verdict(off < 0 ? Rule::too_new : Rule::too_old, signer(1),
-                   static_cast<std::uint64_t>(1'700'000'000 + 2 * i - off), now);
+      d.on_result(off < 0 ? Failure::too_new : Failure::too_old, signer(1),
+                  static_cast<std::uint64_t>(1'700'000'000 + 2 * i - off), now);
     }
     EXPECT_THAT(d.reason(), HasSubstr("clock"));
     d.on_good_block(1'700'000'010, kNow + absl::Seconds(10));
     EXPECT_EQ(d.reason(), "");
   }
-  SelfDoubt replay{absl::Seconds(2)};
+  ClockAndSignerCheck replay{absl::Seconds(2)};
   for (int i = 0; i < 20; ++i)
-    replay.on_verdict(Rule::too_old, signer(1), static_cast<std::uint64_t>(1'600'000'000 + 100 * i),
-                      kNow + absl::Seconds(2 * i));
+    replay.on_result(Failure::too_old, signer(1), static_cast<std::uint64_t>(1'600'000'000 + 100 * i),
+                     kNow + absl::Seconds(2 * i));
   EXPECT_EQ(replay.reason(), "") << "old blocks of different ages are a replay";
   // A clock that is ahead, by too little for blocks to be refused.
-  SelfDoubt ahead{absl::Seconds(2)};
+  ClockAndSignerCheck ahead{absl::Seconds(2)};
   for (int i = 0; i < 20; ++i) {
     EXPECT_EQ(ahead.reason(), "");
     ahead.on_good_block(static_cast<std::uint64_t>(1'700'000'000 + 2 * i), kNow + absl::Seconds(2 * i + 3 + i % 7));
@@ -289,8 +289,8 @@ TEST(SelfDoubt, OfTheClock) {
   EXPECT_EQ(ahead.reason(), "") << "one that comes in time shows that it is right";
 }
 
-TEST(SelfDoubt, OfTheClockByTheSourcesWord) {
-  SelfDoubt d{absl::Seconds(2)};
+TEST(ClockAndSignerCheck, OfTheClockByTheSourcesWord) {
+  ClockAndSignerCheck d{absl::Seconds(2)};
   d.on_sources(absl::Seconds(2));
   EXPECT_EQ(d.reason(), "");
   d.on_sources(absl::Seconds(3));
@@ -303,12 +303,12 @@ TEST(SelfDoubt, OfTheClockByTheSourcesWord) {
   EXPECT_EQ(d.reason(), "");
 }
 
-TEST(SelfDoubt, OfTheForkSchedule) {
+TEST(ClockAndSignerCheck, OfTheForkSchedule) {
   // Jovian came, and we do not know it: whatever the pace, nobody but the chain's signer can have made these blocks.
-  SelfDoubt d{absl::Seconds(2)};
+  ClockAndSignerCheck d{absl::Seconds(2)};
   for (int i = 0; i < 5; ++i) {
     EXPECT_EQ(d.reason(), "");
-    EXPECT_TRUE(d.on_verdict(Rule::blob_gas, signer(1), 1'700'000'000, kNow + absl::Milliseconds(i)));
+    EXPECT_TRUE(d.on_result(Failure::blob_gas, signer(1), 1'700'000'000, kNow + absl::Milliseconds(i)));
   }
   EXPECT_THAT(d.reason(), HasSubstr("5 blocks of the chain's signer have blob gas before Jovian"));
   EXPECT_THAT(d.reason(), HasSubstr("--override.jovian"));
@@ -317,48 +317,48 @@ TEST(SelfDoubt, OfTheForkSchedule) {
   d.on_good_block(1'700'000'012, kNow + absl::Seconds(12), true);
   EXPECT_EQ(d.reason(), "") << "by our schedule, too, it has come now";
   // Any other change of a block's form, at the pace of the chain.
-  SelfDoubt other{absl::Seconds(2)};
+  ClockAndSignerCheck other{absl::Seconds(2)};
   for (int i = 0; i < 5; ++i)
-    EXPECT_TRUE(other.on_verdict(Rule::block_hash, signer(1), 1'700'000'000, kNow + absl::Seconds(2 * i)));
+    EXPECT_TRUE(other.on_result(Failure::block_hash, signer(1), 1'700'000'000, kNow + absl::Seconds(2 * i)));
   EXPECT_THAT(other.reason(), HasSubstr("the last 5 blocks of the chain's signer break the rule block_hash"));
   other.on_good_block(1'700'000'010, kNow + absl::Seconds(10));
   EXPECT_EQ(other.reason(), "");
-  // Good blocks on the topic of another version, as fast as a liar likes.
+  // Good blocks on the topic of another version, as fast as a lying source likes.
   int punished = 0;
   for (int i = 0; i < 10; ++i)
-    punished += other.on_verdict(Rule::ssz, signer(1), 0, kNow + absl::Seconds(20) + absl::Milliseconds(i)) ? 0 : 1;
+    punished += other.on_result(Failure::ssz, signer(1), 0, kNow + absl::Seconds(20) + absl::Milliseconds(i)) ? 0 : 1;
   EXPECT_EQ(punished, 8);
 }
 
-TEST(SelfDoubt, WhatComesAtTheChainsPaceIsNoPeersFault) {
+TEST(ClockAndSignerCheck, WhatComesAtTheChainsPaceIsNoPeersFault) {
   // The signer was changed and nobody told us: each honest block is refused, and no peer may pay for it.
-  SelfDoubt d{absl::Seconds(2)};
+  ClockAndSignerCheck d{absl::Seconds(2)};
   for (int i = 0; i < 60; ++i) {
     const absl::Time now = kNow + absl::Seconds(2 * i);
-    EXPECT_TRUE(d.on_verdict(Rule::signature, signer(9), 0, now)) << i;
-    EXPECT_TRUE(d.on_verdict(Rule::too_new, signer(1), 2'000'000'000, now)) << i;
-    EXPECT_FALSE(d.on_verdict(Rule::snappy, std::nullopt, 0, now));
+    EXPECT_TRUE(d.on_result(Failure::signature, signer(9), 0, now)) << i;
+    EXPECT_TRUE(d.on_result(Failure::too_new, signer(1), 2'000'000'000, now)) << i;
+    EXPECT_FALSE(d.on_result(Failure::snappy, std::nullopt, 0, now));
   }
-  // A liar beside it does not make them pay either, even one with many keys, and is punished himself.
+  // A lying source beside it does not make them pay either, even one with many keys, and is punished himself.
   int spared = 0;
   for (int i = 60; i < 120; ++i) {
     const absl::Time now = kNow + absl::Seconds(2 * i);
-    EXPECT_TRUE(d.on_verdict(Rule::signature, signer(9), 0, now)) << i;
+    EXPECT_TRUE(d.on_result(Failure::signature, signer(9), 0, now)) << i;
     for (int j = 0; j < 20; ++j)
-      spared += d.on_verdict(Rule::signature, signer(static_cast<std::uint8_t>(20 + j)), 0, now) ? 1 : 0;
+      spared += d.on_result(Failure::signature, signer(static_cast<std::uint8_t>(20 + j)), 0, now) ? 1 : 0;
   }
   EXPECT_LE(spared, 62) << "one of the twenty, and no more often than the chain makes blocks";
-  EXPECT_FALSE(d.on_verdict(Rule::signature, std::nullopt, 0, kNow + absl::Hours(1)));
+  EXPECT_FALSE(d.on_result(Failure::signature, std::nullopt, 0, kNow + absl::Hours(1)));
 }
 
-TEST(SelfDoubt, WhatComesFasterIsAnAttack) {
-  SelfDoubt d{absl::Seconds(2)};
+TEST(ClockAndSignerCheck, WhatComesFasterIsAnAttack) {
+  ClockAndSignerCheck d{absl::Seconds(2)};
   int punished = 0;
   for (int i = 0; i < 10; ++i)
-    punished += d.on_verdict(Rule::signature, signer(9), 0, kNow + absl::Milliseconds(500 * i)) ? 0 : 1;
+    punished += d.on_result(Failure::signature, signer(9), 0, kNow + absl::Milliseconds(500 * i)) ? 0 : 1;
   EXPECT_GE(punished, 6);
   punished = 0;
-  for (int i = 0; i < 10; ++i) punished += d.on_verdict(Rule::too_old, signer(1), 0, kNow) ? 0 : 1;
+  for (int i = 0; i < 10; ++i) punished += d.on_result(Failure::too_old, signer(1), 0, kNow) ? 0 : 1;
   EXPECT_EQ(punished, 8);
 }
 

@@ -39,23 +39,23 @@ constexpr absl::Duration kKeepSigner = absl::Minutes(1);
 
 }  // namespace
 
-SelfDoubt::SelfDoubt(absl::Duration block_time)
+ClockAndSignerCheck::ClockAndSignerCheck(absl::Duration block_time)
     : clock_{pace_of(block_time), {}},
       form_{pace_of(block_time), {}},
       others_{Pace{pace_of(block_time), {}}, Pace{pace_of(block_time), {}}} {}
 
-bool SelfDoubt::on_verdict(gossip_block::Rule rule, const std::optional<Address>& signer, std::uint64_t timestamp,
-                           absl::Time now) {
-  using gossip_block::Rule;
+bool ClockAndSignerCheck::on_result(gossip_block::Failure rule, const std::optional<Address>& signer,
+                                    std::uint64_t timestamp, absl::Time now) {
+  using gossip_block::Failure;
   bool ours = false;
   // Only what comes at the chain's pace counts: else one peer could make us doubt at will.
-  if (rule == Rule::signature && signer && at_pace_of_a_signer(*signer, now)) {
+  if (rule == Failure::signature && signer && at_pace_of_a_signer(*signer, now)) {
     ours = true;
     // One key, again and again: a peer that sends noise has a new one each time.
     other_signer_ = signer_ == signer ? other_signer_ + 1 : 1;
     signer_ = signer;
   }
-  if ((rule == Rule::too_new || rule == Rule::too_old) && clock_.blocks.take(1, now)) {
+  if ((rule == Failure::too_new || rule == Failure::too_old) && clock_.blocks.take(1, now)) {
     ours = true;
     on_offset(timestamp, now);
   }
@@ -64,17 +64,18 @@ bool SelfDoubt::on_verdict(gossip_block::Rule rule, const std::optional<Address>
   return ours;
 }
 
-bool SelfDoubt::on_form(gossip_block::Rule rule, absl::Time now) {
+bool ClockAndSignerCheck::on_form(gossip_block::Failure rule, absl::Time now) {
   if (!gossip_block::is_of_form(rule)) return false;
   // Its signer is the chain's: that was looked at first. Nobody else can make a block that fails by blob gas alone, so
-  // who brings it is no liar. The other rules can fail for a block that a peer puts on the topic of another version.
-  if (rule != gossip_block::Rule::blob_gas && !form_.blocks.take(1, now)) return false;
+  // who brings it is no lying source. The other rules can fail for a block that a peer puts on the topic of another
+  // version.
+  if (rule != gossip_block::Failure::blob_gas && !form_.blocks.take(1, now)) return false;
   ++bad_form_;
   form_rule_ = rule;
   return true;
 }
 
-bool SelfDoubt::at_pace_of_a_signer(const Address& signer, absl::Time now) {
+bool ClockAndSignerCheck::at_pace_of_a_signer(const Address& signer, absl::Time now) {
   auto it = std::find_if(others_.begin(), others_.end(), [&](const Pace& p) { return p.signer == signer; });
   if (it == others_.end()) {
     it = std::min_element(others_.begin(), others_.end(), [](const Pace& a, const Pace& b) { return a.last < b.last; });
@@ -85,16 +86,16 @@ bool SelfDoubt::at_pace_of_a_signer(const Address& signer, absl::Time now) {
   return it->blocks.take(1, now);
 }
 
-void SelfDoubt::on_offset(std::uint64_t timestamp, absl::Time now) {
+void ClockAndSignerCheck::on_offset(std::uint64_t timestamp, absl::Time now) {
   offsets_.push_back(absl::ToDoubleSeconds(now - absl::UnixEpoch()) - static_cast<double>(timestamp));
   if (offsets_.size() > kClock) offsets_.pop_front();
   ++off_time_;
 }
 
-void SelfDoubt::on_good_block(std::uint64_t timestamp, absl::Time now, bool blob_gas) {
+void ClockAndSignerCheck::on_good_block(std::uint64_t timestamp, absl::Time now, bool blob_gas) {
   other_signer_ = 0;
   signer_.reset();
-  if (blob_gas || form_rule_ != gossip_block::Rule::blob_gas) bad_form_ = 0;
+  if (blob_gas || form_rule_ != gossip_block::Failure::blob_gas) bad_form_ = 0;
   const double age = absl::ToDoubleSeconds(now - absl::UnixEpoch()) - static_cast<double>(timestamp);
   const double off = absl::ToDoubleSeconds(kClockOff);
   // Good, but from our future: our clock is late, though not by enough to refuse the block.
@@ -109,12 +110,12 @@ void SelfDoubt::on_good_block(std::uint64_t timestamp, absl::Time now, bool blob
   look();
 }
 
-void SelfDoubt::on_sources(std::optional<absl::Duration> ahead) {
+void ClockAndSignerCheck::on_sources(std::optional<absl::Duration> ahead) {
   ahead_of_sources_ = ahead;
   look();
 }
 
-void SelfDoubt::look() {
+void ClockAndSignerCheck::look() {
   reason_.clear();
   if (ahead_of_sources_ && absl::AbsDuration(*ahead_of_sources_) > kClockOff + absl::Milliseconds(500)) {
     reason_ = absl::StrCat("this machine's clock is ", absl::FormatDuration(absl::AbsDuration(*ahead_of_sources_)),
@@ -125,7 +126,7 @@ void SelfDoubt::look() {
   if (other_signer_ >= kSigner) {
     reason_ = absl::StrCat("the last ", other_signer_, " blocks are all signed by ", to_hex(signer_->view()),
                            ": is that the chain's signer now? See --p2p.unsafe-block-signer");
-  } else if (bad_form_ >= kForm && form_rule_ == gossip_block::Rule::blob_gas) {
+  } else if (bad_form_ >= kForm && form_rule_ == gossip_block::Failure::blob_gas) {
     reason_ =
         absl::StrCat(bad_form_,
                      " blocks of the chain's signer have blob gas before Jovian comes by our schedule: has it come? "

@@ -30,10 +30,10 @@ class Signers {
   absl::Time before_until_ = absl::InfinitePast();
 };
 
-/// Looks at verdicts in a row. While it suspects us, peers are not punished; and before it is sure, not for what comes
-/// at the chain's own pace: with a wrong clock, signer or schedule each block that honest peers bring is refused, and
-/// they would all be banned before fifty blocks have shown whose mistake it is.
-class SelfDoubt {
+/// Looks at validation results in a row. While it suspects us, peers are not punished; and before it is sure, not for
+/// what comes at the chain's own pace: with a wrong clock, signer or schedule each block that honest peers bring is
+/// refused, and they would all be banned before fifty blocks have shown whose mistake it is.
+class ClockAndSignerCheck {
  public:
   /// Blocks in a row that are signed by one other key, blocks in a row whose time is off by about the same, and blocks
   /// in a row that the chain's signer signed and that have not the form that our fork schedule asks for.
@@ -43,11 +43,11 @@ class SelfDoubt {
   /// Our clock against others': at most so far off.
   static constexpr absl::Duration kClockOff = absl::Seconds(2);
 
-  explicit SelfDoubt(absl::Duration block_time);
+  explicit ClockAndSignerCheck(absl::Duration block_time);
 
   /// A block was refused. True: it may be our mistake, who brought it is not to be punished.
-  bool on_verdict(gossip_block::Rule rule, const std::optional<Address>& signer, std::uint64_t timestamp,
-                  absl::Time now);
+  bool on_result(gossip_block::Failure rule, const std::optional<Address>& signer, std::uint64_t timestamp,
+                 absl::Time now);
   /// A block of the expected signer arrived: how late its time says that it is. Good blocks show whether the clock is
   /// right, and those with blob gas that we know of Jovian: without it an empty block is good before and after.
   void on_good_block(std::uint64_t timestamp, absl::Time now, bool blob_gas = false);
@@ -64,7 +64,7 @@ class SelfDoubt {
     absl::Time last = absl::InfinitePast();
   };
   bool at_pace_of_a_signer(const Address& signer, absl::Time now);
-  bool on_form(gossip_block::Rule rule, absl::Time now);
+  bool on_form(gossip_block::Failure rule, absl::Time now);
   void on_offset(std::uint64_t timestamp, absl::Time now);
   void look();
 
@@ -78,9 +78,9 @@ class SelfDoubt {
   double least_age_ = 0;
   std::string reason_;
   std::size_t bad_form_ = 0;
-  gossip_block::Rule form_rule_ = gossip_block::Rule::none;
+  gossip_block::Failure form_rule_ = gossip_block::Failure::none;
   Pace clock_, form_;
-  /// Two: a signer that we do not know of, and room for one liar beside it.
+  /// Two: a signer that we do not know of, and room for one lying source beside it.
   std::array<Pace, 2> others_;
 };
 

@@ -86,7 +86,9 @@ class Peer {
           job.body = v.body;
           job.peer = v.from.to_string();
           job.received = absl::Now();
-          job.done = [done](const gossip_block::Checked&, gossip_block::Result result) { done(verdict_of(result)); };
+          job.done = [done](const gossip_block::Checked&, gossip_block::Result result) {
+            done(validation_result(result));
+          };
           validator_->submit(std::move(job));
         },
         metrics);

@@ -14,7 +14,7 @@ namespace {
 
 /// How often a stream without news says that it lives.
 constexpr auto kAlive = std::chrono::seconds{2};
-constexpr auto kVerdict = std::chrono::seconds{10};
+constexpr auto kValidation = std::chrono::seconds{10};
 constexpr absl::Duration kDefaultBan = absl::Hours(1);
 constexpr const char* kEndpoint = "p2p-gossip";
 
@@ -69,14 +69,14 @@ grpc::Status GossipService::PublishBlock(grpc::ServerContext*, const v1::Publish
                                                  *facts_.config, static_cast<std::uint64_t>(absl::ToUnixSeconds(now)));
   auto body = gossip_block::decompress(as_bytes(message));
   auto promise = std::make_shared<std::promise<gossip_block::Checked>>();
-  auto verdict = promise->get_future();
+  auto result = promise->get_future();
   validator_.submit({version, body.ok() ? std::make_shared<const Bytes>(*std::move(body)) : nullptr, "", now,
                      [promise](const gossip_block::Checked& c, gossip_block::Result) { promise->set_value(c); }});
-  if (verdict.wait_for(kVerdict) != std::future_status::ready)
+  if (result.wait_for(kValidation) != std::future_status::ready)
     return {grpc::StatusCode::UNAVAILABLE, "the block could not be checked in time"};
-  const gossip_block::Checked c = verdict.get();
-  if (c.rule == gossip_block::Rule::seen) return {grpc::StatusCode::ALREADY_EXISTS, "the block was seen before"};
-  if (c.rule != gossip_block::Rule::none)
+  const gossip_block::Checked c = result.get();
+  if (c.rule == gossip_block::Failure::seen) return {grpc::StatusCode::ALREADY_EXISTS, "the block was seen before"};
+  if (c.rule != gossip_block::Failure::none)
     return {grpc::StatusCode::INVALID_ARGUMENT, absl::StrCat("rule ", gossip_block::name(c.rule), ": ", c.why)};
   const auto sent = network_.publish(static_cast<std::size_t>(version) - 1, as_bytes(message));
   if (!sent.ok()) return wire::to_grpc(sent.status());

@@ -658,8 +658,8 @@ TEST(Hostile, AFloodByAPeerThatIsNotBannedIsNotHeardForLong) {
   scene.during([&] {
     for (std::uint64_t n = 0; n < 2000; ++n) ASSERT_TRUE(attacker.publish(topic(), wrongly_signed(7000 + n)));
   });
-  // Ten cost it the hearing; some more may have waited for their verdict, and what it lost comes back slowly: one or
-  // two in each second.
+  // Ten of them: it is heard no more; some more may have waited for validation, and what it lost comes back slowly: one
+  // or two in each second.
   EXPECT_LE(scene.victim.metric("blocks_total{rule=\"signature\"}"),
             140 + 2 * absl::ToDoubleSeconds(absl::Now() - start));
   EXPECT_TRUE(scene.victim.connected(attacker.id()));

@@ -180,26 +180,26 @@ TEST(SignerWatch, TwoAgreeOnTheHighestBlockThatBothHave) {
 }
 
 TEST(SignerWatch, OneThatLiesAgainstOneIsNoAgreement) {
-  const FakeL1 honest, liar{{.signer = address(7), .proves = address(7)}};
-  Watch watch{{liar.url(), honest.url()}};
+  const FakeL1 honest, lying{{.signer = address(7), .proves = address(7)}};
+  Watch watch{{lying.url(), honest.url()}};
   EXPECT_THAT(watch.failure(), HasSubstr("no 2 L1 endpoints agree on block 1000"));
 }
 
 TEST(SignerWatch, OneThatLiesAgainstTwoIsOutvoted) {
-  const FakeL1 first, second, liar{{.head = 100'000, .signer = address(7), .proves = address(7)}};
-  Watch watch{{liar.url(), first.url(), second.url()}};
+  const FakeL1 first, second, lying{{.head = 100'000, .signer = address(7), .proves = address(7)}};
+  Watch watch{{lying.url(), first.url(), second.url()}};
   EXPECT_THAT(watch.proof(), HasSubstr("block 1000"));
   EXPECT_TRUE(eventually([&] { return watch.signers().front() == address(1); }));
 }
 
 TEST(SignerWatch, AFalseProofIsPassedOver) {
-  const FakeL1 liar{{.proves = address(7)}}, honest;
+  const FakeL1 lying{{.proves = address(7)}}, honest;
   {
-    Watch watch{{liar.url(), honest.url()}};
+    Watch watch{{lying.url(), honest.url()}};
     EXPECT_THAT(watch.proof(), HasSubstr("two L1 endpoints agree"));
     EXPECT_TRUE(eventually([&] { return watch.signers().front() == address(1); }));
   }
-  Watch alone{{liar.url()}};
+  Watch alone{{lying.url()}};
   EXPECT_THAT(alone.failure(), HasSubstr("does not hash to what its parent, or the root, says"));
 }
 

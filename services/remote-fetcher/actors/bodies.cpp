@@ -13,8 +13,8 @@
 #include "libs/eth/header.hpp"
 #include "libs/eth/payload.hpp"
 #include "libs/eth/raw_block.hpp"
+#include "services/remote-fetcher/actors/failover.hpp"
 #include "services/remote-fetcher/actors/headers.hpp"
-#include "services/remote-fetcher/actors/trial.hpp"
 
 namespace towline::fetcher {
 namespace {
@@ -118,7 +118,7 @@ absl::StatusOr<std::vector<Served>> Bodies::fetch(std::span<const HashedHeader> 
   std::set<std::size_t> by_number;
   absl::Time since = steady_now();
   std::size_t usual = std::max<std::size_t>(kLeastGuess, expected * kMoreRoom);
-  Trial trial{pool_, board_};
+  Failover trial{pool_, board_};
   absl::Status last;
   while (true) {
     std::vector<std::size_t> left;
@@ -210,9 +210,9 @@ absl::StatusOr<std::vector<Served>> Bodies::fetch(std::span<const HashedHeader> 
       break;
     }
     if (reply.ok() && verified == calls.size() && padded(reply->bytes, verified, transactions, raw_bytes))
-      pool_.accuse(i, "size",
-                   absl::StrCat("an answer of ", reply->bytes, " bytes for ", verified, " blocks with ", transactions,
-                                " transactions of ", raw_bytes, " bytes"));
+      pool_.report_bad_data(i, "size",
+                            absl::StrCat("an answer of ", reply->bytes, " bytes for ", verified, " blocks with ",
+                                         transactions, " transactions of ", raw_bytes, " bytes"));
   }
   board_.clear_unknown_rules();
   blocks_.inc(static_cast<double>(wanted.size()));

@@ -20,7 +20,7 @@ class Bodies {
  public:
   Bodies(Pool& pool, HeadBoard& board, Metrics& metrics);
 
-  /// The payloads of `wanted`, in order, whose answers are expected to take so many bytes (0: nothing is known); adds
+  /// The payloads of `wanted`, in order, whose answers are expected to take this many bytes (0: nothing is known); adds
   /// what they took to `bytes`. NOT_FOUND: no source has one of
   /// them. UNAVAILABLE: sources failed for longer than is reasonable, or nobody serves what verifies.
   absl::StatusOr<std::vector<Served>> fetch(std::span<const HashedHeader> wanted, std::size_t expected,

@@ -22,8 +22,9 @@ class HeadBoard {
   std::vector<std::uint64_t> heights(const std::string& endpoint) const {
     std::lock_guard lock{mutex_};
     auto out = vote_.heights(endpoint, steady_now());
-    for (const auto& [id, anchor] : anchors_)
-      if (std::find(out.begin(), out.end(), anchor.number) == out.end()) out.push_back(anchor.number);
+    for (const auto& [id, confirmed_finalized] : confirmed_finalized_)
+      if (std::find(out.begin(), out.end(), confirmed_finalized.number) == out.end())
+        out.push_back(confirmed_finalized.number);
     return out;
   }
   /// As ChainClock::heard() has it.
@@ -76,13 +77,14 @@ class HeadBoard {
     std::lock_guard lock{mutex_};
     return choose({});
   }
-  /// Waits for news after `seen` (updated), at most `limit`: for a subscriber that holds `anchor` as final.
+  /// Waits for news after `seen` (updated), at most `limit`: for a subscriber that holds `confirmed_finalized` as
+  /// final.
   std::optional<contract::HeadSnapshot> wait(std::uint64_t& seen, std::chrono::milliseconds limit,
-                                             const std::optional<eth::BlockId>& anchor) {
+                                             const std::optional<eth::BlockId>& confirmed_finalized) {
     std::unique_lock lock{mutex_};
     changed_.wait_for(lock, limit, [&] { return version_ != seen || stopped_; });
     seen = version_;
-    return choose(anchor);
+    return choose(confirmed_finalized);
   }
 
   /// A check that every source fails. It is forgotten after a while, so that a block that is not asked for again alarms
@@ -105,19 +107,19 @@ class HeadBoard {
     return steady_now() < unknown_rules_until_ ? unknown_rules_ : std::string{};
   }
 
-  /// Sources are compared at a subscriber's anchor while it watches.
+  /// Sources are compared at a subscriber's confirmed finalized block while it watches.
   class Watch {
    public:
-    Watch(HeadBoard& board, const std::optional<eth::BlockId>& anchor) : board_{board} {
+    Watch(HeadBoard& board, const std::optional<eth::BlockId>& confirmed_finalized) : board_{board} {
       std::lock_guard lock{board_.mutex_};
       id_ = ++board_.last_watch_;
-      if (anchor) board_.anchors_[id_] = *anchor;
+      if (confirmed_finalized) board_.confirmed_finalized_[id_] = *confirmed_finalized;
     }
     Watch(const Watch&) = delete;
     Watch& operator=(const Watch&) = delete;
     ~Watch() {
       std::lock_guard lock{board_.mutex_};
-      board_.anchors_.erase(id_);
+      board_.confirmed_finalized_.erase(id_);
     }
 
    private:
@@ -147,9 +149,9 @@ class HeadBoard {
     unknown_rules_ = std::move(what);
     unknown_rules_until_ = steady_now() + absl::Minutes(1);
   }
-  std::optional<contract::HeadSnapshot> choose(const std::optional<eth::BlockId>& anchor) {
+  std::optional<contract::HeadSnapshot> choose(const std::optional<eth::BlockId>& confirmed_finalized) {
     const absl::Time now = steady_now();
-    auto s = vote_.choose(now, anchor);
+    auto s = vote_.choose(now, confirmed_finalized);
     if (s && now < unknown_rules_until_) s->unknown_rules = unknown_rules_;
     if (s) s->chain_time = clock_.at_least(now);
     return s;
@@ -161,7 +163,7 @@ class HeadBoard {
   std::string unknown_rules_;
   absl::Time unknown_rules_until_ = absl::InfinitePast();
   std::uint64_t last_watch_ = 0;
-  std::map<std::uint64_t, eth::BlockId> anchors_;
+  std::map<std::uint64_t, eth::BlockId> confirmed_finalized_;
   std::uint64_t version_ = 1;
   bool stopped_ = false;
 };

@@ -74,8 +74,8 @@ Trouble syncing_from(simdjson::dom::element status) {
 head_poller_actor::behavior_type HeadPollerState::make_behavior(PollerConfig config) {
   config_ = config;
   const std::string& endpoint = config_.pool->name(config_.index);
-  refused_ = config_.metrics->counter("towline_fetcher_refused_endpoints_total", "Endpoints of another chain.",
-                                      {{"endpoint", endpoint}});
+  rejected_ = config_.metrics->counter("towline_fetcher_rejected_endpoints_total", "Endpoints of another chain.",
+                                       {{"endpoint", endpoint}});
   const auto dropped = [&](const char* reason) {
     return config_.metrics->counter("towline_fetcher_snapshots_dropped_total", "Answers for heads that were not used.",
                                     {{"endpoint", endpoint}, {"reason", reason}});
@@ -258,12 +258,12 @@ absl::Status HeadPollerState::identify() {
   if (st.ok() || absl::IsCancelled(st)) return st;
   const std::string why{st.message()};
   if (absl::IsFailedPrecondition(st)) {
-    const bool known = pool.get(i).state(steady_now()) == State::refused;
+    const bool known = pool.get(i).state(steady_now()) == State::rejected;
     pool.update(i, [&](Endpoint& e) { e.refuse(steady_now(), why); });
     if (known) return st;
     config_.forks->forget(pool.name(i));
-    refused_.inc();
-    log::error("endpoint refused; remove it or correct the rollup config",
+    rejected_.inc();
+    log::error("endpoint rejected: it is of another chain; remove it or correct the rollup config",
                {log::kv("endpoint", pool.name(i)), log::kv("why", why)});
     return st;
   }
@@ -342,7 +342,7 @@ void HeadPollerState::search_lowest() {
 void HeadPollerState::show(const contract::HeadSnapshot& s) {
   const auto number = [&](const char* label, const std::optional<eth::BlockRef>& b) {
     config_.metrics
-        ->gauge("towline_fetcher_head_number", "Heads as the endpoint tells them.",
+        ->gauge("towline_fetcher_head_block_number", "Heads as the endpoint tells them.",
                 {{"endpoint", s.endpoint}, {"label", label}})
         .set(b ? static_cast<double>(b->number) : 0);
   };
@@ -368,7 +368,7 @@ void HeadPollerState::show_clock() {
 void HeadPollerState::show_state() {
   const State now = config_.pool->get(config_.index).state(steady_now());
   for (const State s :
-       {State::probing, State::ready, State::backing_off, State::set_aside, State::cordoned, State::refused}) {
+       {State::probing, State::ready, State::backing_off, State::quarantined, State::cordoned, State::rejected}) {
     config_.metrics
         ->gauge("towline_fetcher_endpoint_state", "1 for the state that the endpoint is in.",
                 {{"endpoint", config_.pool->name(config_.index)}, {"state", name_of(s)}})
@@ -383,7 +383,8 @@ void HeadPollerState::poll() {
   const absl::Time now = steady_now();
   const Endpoint e = pool.get(i);
   const State state = e.state(now);
-  if (state == State::refused || state == State::cordoned || state == State::set_aside) config_.board->drop(endpoint);
+  if (state == State::rejected || state == State::cordoned || state == State::quarantined)
+    config_.board->drop(endpoint);
   if (!may_poll()) return;  // backing off, or not to be used
   trouble_ = {};
   const auto ended = [&](const Trouble& t) { pool.update(i, [&](Endpoint& x) { x.on_poll(steady_now(), t); }); };
@@ -421,7 +422,7 @@ void HeadPollerState::poll() {
     if (!trouble_) trouble_ = {Problem::not_json_rpc, what};
     ended(trouble_);
     if (bad_header && config_.board->on_bad_header(endpoint, what, pool.most_serve_bad_data()))
-      pool.accuse(i, "hash", what);
+      pool.report_bad_data(i, "hash", what);
     (absl::IsDataLoss(s.status()) ? dropped_as_wrong_ : dropped_as_error_).inc();
     log::debug("no heads from endpoint", {log::kv("endpoint", endpoint), log::kv("why", s.status())});
     return;

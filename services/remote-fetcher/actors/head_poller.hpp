@@ -73,7 +73,7 @@ class HeadPollerState {
   void show_state();
   head_poller_actor::pointer self_;
   PollerConfig config_{};
-  Metrics::Counter refused_, dropped_as_wrong_, dropped_as_error_;
+  Metrics::Counter rejected_, dropped_as_wrong_, dropped_as_error_;
   bool clock_was_late_ = false;
   /// Of the timer that counts: a look before it is due makes another one.
   std::uint64_t tick_ = 0;

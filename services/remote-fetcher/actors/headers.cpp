@@ -14,7 +14,7 @@
 #include "libs/eth/block_json.hpp"
 #include "libs/eth/header.hpp"
 #include "libs/eth/payload.hpp"
-#include "services/remote-fetcher/actors/trial.hpp"
+#include "services/remote-fetcher/actors/failover.hpp"
 
 namespace towline::fetcher {
 namespace {
@@ -24,7 +24,7 @@ constexpr std::size_t kWorkers = 16;
 constexpr std::size_t kMaxKept = 8192;
 /// In a proof: a header that no endpoint is answerable for.
 constexpr std::size_t kNobody = SIZE_MAX;
-/// How often a block near the head that an endpoint announced, but has not got, is asked for: its URL may lead to
+/// How often a block near the head that an endpoint announced but does not have, is asked for: its URL may lead to
 /// several replicas.
 constexpr int kReplicaTries = 4;
 
@@ -107,7 +107,7 @@ absl::StatusOr<Headers::View> Headers::view_of(Turn turn, const std::vector<std:
 absl::StatusOr<Headers::View> Headers::by_numbers(const std::vector<std::uint64_t>& numbers,
                                                   std::optional<std::size_t> prefer, const Cancelled& cancelled) {
   const absl::Time since = steady_now();
-  Trial trial{pool_, board_};
+  Failover trial{pool_, board_};
   absl::Status last;
   if (numbers.empty()) return View{};
   while (true) {
@@ -130,7 +130,7 @@ absl::StatusOr<Headers::View> Headers::by_numbers(const std::vector<std::uint64_
 
 absl::StatusOr<eth::Header> Headers::by_hash(const Hash32& hash, const Cancelled& cancelled) {
   const absl::Time since = steady_now();
-  Trial trial{pool_, board_};
+  Failover trial{pool_, board_};
   absl::Status last;
   while (true) {
     const auto turn = pool_.take_el(Work::headers, 1, trial.asked(), {}, since, cancelled);
@@ -206,8 +206,8 @@ absl::StatusOr<eth::BlockId> Headers::agreed(std::uint64_t number, const Cancell
     if (hash == *elected) continue;
     const std::string evidence = absl::StrCat("its block ", number, " is ", to_hex(hash.view()),
                                               ", that of most groups ", eth::to_string(border));
-    if (settled) pool_.accuse(i, "branch", evidence);
-    else pool_.step_aside(i, evidence);
+    if (settled) pool_.report_bad_data(i, "branch", evidence);
+    else pool_.hold(i, evidence);
   }
   return border;
 }
@@ -281,7 +281,7 @@ absl::Status Headers::fill(ChainProof& proof, const Cancelled& cancelled) {
   std::mutex mutex;  // guards proof and failure
   absl::Status failure;
   const auto fetch = [&](std::size_t begin, std::size_t end) -> absl::Status {
-    Trial trial{pool_, board_};
+    Failover trial{pool_, board_};
     absl::Status last;
     std::vector<std::uint64_t> left = range(first + begin, end - begin);
     {
@@ -309,7 +309,7 @@ absl::Status Headers::fill(ChainProof& proof, const Cancelled& cancelled) {
       std::lock_guard lock{mutex};
       for (std::size_t k = 0; k < got->size(); ++k) {
         Found& f = (*got)[k];
-        // What it has not got for good is asked of others, and of nobody if there is none.
+        // What it does not have for good is asked of others, and of nobody if there is none.
         const bool gone = f.kind == Found::Kind::absent && pool_.get(i).has_gone(steady_now(), left[k]);
         if (f.kind == Found::Kind::unanswered || gone) again.push_back(left[k]);
         if (f.kind != Found::Kind::header) continue;
@@ -437,8 +437,8 @@ absl::StatusOr<std::vector<HashedHeader>> Headers::link(std::uint64_t first, con
     };
     TOWLINE_RETURN_IF_ERROR(check_range(*vote, range));
     for (const Suspect& s : suspects) {
-      if (is_settled(*vote, range, s.number)) pool_.accuse(s.endpoint, "branch", s.evidence);
-      else pool_.step_aside(s.endpoint, s.evidence);
+      if (is_settled(*vote, range, s.number)) pool_.report_bad_data(s.endpoint, "branch", s.evidence);
+      else pool_.hold(s.endpoint, s.evidence);
     }
   }
   for (const auto& h : out) {

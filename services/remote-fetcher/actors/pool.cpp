@@ -90,8 +90,8 @@ Pool::Pool(std::vector<EndpointConfig> endpoints, absl::Duration request_timeout
                                       {{"endpoint", names_.back()}, {"result", kResults[r]}});
     }
     c.received = metrics_.counter("towline_fetcher_received_bytes_total", "Bytes of answers, uncompressed.", labels);
-    c.lies = metrics_.counter("towline_fetcher_lies_total", "Answers that do not verify or contradict what is final.",
-                              labels);
+    c.integrity_failures = metrics_.counter("towline_fetcher_integrity_failures_total",
+                                            "Answers that do not verify or contradict what is final.", labels);
     c.other_branch = metrics_.counter("towline_fetcher_other_branch_total",
                                       "Headers of another branch than the one that was asked for.", labels);
   }
@@ -241,7 +241,7 @@ absl::StatusOr<Reply> Pool::exchange(std::size_t i, Work w, const std::vector<js
         if (n > 1) return fewer(Result::too_large);
         if (allowance.beyond == Beyond::bad_data) {
           trouble.problem = Problem::bad_data;
-          accuse(i, "size", absl::StrCat(calls[0].method, ": ", trouble.why));
+          report_bad_data(i, "size", absl::StrCat(calls[0].method, ": ", trouble.why));
         }
         return failed(Result::too_large);
       case http::Failure::lost: return n > 1 ? fewer(Result::transport) : failed(Result::transport);
@@ -368,18 +368,18 @@ std::optional<contract::SourceTrouble> Pool::blocks_trouble() const {
   return contract::SourceTrouble{"no_blocks", "no source serves the blocks that are needed; see `towline endpoints`"};
 }
 
-void Pool::accuse(std::size_t i, const std::string& what, const std::string& evidence) {
+void Pool::report_bad_data(std::size_t i, const std::string& what, const std::string& evidence) {
   bool news = false;
-  update(i, [&](Endpoint& e) { news = e.set_aside(steady_now(), absl::StrCat(what, ": ", evidence)); });
+  update(i, [&](Endpoint& e) { news = e.quarantine(steady_now(), absl::StrCat(what, ": ", evidence)); });
   if (!news) return;
-  counters_[i].lies.inc();
-  log::error("endpoint set aside: it served what does not verify",
+  counters_[i].integrity_failures.inc();
+  log::error("endpoint quarantined: it served what does not verify",
              {log::kv("endpoint", name(i)), log::kv("what", what), log::kv("evidence", evidence)});
   keep_evidence(i, what, evidence);
 }
 
-void Pool::step_aside(std::size_t i, const std::string& evidence) {
-  update(i, [&](Endpoint& e) { e.step_aside(steady_now(), evidence); });
+void Pool::hold(std::size_t i, const std::string& evidence) {
+  update(i, [&](Endpoint& e) { e.hold(steady_now(), evidence); });
   counters_[i].other_branch.inc();
   log::warn("endpoint is on another branch, asking others for a moment",
             {log::kv("endpoint", name(i)), log::kv("evidence", evidence)});

@@ -86,8 +86,8 @@ class Pool {
   bool out_of_patience(absl::Time since) const;
   /// The one request of a turn, with as many calls as it has. RESOURCE_EXHAUSTED: no answer, and fewer calls may get
   /// one. OUT_OF_RANGE: larger than allowed, and more may be asked for. UNAVAILABLE: it failed, was over a rate limit,
-  /// or so large that the endpoint is accused of it. CANCELLED: broken off. The reply holds a part of what all answers
-  /// may have together: no other request may be waited for meanwhile.
+  /// or so large that the endpoint is charged with it. CANCELLED: broken off. The reply holds a part of what all
+  /// answers may have together: no other request may be waited for meanwhile.
   absl::StatusOr<Reply> call(const Turn& turn, const std::vector<jsonrpc::Call>& calls, const Allowance& allowance,
                              const Cancelled& cancelled);
   /// Calls that the next poll of endpoint `i` may hold in one request.
@@ -103,12 +103,12 @@ class Pool {
   void update(std::size_t i, const std::function<void(Endpoint&)>& change);
   /// An answer that arrived is of no use: the endpoint backs off.
   void useless(std::size_t i, Problem problem, const std::string& why);
-  /// Endpoint `i` says that it has not got block `number`. True: the block is gone there, and not only late.
+  /// Endpoint `i` says that it does not have block `number`. True: the block is gone there, and not only late.
   bool note_absent(std::size_t i, std::uint64_t number, jsonrpc::Absence absence);
-  /// Set aside, counted, logged, and the evidence is kept. `what`: the check that fails, in a word.
-  void accuse(std::size_t i, const std::string& what, const std::string& evidence);
+  /// Quarantined, counted, logged, and the evidence is kept. `what`: the check that fails, in a word.
+  void report_bad_data(std::size_t i, const std::string& what, const std::string& evidence);
   /// On another branch than what is asked for, above what is final: the same for a moment, and it is no lie.
-  void step_aside(std::size_t i, const std::string& evidence);
+  void hold(std::size_t i, const std::string& evidence);
 
   /// Why endpoints give no heads, or no blocks: of the first that has a trouble; nullopt if none has.
   std::optional<contract::SourceTrouble> trouble(bool (*concerned)(contract::EndpointKind)) const;
@@ -145,7 +145,7 @@ class Pool {
   };
   struct Counters {
     std::array<Metrics::Counter, static_cast<std::size_t>(Result::unusable) + 1> results;
-    Metrics::Counter received, lies, other_branch;
+    Metrics::Counter received, integrity_failures, other_branch;
   };
   void count(std::size_t i, Result result);
   void keep_evidence(std::size_t i, const std::string& what, const std::string& evidence);

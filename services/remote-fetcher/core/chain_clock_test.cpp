@@ -15,7 +15,7 @@ TEST(ChainClock, IsWhatMostGroupsHaveComeTo) {
   c.heard("b", t0 + absl::Minutes(5), t0);
   EXPECT_EQ(c.at_least(t0), t0 + absl::Minutes(5));
   c.heard("c", t0 + absl::Minutes(7), t0);
-  EXPECT_EQ(c.at_least(t0), t0 + absl::Minutes(7)) << "a liar alone moves nothing";
+  EXPECT_EQ(c.at_least(t0), t0 + absl::Minutes(7)) << "a lying source alone moves nothing";
   c.heard("d", t0 - absl::Minutes(1), t0);
   EXPECT_EQ(c.at_least(t0), t0 + absl::Minutes(5)) << "two endpoints of one group are one vote";
 }

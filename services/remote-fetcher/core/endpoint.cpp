@@ -15,15 +15,15 @@ constexpr absl::Duration kFirstPollHold = absl::Milliseconds(500);
 /// An endpoint that was never usable is asked less and less often.
 constexpr absl::Duration kLongestProbeHold = absl::Minutes(1);
 constexpr absl::Duration kRateLimitHold = absl::Seconds(1);
-constexpr absl::Duration kFirstAside = absl::Seconds(10);
-constexpr absl::Duration kLongestAside = absl::Minutes(30);
-constexpr absl::Duration kStepAside = absl::Seconds(3);
+constexpr absl::Duration kFirstQuarantine = absl::Seconds(10);
+constexpr absl::Duration kLongestQuarantine = absl::Minutes(30);
+constexpr absl::Duration kHold = absl::Seconds(3);
 /// A URL may lead to another node one day.
 constexpr absl::Duration kProbeEach = absl::Minutes(1);
 /// A node that syncs is looked at more often: it is wanted as soon as it is done.
 constexpr absl::Duration kProbeSyncingEach = absl::Seconds(5);
 /// A balancer may have led to a node of another chain for a while.
-constexpr absl::Duration kProbeRefusedEach = absl::Minutes(5);
+constexpr absl::Duration kProbeRejectedEach = absl::Minutes(5);
 constexpr std::uint64_t kFailuresBeforeProbe = 5;
 /// A node may get its old blocks back, or learn a transaction type.
 constexpr absl::Duration kForget = absl::Minutes(10);
@@ -45,9 +45,9 @@ const char* name(State s) {
     case State::probing: return "probing";
     case State::ready: return "ready";
     case State::backing_off: return "backing_off";
-    case State::set_aside: return "set_aside";
+    case State::quarantined: return "quarantined";
     case State::cordoned: return "cordoned";
-    case State::refused: return "refused";
+    case State::rejected: return "rejected";
   }
   return "?";
 }
@@ -61,9 +61,9 @@ Endpoint::Endpoint(std::string name, EndpointLimits limits, Jitter jitter)
       pace_{limits.max_requests_per_s * (1 - kPollShare)} {}
 
 State Endpoint::state(absl::Time now) const {
-  if (refused_) return State::refused;
+  if (rejected_) return State::rejected;
   if (cordoned_) return State::cordoned;
-  if (now < aside_) return State::set_aside;
+  if (now < quarantined_until_) return State::quarantined;
   if (kind_ == contract::EndpointKind::unknown) return State::probing;
   return now < std::max({poll_.hold, bulk_.hold, poll_.limited, bulk_.limited, retry_after_, elsewhere_})
              ? State::backing_off
@@ -71,9 +71,9 @@ State Endpoint::state(absl::Time now) const {
 }
 
 Trouble Endpoint::trouble(absl::Time now) const {
-  if (refused_) return {Problem::wrong_chain, refused_why_};
+  if (rejected_) return {Problem::wrong_chain, rejected_why_};
   if (cordoned_) return {Problem::cordoned, cordoned_why_};
-  if (now < aside_) return aside_why_;
+  if (now < quarantined_until_) return quarantine_why_;
   if (now < elsewhere_) return {Problem::other_branch, elsewhere_why_};
   if (syncing_) return syncing_;
   if (kind_ == contract::EndpointKind::unknown) {
@@ -102,15 +102,15 @@ std::size_t Endpoint::max_batch(Work w, absl::Time now) const {
 
 absl::Time Endpoint::next_poll(absl::Time now) const {
   if (cordoned_) return absl::InfiniteFuture();
-  const absl::Time due = std::max({poll_.hold, poll_.limited, retry_after_, aside_, next_poll_, now});
-  return refused_ ? std::max(due, probe_refused_) : due;
+  const absl::Time due = std::max({poll_.hold, poll_.limited, retry_after_, quarantined_until_, next_poll_, now});
+  return rejected_ ? std::max(due, probe_rejected_) : due;
 }
 
 absl::Time Endpoint::next_bulk(absl::Time now) const {
-  if (refused_ || cordoned_ || in_flight_ >= limits_.max_in_flight) return absl::InfiniteFuture();
+  if (rejected_ || cordoned_ || in_flight_ >= limits_.max_in_flight) return absl::InfiniteFuture();
   // One that failed gets one request, and more when that is answered.
   if (bulk_.failures > 0 && in_flight_ > 0) return absl::InfiniteFuture();
-  return std::max({bulk_.hold, bulk_.limited, retry_after_, aside_, elsewhere_, pace_.next(), now});
+  return std::max({bulk_.hold, bulk_.limited, retry_after_, quarantined_until_, elsewhere_, pace_.next(), now});
 }
 
 void Endpoint::on_request(Work w, std::size_t calls, absl::Time now) {
@@ -240,13 +240,13 @@ void Endpoint::on_poll(absl::Time now, const Trouble& t) {
 void Endpoint::on_probed(absl::Time now, contract::EndpointKind kind, bool raw_methods) {
   kind_ = kind;
   raw_methods_ = raw_methods;
-  refused_ = false;
+  rejected_ = false;
   probed_ = now;
   failed_since_probe_ = false;
 }
 
 bool Endpoint::probe_due(absl::Time now) const {
-  return refused_ || kind_ == contract::EndpointKind::unknown || failed_since_probe_ ||
+  return rejected_ || kind_ == contract::EndpointKind::unknown || failed_since_probe_ ||
          now - probed_ > (syncing_ ? kProbeSyncingEach : kProbeEach);
 }
 
@@ -277,20 +277,20 @@ std::optional<std::uint64_t> Endpoint::search_lowest(absl::Time now) const {
 }
 
 void Endpoint::refuse(absl::Time now, std::string why) {
-  refused_ = true;
-  probe_refused_ = now + kProbeRefusedEach;
-  refused_why_ = std::move(why);
+  rejected_ = true;
+  probe_rejected_ = now + kProbeRejectedEach;
+  rejected_why_ = std::move(why);
 }
 
-bool Endpoint::set_aside(absl::Time now, std::string why) {
-  if (now < aside_) return false;
-  aside_ = now + doubled(kFirstAside, counts_.lies++, kLongestAside);
-  aside_why_ = {Problem::bad_data, std::move(why)};
+bool Endpoint::quarantine(absl::Time now, std::string why) {
+  if (now < quarantined_until_) return false;
+  quarantined_until_ = now + doubled(kFirstQuarantine, counts_.integrity_failures++, kLongestQuarantine);
+  quarantine_why_ = {Problem::bad_data, std::move(why)};
   return true;
 }
 
-void Endpoint::step_aside(absl::Time now, std::string why) {
-  elsewhere_ = now + kStepAside;
+void Endpoint::hold(absl::Time now, std::string why) {
+  elsewhere_ = now + kHold;
   elsewhere_why_ = std::move(why);
 }
 
@@ -301,11 +301,11 @@ void Endpoint::cordon(std::string why) {
 
 absl::Status Endpoint::uncordon() {
   cordoned_ = false;
-  aside_ = elsewhere_ = absl::InfinitePast();
-  counts_.lies = 0;
-  if (!refused_) return absl::OkStatus();
-  probe_refused_ = absl::InfinitePast();
-  return absl::FailedPreconditionError(absl::StrCat("no cordon keeps it from being used: ", refused_why_,
+  quarantined_until_ = elsewhere_ = absl::InfinitePast();
+  counts_.integrity_failures = 0;
+  if (!rejected_) return absl::OkStatus();
+  probe_rejected_ = absl::InfinitePast();
+  return absl::FailedPreconditionError(absl::StrCat("no cordon keeps it from being used: ", rejected_why_,
                                                     "; it is probed now, and again each 5 minutes"));
 }
 

@@ -1,5 +1,5 @@
 // What is known of one remote RPC, and when it may be asked for what: probing, back-off, rates, batch sizes, which
-// blocks it has, being set aside. Head polls and bulk work (headers, bodies) have a back-off each, so that neither
+// blocks it has, being quarantined. Head polls and bulk work (headers, bodies) have a back-off each, so that neither
 // starves the other. Pure.
 #pragma once
 #include <absl/status/status.h>
@@ -18,7 +18,7 @@
 
 namespace towline::fetcher {
 
-enum class State { probing, ready, backing_off, set_aside, cordoned, refused };
+enum class State { probing, ready, backing_off, quarantined, cordoned, rejected };
 const char* name(State s);
 
 /// What a request is for. Polls have a back-off of their own; bodies a batch size of their own.
@@ -43,7 +43,7 @@ class Endpoint {
 
   const std::string& name() const { return name_; }
   contract::EndpointKind kind() const { return kind_; }
-  /// backing_off and set_aside end by themselves.
+  /// backing_off and quarantined end by themselves.
   State state(absl::Time now) const;
   /// Why it is in that state, or what it cannot do although it is ready; none when all is well.
   Trouble trouble(absl::Time now) const;
@@ -54,7 +54,7 @@ class Endpoint {
 
   /// Calls that the next request for `w` may hold.
   std::size_t max_batch(Work w, absl::Time now) const;
-  /// When the next poll may leave: its own back-off, Retry-After and being set aside; polls do not wait for a slot.
+  /// When the next poll may leave: its own back-off, Retry-After and being quarantined; polls do not wait for a slot.
   /// InfiniteFuture while it may not be used at all.
   absl::Time next_poll(absl::Time now) const;
   /// When the next bulk request may leave; InfiniteFuture while all its slots are taken.
@@ -88,7 +88,7 @@ class Endpoint {
   /// Who it is has to be asked (again): never probed, failed since, or long ago.
   bool probe_due(absl::Time now) const;
   void set_raw_methods(bool has) { raw_methods_ = has; }
-  /// eth_syncing told of blocks that it has not got yet; none: it is synced.
+  /// eth_syncing told of blocks that it does not have yet; none: it is synced.
   void set_syncing(Trouble t) { syncing_ = std::move(t); }
   bool syncing() const { return static_cast<bool>(syncing_); }
   /// It gives a transaction that we cannot read, and no raw form of it.
@@ -96,8 +96,8 @@ class Endpoint {
 
   /// Its head, as it says.
   void on_head(std::uint64_t number) { head_ = number; }
-  /// It says that it has not got block `number`. True: that is far below its head, so the block is gone, and blocks at
-  /// or below it are not asked of it for a while. False: one of its replicas may only be behind.
+  /// It says that it does not have block `number`. True: that is far below its head, so the block is gone, and blocks
+  /// at or below it are not asked of it for a while. False: one of its replicas may only be behind.
   bool on_missing(absl::Time now, std::uint64_t number);
   /// It says that block `number` is gone.
   void on_gone(absl::Time now, std::uint64_t number);
@@ -109,21 +109,21 @@ class Endpoint {
 
   /// Another chain or genesis: until a probe says otherwise, which is made now and then.
   void refuse(absl::Time now, std::string why);
-  /// It served data that does not verify, or that contradicts what is final. Each time for longer; false: it is aside
-  /// already, and this was on its way when it was found out.
-  bool set_aside(absl::Time now, std::string why);
+  /// It served data that does not verify, or that contradicts what is final. Each time for longer; false: it is in
+  /// quarantine already, and this was on its way when it was found out.
+  bool quarantine(absl::Time now, std::string why);
   /// It is on another branch than the one that is asked for, and may be honest all the same: for a moment it is not
   /// asked for blocks. Its heads count on.
-  void step_aside(absl::Time now, std::string why);
+  void hold(absl::Time now, std::string why);
   void cordon(std::string why);
-  /// Lifts a cordon, and what it was set aside for. FAILED_PRECONDITION: it is refused; it is probed at once.
+  /// Lifts a cordon, and what it was quarantined for. FAILED_PRECONDITION: it is refused; it is probed at once.
   absl::Status uncordon();
 
   struct Counts {
     std::uint64_t requests = 0;
     std::uint64_t errors = 0;
     std::uint64_t rate_limited = 0;
-    std::uint64_t lies = 0;
+    std::uint64_t integrity_failures = 0;
   };
   const Counts& counts() const { return counts_; }
   /// Moving mean over the last answers.
@@ -148,11 +148,11 @@ class Endpoint {
   const Jitter jitter_;
   contract::EndpointKind kind_ = contract::EndpointKind::unknown;
   bool raw_methods_ = false;
-  bool refused_ = false;
+  bool rejected_ = false;
   bool cordoned_ = false;
-  absl::Time probe_refused_ = absl::InfinitePast();
-  std::string refused_why_, cordoned_why_;
-  Trouble aside_why_, syncing_, unknown_transactions_;
+  absl::Time probe_rejected_ = absl::InfinitePast();
+  std::string rejected_why_, cordoned_why_;
+  Trouble quarantine_why_, syncing_, unknown_transactions_;
   absl::Time unknown_transactions_until_ = absl::InfinitePast();
   Lane poll_, bulk_;
   bool polled_since_failure_ = false;
@@ -166,7 +166,7 @@ class Endpoint {
   int in_flight_ = 0;
   bool failed_since_probe_ = false;
   absl::Time probed_ = absl::InfinitePast();
-  absl::Time aside_ = absl::InfinitePast();
+  absl::Time quarantined_until_ = absl::InfinitePast();
   absl::Time elsewhere_ = absl::InfinitePast();
   std::string elsewhere_why_;
   std::optional<std::uint64_t> head_;

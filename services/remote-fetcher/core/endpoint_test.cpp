@@ -8,7 +8,7 @@
 
 #include "services/remote-fetcher/core/body_batch.hpp"
 #include "services/remote-fetcher/core/choice.hpp"
-#include "services/remote-fetcher/core/verdict.hpp"
+#include "services/remote-fetcher/core/fault_attribution.hpp"
 
 namespace towline::fetcher {
 namespace {
@@ -357,7 +357,7 @@ TEST(BatchSize, ATrialThatToldNothingIsMadeAgain) {
   EXPECT_EQ(b.limit(t0), 100U);
 }
 
-/// A server that takes so many calls (or requests) each second, asked as fast as the pace allows.
+/// A server that takes this many calls (or requests) each second, asked as fast as the pace allows.
 struct Limited {
   double calls_per_s = 0;
   double requests_per_s = 0;
@@ -437,32 +437,32 @@ TEST(Problem, EachHasACodeAndAnAdvice) {
 
 TEST(Endpoint, LiesCostMoreEachTime) {
   Endpoint e = ready();
-  EXPECT_TRUE(e.set_aside(t0, "transactionsRoot"));
-  EXPECT_FALSE(e.set_aside(t0, "transactionsRoot"));
-  EXPECT_EQ(e.counts().lies, 1U) << "answers that were on their way are the same lie";
-  EXPECT_EQ(e.state(t0 + absl::Seconds(9)), State::set_aside);
+  EXPECT_TRUE(e.quarantine(t0, "transactionsRoot"));
+  EXPECT_FALSE(e.quarantine(t0, "transactionsRoot"));
+  EXPECT_EQ(e.counts().integrity_failures, 1U) << "answers that were on their way are the same lie";
+  EXPECT_EQ(e.state(t0 + absl::Seconds(9)), State::quarantined);
   EXPECT_EQ(e.trouble(t0).why, "transactionsRoot");
   EXPECT_EQ(e.trouble(t0).problem, Problem::bad_data);
   const absl::Time later = t0 + absl::Seconds(10);
   EXPECT_EQ(e.state(later), State::ready);
-  e.set_aside(later, "hash");
+  e.quarantine(later, "hash");
   EXPECT_EQ(e.next_bulk(later), later + absl::Seconds(20));
   EXPECT_TRUE(e.uncordon().ok());
   EXPECT_EQ(e.state(later), State::ready);
-  EXPECT_EQ(e.counts().lies, 0U);
+  EXPECT_EQ(e.counts().integrity_failures, 0U);
 }
 
-TEST(Endpoint, SteppingAsideIsShortAndNoLie) {
+TEST(Endpoint, AHoldIsShortAndNoLie) {
   Endpoint e = ready();
-  e.step_aside(t0, "behind");
+  e.hold(t0, "behind");
   EXPECT_EQ(e.state(t0), State::backing_off);
   EXPECT_EQ(e.next_poll(t0), t0) << "its heads count on";
   EXPECT_EQ(e.next_bulk(t0), t0 + absl::Seconds(3));
   EXPECT_EQ(e.state(t0 + absl::Seconds(3)), State::ready);
-  EXPECT_EQ(e.counts().lies, 0U);
-  e.set_aside(t0, "lie");
-  e.step_aside(t0, "behind");
-  EXPECT_EQ(e.trouble(t0).why, "lie") << "and does not shorten a set-aside";
+  EXPECT_EQ(e.counts().integrity_failures, 0U);
+  e.quarantine(t0, "lie");
+  e.hold(t0, "behind");
+  EXPECT_EQ(e.trouble(t0).why, "lie") << "and does not shorten a quarantine";
 }
 
 TEST(Endpoint, CordonsAndRefusalsHold) {
@@ -474,7 +474,7 @@ TEST(Endpoint, CordonsAndRefusalsHold) {
   EXPECT_TRUE(e.uncordon().ok());
   EXPECT_EQ(e.state(t0), State::ready);
   e.refuse(t0, "another chain");
-  EXPECT_EQ(e.state(t0), State::refused);
+  EXPECT_EQ(e.state(t0), State::rejected);
   EXPECT_EQ(e.trouble(t0).why, "another chain");
   EXPECT_EQ(e.next_bulk(t0), absl::InfiniteFuture());
 }
@@ -540,13 +540,13 @@ TEST(Choice, SaysWhenToLookAgain) {
   EXPECT_EQ(c.not_before, t0 + absl::Seconds(7));
 }
 
-TEST(Verdict, OnlyWhatEverybodyFailsIsOurFault) {
+TEST(FaultAttribution, OnlyWhatEverybodyFailsIsOurFault) {
   EXPECT_FALSE(rule_we_miss({}, false));
   EXPECT_THAT(*rule_we_miss({{0, "transactionsRoot: a"}, {1, "transactionsRoot: b"}}, false),
               HasSubstr("transactionsRoot"));
   EXPECT_FALSE(rule_we_miss({{0, "transactionsRoot: a"}, {1, "withdrawals: b"}}, false));
   EXPECT_FALSE(rule_we_miss({{0, "transactionsRoot: a"}}, true))
-      << "the others have not got it, so nothing is known of them";
+      << "the others do not have it, so nothing is known of them";
 }
 
 TEST(BodyBatch, AimsAtItsBytes) {

@@ -116,7 +116,7 @@ absl::Status check_times(const contract::HeadSnapshot& s, const rollup::Config& 
 bool same_heads(const contract::HeadSnapshot& a, const contract::HeadSnapshot& b) {
   const auto all = [](const contract::HeadSnapshot& s) {
     return std::tie(s.endpoint, s.unsafe, s.local_safe, s.safe, s.finalized, s.current_l1, s.safe_hold,
-                    s.finalized_hold, s.others, s.groups, s.agree, s.agreed, s.contradicts_anchor, s.unknown_rules,
+                    s.finalized_hold, s.others, s.groups, s.agree, s.agreed, s.contradicts_finalized, s.unknown_rules,
                     s.blocks_trouble);
   };
   return all(a) == all(b);

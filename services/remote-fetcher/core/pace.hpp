@@ -19,7 +19,7 @@ class Pace {
 
   void on_sent(std::size_t calls, absl::Time now);
   void on_answered(std::size_t calls, absl::Time now);
-  /// A rate limit: of `calls` so many were `answered`. The rates become what was answered since the limit before; a
+  /// A rate limit: of `calls` this many were `answered`. The rates become what was answered since the limit before; a
   /// batch that was refused whole is at most halved. `by_call`: each call was refused by itself, so calls are counted
   /// there and not requests.
   void on_limited(std::size_t calls, std::size_t answered, bool by_call, absl::Time now);

@@ -8,7 +8,7 @@
 namespace towline::fetcher {
 namespace {
 
-/// A source that has another unsafe block at so many looks in a row is on another branch. Before, one of several
+/// A source that has another unsafe block at this many looks in a row is on another branch. Before, one of several
 /// replicas behind its URL may only be late.
 constexpr int kUnsettled = 3;
 /// Heights that one look compares at most.
@@ -342,23 +342,28 @@ Vote::Blemish Vote::blemish(const Source& s, const std::vector<Source>& sources,
   return s.voter->unsafe ? Blemish::none : Blemish::no_vote;
 }
 
-std::optional<contract::HeadSnapshot> Vote::choose(absl::Time now, const std::optional<eth::BlockId>& anchor) const {
+std::optional<contract::HeadSnapshot> Vote::choose(absl::Time now,
+                                                   const std::optional<eth::BlockId>& confirmed_finalized) const {
   std::vector<Source> sources = heard(now);
   std::set<std::string> contradicting;
-  const auto contradicts = [&](const Source& s) { return anchor && s.view->contradicts(*anchor); };
+  const auto contradicts = [&](const Source& s) {
+    return confirmed_finalized && s.view->contradicts(*confirmed_finalized);
+  };
   for (const Source& s : sources)
     if (contradicts(s)) contradicting.insert(s.voter->group);
   // A group of which one has the block has no word against it: the other is on its own.
   for (const Source& s : sources)
-    if (anchor && s.view->chain.contains(anchor->number) && !contradicts(s)) contradicting.erase(s.voter->group);
+    if (confirmed_finalized && s.view->chain.contains(confirmed_finalized->number) && !contradicts(s))
+      contradicting.erase(s.voter->group);
   const bool most_contradict = contradicting.size() * 2 > count_groups(voters_);
   if (most_contradict) {
-    contradicting.clear();  // they are followed no more than the anchor allows, and shown
+    contradicting.clear();  // they are followed no more than the confirmed finalized block allows, and shown
   } else {
-    // What was looked at before the anchor was known was not checked against it.
+    // What was looked at before the confirmed finalized block was known was not checked against it.
     std::erase_if(sources, [&](const Source& s) {
-      return contradicts(s) || (anchor && contract::serves_blocks(s.view->heads.kind) &&
-                                !s.view->asked.contains(anchor->number) && !s.view->chain.contains(anchor->number));
+      return contradicts(s) || (confirmed_finalized && contract::serves_blocks(s.view->heads.kind) &&
+                                !s.view->asked.contains(confirmed_finalized->number) &&
+                                !s.view->chain.contains(confirmed_finalized->number));
     });
   }
   if (sources.empty()) return std::nullopt;
@@ -399,7 +404,7 @@ std::optional<contract::HeadSnapshot> Vote::choose(absl::Time now, const std::op
   out.safe_hold = safe.hold;
   out.finalized = finalized.hold == contract::Hold::quorum_lost ? std::nullopt : finalized.block;
   out.finalized_hold = finalized.hold;
-  out.contradicts_anchor = most_contradict;
+  out.contradicts_finalized = most_contradict;
   return out;
 }
 

@@ -28,12 +28,13 @@ class Vote {
   /// A look: its heads, and the hashes that it has at the heights that were asked for (what it lacks is left out).
   void put(contract::HeadSnapshot s, const std::vector<std::uint64_t>& asked,
            const std::map<std::uint64_t, Hash32>& has);
-  /// It was set aside or cordoned.
+  /// It was quarantined or cordoned.
   void drop(const std::string& endpoint) { views_.erase(endpoint); }
 
-  /// What a subscriber that holds `anchor` as final is to follow: the leader's snapshot, with the labels of the vote.
-  /// nullopt: nobody may lead.
-  std::optional<contract::HeadSnapshot> choose(absl::Time now, const std::optional<eth::BlockId>& anchor = {}) const;
+  /// What a subscriber that holds `confirmed_finalized` as final is to follow: the leader's snapshot, with the labels
+  /// of the vote. nullopt: nobody may lead.
+  std::optional<contract::HeadSnapshot> choose(absl::Time now,
+                                               const std::optional<eth::BlockId>& confirmed_finalized = {}) const;
   /// Somebody is heard, whether or not somebody may lead.
   bool anybody(absl::Time now) const { return !heard(now).empty(); }
   /// Its own word, as it said it last.

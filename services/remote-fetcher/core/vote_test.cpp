@@ -45,9 +45,9 @@ struct Node {
     s.observed = now;
     return s;
   }
-  void look(Vote& v, absl::Time now, const std::optional<eth::BlockId>& anchor = {}) const {
+  void look(Vote& v, absl::Time now, const std::optional<eth::BlockId>& confirmed_finalized = {}) const {
     auto asked = v.heights(name, now);
-    if (anchor) asked.push_back(anchor->number);
+    if (confirmed_finalized) asked.push_back(confirmed_finalized->number);
     std::map<std::uint64_t, Hash32> has;
     for (const std::uint64_t n : asked)
       if (n <= unsafe && contract::serves_blocks(kind)) has[n] = chain.at(n).hash;
@@ -62,10 +62,10 @@ Vote vote_of(const std::vector<Voter>& voters, Quorum quorum = {}) {
 
 /// All are looked at several times, as long as one takes to be told apart.
 std::optional<contract::HeadSnapshot> after_looks(Vote& v, const std::vector<Node>& nodes,
-                                                  const std::optional<eth::BlockId>& anchor = {}) {
+                                                  const std::optional<eth::BlockId>& confirmed_finalized = {}) {
   for (int look = 0; look < 4; ++look)
-    for (const Node& n : nodes) n.look(v, t0, anchor);
-  return v.choose(t0, anchor);
+    for (const Node& n : nodes) n.look(v, t0, confirmed_finalized);
+  return v.choose(t0, confirmed_finalized);
 }
 
 const Chain kForged{7, 80};
@@ -120,13 +120,13 @@ TEST(Vote, OfTwoOneAloneLeadsAndFinalizesNothing) {
 
 TEST(Vote, OfThreeOneThatLiesDecidesNothingWhereverItStands) {
   const std::vector<Node> lies = {
-      {"liar", contract::EndpointKind::el, kForged, 100, 95, 90},
-      {"liar", contract::EndpointKind::el, kForged, 130, 129, 128},
-      {"liar", contract::EndpointKind::el, kForged, 100, 82, 81},
-      {"liar", contract::EndpointKind::cl, kForged, 130, 129, 128},
-      {"liar", contract::EndpointKind::both, kForged, 130, 129, 90},
-      {"liar", contract::EndpointKind::el, {}, 100, 100, 100},
-      {"liar", contract::EndpointKind::el, {7, 20}, 100, 95, 30},
+      {"lying", contract::EndpointKind::el, kForged, 100, 95, 90},
+      {"lying", contract::EndpointKind::el, kForged, 130, 129, 128},
+      {"lying", contract::EndpointKind::el, kForged, 100, 82, 81},
+      {"lying", contract::EndpointKind::cl, kForged, 130, 129, 128},
+      {"lying", contract::EndpointKind::both, kForged, 130, 129, 90},
+      {"lying", contract::EndpointKind::el, {}, 100, 100, 100},
+      {"lying", contract::EndpointKind::el, {7, 20}, 100, 95, 30},
   };
   for (std::size_t i = 0; i < lies.size(); ++i) {
     for (std::size_t place = 0; place < 3; ++place) {
@@ -140,7 +140,7 @@ TEST(Vote, OfThreeOneThatLiesDecidesNothingWhereverItStands) {
       ASSERT_TRUE(s);
       const std::string what = absl::StrCat("lie ", i, " at place ", place);
       if (lies[i].chain.branch != 0) {
-        EXPECT_NE(s->endpoint, "liar") << what;
+        EXPECT_NE(s->endpoint, "lying") << what;
       }
       EXPECT_LE(s->safe->number, 95U) << what;
       EXPECT_GE(s->safe->number, 94U) << what;
@@ -161,7 +161,7 @@ TEST(Vote, OfThreeTwoAreEnoughAndOneIsNot) {
   Vote one = vote_of(voters);
   EXPECT_EQ(after_looks(one, {{"c", contract::EndpointKind::el, kForged, 130, 129, 128}})->finalized_hold,
             contract::Hold::quorum_lost)
-      << "a liar that is the first to be heard";
+      << "a lying source that is the first to be heard";
 }
 
 TEST(Vote, AGroupIsOneVoteHoweverManyEndpointsItHas) {
@@ -282,45 +282,46 @@ TEST(Vote, AnotherUnsafeBlockIsNoBranchBeforeTheThirdLook) {
   EXPECT_EQ(two.choose(t0)->agree, 1U) << "no majority from the first look on";
 }
 
-TEST(Vote, WhoContradictsTheAnchorHasNoVoteAndMostOfThemAreShown) {
-  const eth::BlockId anchor = Chain{}.at(85).id();
-  const Node liar{"a", contract::EndpointKind::el, kForged, 130, 129, 128};
+TEST(Vote, WhoContradictsTheConfirmedFinalizedHasNoVoteAndMostOfThemAreShown) {
+  const eth::BlockId confirmed_finalized = Chain{}.at(85).id();
+  const Node lying{"a", contract::EndpointKind::el, kForged, 130, 129, 128};
   Vote v = vote_of({{"a", "x"}, {"b", "y"}, {"c", "z"}});
-  const auto s = after_looks(v, {liar, {"b"}}, anchor);
+  const auto s = after_looks(v, {lying, {"b"}}, confirmed_finalized);
   EXPECT_EQ(s->endpoint, "b");
-  EXPECT_FALSE(s->contradicts_anchor);
+  EXPECT_FALSE(s->contradicts_finalized);
   EXPECT_EQ(s->finalized_hold, contract::Hold::quorum_lost) << "one of three has a vote";
-  EXPECT_EQ(v.choose(t0, kForged.at(85).id())->contradicts_anchor, false) << "another subscriber, another anchor";
+  EXPECT_EQ(v.choose(t0, kForged.at(85).id())->contradicts_finalized, false)
+      << "another subscriber, another confirmed_finalized";
   EXPECT_EQ(v.choose(t0, kForged.at(85).id())->endpoint, "a");
-  Node second = liar;
+  Node second = lying;
   second.name = "c";
-  const auto most = after_looks(v, {liar, {"b"}, second}, anchor);
-  EXPECT_TRUE(most->contradicts_anchor);
+  const auto most = after_looks(v, {lying, {"b"}, second}, confirmed_finalized);
+  EXPECT_TRUE(most->contradicts_finalized);
   Vote alone = vote_of({{"a", "x"}, {"b", "y"}});
-  EXPECT_FALSE(after_looks(alone, {liar}, anchor)) << "one of two, and nobody else is heard";
+  EXPECT_FALSE(after_looks(alone, {lying}, confirmed_finalized)) << "one of two, and nobody else is heard";
 }
 
-TEST(Vote, OfAGroupThatIsSplitAtTheAnchorOnlyWhoContradictsItIsLeftOut) {
-  // The liar stands first in the list, and its head is the higher one.
-  Vote v = vote_of({{"liar", "x"}, {"a", "x"}});
-  const auto s = after_looks(v, {{.name = "liar", .chain = kForged, .unsafe = 110}, {"a"}}, Chain{}.at(85).id());
+TEST(Vote, OfAGroupThatIsSplitAtTheConfirmedFinalizedOnlyWhoContradictsItIsLeftOut) {
+  // The lying source stands first in the list, and its head is the higher one.
+  Vote v = vote_of({{"lying", "x"}, {"a", "x"}});
+  const auto s = after_looks(v, {{.name = "lying", .chain = kForged, .unsafe = 110}, {"a"}}, Chain{}.at(85).id());
   ASSERT_TRUE(s);
   EXPECT_EQ(s->endpoint, "a");
-  EXPECT_FALSE(s->contradicts_anchor);
+  EXPECT_FALSE(s->contradicts_finalized);
   EXPECT_EQ(s->unsafe->hash, Chain{}.at(100).hash);
   EXPECT_TRUE(s->others.empty());
 }
 
-TEST(Vote, WhatWasNotComparedAtTheAnchorIsNotFollowed) {
+TEST(Vote, WhatWasNotComparedAtTheConfirmedFinalizedIsNotFollowed) {
   Vote v = vote_of({{"a", "x"}});
-  const eth::BlockId anchor = Chain{}.at(85).id();
+  const eth::BlockId confirmed_finalized = Chain{}.at(85).id();
   Node{"a"}.look(v, t0);
-  EXPECT_FALSE(v.choose(t0, anchor));
-  Node{"a"}.look(v, t0, anchor);
-  EXPECT_TRUE(v.choose(t0, anchor));
+  EXPECT_FALSE(v.choose(t0, confirmed_finalized));
+  Node{"a"}.look(v, t0, confirmed_finalized);
+  EXPECT_TRUE(v.choose(t0, confirmed_finalized));
   Vote cl = vote_of({{"a", "x"}});
   Node{"a", contract::EndpointKind::cl}.look(cl, t0);
-  EXPECT_TRUE(cl.choose(t0, anchor)) << "it has no blocks by number to compare";
+  EXPECT_TRUE(cl.choose(t0, confirmed_finalized)) << "it has no blocks by number to compare";
 }
 
 TEST(Vote, KnowsWhetherAnotherElVerifies) {
@@ -350,7 +351,7 @@ TEST(Vote, WhereAllDifferALookStillFitsIntoTwoBatchesOfTen) {
     }
     Vote v = vote_of(voters);
     after_looks(v, nodes);
-    // Three labels, and an anchor.
+    // Three labels, and an confirmed_finalized.
     EXPECT_LE(v.heights("n0", t0).size() + 4, 20U) << n;
   }
 }
@@ -387,9 +388,9 @@ TEST(Vote, WhoStartsOrReplaysLeadsOnlyWhereNobodyElseIs) {
 }
 
 TEST(Vote, WhoContradictsAVotedLabelLeadsNowhere) {
-  // Of the three only the liar has a vote on unsafe heads.
-  Vote v = vote_of({{"liar", "x"}, {"b", "y", false}, {"c", "z", false}});
-  const auto s = after_looks(v, {{"liar", contract::EndpointKind::el, kForged, 130, 129, 128}, {"b"}, {"c"}});
+  // Of the three only the lying source has a vote on unsafe heads.
+  Vote v = vote_of({{"lying", "x"}, {"b", "y", false}, {"c", "z", false}});
+  const auto s = after_looks(v, {{"lying", contract::EndpointKind::el, kForged, 130, 129, 128}, {"b"}, {"c"}});
   ASSERT_TRUE(s);
   EXPECT_EQ(s->endpoint, "b");
   EXPECT_EQ(s->safe->number, 95U);
@@ -480,16 +481,16 @@ TEST(Vote, AMajorityIsOfAllThatAreConfigured) {
   }
 }
 
-/// Liars in a minority say anything: nothing of theirs is ever safe or final, and the head is the honest ones' as soon
-/// as they have been looked at often enough.
-TEST(Vote, AMinorityOfLiarsNeverMovesALabel) {
+/// LyingSources in a minority say anything: nothing of theirs is ever safe or final, and the head is the honest ones'
+/// as soon as they have been looked at often enough.
+TEST(Vote, AMinorityOfLyingSourcesNeverMovesALabel) {
   const std::uint64_t seed = std::random_device{}();
   SCOPED_TRACE(absl::StrCat("seed ", seed));
   std::mt19937_64 random{seed};
   const auto below = [&](std::uint64_t n) { return random() % n; };
   for (int run = 0; run < 1000; ++run) {
     const std::size_t groups = 3 + below(3);
-    const std::size_t liars = (groups - 1) / 2;
+    const std::size_t lying = (groups - 1) / 2;
     std::vector<std::size_t> order(groups);
     for (std::size_t i = 0; i < groups; ++i) order[i] = i;
     std::shuffle(order.begin(), order.end(), random);
@@ -503,7 +504,7 @@ TEST(Vote, AMinorityOfLiarsNeverMovesALabel) {
       head += below(3);
       for (std::size_t i = 0; i < groups; ++i) {
         Node n{absl::StrCat("n", i)};
-        if (i < liars) {
+        if (i < lying) {
           if (below(4) == 0) continue;  // it withholds
           n.kind = std::array{contract::EndpointKind::el, contract::EndpointKind::cl,
                               contract::EndpointKind::both}[below(3)];

@@ -45,7 +45,7 @@ class FakeNode {
     std::atomic<std::uint64_t> chain_id{901};
     std::atomic<std::size_t> oversize{0};         // bytes of padding
     std::atomic<std::size_t> batch_limit{1000};   // HTTP 413 above
-    std::atomic<int> rate_limit{0};               // so many answers are 429: wait a second
+    std::atomic<int> rate_limit{0};               // this many answers are 429: wait a second
     std::atomic<bool> rate_limit_in_body{false};  // said in the error, not in Retry-After
     std::atomic<int> delay_ms{0};
     std::atomic<bool> new_type{false};  // answers with a transaction type that nobody knows in JSON

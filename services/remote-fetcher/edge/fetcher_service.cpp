@@ -21,9 +21,9 @@ v1::EndpointState to_proto(State s) {
     case State::probing: return v1::ENDPOINT_STATE_PROBING;
     case State::ready: return v1::ENDPOINT_STATE_READY;
     case State::backing_off: return v1::ENDPOINT_STATE_BACKING_OFF;
-    case State::set_aside: return v1::ENDPOINT_STATE_SET_ASIDE;
+    case State::quarantined: return v1::ENDPOINT_STATE_QUARANTINED;
     case State::cordoned: return v1::ENDPOINT_STATE_CORDONED;
-    case State::refused: return v1::ENDPOINT_STATE_REFUSED;
+    case State::rejected: return v1::ENDPOINT_STATE_REJECTED;
   }
   return v1::ENDPOINT_STATE_UNSPECIFIED;
 }
@@ -65,20 +65,20 @@ grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::Watc
                                         grpc::ServerWriter<v1::WatchHeadsResponse>* out) {
   const auto place = watchers_.take();
   if (!place) return watchers_.refusal();
-  std::optional<eth::BlockId> anchor;
-  if (req->has_anchor()) {
-    auto given = wire::from_proto(req->anchor());
+  std::optional<eth::BlockId> confirmed_finalized;
+  if (req->has_confirmed_finalized()) {
+    auto given = wire::from_proto(req->confirmed_finalized());
     if (!given.ok()) return wire::to_grpc(given.status());
-    anchor = *given;
+    confirmed_finalized = *given;
   }
-  const HeadBoard::Watch compared{board_, anchor};
+  const HeadBoard::Watch compared{board_, confirmed_finalized};
   std::uint64_t seen = 0;
   std::optional<contract::HeadSnapshot> sent;
   absl::Time next = steady_now();
   // The first look at the endpoints may still be under way.
   const absl::Time patience = next + std::max(interval_ * 3, absl::Seconds(2));
   while (!ctx->IsCancelled() && !board_.stopped()) {
-    auto s = board_.wait(seen, absl::ToChronoMilliseconds(interval_), anchor);
+    auto s = board_.wait(seen, absl::ToChronoMilliseconds(interval_), confirmed_finalized);
     if (board_.stopped()) break;
     const absl::Time now = steady_now();
     if (!s && !sent && (now < patience || pool_.nothing_asked_yet())) continue;
@@ -149,7 +149,7 @@ grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListE
     out.set_requests(e.counts().requests);
     out.set_errors(e.counts().errors);
     out.set_rate_limited(e.counts().rate_limited);
-    out.set_lies(e.counts().lies);
+    out.set_integrity_failures(e.counts().integrity_failures);
     out.set_latency_ms(absl::ToDoubleMilliseconds(e.latency()));
     out.set_in_flight(static_cast<std::uint32_t>(std::max(0, e.in_flight())));
     if (auto s = board_.of(e.name())) *out.mutable_heads() = wire::to_proto(*s, now);

@@ -116,13 +116,13 @@ class Fetcher {
   }
   /// The first snapshot that fits.
   std::optional<v1::HeadSnapshot> head(const std::function<bool(const v1::HeadSnapshot&)>& fits,
-                                       std::optional<eth::BlockId> anchor = {}) {
+                                       std::optional<eth::BlockId> confirmed_finalized = {}) {
     const absl::Time end = absl::Now() + kHang;
     while (absl::Now() < end) {
       grpc::ClientContext ctx;
       ctx.set_deadline(absl::ToChronoTime(end));
       v1::WatchHeadsRequest req;
-      if (anchor) *req.mutable_anchor() = wire::to_proto(*anchor);
+      if (confirmed_finalized) *req.mutable_confirmed_finalized() = wire::to_proto(*confirmed_finalized);
       auto reader = heads->WatchHeads(&ctx, req);
       v1::WatchHeadsResponse m;
       while (reader->Read(&m)) {
@@ -222,7 +222,7 @@ TEST(Fetcher, StreamsAVerifiedRange) {
   f.until_ready(0);
   expect_chain(f.stream(id(chain[0]), id(chain[399])), chain, 1, 399);
   expect_chain(f.stream(id(chain[398]), id(chain[399])), chain, 399, 399);
-  EXPECT_EQ(f.endpoint(0).lies(), 0U);
+  EXPECT_EQ(f.endpoint(0).integrity_failures(), 0U);
 }
 
 TEST(Fetcher, StreamsFromRawBlocks) {
@@ -296,35 +296,36 @@ TEST(Fetcher, HeadsGoOnWhileOneHangs) {
   EXPECT_LE(primary.requests(), asked + 3 + (absl::Now() - start) / kTimeout) << "one head request at a time";
 }
 
-TEST(Fetcher, FollowsNobodyWhoContradictsTheAnchorUnlessMostDo) {
+TEST(Fetcher, FollowsNobodyWhoContradictsTheConfirmedFinalizedUnlessMostDo) {
   const auto chain = make_chain(60);
   const auto foreign = make_chain(80, 10'000, 5);
-  FakeNode honest{chain}, liar{foreign};
-  Fetcher f{config_for(chain), {&liar, &honest}};
+  FakeNode honest{chain}, lying{foreign};
+  Fetcher f{config_for(chain), {&lying, &honest}};
   f.until_ready(0);
   f.until_ready(1);
   const auto s =
-      f.head([&](const auto& x) { return x.unsafe().number() == 59 && !x.contradicts_anchor(); }, id(chain[10]));
+      f.head([&](const auto& x) { return x.unsafe().number() == 59 && !x.contradicts_finalized(); }, id(chain[10]));
   ASSERT_TRUE(s);
   EXPECT_EQ(s->finalized_hold(), v1::HOLD_QUORUM_LOST) << "one of two has a vote";
   EXPECT_EQ(f.endpoint(0).reason_code(), "source_other_branch");
-  EXPECT_EQ(f.endpoint(0).lies() + f.endpoint(1).lies(), 0U) << "one's word against another's";
+  EXPECT_EQ(f.endpoint(0).integrity_failures() + f.endpoint(1).integrity_failures(), 0U)
+      << "one's word against another's";
 }
 
-TEST(Fetcher, SaysThatEverybodyContradictsTheAnchor) {
+TEST(Fetcher, SaysThatEverybodyContradictsTheConfirmedFinalized) {
   const auto chain = make_chain(60);
   const auto foreign = make_chain(80, 10'000, 5);
   FakeNode only{foreign};
   Fetcher f{config_for(chain), {&only}};
-  EXPECT_TRUE(f.head([&](const auto& x) { return x.contradicts_anchor(); }, id(chain[10])));
-  EXPECT_EQ(f.endpoint(0).lies(), 0U);
+  EXPECT_TRUE(f.head([&](const auto& x) { return x.contradicts_finalized(); }, id(chain[10])));
+  EXPECT_EQ(f.endpoint(0).integrity_failures(), 0U);
 }
 
 TEST(Fetcher, SaysWhoHasWhichBlockAndWhatMostHave) {
   const auto chain = make_chain(60);
   const auto foreign = make_chain(80, 10'000, 20);
-  FakeNode honest{chain}, cl{chain, true}, liar{foreign}, hung{chain};
-  Fetcher f{config_for(chain), {&honest, &cl, &liar, &hung}};
+  FakeNode honest{chain}, cl{chain, true}, lying{foreign}, hung{chain};
+  Fetcher f{config_for(chain), {&honest, &cl, &lying, &hung}};
   for (std::size_t i = 0; i < 4; ++i) f.until_ready(i);
   const auto compare = [&](std::vector<std::uint64_t> numbers) {
     grpc::ClientContext ctx;
@@ -369,12 +370,12 @@ TEST(Fetcher, RefusesAnotherChain) {
   wrong_cl.faults.chain_id = 10;
   Fetcher f{config_for(chain), {&wrong_id, &wrong_genesis, &wrong_cl, &good}};
   for (std::size_t i = 0; i < 3; ++i) {
-    f.eventually("refused", [&] { return f.endpoint(i).state() == v1::ENDPOINT_STATE_REFUSED; });
+    f.eventually("refused", [&] { return f.endpoint(i).state() == v1::ENDPOINT_STATE_REJECTED; });
     EXPECT_THAT(f.endpoint(i).reason(), HasSubstr("another chain"));
   }
   f.until_ready(3);
   expect_chain(f.stream(id(chain[0]), id(chain[29])), chain, 1, 29);
-  EXPECT_THAT(f.metrics(), HasSubstr("towline_fetcher_refused_endpoints_total"));
+  EXPECT_THAT(f.metrics(), HasSubstr("towline_fetcher_rejected_endpoints_total"));
 }
 
 TEST(Fetcher, UncordonOfARefusedEndpointSaysWhyAndProbesIt) {
@@ -382,7 +383,7 @@ TEST(Fetcher, UncordonOfARefusedEndpointSaysWhyAndProbesIt) {
   FakeNode node{chain};
   node.faults.chain_id = 10;
   Fetcher f{config_for(chain), {&node}};
-  f.eventually("refused", [&] { return f.endpoint(0).state() == v1::ENDPOINT_STATE_REFUSED; });
+  f.eventually("refused", [&] { return f.endpoint(0).state() == v1::ENDPOINT_STATE_REJECTED; });
   v1::UncordonEndpointRequest request;
   request.set_name(f.endpoint(0).name());
   v1::UncordonEndpointResponse response;
@@ -405,8 +406,8 @@ TEST(Fetcher, EveryCounterIsThereFromTheStart) {
   Fetcher f{config_for(chain), {&node}};
   f.eventually("its poller has begun", [&] { return node.requests() > 0; });
   const std::string metrics = f.metrics();
-  for (const char* name : {"lies_total", "other_branch_total", "refused_endpoints_total", "received_bytes_total",
-                           "snapshots_dropped_total", "blocks_total", "bodies_refetched_total"})
+  for (const char* name : {"integrity_failures_total", "other_branch_total", "rejected_endpoints_total",
+                           "received_bytes_total", "snapshots_dropped_total", "blocks_total", "bodies_refetched_total"})
     EXPECT_THAT(metrics, ::testing::ContainsRegex(absl::StrCat("\ntowline_fetcher_", name, ".* 0\n"))) << name;
   for (const char* result : {"ok", "timeout", "too_large", "malformed"})
     EXPECT_THAT(metrics, HasSubstr(absl::StrCat("result=\"", result, "\"} 0\n"))) << result;
@@ -422,46 +423,46 @@ TEST(Fetcher, NoticesThatAUrlLeadsToAnotherChainAfterAnOutage) {
   f.eventually("it failed", [&] { return f.endpoint(0).errors() > 0; });
   node.faults.chain_id = 10;
   node.faults.html = false;
-  f.eventually("refused", [&] { return f.endpoint(0).state() == v1::ENDPOINT_STATE_REFUSED; });
+  f.eventually("refused", [&] { return f.endpoint(0).state() == v1::ENDPOINT_STATE_REJECTED; });
 }
 
 TEST(Fetcher, ALieInABodyIsFoundAndAnotherIsAsked) {
   const auto chain = make_chain(120);
   for (const bool raw : {false, true}) {
-    FakeNode liar{chain}, honest{chain};
-    liar.faults.raw = honest.faults.raw = raw;
-    Fetcher f{config_for(chain), {&liar, &honest}};
+    FakeNode lying{chain}, honest{chain};
+    lying.faults.raw = honest.faults.raw = raw;
+    Fetcher f{config_for(chain), {&lying, &honest}};
     f.until_ready(0);
     f.until_ready(1);
-    liar.faults.lie_in_body = true;
+    lying.faults.lie_in_body = true;
     const auto got = f.stream(id(chain[0]), id(chain[119]));
     expect_chain(got, chain, 1, 119);
     EXPECT_EQ(got.endpoints, std::set<std::string>{f.endpoint(1).name()});
-    EXPECT_EQ(f.endpoint(0).lies(), 1U);
-    EXPECT_EQ(f.endpoint(0).state(), v1::ENDPOINT_STATE_SET_ASIDE);
+    EXPECT_EQ(f.endpoint(0).integrity_failures(), 1U);
+    EXPECT_EQ(f.endpoint(0).state(), v1::ENDPOINT_STATE_QUARANTINED);
     EXPECT_THAT(f.evidence(), HasSubstr("transaction"));
     grpc::ClientContext ctx;
     v1::UncordonEndpointRequest req;
     v1::UncordonEndpointResponse resp;
     req.set_name(f.endpoint(0).name());
     EXPECT_TRUE(f.heads->UncordonEndpoint(&ctx, req, &resp).ok());
-    EXPECT_NE(f.endpoint(0).state(), v1::ENDPOINT_STATE_SET_ASIDE);
+    EXPECT_NE(f.endpoint(0).state(), v1::ENDPOINT_STATE_QUARANTINED);
   }
 }
 
 TEST(Fetcher, ALieInAHeaderIsFoundAndAnotherIsAsked) {
   const auto chain = make_chain(120);
-  FakeNode liar{chain}, honest{chain};
-  Fetcher f{config_for(chain), {&liar, &honest}};
+  FakeNode lying{chain}, honest{chain};
+  Fetcher f{config_for(chain), {&lying, &honest}};
   f.until_ready(0);
   f.until_ready(1);
-  liar.faults.lie_in_header = true;
+  lying.faults.lie_in_header = true;
   expect_chain(f.stream(id(chain[0]), id(chain[119])), chain, 1, 119);
-  f.eventually("set aside", [&] { return f.endpoint(0).state() == v1::ENDPOINT_STATE_SET_ASIDE; });
+  f.eventually("quarantined", [&] { return f.endpoint(0).state() == v1::ENDPOINT_STATE_QUARANTINED; });
   f.eventually("evidence is kept", [&] { return f.evidence().find("hash") != std::string::npos; });
 }
 
-TEST(Fetcher, WhatEverybodyFailsIsAnUnknownRuleAndNobodyIsAccused) {
+TEST(Fetcher, WhatEverybodyFailsIsAnUnknownRuleAndNobodyIsCharged) {
   const auto chain = make_chain(40);
   FakeNode a{chain}, b{chain};
   Fetcher f{config_for(chain), {&a, &b}};
@@ -474,7 +475,7 @@ TEST(Fetcher, WhatEverybodyFailsIsAnUnknownRuleAndNobodyIsAccused) {
   const auto s = f.head([](const auto& x) { return !x.unknown_rules().empty(); });
   ASSERT_TRUE(s);
   EXPECT_THAT(s->unknown_rules(), HasSubstr("transaction"));
-  EXPECT_EQ(f.endpoint(0).lies() + f.endpoint(1).lies(), 0U);
+  EXPECT_EQ(f.endpoint(0).integrity_failures() + f.endpoint(1).integrity_failures(), 0U);
   a.faults.lie_in_body = b.faults.lie_in_body = false;
   expect_chain(f.stream(id(chain[0]), id(chain[39])), chain, 1, 39);
   EXPECT_TRUE(f.head([](const auto& x) { return x.unknown_rules().empty(); })) << "it heals by itself";
@@ -493,7 +494,8 @@ TEST(Fetcher, AWholeForeignBranchIsNotFollowed) {
   // It may be honest, and the one that is right: after a moment it is asked again.
   f.until_ready(0);
   expect_chain(f.stream(id(foreign[40]), id(foreign[99])), foreign, 41, 99);
-  EXPECT_EQ(f.endpoint(0).lies() + f.endpoint(1).lies(), 0U) << "nothing of it is below what is final";
+  EXPECT_EQ(f.endpoint(0).integrity_failures() + f.endpoint(1).integrity_failures(), 0U)
+      << "nothing of it is below what is final";
 }
 
 TEST(Fetcher, TellsReorgsOfTheRangeApart) {
@@ -506,7 +508,7 @@ TEST(Fetcher, TellsReorgsOfTheRangeApart) {
   EXPECT_EQ(f.stream(id(chain[40]), id(foreign[99])).status.error_code(), grpc::StatusCode::NOT_FOUND);
   EXPECT_EQ(f.stream(id(chain[40]), {200, foreign[99].hash}).status.error_code(), grpc::StatusCode::NOT_FOUND);
   EXPECT_EQ(f.stream(id(chain[40]), id(chain[40])).status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_EQ(f.endpoint(0).lies(), 0U);
+  EXPECT_EQ(f.endpoint(0).integrity_failures(), 0U);
 }
 
 TEST(Fetcher, FailsOverWithoutAGapWhenOneDies) {
@@ -655,7 +657,7 @@ TEST(Fetcher, BadAnswersAreErrorsAndItIsAskedOn) {
     fault.set(node.faults, false);
     f.until_ready(0);
     expect_chain(f.stream(id(chain[0]), id(chain[29])), chain, 1, 29);
-    EXPECT_EQ(f.endpoint(0).lies(), 0U);
+    EXPECT_EQ(f.endpoint(0).integrity_failures(), 0U);
   }
 }
 

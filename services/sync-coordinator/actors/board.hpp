@@ -12,8 +12,8 @@ namespace towline::coordinator {
 
 struct TowView {
   std::string driver;
-  Verdict verdict;
-  /// When the verdict's state was entered.
+  TowReadiness readiness;
+  /// When the readiness's state was entered.
   absl::Time since;
   std::optional<contract::EngineState> local;
   std::optional<contract::HeadSnapshot> remote;
@@ -22,7 +22,7 @@ struct TowView {
   /// When the source was heard of last.
   absl::Time source_heard;
   std::optional<eth::BlockId> diverged_remote;
-  std::uint64_t epoch = 0;
+  std::uint64_t term = 0;
 };
 
 class Board {

@@ -33,7 +33,7 @@ class FetcherClient {
   /// The heads of every source that is in use.
   virtual absl::StatusOr<std::vector<Witness::OtherHead>> sources() = 0;
   /// Until `enough` says so when a message comes (OK), the deadline is over (DEADLINE_EXCEEDED), or the stream is lost.
-  virtual absl::Status watch(const std::optional<eth::BlockId>& anchor,
+  virtual absl::Status watch(const std::optional<eth::BlockId>& confirmed_finalized,
                              const std::function<void(const contract::HeadSnapshot&)>& on_snapshot,
                              const std::function<void(const contract::SourceTrouble&)>& on_trouble,
                              const std::function<bool()>& enough) = 0;

@@ -49,10 +49,10 @@ worker_actor::behavior_type worker(worker_actor::pointer self, tow_actor tow, Dr
   }};
 }
 
-class TowStateObject {
+class tow_state {
  public:
   static inline const char* name = "tow";
-  explicit TowStateObject(tow_actor::pointer self) : self_{self} {}
+  explicit tow_state(tow_actor::pointer self) : self_{self} {}
 
   tow_actor::behavior_type make_behavior(const TowConfig& config) {
     config_ = config;
@@ -141,7 +141,7 @@ class TowStateObject {
     const Follower& m = *machine_;
     const absl::Time now = steady_now();
     const Facts facts = witness_->facts(m, now);
-    const Verdict v = judge(facts, config_.limits, now);
+    const TowReadiness v = readiness_of(facts, config_.limits, now);
     const TowState state_now = v.state;
     auto& metrics = *config_.metrics;
     if (since_ == absl::InfinitePast()) since_ = now;
@@ -167,7 +167,7 @@ class TowStateObject {
                {{"driver", config_.driver_name}})
         .set(v.ready ? 1 : 0);
     config_.board->put(config_.index, {config_.driver_name, v, since_, m.local(), m.remote(), m.target(), m.distance(),
-                                       facts.source_heard, m.diverged_remote(), m.epoch()});
+                                       facts.source_heard, m.diverged_remote(), m.term()});
     if (m.decided() != decided_) {
       decided_ = m.decided();
       for (const Decision& d : m.decisions()) {
@@ -186,12 +186,12 @@ class TowStateObject {
         .set(m.distance() ? static_cast<double>(*m.distance()) : std::numeric_limits<double>::quiet_NaN());
     const auto number = [&](const char* side, const char* label, const std::optional<eth::BlockRef>& b) {
       metrics
-          .gauge("towline_coordinator_block_number", "Heads on both sides.",
+          .gauge("towline_coordinator_head_block_number", "Heads on both sides.",
                  {{"driver", config_.driver_name}, {"side", side}, {"label", label}})
           .set(b ? static_cast<double>(b->number) : 0);
     };
     if (m.local()) {
-      number("local", "unsafe", m.local()->labels.latest);
+      number("local", "unsafe", m.local()->labels.unsafe);
       number("local", "safe", m.local()->labels.safe);
       number("local", "finalized", m.local()->labels.finalized);
     }
@@ -225,7 +225,7 @@ class TowStateObject {
   absl::Time kept_ = absl::InfinitePast();
 };
 
-tow_actor::behavior_type tow(tow_actor::stateful_pointer<TowStateObject> self, const TowConfig& config) {
+tow_actor::behavior_type tow(tow_actor::stateful_pointer<tow_state> self, const TowConfig& config) {
   guard(self, "tow");
   return self->state.make_behavior(config);
 }
@@ -249,17 +249,18 @@ watcher_actor::behavior_type head_watcher(watcher_actor::pointer self, tow_actor
   guard(self, "head_watcher");
   self->send(self, watch_atom{});
   return {[=](watch_atom) {
-    const auto fence = [&]() -> std::optional<eth::BlockId> {
+    const auto ours = [&]() -> std::optional<eth::BlockId> {
       for (const TowView& v : config.board->views()) {
-        if (v.driver == config.driver_name && v.local && v.local->fence) return v.local->fence;
+        if (v.driver == config.driver_name && v.local && v.local->confirmed_finalized)
+          return v.local->confirmed_finalized;
       }
       return std::nullopt;
     };
-    const auto anchor = fence();
+    const auto confirmed_finalized = ours();
     // An operator has taken it back: who does not have it has a vote again. A higher one can wait.
     const auto taken_back = [&] {
-      const auto now = fence();
-      return anchor && now && *now != *anchor && now->number <= anchor->number;
+      const auto now = ours();
+      return confirmed_finalized && now && *now != *confirmed_finalized && now->number <= confirmed_finalized->number;
     };
     const auto lost = [&](const contract::SourceTrouble& t) {
       caf::anon_send(to, remote_atom{}, lost_atom{}, TroublePtr{std::make_shared<const contract::SourceTrouble>(t)});
@@ -268,7 +269,7 @@ watcher_actor::behavior_type head_watcher(watcher_actor::pointer self, tow_actor
     std::optional<Hash32> head;
     absl::Time look = absl::InfinitePast();
     const absl::Status why = config.fetcher->watch(
-        anchor,
+        confirmed_finalized,
         [&](const contract::HeadSnapshot& s) {
           spoke = true;
           const absl::Time now = steady_now();
@@ -289,7 +290,7 @@ watcher_actor::behavior_type head_watcher(watcher_actor::pointer self, tow_actor
         },
         taken_back);
     if (config.board->stopped()) return;
-    // The watch ends by itself when its anchor is old; that is no loss.
+    // The watch ends by itself when its confirmed_finalized is old; that is no loss.
     if (!why.ok() && (!absl::IsDeadlineExceeded(why) || !spoke)) {
       lost({"no_heads", absl::StrCat("no heads from the remote-fetcher: ", why.message())});
       self->delayed_send(self, kWatchAgain, watch_atom{});

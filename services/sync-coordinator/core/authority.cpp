@@ -3,22 +3,22 @@
 namespace towline::coordinator {
 namespace {
 
-/// engine-driver takes no epoch so far above the one it knows.
-constexpr std::uint64_t kEpochLeap = 1'000;
+/// engine-driver takes no term so far above the one it knows.
+constexpr std::uint64_t kTermLeap = 1'000;
 /// Another coordinator that is alive watches, and sends commands with every block.
 constexpr absl::Duration kOtherIsGone = absl::Seconds(30);
 
 }  // namespace
 
 bool Authority::on_state(const contract::EngineState& s) {
-  const std::uint64_t next = s.epoch + 1;
+  const std::uint64_t next = s.term + 1;
   // A driver that lost its state begins again, and takes no leap.
-  if ((epoch_ == 0 && s.status != contract::EngineStatus::starting) || epoch_ > s.epoch + kEpochLeap) epoch_ = next;
+  if ((term_ == 0 && s.status != contract::EngineStatus::starting) || term_ > s.term + kTermLeap) term_ = next;
   const bool ours = s.authority.empty() || s.authority == kElector;
-  superseded_ = !ours || (epoch_ != 0 && s.epoch > epoch_);
+  superseded_ = !ours || (term_ != 0 && s.term > term_);
   if (!superseded_ || !ours || s.watchers > 1 || s.idle < kOtherIsGone) return false;
   superseded_ = false;
-  epoch_ = next;
+  term_ = next;
   return true;
 }
 

@@ -1,4 +1,4 @@
-// Whether this coordinator may command the engine-driver: in which epoch, and whether another one does. Pure.
+// Whether this coordinator may command the engine-driver: in which term, and whether another one does. Pure.
 #pragma once
 #include "libs/contract/engine.hpp"
 
@@ -15,10 +15,10 @@ class Authority {
   void on_refused() { superseded_ = true; }
 
   bool superseded() const { return superseded_; }
-  std::uint64_t epoch() const { return epoch_; }
+  std::uint64_t term() const { return term_; }
 
  private:
-  std::uint64_t epoch_ = 0;
+  std::uint64_t term_ = 0;
   bool superseded_ = false;
 };
 

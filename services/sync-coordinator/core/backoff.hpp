@@ -16,7 +16,7 @@ class Backoff {
 
   /// The wait is twice the last one. `luck` is a factor of it, so that several do not try at the same moment.
   void failed(absl::Time now, double luck = 1);
-  /// The next wait is as long as after so many failures in a row at least.
+  /// The next wait is as long as after this many failures in a row at least.
   void at_least(int failures);
   /// Instead of a wait that failures make.
   void wait_until(absl::Time t) { until_ = t; }

@@ -50,12 +50,12 @@ TEST(BranchHold, IsTwiceAsLongWhileSwitchesGoOn) {
   EXPECT_EQ(hold.until(), now + absl::Seconds(10)) << "it was quiet for as long as the last hold";
 }
 
-contract::EngineState engine(std::uint64_t epoch, contract::EngineStatus status = contract::EngineStatus::ready,
+contract::EngineState engine(std::uint64_t term, contract::EngineStatus status = contract::EngineStatus::ready,
                              const char* authority = "") {
   contract::EngineState s;
   s.status = status;
   s.authority = authority;
-  s.epoch = epoch;
+  s.term = term;
   return s;
 }
 
@@ -64,7 +64,7 @@ TEST(Authority, TheTable) {
     const char* what;
     contract::EngineState state;
     bool superseded;
-    std::uint64_t epoch;
+    std::uint64_t term;
   } rows[] = {
       {"a new driver", engine(0), false, 1},
       {"one that was commanded before", engine(7), false, 8},
@@ -75,7 +75,7 @@ TEST(Authority, TheTable) {
     Authority a;
     EXPECT_FALSE(a.on_state(r.state)) << r.what;
     EXPECT_EQ(a.superseded(), r.superseded) << r.what;
-    EXPECT_EQ(a.epoch(), r.epoch) << r.what;
+    EXPECT_EQ(a.term(), r.term) << r.what;
   }
 }
 
@@ -83,7 +83,7 @@ TEST(Authority, GivesWayAndTakesOverWhenTheOtherIsGone) {
   Authority a;
   contract::EngineState s = engine(7);
   a.on_state(s);
-  s.epoch = 9;
+  s.term = 9;
   s.watchers = 2;
   EXPECT_FALSE(a.on_state(s));
   EXPECT_TRUE(a.superseded());
@@ -93,12 +93,12 @@ TEST(Authority, GivesWayAndTakesOverWhenTheOtherIsGone) {
   s.idle = absl::Seconds(30);
   EXPECT_TRUE(a.on_state(s));
   EXPECT_FALSE(a.superseded());
-  EXPECT_EQ(a.epoch(), 10U);
+  EXPECT_EQ(a.term(), 10U);
   a.on_refused();
   EXPECT_TRUE(a.superseded());
-  s.epoch = 0;
+  s.term = 0;
   a.on_state(s);
-  EXPECT_EQ(a.epoch(), 10U) << "no leap: 1,000 are allowed";
+  EXPECT_EQ(a.term(), 10U) << "no leap: 1,000 are allowed";
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 namespace towline::coordinator {
 namespace {
 
-/// A decision is folded into one of so many last ones: several that alternate are folded, too.
+/// A decision is folded into one of this many last ones: several that alternate are folded, too.
 constexpr std::size_t kFoldWithin = 8;
 
 constexpr bool in_order() {

@@ -27,7 +27,7 @@ Next after_invalid(const contract::CommandResult& r, const ImportRun& run, Views
   else if (demote(r.reason, v, report, now)) return ChooseAgain{};
   if (!run.range.from_gossip() && v.remote.several_lead()) {
     // Several of the branch that most have, and all lead to it: no other branch is followed for that, or an EL that
-    // is out of date would hand itself to a liar.
+    // is out of date would hand itself to a lying source.
     v.stuck.stay_at(run.range.parent, now);
     report.enter(TowState::needs_operator, ReasonCode::el_refuses_majority,
                  absl::StrCat("the EL refuses what most sources have: ", r.reason), now);
@@ -64,7 +64,7 @@ Next after_source_unavailable(const contract::CommandResult& r, bool moved, View
 
 Next follow_up(Reaction reaction, const contract::CommandResult& r, const ImportRun& run, Views& v, Report& report,
                absl::Time now) {
-  const bool moved = r.labels.latest && r.labels.latest->hash != run.head_before;
+  const bool moved = r.labels.unsafe && r.labels.unsafe->hash != run.head_before;
   switch (reaction) {
     case Reaction::go_on: v.retry.progress(); return ChooseAgain{};
     case Reaction::give_way: return ChooseAgain{};
@@ -75,7 +75,7 @@ Next follow_up(Reaction reaction, const contract::CommandResult& r, const Import
     case Reaction::other_way: return after_source_reorged(r, run, v, report, now);
     case Reaction::forget_blocks:
       // They were evicted, or p2p-gossip was restarted.
-      v.gossip.on_evicted(moved ? r.labels.latest->id() : run.range.parent, run.range.tip.hash);
+      v.gossip.on_evicted(moved ? r.labels.unsafe->id() : run.range.parent, run.range.tip.hash);
       return ChooseAgain{};
     case Reaction::from_new_head:
       if (!moved) return cannot_go_on(run, r.reason, v, report, now);
@@ -83,16 +83,16 @@ Next follow_up(Reaction reaction, const contract::CommandResult& r, const Import
       v.retry.progress();
       return ChooseAgain{};
     case Reaction::stuck:
-      if (!moved && r.labels.latest) return cannot_go_on(run, r.reason, v, report, now);
+      if (!moved && r.labels.unsafe) return cannot_go_on(run, r.reason, v, report, now);
       break;
     case Reaction::other_branch:
     case Reaction::drop_block: return after_invalid(r, run, v, report, now);
     case Reaction::contradicted:
       v.retry.engine_failed(now);
-      return contradicted(v.local.fence(), r.block, v, report, now);
+      return contradicted(v.local.confirmed_finalized(), r.block, v, report, now);
     case Reaction::diverged:
       v.retry.engine_failed(now);
-      diverged(v.local.fence(), r.block, v, report, now);
+      diverged(v.local.confirmed_finalized(), r.block, v, report, now);
       return Wait{};
     case Reaction::wait_for_engine:
       report.enter(TowState::waiting_for_engine, ReasonCode::engine_unavailable, r.reason, now);
@@ -125,7 +125,7 @@ Next follow_up(Reaction reaction, const contract::CommandResult& r, const Import
 Next contradicted(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs, Views& v, Report& report,
                   absl::Time now) {
   const auto& heads = *v.remote.heads();
-  if (heads.groups <= 1 || heads.contradicts_anchor) {
+  if (heads.groups <= 1 || heads.contradicts_finalized) {
     diverged(ours, theirs, v, report, now);
     return Wait{};
   }
@@ -189,7 +189,7 @@ void tell_import(const ImportRun& run, const Views& v, Report& report, absl::Tim
   } else if (few &&
              ((state == TowState::importing && run.goes_on) || (state == TowState::walking_back && !run.switches()))) {
     // The source is slow: whenever its blocks have been imported there are some more. Or its replicas lag: what one
-    // shows as the head another has not got yet, and there was nothing to walk back.
+    // shows as the head another does not have yet, and there was nothing to walk back.
     report.enter(TowState::at_tip, ReasonCode::at_tip,
                  absl::StrCat("following the source, ", run.blocks(), " block(s) behind"), now);
   } else if (!needs_operator(v, report) && (state != TowState::at_tip || !few)) {

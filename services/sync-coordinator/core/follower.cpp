@@ -67,7 +67,7 @@ std::optional<Effect> Follower::on_gossip(const eth::BlockRef& block, absl::Time
 
 std::optional<Effect> Follower::on_local(const contract::EngineState& s, absl::Time now) {
   if (needs_operator(views_, report_) && pending_ == Pending::import && s.import && s.import->blocks > 0 &&
-      s.labels.latest && s.labels.latest->hash != import_->head_before) {
+      s.labels.unsafe && s.labels.unsafe->hash != import_->head_before) {
     report_.enter(TowState::importing, ReasonCode::importing,
                   absl::StrCat("importing to ", eth::to_string(s.import->tip)), now);
   }
@@ -75,7 +75,7 @@ std::optional<Effect> Follower::on_local(const contract::EngineState& s, absl::T
     views_.retry.progress();
     views_.stuck.forgive();
   }
-  if (s.labels.latest) views_.hold.on_head(s.labels.latest->hash, now);
+  if (s.labels.unsafe) views_.hold.on_head(s.labels.unsafe->hash, now);
   if (authority_.on_state(s)) {
     report_.note(Action::take_over,
                  "the other coordinator does not watch this engine-driver any more and commands nothing", now);
@@ -113,9 +113,9 @@ std::optional<Effect> Follower::on_command_done(std::uint64_t id, const absl::St
                                                 absl::Time now) {
   const Pending was = pending_;
   if (!finish(id)) return {};
-  if (result.ok() && local() && result->labels.latest) {
+  if (result.ok() && local() && result->labels.unsafe) {
     views_.local.on_labels(result->labels, views_.gossip.blocks());
-    views_.hold.on_head(result->labels.latest->hash, now);
+    views_.hold.on_head(result->labels.unsafe->hash, now);
   }
   views_.local.on_command_ended();
   if (!result.ok()) {
@@ -147,7 +147,7 @@ std::optional<Effect> Follower::on_command_done(std::uint64_t id, const absl::St
     views_.stuck.forgive();
   }
   if (was == Pending::rewind && reaction == Reaction::go_on)
-    report_.note(Action::rewound, absl::StrCat("the EL's head is ", eth::to_string(*result->labels.latest)), now);
+    report_.note(Action::rewound, absl::StrCat("the EL's head is ", eth::to_string(*result->labels.unsafe)), now);
   return carry_out(follow_up(reaction, *result, import_.value_or(ImportRun{}), views_, report_, now), now);
 }
 
@@ -290,7 +290,7 @@ std::optional<Effect> Follower::set_labels(const contract::Forkchoice& f) {
 }
 
 contract::CommandStamp Follower::command() const {
-  return {Authority::kElector, epoch(), views_.local.head().hash,
+  return {Authority::kElector, term(), views_.local.head().hash,
           remote() ? remote()->chain_time : absl::InfinitePast()};
 }
 

@@ -66,7 +66,7 @@ class Follower {
   std::optional<eth::BlockRef> target() const { return views_.target(); }
   /// nullopt: not known.
   std::optional<std::uint64_t> distance() const { return views_.distance(); }
-  std::uint64_t epoch() const { return authority_.epoch(); }
+  std::uint64_t term() const { return authority_.term(); }
   const std::optional<eth::BlockId>& diverged_remote() const { return views_.stuck.diverged_remote(); }
   const std::deque<Decision>& decisions() const { return report_.log.decisions(); }
   /// Grows with every decision, folded or not.

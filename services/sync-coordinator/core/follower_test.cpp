@@ -153,7 +153,7 @@ class FollowerTest : public ::testing::Test {
     did.push_back(absl::StrCat(i.range.from_gossip() ? "gossip " : "import ", i.range.parent.number, "..",
                                i.range.tip.number, " safe ", show(i.range.safe), " finalized ",
                                show(i.range.finalized)));
-    EXPECT_TRUE(ours.has(i.range.parent)) << "a parent that the EL has not got: " << did.back();
+    EXPECT_TRUE(ours.has(i.range.parent)) << "a parent that the EL does not have: " << did.back();
     EXPECT_EQ(i.command.expected_head, ours.at(ours.tip())->hash);
     absl::StatusOr<CommandResult> r = on_import ? on_import(i) : import(i);
     return follower().on_command_done(i.id, r, now);
@@ -279,16 +279,16 @@ TEST_F(FollowerTest, WhyNoSourceGivesHeadsIsTheReason) {
 TEST_F(FollowerTest, D1_FromASnapshotBelowWhatIsFinalThereIsOneImportToTheTip) {
   ours = Chain{50};
   safe = finalized = std::nullopt;
-  driver.fence = theirs.at(80)->id();
+  driver.confirmed_finalized = theirs.at(80)->id();
   both();
   EXPECT_THAT(did, ElementsAre("import 50..100 safe 90 finalized 80"));
   EXPECT_EQ(follower().state(), TowState::at_tip);
 }
 
-TEST_F(FollowerTest, D1_AHeadBelowTheFenceAndOffTheRemoteChainIsLedBackToWhatIsShared) {
+TEST_F(FollowerTest, D1_AHeadBelowTheConfirmedFinalizedAndOffTheRemoteChainIsLedBackToWhatIsShared) {
   ours = theirs.fork(40, 1, 50);
   safe = finalized = std::nullopt;
-  driver.fence = theirs.at(80)->id();
+  driver.confirmed_finalized = theirs.at(80)->id();
   both();
   EXPECT_THAT(did,
               ElementsAre("import 50..100 safe 90 finalized 80", "compare", "import 40..100 safe 90 finalized 80"));
@@ -668,7 +668,7 @@ TEST_F(FollowerTest, D37_AnEngineThatComesBackLowerIsTowedFromThere) {
   ours = Chain{60};
   safe = finalized = std::nullopt;
   driver.engine_session = 2;
-  driver.fence = theirs.at(80)->id();
+  driver.confirmed_finalized = theirs.at(80)->id();
   did.clear();
   local();
   EXPECT_THAT(did, ElementsAre("import 60..300 safe 90 finalized 80"));
@@ -716,7 +716,7 @@ TEST_F(FollowerTest, ABranchTooDeepNeedsAnOperatorAfterAWhileAndGoesOnByItself) 
   EXPECT_EQ(follower().state(), TowState::at_tip);
 }
 
-/// A branch that leaves ours 200 blocks below the head, of which the EL has not got the state.
+/// A branch that leaves ours 200 blocks below the head, of which the EL does not have the state.
 class RewindTest : public FollowerTest {
  protected:
   RewindTest() {
@@ -881,10 +881,10 @@ TEST_F(FollowerTest, PausedNothingIsSentUntilItIsResumed) {
   EXPECT_THAT(did, ElementsAre("import 100..105 safe - finalized -"));
 }
 
-TEST_F(FollowerTest, AnotherCoordinatorWithANewerEpochIsLeftAlone) {
+TEST_F(FollowerTest, AnotherCoordinatorWithANewerTermIsLeftAlone) {
   both();
-  EXPECT_EQ(follower().epoch(), 1U);
-  driver.epoch = 2;
+  EXPECT_EQ(follower().term(), 1U);
+  driver.term = 2;
   local();
   theirs.grow(105, 0);
   remote();
@@ -892,9 +892,9 @@ TEST_F(FollowerTest, AnotherCoordinatorWithANewerEpochIsLeftAlone) {
   EXPECT_EQ(follower().reason_code().text(), "superseded");
 }
 
-TEST_F(FollowerTest, ARefusalForAnOldEpochStopsIt) {
+TEST_F(FollowerTest, ARefusalForAnOldTermStopsIt) {
   theirs.grow(105, 0);
-  for (const contract::Refusal r : {contract::Refusal::stale_epoch, contract::Refusal::other_authority}) {
+  for (const contract::Refusal r : {contract::Refusal::stale_term, contract::Refusal::other_authority}) {
     SCOPED_TRACE(contract::name(r));
     start_refused(r);
     EXPECT_EQ(follower().reason_code().text(), "superseded");
@@ -910,15 +910,15 @@ TEST_F(FollowerTest, AParentThatIsNotOnTheElsChainIsLookedForAgain) {
     return std::exchange(once, true) ? import(i) : refused(contract::Refusal::not_canonical);
   };
   both();
-  while (labels().latest->number < 105 && wake(absl::Minutes(1))) {
+  while (labels().unsafe->number < 105 && wake(absl::Minutes(1))) {
   }
-  EXPECT_EQ(labels().latest->number, 105U);
+  EXPECT_EQ(labels().unsafe->number, 105U);
   EXPECT_EQ(follower().decisions()[1].action, Action::refused);
 }
 
 TEST_F(FollowerTest, OtherRefusalsAreTriedAgainLater) {
   theirs.grow(105, 0);
-  for (const contract::Refusal r : {contract::Refusal::head_moved, contract::Refusal::impossible_epoch,
+  for (const contract::Refusal r : {contract::Refusal::head_moved, contract::Refusal::impossible_term,
                                     contract::Refusal::label_order, contract::Refusal::below_finalized}) {
     SCOPED_TRACE(contract::name(r));
     start_refused(r);
@@ -955,10 +955,10 @@ TEST_F(FollowerTest, SoDoesAGossipedOneWhileNoSourceIsThere) {
   EXPECT_EQ(follower().state(), TowState::diverged);
 }
 
-TEST_F(FollowerTest, ItsEpochIsAboveTheOneThatTheDriverKept) {
-  driver.epoch = 41;
+TEST_F(FollowerTest, ItsTermIsAboveTheOneThatTheDriverKept) {
+  driver.term = 41;
   both();
-  EXPECT_EQ(follower().epoch(), 42U);
+  EXPECT_EQ(follower().term(), 42U);
 }
 
 TEST_F(FollowerTest, AnAnswerToAnOldQuestionIsIgnored) {
@@ -1012,7 +1012,7 @@ TEST_F(FollowerTest, DecisionsOfAnEarlierProcessStay) {
 TEST_F(FollowerTest, ACoordinatorThatStandsAsideTakesOverWhenTheOtherIsGone) {
   both();
   driver.authority = "single";
-  driver.epoch = 9;
+  driver.term = 9;
   driver.watchers = 2;
   driver.idle = absl::Minutes(5);
   local();
@@ -1023,27 +1023,27 @@ TEST_F(FollowerTest, ACoordinatorThatStandsAsideTakesOverWhenTheOtherIsGone) {
   EXPECT_EQ(follower().reason_code().text(), "superseded") << "it commanded just now";
   driver.idle = absl::Seconds(30);
   both();
-  EXPECT_EQ(follower().epoch(), 10U);
+  EXPECT_EQ(follower().term(), 10U);
   EXPECT_EQ(follower().state(), TowState::at_tip);
   driver.authority = "etcd";
-  driver.epoch = 11;
+  driver.term = 11;
   local();
   EXPECT_EQ(follower().reason_code().text(), "superseded") << "an elector decides that";
 }
 
 TEST_F(FollowerTest, ADriverThatLostItsStateIsNotAskedForALeap) {
-  driver.epoch = 5'000;
+  driver.term = 5'000;
   both();
-  EXPECT_EQ(follower().epoch(), 5'001U);
-  driver.epoch = 0;
+  EXPECT_EQ(follower().term(), 5'001U);
+  driver.term = 0;
   local();
-  EXPECT_EQ(follower().epoch(), 1U);
+  EXPECT_EQ(follower().term(), 1U);
 }
 
 TEST_F(FollowerTest, AnElThatCameBackGetsItsLabelsFirst) {
   both();
   taken();
-  driver.fence = ours.at(80)->id();
+  driver.confirmed_finalized = ours.at(80)->id();
   finalized = 70;
   ++driver.engine_session;
   theirs.grow(140, 0);
@@ -1091,7 +1091,7 @@ TEST_F(FollowerTest, BlocksOutOfOrderWaitForTheirParentAndAreImportedTogether) {
   taken();
   network.grow(103, 0);
   gossip({102, 103});
-  EXPECT_THAT(taken(), IsEmpty()) << "101 is missing, and the source has not got it either";
+  EXPECT_THAT(taken(), IsEmpty()) << "101 is missing, and the source does not have it either";
   gossip({101});
   EXPECT_THAT(taken(), ElementsAre("gossip 100..103 safe - finalized -"));
 }
@@ -1769,7 +1769,7 @@ TEST_F(VoteTest, WhoAloneContradictsWhatIsFinalLeadsNoMore) {
   EXPECT_THAT(actions(), Contains("demoted"));
   EXPECT_NE(follower().state(), TowState::diverged);
   EXPECT_EQ(follower().reason_code().text(), "source_other_branch") << "nor does the next one lead anywhere";
-  s.contradicts_anchor = true;
+  s.contradicts_finalized = true;
   now += absl::Minutes(1);
   play(follower().on_remote(s, now));
   EXPECT_EQ(follower().state(), TowState::diverged) << "most contradict it";

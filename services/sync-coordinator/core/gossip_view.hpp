@@ -40,7 +40,7 @@ class GossipView {
   /// The block before those that wait for it, if there are any and the source has come so far.
   std::optional<eth::BlockRef> gap(const LocalChain& local, const RemoteView& remote) const;
 
-  /// A block of our chain was named of late; which one it was.
+  /// A block of our chain was named lately; which one it was.
   bool names_ours(const LocalChain& local, absl::Time now) const;
   const eth::BlockRef& named() const { return named_; }
   /// Whether the branch that leads up from our chain to `tip` holds what the source derived; nullopt: the source must

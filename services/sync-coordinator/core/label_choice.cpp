@@ -19,15 +19,15 @@ contract::ImportRange with_labels(contract::ImportRange r, const Views& v, absl:
   if (!v.remote.heads()) return r;
   const auto& have_safe = v.local.safe();
   const auto& have_finalized = v.local.finalized();
-  const std::uint64_t fence = v.local.fence().number;
+  const std::uint64_t confirmed_finalized = v.local.confirmed_finalized().number;
   const bool switches = r.parent.hash != v.local.head().hash;
   const auto safe = voted_safe(v, now);
   const auto& finalized = v.remote.heads()->finalized;
-  if (finalized && finalized->number <= r.tip.number && finalized->number >= fence &&
+  if (finalized && finalized->number <= r.tip.number && finalized->number >= confirmed_finalized &&
       (!have_finalized || finalized->number > have_finalized->number)) {
     r.finalized = finalized->id();
   }
-  if (safe && safe->number <= r.tip.number && safe->number >= fence &&
+  if (safe && safe->number <= r.tip.number && safe->number >= confirmed_finalized &&
       (!have_safe || safe->number > have_safe->number || switches))
     r.safe = safe->id();
   // Finalized is safe, too: a label that lags behind is lifted with it.
@@ -39,7 +39,7 @@ contract::ImportRange with_labels(contract::ImportRange r, const Views& v, absl:
 }
 
 std::optional<contract::Forkchoice> labels_to_restore(const LocalChain& local) {
-  const auto& confirmed = local.state()->fence;
+  const auto& confirmed = local.state()->confirmed_finalized;
   if (!confirmed || confirmed->number > local.head().number || number_of(local.finalized()) >= confirmed->number)
     return std::nullopt;
   contract::Forkchoice f{local.head().id(), {}, confirmed};
@@ -57,11 +57,12 @@ LabelChoice choose_labels(const Views& v, const eth::BlockRef& goal, absl::Time 
                                      eth::to_string(*have), " on the same chain"),
                         "hold_safe"});
   }
-  if (const eth::BlockId fence = v.local.fence(); heads.finalized && heads.finalized->number < fence.number) {
-    c.before.push_back(
-        {Action::hold_finalized,
-         absl::StrCat("remote finalized ", eth::to_string(*heads.finalized), " is below ours ", eth::to_string(fence)),
-         "hold_finalized"});
+  if (const eth::BlockId confirmed_finalized = v.local.confirmed_finalized();
+      heads.finalized && heads.finalized->number < confirmed_finalized.number) {
+    c.before.push_back({Action::hold_finalized,
+                        absl::StrCat("remote finalized ", eth::to_string(*heads.finalized), " is below ours ",
+                                     eth::to_string(confirmed_finalized)),
+                        "hold_finalized"});
   }
   const bool at_goal = goal.hash == head.hash;
   if (at_goal) c.status = {TowState::at_tip, ReasonCode::at_tip, "at the head of the source"};

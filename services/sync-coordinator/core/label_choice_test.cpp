@@ -19,7 +19,7 @@ TEST(LabelChoice, TheTable) {
     Number have_safe, have_finalized, safe, finalized;
     std::uint64_t parent, tip;
     const char* wanted;
-    std::optional<std::uint64_t> fence = {};
+    std::optional<std::uint64_t> confirmed_finalized = {};
     contract::Hold hold = contract::Hold::none;
   };
   const Row rows[] = {
@@ -33,8 +33,8 @@ TEST(LabelChoice, TheTable) {
       {"finalized lifts a safe that lags", 80, 70, {}, 85, 100, 100, "85 85"},
       {"and not one that is above it", 90, 70, {}, 85, 100, 100, "- 85"},
       {"another branch is given its safe block again", 90, 80, 88, 80, 85, 110, "88 -"},
-      {"nothing below the fence", {}, {}, 90, 80, 100, 100, "90 -", 85},
-      {"nothing below the fence, safe neither", {}, {}, 90, 80, 100, 100, "- -", 95},
+      {"nothing below the confirmed finalized block", {}, {}, 90, 80, 100, 100, "90 -", 85},
+      {"nothing below the confirmed finalized block, safe neither", {}, {}, 90, 80, 100, 100, "- -", 95},
       {"safe of a lost quorum", 90, 80, 95, 80, 100, 100, "- -", {}, contract::Hold::quorum_lost},
       {"safe of sources that disagree is the vote's",
        90,
@@ -50,7 +50,7 @@ TEST(LabelChoice, TheTable) {
   for (const Row& r : rows) {
     ViewsFixture f;
     f.engine.labels = {block(100), at(r.have_safe), at(r.have_finalized)};
-    if (r.fence) f.engine.fence = block(*r.fence).id();
+    if (r.confirmed_finalized) f.engine.confirmed_finalized = block(*r.confirmed_finalized).id();
     f.heads.safe = at(r.safe);
     f.heads.finalized = at(r.finalized);
     f.heads.safe_hold = r.hold;
@@ -66,7 +66,7 @@ TEST(LabelChoice, SafeOfALostQuorumCountsOnTheChainThatGossipNames) {
   f.heads.safe_hold = contract::Hold::quorum_lost;
   f.both();
   f.gossip(block(101));
-  f.engine.labels.latest = block(101);
+  f.engine.labels.unsafe = block(101);
   f.local();
   const contract::ImportRange r{block(101).id(), block(101).id(), {}, {}};
   EXPECT_EQ(with_labels(r, f.v, f.now).safe, block(95).id());
@@ -108,7 +108,7 @@ TEST(LabelChoice, WhatIsSaidWhileTheHeadStays) {
 TEST(LabelChoice, LabelsOfAnElThatCameBackAreRestored) {
   const struct {
     const char* what;
-    std::optional<std::uint64_t> fence;
+    std::optional<std::uint64_t> confirmed_finalized;
     std::uint64_t head;
     Number safe, finalized;
     const char* wanted;
@@ -120,7 +120,7 @@ TEST(LabelChoice, LabelsOfAnElThatCameBackAreRestored) {
   for (const auto& r : rows) {
     ViewsFixture f;
     f.engine.labels = {block(r.head), at(r.safe), at(r.finalized)};
-    if (r.fence) f.engine.fence = block(*r.fence).id();
+    if (r.confirmed_finalized) f.engine.confirmed_finalized = block(*r.confirmed_finalized).id();
     f.local();
     const auto out = labels_to_restore(f.v.local);
     EXPECT_EQ(out ? absl::StrCat(show(out->safe), " ", show(out->finalized)) : "none", r.wanted) << r.what;

@@ -88,16 +88,16 @@ std::optional<bool> LocalChain::has(const std::optional<eth::BlockRef>& block) c
   return ours ? std::optional{*ours == block->hash} : std::nullopt;
 }
 
-eth::BlockId LocalChain::fence() const {
+eth::BlockId LocalChain::confirmed_finalized() const {
   eth::BlockId f = genesis_;
   if (finalized() && finalized()->number > f.number) f = finalized()->id();
-  if (state_->fence && state_->fence->number >= f.number) f = *state_->fence;
+  if (state_->confirmed_finalized && state_->confirmed_finalized->number >= f.number) f = *state_->confirmed_finalized;
   return f;
 }
 
 eth::BlockId LocalChain::search_floor() const {
   // An EL that came back below what is final has nothing of it: any block that it shares with the remote will do.
-  return head().number < fence().number ? genesis_ : fence();
+  return head().number < confirmed_finalized().number ? genesis_ : confirmed_finalized();
 }
 
 }  // namespace towline::coordinator

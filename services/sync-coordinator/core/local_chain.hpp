@@ -35,8 +35,8 @@ class LocalChain {
   /// nullopt: engine-driver was not heard of, or was lost; lost() says why.
   const std::optional<contract::EngineState>& state() const { return state_; }
   const std::string& lost() const { return lost_; }
-  bool has_head() const { return state_ && state_->labels.latest; }
-  const eth::BlockRef& head() const { return *state_->labels.latest; }
+  bool has_head() const { return state_ && state_->labels.unsafe; }
+  const eth::BlockRef& head() const { return *state_->labels.unsafe; }
   const std::optional<eth::BlockRef>& safe() const { return state_->labels.safe; }
   const std::optional<eth::BlockRef>& finalized() const { return state_->labels.finalized; }
   /// It has begun another life, and its labels were not looked at since.
@@ -47,7 +47,7 @@ class LocalChain {
   /// nullopt: `block` is not known to be on our chain or off it.
   std::optional<bool> has(const std::optional<eth::BlockRef>& block) const;
   /// The highest block that may never change here.
-  eth::BlockId fence() const;
+  eth::BlockId confirmed_finalized() const;
   /// Down to where a search for a common block goes.
   eth::BlockId search_floor() const;
 

@@ -11,7 +11,7 @@ class LocalChainTest : public ::testing::Test, protected ViewsFixture {
  protected:
   LocalChain& chain() { return v.local; }
   void head(const eth::BlockRef& b) {
-    engine.labels.latest = b;
+    engine.labels.unsafe = b;
     local();
   }
 };
@@ -81,19 +81,19 @@ TEST_F(LocalChainTest, AnotherSessionOfTheElIsANewStart) {
   EXPECT_FALSE(chain().has_head());
 }
 
-TEST_F(LocalChainTest, TheHighestFinalBlockIsTheFence) {
+TEST_F(LocalChainTest, TheHighestFinalBlockIsTheConfirmedFinalized) {
   engine.labels.finalized.reset();
   local();
-  EXPECT_EQ(chain().fence(), block(0).id()) << "genesis";
+  EXPECT_EQ(chain().confirmed_finalized(), block(0).id()) << "genesis";
   engine.labels.finalized = block(80);
   local();
-  EXPECT_EQ(chain().fence(), block(80).id());
-  engine.fence = block(70).id();
+  EXPECT_EQ(chain().confirmed_finalized(), block(80).id());
+  engine.confirmed_finalized = block(70).id();
   local();
-  EXPECT_EQ(chain().fence(), block(80).id());
-  engine.fence = block(85).id();
+  EXPECT_EQ(chain().confirmed_finalized(), block(80).id());
+  engine.confirmed_finalized = block(85).id();
   local();
-  EXPECT_EQ(chain().fence(), block(85).id());
+  EXPECT_EQ(chain().confirmed_finalized(), block(85).id());
   EXPECT_EQ(chain().search_floor(), block(85).id());
   head(block(60));
   EXPECT_EQ(chain().search_floor(), block(0).id()) << "it came back below what is final";

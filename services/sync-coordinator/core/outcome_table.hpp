@@ -24,7 +24,7 @@ enum class Reaction {
   give_way,         // another coordinator commands: keep out of its way
   search,           // look for the highest common block
   other_way,        // the source does not lead from here to there: search, or if that was done ask another source
-  forget_blocks,    // p2p-gossip has not got them any more: the source brings the older ones
+  forget_blocks,    // p2p-gossip does not have them any more: the source brings the older ones
   from_new_head,    // what was imported is the head: on from there; if nothing was, as `stuck`
   stuck,            // nothing was imported: wait, rewind, or ask for an operator; else as `retry`
   other_branch,     // another source leads; of one that most have no other branch is taken

@@ -31,9 +31,9 @@ const std::vector<Row>& rows() {
       {Outcome::unsupported, upgrade, upgrade, rewind_by_hand, retry},
       {Outcome::cancelled, retry, retry, rewind_by_hand, retry},
       {Outcome::refused, retry, retry, retry, retry},
-      {Refusal::stale_epoch, give_way, give_way, give_way, give_way},
+      {Refusal::stale_term, give_way, give_way, give_way, give_way},
       {Refusal::other_authority, give_way, give_way, give_way, give_way},
-      {Refusal::impossible_epoch, retry, retry, retry, retry},
+      {Refusal::impossible_term, retry, retry, retry, retry},
       {Refusal::head_moved, retry, retry, retry, retry},
       {Refusal::not_canonical, search, search, search, search},
       {Refusal::label_order, retry, retry, retry, retry},
@@ -74,7 +74,7 @@ TEST(OutcomeTable, ARefusalIsTheEndingWhereItIsNamed) {
 
 TEST(OutcomeTable, WhatIsTold) {
   EXPECT_EQ(noted(Outcome::done, Origin::remote), std::nullopt);
-  EXPECT_EQ(noted(Refusal::stale_epoch, Origin::remote), std::nullopt);
+  EXPECT_EQ(noted(Refusal::stale_term, Origin::remote), std::nullopt);
   EXPECT_EQ(noted(Refusal::head_moved, Origin::rewind), Action::refused);
   EXPECT_EQ(noted(Outcome::invalid, Origin::gossip), Action::invalid_block);
   EXPECT_EQ(noted(Outcome::invalid, Origin::rewind), Action::rewind_failed);

@@ -14,24 +14,24 @@ std::string seconds(absl::Duration d) { return absl::StrCat(absl::ToInt64Seconds
 
 }  // namespace
 
-std::optional<Verdict> engine_trouble(contract::EngineStatus status, const std::string& reason) {
+std::optional<TowReadiness> engine_trouble(contract::EngineStatus status, const std::string& reason) {
   switch (status) {
     case contract::EngineStatus::starting:
-      return Verdict{TowState::starting, ReasonCode::starting, "waiting for the EL's first answer", false};
+      return TowReadiness{TowState::starting, ReasonCode::starting, "waiting for the EL's first answer", false};
     case contract::EngineStatus::unreachable:
-      return Verdict{TowState::waiting_for_engine, ReasonCode::engine_unreachable, reason, false};
+      return TowReadiness{TowState::waiting_for_engine, ReasonCode::engine_unreachable, reason, false};
     case contract::EngineStatus::auth_failed:
-      return Verdict{TowState::waiting_for_engine, ReasonCode::engine_auth_failed, reason, false};
+      return TowReadiness{TowState::waiting_for_engine, ReasonCode::engine_auth_failed, reason, false};
     case contract::EngineStatus::wrong_chain:
-      return Verdict{TowState::needs_operator, ReasonCode::engine_wrong_chain, reason, false};
+      return TowReadiness{TowState::needs_operator, ReasonCode::engine_wrong_chain, reason, false};
     case contract::EngineStatus::not_an_engine:
-      return Verdict{TowState::needs_operator, ReasonCode::engine_is_ordinary_rpc, reason, false};
+      return TowReadiness{TowState::needs_operator, ReasonCode::engine_is_ordinary_rpc, reason, false};
     case contract::EngineStatus::driven_elsewhere:
-      return Verdict{TowState::needs_operator, ReasonCode::engine_driven_elsewhere, reason, false};
-    case contract::EngineStatus::beside_fence:
-      return Verdict{TowState::diverged, ReasonCode::engine_beside_fence, reason, false};
+      return TowReadiness{TowState::needs_operator, ReasonCode::engine_driven_elsewhere, reason, false};
+    case contract::EngineStatus::contradicts_finalized:
+      return TowReadiness{TowState::diverged, ReasonCode::engine_contradicts_finalized, reason, false};
     case contract::EngineStatus::state_not_saved:
-      return Verdict{TowState::needs_operator, ReasonCode::state_not_saved, reason, false};
+      return TowReadiness{TowState::needs_operator, ReasonCode::state_not_saved, reason, false};
     case contract::EngineStatus::ready:
     case contract::EngineStatus::syncing:
     case contract::EngineStatus::invalid: break;
@@ -39,9 +39,9 @@ std::optional<Verdict> engine_trouble(contract::EngineStatus status, const std::
   return std::nullopt;
 }
 
-Verdict judge(const Facts& f, const Limits& limits, absl::Time now) {
+TowReadiness readiness_of(const Facts& f, const Limits& limits, absl::Time now) {
   const auto not_ready = [](TowState s, ReasonCode code, std::string reason) {
-    return Verdict{s, code, std::move(reason), false};
+    return TowReadiness{s, code, std::move(reason), false};
   };
   if (f.state == TowState::paused || f.code == ReasonCode::superseded) return {f.state, f.code, f.reason, false};
   // What the follower was at when it asked for something that has no answer yet.
@@ -159,12 +159,12 @@ Facts Witness::facts(const Follower& f, absl::Time now) {
   x.source_head = head ? std::optional{head->number} : std::nullopt;
 
   const auto waits = [&](const std::optional<eth::BlockRef>& theirs, const std::optional<eth::BlockRef>& ours) {
-    return theirs && ours && theirs->number > ours->number && theirs->number <= local->labels.latest->number;
+    return theirs && ours && theirs->number > ours->number && theirs->number <= local->labels.unsafe->number;
   };
   x.hold = remote ? std::max(remote->safe_hold, remote->finalized_hold) : contract::Hold::none;
   const bool safe_waits =
       remote && local && remote->safe_hold != contract::Hold::quorum_lost && waits(remote->safe, local->labels.safe);
-  if (!local || !remote || !local->labels.latest ||
+  if (!local || !remote || !local->labels.unsafe ||
       !(safe_waits || waits(remote->finalized, local->labels.finalized))) {
     x.labels_wait = absl::InfiniteFuture();
   } else {

@@ -1,5 +1,5 @@
 // The one rule for what is said of a tow: its state, the reason, and whether it is ready. /readyz, the gRPC health
-// check, the metrics, `towline status` and `status --check` all say what judge() says. Pure.
+// check, the metrics, `towline status` and `status --check` all say what readiness_of() says. Pure.
 //
 // The follower's own state is what it decided last, and it decides only when something happens. AT_TIP means more:
 // head, safe and finalized follow a source that moves. So what does not happen counts here, too.
@@ -53,7 +53,7 @@ struct Facts {
   std::optional<bool> gossip;
 };
 
-struct Verdict {
+struct TowReadiness {
   TowState state = TowState::starting;
   Code code = ReasonCode::starting;
   std::string reason;
@@ -61,9 +61,9 @@ struct Verdict {
 };
 
 /// What the EL's status alone says; nullopt: it can be worked with.
-std::optional<Verdict> engine_trouble(contract::EngineStatus status, const std::string& reason);
+std::optional<TowReadiness> engine_trouble(contract::EngineStatus status, const std::string& reason);
 
-Verdict judge(const Facts& f, const Limits& limits, absl::Time now);
+TowReadiness readiness_of(const Facts& f, const Limits& limits, absl::Time now);
 
 /// Keeps the facts up to date from what arrives.
 class Witness {

@@ -40,7 +40,7 @@ struct Case {
   bool ready = false;
 };
 
-TEST(Readiness, TheTable) {
+TEST(TowReadiness, TheTable) {
   const auto still = [](Facts& f) { f.source_moved = kNow - absl::Seconds(31); };
   const std::vector<Case> table{
       {"all is well", [](Facts&) {}, TowState::at_tip, "at_tip", true},
@@ -68,8 +68,8 @@ TEST(Readiness, TheTable) {
        "engine_is_ordinary_rpc"},
       {"another consensus client", [](Facts& f) { f.engine = EngineStatus::driven_elsewhere; },
        TowState::needs_operator, "engine_driven_elsewhere"},
-      {"another database", [](Facts& f) { f.engine = EngineStatus::beside_fence; }, TowState::diverged,
-       "engine_beside_fence"},
+      {"another database", [](Facts& f) { f.engine = EngineStatus::contradicts_finalized; }, TowState::diverged,
+       "engine_contradicts_finalized"},
       {"the fetcher is stopped", [](Facts& f) { f.source_heard = kNow - absl::Seconds(31); },
        TowState::waiting_for_source, "source_silent"},
       {"the same in a catch-up",
@@ -170,7 +170,7 @@ TEST(Readiness, TheTable) {
   for (const Case& c : table) {
     Facts f = at_tip();
     c.change(f);
-    const Verdict v = judge(f, kLimits, kNow);
+    const TowReadiness v = readiness_of(f, kLimits, kNow);
     EXPECT_EQ(v.state, c.state) << c.what << ": " << name(v.state);
     EXPECT_EQ(v.code.text(), c.code) << c.what;
     EXPECT_EQ(v.ready, c.ready) << c.what;
@@ -203,7 +203,7 @@ class WitnessTest : public ::testing::Test {
     witness.on_remote(snapshot, now);
     follower.on_remote(snapshot, now);
   }
-  std::string code() { return std::string{judge(witness.facts(follower, now), kLimits, now).code.text()}; }
+  std::string code() { return std::string{readiness_of(witness.facts(follower, now), kLimits, now).code.text()}; }
 
   absl::Time now = kNow;
   Follower follower;

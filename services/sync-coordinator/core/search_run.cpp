@@ -15,7 +15,7 @@ Next found(const AncestorSearch& s, const eth::BlockRef& goal, Views& v, Report&
   v.stuck.on_common_block();
   const BranchChoice choice = choose_branch(v, goal, s.ancestor(), now);
   if (std::holds_alternative<Behind>(choice)) {
-    // The target moved while we searched, or who leads has not got the head that it names.
+    // The target moved while we searched, or who leads does not have the head that it names.
     if (demote("its chain has another block than the head that it names", v, report, now)) return ChooseAgain{};
     v.retry.engine_failed(now);
     return Wait{};

@@ -9,8 +9,8 @@ namespace {
 constexpr absl::Duration kOperatorAfter = absl::Seconds(30);
 /// Most sources have had the branch for so long before the EL is rewound for it.
 constexpr absl::Duration kRewindAfter = absl::Minutes(1);
-/// One that is not seen for less than that goes on: sources are looked at in turn, and a liar takes a part in what is
-/// seen of a majority for a look now and then.
+/// One that is not seen for less than that goes on: sources are looked at in turn, and a lying source takes a part in
+/// what is seen of a majority for a look now and then.
 constexpr absl::Duration kLapse = absl::Seconds(5);
 
 }  // namespace
@@ -43,7 +43,7 @@ Stuck::Answer Stuck::on_refused(const eth::BlockId& parent, bool switches, const
   if (switches && against.empty() && now < *may_rewind_since_ + kRewindAfter) {
     return {{},
             {TowState::waiting_for_engine, ReasonCode::engine_missing_state,
-             absl::StrCat("the EL has not got the state of ", at,
+             absl::StrCat("the EL does not have the state of ", at,
                           ": it is rewound there if most sources have that branch for ",
                           absl::ToInt64Seconds(*may_rewind_since_ + kRewindAfter - now), " s more")}};
   }
@@ -51,7 +51,7 @@ Stuck::Answer Stuck::on_refused(const eth::BlockId& parent, bool switches, const
   // head clears them away. One such answer can also be a call that was repeated to a client that had just come back, so
   // it takes two.
   if (local.state()->can_rewind && against.empty() && (switches || again)) {
-    return {switches ? absl::StrCat("the EL has not got the state of ", at, ": rewinding it there")
+    return {switches ? absl::StrCat("the EL does not have the state of ", at, ": rewinding it there")
                      : absl::StrCat("the EL does not move from its head ", at,
                                     " although it was restarted there: rewinding it to it"),
             {}};
@@ -66,7 +66,7 @@ Stuck::Answer Stuck::on_refused(const eth::BlockId& parent, bool switches, const
     return {{},
             {TowState::needs_operator, ReasonCode::branch_too_deep,
              absl::StrCat("the EL cannot switch to the branch that leaves ours after ", at,
-                          ": it has not got the state there. Rewind it to that block (op-geth: ", set_head,
+                          ": it does not have the state there. Rewind it to that block (op-geth: ", set_head,
                           "). It is not done by itself: ", against)}};
   }
   return {{},

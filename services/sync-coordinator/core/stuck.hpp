@@ -1,5 +1,5 @@
-// What an EL cannot take: a branch whose state it has not got, which it waits for, is rewound for, or needs an operator
-// for; a target that it calls INVALID; a source that contradicts what is final. Pure.
+// What an EL cannot take: a branch whose state it does not have, which it waits for, is rewound for, or needs an
+// operator for; a target that it calls INVALID; a source that contradicts what is final. Pure.
 #pragma once
 #include <optional>
 #include <string>

@@ -104,7 +104,7 @@ TEST(TargetChoice, TheTable) {
        [](auto& f) {
          f.both();
          f.engine.engine_session = 2;
-         f.engine.fence = block(80).id();
+         f.engine.confirmed_finalized = block(80).id();
          f.engine.labels.finalized.reset();
          f.local();
        },
@@ -221,7 +221,7 @@ TEST(BranchChoice, TheTable) {
   EXPECT_EQ(branch(f, 110, block(85)), "hold") << "below safe, without a majority";
   EXPECT_EQ(branch(f, 110, block(95)), "switch 5");
   f.gossip(block(101));
-  f.engine.labels.latest = block(101);
+  f.engine.labels.unsafe = block(101);
   f.local();
   EXPECT_EQ(branch(f, 110, block(95)), "hold") << "off what gossip names, without a majority";
   EXPECT_EQ(branch(f, 110, block(101)), "go on");

@@ -49,7 +49,7 @@ constexpr std::array kTexts = {
     Text{ReasonCode::rewind_failed, "rewind_failed"},
     Text{ReasonCode::engine_is_ordinary_rpc, "engine_is_ordinary_rpc"},
     Text{ReasonCode::engine_driven_elsewhere, "engine_driven_elsewhere"},
-    Text{ReasonCode::engine_beside_fence, "engine_beside_fence"},
+    Text{ReasonCode::engine_contradicts_finalized, "engine_contradicts_finalized"},
     Text{ReasonCode::state_not_saved, "state_not_saved"},
     Text{ReasonCode::engine_wrong_chain, "engine_wrong_chain"},
     Text{ReasonCode::unsupported, "unsupported"},

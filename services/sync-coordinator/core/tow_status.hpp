@@ -63,7 +63,7 @@ enum class ReasonCode : std::uint8_t {
   rewind_failed,
   engine_is_ordinary_rpc,
   engine_driven_elsewhere,
-  engine_beside_fence,
+  engine_contradicts_finalized,
   state_not_saved,
   engine_wrong_chain,
   unsupported,

@@ -104,7 +104,7 @@ TEST(Walkback, SmallBatchesDegradeAsTheFormulaSays) {
   }
 }
 
-TEST(Walkback, ADifferenceAtTheFenceIsDivergence) {
+TEST(Walkback, ADifferenceAtTheConfirmedFinalizedIsDivergence) {
   const Fork f{99};  // differs from 100 on
   const Outcome o = search(f, 100, 500, 100);
   EXPECT_EQ(o.result, Walkback::Result::diverged);

@@ -165,15 +165,15 @@ class GrpcFetcher final : public FetcherClient {
     return out;
   }
 
-  absl::Status watch(const std::optional<eth::BlockId>& anchor,
+  absl::Status watch(const std::optional<eth::BlockId>& confirmed_finalized,
                      const std::function<void(const contract::HeadSnapshot&)>& on_snapshot,
                      const std::function<void(const contract::SourceTrouble&)>& on_trouble,
                      const std::function<bool()>& enough) override {
     Calls::Call call{calls_};
-    // Opened again with a newer anchor each time.
+    // Opened again with a newer confirmed_finalized each time.
     set_deadline(call.context, kWatchDeadline);
     v1::WatchHeadsRequest request;
-    if (anchor) *request.mutable_anchor() = wire::to_proto(*anchor);
+    if (confirmed_finalized) *request.mutable_confirmed_finalized() = wire::to_proto(*confirmed_finalized);
     auto reader = stub_->WatchHeads(&call.context, request);
     v1::WatchHeadsResponse message;
     while (reader->Read(&message)) {

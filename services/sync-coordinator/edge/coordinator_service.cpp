@@ -41,17 +41,17 @@ v1::SyncStatus to_proto(const std::vector<TowView>& views, absl::Time now) {
   for (const TowView& v : views) {
     auto& t = *out.add_tows();
     t.set_driver(v.driver);
-    t.set_state(to_proto(v.verdict.state));
-    t.set_reason(v.verdict.reason);
-    t.set_reason_code(std::string{v.verdict.code.text()});
-    t.set_ready(v.verdict.ready);
+    t.set_state(to_proto(v.readiness.state));
+    t.set_reason(v.readiness.reason);
+    t.set_reason_code(std::string{v.readiness.code.text()});
+    t.set_ready(v.readiness.ready);
     if (v.local) *t.mutable_local() = wire::to_proto(*v.local);
     if (v.target) *t.mutable_target() = wire::to_proto(v.target->id());
     if (v.distance) t.set_distance_blocks(*v.distance);
     if (v.distance && v.local && v.local->import && v.local->import->blocks_per_s > 0)
       t.set_eta_s(static_cast<double>(*v.distance) / v.local->import->blocks_per_s);
     if (v.diverged_remote) *t.mutable_diverged_remote() = wire::to_proto(*v.diverged_remote);
-    t.set_epoch(v.epoch);
+    t.set_term(v.term);
     t.set_since_ms(millis(v.since));
     if (v.remote && !out.has_remote()) {
       *out.mutable_remote() = wire::to_proto(*v.remote, now);

@@ -81,7 +81,7 @@ class EngineTrace:
                 elif r["status"] == "INVALID":
                     out.append(f"record {i}: the client called {r['number']} {r['hash']} INVALID: {r.get('error')}")
                 elif r["status"] in ("SYNCING", "ACCEPTED") and came_back_below < 0 and not switch:
-                    out.append(f"record {i}: the client has not got what {r['number']} {r['hash']} stands on: {r['status']}")
+                    out.append(f"record {i}: the client does not have what {r['number']} {r['hash']} stands on: {r['status']}")
                 if r["status"] == "VALID" and r["number"] > came_back_below:
                     came_back_below = -1  # until here a client that was killed may miss what it once had
                 if r["status"] in ("VALID", "lost", "pending"):

@@ -82,11 +82,11 @@ class Towline:
         if p2p is not None:
             self.p2p_port = free_port()
             self.gossip = Service("p2p-gossip", self.dir, [chain, f"--data-dir={self.dir / 'p2p'}", "--p2p.listen.ip=127.0.0.1", f"--p2p.listen.tcp={self.p2p_port}", *p2p])
-            driver_flags = [*driver_flags, f"--gossip-source=dns:///{self.gossip.grpc}"]
+            driver_flags = [*driver_flags, f"--p2p-gossip=dns:///{self.gossip.grpc}"]
             coordinator_flags = [*coordinator_flags, f"--p2p-gossip=dns:///{self.gossip.grpc}"]
         self.fetcher = Service("remote-fetcher", self.dir, [chain, *(f"--endpoint={u}" for u in sources), f"--poll-interval={poll}"])
         self.driver = Service("engine-driver", self.dir, [chain, f"--engine={engine_url}", f"--jwt-secret={jwt_file}", f"--data-dir={self.dir / 'data'}",
-                                                          f"--payload-source=dns:///{self.fetcher.grpc}",
+                                                          f"--remote-fetcher=dns:///{self.fetcher.grpc}",
                                                           *([f"--engine.admin-rpc={admin_rpc}"] if admin_rpc else []), *driver_flags])
         self.coordinator = Service("sync-coordinator", self.dir, [chain, f"--remote-fetcher=dns:///{self.fetcher.grpc}",
                                                                   f"--engine-driver={self.driver.grpc}", *coordinator_flags])

@@ -32,18 +32,18 @@ struct Failed {
   std::string who;
 };
 
-absl::StatusOr<Lowering::Here> here_of(const v1::DriverState& s) {
+absl::StatusOr<Lowering::Here> here_of(const v1::EngineState& s) {
   Lowering::Here here;
   if (!s.has_genesis()) return absl::FailedPreconditionError("this engine-driver is too old for this");
   const bool answers = s.status() == v1::ENGINE_STATUS_READY || s.status() == v1::ENGINE_STATUS_SYNCING ||
-                       s.status() == v1::ENGINE_STATUS_INVALID || s.status() == v1::ENGINE_STATUS_BESIDE_FENCE;
-  if (!answers || !s.labels().has_latest())
+                       s.status() == v1::ENGINE_STATUS_INVALID || s.status() == v1::ENGINE_STATUS_CONTRADICTS_FINALIZED;
+  if (!answers || !s.labels().has_unsafe())
     return absl::FailedPreconditionError(absl::StrCat("the EL cannot be used: ", s.reason()));
   TOWLINE_ASSIGN_OR_RETURN(here.genesis, wire::from_proto(s.genesis()));
-  TOWLINE_ASSIGN_OR_RETURN(const eth::BlockRef head, wire::from_proto(s.labels().latest()));
+  TOWLINE_ASSIGN_OR_RETURN(const eth::BlockRef head, wire::from_proto(s.labels().unsafe()));
   here.head = head.id();
-  if (s.has_fence()) {
-    TOWLINE_ASSIGN_OR_RETURN(here.fence, wire::from_proto(s.fence()));
+  if (s.has_confirmed_finalized()) {
+    TOWLINE_ASSIGN_OR_RETURN(here.confirmed_finalized, wire::from_proto(s.confirmed_finalized()));
   }
   if (s.labels().has_finalized()) {
     TOWLINE_ASSIGN_OR_RETURN(const eth::BlockRef finalized, wire::from_proto(s.labels().finalized()));
@@ -63,7 +63,7 @@ std::variant<Finality, Failed> finality_of(const Context& context, const v1::Tow
   const auto here = here_of(state.state());
   if (!here.ok()) return Failed{wire::to_grpc(here.status()), driver};
   Finality f{Lowering{*here}, {}};
-  while (f.lowering.verdict() == Lowering::Verdict::asking) {
+  while (f.lowering.result() == Lowering::Result::asking) {
     Call ask_sources{kAskAll}, ask_engine{kAskAll};
     v1::CompareEndpointsRequest there;
     v1::GetCanonicalBlocksRequest ours;
@@ -89,7 +89,7 @@ std::variant<Finality, Failed> finality_of(const Context& context, const v1::Tow
 }
 
 int lower(const Context& context, const v1::Tow& t, Finality& f, const std::string& reason) {
-  if (f.lowering.verdict() != Lowering::Verdict::lower) return kFailed;
+  if (f.lowering.result() != Lowering::Result::lower) return kFailed;
   const auto engine = v1::EngineDriver::NewStub(context.channel(t.driver()));
   v1::LowerFinalizedRequest request;
   *request.mutable_was() = wire::to_proto(*f.lowering.was());

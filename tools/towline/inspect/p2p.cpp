@@ -14,8 +14,8 @@ namespace towline::inspect {
 namespace {
 
 using gossip_block::Checked;
+using gossip_block::Failure;
 using gossip_block::PayloadVersion;
-using gossip_block::Rule;
 
 Facts wrong(Facts f, const std::string& rule, const std::string& why) {
   f.valid = false;
@@ -69,14 +69,14 @@ Facts inspect_gossip(const std::string& text, const GossipQuestion& q) {
     message = *bytes;
   }
   const auto body = gossip_block::decompress(message);
-  if (!body.ok()) return wrong(f, gossip_block::name(Rule::snappy), std::string{body.status().message()});
+  if (!body.ok()) return wrong(f, gossip_block::name(Failure::snappy), std::string{body.status().message()});
   std::vector<Attempt> attempts;
   for (const auto v : {PayloadVersion::v4, PayloadVersion::v3, PayloadVersion::v2, PayloadVersion::v1})
     if (!q.version || *q.version == v) attempts.push_back(attempt(v, &*body, q));
   // A good one, or the one that got farthest.
   const Attempt* best = &attempts.front();
   const auto rank = [](const Attempt& a) {
-    return a.checked.rule == Rule::none ? gossip_block::kRuleCount : static_cast<int>(a.checked.rule);
+    return a.checked.rule == Failure::none ? gossip_block::kFailureCount : static_cast<int>(a.checked.rule);
   };
   for (const auto& a : attempts)
     if (rank(a) > rank(*best)) best = &a;
@@ -95,7 +95,7 @@ Facts inspect_gossip(const std::string& text, const GossipQuestion& q) {
     f.fields.emplace_back("timestamp", absl::StrCat(p.timestamp));
     f.fields.emplace_back("transactions", absl::StrCat(p.transactions.size()));
   }
-  if (c.rule != Rule::none) return wrong(f, gossip_block::name(c.rule), c.why);
+  if (c.rule != Failure::none) return wrong(f, gossip_block::name(c.rule), c.why);
   f.valid = true;
   return f;
 }

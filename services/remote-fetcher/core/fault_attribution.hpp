@@ -9,8 +9,8 @@ namespace towline::fetcher {
 /// What did not verify for one block, by endpoint; messages start with "<field>: ".
 using Failures = std::map<std::size_t, std::string>;
 
-/// Nobody could serve the block. The check that everyone fails: it is we who miss a rule, and nobody is to be accused.
-/// nullopt when somebody has not got the block (nothing is known then), or the checks differ (those who failed lie).
+/// Nobody could serve the block. The check that everyone fails: it is we who miss a rule, and nobody is to be charged.
+/// nullopt when somebody does not have the block (nothing is known then), or the checks differ (those who failed lie).
 std::optional<std::string> rule_we_miss(const Failures& failures, bool somebody_has_it_not);
 
 }  // namespace towline::fetcher

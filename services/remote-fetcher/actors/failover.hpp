@@ -1,17 +1,17 @@
 // One question put to one endpoint after the other, and the judgement once it is over: endpoints whose answers do not
-// verify are accused only when another could do it.
+// verify are charged only when another could do it.
 #pragma once
 #include <set>
 
 #include "services/remote-fetcher/actors/head_board.hpp"
 #include "services/remote-fetcher/actors/pool.hpp"
-#include "services/remote-fetcher/core/verdict.hpp"
+#include "services/remote-fetcher/core/fault_attribution.hpp"
 
 namespace towline::fetcher {
 
-class Trial {
+class Failover {
  public:
-  Trial(Pool& pool, HeadBoard& board) : pool_{pool}, board_{board} {}
+  Failover(Pool& pool, HeadBoard& board) : pool_{pool}, board_{board} {}
 
   /// Not to be asked (again) for this.
   const std::set<std::size_t>& asked() const { return asked_; }

@@ -1,4 +1,4 @@
-#include "services/remote-fetcher/core/verdict.hpp"
+#include "services/remote-fetcher/core/fault_attribution.hpp"
 
 #include <algorithm>
 

@@ -24,7 +24,7 @@ def endpoints(s):
 
 
 def follows(s, blocks=6, honest=1, after=0):
-    """The client follows the chain of an honest source for so many blocks, with labels that move. `after`: calls that count for nothing."""
+    """The client follows the chain of an honest source for this many blocks, with labels that move. `after`: calls that count for nothing."""
     begin = s.wait_tip()
 
     def further():
@@ -45,7 +45,7 @@ def has(s, source, block):
     return json.loads(http(s.endpoints["sources"][source], json.dumps(call).encode())[1])["result"] is not None
 
 
-# What the liar says: a branch of its own that is safe and final at once; the true chain, with its newest block safe and final; a chain that stands still;
+# What the lying source says: a branch of its own that is safe and final at once; the true chain, with its newest block safe and final; a chain that stands still;
 # heads that nobody has.
 BRANCH = {"cmd": "fork", "depth": 40, "safe_lag": 0, "finalized_lag": 0}
 LABELS = {"cmd": "fork", "depth": 0, "safe_lag": 0, "finalized_lag": 0}
@@ -55,7 +55,7 @@ HEADS = {"cmd": "fault", "lie": "head"}
 
 @pytest.mark.parametrize("lie", [BRANCH, LABELS, FROZEN, HEADS], ids=["branch", "labels", "frozen", "heads"])
 @pytest.mark.parametrize("place", [0, 2], ids=["first", "last"])
-def test_one_liar_of_three(stack, lie, place):
+def test_one_lying_source_of_three(stack, lie, place):
     s = stack(blocks=120, sources=3)
     command = dict(lie)
     s.ctl(command.pop("cmd"), node=place, **command)
@@ -65,7 +65,7 @@ def test_one_liar_of_three(stack, lie, place):
     s.check_trace()
 
 
-def test_the_liar_is_the_only_cl(stack):
+def test_the_lying_source_is_the_only_cl(stack):
     s = stack(blocks=120, sources=2)
     s.ctl("fork", node="cl", depth=40, safe_lag=0, finalized_lag=0)
     s.start(endpoints=groups(s.endpoints["cl"], *s.endpoints["sources"]))
@@ -74,7 +74,7 @@ def test_the_liar_is_the_only_cl(stack):
     s.check_trace()
 
 
-def test_the_liar_is_the_only_one_heard_at_first(stack):
+def test_the_lying_source_is_the_only_one_heard_at_first(stack):
     s = stack(blocks=120, sources=3)
     s.ctl("fork", node=0, depth=40, safe_lag=0, finalized_lag=0)
     for node in (1, 2):
@@ -100,24 +100,24 @@ def test_one_that_called_its_head_final_and_a_reorg(stack):
     s.check_trace()
 
 
-@pytest.mark.parametrize("gossip, liar", [(False, 1), (True, 1), (True, 0)], ids=["alone", "gossip", "gossip against the first"])
-def test_two_that_disagree_move_no_label(stack, gossip, liar):
+@pytest.mark.parametrize("gossip, lying", [(False, 1), (True, 1), (True, 0)], ids=["alone", "gossip", "gossip against the first"])
+def test_two_that_disagree_move_no_label(stack, gossip, lying):
     s = stack(blocks=120, block_time=1, sources=2)
     s.start(endpoints=groups(*s.endpoints["sources"]), gossip=gossip)
     s.wait_tip()
-    both_have = s.ctl("fork", node=liar, depth=8, safe_lag=0, finalized_lag=0)["chain"]["head"]["number"] - 6
+    both_have = s.ctl("fork", node=lying, depth=8, safe_lag=0, finalized_lag=0)["chain"]["head"]["number"] - 6
     s.wait("it is said", lambda: readyz(s) == ((200, "sources_disagree") if gossip else (503, "sources_disagree")))
     assert "disagree" in endpoints(s), endpoints(s)
     s.wait("the honest one calls final what the other has not", lambda: s.stats()["chain"]["finalized"]["number"] > both_have + 2)
     now = s.stats()
     assert now["chain"]["head"]["number"] - now["el"]["head"]["number"] <= 2
-    s.wait("the head on the honest chain", lambda: has(s, 1 - liar, s.stats()["el"]["head"]))
+    s.wait("the head on the honest chain", lambda: has(s, 1 - lying, s.stats()["el"]["head"]))
     for _ in range(10):
         s.wait("a block more", lambda n=s.stats()["el"]["head"]["number"]: s.stats()["el"]["head"]["number"] > n)
-        assert has(s, 1 - liar, s.stats()["el"]["head"]), "the head went to the branch of the liar"
+        assert has(s, 1 - lying, s.stats()["el"]["head"]), "the head went to the branch of the lying source"
     assert now["el"]["finalized"]["number"] <= now["el"]["safe"]["number"] <= both_have
-    s.ctl("fork", node=liar, heal=True)
-    follows(s, honest=1 - liar)
+    s.ctl("fork", node=lying, heal=True)
+    follows(s, honest=1 - lying)
     s.wait("all is well", lambda: readyz(s) == (200, "at_tip"))
     s.check_trace()
 
@@ -177,15 +177,15 @@ def test_no_block_is_safe_or_final_before_its_time(stack, behind_s):
 
     s.wait("five more", five_more)
     state = json.loads((s.dir / "data" / "state.json").read_text())
-    assert ("fence" in state) == (behind_s == 0)
+    assert ("confirmed_finalized" in state) == (behind_s == 0)
     s.check_trace()
 
 
-@pytest.mark.parametrize("sources, liar", [(3, 0), (2, 1)], ids=["of three", "of two"])
-def test_a_liar_at_the_border_of_a_long_range(stack, sources, liar):
+@pytest.mark.parametrize("sources, lying", [(3, 0), (2, 1)], ids=["of three", "of two"])
+def test_a_lying_source_at_the_border_of_a_long_range(stack, sources, lying):
     """A range that is longer than one proof is cut at blocks that most groups have; where there is no majority, at the blocks that its own tip leads down to."""
     s = stack(blocks=8600, tx_per_block=0, sources=sources)
-    s.ctl("fork", node=liar, depth=8500, safe_lag=0, finalized_lag=0)
+    s.ctl("fork", node=lying, depth=8500, safe_lag=0, finalized_lag=0)
     s.start(endpoints=groups(*s.endpoints["sources"]))
     if sources == 3:
         follows(s)

@@ -15,7 +15,7 @@ BEHIND = 300  # blocks
 @pytest.fixture(scope="module")
 def recent(work, net, half_way):
     """The data directory of a client that is 300 blocks behind the main chain."""
-    geth = Geth("recent", work / "liars/recent", net.genesis, copy_of=half_way).start()
+    geth = Geth("recent", work / "lying/recent", net.genesis, copy_of=half_way).start()
     blocks = fetch_blocks(net.el, geth.el.height() + 1, net.el.height() - BEHIND)
     api = EngineApi(geth.engine, read_rollup(net.rollup))
     api.feed(blocks)
@@ -38,19 +38,19 @@ def replica_of(chain, directory, copy_of=None):
 @pytest.fixture(scope="module")
 def honest(work, net, recent):
     """The second honest source of the main chain."""
-    with replica_of(net, work / "liars/honest", recent) as replica:
+    with replica_of(net, work / "lying/honest", recent) as replica:
         yield replica
 
 
 @pytest.fixture(scope="module")
 def branch(work, net, recent):
-    """A liar that has left the main chain where `recent` ends, and is as high."""
-    liar = Replica(Geth("branch", work / "liars/branch", net.genesis, copy_of=recent).start(), net.el, net.rollup)
-    liar.act = liar.build_a_branch
-    liar.start()
-    wait_for("a branch as high as the chain", lambda: liar.el.height("finalized") >= net.el.height())
-    yield liar
-    liar.stop()
+    """A lying source that has left the main chain where `recent` ends, and is as high."""
+    lying = Replica(Geth("branch", work / "lying/branch", net.genesis, copy_of=recent).start(), net.el, net.rollup)
+    lying.act = lying.build_a_branch
+    lying.start()
+    wait_for("a branch as high as the chain", lambda: lying.el.height("finalized") >= net.el.height())
+    yield lying
+    lying.stop()
 
 
 def groups(*urls):
@@ -67,9 +67,9 @@ def wait_shown(tow, place, *codes):
     wait_for(f"{codes} at place {place} of `towline endpoints`", lambda: shown(tow, place).get("reason_code", "") in codes, 0.5)
 
 
-def left(liar, chain):
-    """What the liar calls final is not the chain's."""
-    forged = liar.el.ref("finalized")
+def left(lying, chain):
+    """What the lying source calls final is not the chain's."""
+    forged = lying.el.ref("finalized")
     true = chain.el.ref(forged[0])
     return true and true != forged
 
@@ -98,37 +98,37 @@ def test_a_branch_of_its_own(make_tow, net, honest, branch, recent, place, begin
     tow.start()
     follows(tow)
     wait_shown(tow, place, "source_other_branch")
-    wait_for("a final block of the liar that the chain has otherwise", lambda: left(branch, net))
+    wait_for("a final block of the lying source that the chain has otherwise", lambda: left(branch, net))
 
 
 def test_one_that_was_honest(make_tow, work, net, honest, recent):
     """The best source stands still, comes back, and then builds on the head that all have: safe and final at once."""
-    with replica_of(net, work / "liars/turncoat", recent) as liar:
-        tow = make_tow(groups(liar.url, net.el_url, honest.url), copy_of=recent).start()
+    with replica_of(net, work / "lying/turncoat", recent) as lying:
+        tow = make_tow(groups(lying.url, net.el_url, honest.url), copy_of=recent).start()
         tow.wait_tip()
 
-        liar.act = liar.stand_still
+        lying.act = lying.stand_still
         wait_shown(tow, 0, "source_behind")
         follows(tow)
 
-        liar.act = liar.follow
+        lying.act = lying.follow
         wait_shown(tow, 0, "")
 
         tow.trace.mark("switch")  # until somebody contradicts, its block is one at the tip
-        liar.act = liar.build_a_branch
-        wait_for("a branch", lambda: left(liar, net))
+        lying.act = lying.build_a_branch
+        wait_for("a branch", lambda: left(lying, net))
         follows(tow)
         wait_shown(tow, 0, "source_other_branch")
 
 
 def test_a_head_called_final_and_a_reorg(make_tow, work, deep_reorg_chain):
-    """The liar has the true chain and calls its head safe and final. Nobody else does, so the chain may still take another branch."""
+    """The lying source has the true chain and calls its head safe and final. Nobody else does, so the chain may still take another branch."""
     chain = deep_reorg_chain.get()
     wait_for("L1 height 53", lambda: int(chain.l1.call("eth_blockNumber"), 16) >= 53, 0.2)
-    with replica_of(chain, work / "liars/honest-too") as honest, replica_of(chain, work / "liars/labels") as liar:
-        liar.act = liar.follow_and_call_the_head_final
-        wait_for("it is called final", lambda: liar.el.height("finalized") >= chain.el.height() - 2)
-        tow = make_tow(groups(liar.url, chain.el_url, honest.url), source=chain.el, genesis=chain.genesis, rollup=chain.rollup).start()
+    with replica_of(chain, work / "lying/honest-too") as honest, replica_of(chain, work / "lying/labels") as lying:
+        lying.act = lying.follow_and_call_the_head_final
+        wait_for("it is called final", lambda: lying.el.height("finalized") >= chain.el.height() - 2)
+        tow = make_tow(groups(lying.url, chain.el_url, honest.url), source=chain.el, genesis=chain.genesis, rollup=chain.rollup).start()
         tow.wait_tip(labels=False)
         wait_for("a safe head", lambda: tow.el.height("safe") > 0)
         timeline, begin = Timeline(tow), tow.geth.labels()
@@ -153,22 +153,22 @@ def test_a_head_called_final_and_a_reorg(make_tow, work, deep_reorg_chain):
 def test_a_gateway_whose_clients_disagree(make_tow, work, net, honest, recent):
     """The best source answers for two clients, of which one leaves the chain: its head stands still, and its safe block does not. It is passed over. When its clients agree again it has
     its vote again: another source stands still, and the labels move all the same."""
-    with replica_of(net, work / "liars/behind-the-gateway", recent) as liar:
-        gateway = ConsensusGateway([net.el_url, liar.url])
+    with replica_of(net, work / "lying/behind-the-gateway", recent) as lying:
+        gateway = ConsensusGateway([net.el_url, lying.url])
         try:
             tow = make_tow(groups(gateway.url, net.el_url, honest.url), copy_of=recent).start()
             tow.wait_tip()
             wait_shown(tow, 0, "")
 
             tow.trace.mark("switch")
-            liar.act = liar.build_a_branch
-            wait_for("a head that stands still", lambda: left(liar, net) and gateway.labels["latest"] <= net.el.height() - 3)
+            lying.act = lying.build_a_branch
+            wait_for("a head that stands still", lambda: left(lying, net) and gateway.labels["latest"] <= net.el.height() - 3)
             stands = gateway.labels["latest"]
             follows(tow)
             assert gateway.labels["latest"] == stands, "it did not stand still: the test shows nothing"
             wait_for("it is shown", lambda: shown(tow, 0).get("reason_code"))
 
-            liar.act = liar.follow
+            lying.act = lying.follow
             wait_for("clients that agree", lambda: gateway.labels["latest"] >= net.el.height() - 3)
             wait_shown(tow, 0, "")
             honest.act = honest.stand_still

@@ -1,4 +1,4 @@
-#include "services/remote-fetcher/actors/trial.hpp"
+#include "services/remote-fetcher/actors/failover.hpp"
 
 #include <absl/strings/str_cat.h>
 
@@ -11,16 +11,16 @@ std::string field(const std::string& what) { return what.substr(0, what.find(':'
 
 }  // namespace
 
-void Trial::solved_by(std::size_t i) {
-  for (const auto& [liar, what] : failed_)
-    pool_.accuse(liar, field(what), absl::StrCat(what, "; ", pool_.name(i), " serves it right"));
+void Failover::solved_by(std::size_t i) {
+  for (const auto& [endpoint, what] : failed_)
+    pool_.report_bad_data(endpoint, field(what), absl::StrCat(what, "; ", pool_.name(i), " serves it right"));
   if (!failed_.empty()) board_.clear_unknown_rules();
   asked_.clear();
   failed_.clear();
   not_found_ = false;
 }
 
-absl::Status Trial::unsolved(const std::string& question, const absl::Status& last) {
+absl::Status Failover::unsolved(const std::string& question, const absl::Status& last) {
   if (failed_.empty()) {
     if (not_found_) return absl::NotFoundError(absl::StrCat("no source has ", question));
     return absl::UnavailableError(absl::StrCat(question, ": ", last.message()));
@@ -32,7 +32,7 @@ absl::Status Trial::unsolved(const std::string& question, const absl::Status& la
         "every source fails the same check: is there a fork that this version does not know? Look for a newer one",
         {log::kv("question", question), log::kv("what", *rule)});
   } else if (!not_found_) {
-    for (const auto& [liar, evidence] : failed_) pool_.accuse(liar, field(evidence), evidence);
+    for (const auto& [endpoint, evidence] : failed_) pool_.report_bad_data(endpoint, field(evidence), evidence);
   }
   return absl::UnavailableError(absl::StrCat("no source serves what verifies: ", question, ": ", what));
 }

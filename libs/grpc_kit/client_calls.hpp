@@ -1,0 +1,135 @@
+// Calls to another service by the callback API: an object each, and no thread.
+#pragma once
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/support/client_callback.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+namespace towline::grpc_kit {
+
+/// Counts the calls that are out. gRPC 1.51 frees its callback queue on a thread of that very queue, and dies, if the
+/// last reference to a channel goes with a call that ends: so cancel the calls, wait here, and only then let go of the
+/// channel.
+class OpenCalls {
+ public:
+  class Place {
+   public:
+    explicit Place(std::shared_ptr<OpenCalls> calls) : calls_{std::move(calls)} {
+      const std::lock_guard lock{calls_->mutex_};
+      ++calls_->open_;
+    }
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+    ~Place() {
+      const std::lock_guard lock{calls_->mutex_};
+      if (--calls_->open_ == 0) calls_->none_.notify_all();
+    }
+
+   private:
+    const std::shared_ptr<OpenCalls> calls_;
+  };
+
+  /// False: some were still open after `limit`.
+  bool wait_until_none(std::chrono::milliseconds limit) {
+    std::unique_lock lock{mutex_};
+    return none_.wait_for(lock, limit, [this] { return open_ == 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable none_;
+  int open_ = 0;
+};
+
+/// A stream of answers that is read one message at a time: what is not asked for stays in the transport, whose flow
+/// control holds the sender back. Thread safe; its callbacks run on threads of gRPC.
+template <class Response>
+class StreamReader final : public grpc::ClientReadReactor<Response> {
+ public:
+  struct Events {
+    std::function<void(Response&)> on_message;
+    /// Once, at the end.
+    std::function<void(const grpc::Status&)> on_end;
+  };
+
+  /// `start(context, reactor)` begins the call at a stub. The first message is asked for.
+  template <class Start>
+  static std::shared_ptr<StreamReader> open(std::shared_ptr<OpenCalls> calls, Events events, Start start) {
+    std::shared_ptr<StreamReader> reader{new StreamReader{std::move(calls), std::move(events)}};
+    reader->self_ = reader;
+    start(&reader->context_, reader.get());
+    // Reads begin outside of reactions, too; let go of with the last one.
+    reader->AddHold();
+    reader->StartRead(&reader->message_);
+    reader->StartCall();
+    return reader;
+  }
+
+  /// Asks for one more, from within on_message as well.
+  void next() {
+    const std::lock_guard lock{mutex_};
+    if (idle_) read();
+    else asked_ = true;
+  }
+  /// No message comes any more; on_end does.
+  void cancel() {
+    context_.TryCancel();
+    const std::lock_guard lock{mutex_};
+    cancelled_ = true;
+    // It fails, and lets go of the hold.
+    read();
+  }
+
+ private:
+  StreamReader(std::shared_ptr<OpenCalls> calls, Events events)
+      : place_{std::move(calls)}, events_{std::move(events)} {}
+  void read() {
+    if (std::exchange(idle_, false)) this->StartRead(&message_);
+  }
+  void OnReadDone(bool ok) override {
+    if (!ok) return this->RemoveHold();
+    {
+      const std::lock_guard lock{mutex_};
+      if (cancelled_) {
+        this->StartRead(&message_);
+        return;
+      }
+    }
+    events_.on_message(message_);
+    const std::lock_guard lock{mutex_};
+    idle_ = true;
+    if (std::exchange(asked_, false) || cancelled_) read();
+  }
+  void OnDone(const grpc::Status& status) override {
+    events_.on_end(status);
+    self_.reset();
+  }
+
+  // First, so that it goes after the context has let go of the channel.
+  const OpenCalls::Place place_;
+  const Events events_;
+  std::mutex mutex_;
+  grpc::ClientContext context_;
+  Response message_;
+  bool idle_ = false, asked_ = false, cancelled_ = false;
+  std::shared_ptr<StreamReader> self_;
+};
+
+/// A call with one answer.
+template <class Request, class Response>
+struct UnaryRequest {
+  explicit UnaryRequest(std::shared_ptr<OpenCalls> calls) : place{std::move(calls)} {}
+  // First, see StreamReader.
+  const OpenCalls::Place place;
+  grpc::ClientContext context;
+  Request request;
+  Response response;
+};
+
+}  // namespace towline::grpc_kit

@@ -14,7 +14,11 @@ void end_process(const char* actor, const std::exception_ptr& why) {
     what = e.what();
   } catch (...) {
   }
-  log::error("an actor failed, ending now", {log::kv("actor", actor), log::kv("why", what)});
+  end_process(actor, what);
+}
+
+void end_process(const char* actor, const std::string& why) {
+  log::error("an actor failed, ending now", {log::kv("actor", actor), log::kv("why", why)});
   _exit(kActorFailed);
 }
 

@@ -53,7 +53,8 @@ template <class Response>
 class StreamReader final : public grpc::ClientReadReactor<Response> {
  public:
   struct Events {
-    std::function<void(Response&)> on_message;
+    /// True: one more is asked for.
+    std::function<bool(Response&)> on_message;
     /// Once, at the end.
     std::function<void(const grpc::Status&)> on_end;
   };
@@ -101,10 +102,10 @@ class StreamReader final : public grpc::ClientReadReactor<Response> {
         return;
       }
     }
-    events_.on_message(message_);
+    const bool more = events_.on_message(message_);
     const std::lock_guard lock{mutex_};
     idle_ = true;
-    if (std::exchange(asked_, false) || cancelled_) read();
+    if (std::exchange(asked_, false) || more || cancelled_) read();
   }
   void OnDone(const grpc::Status& status) override {
     events_.on_end(status);

@@ -73,6 +73,7 @@ class GrpcKit : public ::testing::Test {
                            const std::lock_guard lock{mutex_};
                            seen_.push_back(m.endpoint());
                            changed_.notify_all();
+                           return false;
                          },
                          [this](const grpc::Status& s) { ended_.set_value(s); }},
                         [this](grpc::ClientContext* c, grpc::ClientReadReactor<v1::StreamPayloadsResponse>* r) {

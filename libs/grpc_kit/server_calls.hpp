@@ -17,8 +17,9 @@ namespace towline::grpc_kit {
 template <class Response>
 class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
-  static std::shared_ptr<UnaryCall> make(Response* response) {
-    std::shared_ptr<UnaryCall> call{new UnaryCall{response}};
+  /// `on_cancel`: the caller is gone; at most once, on a thread of gRPC.
+  static std::shared_ptr<UnaryCall> make(Response* response, std::function<void()> on_cancel = {}) {
+    std::shared_ptr<UnaryCall> call{new UnaryCall{response, std::move(on_cancel)}};
     call->self_ = call;
     return call;
   }
@@ -33,11 +34,16 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   }
 
  private:
-  explicit UnaryCall(Response* response) : response_{response} {}
-  void OnCancel() override { fail(grpc::Status::CANCELLED); }
+  UnaryCall(Response* response, std::function<void()> on_cancel)
+      : response_{response}, on_cancel_{std::move(on_cancel)} {}
+  void OnCancel() override {
+    if (on_cancel_) on_cancel_();
+    fail(grpc::Status::CANCELLED);
+  }
   void OnDone() override { self_.reset(); }
 
   Response* const response_;
+  const std::function<void()> on_cancel_;
   std::atomic<bool> answered_{false};
   std::shared_ptr<UnaryCall> self_;
 };

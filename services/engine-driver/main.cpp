@@ -1,41 +1,29 @@
 #include <absl/strings/str_cat.h>
 
 #include <CLI/CLI.hpp>
-#include <atomic>
+#include <array>
 #include <caf/actor_system.hpp>
-#include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
+#include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 #include <fstream>
-#include <future>
 
-#include "libs/actor_kit/guard.hpp"
+#include "libs/actor_kit/terminator.hpp"
 #include "libs/base/status.hpp"
+#include "libs/base/steady_time.hpp"
 #include "libs/service/service_main.hpp"
 #include "libs/telemetry/log.hpp"
 #include "libs/wire/channel.hpp"
-#include "services/engine-driver/actors/monitor.hpp"
+#include "services/engine-driver/actors/engine_poller.hpp"
 #include "services/engine-driver/edge/driver_service.hpp"
 #include "services/engine-driver/edge/payload_client.hpp"
 
 namespace towline::driver {
 namespace {
 
-using JobPtr = std::shared_ptr<const std::function<void()>>;
-using run_atom = caf::atom_constant<caf::atom("run")>;
-
-}  // namespace
-}  // namespace towline::driver
-
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::driver::JobPtr)
-
-namespace towline::driver {
-namespace {
-
-using writer_actor = caf::typed_actor<caf::reacts_to<run_atom, JobPtr>>;
-constexpr int kMaxWaiting = 8;
 /// Shorter than what service_main allows.
 constexpr absl::Duration kStopWithin = absl::Seconds(3);
+constexpr std::chrono::seconds kCallsEnd{1};
 
 absl::StatusOr<JwtSecret> read_secret(const std::string& path) {
   std::ifstream in{path};
@@ -68,8 +56,8 @@ class Driver final : public service::Program {
                    "blocks that it builds beside them; off: never")
         ->capture_default_str()
         ->check(CLI::IsMember({"auto", "off"}));
-    app.add_option("--remote-fetcher", payload_source_, "gRPC target of the payload source")->capture_default_str();
-    app.add_option("--p2p-gossip", gossip_source_, "gRPC target of p2p-gossip, for the payloads that it brought")
+    app.add_option("--remote-fetcher", remote_fetcher_, "gRPC target of the payload source")->capture_default_str();
+    app.add_option("--p2p-gossip", p2p_gossip_, "gRPC target of p2p-gossip, for the payloads that it brought")
         ->capture_default_str();
     app.add_option("--data-dir", data_dir_,
                    "keeps the confirmed finalized block (highest confirmed finalized block) and the term")
@@ -110,11 +98,10 @@ class Driver final : public service::Program {
     initial.can_rewind = engine_->can_rewind();
     initial.genesis = config_.l2_genesis;
     ctx.watchdog.watch("http", [this](std::function<void()> turn) { engine_->ask_turn(std::move(turn)); });
-    board_ = std::make_unique<StateBoard>(initial);
-    channel_ = wire::make_channel(payload_source_, ctx.token);
-    Writer::Options wo;
-    wo.forkchoice_every = every_;
-    wo.twins = twins_ == "auto";
+    SessionOptions options;
+    options.forkchoice_every = every_;
+    options.twins = twins_ == "auto";
+    options.can_rewind = initial.can_rewind;
     MinAge::Ages ages = MinAge::of_l1(config_.l1_chain_id);
     for (const auto& [flag, text, age] : {std::tuple{"--finality.min-age", &finalized_min_age_, &ages.finalized},
                                           std::tuple{"--safe.min-age", &safe_min_age_, &ages.safe}}) {
@@ -125,17 +112,19 @@ class Driver final : public service::Program {
       return absl::InvalidArgumentError(
           absl::StrCat("--safe.min-age (", absl::FormatDuration(ages.safe), ") is longer than --finality.min-age (",
                        absl::FormatDuration(ages.finalized), "), and a final block is safe: give both"));
-    writer_ = std::make_unique<Writer>(wo, Gate{persistent}, MinAge{config_, ages}, *file_, *engine_, *board_,
-                                       open_over(channel_, wire::make_channel(gossip_source_, ctx.token)), ctx.metrics);
+    latest_ = std::make_unique<Published<Shown>>(Shown{initial, steady_now()});
     system_ = &ctx.system;
-    serial_ = ctx.system.spawn<caf::detached>([](writer_actor::pointer self) -> writer_actor::behavior_type {
-      guard(self, "writer");
-      return {[](run_atom, const JobPtr& job) { (*job)(); }};
-    });
-    monitor_ = ctx.system.spawn<caf::detached>(
-        monitor, MonitorConfig{&config_, engine_.get(), board_.get(), file_.get(), &ctx.metrics});
-    service_ = std::make_unique<DriverService>(*engine_, *board_, *writer_,
-                                               [this](const std::function<void()>& job) { return run(job); });
+    channels_ = {wire::make_channel(remote_fetcher_, ctx.token), wire::make_channel(p2p_gossip_, ctx.token)};
+    const auto writes = actors_.add(system_->spawn<caf::detached>(engine, engine_.get()));
+    const auto reads = actors_.add(system_->spawn<caf::detached>(engine, engine_.get()));
+    const auto store = actors_.add(system_->spawn<caf::detached>(state_store, file_.get()));
+    hub_ = actors_.add(system_->spawn(state_hub, latest_.get()));
+    writer_ = actors_.add(
+        system_->spawn(writer, WriterConfig{options, Gate{persistent}, MinAge{config_, ages}, initial, writes, store,
+                                            *hub_, open_over(channels_[0], channels_[1], calls_), &ctx.metrics}));
+    actors_.add(system_->spawn<caf::detached>(
+        engine_poller, EnginePollerConfig{&config_, engine_.get(), file_.get(), *writer_, &ctx.metrics}));
+    service_ = std::make_unique<DriverService>(DriverService::Actors{system_, *writer_, *hub_, reads}, *latest_);
     log::info("labels wait for their blocks' age", {log::kv("safe_min_age", absl::FormatDuration(ages.safe)),
                                                     log::kv("finality_min_age", absl::FormatDuration(ages.finalized))});
     log::info("driving",
@@ -160,55 +149,37 @@ class Driver final : public service::Program {
                                              "engine_driven_elsewhere",
                                              "engine_contradicts_finalized",
                                              "state_not_saved"};
-    const contract::EngineState s = board_->get();
+    const auto latest = latest_->get();
+    const contract::EngineState& s = latest->state;
     Readiness r{s.status == contract::EngineStatus::ready, kCodes[static_cast<int>(s.status)], s.reason, {}};
     if (s.labels.unsafe) r.details["head"] = eth::to_string(*s.labels.unsafe);
     return r;
   }
 
   void stop() override {
-    if (board_) board_->stop();
+    if (system_ == nullptr) return;
     // An import in hand makes the head what it has imported: a call that it waits for, and a few more.
-    if (engine_) engine_->stop(kStopWithin);
+    engine_->stop(kStopWithin);
+    caf::anon_send(*writer_, stop_atom{});
+    caf::anon_send(*hub_, stop_atom{});
   }
 
   void release() override {
-    if (engine_) engine_->stop(absl::ZeroDuration());
-    if (system_ != nullptr) {
-      caf::scoped_actor self{*system_};
-      self->send_exit(*monitor_, caf::exit_reason::user_shutdown);
-      self->send_exit(*serial_, caf::exit_reason::user_shutdown);
-      self->wait_for(*monitor_, *serial_);
-      monitor_.reset();
-      serial_.reset();
-    }
+    if (system_ == nullptr) return;
+    engine_->stop(absl::ZeroDuration());
+    actors_.end(*system_);
+    if (!calls_->wait_until_none(kCallsEnd)) log::error("a call to a payload source does not end");
     service_.reset();
     writer_.reset();
-    channel_.reset();
+    hub_.reset();
+    channels_ = {};
   }
 
  private:
-  /// Hands a job to the writer's thread and waits for it.
-  absl::Status run(const std::function<void()>& job) {
-    if (++waiting_ > kMaxWaiting) {
-      --waiting_;
-      return absl::ResourceExhaustedError("too many commands wait for this EL");
-    }
-    std::promise<void> done;
-    auto finished = done.get_future();
-    caf::anon_send(*serial_, run_atom{}, JobPtr{std::make_shared<const std::function<void()>>([&] {
-      job();
-      done.set_value();
-    })});
-    finished.wait();
-    --waiting_;
-    return absl::OkStatus();
-  }
-
   service::ChainFlags chain_;
   std::string engine_url_, jwt_file_, admin_url_, admin_rpc_trust_ = "majority";
-  std::string payload_source_ = "dns:///127.0.0.1:7410";
-  std::string gossip_source_ = "dns:///127.0.0.1:7440";
+  std::string remote_fetcher_ = "dns:///127.0.0.1:7410";
+  std::string p2p_gossip_ = "dns:///127.0.0.1:7440";
   std::string data_dir_ = "towline-data";
   std::string twins_ = "auto";
   std::string finalized_min_age_, safe_min_age_;
@@ -218,14 +189,15 @@ class Driver final : public service::Program {
   rollup::Config config_;
   std::unique_ptr<StateFile> file_;
   std::unique_ptr<EngineClient> engine_;
-  std::unique_ptr<StateBoard> board_;
-  std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<Writer> writer_;
+  std::unique_ptr<Published<Shown>> latest_;
+  /// To remote-fetcher and to p2p-gossip.
+  std::array<std::shared_ptr<grpc::Channel>, 2> channels_;
+  std::shared_ptr<grpc_kit::OpenCalls> calls_ = std::make_shared<grpc_kit::OpenCalls>();
   std::unique_ptr<DriverService> service_;
   caf::actor_system* system_ = nullptr;
-  std::optional<writer_actor> serial_;
-  std::optional<monitor_actor> monitor_;
-  std::atomic<int> waiting_{0};
+  Terminator actors_;
+  std::optional<writer_actor> writer_;
+  std::optional<state_hub_actor> hub_;
 };
 
 }  // namespace

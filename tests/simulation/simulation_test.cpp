@@ -40,7 +40,7 @@ TEST(Simulation, InvariantsHoldAndTheTowConverges) {
 
 // What random ones have found.
 TEST(Simulation, SchedulesThatFailedOnceHold) {
-  for (const std::uint64_t seed : {143'079'768ULL, 143'080'160ULL})
+  for (const std::uint64_t seed : {143'079'768ULL, 143'080'160ULL, 200'274'146ULL, 200'771'334ULL})
     EXPECT_EQ((World{{seed, 120}}.run()), "") << "--seed=" << seed;
 }
 

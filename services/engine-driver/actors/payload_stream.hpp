@@ -1,26 +1,22 @@
 // Where the writer gets its payloads from: the edge implements it over gRPC, tests over a vector.
 #pragma once
-#include <absl/status/statusor.h>
-
-#include <chrono>
 #include <functional>
 #include <memory>
-#include <optional>
 
-#include "libs/contract/command.hpp"
-#include "services/engine-driver/core/prepared_payload.hpp"
+#include "services/engine-driver/core/effects.hpp"
 
 namespace towline::driver {
 
 class PayloadStream {
  public:
+  /// When it goes no answer comes any more, or it comes late: whoever asked has to tell.
   virtual ~PayloadStream() = default;
-  /// The next payload; nullopt: not within `limit`. OUT_OF_RANGE: the stream is complete. Other errors as in
-  /// payload_source.proto.
-  virtual absl::StatusOr<std::optional<PreparedPayload>> next(std::chrono::milliseconds limit) = 0;
+  using Done = std::function<void(NextPayload::Answer)>;
+  /// The next payload, as NextPayload has it, never nullopt; `done` runs once, on any thread, perhaps before this
+  /// returns. One question at a time.
+  virtual void next(Done done) = 0;
 };
 
-using OpenPayloadStream = std::function<std::unique_ptr<PayloadStream>(
-    const eth::BlockId& parent, const eth::BlockId& tip, contract::PayloadOrigin origin)>;
+using OpenPayloadStream = std::function<std::unique_ptr<PayloadStream>(const OpenPayloads&)>;
 
 }  // namespace towline::driver

@@ -1,9 +1,11 @@
 #include "services/engine-driver/actors/writer.hpp"
 
-#include <absl/time/clock.h>
-
 #include <algorithm>
+#include <caf/send.hpp>
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
 
+#include "libs/actor_kit/guard.hpp"
 #include "libs/base/steady_time.hpp"
 #include "libs/telemetry/log.hpp"
 #include "services/engine-driver/core/forkchoice_session.hpp"
@@ -13,7 +15,7 @@
 namespace towline::driver {
 namespace {
 
-/// How soon an interrupt is seen while nothing comes.
+/// How long a session waits for a payload before it looks around.
 constexpr absl::Duration kLook = absl::Milliseconds(100);
 
 const char* const kCounters[][2] = {
@@ -32,124 +34,215 @@ Metrics::Counter counter(Metrics& metrics, contract::Refusal r) {
   return metrics.counter("towline_driver_refused_total", "Commands that the gate refused.", {{"reason", name(r)}});
 }
 
+absl::Status told_to_stop() { return absl::CancelledError("engine-driver is told to stop"); }
+
 }  // namespace
 
-/// Carries out the notes and effects of one session.
-class Writer::Runner {
- public:
-  Runner(Writer& writer, CommandSession& session, const Cancelled& cancelled, const OnProgress& on_progress)
-      : w_{writer}, session_{session}, cancelled_{cancelled}, on_progress_{on_progress} {}
-
-  absl::StatusOr<contract::CommandResult> run() {
-    Step step = session_.start(steady_now(), w_.board_.get());
-    while (true) {
-      for (const Note& n : step.notes) std::visit([this](const auto& note) { carry_out(note); }, n);
-      if (auto* end = std::get_if<End>(&step.effect)) return std::move(end->result);
-      Event answer = std::visit([this](auto& effect) -> Event { return carry_out(effect); }, step.effect);
-      interrupt();
-      step = session_.on(std::move(answer), steady_now(), w_.board_.get());
-    }
-  }
-
- private:
-  /// True: the command is to end.
-  bool interrupt() {
-    if (w_.board_.stopped()) session_.interrupt(Interrupt::stopping);
-    else if (cancelled_()) session_.interrupt(Interrupt::cancelled);
-    else return false;
-    return true;
-  }
-
-  void carry_out(const StateChange& change) {
-    w_.board_.update([&](contract::EngineState& s) { apply(change, s); });
-    if (change.progress) on_progress_(*change.progress);
-  }
-  void carry_out(const Log& line) {
-    static constexpr log::Level kLevels[] = {log::Level::info, log::Level::warn, log::Level::error};
-    std::vector<log::Field> fields;
-    for (const auto& [key, value] : line.fields) fields.push_back(log::kv(key, value));
-    log::write(kLevels[static_cast<int>(line.severity)], line.message, fields);
-  }
-  void carry_out(const Count& c) { w_.counters_[static_cast<std::size_t>(c.counter)].inc(c.by); }
-  void carry_out(const CountRefusal& c) { counter(w_.metrics_, c.refusal).inc(); }
-  void carry_out(const Commanded&) { w_.board_.commanded(steady_now()); }
-  void carry_out(const HeadMoves& m) { w_.board_.write(m.head); }
-
-  EngineAnswer carry_out(const SendPayload& e) { return w_.engine_.new_payload(e.payload->body); }
-  EngineAnswer carry_out(const SendForkchoice& e) { return w_.engine_.forkchoice_updated(e.update); }
-  ReadLabels::Answer carry_out(const ReadLabels&) { return w_.engine_.labels(); }
-  ReadBlock::Answer carry_out(const ReadBlock& e) { return w_.engine_.block_by_number(e.number); }
-  BuildTwin::Answer carry_out(const BuildTwin& e) { return w_.engine_.build(e.parent, e.plan); }
-  absl::Status carry_out(const SetHead& e) { return w_.engine_.set_head(e.number); }
-  Done carry_out(const OpenPayloads& e) {
-    stream_.reset();
-    stream_ = w_.open_stream_(e.parent, e.tip, e.origin);
-    return {};
-  }
-  NextPayload::Answer carry_out(const NextPayload&) { return stream_->next(absl::ToChronoMilliseconds(kLook)); }
-  Done carry_out(const WaitFor& e) {
-    const absl::Time until = steady_now() + e.time;
-    for (absl::Time now = steady_now(); now < until && !interrupt(); now = steady_now())
-      absl::SleepFor(std::min(until - now, kLook));
-    return {};
-  }
-  absl::Status carry_out(const Persist& e) { return w_.file_.save(e.state); }
-  Event carry_out(const End&) { return Done{}; }
-
-  Writer& w_;
-  CommandSession& session_;
-  const Cancelled& cancelled_;
-  const OnProgress& on_progress_;
-  std::unique_ptr<PayloadStream> stream_;
-};
-
-Writer::Writer(Options options, Gate gate, MinAge min_age, const StateFile& file, EngineClient& engine,
-               StateBoard& board, OpenPayloadStream open_stream, Metrics& metrics)
-    : options_{[&] {
-        options.can_rewind = engine.can_rewind();
-        return options;
-      }()},
-      memory_{std::move(gate), std::move(min_age)},
-      file_{file},
-      engine_{engine},
-      board_{board},
-      open_stream_{std::move(open_stream)},
-      metrics_{metrics} {
+writer_impl::behavior_type writer_state::make_behavior(WriterConfig config) {
+  config_.emplace(std::move(config));
+  memory_.emplace(Memory{config_->gate, config_->min_age});
+  view_.emplace(config_->first, steady_now());
   // They exist from the start: what counts an increase misses one that appears with it.
-  for (const contract::Refusal r : contract::kRefusals) counter(metrics_, r);
-  for (const auto& [name, help] : kCounters) counters_.push_back(metrics_.counter(name, help));
+  for (const contract::Refusal r : contract::kRefusals) counter(*config_->metrics, r);
+  for (const auto& [counter_name, help] : kCounters) counters_.push_back(config_->metrics->counter(counter_name, help));
+  return {[this](run_atom, const CommandPtr& c) { on_command(c); },
+          [this](cancel_atom, const CommandPtr& c) { on_cancel(c); },
+          [this](plan_atom) -> LookPlanPtr { return std::make_shared<const LookPlan>(view_->plan()); },
+          [this](look_atom, const LookPtr& look) { on_look(*look); },
+          [this](stop_atom) { stop(); },
+          [this](tick_atom, std::uint64_t question) {
+            if (!session_ || question != question_) return;
+            if (waits_ == Waits::for_payload) on_answer(NextPayload::Answer{std::nullopt});
+            else on_answer(Done{});
+          },
+          [this](payload_atom, std::uint64_t stream, const PayloadPtr& payload) {
+            if (stream != stream_number_) return;
+            asked_ = false;
+            early_ = std::move(*payload);
+            if (session_ && waits_ == Waits::for_payload) on_answer(*std::exchange(early_, std::nullopt));
+          }};
 }
 
-absl::StatusOr<contract::CommandResult> Writer::run(CommandSession& session, const Cancelled& cancelled,
-                                                    const OnProgress& on_progress) {
-  if (board_.stopped()) return absl::CancelledError("engine-driver is told to stop");
-  return Runner{*this, session, cancelled, on_progress}.run();
+void writer_state::on_command(const CommandPtr& c) {
+  if (stopping_) return c->on_done(told_to_stop());
+  if (queue_.size() >= kMostWaiting)
+    return c->on_done(absl::ResourceExhaustedError("too many commands wait for this EL"));
+  queue_.push_back(c);
+  if (!running_) return begin_next();
+  // Whoever was elected since does not wait for what its predecessor began; one that will be refused ends nothing.
+  const auto outdated = [&](const CommandPtr& older) {
+    return std::holds_alternative<contract::ImportRange>(older->what) && older->stamp.term < c->stamp.term;
+  };
+  if (std::holds_alternative<LowerFinalized>(c->what) || !check_term(c->stamp, memory_->gate.state()).ok()) return;
+  if (outdated(running_)) interrupt(Interrupt::cancelled);
+  std::vector<CommandPtr> over;
+  std::copy_if(queue_.begin(), queue_.end(), std::back_inserter(over), outdated);
+  for (const CommandPtr& older : over) on_cancel(older);
 }
 
-absl::StatusOr<contract::CommandResult> Writer::import_range(const contract::CommandStamp& c,
-                                                             const contract::ImportRange& range,
-                                                             const Cancelled& cancelled,
-                                                             const OnProgress& on_progress) {
-  ImportSession session{options_, memory_, c, range};
-  return run(session, cancelled, on_progress);
+void writer_state::on_cancel(const CommandPtr& c) {
+  if (!std::holds_alternative<contract::ImportRange>(c->what) && !std::holds_alternative<contract::Forkchoice>(c->what))
+    return;
+  if (c == running_) return interrupt(Interrupt::cancelled);
+  if (std::erase(queue_, c) != 0) c->on_done(absl::CancelledError("cancelled before it began"));
 }
 
-absl::StatusOr<contract::CommandResult> Writer::set_forkchoice(const contract::CommandStamp& c,
-                                                               const contract::Forkchoice& f,
-                                                               const Cancelled& cancelled) {
-  ForkchoiceSession session{options_, memory_, c, f};
-  return run(session, cancelled, {});
+void writer_state::stop() {
+  stopping_ = true;
+  for (const CommandPtr& c : std::exchange(queue_, {})) c->on_done(told_to_stop());
+  interrupt(Interrupt::stopping);
 }
 
-absl::StatusOr<contract::CommandResult> Writer::rewind(const contract::CommandStamp& c, const eth::BlockId& to) {
-  RewindSession session{options_, memory_, c, to};
-  return run(session, [] { return false; }, {});
+void writer_state::on_look(const Look& look) {
+  // What is asked of an EL when we end fails for that alone.
+  if (stopping_) return;
+  const auto news = view_->on_look(look, steady_now());
+  changed_ = true;
+  if (news == EngineView::News::lost) {
+    log::warn("the EL cannot be used", {log::kv("why", view_->state().reason)});
+  } else if (news == EngineView::News::met) {
+    log::info("the EL is there", {log::kv("client", look.client_version), log::kv("head", look.labels->unsafe->id())});
+  }
+  publish();
 }
 
-absl::StatusOr<contract::CommandResult> Writer::lower_finalized(const eth::BlockId& was, const eth::BlockId& to,
-                                                                const std::string& reason) {
-  LowerFinalizedSession session{options_, memory_, was, to, reason};
-  return run(session, [] { return false; }, {});
+std::unique_ptr<CommandSession> writer_state::session_of(const Command& c) {
+  struct Maker {
+    const SessionOptions& options;
+    Memory& memory;
+    const contract::CommandStamp& stamp;
+    std::unique_ptr<CommandSession> operator()(const contract::ImportRange& range) const {
+      return std::make_unique<ImportSession>(options, memory, stamp, range);
+    }
+    std::unique_ptr<CommandSession> operator()(const contract::Forkchoice& f) const {
+      return std::make_unique<ForkchoiceSession>(options, memory, stamp, f);
+    }
+    std::unique_ptr<CommandSession> operator()(const RewindTo& r) const {
+      return std::make_unique<RewindSession>(options, memory, stamp, r.block);
+    }
+    std::unique_ptr<CommandSession> operator()(const LowerFinalized& l) const {
+      return std::make_unique<LowerFinalizedSession>(options, memory, l.was, l.to, l.reason);
+    }
+  };
+  return std::visit(Maker{config_->options, *memory_, c.stamp}, c.what);
+}
+
+void writer_state::begin_next() {
+  while (!running_ && !queue_.empty()) {
+    running_ = queue_.front();
+    queue_.pop_front();
+    session_ = session_of(*running_);
+    go_on(session_->start(steady_now(), view_->state()));
+  }
+}
+
+void writer_state::go_on(Step step) {
+  while (true) {
+    for (const Note& n : step.notes) std::visit([this](const auto& x) { note(x); }, n);
+    publish();
+    ++question_;
+    waits_ = Waits::for_answer;
+    if (auto* end = std::get_if<End>(&step.effect)) return finish(std::move(end->result));
+    std::optional<Event> answer = std::visit([this](const auto& effect) { return carry_out(effect); }, step.effect);
+    if (!answer) return;
+    step = session_->on(*std::move(answer), steady_now(), view_->state());
+  }
+}
+
+void writer_state::on_answer(Event answer) {
+  go_on(session_->on(std::move(answer), steady_now(), view_->state()));
+  begin_next();
+}
+
+void writer_state::interrupt(Interrupt why) {
+  if (!session_) return;
+  session_->interrupt(why);
+  if (waits_ == Waits::for_payload) on_answer(NextPayload::Answer{std::nullopt});
+  else if (waits_ == Waits::for_time) on_answer(Done{});
+}
+
+void writer_state::finish(absl::StatusOr<contract::CommandResult> result) {
+  stream_.reset();
+  ++stream_number_;
+  asked_ = false;
+  early_.reset();
+  session_.reset();
+  std::exchange(running_, nullptr)->on_done(std::move(result));
+}
+
+std::optional<Event> writer_state::carry_out(const OpenPayloads& e) {
+  ++stream_number_;
+  asked_ = false;
+  early_.reset();
+  stream_ = config_->open_stream(e);
+  return Done{};
+}
+
+std::optional<Event> writer_state::carry_out(const NextPayload&) {
+  if (early_) return *std::exchange(early_, std::nullopt);
+  if (!std::exchange(asked_, true)) {
+    stream_->next([me = writer_impl{self_}, number = stream_number_](NextPayload::Answer a) {
+      caf::anon_send(me, payload_atom{}, number, std::make_shared<NextPayload::Answer>(std::move(a)));
+    });
+  }
+  waits_ = Waits::for_payload;
+  wake_in(kLook);
+  return std::nullopt;
+}
+
+std::optional<Event> writer_state::carry_out(const WaitFor& e) {
+  waits_ = Waits::for_time;
+  wake_in(e.time);
+  return std::nullopt;
+}
+
+std::optional<Event> writer_state::carry_out(const Persist& e) {
+  self_->request(config_->store, caf::infinite, save_atom{}, std::make_shared<const Persistent>(e.state))
+      .then([this](const StatusPtr& st) { on_answer(*st); },
+            [](const caf::error& why) { end_process("state_store", to_string(why)); });
+  return std::nullopt;
+}
+
+std::optional<Event> writer_state::ask_engine(Effect e) {
+  self_->request(config_->engine, caf::infinite, call_atom{}, std::make_shared<const Effect>(std::move(e)))
+      .then([this](const EventPtr& answer) { on_answer(std::move(*answer)); },
+            [](const caf::error& why) { end_process("engine", to_string(why)); });
+  return std::nullopt;
+}
+
+void writer_state::wake_in(absl::Duration time) {
+  self_->delayed_send(self_, absl::ToChronoMilliseconds(time), tick_atom{}, question_);
+}
+
+void writer_state::note(const StateChange& change) {
+  view_->on(change);
+  changed_ = true;
+  if (change.progress && running_->on_progress) running_->on_progress(*change.progress);
+}
+
+void writer_state::note(const Log& line) {
+  static constexpr log::Level kLevels[] = {log::Level::info, log::Level::warn, log::Level::error};
+  std::vector<log::Field> fields;
+  for (const auto& [key, value] : line.fields) fields.push_back(log::kv(key, value));
+  log::write(kLevels[static_cast<int>(line.severity)], line.message, fields);
+}
+
+void writer_state::note(const Count& c) { counters_[static_cast<std::size_t>(c.counter)].inc(c.by); }
+void writer_state::note(const CountRefusal& c) { counter(*config_->metrics, c.refusal).inc(); }
+void writer_state::note(const Commanded& c) {
+  view_->on(c, steady_now());
+  changed_ = true;
+}
+void writer_state::note(const HeadMoves& m) { view_->on(m); }
+
+void writer_state::publish() {
+  if (!std::exchange(changed_, false)) return;
+  self_->send(config_->hub, state_atom{}, std::make_shared<const Shown>(Shown{view_->state(), view_->commanded()}));
+}
+
+writer_impl::behavior_type writer(writer_impl::stateful_pointer<writer_state> self, WriterConfig config) {
+  guard(static_cast<writer_impl::pointer>(self), "writer");
+  return self->state.make_behavior(std::move(config));
 }
 
 }  // namespace towline::driver

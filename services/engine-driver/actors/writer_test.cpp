@@ -7,6 +7,12 @@
 #include <gtest/gtest.h>
 #include <httplib.h>
 
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
 #include <condition_variable>
 #include <filesystem>
 #include <future>
@@ -15,6 +21,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "libs/actor_kit/terminator.hpp"
 #include "libs/base/hex.hpp"
 #include "libs/sim/el_model.hpp"
 #include "tests/support/hang.hpp"
@@ -209,33 +216,38 @@ class FakeEl {
   std::thread thread_;
 };
 
-/// The blocks behind a parent; `before` is called ahead of each.
+/// The blocks behind a parent. What a test has to do comes ahead of each, or behind it.
+struct AroundPayload {
+  std::function<void(std::uint64_t)> before, after;
+};
 class Blocks final : public PayloadStream {
  public:
-  Blocks(std::uint64_t parent, std::function<void(std::uint64_t)> before)
-      : next_{parent + 1}, before_{std::move(before)} {}
-  absl::StatusOr<std::optional<PreparedPayload>> next(std::chrono::milliseconds) override {
-    if (before_) before_(next_);
+  Blocks(std::uint64_t parent, const AroundPayload& around) : next_{parent + 1}, around_{around} {}
+  void next(Done done) override {
+    const std::uint64_t n = next_++;
+    if (around_.before) around_.before(n);
     PreparedPayload p;
-    p.ref = ref(next_);
+    p.ref = ref(n);
     p.body = json{{"jsonrpc", "2.0"},
                   {"id", 0},
                   {"method", "engine_newPayloadV4"},
-                  {"params", {{{"blockNumber", to_quantity(next_)}, {"blockHash", to_hex(hash(next_).view())}}}}}
+                  {"params", {{{"blockNumber", to_quantity(n)}, {"blockHash", to_hex(hash(n).view())}}}}}
                  .dump();
-    ++next_;
-    return p;
+    done(std::move(p));
+    if (around_.after) around_.after(n);
   }
 
  private:
   std::uint64_t next_;
-  const std::function<void(std::uint64_t)> before_;
+  const AroundPayload& around_;
 };
 
-/// A writer that is to tow an EL at 300 (safe 290, finalized 280) to 400.
+/// A writer that is to tow an EL at 300 (safe 290, finalized 280) to 400, with its engine and its store, on threads.
 class WriterTest : public ::testing::Test {
  protected:
-  void start(sim::ElProfile profile, Writer::Options options = {}) {
+  ~WriterTest() override { end(); }
+  void start(sim::ElProfile profile, SessionOptions options = {}) {
+    end();
     el_ = std::make_unique<FakeEl>(profile);
     el_->grow(300, 290, 280);
     std::filesystem::remove_all(absl::StrCat(::testing::TempDir(), "/writer-test-", getpid()));
@@ -244,21 +256,60 @@ class WriterTest : public ::testing::Test {
     file_ = *std::move(file);
     engine_ = std::make_unique<EngineClient>(
         EngineClient::Options{el_->url(), {}, admin_ ? el_->url() : "", absl::Minutes(2)}, metrics_);
+    options.can_rewind = engine_->can_rewind();
     contract::EngineState ready;
     ready.status = status_;
     show(persistent_, ready);
-    board_ = std::make_unique<StateBoard>(ready);
-    writer_ = std::make_unique<Writer>(
-        options, Gate{persistent_}, MinAge{}, *file_, *engine_, *board_,
-        [this](const eth::BlockId& parent, const eth::BlockId&, contract::PayloadOrigin) {
-          return std::make_unique<Blocks>(parent.number, before_payload_);
-        },
-        metrics_);
+    latest_ = std::make_unique<Published<Shown>>(Shown{ready, absl::InfinitePast()});
+    const auto calls = actors_.add(system_.spawn<caf::detached>(engine, engine_.get()));
+    const auto store = actors_.add(system_.spawn<caf::detached>(state_store, file_.get()));
+    hub_ = actors_.add(system_.spawn(state_hub, latest_.get()));
+    writer_ = actors_.add(system_.spawn(
+        writer,
+        WriterConfig{options, Gate{persistent_}, MinAge{}, ready, calls, store, *hub_,
+                     [this](const OpenPayloads& e) { return std::make_unique<Blocks>(e.parent.number, around_); },
+                     &metrics_}));
+  }
+  /// Its actors end, and its file is free.
+  void end() {
+    if (engine_) engine_->stop(absl::ZeroDuration());
+    actors_.end(system_);
+    engine_.reset();
+    file_.reset();
+  }
+  absl::StatusOr<contract::CommandResult> run(Command c) {
+    auto done = std::make_shared<std::promise<absl::StatusOr<contract::CommandResult>>>();
+    c.on_done = [done](absl::StatusOr<contract::CommandResult> r) { done->set_value(std::move(r)); };
+    caf::anon_send(*writer_, run_atom{}, std::make_shared<const Command>(std::move(c)));
+    return done->get_future().get();
   }
   absl::StatusOr<contract::CommandResult> import() {
-    return writer_->import_range(
-        {"test", 1, hash(300)}, {id(300), id(400), id(390), id(380)}, [] { return false; },
-        [](const contract::ImportProgress&) {});
+    return run({{"test", 1, hash(300)}, contract::ImportRange{id(300), id(400), id(390), id(380)}, {}, {}});
+  }
+  absl::StatusOr<contract::CommandResult> lower(const eth::BlockId& was, const eth::BlockId& to) {
+    return run({{}, LowerFinalized{was, to, "because"}, {}, {}});
+  }
+  /// What whoever watches is told now.
+  contract::EngineState state() {
+    auto told = std::make_shared<std::promise<contract::EngineState>>();
+    const auto subscriber = std::make_shared<const Subscriber>(
+        Subscriber{[told, first = std::make_shared<bool>(true)](const contract::EngineState& s) {
+                     if (std::exchange(*first, false)) told->set_value(s);
+                   },
+                   [] {}});
+    caf::anon_send(*hub_, join_atom{}, subscriber);
+    contract::EngineState s = told->get_future().get();
+    caf::anon_send(*hub_, leave_atom{}, subscriber);
+    return s;
+  }
+  /// As engine_poller does it.
+  void look() {
+    caf::scoped_actor self{system_};
+    Look look;
+    self->request(*writer_, caf::infinite, plan_atom{})
+        .receive([&](const LookPlanPtr& plan) { look.plan = *plan; }, [](const caf::error&) {});
+    look.labels = *engine_->labels();
+    caf::anon_send(*writer_, look_atom{}, std::make_shared<const Look>(look));
   }
   /// The import, while the EL dies and comes back.
   absl::StatusOr<contract::CommandResult> import_over_a_restart() {
@@ -277,12 +328,16 @@ class WriterTest : public ::testing::Test {
   Persistent persistent_;
   bool admin_ = false;
   contract::EngineStatus status_ = contract::EngineStatus::ready;
-  std::function<void(std::uint64_t)> before_payload_;
+  AroundPayload around_;
   std::unique_ptr<FakeEl> el_;
   std::unique_ptr<StateFile> file_;
   std::unique_ptr<EngineClient> engine_;
-  std::unique_ptr<StateBoard> board_;
-  std::unique_ptr<Writer> writer_;
+  std::unique_ptr<Published<Shown>> latest_;
+  caf::actor_system_config config_;
+  caf::actor_system system_{config_};
+  std::optional<state_hub_actor> hub_;
+  std::optional<writer_actor> writer_;
+  Terminator actors_;
 };
 
 TEST_F(WriterTest, ImportsARange) {
@@ -309,8 +364,7 @@ TEST_F(WriterTest, AnElThatCameBackLowerIsReadAndNotWrittenTo) {
       EXPECT_EQ(r->labels.unsafe, el_->latest()) << "the coordinator decides on what there is now";
       EXPECT_THAT(el_->calls(), Contains("labels"));
       EXPECT_THAT(writes(el_->calls()), IsEmpty());
-      EXPECT_EQ(board_->get().engine_session, 1U) << "another life of the EL";
-      file_.reset();
+      EXPECT_EQ(state().engine_session, 1U) << "another life of the EL";
     }
   }
 }
@@ -338,7 +392,7 @@ TEST_F(WriterTest, AnUpdateWhoseAnswerWasLostIsNotSentAgain) {
 }
 
 TEST_F(WriterTest, WhatWasImportedIsNotMadeTheHeadOfAnElThatCameBackLower) {
-  Writer::Options once;
+  SessionOptions once;
   once.give_up_after = absl::ZeroDuration();
   start(sim::ElProfile::op_geth, once);
   el_->dies_at("newPayload 350", FakeEl::Dies::before);
@@ -351,10 +405,10 @@ TEST_F(WriterTest, WhatWasImportedIsNotMadeTheHeadOfAnElThatCameBackLower) {
 
 TEST_F(WriterTest, WhatWasImportedIsTheHeadWhenTheDriverIsToldToStop) {
   start(sim::ElProfile::op_geth);
-  before_payload_ = [&](std::uint64_t next) {
-    if (next != 350) return;
-    board_->stop();
+  around_.after = [&](std::uint64_t n) {
+    if (n != 350) return;
     engine_->stop(towline::testing::kHang);
+    caf::anon_send(*writer_, stop_atom{});
   };
   const auto r = import();
   ASSERT_TRUE(r.ok()) << r.status();
@@ -392,14 +446,14 @@ TEST_F(WriterTest, WhatCannotBeSavedIsNotDone) {
   ASSERT_TRUE(std::filesystem::create_directories(in_the_way));
   const auto refused = import();
   EXPECT_TRUE(absl::IsUnavailable(refused.status())) << refused.status();
-  EXPECT_EQ(board_->get().status, contract::EngineStatus::state_not_saved);
-  EXPECT_EQ(board_->get().term, 0U) << "it does not count";
+  EXPECT_EQ(state().status, contract::EngineStatus::state_not_saved);
+  EXPECT_EQ(state().term, 0U) << "it does not count";
   EXPECT_FALSE(file_->check().ok());
   EXPECT_TRUE(absl::IsUnavailable(import().status())) << "nothing until it can be saved";
   EXPECT_THAT(writes(el_->calls()), Not(Contains(StartsWith("newPayload"))));
   std::filesystem::remove(in_the_way);
   EXPECT_TRUE(file_->check().ok());
-  board_->update([](contract::EngineState& s) { s.status = contract::EngineStatus::ready; });
+  look();
   const auto r = import();
   ASSERT_TRUE(r.ok()) << r.status();
   EXPECT_EQ(r->outcome, contract::Outcome::done) << r->reason;
@@ -408,15 +462,15 @@ TEST_F(WriterTest, WhatCannotBeSavedIsNotDone) {
 TEST_F(WriterTest, ADiskThatFillsUpInTheMiddleEndsTheImport) {
   start(sim::ElProfile::op_geth);
   const std::string in_the_way = absl::StrCat(::testing::TempDir(), "/writer-test-", getpid(), "/state.json.new");
-  before_payload_ = [&](std::uint64_t next) {
+  around_.before = [&](std::uint64_t next) {
     if (next == 350) std::filesystem::create_directories(in_the_way);
   };
   const auto r = import();
   std::filesystem::remove(in_the_way);
   ASSERT_TRUE(r.ok()) << r.status();
   EXPECT_EQ(r->outcome, contract::Outcome::engine_unavailable) << r->reason;
-  EXPECT_EQ(board_->get().status, contract::EngineStatus::state_not_saved);
-  EXPECT_FALSE(board_->get().confirmed_finalized) << "what is not on disk does not count";
+  EXPECT_EQ(state().status, contract::EngineStatus::state_not_saved);
+  EXPECT_FALSE(state().confirmed_finalized) << "what is not on disk does not count";
   EXPECT_THAT(writes(el_->calls()).back(), "forkchoice 396") << "no label after the one that could not be saved";
 }
 
@@ -426,10 +480,10 @@ TEST_F(WriterTest, AnElOffTheConfirmedFinalizedKeepsItsFinalized) {
   const auto r = import();
   ASSERT_TRUE(r.ok()) << r.status();
   EXPECT_EQ(r->outcome, contract::Outcome::contradicts_finalized) << r->reason;
-  EXPECT_EQ(board_->get().status, contract::EngineStatus::contradicts_finalized);
+  EXPECT_EQ(state().status, contract::EngineStatus::contradicts_finalized);
   EXPECT_EQ(r->labels.finalized->id(), id(280)) << "not carried along";
   EXPECT_TRUE(absl::IsUnavailable(import().status())) << "nothing is written to such an EL";
-  file_.reset();
+  end();
   auto file = StateFile::open(absl::StrCat(::testing::TempDir(), "/writer-test-", getpid()));
   ASSERT_TRUE(file.ok());
   const auto kept = (*file)->load({});
@@ -461,10 +515,10 @@ TEST(StateFile, OfAnotherChainIsRefused) {
 }
 
 TEST_F(WriterTest, ARestartWhileTheSourceIsWaitedForIsSeen) {
-  Writer::Options careful;
+  SessionOptions careful;
   careful.restart_takes = absl::ZeroDuration();
   start(sim::ElProfile::op_geth, careful);
-  before_payload_ = [&](std::uint64_t next) {
+  around_.before = [&](std::uint64_t next) {
     if (next == 350) el_->restart();
   };
   const auto r = import();
@@ -488,15 +542,14 @@ TEST_F(WriterTest, WhatWasFinalIsLoweredByHandOrByDebugSetHead) {
     SCOPED_TRACE(row.name);
     persistent_ = {"test", 1, id(280)};
     admin_ = row.admin;
-    file_.reset();
     start(row.profile);
-    const std::uint64_t session = board_->get().engine_session;
-    const auto r = writer_->lower_finalized(id(280), id(200), "because");
+    const std::uint64_t session = state().engine_session;
+    const auto r = lower(id(280), id(200));
     ASSERT_TRUE(r.ok()) << r.status();
     EXPECT_EQ(r->outcome, row.outcome) << r->reason;
     EXPECT_EQ(r->labels.unsafe, ref(row.head));
     EXPECT_EQ(el_->latest(), ref(row.head));
-    const contract::EngineState s = board_->get();
+    const contract::EngineState s = state();
     EXPECT_EQ(s.confirmed_finalized, id(200));
     EXPECT_EQ(s.term, 1U);
     EXPECT_GT(s.engine_session, session) << "the coordinator begins again";
@@ -505,7 +558,7 @@ TEST_F(WriterTest, WhatWasFinalIsLoweredByHandOrByDebugSetHead) {
     EXPECT_EQ(on_disk->confirmed_finalized, id(200));
     if (row.outcome != contract::Outcome::done) continue;
     // The same once more: somebody else was faster.
-    EXPECT_EQ(writer_->lower_finalized(id(280), id(200), "because")->refusal, contract::Refusal::not_final);
+    EXPECT_EQ(lower(id(280), id(200))->refusal, contract::Refusal::not_final);
   }
 }
 
@@ -515,8 +568,8 @@ TEST_F(WriterTest, OnlyToABlockOfTheElsOwnChain) {
   start(sim::ElProfile::op_geth);
   eth::BlockId beside = id(200);
   beside.hash.bytes[20] = 1;
-  EXPECT_EQ(writer_->lower_finalized(id(280), beside, "because")->refusal, contract::Refusal::not_canonical);
-  EXPECT_EQ(board_->get().confirmed_finalized, id(280));
+  EXPECT_EQ(lower(id(280), beside)->refusal, contract::Refusal::not_canonical);
+  EXPECT_EQ(state().confirmed_finalized, id(280));
   EXPECT_EQ(el_->latest(), ref(300));
 }
 
@@ -526,11 +579,11 @@ TEST_F(WriterTest, AnElOffTheConfirmedFinalizedIsUsedAgainWhenTheConfirmedFinali
   persistent_ = {"test", 1, wrong};
   status_ = contract::EngineStatus::contradicts_finalized;
   start(sim::ElProfile::op_reth);
-  const auto r = writer_->lower_finalized(wrong, id(280), "because");
+  const auto r = lower(wrong, id(280));
   ASSERT_TRUE(r.ok()) << r.status();
   EXPECT_EQ(r->outcome, contract::Outcome::done) << r->reason;
-  EXPECT_EQ(board_->get().status, contract::EngineStatus::ready);
-  EXPECT_EQ(board_->get().confirmed_finalized, id(280));
+  EXPECT_EQ(state().status, contract::EngineStatus::ready);
+  EXPECT_EQ(state().confirmed_finalized, id(280));
   EXPECT_EQ(import()->outcome, contract::Outcome::done);
 }
 

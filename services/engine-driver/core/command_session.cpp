@@ -13,15 +13,23 @@ std::string text(const std::optional<eth::BlockId>& label) { return label ? eth:
 
 }  // namespace
 
-Step CommandSession::start(absl::Time now, const contract::EngineState& engine) {
+void CommandSession::enter(absl::Time now, const contract::EngineState& engine) {
   now_ = now;
   engine_ = &engine;
+  if (engine.engine_session == memory_.session) return;
+  // At once, and not with the next command: what this life calls INVALID from now on is kept.
+  memory_.session = engine.engine_session;
+  memory_.quarantine.clear();
+  memory_.moves = false;
+}
+
+Step CommandSession::start(absl::Time now, const contract::EngineState& engine) {
+  enter(now, engine);
   return step(begin());
 }
 
 Step CommandSession::on(Event answer, absl::Time now, const contract::EngineState& engine) {
-  now_ = now;
-  engine_ = &engine;
+  enter(now, engine);
   // The continuation names the next one.
   const auto then = std::exchange(then_, nullptr);
   return step(then(answer));

@@ -146,6 +146,8 @@ class CommandSession {
   Effect on_read_back(const contract::Forkchoice& f, const contract::Labels& shown,
                       const std::optional<eth::BlockRef>& head_before, const Then<std::optional<Result>>& then);
 
+  /// Another life of the EL begins with an empty memory of its blocks.
+  void enter(absl::Time now, const contract::EngineState& engine);
   Step step(Effect effect);
 
   std::function<Effect(Event&)> then_;

@@ -62,11 +62,6 @@ Effect ImportSession::keep_if_canonical(std::optional<eth::BlockId> contract::Im
 }
 
 Effect ImportSession::run() {
-  if (const std::uint64_t session = engine().engine_session; session != memory_.session) {
-    memory_.session = session;
-    memory_.quarantine.clear();
-    memory_.moves = false;
-  }
   plan_.emplace(range_, options_.forkchoice_every, el_, memory_.gate.state().confirmed_finalized, ours_above_parent_);
   progress_.imported = range_.parent;
   progress_.tip = range_.tip;

@@ -153,6 +153,18 @@ TEST_F(SessionTest, AStreamThatBreaksIsOpenedAgainBehindTheLastBlock) {
   EXPECT_THAT(calls_, Contains(StartsWith("open")).Times(6));
 }
 
+TEST_F(SessionTest, WhatAnotherLifeOfTheElCallsInvalidIsNotSentToItAgain) {
+  script_ = [&](const std::string& c, CommandSession&) -> std::optional<Event> {
+    if (c == "newPayload 303") ++state_.engine_session;
+    return c == "newPayload 305" ? std::optional<Event>{status(PayloadStatus::invalid)} : std::nullopt;
+  };
+  EXPECT_EQ(import(310)->outcome, contract::Outcome::invalid);
+  EXPECT_THAT(calls_, Contains("newPayload 305"));
+  calls_.clear();
+  EXPECT_EQ(import(310)->outcome, contract::Outcome::invalid);
+  EXPECT_THAT(calls_, Not(Contains("newPayload 305")));
+}
+
 TEST_F(SessionTest, AnOpGethThatStandsIsLedThroughTwinsAndNothingElseIs) {
   struct Row {
     const char* name;

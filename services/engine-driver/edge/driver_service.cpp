@@ -1,10 +1,14 @@
 #include "services/engine-driver/edge/driver_service.hpp"
 
-#include <absl/cleanup/cleanup.h>
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
+#include <caf/event_based_actor.hpp>
+
 #include "libs/base/status.hpp"
+#include "libs/base/steady_time.hpp"
 #include "libs/base/text.hpp"
+#include "libs/grpc_kit/server_calls.hpp"
 #include "libs/wire/convert.hpp"
 #include "libs/wire/engine_driver.hpp"
 
@@ -13,128 +17,155 @@ namespace {
 
 constexpr int kMaxNumbers = 1024;
 constexpr std::size_t kLongestReason = 256;
+/// Above what EngineClient takes for all of them where the EL answers at all.
+constexpr auto kReadWithin = std::chrono::seconds{60};
+
+absl::StatusOr<Command> command_of(const v1::SetForkchoiceRequest& request) {
+  TOWLINE_ASSIGN_OR_RETURN(contract::CommandStamp stamp, wire::from_proto(request.command()));
+  TOWLINE_ASSIGN_OR_RETURN(const contract::Forkchoice f, wire::from_proto(request));
+  return Command{std::move(stamp), f, {}, {}};
+}
+
+absl::StatusOr<Command> command_of(const v1::RewindRequest& request) {
+  TOWLINE_ASSIGN_OR_RETURN(contract::CommandStamp stamp, wire::from_proto(request.command()));
+  TOWLINE_ASSIGN_OR_RETURN(const eth::BlockId to, wire::from_proto(request.to()));
+  return Command{std::move(stamp), RewindTo{to}, {}, {}};
+}
+
+absl::StatusOr<Command> command_of(const v1::LowerFinalizedRequest& request) {
+  TOWLINE_ASSIGN_OR_RETURN(const eth::BlockId was, wire::from_proto(request.was()));
+  TOWLINE_ASSIGN_OR_RETURN(const eth::BlockId to, wire::from_proto(request.to()));
+  return Command{{}, LowerFinalized{was, to, cut_text(request.reason(), kLongestReason)}, {}, {}};
+}
+
+absl::StatusOr<Command> command_of(const v1::ImportRangeRequest& request) {
+  TOWLINE_ASSIGN_OR_RETURN(contract::CommandStamp stamp, wire::from_proto(request.command()));
+  TOWLINE_ASSIGN_OR_RETURN(const contract::ImportRange range, wire::from_proto(request));
+  return Command{std::move(stamp), range, {}, {}};
+}
 
 }  // namespace
 
-void DriverService::note(const contract::CommandStamp& c) {
-  // One that will be refused ends nothing.
-  const contract::EngineState obeyed = board_.get();
-  if (!check_term(c, {obeyed.authority, obeyed.term, {}}).ok()) return;
-  std::uint64_t known = newest_;
-  while (known < c.term && !newest_.compare_exchange_weak(known, c.term)) {
-  }
+grpc::ServerUnaryReactor* DriverService::GetState(grpc::CallbackServerContext* context, const v1::GetStateRequest*,
+                                                  v1::GetStateResponse* response) {
+  *response->mutable_state() = wire::to_proto(state_at(*latest_.get(), steady_now()));
+  return grpc_kit::answer(context);
 }
 
-grpc::Status DriverService::GetState(grpc::ServerContext*, const v1::GetStateRequest*, v1::GetStateResponse* resp) {
-  *resp->mutable_state() = wire::to_proto(board_.get());
-  return grpc::Status::OK;
+grpc::ServerWriteReactor<v1::WatchStateResponse>* DriverService::WatchState(grpc::CallbackServerContext*,
+                                                                            const v1::WatchStateRequest*) {
+  auto place = std::make_shared<wire::Watchers::Place>(watchers_.take());
+  if (!*place) return grpc_kit::refuse<v1::WatchStateResponse>(watchers_.refusal());
+  using Stream = grpc_kit::StreamCall<v1::WatchStateResponse>;
+  // The subscriber holds the call, so the call does not hold it.
+  const auto slot = std::make_shared<std::weak_ptr<const Subscriber>>();
+  const auto call = Stream::make({{}, [place, slot, hub = actors_.hub] {
+                                    if (const SubscriberPtr s = slot->lock()) caf::anon_send(hub, leave_atom{}, s);
+                                  }});
+  const auto subscriber =
+      std::make_shared<const Subscriber>(Subscriber{[call](const contract::EngineState& s) {
+                                                      v1::WatchStateResponse message;
+                                                      *message.mutable_state() = wire::to_proto(s);
+                                                      call->offer(std::move(message));
+                                                    },
+                                                    [call] {
+                                                      call->close({grpc::StatusCode::UNAVAILABLE, "shutting down"});
+                                                    }});
+  *slot = subscriber;
+  caf::anon_send(actors_.hub, join_atom{}, subscriber);
+  return call.get();
 }
 
-grpc::Status DriverService::WatchState(grpc::ServerContext* ctx, const v1::WatchStateRequest*,
-                                       grpc::ServerWriter<v1::WatchStateResponse>* out) {
-  const auto place = watchers_.take();
-  if (!place) return watchers_.refusal();
-  std::uint64_t seen = 0;
-  board_.watch_begins();
-  const absl::Cleanup ends = [this] { board_.watch_ends(); };
-  while (!ctx->IsCancelled() && !board_.stopped()) {
-    v1::WatchStateResponse message;
-    *message.mutable_state() = wire::to_proto(board_.wait(seen, std::chrono::seconds{1}));
-    if (!out->Write(message)) break;
-  }
-  return {grpc::StatusCode::UNAVAILABLE, "shutting down"};
+grpc::ServerUnaryReactor* DriverService::GetCanonicalBlocks(grpc::CallbackServerContext* context,
+                                                            const v1::GetCanonicalBlocksRequest* request,
+                                                            v1::GetCanonicalBlocksResponse* response) {
+  if (request->numbers_size() > kMaxNumbers)
+    return grpc_kit::answer(context,
+                            {grpc::StatusCode::INVALID_ARGUMENT, absl::StrCat("at most ", kMaxNumbers, " numbers")});
+  auto numbers = std::make_shared<std::vector<std::uint64_t>>(request->numbers().begin(), request->numbers().end());
+  std::sort(numbers->begin(), numbers->end());
+  const auto call = grpc_kit::UnaryCall<v1::GetCanonicalBlocksResponse>::make(response);
+  actors_.system->spawn([call, reads = actors_.reads, numbers = NumbersPtr{numbers}](caf::event_based_actor* self) {
+    self->request(reads, kReadWithin, blocks_atom{}, numbers)
+        .then(
+            [call](const BlocksPtr& blocks) {
+              if (!blocks->ok()) return call->fail(wire::to_grpc(blocks->status()));
+              v1::GetCanonicalBlocksResponse out;
+              for (const auto& b : **blocks) *out.add_blocks() = wire::to_proto(b);
+              call->finish(std::move(out));
+            },
+            [call](const caf::error&) {
+              call->fail({grpc::StatusCode::DEADLINE_EXCEEDED, "the EL did not answer in time"});
+            });
+  });
+  return call.get();
 }
 
-grpc::Status DriverService::GetCanonicalBlocks(grpc::ServerContext*, const v1::GetCanonicalBlocksRequest* req,
-                                               v1::GetCanonicalBlocksResponse* resp) {
-  if (req->numbers_size() > kMaxNumbers)
-    return {grpc::StatusCode::INVALID_ARGUMENT, absl::StrCat("at most ", kMaxNumbers, " numbers")};
-  std::vector<std::uint64_t> numbers{req->numbers().begin(), req->numbers().end()};
-  std::sort(numbers.begin(), numbers.end());
-  auto blocks = engine_.blocks_by_number(numbers);
-  if (!blocks.ok()) return wire::to_grpc(blocks.status());
-  for (const auto& b : *blocks) *resp->add_blocks() = wire::to_proto(b);
-  return grpc::Status::OK;
-}
-
-grpc::Status DriverService::ImportRange(grpc::ServerContext* ctx, const v1::ImportRangeRequest* req,
-                                        grpc::ServerWriter<v1::ImportRangeResponse>* out) {
-  const auto command = wire::from_proto(req->command());
-  if (!command.ok()) return wire::to_grpc(command.status());
-  const auto range = wire::from_proto(*req);
-  if (!range.ok()) return wire::to_grpc(range.status());
-  absl::StatusOr<contract::CommandResult> result = absl::InternalError("not run");
-  note(*command);
-  const auto cancelled = [&] { return ctx->IsCancelled() || board_.stopped() || outdated(*command); };
-  const absl::Status ran = run_([&] {
-    if (cancelled()) {
-      result = absl::CancelledError("cancelled before it began");
-      return;
+grpc::ServerWriteReactor<v1::ImportRangeResponse>* DriverService::ImportRange(grpc::CallbackServerContext*,
+                                                                              const v1::ImportRangeRequest* request) {
+  auto parsed = command_of(*request);
+  if (!parsed.ok()) return grpc_kit::refuse<v1::ImportRangeResponse>(wire::to_grpc(parsed.status()));
+  using Stream = grpc_kit::StreamCall<v1::ImportRangeResponse>;
+  const auto slot = std::make_shared<std::weak_ptr<const Command>>();
+  const auto call = Stream::make({{}, [slot, writer = actors_.writer] {
+                                    if (const CommandPtr c = slot->lock()) caf::anon_send(writer, cancel_atom{}, c);
+                                  }});
+  parsed->on_progress = [call](const contract::ImportProgress& p) {
+    v1::ImportRangeResponse message;
+    *message.mutable_progress() = wire::to_proto(p);
+    call->offer(std::move(message));
+  };
+  parsed->on_done = [call](absl::StatusOr<contract::CommandResult> result) {
+    if (result.ok()) {
+      v1::ImportRangeResponse last;
+      *last.mutable_result() = wire::to_proto(*result);
+      call->push(std::move(last));
     }
-    result = writer_.import_range(*command, *range, cancelled, [&](const contract::ImportProgress& p) {
-      v1::ImportRangeResponse message;
-      *message.mutable_progress() = wire::to_proto(p);
-      out->Write(message);
-    });
-  });
-  if (!ran.ok()) return wire::to_grpc(ran);
-  if (!result.ok()) return wire::to_grpc(result.status());
-  v1::ImportRangeResponse last;
-  *last.mutable_result() = wire::to_proto(*result);
-  out->Write(last);
-  return grpc::Status::OK;
+    call->close(wire::to_grpc(result.status()));
+  };
+  const auto command = std::make_shared<const Command>(*std::move(parsed));
+  *slot = command;
+  caf::anon_send(actors_.writer, run_atom{}, command);
+  return call.get();
 }
 
-grpc::Status DriverService::SetForkchoice(grpc::ServerContext* ctx, const v1::SetForkchoiceRequest* req,
-                                          v1::SetForkchoiceResponse* resp) {
-  if (const auto command = wire::from_proto(req->command()); command.ok()) note(*command);
-  absl::StatusOr<contract::CommandResult> result = absl::InternalError("not run");
-  const absl::Status ran = run_([&] {
-    const auto set = [&]() -> absl::StatusOr<contract::CommandResult> {
-      TOWLINE_ASSIGN_OR_RETURN(const contract::CommandStamp command, wire::from_proto(req->command()));
-      TOWLINE_ASSIGN_OR_RETURN(const contract::Forkchoice f, wire::from_proto(*req));
-      return writer_.set_forkchoice(command, f, [&] { return ctx->IsCancelled() || board_.stopped(); });
-    };
-    result = set();
+template <class Response>
+grpc::ServerUnaryReactor* DriverService::run(absl::StatusOr<Command> command, Response* response) {
+  const auto slot = std::make_shared<std::weak_ptr<const Command>>();
+  const auto call = grpc_kit::UnaryCall<Response>::make(response, [slot, writer = actors_.writer] {
+    if (const CommandPtr c = slot->lock()) caf::anon_send(writer, cancel_atom{}, c);
   });
-  if (!ran.ok()) return wire::to_grpc(ran);
-  if (!result.ok()) return wire::to_grpc(result.status());
-  *resp->mutable_result() = wire::to_proto(*result);
-  return grpc::Status::OK;
+  if (!command.ok()) {
+    call->fail(wire::to_grpc(command.status()));
+    return call.get();
+  }
+  command->on_done = [call](absl::StatusOr<contract::CommandResult> result) {
+    if (!result.ok()) return call->fail(wire::to_grpc(result.status()));
+    Response out;
+    *out.mutable_result() = wire::to_proto(*result);
+    call->finish(std::move(out));
+  };
+  const auto sent = std::make_shared<const Command>(*std::move(command));
+  *slot = sent;
+  caf::anon_send(actors_.writer, run_atom{}, sent);
+  return call.get();
 }
 
-grpc::Status DriverService::Rewind(grpc::ServerContext*, const v1::RewindRequest* req, v1::RewindResponse* resp) {
-  if (const auto command = wire::from_proto(req->command()); command.ok()) note(*command);
-  absl::StatusOr<contract::CommandResult> result = absl::InternalError("not run");
-  const absl::Status ran = run_([&] {
-    const auto rewind = [&]() -> absl::StatusOr<contract::CommandResult> {
-      TOWLINE_ASSIGN_OR_RETURN(const contract::CommandStamp command, wire::from_proto(req->command()));
-      TOWLINE_ASSIGN_OR_RETURN(const eth::BlockId to, wire::from_proto(req->to()));
-      return writer_.rewind(command, to);
-    };
-    result = rewind();
-  });
-  if (!ran.ok()) return wire::to_grpc(ran);
-  if (!result.ok()) return wire::to_grpc(result.status());
-  *resp->mutable_result() = wire::to_proto(*result);
-  return grpc::Status::OK;
+grpc::ServerUnaryReactor* DriverService::SetForkchoice(grpc::CallbackServerContext*,
+                                                       const v1::SetForkchoiceRequest* request,
+                                                       v1::SetForkchoiceResponse* response) {
+  return run(command_of(*request), response);
 }
 
-grpc::Status DriverService::LowerFinalized(grpc::ServerContext*, const v1::LowerFinalizedRequest* req,
-                                           v1::LowerFinalizedResponse* resp) {
-  absl::StatusOr<contract::CommandResult> result = absl::InternalError("not run");
-  const absl::Status ran = run_([&] {
-    const auto lower = [&]() -> absl::StatusOr<contract::CommandResult> {
-      TOWLINE_ASSIGN_OR_RETURN(const eth::BlockId was, wire::from_proto(req->was()));
-      TOWLINE_ASSIGN_OR_RETURN(const eth::BlockId to, wire::from_proto(req->to()));
-      return writer_.lower_finalized(was, to, cut_text(req->reason(), kLongestReason));
-    };
-    result = lower();
-  });
-  if (!ran.ok()) return wire::to_grpc(ran);
-  if (!result.ok()) return wire::to_grpc(result.status());
-  *resp->mutable_result() = wire::to_proto(*result);
-  return grpc::Status::OK;
+grpc::ServerUnaryReactor* DriverService::Rewind(grpc::CallbackServerContext*, const v1::RewindRequest* request,
+                                                v1::RewindResponse* response) {
+  return run(command_of(*request), response);
+}
+
+grpc::ServerUnaryReactor* DriverService::LowerFinalized(grpc::CallbackServerContext*,
+                                                        const v1::LowerFinalizedRequest* request,
+                                                        v1::LowerFinalizedResponse* response) {
+  return run(command_of(*request), response);
 }
 
 }  // namespace towline::driver

@@ -1,12 +1,9 @@
 #include "services/engine-driver/edge/payload_client.hpp"
 
 #include <absl/strings/str_cat.h>
-#include <grpcpp/grpcpp.h>
 
-#include <condition_variable>
 #include <deque>
 #include <mutex>
-#include <thread>
 
 #include "libs/wire/convert.hpp"
 #include "towline/v1/payload_source.grpc.pb.h"
@@ -16,96 +13,102 @@ namespace {
 
 constexpr std::size_t kMaxAheadBytes = 32U << 20U;
 
-class GrpcPayloadStream final : public PayloadStream {
- public:
-  GrpcPayloadStream(const std::shared_ptr<grpc::Channel>& channel, const eth::BlockId& parent, const eth::BlockId& tip)
-      : stub_{v1::PayloadSource::NewStub(channel)} {
-    *request_.mutable_parent() = wire::to_proto(parent);
-    *request_.mutable_tip() = wire::to_proto(tip);
-    thread_ = std::thread{[this] { run(); }};
-  }
-  ~GrpcPayloadStream() override {
-    {
-      std::lock_guard lock{mutex_};
-      cancelled_ = true;
-    }
-    room_.notify_all();
-    context_.TryCancel();
-    thread_.join();
-  }
+absl::StatusOr<PreparedPayload> prepared(const v1::ExecutionPayload& message) {
+  auto payload = wire::from_proto(message);
+  if (!payload.ok()) return absl::DataLossError(absl::StrCat("malformed payload: ", payload.status().message()));
+  return prepare(*payload);
+}
 
-  absl::StatusOr<std::optional<PreparedPayload>> next(std::chrono::milliseconds limit) override {
+/// Between gRPC's threads, which fill it, and the writer, which empties it.
+class Ahead {
+ public:
+  /// True: there is room for more.
+  bool put(absl::StatusOr<PreparedPayload> p) {
     std::unique_lock lock{mutex_};
-    arrived_.wait_for(lock, limit, [this] { return !queue_.empty() || ended_; });
-    if (!queue_.empty()) {
-      PreparedPayload p = std::move(queue_.front());
-      queue_.pop_front();
-      bytes_ -= p.body.size();
-      room_.notify_all();
-      return p;
+    if (end_) return false;
+    if (!p.ok()) {
+      end_ = p.status();
+    } else {
+      bytes_ += p->body.size();
+      ready_.push_back(*std::move(p));
     }
-    if (!ended_) return std::nullopt;
-    return status_.ok() ? absl::OutOfRangeError("the stream ended before the tip") : status_;
+    answer(lock);
+    return !end_ && bytes_ < kMaxAheadBytes;
+  }
+  void end(const absl::Status& why) {
+    std::unique_lock lock{mutex_};
+    if (!end_) end_ = why.ok() ? absl::OutOfRangeError("the stream ended before the tip") : why;
+    answer(lock);
+  }
+  /// True: there was no room, and now there is.
+  bool take(PayloadStream::Done done) {
+    std::unique_lock lock{mutex_};
+    const bool full = bytes_ >= kMaxAheadBytes;
+    waiting_ = std::move(done);
+    answer(lock);
+    return full && bytes_ < kMaxAheadBytes;
   }
 
  private:
-  void run() {
-    auto reader = stub_->StreamPayloads(&context_, request_);
-    v1::StreamPayloadsResponse message;
-    absl::Status bad;
-    bool left_early = false;
-    while (reader->Read(&message)) {
-      auto prepared = prepare(message.payload());
-      if (!prepared.ok()) {
-        bad = prepared.status();
-        left_early = true;
-        break;
-      }
-      std::unique_lock lock{mutex_};
-      room_.wait(lock, [this] { return bytes_ < kMaxAheadBytes || cancelled_; });
-      left_early = cancelled_;
-      if (left_early) break;
-      bytes_ += prepared->body.size();
-      queue_.push_back(*std::move(prepared));
-      arrived_.notify_all();
+  /// Tells who waits, without the lock, which it takes again.
+  void answer(std::unique_lock<std::mutex>& lock) {
+    if (!waiting_ || (ready_.empty() && !end_)) return;
+    const PayloadStream::Done done = std::exchange(waiting_, nullptr);
+    NextPayload::Answer next;
+    if (!ready_.empty()) {
+      bytes_ -= ready_.front().body.size();
+      next = std::move(ready_.front());
+      ready_.pop_front();
+    } else {
+      next = *end_;
     }
-    // Only then: after a stream that ended by itself this would hide the status that it ended with.
-    if (left_early) context_.TryCancel();
-    const grpc::Status end = reader->Finish();
-    std::lock_guard lock{mutex_};
-    status_ = bad.ok() ? wire::from_grpc(end) : bad;
-    ended_ = true;
-    arrived_.notify_all();
+    lock.unlock();
+    done(std::move(next));
+    lock.lock();
   }
 
-  static absl::StatusOr<PreparedPayload> prepare(const v1::ExecutionPayload& message) {
-    auto payload = wire::from_proto(message);
-    if (!payload.ok()) return absl::DataLossError(absl::StrCat("malformed payload: ", payload.status().message()));
-    return driver::prepare(*payload);
-  }
-
-  std::unique_ptr<v1::PayloadSource::Stub> stub_;
-  v1::StreamPayloadsRequest request_;
-  grpc::ClientContext context_;
   std::mutex mutex_;
-  std::condition_variable arrived_;
-  std::condition_variable room_;
-  std::deque<PreparedPayload> queue_;
+  std::deque<PreparedPayload> ready_;
   std::size_t bytes_ = 0;
-  bool ended_ = false;
-  bool cancelled_ = false;
-  absl::Status status_;
-  std::thread thread_;
+  std::optional<absl::Status> end_;
+  PayloadStream::Done waiting_;
+};
+
+class GrpcPayloadStream final : public PayloadStream {
+ public:
+  GrpcPayloadStream(const std::shared_ptr<grpc::Channel>& channel, const OpenPayloads& e,
+                    std::shared_ptr<grpc_kit::OpenCalls> calls)
+      : stub_{v1::PayloadSource::NewStub(channel)} {
+    v1::StreamPayloadsRequest request;
+    *request.mutable_parent() = wire::to_proto(e.parent);
+    *request.mutable_tip() = wire::to_proto(e.tip);
+    reader_ =
+        Reader::open(std::move(calls),
+                     {[ahead = ahead_](v1::StreamPayloadsResponse& m) { return ahead->put(prepared(m.payload())); },
+                      [ahead = ahead_](const grpc::Status& s) { ahead->end(wire::from_grpc(s)); }},
+                     [&](grpc::ClientContext* context, grpc::ClientReadReactor<v1::StreamPayloadsResponse>* reactor) {
+                       stub_->async()->StreamPayloads(context, &request, reactor);
+                     });
+  }
+  ~GrpcPayloadStream() override { reader_->cancel(); }
+
+  void next(Done done) override {
+    if (ahead_->take(std::move(done))) reader_->next();
+  }
+
+ private:
+  using Reader = grpc_kit::StreamReader<v1::StreamPayloadsResponse>;
+  const std::unique_ptr<v1::PayloadSource::Stub> stub_;
+  const std::shared_ptr<Ahead> ahead_ = std::make_shared<Ahead>();
+  std::shared_ptr<Reader> reader_;
 };
 
 }  // namespace
 
-OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> remote, std::shared_ptr<grpc::Channel> gossip) {
-  return [remote = std::move(remote), gossip = std::move(gossip)](
-             const eth::BlockId& parent, const eth::BlockId& tip,
-             contract::PayloadOrigin origin) -> std::unique_ptr<PayloadStream> {
-    return std::make_unique<GrpcPayloadStream>(origin == contract::PayloadOrigin::gossip ? gossip : remote, parent,
-                                               tip);
+OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> remote, std::shared_ptr<grpc::Channel> gossip,
+                            std::shared_ptr<grpc_kit::OpenCalls> calls) {
+  return [remote = std::move(remote), gossip = std::move(gossip), calls = std::move(calls)](const OpenPayloads& e) {
+    return std::make_unique<GrpcPayloadStream>(e.origin == contract::PayloadOrigin::gossip ? gossip : remote, e, calls);
   };
 }
 

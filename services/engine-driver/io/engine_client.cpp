@@ -1,4 +1,4 @@
-#include "services/engine-driver/actors/engine_client.hpp"
+#include "services/engine-driver/io/engine_client.hpp"
 
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>

@@ -1,4 +1,4 @@
-#include "services/engine-driver/actors/state_file.hpp"
+#include "services/engine-driver/io/state_file.hpp"
 
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>

@@ -1,0 +1,31 @@
+// The end of a service's actors, in an order: what works with another ends before it.
+#pragma once
+#include <caf/actor_cast.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/scoped_actor.hpp>
+#include <vector>
+
+namespace towline {
+
+class Terminator {
+ public:
+  /// Ends before those that were added earlier.
+  template <class Handle>
+  Handle add(Handle actor) {
+    actors_.push_back(caf::actor_cast<caf::actor>(actor));
+    return actor;
+  }
+  /// Waits for each: what blocks in one of them was told to end before.
+  void end(caf::actor_system& system) {
+    caf::scoped_actor self{system};
+    for (; !actors_.empty(); actors_.pop_back()) {
+      self->send_exit(actors_.back(), caf::exit_reason::user_shutdown);
+      self->wait_for(actors_.back());
+    }
+  }
+
+ private:
+  std::vector<caf::actor> actors_;
+};
+
+}  // namespace towline

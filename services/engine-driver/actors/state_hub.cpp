@@ -1,0 +1,65 @@
+#include "services/engine-driver/actors/state_hub.hpp"
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include "libs/actor_kit/guard.hpp"
+#include "libs/base/steady_time.hpp"
+
+namespace towline::driver {
+namespace {
+constexpr auto kEvery = std::chrono::seconds{1};
+}
+
+contract::EngineState state_at(const Shown& shown, absl::Time now) {
+  contract::EngineState s = shown.state;
+  s.idle = now - shown.commanded;
+  return s;
+}
+
+state_hub_impl::behavior_type state_hub_state::make_behavior(Published<Shown>* latest) {
+  latest_ = latest;
+  self_->delayed_send(self_, kEvery, tick_atom{});
+  const auto count = [this] {
+    Shown shown = *latest_->get();
+    shown.state.watchers = static_cast<std::uint32_t>(subscribers_.size());
+    latest_->set(std::move(shown));
+    tell_all();
+  };
+  return {[this](state_atom, const ShownPtr& s) {
+            Shown shown = *s;
+            shown.state.watchers = static_cast<std::uint32_t>(subscribers_.size());
+            latest_->set(std::move(shown));
+            tell_all();
+          },
+          [this, count](join_atom, const SubscriberPtr& s) {
+            if (stopped_) return s->end();
+            subscribers_.push_back(s);
+            count();
+          },
+          [this, count](leave_atom, const SubscriberPtr& s) {
+            if (std::erase(subscribers_, s) != 0) count();
+          },
+          [this](stop_atom) {
+            stopped_ = true;
+            for (const auto& s : subscribers_) s->end();
+            subscribers_.clear();
+          },
+          [this](tick_atom) {
+            tell_all();
+            self_->delayed_send(self_, kEvery, tick_atom{});
+          }};
+}
+
+void state_hub_state::tell_all() {
+  const contract::EngineState now = state_at(*latest_->get(), steady_now());
+  for (const auto& s : subscribers_) s->show(now);
+}
+
+state_hub_impl::behavior_type state_hub(state_hub_impl::stateful_pointer<state_hub_state> self,
+                                        Published<Shown>* latest) {
+  guard(static_cast<state_hub_impl::pointer>(self), "state_hub");
+  return self->state.make_behavior(latest);
+}
+
+}  // namespace towline::driver

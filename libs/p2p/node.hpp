@@ -3,6 +3,7 @@
 // owner after what output() still has. Pure.
 #pragma once
 #include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 
 #include <functional>
 #include <memory>

@@ -1,7 +1,7 @@
 // JSON-RPC over WebSocket, used as HTTP/1.1 is: one request at a time on a connection, a few connections to each
 // server, more requests wait. So the answer is the message that comes next, and one that is late finds its connection
-// closed. Subscriptions have connections of their own. All work is done on one thread,
-// which begins with the first use.
+// closed. Subscriptions have connections of their own. One thread does all the work (ws_server, ws_subscription,
+// ws_connection); it begins with the first use. The frames of RFC 6455 are Beast's.
 #pragma once
 #include <cstdint>
 #include <functional>

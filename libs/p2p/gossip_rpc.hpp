@@ -8,6 +8,8 @@
 
 namespace towline::p2p {
 
+using MessageId = FixedBytes<20>;
+
 struct GossipRpc {
   struct Subscription {
     bool subscribe = false;

@@ -1,53 +1,55 @@
-// gossipsub v1.0, v1.1 and v1.2 (libp2p specs, pubsub/gossipsub) as OP Stack nodes run it: fixed topics, all
-// subscribed, StrictNoSign, no peer exchange; scores as op-node has them now (IP colocation, behaviour) and beside them
-// one of our own for what a peer's messages turn out to be. RPCs and the time in; RPCs and messages to validate out.
-// Pure.
+// The router of gossipsub v1.0, v1.1 and v1.2 (libp2p specs, pubsub/gossipsub) as OP Stack nodes run it: fixed topics,
+// all subscribed, StrictNoSign, no peer exchange. It decides what each RPC of a peer leads to, whom a message is sent
+// to, and what is announced and asked for. Its parts decide the rest: mesh, peer_score, backoff_table, promises,
+// seen_cache, message_cache, validation_queue. RPCs and the time in; RPCs and messages to validate out. Pure.
 #pragma once
-#include <absl/container/btree_map.h>
-#include <absl/container/btree_set.h>
 #include <absl/container/flat_hash_map.h>
-#include <absl/container/flat_hash_set.h>
 #include <absl/time/time.h>
 
-#include <deque>
 #include <functional>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "libs/p2p/backoff_table.hpp"
 #include "libs/p2p/gossip_rpc.hpp"
+#include "libs/p2p/mesh.hpp"
+#include "libs/p2p/message_cache.hpp"
 #include "libs/p2p/multiaddr.hpp"
+#include "libs/p2p/peer_score.hpp"
+#include "libs/p2p/promises.hpp"
+#include "libs/p2p/seen_cache.hpp"
 #include "libs/p2p/token_bucket.hpp"
+#include "libs/p2p/validation_queue.hpp"
 #include "libs/p2p/yamux.hpp"
 
 namespace towline::p2p {
 
-using MessageId = FixedBytes<20>;
-
 class Gossipsub {
  public:
-  struct Params {
-    int d = 8, d_low = 6, d_high = 12, d_lazy = 6, d_score = 4, d_out = 2;
+  struct Params : Mesh::Degrees {
+    /// Peers outside the mesh that each heartbeat announces messages to, at least.
+    int d_lazy = 6;
+    /// Our own messages go to all subscribed peers, not to the mesh alone.
     bool flood_publish = false;
     absl::Duration heartbeat = absl::Milliseconds(500);
     double gossip_threshold = -10, publish_threshold = -40, graylist_threshold = -40, ban_threshold = -100;
-    /// Of messages that wait for a verdict, in all; the largest that there may be is twice 10 MiB.
+    /// Bounds of the validation queue. The largest message takes twice 10 MiB: as it came and as it decodes.
     std::size_t max_pending = 256;
     std::size_t max_pending_bytes = 32U << 20U;
-    /// Of memory for messages that others may still ask for.
     std::size_t max_cache_bytes = 16U << 20U;
   };
   enum class Version { floodsub, v1_0, v1_1, v1_2 };
   enum class Verdict { accept, ignore, reject };
 
-  /// The id of a message, and what it decodes to where it does.
+  /// The id of a message and its decoded bytes, null if it does not decode.
   struct Identified {
     MessageId id;
     SharedBytes body;
   };
   struct Codec {
     std::function<Identified(const std::string& topic, BytesView data)> identify;
-    /// The size that it would decode to, cheap and before any work is done for it.
+    /// The size of the decoded bytes. It must be cheap: the message is charged for before it is decoded.
     std::function<std::size_t(BytesView data)> size;
   };
 
@@ -61,32 +63,32 @@ class Gossipsub {
   };
   struct Handler {
     virtual ~Handler() = default;
-    /// An RPC behind its length. `droppable`: may be dropped when the peer reads too slowly.
+    /// An RPC behind its length. A droppable one is dropped when the peer reads too slowly.
     virtual void send(const PeerId& to, SharedBytes frame, bool droppable) = 0;
     /// Answer with validated(), now or later.
     virtual void validate(Validation v) = 0;
-    /// The score fell below the ban threshold, or too many messages were rejected.
+    /// The score fell below the ban threshold, or too many messages were rejected. Once for each connection.
     virtual void on_bad_score(const PeerId& peer, double score) = 0;
   };
 
   Gossipsub(Params params, std::vector<std::string> topics, Codec codec, Handler& handler, std::uint64_t seed);
 
   void add_peer(const PeerId& peer, bool outbound, const Ip& ip, absl::Time now);
-  /// Our stream to the peer is open; it gets our subscriptions.
+  /// Our stream to the peer is open. The peer gets our subscriptions.
   void peer_writable(const PeerId& peer, Version version);
   void remove_peer(const PeerId& peer, absl::Time now);
   /// An error: close the connection.
   absl::Status on_rpc(const PeerId& from, BytesView rpc, absl::Time now);
   void validated(const MessageId& id, Verdict verdict, absl::Time now);
-  /// A message of our own; false: it was seen before.
+  /// Sends a message of our own. False: it was seen before.
   bool publish(std::size_t topic, BytesView data, absl::Time now);
   void on_heartbeat(absl::Time now);
 
-  /// Nobody is punished for what may be our own mistake (a wrong clock, a wrong signer).
-  void suspend_penalties(bool on) { penalties_suspended_ = on; }
+  /// While a wrong clock or a wrong signer of ours may be the cause, nothing is counted against peers.
+  void suspend_penalties(bool on) { score_.suspend_penalties(on); }
 
   const std::vector<std::string>& topics() const { return topics_; }
-  double score(const PeerId& peer) const;
+  double score(const PeerId& peer) const { return score_.score(peer); }
   struct PeerView {
     std::vector<std::string> topics, mesh;
     double score = 0, app = 0, behaviour = 0, colocation = 0;
@@ -107,78 +109,47 @@ class Gossipsub {
                   broken_promises = 0;
   };
   const Stats& stats() const { return stats_; }
-  std::size_t cache_bytes() const { return cache_bytes_; }
+  std::size_t cache_bytes() const { return cache_.bytes(); }
 
  private:
   struct Peer {
     std::optional<Version> version;  // known once writable
     bool outbound = false;
-    Ip ip;
     std::uint64_t topics = 0;  // bit per topic
-    double behaviour = 0, app = 0;
-    double invalid = 0;  // rejected messages of late
     std::uint64_t accepted = 0, rejected = 0, duplicates = 0;
     // Since the last heartbeat.
-    int have_messages = 0;
+    int ihave_messages = 0;
     std::size_t asked_ids = 0, unwanted_ids = 0, served_bytes = 0;
     bool reported_bad = false;
-    absl::flat_hash_map<MessageId, std::uint64_t> unwanted;  // until which tick
+    /// Ids that the peer does not want (IDONTWANT), and until which heartbeat.
+    absl::flat_hash_map<MessageId, std::uint64_t> unwanted;
+    /// How often the peer got a message with IWANT.
     absl::flat_hash_map<MessageId, int> served;
-    /// What it announced, was asked for and has to bring until then.
-    std::deque<std::pair<MessageId, absl::Time>> promises;
-    std::size_t pending = 0;
     TokenBucket messages{100, 400};
     TokenBucket validations{100, 400};
+    bool subscribed(std::size_t topic) const { return (topics >> topic & 1U) != 0; }
   };
-  struct Pending {
-    std::size_t topic;
-    SharedBytes data;
-    std::size_t bytes;
-    std::vector<PeerId> from;
-    absl::Time until;
-  };
-  /// A message as it is sent, so that all who get it share the bytes.
-  struct Cached {
-    MessageId id;
-    std::size_t topic;
-    SharedBytes frame;
-    std::uint64_t tick;
-  };
-  struct Retained {
-    double behaviour, app;
-    absl::Time until;
-  };
+  using Controls = absl::flat_hash_map<PeerId, GossipRpcWriter::Control>;
 
   std::optional<std::size_t> topic_index(absl::string_view topic) const;
   void on_message(const PeerId& from, Peer& peer, const GossipRpc::Message& m, absl::Time now);
   void on_graft(const PeerId& from, Peer& peer, absl::string_view topic, GossipRpcWriter::Control& reply,
                 absl::Time now);
   void on_prune(const PeerId& from, const GossipRpc::Prune& prune, absl::Time now);
-  void on_have(Peer& peer, const GossipRpc::Have& have, GossipRpcWriter::Control& reply, absl::Time now);
-  void on_want(const PeerId& from, Peer& peer, const std::vector<BytesView>& ids);
-  void maintain(std::size_t topic, absl::flat_hash_map<PeerId, GossipRpcWriter::Control>& out, absl::Time now);
-  void emit_gossip(std::size_t topic, absl::flat_hash_map<PeerId, GossipRpcWriter::Control>& out);
-  void decay(absl::Time now);
+  void on_ihave(const PeerId& from, Peer& peer, const GossipRpc::Have& have, GossipRpcWriter::Control& reply,
+                absl::Time now);
+  void on_iwant(const PeerId& from, Peer& peer, const std::vector<BytesView>& ids);
+  void expire_peer_state(const PeerId& id, Peer& peer);
+  void maintain(std::size_t topic, Controls& out, absl::Time now);
+  void emit_gossip(std::size_t topic, Controls& out);
 
-  bool room_for(const Peer& peer, std::size_t bytes) const;
-  void see(const MessageId& id, absl::Time now);
-  void remember(const MessageId& id, std::size_t topic, SharedBytes frame);
-  void forget_oldest();
-  /// It waits no more.
-  Pending settle(absl::flat_hash_map<MessageId, Pending>::iterator it);
   void forward(std::size_t topic, const MessageId& id, const SharedBytes& frame, const std::vector<PeerId>& except);
+  void send_idontwant(std::size_t topic, const MessageId& id, const PeerId& from);
   void send_control(const PeerId& to, const GossipRpcWriter::Control& c, bool droppable);
   SharedBytes message_frame(std::size_t topic, BytesView data) const;
-  void graft(const PeerId& peer, std::size_t topic, GossipRpcWriter::Control& c);
-  void prune(const PeerId& peer, std::size_t topic, GossipRpcWriter::Control& c, absl::Time now);
-  void back_off(const PeerId& peer, std::size_t topic, absl::Duration d, absl::Time now);
-  bool backing_off(const PeerId& peer, std::size_t topic, absl::Time now) const;
-  double score_of(const Peer& p) const;
-  double colocation_of(const Peer& p) const;
-  void punish(double& counter, double by);
-  /// It brought a message that breaks a rule.
-  void punish_message(Peer& p);
-  void judge_promises(absl::Time now);
+  /// The peer has left the mesh: it is told, and the back-off begins.
+  void announce_prune(const PeerId& peer, std::size_t topic, GossipRpcWriter::Control& c, absl::Time now);
+  void on_invalid(const PeerId& id, Peer& peer);
   /// Subscribed peers that speak gossipsub, outside the mesh, in random order.
   std::vector<PeerId> candidates(std::size_t topic, double least_score);
 
@@ -188,21 +159,14 @@ class Gossipsub {
   Handler& handler_;
   std::mt19937_64 random_;
   absl::flat_hash_map<PeerId, Peer> peers_;
-  absl::flat_hash_map<Ip, int> peers_by_ip_;
-  std::vector<absl::btree_set<PeerId>> mesh_;
-  absl::flat_hash_map<std::pair<std::size_t, PeerId>, absl::Time> backoff_;
-  absl::flat_hash_set<MessageId> seen_, rejected_;
-  std::deque<std::pair<absl::Time, MessageId>> seen_order_;
-  absl::flat_hash_map<MessageId, Pending> pending_;
-  std::size_t pending_bytes_ = 0;
-  std::deque<Cached> cache_;  // oldest first
-  absl::flat_hash_map<MessageId, const Cached*> cache_index_;
-  std::size_t cache_bytes_ = 0;
-  /// Ids that somebody was asked for of late, and when.
-  absl::flat_hash_map<MessageId, absl::Time> asked_;
-  absl::flat_hash_map<PeerId, Retained> retained_;
-  bool penalties_suspended_ = false;
-  std::uint64_t tick_ = 0;
+  PeerScore score_;
+  std::vector<Mesh> mesh_;  // one for each topic
+  BackoffTable backoff_;
+  Promises promises_;
+  SeenCache seen_;
+  ValidationQueue pending_;
+  MessageCache cache_;
+  std::uint64_t heartbeats_ = 0;
   Stats stats_;
 };
 

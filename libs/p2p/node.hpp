@@ -1,8 +1,10 @@
-// A libp2p node without its sockets: connections, the protocols that every peer expects (identify, ping), and gossip.
-// Bytes and the time in; bytes, messages to validate and peers out. Connections that fail are marked, and closed by the
-// owner after what output() still has. Pure.
+// A libp2p node without its sockets: which peers it has, and which of two connections to one peer stays. A session runs
+// the protocols of each connection (identify, ping, gossip), and gossipsub routes the messages. Bytes and the time in;
+// bytes, messages to validate and peers out. A connection that failed is marked. Its owner sends what output() still
+// has, then closes it. Pure.
 #pragma once
 #include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 
 #include <functional>
 #include <memory>
@@ -23,10 +25,11 @@ class Node final : private Gossipsub::Handler {
     Gossipsub::Params gossip;
     std::vector<std::string> topics;
     std::string agent = "towline";
-    /// What others are told in identify.
+    /// The addresses that identify tells peers.
     std::vector<Multiaddr> listen_addrs;
     absl::Duration negotiation_timeout = absl::Seconds(10);
-    /// Of messages that have arrived in part, over all peers.
+    /// Bound of the bytes of messages that have arrived in part, over all peers. Above it the peer with the most is
+    /// disconnected.
     std::size_t max_inbound_bytes = 24U << 20U;
   };
   struct Peer {
@@ -35,7 +38,7 @@ class Node final : private Gossipsub::Handler {
     bool outbound = false;
     std::string agent, protocol_version;
     std::vector<std::string> protocols;
-    /// Where it says that it listens, binary.
+    /// Binary multiaddrs, as the peer's identify has them.
     std::vector<Bytes> listen_addrs;
     absl::Time connected_at;
     absl::Duration latency;
@@ -43,10 +46,10 @@ class Node final : private Gossipsub::Handler {
   };
   struct Handler {
     virtual ~Handler() = default;
-    /// Who it is was proven; an error refuses it (banned, too many).
+    /// The peer has proven its id. An error refuses it (banned, too many peers).
     virtual absl::Status admit(const PeerId& peer, const SocketAddress& address, bool outbound) = 0;
     virtual void on_peer_connected(const PeerId& peer, const SocketAddress& address, bool outbound) = 0;
-    /// A connected peer's connection was replaced by this one.
+    /// This connection replaces the one that the peer had.
     virtual void on_peer_replaced(const PeerId& peer, const SocketAddress& address, bool outbound) = 0;
     virtual void on_peer_disconnected(const PeerId& peer, const absl::Status& why) = 0;
     virtual void on_bad_score(const PeerId& peer, double score) = 0;
@@ -65,16 +68,18 @@ class Node final : private Gossipsub::Handler {
   void remove_connection(ConnectionId id, const absl::Status& why, absl::Time now);
   bool wants_output(ConnectionId id) const;
   void output(ConnectionId id, Bytes& out, std::size_t max);
-  /// Connections that have something to send or are to be closed, since the last call.
+  /// The connections that have something to send or failed since the last call.
   std::vector<ConnectionId> take_dirty();
   /// An error: close it once output() is sent.
   absl::Status status(ConnectionId id) const;
 
-  /// At least as often as next_timer() says.
+  /// To be called at next_timer() or later.
   void on_timer(absl::Time now);
   absl::Time next_timer() const { return next_heartbeat_; }
 
-  void validated(const MessageId& id, Gossipsub::Verdict verdict, absl::Time now);
+  void validated(const MessageId& id, Gossipsub::Verdict verdict, absl::Time now) {
+    gossip_.validated(id, verdict, now);
+  }
   bool publish(std::size_t topic, BytesView data, absl::Time now) { return gossip_.publish(topic, data, now); }
   void suspend_penalties(bool on) { gossip_.suspend_penalties(on); }
   /// Peers are told.
@@ -84,25 +89,26 @@ class Node final : private Gossipsub::Handler {
   std::vector<Peer> peers() const;
   std::size_t peer_count() const { return by_peer_.size(); }
   bool connected(const PeerId& peer) const { return by_peer_.contains(peer); }
-  std::size_t connection_count() const { return connections_.size(); }
+  std::size_t connection_count() const { return sessions_.size(); }
   const Gossipsub& gossip() const { return gossip_; }
 
  private:
-  class Conn;
-  friend class Conn;
+  class Session;
   void send(const PeerId& to, SharedBytes frame, bool droppable) override;
   void validate(Gossipsub::Validation v) override { handler_.validate(std::move(v)); }
   void on_bad_score(const PeerId& peer, double score) override { handler_.on_bad_score(peer, score); }
   void mark(ConnectionId id);
   void hold_to_budget();
-  Conn* conn_of(const PeerId& peer);
+  /// The session's peer has proven its id: the peer becomes connected, or an error refuses it.
+  absl::Status admit(Session& session, const PeerId& peer, absl::Time now);
+  Session* session_of(const PeerId& peer);
 
   const Identity& identity_;
   Options options_;
   Connection::Options connection_options_;
   Handler& handler_;
   Gossipsub gossip_;
-  absl::flat_hash_map<ConnectionId, std::unique_ptr<Conn>> connections_;
+  absl::flat_hash_map<ConnectionId, std::unique_ptr<Session>> sessions_;
   absl::flat_hash_map<PeerId, ConnectionId> by_peer_;
   absl::flat_hash_set<ConnectionId> dirty_;
   absl::Time next_heartbeat_;

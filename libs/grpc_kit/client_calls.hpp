@@ -9,15 +9,43 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <utility>
 
 namespace towline::grpc_kit {
 
-/// Counts the calls that are out. gRPC 1.51 frees its callback queue on a thread of that very queue, and dies, if the
-/// last reference to a channel goes with a call that ends: so cancel the calls, wait here, and only then let go of the
+/// The calls that are out. gRPC 1.51 frees its callback queue on a thread of that very queue, and dies, if the last
+/// reference to a channel goes with a call that ends: so cancel the calls, wait here, and only then let go of the
 /// channel.
 class OpenCalls {
  public:
+  /// Ends every call, and each that begins later.
+  void cancel() {
+    const std::lock_guard lock{mutex_};
+    cancelled_ = true;
+    for (grpc::ClientContext* c : contexts_) c->TryCancel();
+  }
+  /// Held as long as `context` lives.
+  class Cancellable {
+   public:
+    Cancellable(std::shared_ptr<OpenCalls> calls, grpc::ClientContext& context)
+        : calls_{std::move(calls)}, context_{context} {
+      const std::lock_guard lock{calls_->mutex_};
+      calls_->contexts_.insert(&context_);
+      if (calls_->cancelled_) context_.TryCancel();
+    }
+    Cancellable(const Cancellable&) = delete;
+    Cancellable& operator=(const Cancellable&) = delete;
+    ~Cancellable() {
+      const std::lock_guard lock{calls_->mutex_};
+      calls_->contexts_.erase(&context_);
+    }
+
+   private:
+    const std::shared_ptr<OpenCalls> calls_;
+    grpc::ClientContext& context_;
+  };
+  /// Held until nothing of the call is left.
   class Place {
    public:
     explicit Place(std::shared_ptr<OpenCalls> calls) : calls_{std::move(calls)} {
@@ -44,7 +72,9 @@ class OpenCalls {
  private:
   std::mutex mutex_;
   std::condition_variable none_;
+  std::set<grpc::ClientContext*> contexts_;
   int open_ = 0;
+  bool cancelled_ = false;
 };
 
 /// A stream of answers that is read one message at a time: what is not asked for stays in the transport, whose flow
@@ -52,9 +82,10 @@ class OpenCalls {
 template <class Response>
 class StreamReader final : public grpc::ClientReadReactor<Response> {
  public:
+  /// After a message: read on, wait until next() asks for one, or end the call.
+  enum class Then { read_on, wait, end };
   struct Events {
-    /// True: one more is asked for.
-    std::function<bool(Response&)> on_message;
+    std::function<Then(Response&)> on_message;
     /// Once, at the end.
     std::function<void(const grpc::Status&)> on_end;
   };
@@ -89,7 +120,7 @@ class StreamReader final : public grpc::ClientReadReactor<Response> {
 
  private:
   StreamReader(std::shared_ptr<OpenCalls> calls, Events events)
-      : place_{std::move(calls)}, events_{std::move(events)} {}
+      : place_{calls}, events_{std::move(events)}, cancellable_{std::move(calls), context_} {}
   void read() {
     if (std::exchange(idle_, false)) this->StartRead(&message_);
   }
@@ -102,10 +133,12 @@ class StreamReader final : public grpc::ClientReadReactor<Response> {
         return;
       }
     }
-    const bool more = events_.on_message(message_);
+    const Then then = events_.on_message(message_);
+    if (then == Then::end) context_.TryCancel();
     const std::lock_guard lock{mutex_};
     idle_ = true;
-    if (std::exchange(asked_, false) || more || cancelled_) read();
+    cancelled_ = cancelled_ || then == Then::end;
+    if (std::exchange(asked_, false) || then == Then::read_on || cancelled_) read();
   }
   void OnDone(const grpc::Status& status) override {
     events_.on_end(status);
@@ -117,6 +150,7 @@ class StreamReader final : public grpc::ClientReadReactor<Response> {
   const Events events_;
   std::mutex mutex_;
   grpc::ClientContext context_;
+  const OpenCalls::Cancellable cancellable_;
   Response message_;
   bool idle_ = false, asked_ = false, cancelled_ = false;
   std::shared_ptr<StreamReader> self_;
@@ -125,10 +159,11 @@ class StreamReader final : public grpc::ClientReadReactor<Response> {
 /// A call with one answer.
 template <class Request, class Response>
 struct UnaryRequest {
-  explicit UnaryRequest(std::shared_ptr<OpenCalls> calls) : place{std::move(calls)} {}
+  explicit UnaryRequest(std::shared_ptr<OpenCalls> calls) : place{calls}, cancellable{std::move(calls), context} {}
   // First, see StreamReader.
   const OpenCalls::Place place;
   grpc::ClientContext context;
+  const OpenCalls::Cancellable cancellable;
   Request request;
   Response response;
 };

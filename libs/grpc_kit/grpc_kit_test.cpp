@@ -73,7 +73,7 @@ class GrpcKit : public ::testing::Test {
                            const std::lock_guard lock{mutex_};
                            seen_.push_back(m.endpoint());
                            changed_.notify_all();
-                           return false;
+                           return Reader::Then::wait;
                          },
                          [this](const grpc::Status& s) { ended_.set_value(s); }},
                         [this](grpc::ClientContext* c, grpc::ClientReadReactor<v1::StreamPayloadsResponse>* r) {
@@ -139,6 +139,16 @@ TEST_F(GrpcKit, ACallerThatLeavesIsNoticedOnce) {
   service_.gone.get_future().get();
   EXPECT_EQ(end().error_code(), grpc::StatusCode::CANCELLED);
   stream->push(message("nobody reads it"));
+}
+
+TEST_F(GrpcKit, WhoeverStopsEndsTheCallsThatAreOutAndThoseThatCome) {
+  const auto reader = open();
+  service_.stream.get_future().get();
+  calls_->cancel();
+  EXPECT_EQ(end().error_code(), grpc::StatusCode::CANCELLED);
+  ended_ = {};
+  const auto late = open();
+  EXPECT_EQ(end().error_code(), grpc::StatusCode::CANCELLED);
 }
 
 TEST_F(GrpcKit, ARefusedStreamSaysWhy) {

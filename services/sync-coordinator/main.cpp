@@ -3,16 +3,23 @@
 
 #include <CLI/CLI.hpp>
 #include <caf/actor_system.hpp>
+#include <caf/send.hpp>
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
 
+#include "libs/actor_kit/terminator.hpp"
 #include "libs/base/status.hpp"
 #include "libs/service/service_main.hpp"
 #include "libs/telemetry/log.hpp"
 #include "libs/wire/channel.hpp"
+#include "services/sync-coordinator/actors/links.hpp"
 #include "services/sync-coordinator/edge/clients.hpp"
 #include "services/sync-coordinator/edge/coordinator_service.hpp"
 
 namespace towline::coordinator {
 namespace {
+
+constexpr std::chrono::seconds kCallsEnd{1};
 
 class Coordinator final : public service::Program {
  public:
@@ -56,19 +63,32 @@ class Coordinator final : public service::Program {
                         : std::max(absl::Seconds(5 * static_cast<std::int64_t>(config.block_time)), absl::Seconds(30));
     limits_.safe_age = absl::Seconds(safe_age_s_);
     system_ = &ctx.system;
-    const auto fetcher_channel = wire::make_channel(fetcher_target_, ctx.token);
-    const auto gossip_channel = wire::make_channel(gossip_target_, ctx.token);
+    const auto channel = [&](const std::string& target) {
+      return channels_.emplace_back(wire::make_channel(target, ctx.token));
+    };
+    fetcher_ = make_fetcher_client(channel(fetcher_target_), calls_);
+    hub_ = actors_.add(system_->spawn(status_hub, &latest_));
+    std::vector<Metrics::Gauge> gossip_connected;
     for (std::size_t i = 0; i < driver_targets_.size(); ++i) {
-      drivers_.push_back(make_driver_client(wire::make_channel(driver_targets_[i], ctx.token)));
-      fetchers_.push_back(make_fetcher_client(fetcher_channel));
-      if (options.unsafe_from_gossip) gossips_.push_back(make_gossip_client(gossip_channel));
-      tows_.push_back(std::make_unique<Tow>(
-          ctx.system, TowConfig{i, driver_targets_[i], options, limits_, drivers_.back().get(), fetchers_.back().get(),
-                                gossips_.empty() ? nullptr : gossips_.back().get(), &board_, &ctx.metrics,
-                                data_dir_.empty() ? "" : absl::StrCat(data_dir_, "/decisions-", i, ".json")}));
+      const std::string& target = driver_targets_[i];
+      drivers_.push_back(make_driver_client(channel(target), calls_));
+      tows_.push_back(actors_.add(
+          system_->spawn(tow, TowConfig{i, target, options, limits_, options.unsafe_from_gossip, drivers_.back().get(),
+                                        fetcher_.get(), *hub_, &ctx.metrics,
+                                        data_dir_.empty() ? "" : absl::StrCat(data_dir_, "/decisions-", i, ".json")})));
+      const head_link_actor heads =
+          actors_.add(system_->spawn(head_link, fetcher_.get(), tows_.back(), limits_.head_age));
+      links_.push_back(heads);
+      links_.push_back(actors_.add(system_->spawn(driver_link, target, drivers_.back().get(), tows_.back(), heads)));
+      gossip_connected.push_back(ctx.metrics.gauge("towline_coordinator_gossip_connected",
+                                                   "1: p2p-gossip streams its blocks.", {{"driver", target}}));
     }
-    service_ = std::make_unique<CoordinatorService>(board_, tows_,
-                                                    CoordinatorService::Targets{fetcher_target_, gossip_target_});
+    if (options.unsafe_from_gossip) {
+      gossip_ = make_gossip_client(channel(gossip_target_), calls_);
+      links_.push_back(actors_.add(system_->spawn(gossip_link, gossip_.get(), tows_, gossip_connected)));
+    }
+    service_ = std::make_unique<CoordinatorService>(
+        latest_, *hub_, tows_, CoordinatorService::Targets{fetcher_target_, gossip_target_, driver_targets_});
     log::info("coordinating", {log::kv("chain_id", config.l2_chain_id), log::kv("drivers", driver_targets_.size()),
                                log::kv("unsafe_source", unsafe_source_)});
     return absl::OkStatus();
@@ -78,7 +98,9 @@ class Coordinator final : public service::Program {
 
   Readiness readiness() override {
     Readiness r{true, {}, {}, {}};
-    for (const TowView& v : board_.views()) {
+    const auto latest = latest_.get();
+    for (const auto& [index, view] : latest->views) {
+      const TowView& v = *view;
       // One that is not ready speaks for all; else the first does.
       if ((r.ready && !v.readiness.ready) || r.code.empty()) {
         r.ready = v.readiness.ready;
@@ -95,19 +117,25 @@ class Coordinator final : public service::Program {
   }
 
   void stop() override {
-    board_.stop();
-    for (auto& d : drivers_) d->stop();
-    for (auto& f : fetchers_) f->stop();
-    for (auto& g : gossips_) g->stop();
+    if (!hub_) return;
+    for (const auto& l : links_) caf::anon_send(l, stop_atom{});
+    for (const auto& t : tows_) caf::anon_send(t, stop_atom{});
+    caf::anon_send(*hub_, stop_atom{});
+    calls_->cancel();
   }
 
   void release() override {
-    for (auto& t : tows_) t->join(*system_);
-    service_.reset();
+    if (!hub_) return;
+    if (!calls_->wait_until_none(kCallsEnd)) log::error("a call to another service does not end");
+    links_.clear();
     tows_.clear();
+    hub_.reset();
+    service_.reset();
+    actors_.end(*system_);
     drivers_.clear();
-    fetchers_.clear();
-    gossips_.clear();
+    fetcher_.reset();
+    gossip_.reset();
+    channels_.clear();
   }
 
  private:
@@ -123,11 +151,16 @@ class Coordinator final : public service::Program {
   std::int64_t safe_age_s_ = absl::ToInt64Seconds(Limits{}.safe_age);
 
   caf::actor_system* system_ = nullptr;
-  Board board_;
+  Published<SyncStatus> latest_{SyncStatus{}};
+  std::shared_ptr<grpc_kit::OpenCalls> calls_ = std::make_shared<grpc_kit::OpenCalls>();
+  std::vector<std::shared_ptr<grpc::Channel>> channels_;
   std::vector<std::unique_ptr<DriverClient>> drivers_;
-  std::vector<std::unique_ptr<FetcherClient>> fetchers_;
-  std::vector<std::unique_ptr<GossipClient>> gossips_;
-  std::vector<std::unique_ptr<Tow>> tows_;
+  std::unique_ptr<FetcherClient> fetcher_;
+  std::unique_ptr<GossipClient> gossip_;
+  Terminator actors_;
+  std::optional<status_hub_actor> hub_;
+  std::vector<tow_actor> tows_;
+  std::vector<link_actor> links_;
   std::unique_ptr<CoordinatorService> service_;
 };
 

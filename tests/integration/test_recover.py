@@ -34,8 +34,7 @@ def restart(s, service, flags):
 def poisoned(stack, depth=40, admin=True, **flags):
     """The lying source was the only source until a block of its own was final here; now the others are configured, too."""
     s = stack(blocks=300, sources=3, **flags)
-    s.ctl("fork", node=LYING, depth=depth, safe_lag=0, finalized_lag=0)
-    common = s.stats()["chain"]["head"]["number"] - depth
+    common = s.ctl("fork", node=LYING, depth=depth, safe_lag=0, finalized_lag=0)["chain"]["head"]["number"] - depth
     s.start(endpoints=[s.endpoints["sources"][LYING]])
     s.wait("a forged block is final", lambda: (confirmed_finalized(s) or {"number": 0})["number"] > common)
     if not admin:

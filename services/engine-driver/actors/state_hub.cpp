@@ -20,41 +20,27 @@ contract::EngineState state_at(const Shown& shown, absl::Time now) {
 state_hub_impl::behavior_type state_hub_state::make_behavior(Published<Shown>* latest) {
   latest_ = latest;
   self_->delayed_send(self_, kEvery, tick_atom{});
-  const auto count = [this] {
-    Shown shown = *latest_->get();
+  const auto take = [this](Shown shown) {
     shown.state.watchers = static_cast<std::uint32_t>(subscribers_.size());
     latest_->set(std::move(shown));
     tell_all();
   };
-  return {[this](state_atom, const ShownPtr& s) {
-            Shown shown = *s;
-            shown.state.watchers = static_cast<std::uint32_t>(subscribers_.size());
-            latest_->set(std::move(shown));
-            tell_all();
+  return {[take](state_atom, const ShownPtr& s) { take(*s); },
+          [this, take](join_atom, const StateSubscriberPtr& s) {
+            subscribers_.join(s);
+            take(*latest_->get());
           },
-          [this, count](join_atom, const SubscriberPtr& s) {
-            if (stopped_) return s->end();
-            subscribers_.push_back(s);
-            count();
+          [this, take](leave_atom, const StateSubscriberPtr& s) {
+            if (subscribers_.leave(s)) take(*latest_->get());
           },
-          [this, count](leave_atom, const SubscriberPtr& s) {
-            if (std::erase(subscribers_, s) != 0) count();
-          },
-          [this](stop_atom) {
-            stopped_ = true;
-            for (const auto& s : subscribers_) s->end();
-            subscribers_.clear();
-          },
+          [this](stop_atom) { subscribers_.end(); },
           [this](tick_atom) {
             tell_all();
             self_->delayed_send(self_, kEvery, tick_atom{});
           }};
 }
 
-void state_hub_state::tell_all() {
-  const contract::EngineState now = state_at(*latest_->get(), steady_now());
-  for (const auto& s : subscribers_) s->show(now);
-}
+void state_hub_state::tell_all() { subscribers_.show(state_at(*latest_->get(), steady_now())); }
 
 state_hub_impl::behavior_type state_hub(state_hub_impl::stateful_pointer<state_hub_state> self,
                                         Published<Shown>* latest) {

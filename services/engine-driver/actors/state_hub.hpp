@@ -1,15 +1,13 @@
 // Tells the driver's state to whoever watches it.
 //
 // Owns: the subscribers, and the state as it was told last. In: the state from the writer, subscribers that join and
-// leave. Out: the state to each of them at each change and each second, so that a watcher knows that we live. A
-// subscriber that does not read costs one state that waits for it (grpc_kit::StreamCall).
+// leave. Out: the state to each of them at each change and each second, so that a watcher knows that we live.
 #pragma once
 #include <caf/typed_actor.hpp>
-#include <functional>
 #include <memory>
-#include <vector>
 
 #include "libs/actor_kit/published.hpp"
+#include "libs/actor_kit/subscribers.hpp"
 #include "libs/contract/engine.hpp"
 
 namespace towline::driver {
@@ -23,20 +21,17 @@ using ShownPtr = std::shared_ptr<const Shown>;
 /// With `idle` as it is at `now`.
 contract::EngineState state_at(const Shown& shown, absl::Time now);
 
-struct Subscriber {
-  std::function<void(const contract::EngineState&)> show;
-  /// We end.
-  std::function<void()> end;
-};
-using SubscriberPtr = std::shared_ptr<const Subscriber>;
+using StateSubscriber = Subscriber<contract::EngineState>;
+using StateSubscriberPtr = std::shared_ptr<const StateSubscriber>;
 
 using state_atom = caf::atom_constant<caf::atom("state")>;
 using join_atom = caf::atom_constant<caf::atom("join")>;
 using leave_atom = caf::atom_constant<caf::atom("leave")>;
 using stop_atom = caf::atom_constant<caf::atom("stop")>;
 using tick_atom = caf::atom_constant<caf::atom("tick")>;
-using state_hub_actor = caf::typed_actor<caf::reacts_to<state_atom, ShownPtr>, caf::reacts_to<join_atom, SubscriberPtr>,
-                                         caf::reacts_to<leave_atom, SubscriberPtr>, caf::reacts_to<stop_atom>>;
+using state_hub_actor =
+    caf::typed_actor<caf::reacts_to<state_atom, ShownPtr>, caf::reacts_to<join_atom, StateSubscriberPtr>,
+                     caf::reacts_to<leave_atom, StateSubscriberPtr>, caf::reacts_to<stop_atom>>;
 using state_hub_impl = state_hub_actor::extend<caf::reacts_to<tick_atom>>;
 
 class state_hub_state {
@@ -49,8 +44,7 @@ class state_hub_state {
   void tell_all();
   state_hub_impl::pointer self_;
   Published<Shown>* latest_ = nullptr;
-  std::vector<SubscriberPtr> subscribers_;
-  bool stopped_ = false;
+  Subscribers<contract::EngineState> subscribers_;
 };
 
 /// `latest`, which outlives it, has the first state; only this actor sets it from then on.
@@ -60,4 +54,4 @@ state_hub_impl::behavior_type state_hub(state_hub_impl::stateful_pointer<state_h
 }  // namespace towline::driver
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::driver::ShownPtr)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::driver::SubscriberPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::driver::StateSubscriberPtr)

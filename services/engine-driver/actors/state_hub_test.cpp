@@ -19,12 +19,12 @@ class StateHubTest : public towline::testing::ActorTest {
     std::uint32_t watchers = 0;
     bool ended = false;
   };
-  SubscriberPtr join(Watcher& w) {
-    auto s = std::make_shared<const Subscriber>(Subscriber{[&w](const contract::EngineState& state) {
-                                                             w.reasons.push_back(state.reason);
-                                                             w.watchers = state.watchers;
-                                                           },
-                                                           [&w] { w.ended = true; }});
+  StateSubscriberPtr join(Watcher& w) {
+    auto s = std::make_shared<const StateSubscriber>(StateSubscriber{[&w](const contract::EngineState& state) {
+                                                                       w.reasons.push_back(state.reason);
+                                                                       w.watchers = state.watchers;
+                                                                     },
+                                                                     [&w] { w.ended = true; }});
     caf::anon_send(hub_, join_atom{}, s);
     dispatch();
     return s;

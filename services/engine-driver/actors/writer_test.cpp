@@ -292,11 +292,11 @@ class WriterTest : public ::testing::Test {
   /// What whoever watches is told now.
   contract::EngineState state() {
     auto told = std::make_shared<std::promise<contract::EngineState>>();
-    const auto subscriber = std::make_shared<const Subscriber>(
-        Subscriber{[told, first = std::make_shared<bool>(true)](const contract::EngineState& s) {
-                     if (std::exchange(*first, false)) told->set_value(s);
-                   },
-                   [] {}});
+    const auto subscriber = std::make_shared<const StateSubscriber>(
+        StateSubscriber{[told, first = std::make_shared<bool>(true)](const contract::EngineState& s) {
+                          if (std::exchange(*first, false)) told->set_value(s);
+                        },
+                        [] {}});
     caf::anon_send(*hub_, join_atom{}, subscriber);
     contract::EngineState s = told->get_future().get();
     caf::anon_send(*hub_, leave_atom{}, subscriber);

@@ -58,19 +58,19 @@ grpc::ServerWriteReactor<v1::WatchStateResponse>* DriverService::WatchState(grpc
   if (!*place) return grpc_kit::refuse<v1::WatchStateResponse>(watchers_.refusal());
   using Stream = grpc_kit::StreamCall<v1::WatchStateResponse>;
   // The subscriber holds the call, so the call does not hold it.
-  const auto slot = std::make_shared<std::weak_ptr<const Subscriber>>();
+  const auto slot = std::make_shared<std::weak_ptr<const StateSubscriber>>();
   const auto call = Stream::make({{}, [place, slot, hub = actors_.hub] {
-                                    if (const SubscriberPtr s = slot->lock()) caf::anon_send(hub, leave_atom{}, s);
+                                    if (const StateSubscriberPtr s = slot->lock()) caf::anon_send(hub, leave_atom{}, s);
                                   }});
-  const auto subscriber =
-      std::make_shared<const Subscriber>(Subscriber{[call](const contract::EngineState& s) {
-                                                      v1::WatchStateResponse message;
-                                                      *message.mutable_state() = wire::to_proto(s);
-                                                      call->offer(std::move(message));
-                                                    },
-                                                    [call] {
-                                                      call->close({grpc::StatusCode::UNAVAILABLE, "shutting down"});
-                                                    }});
+  const auto subscriber = std::make_shared<const StateSubscriber>(
+      StateSubscriber{[call](const contract::EngineState& s) {
+                        v1::WatchStateResponse message;
+                        *message.mutable_state() = wire::to_proto(s);
+                        call->offer(std::move(message));
+                      },
+                      [call] {
+                        call->close({grpc::StatusCode::UNAVAILABLE, "shutting down"});
+                      }});
   *slot = subscriber;
   caf::anon_send(actors_.hub, join_atom{}, subscriber);
   return call.get();

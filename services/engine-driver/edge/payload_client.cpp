@@ -22,10 +22,10 @@ absl::StatusOr<PreparedPayload> prepared(const v1::ExecutionPayload& message) {
 /// Between gRPC's threads, which fill it, and the writer, which empties it.
 class Ahead {
  public:
-  /// True: there is room for more.
-  bool put(absl::StatusOr<PreparedPayload> p) {
+  using Then = grpc_kit::StreamReader<v1::StreamPayloadsResponse>::Then;
+  Then put(absl::StatusOr<PreparedPayload> p) {
     std::unique_lock lock{mutex_};
-    if (end_) return false;
+    if (end_) return Then::end;
     if (!p.ok()) {
       end_ = p.status();
     } else {
@@ -33,7 +33,8 @@ class Ahead {
       ready_.push_back(*std::move(p));
     }
     answer(lock);
-    return !end_ && bytes_ < kMaxAheadBytes;
+    if (end_) return Then::end;
+    return bytes_ < kMaxAheadBytes ? Then::read_on : Then::wait;
   }
   void end(const absl::Status& why) {
     std::unique_lock lock{mutex_};

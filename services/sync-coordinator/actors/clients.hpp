@@ -1,5 +1,5 @@
-// What the follower's actor needs of the outside: blocking calls, made on threads of their own. The edge implements
-// them over gRPC.
+// What the coordinator's actors ask of other services. No call blocks; its callback runs once, on a thread of gRPC:
+// hand over and return. The edge implements them over gRPC.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -11,42 +11,46 @@
 
 namespace towline::coordinator {
 
-/// One engine-driver. Calls block; `stop` makes them all return soon.
+template <class T>
+using Done = std::function<void(absl::StatusOr<T>)>;
+using OnEnd = std::function<void(absl::Status)>;
+
+/// One engine-driver.
 class DriverClient {
  public:
   virtual ~DriverClient() = default;
-  virtual absl::StatusOr<std::vector<eth::BlockRef>> canonical_blocks(const std::vector<std::uint64_t>& numbers) = 0;
-  virtual absl::StatusOr<contract::CommandResult> import(const Import& e) = 0;
-  virtual absl::StatusOr<contract::CommandResult> set_forkchoice(const SetForkchoice& e) = 0;
-  virtual absl::StatusOr<contract::CommandResult> rewind(const Rewind& e) = 0;
-  /// Streams states until the driver is lost or stop(); returns why.
-  virtual absl::Status watch(const std::function<void(const contract::EngineState&)>& on_state) = 0;
-  virtual void stop() = 0;
+  virtual void canonical_blocks(const std::vector<std::uint64_t>& numbers, Done<std::vector<eth::BlockRef>> done) = 0;
+  virtual void import(const Import& e, Done<contract::CommandResult> done) = 0;
+  virtual void set_forkchoice(const SetForkchoice& e, Done<contract::CommandResult> done) = 0;
+  virtual void rewind(const Rewind& e, Done<contract::CommandResult> done) = 0;
+  /// States until the driver is lost.
+  virtual void watch(std::function<void(const contract::EngineState&)> on_state, OnEnd on_end) = 0;
 };
 
-/// The remote-fetcher, as above.
+/// The remote-fetcher.
 class FetcherClient {
  public:
   virtual ~FetcherClient() = default;
-  virtual absl::StatusOr<std::vector<eth::BlockRef>> headers(const std::vector<std::uint64_t>& numbers,
-                                                             const std::string& endpoint) = 0;
+  virtual void headers(const std::vector<std::uint64_t>& numbers, const std::string& endpoint,
+                       Done<std::vector<eth::BlockRef>> done) = 0;
   /// The heads of every source that is in use.
-  virtual absl::StatusOr<std::vector<Witness::OtherHead>> sources() = 0;
-  /// Until `enough` says so when a message comes (OK), the deadline is over (DEADLINE_EXCEEDED), or the stream is lost.
-  virtual absl::Status watch(const std::optional<eth::BlockId>& confirmed_finalized,
-                             const std::function<void(const contract::HeadSnapshot&)>& on_snapshot,
-                             const std::function<void(const contract::SourceTrouble&)>& on_trouble,
-                             const std::function<bool()>& enough) = 0;
-  virtual void stop() = 0;
+  virtual void sources(Done<std::vector<Witness::OtherHead>> done) = 0;
+  struct HeadEvents {
+    std::function<void(const contract::HeadSnapshot&)> on_snapshot;
+    std::function<void(const contract::SourceTrouble&)> on_trouble;
+    /// DEADLINE_EXCEEDED: it was open for as long as such a watch may be.
+    OnEnd on_end;
+  };
+  /// Returns what ends the watch before its time.
+  virtual std::function<void()> watch(const std::optional<eth::BlockId>& confirmed_finalized, HeadEvents events) = 0;
 };
 
-/// The p2p-gossip service, as above.
+/// The p2p-gossip service.
 class GossipClient {
  public:
   virtual ~GossipClient() = default;
   /// nullopt: the stream lives.
-  virtual absl::Status watch(const std::function<void(const std::optional<eth::BlockRef>&)>& on_block) = 0;
-  virtual void stop() = 0;
+  virtual void watch(std::function<void(const std::optional<eth::BlockRef>&)> on_block, OnEnd on_end) = 0;
 };
 
 }  // namespace towline::coordinator

@@ -1,17 +1,17 @@
-// One tow: the follower's machine, and the actors around it.
+// One tow: the actor around the follower's machine.
 //
-// `tow` owns the machine; it handles events, carries effects out and keeps the board up to date. `worker` (in its own
-// thread) makes the blocking calls, one at a time, and sends back what came of them. Watchers (own threads) stream
-// the driver's state, the remote heads and gossiped blocks; a lost stream is opened again with a short pause. If the
-// worker's peer dies the call ends with an error, never hangs.
+// Owns: the machine and what is told of it. In: the driver's state, remote heads and gossiped blocks from the links
+// (actors/links.hpp), and what came of the machine's effects. Out: the effects, as calls that do not block, one at a
+// time; views and decisions to status_hub. Timers: the machine's next wake, and a tick for what does not happen. If a
+// service dies, the call in flight ends with an error, which the machine decides about.
 #pragma once
 #include <caf/typed_actor.hpp>
 
 #include <memory>
 
 #include "libs/telemetry/metrics.hpp"
-#include "services/sync-coordinator/actors/board.hpp"
 #include "services/sync-coordinator/actors/clients.hpp"
+#include "services/sync-coordinator/actors/status_hub.hpp"
 
 namespace towline::coordinator {
 
@@ -21,7 +21,6 @@ using StatePtr = std::shared_ptr<const contract::EngineState>;
 /// Of the p2p network; nullopt: it is there and brings nothing at the moment.
 using BlockPtr = std::shared_ptr<const std::optional<eth::BlockRef>>;
 using SourcesPtr = std::shared_ptr<const std::vector<Witness::OtherHead>>;
-using EffectPtr = std::shared_ptr<const Effect>;
 struct Compared {
   std::uint64_t id;
   absl::StatusOr<std::vector<eth::BlockRef>> remote;
@@ -41,7 +40,6 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::TroublePtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::StatePtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::BlockPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::SourcesPtr)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::EffectPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::ComparedPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::CommandDonePtr)
 
@@ -55,50 +53,66 @@ using done_atom = caf::atom_constant<caf::atom("done")>;
 using wake_atom = caf::atom_constant<caf::atom("wake")>;
 using pause_atom = caf::atom_constant<caf::atom("pause")>;
 using resume_atom = caf::atom_constant<caf::atom("resume")>;
-using run_atom = caf::atom_constant<caf::atom("run")>;
-using tick_atom = caf::atom_constant<caf::atom("tick")>;
-using watch_atom = caf::atom_constant<caf::atom("watch")>;
 
 using tow_actor =
     caf::typed_actor<caf::reacts_to<remote_atom, SnapshotPtr>, caf::reacts_to<remote_atom, lost_atom, TroublePtr>,
                      caf::reacts_to<local_atom, StatePtr>, caf::reacts_to<local_atom, lost_atom, std::string>,
-                     caf::reacts_to<done_atom, ComparedPtr>, caf::reacts_to<done_atom, CommandDonePtr>,
-                     caf::reacts_to<wake_atom, std::uint64_t>, caf::reacts_to<pause_atom, std::string>,
-                     caf::reacts_to<resume_atom>, caf::reacts_to<gossip_atom, BlockPtr>,
-                     caf::reacts_to<gossip_atom, lost_atom>, caf::reacts_to<remote_atom, SourcesPtr>,
-                     caf::reacts_to<tick_atom>>;
-using worker_actor = caf::typed_actor<caf::reacts_to<run_atom, EffectPtr>>;
-using watcher_actor = caf::typed_actor<caf::reacts_to<watch_atom>>;
+                     caf::reacts_to<pause_atom, std::string>, caf::reacts_to<resume_atom>,
+                     caf::reacts_to<gossip_atom, BlockPtr>, caf::reacts_to<gossip_atom, lost_atom>,
+                     caf::reacts_to<remote_atom, SourcesPtr>,
+                     // The process ends: nothing is commanded any more.
+                     caf::reacts_to<stop_atom>>;
+using tow_impl = tow_actor::extend<caf::reacts_to<done_atom, ComparedPtr>, caf::reacts_to<done_atom, CommandDonePtr>,
+                                   caf::reacts_to<wake_atom, std::uint64_t>, caf::reacts_to<tick_atom>>;
 
 struct TowConfig {
-  std::size_t index;
+  std::size_t index = 0;
   std::string driver_name;
   Follower::Options options;
   Limits limits;
-  DriverClient* driver;
-  FetcherClient* fetcher;
-  GossipClient* gossip;  // null: not asked
-  Board* board;
-  Metrics* metrics;
+  bool asks_gossip = false;
+  DriverClient* driver = nullptr;
+  FetcherClient* fetcher = nullptr;
+  status_hub_actor hub;
+  Metrics* metrics = nullptr;
   std::string decisions_file;  // empty: they are not kept
 };
 
-/// Everything of one tow; stop() ends its threads.
-class Tow {
+class tow_state {
  public:
-  Tow(caf::actor_system& system, TowConfig config);
-  const std::string& driver_name() const { return config_.driver_name; }
-  void pause(const std::string& reason);
-  void resume();
-  /// After the clients were stopped.
-  void join(caf::actor_system& system);
+  static inline const char* name = "tow";
+  explicit tow_state(tow_impl::pointer self) : self_{self} {}
+  tow_impl::behavior_type make_behavior(TowConfig config);
 
  private:
-  const TowConfig config_;
-  tow_actor tow_;
-  watcher_actor driver_watcher_;
-  watcher_actor head_watcher_;
-  std::optional<watcher_actor> gossip_watcher_;
+  Metrics::Counter decisions_total(Action action);
+  void keep();
+  void apply(std::optional<Effect> effect);
+  void carry_out(const Compare& c);
+  void carry_out(const Import& e);
+  void carry_out(const SetForkchoice& e);
+  void carry_out(const Rewind& e);
+  /// For the answer to command `id`.
+  Done<contract::CommandResult> answer_to(std::uint64_t id);
+  void publish();
+  void measure();
+
+  tow_impl::pointer self_;
+  std::optional<TowConfig> config_;
+  std::optional<Follower> machine_;
+  std::optional<Witness> witness_;
+  absl::Time since_ = absl::InfinitePast();
+  std::uint64_t alarm_ = 0;
+  TowState shown_ = TowState::starting;
+  std::uint64_t last_decision_ = 0;
+  std::uint64_t decided_ = 0;
+  /// There are decisions that are not on disk.
+  bool keep_ = false;
+  absl::Time kept_ = absl::InfinitePast();
+  bool stopped_ = false;
 };
+
+/// The clients outlive it.
+tow_impl::behavior_type tow(tow_impl::stateful_pointer<tow_state> self, TowConfig config);
 
 }  // namespace towline::coordinator

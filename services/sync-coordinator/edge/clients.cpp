@@ -1,10 +1,6 @@
 #include "services/sync-coordinator/edge/clients.hpp"
 
-#include <absl/strings/str_cat.h>
-#include <grpcpp/grpcpp.h>
-
-#include <mutex>
-#include <set>
+#include <chrono>
 
 #include "libs/base/status.hpp"
 #include "libs/base/steady_time.hpp"
@@ -18,225 +14,218 @@
 namespace towline::coordinator {
 namespace {
 
-constexpr auto kUnaryDeadline = std::chrono::seconds{30};
-/// Both watches speak at least once a second or poll interval; an import speaks several times a second, but one payload
-/// may take long.
-constexpr auto kWatchDeadline = std::chrono::seconds{60};
-/// It answers from memory, and the watch of the heads waits for it.
-constexpr auto kSourcesDeadline = std::chrono::seconds{2};
+using std::chrono::seconds;
 
-/// The contexts of the calls in flight, so that stop() can end them.
-class Calls {
- public:
-  class Call {
-   public:
-    explicit Call(Calls& calls) : calls_{calls} {
-      std::lock_guard lock{calls_.mutex_};
-      calls_.open_.insert(&context);
-      if (calls_.stopped_) context.TryCancel();
-    }
-    ~Call() {
-      std::lock_guard lock{calls_.mutex_};
-      calls_.open_.erase(&context);
-    }
-    grpc::ClientContext context;
+constexpr seconds kReadWithin{30};
+/// The driver gives a command up before.
+constexpr seconds kCommandWithin{120};
+/// The watch of the heads speaks at least once each poll interval, and is opened again with a newer confirmed finalized
+/// block.
+constexpr seconds kHeadsFor{60};
+/// It answers from memory.
+constexpr seconds kSourcesWithin{2};
 
-   private:
-    Calls& calls_;
-  };
-  void stop() {
-    std::lock_guard lock{mutex_};
-    stopped_ = true;
-    for (auto* c : open_) c->TryCancel();
-  }
+using CallsPtr = std::shared_ptr<grpc_kit::OpenCalls>;
 
- private:
-  std::mutex mutex_;
-  std::set<grpc::ClientContext*> open_;
-  bool stopped_ = false;
-};
-
-void set_deadline(grpc::ClientContext& c, std::chrono::seconds s) {
-  c.set_deadline(std::chrono::system_clock::now() + s);
+/// A call with one answer, which `read` makes of the response. `start(context, request, response, callback)`.
+template <class Request, class Response, class T, class Start, class Read>
+void ask(const CallsPtr& calls, seconds within, Request request, Start start, Read read, Done<T> done) {
+  const auto call = std::make_shared<grpc_kit::UnaryRequest<Request, Response>>(calls);
+  call->request = std::move(request);
+  call->context.set_deadline(std::chrono::system_clock::now() + within);
+  start(&call->context, &call->request, &call->response, [call, read, done = std::move(done)](const grpc::Status& st) {
+    if (!st.ok()) return done(wire::from_grpc(st));
+    done(read(call->response));
+  });
 }
+
+/// A stream of messages of which `take` says what is wrong. `start(context, reactor)`.
+template <class Response, class Start, class Take>
+std::shared_ptr<grpc_kit::StreamReader<Response>> watch(const CallsPtr& calls, Start start, Take take, OnEnd on_end) {
+  using Reader = grpc_kit::StreamReader<Response>;
+  const auto wrong = std::make_shared<absl::Status>();
+  return Reader::open(calls,
+                      {[take = std::move(take), wrong](Response& m) {
+                         *wrong = take(m);
+                         return wrong->ok() ? Reader::Then::read_on : Reader::Then::end;
+                       },
+                       [wrong, on_end = std::move(on_end)](const grpc::Status& st) {
+                         if (!wrong->ok()) return on_end(*wrong);
+                         on_end(st.ok() ? absl::UnavailableError("the stream ended") : wire::from_grpc(st));
+                       }},
+                      std::move(start));
+}
+
+template <class Refs>
+absl::StatusOr<std::vector<eth::BlockRef>> refs_from(const Refs& messages) {
+  std::vector<eth::BlockRef> out;
+  for (const auto& m : messages) {
+    TOWLINE_ASSIGN_OR_RETURN(auto ref, wire::from_proto(m));
+    out.push_back(ref);
+  }
+  return out;
+}
+
+absl::StatusOr<contract::CommandResult> result_from(const v1::CommandResult& r) { return wire::from_proto(r); }
 
 class GrpcDriver final : public DriverClient {
  public:
-  explicit GrpcDriver(std::shared_ptr<grpc::Channel> channel) : stub_{v1::EngineDriver::NewStub(channel)} {}
+  GrpcDriver(const std::shared_ptr<grpc::Channel>& channel, CallsPtr calls)
+      : stub_{v1::EngineDriver::NewStub(channel)}, calls_{std::move(calls)} {}
 
-  absl::StatusOr<std::vector<eth::BlockRef>> canonical_blocks(const std::vector<std::uint64_t>& numbers) override {
-    Calls::Call call{calls_};
-    set_deadline(call.context, kUnaryDeadline);
+  void canonical_blocks(const std::vector<std::uint64_t>& numbers, Done<std::vector<eth::BlockRef>> done) override {
     v1::GetCanonicalBlocksRequest request;
     request.mutable_numbers()->Add(numbers.begin(), numbers.end());
-    v1::GetCanonicalBlocksResponse response;
-    TOWLINE_RETURN_IF_ERROR(wire::from_grpc(stub_->GetCanonicalBlocks(&call.context, request, &response)));
-    std::vector<eth::BlockRef> out;
-    for (const auto& b : response.blocks()) {
-      TOWLINE_ASSIGN_OR_RETURN(auto ref, wire::from_proto(b));
-      out.push_back(ref);
-    }
-    return out;
+    ask<v1::GetCanonicalBlocksRequest, v1::GetCanonicalBlocksResponse, std::vector<eth::BlockRef>>(
+        calls_, kReadWithin, std::move(request), [this](auto... a) { stub_->async()->GetCanonicalBlocks(a...); },
+        [](const auto& r) { return refs_from(r.blocks()); }, std::move(done));
   }
 
-  absl::StatusOr<contract::CommandResult> import(const Import& e) override {
-    Calls::Call call{calls_};
-    auto reader = stub_->ImportRange(&call.context, wire::to_proto(e.command, e.range));
-    v1::ImportRangeResponse message;
-    v1::CommandResult last;
-    while (reader->Read(&message)) {
-      if (message.has_result()) last = message.result();
-    }
-    TOWLINE_RETURN_IF_ERROR(wire::from_grpc(reader->Finish()));
-    return wire::from_proto(last);
+  void import(const Import& e, Done<contract::CommandResult> done) override {
+    // It speaks several times a second, but one payload may take long: no deadline.
+    const auto last = std::make_shared<v1::CommandResult>();
+    const auto request = wire::to_proto(e.command, e.range);
+    coordinator::watch<v1::ImportRangeResponse>(
+        calls_, [&](auto* context, auto* reactor) { stub_->async()->ImportRange(context, &request, reactor); },
+        [last](const v1::ImportRangeResponse& m) -> absl::Status {
+          if (m.has_result()) *last = m.result();
+          return absl::OkStatus();
+        },
+        [last, done = std::move(done)](const absl::Status& end) {
+          // A stream that ends well says UNAVAILABLE here; what it brought counts.
+          if (last->outcome() != v1::OUTCOME_UNSPECIFIED) return done(result_from(*last));
+          done(end);
+        });
   }
 
-  absl::StatusOr<contract::CommandResult> set_forkchoice(const SetForkchoice& e) override {
-    Calls::Call call{calls_};
-    set_deadline(call.context, kUnaryDeadline * 4);
-    v1::SetForkchoiceResponse response;
-    TOWLINE_RETURN_IF_ERROR(
-        wire::from_grpc(stub_->SetForkchoice(&call.context, wire::to_proto(e.command, e.forkchoice), &response)));
-    return wire::from_proto(response.result());
+  void set_forkchoice(const SetForkchoice& e, Done<contract::CommandResult> done) override {
+    ask<v1::SetForkchoiceRequest, v1::SetForkchoiceResponse, contract::CommandResult>(
+        calls_, kCommandWithin, wire::to_proto(e.command, e.forkchoice),
+        [this](auto... a) { stub_->async()->SetForkchoice(a...); },
+        [](const auto& r) { return result_from(r.result()); }, std::move(done));
   }
 
-  absl::StatusOr<contract::CommandResult> rewind(const Rewind& e) override {
-    Calls::Call call{calls_};
-    set_deadline(call.context, kUnaryDeadline * 4);
+  void rewind(const Rewind& e, Done<contract::CommandResult> done) override {
     v1::RewindRequest request;
     *request.mutable_command() = wire::to_proto(e.command);
     *request.mutable_to() = wire::to_proto(e.to);
-    v1::RewindResponse response;
-    TOWLINE_RETURN_IF_ERROR(wire::from_grpc(stub_->Rewind(&call.context, request, &response)));
-    return wire::from_proto(response.result());
+    ask<v1::RewindRequest, v1::RewindResponse, contract::CommandResult>(
+        calls_, kCommandWithin, std::move(request), [this](auto... a) { stub_->async()->Rewind(a...); },
+        [](const auto& r) { return result_from(r.result()); }, std::move(done));
   }
 
-  absl::Status watch(const std::function<void(const contract::EngineState&)>& on_state) override {
-    Calls::Call call{calls_};
-    auto reader = stub_->WatchState(&call.context, {});
-    v1::WatchStateResponse message;
-    while (reader->Read(&message)) {
-      TOWLINE_ASSIGN_OR_RETURN(const auto state, wire::from_proto(message.state()));
-      on_state(state);
-    }
-    const auto end = wire::from_grpc(reader->Finish());
-    return end.ok() ? absl::UnavailableError("the stream ended") : end;
+  void watch(std::function<void(const contract::EngineState&)> on_state, OnEnd on_end) override {
+    static const v1::WatchStateRequest kRequest;
+    coordinator::watch<v1::WatchStateResponse>(
+        calls_, [this](auto* context, auto* reactor) { stub_->async()->WatchState(context, &kRequest, reactor); },
+        [on_state = std::move(on_state)](const v1::WatchStateResponse& m) -> absl::Status {
+          TOWLINE_ASSIGN_OR_RETURN(const auto state, wire::from_proto(m.state()));
+          on_state(state);
+          return absl::OkStatus();
+        },
+        std::move(on_end));
   }
-
-  void stop() override { calls_.stop(); }
 
  private:
-  std::unique_ptr<v1::EngineDriver::Stub> stub_;
-  Calls calls_;
+  const std::unique_ptr<v1::EngineDriver::Stub> stub_;
+  const CallsPtr calls_;
 };
 
 class GrpcFetcher final : public FetcherClient {
  public:
-  explicit GrpcFetcher(std::shared_ptr<grpc::Channel> channel) : stub_{v1::RemoteFetcher::NewStub(channel)} {}
+  GrpcFetcher(const std::shared_ptr<grpc::Channel>& channel, CallsPtr calls)
+      : stub_{v1::RemoteFetcher::NewStub(channel)}, calls_{std::move(calls)} {}
 
-  absl::StatusOr<std::vector<eth::BlockRef>> headers(const std::vector<std::uint64_t>& numbers,
-                                                     const std::string& endpoint) override {
-    Calls::Call call{calls_};
-    set_deadline(call.context, kUnaryDeadline);
+  void headers(const std::vector<std::uint64_t>& numbers, const std::string& endpoint,
+               Done<std::vector<eth::BlockRef>> done) override {
     v1::GetHeadersRequest request;
     request.mutable_numbers()->Add(numbers.begin(), numbers.end());
     request.set_endpoint(endpoint);
-    v1::GetHeadersResponse response;
-    TOWLINE_RETURN_IF_ERROR(wire::from_grpc(stub_->GetHeaders(&call.context, request, &response)));
-    std::vector<eth::BlockRef> out;
-    for (const auto& h : response.headers()) {
-      TOWLINE_ASSIGN_OR_RETURN(auto ref, wire::from_proto(h));
-      out.push_back(ref);
-    }
-    return out;
+    ask<v1::GetHeadersRequest, v1::GetHeadersResponse, std::vector<eth::BlockRef>>(
+        calls_, kReadWithin, std::move(request), [this](auto... a) { stub_->async()->GetHeaders(a...); },
+        [](const auto& r) { return refs_from(r.headers()); }, std::move(done));
   }
 
-  absl::StatusOr<std::vector<Witness::OtherHead>> sources() override {
-    Calls::Call call{calls_};
-    set_deadline(call.context, kSourcesDeadline);
-    v1::ListEndpointsResponse response;
-    TOWLINE_RETURN_IF_ERROR(wire::from_grpc(stub_->ListEndpoints(&call.context, {}, &response)));
-    std::vector<Witness::OtherHead> out;
-    for (const auto& e : response.endpoints()) {
-      if (e.state() != v1::ENDPOINT_STATE_READY || !e.heads().has_unsafe()) continue;
-      TOWLINE_ASSIGN_OR_RETURN(const auto head, wire::from_proto(e.heads().unsafe()));
-      out.push_back({head.number, head.hash});
-    }
-    return out;
+  void sources(Done<std::vector<Witness::OtherHead>> done) override {
+    using Heads = std::vector<Witness::OtherHead>;
+    ask<v1::ListEndpointsRequest, v1::ListEndpointsResponse, Heads>(
+        calls_, kSourcesWithin, {}, [this](auto... a) { stub_->async()->ListEndpoints(a...); },
+        [](const v1::ListEndpointsResponse& r) -> absl::StatusOr<Heads> {
+          Heads out;
+          for (const auto& e : r.endpoints()) {
+            if (e.state() != v1::ENDPOINT_STATE_READY || !e.heads().has_unsafe()) continue;
+            TOWLINE_ASSIGN_OR_RETURN(const auto head, wire::from_proto(e.heads().unsafe()));
+            out.push_back({head.number, head.hash});
+          }
+          return out;
+        },
+        std::move(done));
   }
 
-  absl::Status watch(const std::optional<eth::BlockId>& confirmed_finalized,
-                     const std::function<void(const contract::HeadSnapshot&)>& on_snapshot,
-                     const std::function<void(const contract::SourceTrouble&)>& on_trouble,
-                     const std::function<bool()>& enough) override {
-    Calls::Call call{calls_};
-    // Opened again with a newer confirmed_finalized each time.
-    set_deadline(call.context, kWatchDeadline);
+  std::function<void()> watch(const std::optional<eth::BlockId>& confirmed_finalized, HeadEvents events) override {
     v1::WatchHeadsRequest request;
     if (confirmed_finalized) *request.mutable_confirmed_finalized() = wire::to_proto(*confirmed_finalized);
-    auto reader = stub_->WatchHeads(&call.context, request);
-    v1::WatchHeadsResponse message;
-    while (reader->Read(&message)) {
-      if (enough()) {
-        call.context.TryCancel();
-        reader->Finish();
-        return absl::OkStatus();
-      }
-      if (!message.has_snapshot()) {
-        on_trouble(wire::from_proto(message.trouble()));
-        continue;
-      }
-      TOWLINE_ASSIGN_OR_RETURN(const auto s, wire::from_proto(message.snapshot(), steady_now()));
-      on_snapshot(s);
-    }
-    const auto end = wire::from_grpc(reader->Finish());
-    return end.ok() ? absl::UnavailableError("the stream ended") : end;
+    const auto reader = coordinator::watch<v1::WatchHeadsResponse>(
+        calls_,
+        [&](auto* context, auto* reactor) {
+          context->set_deadline(std::chrono::system_clock::now() + kHeadsFor);
+          stub_->async()->WatchHeads(context, &request, reactor);
+        },
+        [on_snapshot = std::move(events.on_snapshot),
+         on_trouble = std::move(events.on_trouble)](const v1::WatchHeadsResponse& m) -> absl::Status {
+          if (!m.has_snapshot()) {
+            on_trouble(wire::from_proto(m.trouble()));
+            return absl::OkStatus();
+          }
+          TOWLINE_ASSIGN_OR_RETURN(const auto s, wire::from_proto(m.snapshot(), steady_now()));
+          on_snapshot(s);
+          return absl::OkStatus();
+        },
+        std::move(events.on_end));
+    return [reader] { reader->cancel(); };
   }
 
-  void stop() override { calls_.stop(); }
-
  private:
-  std::unique_ptr<v1::RemoteFetcher::Stub> stub_;
-  Calls calls_;
+  const std::unique_ptr<v1::RemoteFetcher::Stub> stub_;
+  const CallsPtr calls_;
 };
 
 class GrpcGossip final : public GossipClient {
  public:
-  explicit GrpcGossip(std::shared_ptr<grpc::Channel> channel) : stub_{v1::P2PGossip::NewStub(channel)} {}
+  GrpcGossip(const std::shared_ptr<grpc::Channel>& channel, CallsPtr calls)
+      : stub_{v1::P2PGossip::NewStub(channel)}, calls_{std::move(calls)} {}
 
-  absl::Status watch(const std::function<void(const std::optional<eth::BlockRef>&)>& on_block) override {
-    Calls::Call call{calls_};
-    auto reader = stub_->WatchBlocks(&call.context, {});
-    v1::WatchBlocksResponse message;
-    while (reader->Read(&message)) {
-      if (!message.has_block()) {
-        on_block(std::nullopt);
-        continue;
-      }
-      TOWLINE_ASSIGN_OR_RETURN(const auto block, wire::from_proto(message.block().block()));
-      on_block(block);
-    }
-    const auto end = wire::from_grpc(reader->Finish());
-    return end.ok() ? absl::UnavailableError("the stream ended") : end;
+  void watch(std::function<void(const std::optional<eth::BlockRef>&)> on_block, OnEnd on_end) override {
+    static const v1::WatchBlocksRequest kRequest;
+    coordinator::watch<v1::WatchBlocksResponse>(
+        calls_, [this](auto* context, auto* reactor) { stub_->async()->WatchBlocks(context, &kRequest, reactor); },
+        [on_block = std::move(on_block)](const v1::WatchBlocksResponse& m) -> absl::Status {
+          if (!m.has_block()) {
+            on_block(std::nullopt);
+            return absl::OkStatus();
+          }
+          TOWLINE_ASSIGN_OR_RETURN(const auto block, wire::from_proto(m.block().block()));
+          on_block(block);
+          return absl::OkStatus();
+        },
+        std::move(on_end));
   }
 
-  void stop() override { calls_.stop(); }
-
  private:
-  std::unique_ptr<v1::P2PGossip::Stub> stub_;
-  Calls calls_;
+  const std::unique_ptr<v1::P2PGossip::Stub> stub_;
+  const CallsPtr calls_;
 };
 
 }  // namespace
 
-std::unique_ptr<GossipClient> make_gossip_client(std::shared_ptr<grpc::Channel> channel) {
-  return std::make_unique<GrpcGossip>(std::move(channel));
+std::unique_ptr<DriverClient> make_driver_client(const std::shared_ptr<grpc::Channel>& channel, CallsPtr calls) {
+  return std::make_unique<GrpcDriver>(channel, std::move(calls));
 }
-std::unique_ptr<DriverClient> make_driver_client(std::shared_ptr<grpc::Channel> channel) {
-  return std::make_unique<GrpcDriver>(std::move(channel));
+std::unique_ptr<FetcherClient> make_fetcher_client(const std::shared_ptr<grpc::Channel>& channel, CallsPtr calls) {
+  return std::make_unique<GrpcFetcher>(channel, std::move(calls));
 }
-std::unique_ptr<FetcherClient> make_fetcher_client(std::shared_ptr<grpc::Channel> channel) {
-  return std::make_unique<GrpcFetcher>(std::move(channel));
+std::unique_ptr<GossipClient> make_gossip_client(const std::shared_ptr<grpc::Channel>& channel, CallsPtr calls) {
+  return std::make_unique<GrpcGossip>(channel, std::move(calls));
 }
 
 }  // namespace towline::coordinator

@@ -4,8 +4,10 @@
 #include <absl/time/clock.h>
 
 #include <algorithm>
+#include <caf/send.hpp>
 
 #include "libs/base/steady_time.hpp"
+#include "libs/grpc_kit/server_calls.hpp"
 #include "libs/wire/convert.hpp"
 #include "libs/wire/engine_driver.hpp"
 #include "libs/wire/remote_fetcher.hpp"
@@ -36,9 +38,10 @@ std::uint64_t millis(absl::Time t) {
 
 }  // namespace
 
-v1::SyncStatus to_proto(const std::vector<TowView>& views, absl::Time now) {
+v1::SyncStatus to_proto(const SyncStatus& status, absl::Time now) {
   v1::SyncStatus out;
-  for (const TowView& v : views) {
+  for (const auto& [index, view] : status.views) {
+    const TowView& v = *view;
     auto& t = *out.add_tows();
     t.set_driver(v.driver);
     t.set_state(to_proto(v.readiness.state));
@@ -62,51 +65,72 @@ v1::SyncStatus to_proto(const std::vector<TowView>& views, absl::Time now) {
   return out;
 }
 
-grpc::Status CoordinatorService::GetSyncStatus(grpc::ServerContext*, const v1::GetSyncStatusRequest*,
-                                               v1::GetSyncStatusResponse* resp) {
-  *resp->mutable_status() = to_proto(board_.views(), steady_now());
-  resp->set_remote_fetcher(targets_.remote_fetcher);
-  resp->set_p2p_gossip(targets_.p2p_gossip);
-  return grpc::Status::OK;
+grpc::ServerUnaryReactor* CoordinatorService::GetSyncStatus(grpc::CallbackServerContext* context,
+                                                            const v1::GetSyncStatusRequest*,
+                                                            v1::GetSyncStatusResponse* response) {
+  *response->mutable_status() = to_proto(*latest_.get(), steady_now());
+  response->set_remote_fetcher(targets_.remote_fetcher);
+  response->set_p2p_gossip(targets_.p2p_gossip);
+  return grpc_kit::answer(context);
 }
 
-grpc::Status CoordinatorService::WatchSyncStatus(grpc::ServerContext* ctx, const v1::WatchSyncStatusRequest*,
-                                                 grpc::ServerWriter<v1::WatchSyncStatusResponse>* out) {
-  const auto place = watchers_.take();
-  if (!place) return watchers_.refusal();
-  std::uint64_t seen = 0;
-  while (!ctx->IsCancelled() && !board_.stopped()) {
-    v1::WatchSyncStatusResponse message;
-    *message.mutable_status() = to_proto(board_.wait(seen, std::chrono::seconds{1}), steady_now());
-    if (!out->Write(message)) break;
-  }
-  return {grpc::StatusCode::UNAVAILABLE, "shutting down"};
+grpc::ServerWriteReactor<v1::WatchSyncStatusResponse>* CoordinatorService::WatchSyncStatus(
+    grpc::CallbackServerContext*, const v1::WatchSyncStatusRequest*) {
+  auto place = std::make_shared<wire::Watchers::Place>(watchers_.take());
+  if (!*place) return grpc_kit::refuse<v1::WatchSyncStatusResponse>(watchers_.refusal());
+  using Stream = grpc_kit::StreamCall<v1::WatchSyncStatusResponse>;
+  // The subscriber holds the call, so the call does not hold it.
+  const auto slot = std::make_shared<std::weak_ptr<const StatusSubscriber>>();
+  const auto call = Stream::make({{}, [place, slot, hub = hub_] {
+                                    if (const StatusSubscriberPtr s = slot->lock())
+                                      caf::anon_send(hub, leave_atom{}, s);
+                                  }});
+  const auto subscriber = std::make_shared<const StatusSubscriber>(
+      StatusSubscriber{[call](const SyncStatus& s) {
+                         v1::WatchSyncStatusResponse message;
+                         *message.mutable_status() = to_proto(s, steady_now());
+                         call->offer(std::move(message));
+                       },
+                       [call] {
+                         call->close({grpc::StatusCode::UNAVAILABLE, "shutting down"});
+                       }});
+  *slot = subscriber;
+  caf::anon_send(hub_, join_atom{}, subscriber);
+  return call.get();
 }
 
-grpc::Status CoordinatorService::for_each(const std::string& driver, const std::function<void(Tow&)>& what) {
+grpc::Status CoordinatorService::for_each(const std::string& driver,
+                                          const std::function<void(const tow_actor&)>& what) const {
   bool any = false;
-  for (auto& t : tows_) {
-    if (!driver.empty() && t->driver_name() != driver) continue;
-    what(*t);
+  for (std::size_t i = 0; i < tows_.size(); ++i) {
+    if (!driver.empty() && targets_.drivers[i] != driver) continue;
+    what(tows_[i]);
     any = true;
   }
   if (!any) return {grpc::StatusCode::NOT_FOUND, absl::StrCat("no engine-driver \"", driver, "\" is towed here")};
   return grpc::Status::OK;
 }
 
-grpc::Status CoordinatorService::Pause(grpc::ServerContext*, const v1::PauseRequest* req, v1::PauseResponse*) {
-  return for_each(req->driver(), [&](Tow& t) { t.pause(req->reason()); });
+grpc::ServerUnaryReactor* CoordinatorService::Pause(grpc::CallbackServerContext* context,
+                                                    const v1::PauseRequest* request, v1::PauseResponse*) {
+  return grpc_kit::answer(context, for_each(request->driver(), [&](const tow_actor& t) {
+                            caf::anon_send(t, pause_atom{}, request->reason());
+                          }));
 }
 
-grpc::Status CoordinatorService::Resume(grpc::ServerContext*, const v1::ResumeRequest* req, v1::ResumeResponse*) {
-  return for_each(req->driver(), [](Tow& t) { t.resume(); });
+grpc::ServerUnaryReactor* CoordinatorService::Resume(grpc::CallbackServerContext* context,
+                                                     const v1::ResumeRequest* request, v1::ResumeResponse*) {
+  return grpc_kit::answer(context,
+                          for_each(request->driver(), [](const tow_actor& t) { caf::anon_send(t, resume_atom{}); }));
 }
 
-grpc::Status CoordinatorService::ListDecisions(grpc::ServerContext*, const v1::ListDecisionsRequest* req,
-                                               v1::ListDecisionsResponse* resp) {
+grpc::ServerUnaryReactor* CoordinatorService::ListDecisions(grpc::CallbackServerContext* context,
+                                                            const v1::ListDecisionsRequest* req,
+                                                            v1::ListDecisionsResponse* resp) {
   std::vector<std::pair<std::string, Decision>> all;
-  for (std::size_t i = 0; i < tows_.size(); ++i) {
-    for (auto& d : board_.decisions(i)) all.emplace_back(tows_[i]->driver_name(), d);
+  const auto latest = latest_.get();
+  for (const auto& [tow, decisions] : latest->decisions) {
+    for (const Decision& d : *decisions) all.emplace_back(targets_.drivers[tow], d);
   }
   std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.second.time < b.second.time; });
   const std::size_t limit = req->limit() == 0 ? all.size() : std::min<std::size_t>(req->limit(), all.size());
@@ -121,7 +145,7 @@ grpc::Status CoordinatorService::ListDecisions(grpc::ServerContext*, const v1::L
     out.set_state(to_proto(d.state));
     out.set_repeated(d.repeated);
   }
-  return grpc::Status::OK;
+  return grpc_kit::answer(context);
 }
 
 }  // namespace towline::coordinator

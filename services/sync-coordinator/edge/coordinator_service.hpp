@@ -10,30 +10,35 @@
 
 namespace towline::coordinator {
 
-v1::SyncStatus to_proto(const std::vector<TowView>& views, absl::Time now);
+v1::SyncStatus to_proto(const SyncStatus& status, absl::Time now);
 
-class CoordinatorService final : public v1::SyncCoordinator::Service {
+class CoordinatorService final : public v1::SyncCoordinator::CallbackService {
  public:
   /// Where the others are, as the operator configured it.
   struct Targets {
     std::string remote_fetcher, p2p_gossip;
+    std::vector<std::string> drivers;
   };
-  CoordinatorService(Board& board, std::vector<std::unique_ptr<Tow>>& tows, Targets targets)
-      : board_{board}, tows_{tows}, targets_{std::move(targets)} {}
+  /// `tows` in the order of their drivers.
+  CoordinatorService(const Published<SyncStatus>& latest, status_hub_actor hub, std::vector<tow_actor> tows,
+                     Targets targets)
+      : latest_{latest}, hub_{std::move(hub)}, tows_{std::move(tows)}, targets_{std::move(targets)} {}
 
-  grpc::Status GetSyncStatus(grpc::ServerContext*, const v1::GetSyncStatusRequest*,
-                             v1::GetSyncStatusResponse*) override;
-  grpc::Status WatchSyncStatus(grpc::ServerContext*, const v1::WatchSyncStatusRequest*,
-                               grpc::ServerWriter<v1::WatchSyncStatusResponse>*) override;
-  grpc::Status Pause(grpc::ServerContext*, const v1::PauseRequest*, v1::PauseResponse*) override;
-  grpc::Status Resume(grpc::ServerContext*, const v1::ResumeRequest*, v1::ResumeResponse*) override;
-  grpc::Status ListDecisions(grpc::ServerContext*, const v1::ListDecisionsRequest*,
-                             v1::ListDecisionsResponse*) override;
+  grpc::ServerUnaryReactor* GetSyncStatus(grpc::CallbackServerContext*, const v1::GetSyncStatusRequest*,
+                                          v1::GetSyncStatusResponse*) override;
+  grpc::ServerWriteReactor<v1::WatchSyncStatusResponse>* WatchSyncStatus(grpc::CallbackServerContext*,
+                                                                         const v1::WatchSyncStatusRequest*) override;
+  grpc::ServerUnaryReactor* Pause(grpc::CallbackServerContext*, const v1::PauseRequest*, v1::PauseResponse*) override;
+  grpc::ServerUnaryReactor* Resume(grpc::CallbackServerContext*, const v1::ResumeRequest*,
+                                   v1::ResumeResponse*) override;
+  grpc::ServerUnaryReactor* ListDecisions(grpc::CallbackServerContext*, const v1::ListDecisionsRequest*,
+                                          v1::ListDecisionsResponse*) override;
 
  private:
-  grpc::Status for_each(const std::string& driver, const std::function<void(Tow&)>& what);
-  Board& board_;
-  std::vector<std::unique_ptr<Tow>>& tows_;
+  grpc::Status for_each(const std::string& driver, const std::function<void(const tow_actor&)>& what) const;
+  const Published<SyncStatus>& latest_;
+  const status_hub_actor hub_;
+  const std::vector<tow_actor> tows_;
   const Targets targets_;
   wire::Watchers watchers_{64};
 };

@@ -1,0 +1,68 @@
+// What the tows tell of themselves, for the gRPC service and the status page.
+//
+// Owns: the last view and the decisions of each tow, and who watches. In: views and decisions from the tows,
+// subscribers that join and leave. Out: all views to each subscriber at each change and each second.
+#pragma once
+#include <caf/typed_actor.hpp>
+#include <deque>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "libs/actor_kit/published.hpp"
+#include "libs/actor_kit/subscribers.hpp"
+#include "services/sync-coordinator/core/readiness.hpp"
+
+namespace towline::coordinator {
+
+struct TowView {
+  std::string driver;
+  TowReadiness readiness;
+  /// When the readiness's state was entered.
+  absl::Time since;
+  std::optional<contract::EngineState> local;
+  std::optional<contract::HeadSnapshot> remote;
+  std::optional<eth::BlockRef> target;
+  std::optional<std::uint64_t> distance;
+  /// When the source was heard of last.
+  absl::Time source_heard;
+  std::optional<eth::BlockId> diverged_remote;
+  std::uint64_t term = 0;
+};
+using TowViewPtr = std::shared_ptr<const TowView>;
+using DecisionsPtr = std::shared_ptr<const std::deque<Decision>>;
+
+/// By the tow's index.
+struct SyncStatus {
+  std::map<std::size_t, TowViewPtr> views;
+  std::map<std::size_t, DecisionsPtr> decisions;
+};
+using StatusSubscriber = Subscriber<SyncStatus>;
+using StatusSubscriberPtr = std::shared_ptr<const StatusSubscriber>;
+
+using view_atom = caf::atom_constant<caf::atom("view")>;
+using decide_atom = caf::atom_constant<caf::atom("decisions")>;
+using join_atom = caf::atom_constant<caf::atom("join")>;
+using leave_atom = caf::atom_constant<caf::atom("leave")>;
+using stop_atom = caf::atom_constant<caf::atom("stop")>;
+using tick_atom = caf::atom_constant<caf::atom("tick")>;
+using status_hub_actor = caf::typed_actor<caf::reacts_to<view_atom, std::uint64_t, TowViewPtr>,
+                                          caf::reacts_to<decide_atom, std::uint64_t, DecisionsPtr>,
+                                          caf::reacts_to<join_atom, StatusSubscriberPtr>,
+                                          caf::reacts_to<leave_atom, StatusSubscriberPtr>, caf::reacts_to<stop_atom>>;
+using status_hub_impl = status_hub_actor::extend<caf::reacts_to<tick_atom>>;
+
+struct status_hub_state {
+  static inline const char* name = "status_hub";
+  Subscribers<SyncStatus> subscribers;
+};
+
+/// `latest` outlives it; only this actor sets it.
+status_hub_impl::behavior_type status_hub(status_hub_impl::stateful_pointer<status_hub_state> self,
+                                          Published<SyncStatus>* latest);
+
+}  // namespace towline::coordinator
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::TowViewPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::DecisionsPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::coordinator::StatusSubscriberPtr)

@@ -37,6 +37,7 @@ if [ "${1:-all}" = all ]; then
   if [ -x tests/integration/run.sh ]; then suite integration tests/integration/run.sh -q; fi
   suite dialects tests/dialects/run.sh -q
   suite compose tests/compose/run.sh -q
+  suite package tests/package/run.sh
   suite interop tests/interop/run.sh -q
 fi
 echo

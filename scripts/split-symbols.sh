@@ -1,11 +1,12 @@
 #!/bin/sh
-# Takes the symbols out of all programs of a folder: split-symbols.sh PROGRAMS SYMBOLS. Each program names the file that has its own, and gdb looks
-# for it by that name and its checksum.
+# Takes the symbols out of all programs of a folder: split-symbols.sh PROGRAMS SYMBOLS. gdb finds those of a program by its build id, where SYMBOLS is its
+# debug-file-directory.
 set -eu
-mkdir -p "$2"
 for program in "$1"/*; do
-  name=$(basename "$program").debug
-  objcopy --only-keep-debug "$program" "$2/$name"
+  id=$(readelf -n "$program" | sed -n 's/.*Build ID: //p')
+  rest=${id#??}
+  folder=$2/.build-id/${id%"$rest"}
+  mkdir -p "$folder"
+  objcopy --only-keep-debug "$program" "$folder/$rest.debug"
   strip --strip-all "$program"
-  objcopy --add-gnu-debuglink="$2/$name" "$program"
 done

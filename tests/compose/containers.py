@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/integration"))
-from stack import BIN, HANG_S, free_port  # noqa: E402,F401
+from stack import BIN, HANG_S, free_port, http  # noqa: E402,F401
 
 BASE = os.environ.get("BASE_IMAGE", "debian:bookworm-slim")
 

@@ -5,7 +5,7 @@ import re
 import socket
 
 import pytest
-from containers import BIN, ROOT, Compose, attempt, free_port, run
+from containers import BIN, ROOT, Compose, attempt, free_port, http, run
 
 FILE = ROOT / "deploy/compose.network.yaml"
 NETWORKS = sorted((ROOT / "deploy/networks").glob("*.env"))
@@ -110,6 +110,8 @@ def test_follows_and_keeps_its_secrets(network):
     for service, there in (("reth", True), ("engine-driver", True), ("remote-fetcher", False), ("p2p-gossip", False), ("sync-coordinator", False)):
         assert (c.attempt("exec", service, "test", "-r", "/jwt/jwt.hex").returncode == 0) == there, service
     assert c("exec", "engine-driver", "stat", "-c", "%a %u %g", "/jwt/jwt.hex").strip() == "640 10001 10001"
+    # Published on loopback, though the network has no way out.
+    assert http(f"http://127.0.0.1:{c.env['TOWLINE_HTTP_PORT']}/livez")[0] == 200
     secret = c("exec", "engine-driver", "cat", "/jwt/jwt.hex")
     # The same secret, data and network after everything went down.
     c("down")

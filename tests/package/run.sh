@@ -40,6 +40,13 @@ if [ -z "$packages" ]; then
   packages=$root/build/dist
   cd "$packages" || exit 1
   check "checksums" sha256sum --check --quiet SHA256SUMS
+  # Each program of the archive finds its symbols by its build id.
+  mkdir "$dir/archive"
+  for tar in towline-*.tar.gz; do tar -C "$dir/archive" -xf "$tar"; done
+  for program in "$dir"/archive/towline-*/bin/*; do
+    id=$(readelf -n "$program" | sed -n 's/.*Build ID: //p')
+    check "symbols of $program" test -e "$(echo "$dir"/archive/*-symbols/.build-id)/${id:0:2}/${id:2}.debug"
+  done
   # All that the programs load is in the SBOM, and nothing else.
   check "SBOM" python3 - "$root" <<'PY'
 import json, pathlib, subprocess, sys

@@ -47,6 +47,16 @@ fuzz: deps ## each fuzz target for FUZZ_SECONDS (60); needs clang
 	@tests/fuzz/run.sh $${FUZZ_SECONDS:-60}
 
 install: build ## programs to PREFIX/bin
-	@cmake --install build/release --prefix $(PREFIX) >/dev/null && ls $(PREFIX)/bin
+	@for part in programs devnet; do cmake --install build/release --prefix $(PREFIX) --component $$part >/dev/null || exit 1; done && ls $(PREFIX)/bin
 
-.PHONY: help deps configure build build-all demo test test-quick bench format lint fuzz install
+package: build ## Debian packages of the programs, in build/release/packages
+	@/usr/bin/python3 scripts/pages.py build/release/bin build/release/pages
+	@cd build/release && rm -rf packages && cpack >/dev/null && ls packages/*.*deb
+
+release: build ## archive, packages, SBOM and checksums, in build/dist
+	@scripts/release.sh
+
+test-package: package ## install, upgrade and purge the packages in a root of their own (as root; needs a Debian mirror)
+	@tests/package/run.sh
+
+.PHONY: package release test-package help deps configure build build-all demo test test-quick bench format lint fuzz install

@@ -55,7 +55,7 @@ Chain::Chain(const ChainOptions& options) : options_{options} {
   append_be(250, 4, h.extra_data);
   append_be(6, 4, h.extra_data);
   append_be(0, 8, h.extra_data);
-  b.hash = eth::hash_header(h);
+  b.hash = options.genesis_hash.is_zero() ? eth::hash_header(h) : options.genesis_hash;
   canonical_.push_back(std::make_shared<const Block>(std::move(b)));
   blocks_[canonical_[0]->hash] = canonical_[0];
 }

@@ -19,6 +19,7 @@ struct ChainOptions {
   std::size_t transactions = 5;    // a block, beside the L1-info deposit
   std::size_t input_bytes = 200;   // a transaction
   std::uint64_t unknown_each = 0;  // every N blocks end with a transaction of a type that nobody knows; 0: none
+  Hash32 genesis_hash = {};        // what block 0 is called, to pose as another chain; zero: what it hashes to
 };
 
 struct Block {

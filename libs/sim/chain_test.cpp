@@ -32,6 +32,18 @@ TEST(Chain, BlocksVerifyAndNameTheirOrigin) {
   }
 }
 
+TEST(Chain, PosesAsAnotherOne) {
+  ChainOptions o = options();
+  const auto network = rollup::network("base-mainnet");
+  ASSERT_TRUE(network.ok());
+  o.chain_id = network->l2_chain_id;
+  o.genesis_hash = network->l2_genesis.hash;
+  Chain chain{o};
+  EXPECT_EQ(rollup::parse_config(chain.rollup_json())->l2_genesis, network->l2_genesis);
+  EXPECT_EQ(chain.append()->header.parent_hash, network->l2_genesis.hash);
+  EXPECT_EQ(chain.by_hash(network->l2_genesis.hash), chain.by_number(0));
+}
+
 TEST(Chain, IsDeterministic) {
   Chain a{options()};
   Chain b{options()};

@@ -1,10 +1,54 @@
-#!/bin/sh
-# deploy/compose.yaml on a real Docker engine, with an image of the programs that were built. Arguments go to pytest.
-# Where no engine answers nothing runs, and it is said; TOWLINE_REQUIRE_DOCKER=1 makes that a failure.
+#!/bin/bash
+# The compose files of deploy/ on a real Docker engine, with an image of the programs that were built. Arguments go to pytest.
+# Where no engine answers, one of its own is started (as root, where dockerd is installed), with a data root and a socket of its own, and ended again; where
+# the base image is not there it is made by debootstrap. Without Docker and Compose v2 only what needs no engine runs, and it is said;
+# TOWLINE_REQUIRE_DOCKER=1 makes that a failure.
+set -u
 here=$(cd "$(dirname "$0")" && pwd)
-if ! docker version >/dev/null 2>&1 || ! docker compose version >/dev/null 2>&1; then
-  echo "compose: skipped, no Docker engine with Compose v2 answers here (0 passed)"
+own=$here/../../build/compose
+missing() {
+  echo "compose: skipped, $1 (0 passed)"
   [ "${TOWLINE_REQUIRE_DOCKER:-0}" = 0 ]
   exit
+}
+docker compose version >/dev/null 2>&1 || missing "Docker's client with Compose v2 is not installed here"
+if ! docker version >/dev/null 2>&1; then
+  if [ "$(id -u)" -ne 0 ] || ! command -v dockerd >/dev/null; then
+    [ "${TOWLINE_REQUIRE_DOCKER:-0}" = 0 ] || missing "no Docker engine answers, and none can be started (dockerd, as root)"
+    echo "compose: no Docker engine answers, and none can be started (dockerd, as root): only the files are read"
+    exec "$here/../integration/run.sh" "$here" -k config "$@"
+  fi
+  mkdir -p "$own"
+  own=$(cd "$own" && pwd)
+  # A socket's path may have 107 characters only.
+  run=$(mktemp -d /tmp/towline-docker.XXXXXX)
+  export DOCKER_HOST=unix://$run/docker.sock
+  dockerd --data-root "$own/docker" --exec-root "$run/exec" --pidfile "$run/pid" --host "$DOCKER_HOST" >"$own/dockerd.log" 2>&1 &
+  engine=$!
+  trap 'kill "$engine" 2>/dev/null; wait "$engine"; rm -rf "$run"' EXIT
+  trap 'exit 130' INT TERM
+  for _ in $(seq 300); do
+    docker version >/dev/null 2>&1 && break
+    kill -0 "$engine" 2>/dev/null || break
+    sleep 0.2
+  done
+  if ! docker version >/dev/null 2>&1; then
+    tail -n 3 "$own/dockerd.log"
+    [ "${TOWLINE_REQUIRE_DOCKER:-0}" = 0 ] || missing "dockerd does not start: $own/dockerd.log"
+    echo "compose: dockerd does not start ($own/dockerd.log): only the files are read"
+    "$here/../integration/run.sh" "$here" -k config "$@"
+    exit
+  fi
 fi
-exec "$here/../integration/run.sh" "$here" "$@"
+export BASE_IMAGE=${BASE_IMAGE:-debian:bookworm-slim}
+if ! docker image inspect "$BASE_IMAGE" >/dev/null 2>&1 && command -v debootstrap >/dev/null && [ "$(id -u)" -eq 0 ]; then
+  echo "compose: making $BASE_IMAGE by debootstrap"
+  root=$(mktemp -d)
+  if debootstrap --variant=minbase bookworm "$root" >"$root.log" 2>&1; then
+    tar -C "$root" -c . | docker import - "$BASE_IMAGE" >/dev/null
+  else
+    tail -n 3 "$root.log"
+  fi
+  rm -rf "$root" "$root.log"
+fi
+"$here/../integration/run.sh" "$here" "$@"

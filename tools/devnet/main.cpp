@@ -1,4 +1,5 @@
 // towline-devnet: a simulated OP Stack chain behind real sockets. See --help and tools/devnet/README.md.
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
 #include <httplib.h>
@@ -36,12 +37,14 @@ struct Flags {
   std::uint64_t genesis_time = 0;
   std::uint64_t unknown_each = 0;
   std::uint64_t chain_id = 901'901;
+  std::string network;
   std::uint64_t safe_lag = 10;
   std::uint64_t finalized_lag = 20;
   std::string el_profile = "op-geth";
   int el_exec_us = 0;
   std::string engine_trace;
   std::string dir;
+  std::string jwt_secret;
   std::string host = "127.0.0.1";
   int base_port = 0;
   std::uint16_t p2p_port = 0;
@@ -206,7 +209,7 @@ absl::Status write_file(const std::filesystem::path& path, const std::string& te
   return absl::OkStatus();
 }
 
-sim::ChainOptions options_of(const Flags& flags) {
+absl::StatusOr<sim::ChainOptions> options_of(const Flags& flags) {
   sim::ChainOptions options;
   options.seed = flags.seed;
   options.chain_id = flags.chain_id;
@@ -217,12 +220,20 @@ sim::ChainOptions options_of(const Flags& flags) {
                            ? 2
                            : std::max<std::uint64_t>(1, static_cast<std::uint64_t>(std::llround(flags.block_time)));
   options.unknown_each = flags.unknown_each;
+  if (!flags.network.empty()) {
+    TOWLINE_ASSIGN_OR_RETURN(const rollup::Config network, rollup::network(flags.network));
+    if (network.l2_genesis.number != 0)
+      return absl::InvalidArgumentError(absl::StrCat("--network: ", flags.network, " starts at block ",
+                                                     network.l2_genesis.number, ", and this chain at block 0"));
+    options.chain_id = network.l2_chain_id;
+    options.genesis_hash = network.l2_genesis.hash;
+  }
   return options;
 }
 
 /// The chain that the directory holds, or else a new one.
 absl::StatusOr<KeptChain> kept_or_new(const std::string& file, const Flags& flags) {
-  sim::ChainOptions options = options_of(flags);
+  TOWLINE_ASSIGN_OR_RETURN(sim::ChainOptions options, options_of(flags));
   const auto now = static_cast<std::uint64_t>(absl::ToUnixSeconds(absl::Now()));
   TOWLINE_ASSIGN_OR_RETURN(auto kept, read_kept_chain(file));
   if (!kept) {
@@ -234,6 +245,7 @@ absl::StatusOr<KeptChain> kept_or_new(const std::string& file, const Flags& flag
   if (const std::string other = other_flags(kept->options, options); !other.empty())
     return absl::InvalidArgumentError(absl::StrCat(flags.dir, " holds a chain that was made with ", other,
                                                    ": give that, or another --dir, or remove ", file));
+  kept->options.genesis_hash = options.genesis_hash;  // goes with the chain id
   // What a sequencer makes up for after it was away.
   const bool by_the_clock = flags.block_time >= 1 && now > kept->options.genesis_time;
   if (by_the_clock) kept->head = std::max(kept->head, (now - kept->options.genesis_time) / kept->options.block_time);
@@ -248,7 +260,16 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
   // Programs wait for it: that of an earlier start says nothing of this one.
   std::filesystem::remove(dir / "endpoints.json", ec);
 
-  TOWLINE_ASSIGN_OR_RETURN(const KeptChain kept, kept_or_new(dir / "devnet.json", flags));
+  TOWLINE_ASSIGN_OR_RETURN(KeptChain kept, kept_or_new(dir / "devnet.json", flags));
+  if (!flags.jwt_secret.empty()) {
+    std::ifstream in{flags.jwt_secret};
+    std::string text;
+    in >> text;
+    const auto secret = parse_fixed_hex<32>(absl::StartsWith(text, "0x") ? text : "0x" + text);
+    if (!secret.ok())
+      return absl::InvalidArgumentError(absl::StrCat("--jwt-secret: no 64 hex digits in ", flags.jwt_secret));
+    kept.jwt_secret = *secret;
+  }
   Devnet net{kept.options, flags.el_profile == "op-geth" ? sim::ElProfile::op_geth : sim::ElProfile::op_reth};
   net.kept = kept;
   net.kept_file = dir / "devnet.json";
@@ -383,7 +404,12 @@ int main(int argc, char** argv) {
   app.add_option("--unknown-tx-each", f.unknown_each,
                  "every N blocks hold a transaction of a type that nobody knows; 0: none")
       ->capture_default_str();
-  app.add_option("--chain-id", f.chain_id, "L2 chain id")->capture_default_str();
+  CLI::Option* chain_id = app.add_option("--chain-id", f.chain_id, "L2 chain id")->capture_default_str();
+  app.add_option("--network", f.network,
+                 "pose as this chain (`towline networks`): its chain id, and the hash of its genesis for block 0; who "
+                 "follows needs --check.block-times=off")
+      ->excludes(chain_id);
+  app.add_option("--jwt-secret", f.jwt_secret, "file with the JWT secret of the Engine API; else one is made");
   app.add_option("--safe-lag", f.safe_lag, "blocks from the head to safe")->capture_default_str();
   app.add_option("--finalized-lag", f.finalized_lag, "blocks from the head to finalized")->capture_default_str();
   app.add_option("--el-profile", f.el_profile, "which execution client the Engine API behaves like")

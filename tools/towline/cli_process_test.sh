@@ -25,6 +25,9 @@ expect 0 "Exit codes" "$towline" --help
 expect 0 "towline " "$towline" --version
 expect 0 "towline " "$towline" version
 expect 0 "op-mainnet" "$towline" networks
+expect 0 '"karst": 1783526401' "$towline" --json networks op-mainnet
+expect 0 "base.azul 2026-05-28T18:00:00+00:00" "$towline" networks base-mainnet
+expect 2 "op-mainnet" "$towline" networks nowhere
 expect 2 "--help shows the flags" "$towline" status --no-such-flag
 expect 2 "--help shows the flags" "$towline" no-such-verb
 expect 2 "unsafe-block-signer" "$towline" up --engine http://127.0.0.1:1 --source http://127.0.0.1:1 --rollup-config x --unsafe-source gossip

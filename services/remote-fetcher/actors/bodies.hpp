@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "services/remote-fetcher/actors/head_board.hpp"
+#include "services/remote-fetcher/actors/head_hub.hpp"
 #include "services/remote-fetcher/actors/pool.hpp"
 #include "services/remote-fetcher/core/chain_proof.hpp"
 
@@ -18,7 +18,7 @@ struct Served {
 
 class Bodies {
  public:
-  Bodies(Pool& pool, HeadBoard& board, Metrics& metrics);
+  Bodies(Pool& pool, const Heads& heads, Metrics& metrics);
 
   /// The payloads of `wanted`, in order, whose answers are expected to take this many bytes (0: nothing is known); adds
   /// what they took to `bytes`. NOT_FOUND: no source has one of
@@ -37,7 +37,7 @@ class Bodies {
                                                       std::size_t usual, const Cancelled& cancelled);
 
   Pool& pool_;
-  HeadBoard& board_;
+  const Heads& heads_;
   Metrics::Counter blocks_, refetched_;
 };
 

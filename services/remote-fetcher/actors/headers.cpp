@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <caf/send.hpp>
+#include <caf/typed_event_based_actor.hpp>
 #include <future>
 #include <numeric>
 #include <thread>
@@ -107,7 +109,7 @@ absl::StatusOr<Headers::View> Headers::view_of(Turn turn, const std::vector<std:
 absl::StatusOr<Headers::View> Headers::by_numbers(const std::vector<std::uint64_t>& numbers,
                                                   std::optional<std::size_t> prefer, const Cancelled& cancelled) {
   const absl::Time since = steady_now();
-  Failover trial{pool_, board_};
+  Failover trial{pool_, heads_};
   absl::Status last;
   if (numbers.empty()) return View{};
   while (true) {
@@ -130,7 +132,7 @@ absl::StatusOr<Headers::View> Headers::by_numbers(const std::vector<std::uint64_
 
 absl::StatusOr<eth::Header> Headers::by_hash(const Hash32& hash, const Cancelled& cancelled) {
   const absl::Time since = steady_now();
-  Failover trial{pool_, board_};
+  Failover trial{pool_, heads_};
   absl::Status last;
   while (true) {
     const auto turn = pool_.take_el(Work::headers, 1, trial.asked(), {}, since, cancelled);
@@ -200,7 +202,7 @@ absl::StatusOr<eth::BlockId> Headers::agreed(std::uint64_t number, const Cancell
                                            ", and no block of that height has a majority of the trust groups"));
   }
   const eth::BlockId border{number, *elected};
-  const auto vote = board_.current();
+  const auto vote = heads_.now()->choose(steady_now());
   const bool settled = vote && number <= final_up_to(*vote);
   for (const auto& [i, hash] : answers) {
     if (hash == *elected) continue;
@@ -281,7 +283,7 @@ absl::Status Headers::fill(ChainProof& proof, const Cancelled& cancelled) {
   std::mutex mutex;  // guards proof and failure
   absl::Status failure;
   const auto fetch = [&](std::size_t begin, std::size_t end) -> absl::Status {
-    Failover trial{pool_, board_};
+    Failover trial{pool_, heads_};
     absl::Status last;
     std::vector<std::uint64_t> left = range(first + begin, end - begin);
     {
@@ -431,7 +433,7 @@ absl::StatusOr<std::vector<HashedHeader>> Headers::link(std::uint64_t first, con
   while (const auto gap = proof.next_gap()) TOWLINE_RETURN_IF_ERROR(close(proof, *gap, tip, suspects, cancelled));
   auto out = std::move(proof).take();
   // Whoever named the tip may lie: what a quorum says goes before it.
-  if (const auto vote = board_.current()) {
+  if (const auto vote = heads_.now()->choose(steady_now())) {
     const auto range = [&](std::uint64_t n) {
       return n >= first && n <= tip.number ? std::optional{out[n - first].hash} : std::nullopt;
     };
@@ -441,15 +443,19 @@ absl::StatusOr<std::vector<HashedHeader>> Headers::link(std::uint64_t first, con
       else pool_.hold(s.endpoint, s.evidence);
     }
   }
+  std::vector<eth::Header> verified;
+  verified.reserve(out.size());
   for (const auto& h : out) {
     // Its hash is the one that the chain names: every source has it so.
     if (auto st = eth::verify_header(h.header, h.hash); !st.ok()) {
-      board_.set_unknown_rules(std::string{st.message()});
+      heads_.set_unknown_rules(std::string{st.message()});
       return absl::UnavailableError(absl::StrCat(
           "the chain breaks a rule of its fork (is there one that this version does not know?): ", st.message()));
     }
-    forks_.on_header(h.header);
+    verified.push_back(h.header);
   }
+  caf::anon_send(forks_, headers_atom{},
+                 HeadersPtr{std::make_shared<const std::vector<eth::Header>>(std::move(verified))});
   return out;
 }
 

@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
-#include "services/remote-fetcher/actors/fork_board.hpp"
-#include "services/remote-fetcher/actors/head_board.hpp"
+#include "services/remote-fetcher/actors/fork_watch.hpp"
+#include "services/remote-fetcher/actors/head_hub.hpp"
 #include "services/remote-fetcher/actors/pool.hpp"
 #include "services/remote-fetcher/core/chain_proof.hpp"
 
@@ -17,7 +17,8 @@ namespace towline::fetcher {
 
 class Headers {
  public:
-  Headers(ForkBoard& forks, Pool& pool, HeadBoard& board) : forks_{forks}, pool_{pool}, board_{board} {}
+  Headers(fork_watch_actor forks, Pool& pool, const Heads& heads)
+      : forks_{std::move(forks)}, pool_{pool}, heads_{heads} {}
 
   struct View {
     std::vector<eth::BlockRef> headers;
@@ -79,9 +80,9 @@ class Headers {
   absl::Status close(ChainProof& proof, const ChainProof::Gap& gap, const eth::BlockId& tip,
                      std::vector<Suspect>& suspects, const Cancelled& cancelled);
 
-  ForkBoard& forks_;
+  const fork_watch_actor forks_;
   Pool& pool_;
-  HeadBoard& board_;
+  const Heads& heads_;
   /// Headers of ranges whose proof failed, by number: the next try goes on from there. Bounded by a window.
   std::mutex kept_mutex_;
   std::map<std::uint64_t, HashedHeader> kept_;

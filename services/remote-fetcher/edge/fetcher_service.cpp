@@ -6,6 +6,7 @@
 
 #include "libs/base/steady_time.hpp"
 #include "libs/eth/header.hpp"
+#include "libs/grpc_kit/server_calls.hpp"
 #include "libs/telemetry/log.hpp"
 #include "libs/wire/convert.hpp"
 #include "libs/wire/remote_fetcher.hpp"
@@ -46,57 +47,51 @@ std::vector<std::uint64_t> sorted(const google::protobuf::RepeatedField<std::uin
 
 }  // namespace
 
-contract::SourceTrouble heads_trouble(const Pool& pool, const HeadBoard& board) {
-  if (const std::string rules = board.unknown_rules(); !rules.empty()) {
-    return {
-        "unknown_rules",
-        absl::StrCat("every endpoint fails the same check, is there a fork that this version does not know? ", rules)};
-  }
-  if (board.anybody()) {
-    return {"sources_disagree",
-            "the sources that are heard have another block where one is final here, and they are no majority; `towline "
-            "endpoints` shows them"};
-  }
-  if (auto t = pool.trouble([](contract::EndpointKind) { return true; })) return *t;
-  return {"no_heads", "no endpoint gives heads; `towline endpoints` says why"};
+SourceTroubles troubles_of(const Pool& pool, const HeadBoard& board, absl::Time now) {
+  const auto heads = [&]() -> contract::SourceTrouble {
+    if (const std::string rules = board.unknown_rules(now); !rules.empty()) {
+      return {"unknown_rules",
+              absl::StrCat("every endpoint fails the same check, is there a fork that this version does not know? ",
+                           rules)};
+    }
+    if (board.anybody(now)) {
+      return {"sources_disagree",
+              "the sources that are heard have another block where one is final here, and they are no majority; "
+              "`towline endpoints` shows them"};
+    }
+    if (auto t = pool.trouble([](contract::EndpointKind) { return true; })) return *t;
+    return {"no_heads", "no endpoint gives heads; `towline endpoints` says why"};
+  };
+  return {heads(), pool.blocks_trouble(), pool.nothing_asked_yet()};
 }
 
-grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::WatchHeadsRequest* req,
-                                        grpc::ServerWriter<v1::WatchHeadsResponse>* out) {
-  const auto place = watchers_.take();
-  if (!place) return watchers_.refusal();
-  std::optional<eth::BlockId> confirmed_finalized;
+grpc::ServerWriteReactor<v1::WatchHeadsResponse>* FetcherService::WatchHeads(grpc::CallbackServerContext*,
+                                                                             const v1::WatchHeadsRequest* req) {
+  using Stream = grpc_kit::StreamCall<v1::WatchHeadsResponse>;
+  const auto refuse = [](grpc::Status why) { return grpc_kit::refuse<v1::WatchHeadsResponse>(std::move(why)); };
+  auto place = std::make_shared<std::optional<wire::Watchers::Place>>(watchers_.take());
+  if (!**place) return refuse(watchers_.refusal());
+  HeadSubscriber subscriber;
   if (req->has_confirmed_finalized()) {
     auto given = wire::from_proto(req->confirmed_finalized());
-    if (!given.ok()) return wire::to_grpc(given.status());
-    confirmed_finalized = *given;
+    if (!given.ok()) return refuse(wire::to_grpc(given.status()));
+    subscriber.confirmed_finalized = *given;
   }
-  const HeadBoard::Watch compared{board_, confirmed_finalized};
-  std::uint64_t seen = 0;
-  std::optional<contract::HeadSnapshot> sent;
-  absl::Time next = steady_now();
-  // The first look at the endpoints may still be under way.
-  const absl::Time patience = next + std::max(interval_ * 3, absl::Seconds(2));
-  while (!ctx->IsCancelled() && !board_.stopped()) {
-    auto s = board_.wait(seen, absl::ToChronoMilliseconds(interval_), confirmed_finalized);
-    if (board_.stopped()) break;
-    const absl::Time now = steady_now();
-    if (!s && !sent && (now < patience || pool_.nothing_asked_yet())) continue;
+  const std::uint64_t id = ++last_watch_;
+  const auto stream = Stream::make({{}, [&heads = heads_, id, place] {
+                                      place->reset();
+                                      heads.unwatch(id);
+                                    }});
+  subscriber.tell = [stream](const HeadWatch::Message& m, absl::Time now) {
     v1::WatchHeadsResponse message;
-    if (s) {
-      s->blocks_trouble = pool_.blocks_trouble();
-      // Looks at other endpoints wake us too.
-      if (sent && same_heads(*sent, *s) && now < next) continue;
-      *message.mutable_snapshot() = wire::to_proto(*s, now);
-    } else {
-      if (!sent && now < next) continue;
-      *message.mutable_trouble() = wire::to_proto(heads_trouble(pool_, board_));
-    }
-    if (!out->Write(message)) break;
-    sent = std::move(s);
-    next = now + interval_;
-  }
-  return {grpc::StatusCode::UNAVAILABLE, "shutting down"};
+    if (const auto* s = std::get_if<contract::HeadSnapshot>(&m)) *message.mutable_snapshot() = wire::to_proto(*s, now);
+    else *message.mutable_trouble() = wire::to_proto(std::get<contract::SourceTrouble>(m));
+    // A slow reader gets the newest.
+    stream->offer(std::move(message));
+  };
+  subscriber.end = [stream] { stream->close({grpc::StatusCode::UNAVAILABLE, "shutting down"}); };
+  heads_.watch(id, std::make_shared<const HeadSubscriber>(std::move(subscriber)));
+  return stream.get();
 }
 
 grpc::Status FetcherService::GetHeaders(grpc::ServerContext* ctx, const v1::GetHeadersRequest* req,
@@ -123,9 +118,11 @@ grpc::Status FetcherService::GetHeaderByHash(grpc::ServerContext* ctx, const v1:
   return grpc::Status::OK;
 }
 
-grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListEndpointsRequest*,
-                                           v1::ListEndpointsResponse* resp) {
+grpc::ServerUnaryReactor* FetcherService::ListEndpoints(grpc::CallbackServerContext* ctx,
+                                                        const v1::ListEndpointsRequest*,
+                                                        v1::ListEndpointsResponse* resp) {
   const absl::Time now = steady_now();
+  const auto board = heads_.now();
   for (std::size_t i = 0; i < pool_.size(); ++i) {
     const Endpoint e = pool_.get(i);
     auto& out = *resp->add_endpoints();
@@ -133,8 +130,8 @@ grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListE
     out.set_kind(wire::to_proto(e.kind()));
     out.set_state(to_proto(e.state(now)));
     Trouble t = e.trouble(now);
-    if (!t && board_.stalled(e.name())) t = {Problem::behind, "its head stands still while another's moves"};
-    const Vote::Standing standing = board_.standing(e.name());
+    if (!t && board->stalled(e.name())) t = {Problem::behind, "its head stands still while another's moves"};
+    const Vote::Standing standing = board->standing(e.name(), now);
     if (!t && standing.dissents) t = {Problem::other_branch, standing.text};
     const Voter& voter = pool_.voters()[i];
     out.set_group(voter.group);
@@ -152,9 +149,9 @@ grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListE
     out.set_integrity_failures(e.counts().integrity_failures);
     out.set_latency_ms(absl::ToDoubleMilliseconds(e.latency()));
     out.set_in_flight(static_cast<std::uint32_t>(std::max(0, e.in_flight())));
-    if (auto s = board_.of(e.name())) *out.mutable_heads() = wire::to_proto(*s, now);
+    if (auto s = board->of(e.name())) *out.mutable_heads() = wire::to_proto(*s, now);
   }
-  return grpc::Status::OK;
+  return grpc_kit::answer(ctx);
 }
 
 grpc::Status FetcherService::CompareEndpoints(grpc::ServerContext* ctx, const v1::CompareEndpointsRequest* req,
@@ -179,25 +176,27 @@ grpc::Status FetcherService::CompareEndpoints(grpc::ServerContext* ctx, const v1
   return grpc::Status::OK;
 }
 
-grpc::Status FetcherService::CordonEndpoint(grpc::ServerContext*, const v1::CordonEndpointRequest* req,
-                                            v1::CordonEndpointResponse*) {
+grpc::ServerUnaryReactor* FetcherService::CordonEndpoint(grpc::CallbackServerContext* ctx,
+                                                         const v1::CordonEndpointRequest* req,
+                                                         v1::CordonEndpointResponse*) {
   const auto i = pool_.find(req->name());
-  if (!i) return no_such_endpoint(req->name());
+  if (!i) return grpc_kit::answer(ctx, no_such_endpoint(req->name()));
   pool_.update(*i, [&](Endpoint& e) { e.cordon(req->reason().empty() ? "cordoned by an operator" : req->reason()); });
-  board_.drop(req->name());
+  heads_.drop(req->name());
   log::warn("endpoint cordoned", {log::kv("endpoint", req->name()), log::kv("reason", req->reason())});
-  return grpc::Status::OK;
+  return grpc_kit::answer(ctx);
 }
 
-grpc::Status FetcherService::UncordonEndpoint(grpc::ServerContext*, const v1::UncordonEndpointRequest* req,
-                                              v1::UncordonEndpointResponse*) {
+grpc::ServerUnaryReactor* FetcherService::UncordonEndpoint(grpc::CallbackServerContext* ctx,
+                                                           const v1::UncordonEndpointRequest* req,
+                                                           v1::UncordonEndpointResponse*) {
   const auto i = pool_.find(req->name());
-  if (!i) return no_such_endpoint(req->name());
+  if (!i) return grpc_kit::answer(ctx, no_such_endpoint(req->name()));
   absl::Status st;
   pool_.update(*i, [&](Endpoint& e) { st = e.uncordon(); });
-  if (!st.ok()) return wire::to_grpc(st);
+  if (!st.ok()) return grpc_kit::answer(ctx, wire::to_grpc(st));
   log::info("endpoint uncordoned", {log::kv("endpoint", req->name())});
-  return grpc::Status::OK;
+  return grpc_kit::answer(ctx);
 }
 
 grpc::Status PayloadService::GetPayload(grpc::ServerContext* ctx, const v1::GetPayloadRequest* req,

@@ -1,7 +1,10 @@
-// The gRPC services RemoteFetcher and PayloadSource: messages to values and back; handlers run on gRPC's own threads.
+// The gRPC services RemoteFetcher and PayloadSource: messages to values and back. A watch is an object that the head
+// hub answers, and costs no thread; other handlers run on gRPC's own threads.
 #pragma once
+#include <atomic>
+
 #include "libs/wire/watchers.hpp"
-#include "services/remote-fetcher/actors/head_board.hpp"
+#include "services/remote-fetcher/actors/head_hub.hpp"
 #include "services/remote-fetcher/actors/payload_stream.hpp"
 #include "services/remote-fetcher/actors/pool.hpp"
 #include "towline/v1/payload_source.grpc.pb.h"
@@ -9,33 +12,35 @@
 
 namespace towline::fetcher {
 
-/// Why no endpoint gives heads.
-contract::SourceTrouble heads_trouble(const Pool& pool, const HeadBoard& board);
+/// Why the sources cannot be used.
+SourceTroubles troubles_of(const Pool& pool, const HeadBoard& board, absl::Time now);
 
-class FetcherService final : public v1::RemoteFetcher::Service {
+class FetcherService final
+    : public v1::RemoteFetcher::WithCallbackMethod_WatchHeads<
+          v1::RemoteFetcher::WithCallbackMethod_ListEndpoints<v1::RemoteFetcher::WithCallbackMethod_CordonEndpoint<
+              v1::RemoteFetcher::WithCallbackMethod_UncordonEndpoint<v1::RemoteFetcher::Service>>>> {
  public:
-  FetcherService(Pool& pool, HeadBoard& board, Headers& headers, absl::Duration interval)
-      : pool_{pool}, board_{board}, headers_{headers}, interval_{interval} {}
+  FetcherService(Pool& pool, const Heads& heads, Headers& headers) : pool_{pool}, heads_{heads}, headers_{headers} {}
 
-  grpc::Status WatchHeads(grpc::ServerContext*, const v1::WatchHeadsRequest*,
-                          grpc::ServerWriter<v1::WatchHeadsResponse>*) override;
+  grpc::ServerWriteReactor<v1::WatchHeadsResponse>* WatchHeads(grpc::CallbackServerContext*,
+                                                               const v1::WatchHeadsRequest*) override;
   grpc::Status GetHeaders(grpc::ServerContext*, const v1::GetHeadersRequest*, v1::GetHeadersResponse*) override;
   grpc::Status GetHeaderByHash(grpc::ServerContext*, const v1::GetHeaderByHashRequest*,
                                v1::GetHeaderByHashResponse*) override;
-  grpc::Status ListEndpoints(grpc::ServerContext*, const v1::ListEndpointsRequest*,
-                             v1::ListEndpointsResponse*) override;
+  grpc::ServerUnaryReactor* ListEndpoints(grpc::CallbackServerContext*, const v1::ListEndpointsRequest*,
+                                          v1::ListEndpointsResponse*) override;
   grpc::Status CompareEndpoints(grpc::ServerContext*, const v1::CompareEndpointsRequest*,
                                 v1::CompareEndpointsResponse*) override;
-  grpc::Status CordonEndpoint(grpc::ServerContext*, const v1::CordonEndpointRequest*,
-                              v1::CordonEndpointResponse*) override;
-  grpc::Status UncordonEndpoint(grpc::ServerContext*, const v1::UncordonEndpointRequest*,
-                                v1::UncordonEndpointResponse*) override;
+  grpc::ServerUnaryReactor* CordonEndpoint(grpc::CallbackServerContext*, const v1::CordonEndpointRequest*,
+                                           v1::CordonEndpointResponse*) override;
+  grpc::ServerUnaryReactor* UncordonEndpoint(grpc::CallbackServerContext*, const v1::UncordonEndpointRequest*,
+                                             v1::UncordonEndpointResponse*) override;
 
  private:
   Pool& pool_;
-  HeadBoard& board_;
+  const Heads& heads_;
   Headers& headers_;
-  const absl::Duration interval_;
+  std::atomic<std::uint64_t> last_watch_{0};
   wire::Watchers watchers_{64};
 };
 

@@ -62,14 +62,16 @@ class Fetcher {
     for (const FakeNode* n : nodes)
       endpoints.push_back({n->url() + suffix, {}, {}, limits, {}, {"", absl::StrCat("group", endpoints.size())}});
     pool_ = std::make_unique<Pool>(endpoints, timeout, evidence_, metrics_);
-    board_ = std::make_unique<HeadBoard>(
-        Vote{pool_->voters(), {}, Vote::Ages{absl::Milliseconds(500), timeout + absl::Seconds(1), absl::Seconds(10)}},
-        ChainClock{pool_->voters()});
-    forks_ = std::make_unique<ForkBoard>(config_);
+    const Vote vote{
+        pool_->voters(), {}, Vote::Ages{absl::Milliseconds(500), timeout + absl::Seconds(1), absl::Seconds(10)}};
+    board_ = std::make_unique<Heads>(
+        system_, HeadHubConfig{vote, ChainClock{pool_->voters()}, kInterval,
+                               [this](const HeadBoard& b, absl::Time now) { return troubles_of(*pool_, b, now); }});
+    forks_ = system_.spawn(fork_watch, config_);
     headers_ = std::make_unique<Headers>(*forks_, *pool_, *board_);
     bodies_ = std::make_unique<Bodies>(*pool_, *board_, metrics_);
     streams_ = std::make_unique<PayloadStreams>(stream, *pool_, *headers_, *bodies_);
-    heads_service_ = std::make_unique<FetcherService>(*pool_, *board_, *headers_, kInterval);
+    heads_service_ = std::make_unique<FetcherService>(*pool_, *board_, *headers_);
     payload_service_ = std::make_unique<PayloadService>(*headers_, *bodies_, *streams_);
     grpc::ServerBuilder builder;
     builder.RegisterService(heads_service_.get());
@@ -80,7 +82,7 @@ class Fetcher {
     payloads = v1::PayloadSource::NewStub(channel_);
     for (std::size_t i = 0; i < nodes.size(); ++i) {
       pollers_.push_back(system_.spawn<caf::detached>(
-          head_poller, PollerConfig{i, kInterval, &config_, forks_.get(), pool_.get(), board_.get(), &metrics_}));
+          head_poller, PollerConfig{i, kInterval, &config_, *forks_, pool_.get(), board_.get(), &metrics_}));
     }
   }
   ~Fetcher() {
@@ -89,10 +91,13 @@ class Fetcher {
     server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds{2});
     server_->Wait();
     caf::scoped_actor self{system_};
-    for (auto& p : pollers_) {
-      self->send_exit(p, caf::exit_reason::user_shutdown);
-      self->wait_for(p);
-    }
+    const auto end = [&](const auto& actor) {
+      self->send_exit(actor, caf::exit_reason::user_shutdown);
+      self->wait_for(actor);
+    };
+    for (const auto& p : pollers_) end(p);
+    end(board_->actor());
+    end(*forks_);
     std::error_code ec;
     std::filesystem::remove(evidence_, ec);
   }
@@ -186,8 +191,8 @@ class Fetcher {
   caf::actor_system system_{cfg_};
   Metrics metrics_;
   std::unique_ptr<Pool> pool_;
-  std::unique_ptr<HeadBoard> board_;
-  std::unique_ptr<ForkBoard> forks_;
+  std::unique_ptr<Heads> board_;
+  std::optional<fork_watch_actor> forks_;
   std::unique_ptr<Headers> headers_;
   std::unique_ptr<Bodies> bodies_;
   std::unique_ptr<PayloadStreams> streams_;

@@ -12,6 +12,7 @@
 #include "libs/base/steady_time.hpp"
 #include "libs/service/service_main.hpp"
 #include "libs/telemetry/log.hpp"
+#include "services/remote-fetcher/actors/fetch_desk.hpp"
 #include "services/remote-fetcher/actors/head_poller.hpp"
 #include "services/remote-fetcher/edge/fetcher_service.hpp"
 #include "services/remote-fetcher/endpoints_file.hpp"
@@ -81,7 +82,8 @@ class RemoteFetcher final : public service::Program {
     app.add_option("--max-batch", limits_.max_batch, "calls in one batch to one endpoint, 0: as many as it takes")
         ->capture_default_str()
         ->check(CLI::Range(0, 1000));
-    app.add_option("--max-buffered-bytes", options_.max_buffered_bytes, "bytes of payloads held for one reader")
+    app.add_option("--max-buffered-bytes", max_buffered_bytes_,
+                   "bytes of payloads that wait for their readers, in this process; each reader has its part")
         ->capture_default_str();
     app.add_option("--evidence-file", evidence_file_,
                    "JSON lines: what endpoints were quarantined for; kept to 32 MiB");
@@ -141,10 +143,11 @@ class RemoteFetcher final : public service::Program {
     forks_ = ctx.system.spawn(fork_watch, config_);
     headers_ = std::make_unique<Headers>(*forks_, *pool_, *heads_);
     bodies_ = std::make_unique<Bodies>(*pool_, *heads_, ctx.metrics);
-    options_.max_in_flight = limits_.max_in_flight;
-    streams_ = std::make_unique<PayloadStreams>(options_, *pool_, *headers_, *bodies_);
-    heads_service_ = std::make_unique<FetcherService>(*pool_, *heads_, *headers_);
-    payload_service_ = std::make_unique<PayloadService>(*headers_, *bodies_, *streams_);
+    desk_ = std::make_unique<FetchDesk>(ctx.system, crews_for(count, limits_.max_in_flight), max_buffered_bytes_);
+    heads_service_ = std::make_unique<FetcherService>(*pool_, *heads_, *headers_, *desk_);
+    payload_service_ = std::make_unique<PayloadService>(
+        ctx.system,
+        StreamConfig{0, {}, {}, limits_.max_in_flight, pool_.get(), headers_.get(), bodies_.get(), desk_.get()});
     system_ = &ctx.system;
     for (std::size_t i = 0; i < count; ++i) {
       pollers_.push_back(ctx.system.spawn<caf::detached>(
@@ -198,6 +201,7 @@ class RemoteFetcher final : public service::Program {
     };
     for (const auto& p : pollers_) end(p);
     pollers_.clear();
+    if (desk_) desk_->end(*system_);
     if (heads_) end(heads_->actor());
     if (forks_) end(*forks_);
   }
@@ -212,7 +216,7 @@ class RemoteFetcher final : public service::Program {
   EndpointLimits limits_;
   Quorum quorum_;
   std::string check_times_ = "on";
-  StreamOptions options_;
+  std::size_t max_buffered_bytes_ = 64U << 20U;
 
   rollup::Config config_;
   std::unique_ptr<Pool> pool_;
@@ -220,7 +224,7 @@ class RemoteFetcher final : public service::Program {
   std::optional<fork_watch_actor> forks_;
   std::unique_ptr<Headers> headers_;
   std::unique_ptr<Bodies> bodies_;
-  std::unique_ptr<PayloadStreams> streams_;
+  std::unique_ptr<FetchDesk> desk_;
   std::unique_ptr<FetcherService> heads_service_;
   std::unique_ptr<PayloadService> payload_service_;
   caf::actor_system* system_ = nullptr;

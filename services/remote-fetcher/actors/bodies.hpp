@@ -1,4 +1,5 @@
-// Bodies of blocks whose headers are known, from the pool, each verified against its header. Blocking, thread safe.
+// Bodies of blocks whose headers are known, from the pool, each verified against its header. Blocking, thread
+// safe: for workers.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -7,14 +8,9 @@
 
 #include "services/remote-fetcher/actors/head_hub.hpp"
 #include "services/remote-fetcher/actors/pool.hpp"
-#include "services/remote-fetcher/core/chain_proof.hpp"
+#include "services/remote-fetcher/core/body_window.hpp"
 
 namespace towline::fetcher {
-
-struct Served {
-  eth::Payload payload;
-  std::string endpoint;
-};
 
 class Bodies {
  public:

@@ -53,7 +53,7 @@ eth::BlockId id(const SampleBlock& b) { return {b.header.number, b.hash}; }
 class Fetcher {
  public:
   Fetcher(rollup::Config config, const std::vector<const FakeNode*>& nodes, EndpointLimits limits = {},
-          absl::Duration timeout = kTimeout, std::string suffix = {}, StreamOptions stream = {})
+          absl::Duration timeout = kTimeout, std::string suffix = {}, std::size_t max_buffered_bytes = 64U << 20U)
       : config_{std::move(config)},
         evidence_{std::filesystem::path{::testing::TempDir()} /
                   absl::StrCat("evidence-", getpid(), "-", ++count_, ".jsonl")} {
@@ -70,9 +70,11 @@ class Fetcher {
     forks_ = system_.spawn(fork_watch, config_);
     headers_ = std::make_unique<Headers>(*forks_, *pool_, *board_);
     bodies_ = std::make_unique<Bodies>(*pool_, *board_, metrics_);
-    streams_ = std::make_unique<PayloadStreams>(stream, *pool_, *headers_, *bodies_);
-    heads_service_ = std::make_unique<FetcherService>(*pool_, *board_, *headers_);
-    payload_service_ = std::make_unique<PayloadService>(*headers_, *bodies_, *streams_);
+    desk_ = std::make_unique<FetchDesk>(system_, crews_for(nodes.size(), limits.max_in_flight), max_buffered_bytes);
+    heads_service_ = std::make_unique<FetcherService>(*pool_, *board_, *headers_, *desk_);
+    payload_service_ = std::make_unique<PayloadService>(
+        system_,
+        StreamConfig{0, {}, {}, limits.max_in_flight, pool_.get(), headers_.get(), bodies_.get(), desk_.get()});
     grpc::ServerBuilder builder;
     builder.RegisterService(heads_service_.get());
     builder.RegisterService(payload_service_.get());
@@ -96,6 +98,7 @@ class Fetcher {
       self->wait_for(actor);
     };
     for (const auto& p : pollers_) end(p);
+    desk_->end(system_);
     end(board_->actor());
     end(*forks_);
     std::error_code ec;
@@ -195,7 +198,7 @@ class Fetcher {
   std::optional<fork_watch_actor> forks_;
   std::unique_ptr<Headers> headers_;
   std::unique_ptr<Bodies> bodies_;
-  std::unique_ptr<PayloadStreams> streams_;
+  std::unique_ptr<FetchDesk> desk_;
   std::unique_ptr<FetcherService> heads_service_;
   std::unique_ptr<PayloadService> payload_service_;
   std::unique_ptr<grpc::Server> server_;
@@ -728,7 +731,7 @@ TEST(Fetcher, StopsSoonWhileEverythingHangs) {
 TEST(Fetcher, BackPressureHoldsTheStream) {
   const auto chain = make_chain(150, 0, SIZE_MAX, 20'000);  // 40 kB a block
   FakeNode node{chain};
-  Fetcher f{config_for(chain), {&node}, {}, kTimeout, {}, {1U << 20U, 16}};
+  Fetcher f{config_for(chain), {&node}, {}, kTimeout, {}, 1U << 20U};
   f.until_ready(0);
   bool held = false;
   const auto got = f.stream(id(chain[0]), id(chain[149]), [&](std::size_t n) {

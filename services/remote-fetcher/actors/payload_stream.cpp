@@ -106,23 +106,26 @@ void PayloadStreamState::run(const WindowProof::Judge& ask) {
 
 void PayloadStreamState::run(const RangeSession::AskBodies& ask) {
   const payload_stream_impl me{self_};
-  config_.desk->fetch(
-      config_.id, ask.id, ask.batch.expected_bytes,
-      [me, ask, bodies = config_.bodies, desk = config_.desk, stream = config_.id, cancelled = cancelled_] {
-        std::size_t bytes = 0;
-        const auto wanted = std::span{*ask.headers}.subspan(ask.batch.at, ask.batch.count);
-        auto got = std::make_shared<absl::StatusOr<std::vector<Served>>>(bodies->fetch(
-            wanted, ask.batch.expected_bytes, [&] { return cancelled->load(); }, bytes));
-        if (got->ok()) desk->set_size(stream, ask.id, std::max<std::size_t>(1, bytes));
-        caf::anon_send(me, event_atom{}, event([id = ask.id, got, bytes](RangeSession& s) {
-                         return s.on_bodies(id, std::move(*got), bytes);
-                       }));
-      });
+  BodiesOrder order;
+  order.headers = ask.headers;
+  order.at = ask.batch.at;
+  order.count = ask.batch.count;
+  order.expected_bytes = ask.batch.expected_bytes;
+  order.fetch = [bodies = config_.bodies, cancelled = cancelled_](std::span<const HashedHeader> wanted,
+                                                                  std::size_t expected, std::size_t& bytes) {
+    return bodies->fetch(
+        wanted, expected, [&] { return cancelled->load(); }, bytes);
+  };
+  order.done = [me, id = ask.id](absl::StatusOr<std::vector<ServedPtr>> got, std::size_t bytes) {
+    caf::anon_send(me, event_atom{},
+                   event([id, got = std::move(got), bytes](RangeSession& s) { return s.on_bodies(id, got, bytes); }));
+  };
+  config_.desk->fetch(config_.id, ask.id, std::move(order));
 }
 
 void PayloadStreamState::run(const RangeSession::Write& w) { reader_->write(w.payloads); }
 
-void PayloadStreamState::run(const RangeSession::Free& f) { config_.desk->set_size(config_.id, f.id, 0); }
+void PayloadStreamState::run(const RangeSession::Free& f) { config_.desk->free(config_.id, f.id); }
 
 void PayloadStreamState::run(const RangeSession::Keep& k) { config_.desk->keep(k.headers); }
 

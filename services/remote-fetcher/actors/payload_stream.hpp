@@ -18,7 +18,7 @@ namespace towline::fetcher {
 /// The call; its functions hand over and return.
 struct PayloadReader {
   /// Payloads behind those before; room_atom comes when the transport has them all.
-  std::function<void(const std::vector<Served>&)> write;
+  std::function<void(const std::vector<ServedPtr>&)> write;
   /// Errors as in payload_source.proto.
   std::function<void(const absl::Status&)> end;
 };

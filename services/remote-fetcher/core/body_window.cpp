@@ -14,7 +14,7 @@ std::optional<BodyWindow::Batch> BodyWindow::take() {
   return b;
 }
 
-void BodyWindow::put(const Batch& b, absl::StatusOr<std::vector<Served>> got, std::size_t bytes) {
+void BodyWindow::put(const Batch& b, absl::StatusOr<std::vector<ServedPtr>> got, std::size_t bytes) {
   if (got.ok()) {
     size_.on_answer(b.count, bytes);
     ready_.emplace(b.at, *std::move(got));

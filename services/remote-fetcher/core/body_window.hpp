@@ -21,6 +21,8 @@ struct Served {
   std::string endpoint;
 };
 
+using ServedPtr = std::shared_ptr<const Served>;
+
 /// Headers that link, ascending.
 using ProvenHeaders = std::shared_ptr<const std::vector<HashedHeader>>;
 
@@ -37,11 +39,11 @@ class BodyWindow {
   /// The next batch to ask for; nullopt: there is no more to do.
   std::optional<Batch> take();
   /// What came of a batch: `bytes` is what its answers took.
-  void put(const Batch& b, absl::StatusOr<std::vector<Served>> got, std::size_t bytes);
+  void put(const Batch& b, absl::StatusOr<std::vector<ServedPtr>> got, std::size_t bytes);
   /// The next batch for the reader, where it begins; nullopt: it has not come.
   struct Ready {
     std::size_t at = 0;
-    std::vector<Served> payloads;
+    std::vector<ServedPtr> payloads;
   };
   std::optional<Ready> next();
   /// All that lies before a failure has been given out.
@@ -53,7 +55,7 @@ class BodyWindow {
   BodyBatch size_;
   std::size_t next_ = 0;   // the first block that was not asked for
   std::size_t given_ = 0;  // the first block that was not given out
-  std::map<std::size_t, std::vector<Served>> ready_;
+  std::map<std::size_t, std::vector<ServedPtr>> ready_;
   absl::Status failure_;
   std::size_t failed_at_ = 0;
 };

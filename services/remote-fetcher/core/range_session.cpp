@@ -105,7 +105,7 @@ void RangeSession::begin_bodies(ProvenHeaders headers) {
   if (last != tip_) prove_from(last, kWindow);
 }
 
-RangeSession::Effects RangeSession::on_bodies(std::uint64_t id, absl::StatusOr<std::vector<Served>> got,
+RangeSession::Effects RangeSession::on_bodies(std::uint64_t id, absl::StatusOr<std::vector<ServedPtr>> got,
                                               std::size_t bytes) {
   const auto node = asked_.extract(id);
   if (ended_ || !node || !bodies_) return {};

@@ -35,7 +35,7 @@ class RangeSession {
   };
   /// Payloads for the reader: on_written().
   struct Write {
-    std::vector<Served> payloads;
+    std::vector<ServedPtr> payloads;
   };
   /// What a batch held in memory is free.
   struct Free {
@@ -64,7 +64,7 @@ class RangeSession {
   Effects on_headers(WindowProof::Headers got);
   Effects on_gap(absl::StatusOr<WindowProof::Closed> got);
   Effects on_judged(const absl::Status& st);
-  Effects on_bodies(std::uint64_t id, absl::StatusOr<std::vector<Served>> got, std::size_t bytes);
+  Effects on_bodies(std::uint64_t id, absl::StatusOr<std::vector<ServedPtr>> got, std::size_t bytes);
   /// The reader has room for more.
   Effects on_written();
   /// The caller is gone: nothing more comes but what is to be kept.

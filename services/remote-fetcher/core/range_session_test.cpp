@@ -47,7 +47,7 @@ class World {
   void add(Effects effects) {
     for (auto& e : effects) {
       if (const auto* w = std::get_if<RangeSession::Write>(&e))
-        for (const auto& s : w->payloads) written.push_back(s.payload.number);
+        for (const auto& s : w->payloads) written.push_back(s->payload.number);
       if (const auto* f = std::get_if<RangeSession::Free>(&e)) freed.insert(f->id);
       if (const auto* k = std::get_if<RangeSession::Keep>(&e)) kept += k->headers.size();
       if (const auto* x = std::get_if<RangeSession::End>(&e)) end = x->status;
@@ -74,9 +74,13 @@ class World {
     const auto ask = take<RangeSession::AskBorder>();
     add(session.on_border(block(ask.number)));
   }
-  static std::vector<Served> payloads_for(const RangeSession::AskBodies& ask) {
-    std::vector<Served> out(ask.batch.count);
-    for (std::size_t k = 0; k < out.size(); ++k) out[k].payload.number = (*ask.headers)[ask.batch.at + k].header.number;
+  static std::vector<ServedPtr> payloads_for(const RangeSession::AskBodies& ask) {
+    std::vector<ServedPtr> out;
+    for (std::size_t k = 0; k < ask.batch.count; ++k) {
+      Served s;
+      s.payload.number = (*ask.headers)[ask.batch.at + k].header.number;
+      out.push_back(std::make_shared<const Served>(std::move(s)));
+    }
     return out;
   }
   void answer_bodies() {

@@ -280,11 +280,11 @@ grpc::ServerWriteReactor<v1::StreamPayloadsResponse>* PayloadService::StreamPayl
                                                               caf::anon_send(actor, gone_atom{});
                                                             }});
   PayloadReader reader;
-  reader.write = [stream](const std::vector<Served>& payloads) {
+  reader.write = [stream](const std::vector<ServedPtr>& payloads) {
     std::vector<Response> messages(payloads.size());
     for (std::size_t k = 0; k < payloads.size(); ++k) {
-      *messages[k].mutable_payload() = wire::to_proto(payloads[k].payload);
-      messages[k].set_endpoint(payloads[k].endpoint);
+      *messages[k].mutable_payload() = wire::to_proto(payloads[k]->payload);
+      messages[k].set_endpoint(payloads[k]->endpoint);
     }
     stream->push_all(std::move(messages));
   };

@@ -240,9 +240,9 @@ TEST(Fetcher, StreamsFromRawBlocks) {
   Fetcher f{config_for(chain), {&node}};
   f.until_ready(0);
   EXPECT_TRUE(f.endpoint(0).raw_methods());
-  expect_chain(f.stream(id(chain[0]), id(chain[59])), chain, 1, 59);
+  expect_chain(f.stream(id(chain[0]), id(chain[29])), chain, 1, 29);
   node.faults.raw = false;  // they are taken away
-  expect_chain(f.stream(id(chain[0]), id(chain[59])), chain, 1, 59);
+  expect_chain(f.stream(id(chain[29]), id(chain[59])), chain, 30, 59);
 }
 
 TEST(Fetcher, TakesUnknownTransactionTypesRaw) {
@@ -746,6 +746,93 @@ TEST(Fetcher, BackPressureHoldsTheStream) {
   });
   EXPECT_TRUE(held);
   expect_chain(got, chain, 1, 149);
+}
+
+TEST(Fetcher, ManyReadersOfOneRangeCostTheSourcesAboutOne) {
+  const auto chain = make_chain(200);
+  FakeNode node{chain};
+  Fetcher f{config_for(chain), {&node}};
+  f.until_ready(0);
+  std::vector<std::thread> readers;
+  for (int k = 0; k < 8; ++k)
+    readers.emplace_back([&] { expect_chain(f.stream(id(chain[0]), id(chain[199])), chain, 1, 199); });
+  for (auto& r : readers) r.join();
+  EXPECT_LE(node.calls("eth_getBlockByHash"), 199) << "each body once";
+  expect_chain(f.stream(id(chain[50]), id(chain[150])), chain, 51, 150);
+  EXPECT_LE(node.calls("eth_getBlockByHash"), 199);
+}
+
+TEST(Fetcher, AReaderThatLeavesTakesNobodysBodiesAlong) {
+  const auto chain = make_chain(120);
+  FakeNode node{chain};
+  Fetcher f{config_for(chain), {&node}};
+  f.until_ready(0);
+  node.faults.delay_ms = 200;
+  grpc::ClientContext ctx;
+  v1::StreamPayloadsRequest req;
+  *req.mutable_parent() = wire::to_proto(id(chain[0]));
+  *req.mutable_tip() = wire::to_proto(id(chain[119]));
+  auto first = f.payloads->StreamPayloads(&ctx, req);
+  f.eventually("bodies are on their way", [&] { return f.endpoint(0).in_flight() >= 2; });
+  std::thread second{[&] { expect_chain(f.stream(id(chain[0]), id(chain[119])), chain, 1, 119); }};
+  absl::SleepFor(absl::Milliseconds(300));
+  ctx.TryCancel();
+  first->Finish();
+  second.join();
+}
+
+std::ptrdiff_t threads() {
+  const std::filesystem::directory_iterator tasks{"/proc/self/task"};
+  return std::distance(begin(tasks), end(tasks));
+}
+
+TEST(Fetcher, AStreamCostsNoThread) {
+  const auto chain = make_chain(150, 0, SIZE_MAX, 20'000);
+  FakeNode node{chain};
+  Fetcher f{config_for(chain), {&node}, {}, kTimeout, {}, 1U << 20U};
+  f.until_ready(0);
+  struct Call {
+    grpc::ClientContext ctx;
+    std::unique_ptr<grpc::ClientReader<v1::StreamPayloadsResponse>> payloads;
+    std::unique_ptr<grpc::ClientReader<v1::WatchHeadsResponse>> heads;
+  };
+  std::vector<std::unique_ptr<Call>> calls;
+  // Each has begun, and waits for a reader that sleeps.
+  const auto open = [&](std::size_t streams, std::size_t watches) {
+    while (streams-- > 0) {
+      auto& c = *calls.emplace_back(std::make_unique<Call>());
+      v1::StreamPayloadsRequest req;
+      *req.mutable_parent() = wire::to_proto(id(chain[0]));
+      *req.mutable_tip() = wire::to_proto(id(chain[149]));
+      c.payloads = f.payloads->StreamPayloads(&c.ctx, req);
+      v1::StreamPayloadsResponse m;
+      ASSERT_TRUE(c.payloads->Read(&m));
+    }
+    while (watches-- > 0) {
+      auto& c = *calls.emplace_back(std::make_unique<Call>());
+      c.heads = f.heads->WatchHeads(&c.ctx, {});
+      v1::WatchHeadsResponse m;
+      ASSERT_TRUE(c.heads->Read(&m));
+    }
+  };
+  open(1, 1);
+  const auto with_one = threads();
+  open(9, 9);
+  const auto with_ten = threads();
+  open(22, 40);
+  const auto with_all = threads();
+  // gRPC starts some of its own when it likes.
+  EXPECT_LE(with_ten, with_one + 4);
+  EXPECT_LE(with_all, with_one + 4);
+  grpc::ClientContext ctx;
+  v1::StreamPayloadsRequest req;
+  *req.mutable_parent() = wire::to_proto(id(chain[0]));
+  *req.mutable_tip() = wire::to_proto(id(chain[1]));
+  auto one_more = f.payloads->StreamPayloads(&ctx, req);
+  EXPECT_EQ(one_more->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << "all places are taken";
+  RecordProperty("threads_with_2_streams", static_cast<int>(with_one));
+  RecordProperty("threads_with_82_streams", static_cast<int>(with_all));
+  for (auto& c : calls) c->ctx.TryCancel();
 }
 
 TEST(Fetcher, CordonsAndShowsNoSecrets) {

@@ -30,7 +30,7 @@ class Service final : public v1::PayloadSource::CallbackService {
  public:
   grpc::ServerUnaryReactor* GetPayload(grpc::CallbackServerContext*, const v1::GetPayloadRequest*,
                                        v1::GetPayloadResponse* response) override {
-    const auto call = Unary::make(response);
+    const auto call = Unary::make(response, [this] { unary_gone.set_value(); });
     unary.set_value(call);
     return call.get();
   }
@@ -46,7 +46,7 @@ class Service final : public v1::PayloadSource::CallbackService {
   std::atomic<int> rooms{0};
   std::promise<std::shared_ptr<Unary>> unary;
   std::promise<std::shared_ptr<Stream>> stream;
-  std::promise<void> gone;
+  std::promise<void> gone, unary_gone;
 };
 
 class GrpcKit : public ::testing::Test {
@@ -113,6 +113,22 @@ TEST_F(GrpcKit, WhatIsPushedComesInOrderAndTheEndBehindIt) {
   EXPECT_EQ(end().error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
+TEST_F(GrpcKit, ThereIsRoomOnceAllOfABatchIsSent) {
+  const auto reader = open();
+  const auto stream = service_.stream.get_future().get();
+  for (const int batches : {1, 2, 3}) {
+    stream->push_all({message("a"), message("b"), message("c")});
+    for (int k = 0; k < 3; ++k) {
+      seen(static_cast<std::size_t>(3 * (batches - 1) + k + 1));
+      reader->next();
+    }
+    while (service_.rooms < batches) std::this_thread::yield();
+    EXPECT_EQ(service_.rooms, batches);
+  }
+  stream->close(grpc::Status::OK);
+  EXPECT_TRUE(end().ok());
+}
+
 TEST_F(GrpcKit, OfWhatIsOfferedTheLatestAloneWaits) {
   const auto reader = open();
   const auto stream = service_.stream.get_future().get();
@@ -169,6 +185,18 @@ TEST_F(GrpcKit, TheFirstAnswerCounts) {
   call->fail({grpc::StatusCode::INTERNAL, "second"});
   EXPECT_TRUE(done.get_future().get().ok());
   EXPECT_EQ(request->response.endpoint(), "first");
+}
+
+TEST_F(GrpcKit, ACallerWhoWaitsNoMoreIsToldOf) {
+  auto request = std::make_shared<UnaryRequest<v1::GetPayloadRequest, v1::GetPayloadResponse>>(calls_);
+  std::promise<grpc::Status> done;
+  stub_->async()->GetPayload(&request->context, &request->request, &request->response,
+                             [&, request](grpc::Status s) { done.set_value(std::move(s)); });
+  const auto call = service_.unary.get_future().get();
+  request->context.TryCancel();
+  service_.unary_gone.get_future().get();
+  EXPECT_EQ(done.get_future().get().error_code(), grpc::StatusCode::CANCELLED);
+  call->finish({});
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 namespace towline::grpc_kit {
 
@@ -17,9 +18,9 @@ namespace towline::grpc_kit {
 template <class Response>
 class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
-  /// `on_cancel`: the caller is gone; at most once, on a thread of gRPC.
-  static std::shared_ptr<UnaryCall> make(Response* response, std::function<void()> on_cancel = {}) {
-    std::shared_ptr<UnaryCall> call{new UnaryCall{response, std::move(on_cancel)}};
+  /// `on_gone`: the caller waits no more. On a thread of gRPC.
+  static std::shared_ptr<UnaryCall> make(Response* response, std::function<void()> on_gone = {}) {
+    std::shared_ptr<UnaryCall> call{new UnaryCall{response, std::move(on_gone)}};
     call->self_ = call;
     return call;
   }
@@ -34,16 +35,15 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   }
 
  private:
-  UnaryCall(Response* response, std::function<void()> on_cancel)
-      : response_{response}, on_cancel_{std::move(on_cancel)} {}
+  UnaryCall(Response* response, std::function<void()> on_gone) : response_{response}, on_gone_{std::move(on_gone)} {}
   void OnCancel() override {
-    if (on_cancel_) on_cancel_();
+    if (on_gone_) on_gone_();
     fail(grpc::Status::CANCELLED);
   }
   void OnDone() override { self_.reset(); }
 
   Response* const response_;
-  const std::function<void()> on_cancel_;
+  const std::function<void()> on_gone_;
   std::atomic<bool> answered_{false};
   std::shared_ptr<UnaryCall> self_;
 };
@@ -76,6 +76,13 @@ class StreamCall final : public grpc::ServerWriteReactor<Response> {
   void push(Response r) {
     const std::lock_guard lock{mutex_};
     add(std::move(r));
+  }
+  /// All of them, and `on_room` once, when the transport has the last.
+  void push_all(std::vector<Response> all) {
+    const std::lock_guard lock{mutex_};
+    if (ending_) return;
+    for (Response& r : all) waiting_.push_back(std::move(r));
+    go_on();
   }
   /// What waits is sent before the call ends.
   void close(grpc::Status status) {

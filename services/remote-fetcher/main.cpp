@@ -9,8 +9,10 @@
 #include <caf/typed_event_based_actor.hpp>
 
 #include "libs/base/status.hpp"
+#include "libs/base/steady_time.hpp"
 #include "libs/service/service_main.hpp"
 #include "libs/telemetry/log.hpp"
+#include "services/remote-fetcher/actors/fetch_desk.hpp"
 #include "services/remote-fetcher/actors/head_poller.hpp"
 #include "services/remote-fetcher/edge/fetcher_service.hpp"
 #include "services/remote-fetcher/endpoints_file.hpp"
@@ -80,7 +82,8 @@ class RemoteFetcher final : public service::Program {
     app.add_option("--max-batch", limits_.max_batch, "calls in one batch to one endpoint, 0: as many as it takes")
         ->capture_default_str()
         ->check(CLI::Range(0, 1000));
-    app.add_option("--max-buffered-bytes", options_.max_buffered_bytes, "bytes of payloads held for one reader")
+    app.add_option("--max-buffered-bytes", max_buffered_bytes_,
+                   "bytes of payloads that wait for their readers, in this process; each reader has its part")
         ->capture_default_str();
     app.add_option("--evidence-file", evidence_file_,
                    "JSON lines: what endpoints were quarantined for; kept to 32 MiB");
@@ -130,33 +133,38 @@ class RemoteFetcher final : public service::Program {
     // Late: it missed three looks, another is better. Stale: each of them may have waited for a whole request. Stalled:
     // three blocks of another, and no less than looks can tell.
     TOWLINE_RETURN_IF_ERROR(check(pool_->voters(), quorum_));
-    board_ = std::make_unique<HeadBoard>(
-        Vote{pool_->voters(), quorum_,
-             Vote::Ages{std::max(interval * 3, absl::Seconds(3)), interval * 3 + timeout,
-                        std::max(interval * 3, absl::Seconds(static_cast<std::int64_t>(config_.block_time)) * 3)}},
-        ChainClock{pool_->voters()});
-    forks_ = std::make_unique<ForkBoard>(config_);
-    headers_ = std::make_unique<Headers>(*forks_, *pool_, *board_);
-    bodies_ = std::make_unique<Bodies>(*pool_, *board_, ctx.metrics);
-    options_.max_in_flight = limits_.max_in_flight;
-    streams_ = std::make_unique<PayloadStreams>(options_, *pool_, *headers_, *bodies_);
-    heads_ = std::make_unique<FetcherService>(*pool_, *board_, *headers_, interval);
-    payloads_ = std::make_unique<PayloadService>(*headers_, *bodies_, *streams_);
+    const Vote vote{
+        pool_->voters(), quorum_,
+        Vote::Ages{std::max(interval * 3, absl::Seconds(3)), interval * 3 + timeout,
+                   std::max(interval * 3, absl::Seconds(static_cast<std::int64_t>(config_.block_time)) * 3)}};
+    heads_ = std::make_unique<Heads>(
+        ctx.system, HeadHubConfig{vote, ChainClock{pool_->voters()}, interval,
+                                  [this](const HeadBoard& b, absl::Time now) { return troubles_of(*pool_, b, now); }});
+    forks_ = ctx.system.spawn(fork_watch, config_);
+    headers_ = std::make_unique<Headers>(*forks_, *pool_, *heads_);
+    bodies_ = std::make_unique<Bodies>(*pool_, *heads_, ctx.metrics);
+    desk_ = std::make_unique<FetchDesk>(ctx.system, crews_for(count, limits_.max_in_flight), max_buffered_bytes_);
+    heads_service_ = std::make_unique<FetcherService>(*pool_, *heads_, *headers_, *desk_);
+    payload_service_ = std::make_unique<PayloadService>(
+        ctx.system,
+        StreamConfig{0, {}, {}, limits_.max_in_flight, pool_.get(), headers_.get(), bodies_.get(), desk_.get()});
     system_ = &ctx.system;
     for (std::size_t i = 0; i < count; ++i) {
-      pollers_.push_back(
-          ctx.system.spawn<caf::detached>(head_poller, PollerConfig{i, interval, &config_, forks_.get(), pool_.get(),
-                                                                    board_.get(), &ctx.metrics, check_times_ == "on"}));
+      pollers_.push_back(ctx.system.spawn<caf::detached>(
+          head_poller,
+          PollerConfig{i, interval, &config_, *forks_, pool_.get(), heads_.get(), &ctx.metrics, check_times_ == "on"}));
     }
     log::info("fetching", {log::kv("chain_id", config_.l2_chain_id), log::kv("endpoints", count)});
     say_trust(electorate(pool_->voters(), quorum_), count);
     return absl::OkStatus();
   }
 
-  std::vector<grpc::Service*> services() override { return {heads_.get(), payloads_.get()}; }
+  std::vector<grpc::Service*> services() override { return {heads_service_.get(), payload_service_.get()}; }
 
   Readiness readiness() override {
-    const auto s = board_->current();
+    const auto board = heads_->now();
+    const absl::Time now = steady_now();
+    const auto s = board->choose(now);
     const std::size_t els = pool_->ready_els();
     Readiness r{true, "ready", {}, {}};
     const auto not_ready = [&](const contract::SourceTrouble& t) {
@@ -165,7 +173,7 @@ class RemoteFetcher final : public service::Program {
       r.reason = t.why;
     };
     if (!s) {
-      not_ready(heads_trouble(*pool_, *board_));
+      not_ready(troubles_of(*pool_, *board, now).heads);
     } else if (!s->unknown_rules.empty()) {
       not_ready({"unknown_rules", s->unknown_rules});
     } else if (els == 0) {
@@ -181,17 +189,21 @@ class RemoteFetcher final : public service::Program {
 
   void stop() override {
     if (pool_) pool_->stop();
-    if (board_) board_->stop();
+    if (heads_) heads_->stop();
   }
 
   void release() override {
     if (system_ == nullptr) return;
     caf::scoped_actor self{*system_};
-    for (auto& p : pollers_) {
-      self->send_exit(p, caf::exit_reason::user_shutdown);
-      self->wait_for(p);
-    }
+    const auto end = [&](const auto& actor) {
+      self->send_exit(actor, caf::exit_reason::user_shutdown);
+      self->wait_for(actor);
+    };
+    for (const auto& p : pollers_) end(p);
     pollers_.clear();
+    if (desk_) desk_->end(*system_);
+    if (heads_) end(heads_->actor());
+    if (forks_) end(*forks_);
   }
 
  private:
@@ -204,17 +216,17 @@ class RemoteFetcher final : public service::Program {
   EndpointLimits limits_;
   Quorum quorum_;
   std::string check_times_ = "on";
-  StreamOptions options_;
+  std::size_t max_buffered_bytes_ = 64U << 20U;
 
   rollup::Config config_;
   std::unique_ptr<Pool> pool_;
-  std::unique_ptr<HeadBoard> board_;
-  std::unique_ptr<ForkBoard> forks_;
+  std::unique_ptr<Heads> heads_;
+  std::optional<fork_watch_actor> forks_;
   std::unique_ptr<Headers> headers_;
   std::unique_ptr<Bodies> bodies_;
-  std::unique_ptr<PayloadStreams> streams_;
-  std::unique_ptr<FetcherService> heads_;
-  std::unique_ptr<PayloadService> payloads_;
+  std::unique_ptr<FetchDesk> desk_;
+  std::unique_ptr<FetcherService> heads_service_;
+  std::unique_ptr<PayloadService> payload_service_;
   caf::actor_system* system_ = nullptr;
   std::vector<head_poller_actor> pollers_;
 };

@@ -35,9 +35,9 @@ absl::Status as_data_loss(const char* field, const absl::Status& st) {
 
 }  // namespace
 
-Bodies::Bodies(Pool& pool, HeadBoard& board, Metrics& metrics)
+Bodies::Bodies(Pool& pool, const Heads& heads, Metrics& metrics)
     : pool_{pool},
-      board_{board},
+      heads_{heads},
       blocks_{metrics.counter("towline_fetcher_blocks_total", "Verified blocks that were fetched.")},
       refetched_{metrics.counter("towline_fetcher_bodies_refetched_total", "Bodies that had to be asked for again.")} {}
 
@@ -118,7 +118,7 @@ absl::StatusOr<std::vector<Served>> Bodies::fetch(std::span<const HashedHeader> 
   std::set<std::size_t> by_number;
   absl::Time since = steady_now();
   std::size_t usual = std::max<std::size_t>(kLeastGuess, expected * kMoreRoom);
-  Failover trial{pool_, board_};
+  Failover trial{pool_, heads_};
   absl::Status last;
   while (true) {
     std::vector<std::size_t> left;
@@ -214,7 +214,7 @@ absl::StatusOr<std::vector<Served>> Bodies::fetch(std::span<const HashedHeader> 
                             absl::StrCat("an answer of ", reply->bytes, " bytes for ", verified, " blocks with ",
                                          transactions, " transactions of ", raw_bytes, " bytes"));
   }
-  board_.clear_unknown_rules();
+  heads_.clear_unknown_rules();
   blocks_.inc(static_cast<double>(wanted.size()));
   std::vector<Served> out;
   out.reserve(got.size());

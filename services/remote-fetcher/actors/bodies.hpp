@@ -1,24 +1,20 @@
-// Bodies of blocks whose headers are known, from the pool, each verified against its header. Blocking, thread safe.
+// Bodies of blocks whose headers are known, from the pool, each verified against its header. Blocking, thread
+// safe: for workers.
 #pragma once
 #include <absl/status/statusor.h>
 
 #include <span>
 #include <vector>
 
-#include "services/remote-fetcher/actors/head_board.hpp"
+#include "services/remote-fetcher/actors/head_hub.hpp"
 #include "services/remote-fetcher/actors/pool.hpp"
-#include "services/remote-fetcher/core/chain_proof.hpp"
+#include "services/remote-fetcher/core/body_window.hpp"
 
 namespace towline::fetcher {
 
-struct Served {
-  eth::Payload payload;
-  std::string endpoint;
-};
-
 class Bodies {
  public:
-  Bodies(Pool& pool, HeadBoard& board, Metrics& metrics);
+  Bodies(Pool& pool, const Heads& heads, Metrics& metrics);
 
   /// The payloads of `wanted`, in order, whose answers are expected to take this many bytes (0: nothing is known); adds
   /// what they took to `bytes`. NOT_FOUND: no source has one of
@@ -37,7 +33,7 @@ class Bodies {
                                                       std::size_t usual, const Cancelled& cancelled);
 
   Pool& pool_;
-  HeadBoard& board_;
+  const Heads& heads_;
   Metrics::Counter blocks_, refetched_;
 };
 

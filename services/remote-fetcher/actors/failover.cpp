@@ -14,7 +14,7 @@ std::string field(const std::string& what) { return what.substr(0, what.find(':'
 void Failover::solved_by(std::size_t i) {
   for (const auto& [endpoint, what] : failed_)
     pool_.report_bad_data(endpoint, field(what), absl::StrCat(what, "; ", pool_.name(i), " serves it right"));
-  if (!failed_.empty()) board_.clear_unknown_rules();
+  if (!failed_.empty()) heads_.clear_unknown_rules();
   asked_.clear();
   failed_.clear();
   not_found_ = false;
@@ -27,7 +27,7 @@ absl::Status Failover::unsolved(const std::string& question, const absl::Status&
   }
   const std::string what = failed_.begin()->second;
   if (const auto rule = rule_we_miss(failed_, not_found_)) {
-    board_.set_unknown_rules(absl::StrCat(question, ": ", *rule));
+    heads_.set_unknown_rules(absl::StrCat(question, ": ", *rule));
     log::error(
         "every source fails the same check: is there a fork that this version does not know? Look for a newer one",
         {log::kv("question", question), log::kv("what", *rule)});

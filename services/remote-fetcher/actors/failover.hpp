@@ -3,7 +3,7 @@
 #pragma once
 #include <set>
 
-#include "services/remote-fetcher/actors/head_board.hpp"
+#include "services/remote-fetcher/actors/head_hub.hpp"
 #include "services/remote-fetcher/actors/pool.hpp"
 #include "services/remote-fetcher/core/fault_attribution.hpp"
 
@@ -11,7 +11,7 @@ namespace towline::fetcher {
 
 class Failover {
  public:
-  Failover(Pool& pool, HeadBoard& board) : pool_{pool}, board_{board} {}
+  Failover(Pool& pool, const Heads& heads) : pool_{pool}, heads_{heads} {}
 
   /// Not to be asked (again) for this.
   const std::set<std::size_t>& asked() const { return asked_; }
@@ -36,7 +36,7 @@ class Failover {
 
  private:
   Pool& pool_;
-  HeadBoard& board_;
+  const Heads& heads_;
   std::set<std::size_t> asked_;
   Failures failed_;
   bool not_found_ = false;

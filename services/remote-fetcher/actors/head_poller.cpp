@@ -1,6 +1,7 @@
 #include "services/remote-fetcher/actors/head_poller.hpp"
 
 #include <absl/strings/str_cat.h>
+#include <absl/time/clock.h>
 
 #include <atomic>
 #include <caf/send.hpp>
@@ -72,7 +73,7 @@ Trouble syncing_from(simdjson::dom::element status) {
 }  // namespace
 
 head_poller_actor::behavior_type HeadPollerState::make_behavior(PollerConfig config) {
-  config_ = config;
+  config_ = std::move(config);
   const std::string& endpoint = config_.pool->name(config_.index);
   rejected_ = config_.metrics->counter("towline_fetcher_rejected_endpoints_total", "Endpoints of another chain.",
                                        {{"endpoint", endpoint}});
@@ -112,6 +113,13 @@ absl::Status HeadPollerState::fail(Problem p, std::string why) {
   return absl::UnavailableError(why);
 }
 
+template <class Atom>
+void HeadPollerState::tell_forks(Atom what, const jsonrpc::Answer& a) {
+  caf::anon_send(config_.forks, what,
+                 ForkAnswerPtr{std::make_shared<const ForkAnswer>(
+                     ForkAnswer{config_.pool->name(config_.index), a, replies_.empty() ? nullptr : replies_.back()})});
+}
+
 bool HeadPollerState::may_poll() const {
   const absl::Time now = steady_now();
   return config_.pool->get(config_.index).next_poll(now) <= now;
@@ -132,8 +140,8 @@ absl::StatusOr<std::vector<jsonrpc::Answer>> HeadPollerState::ask_all(const std:
     // A server that fails by chance is asked again at once.
     if (!reply.ok() && trouble_.problem == Problem::http_error && may_poll() && ++chances < kMostChances) continue;
     if (!reply.ok()) return reply.status();
-    replies_.push_back(*std::move(reply));
-    for (const auto& a : replies_.back().answers.answers) {
+    replies_.push_back(std::make_shared<const Reply>(*std::move(reply)));
+    for (const auto& a : replies_.back()->answers.answers) {
       if (a.kind == jsonrpc::Answer::Kind::missing) break;
       out.push_back(a);
     }
@@ -170,7 +178,7 @@ absl::Status HeadPollerState::check_cl() {
   const rollup::Config& c = *config_.rollup;
   TOWLINE_ASSIGN_OR_RETURN(const auto answer, ask({"optimism_rollupConfig", "[]"}, Asked::small));
   if (answer.kind != jsonrpc::Answer::Kind::result) return absl::OkStatus();
-  config_.forks->on_rollup_config(config_.pool->name(config_.index), answer);
+  tell_forks(rollup_atom{}, answer);
   simdjson::dom::element e;
   std::uint64_t id = 0;
   if (answer.result["l2_chain_id"].get(e) == simdjson::SUCCESS && e.get(id) == simdjson::SUCCESS &&
@@ -231,8 +239,7 @@ absl::Status HeadPollerState::probe() {
     look("eth_syncing", "[]", Asked::small, [&](const jsonrpc::Answer& a) {
       syncing = a.kind == jsonrpc::Answer::Kind::result ? syncing_from(a.result) : Trouble{};
     });
-    look("eth_config", "[]", Asked::small,
-         [&](const jsonrpc::Answer& a) { config_.forks->on_eth_config(pool.name(i), a); });
+    look("eth_config", "[]", Asked::small, [&](const jsonrpc::Answer& a) { tell_forks(eth_atom{}, a); });
     trouble_ = {};
   }
   if (cl) TOWLINE_RETURN_IF_ERROR(check_cl());
@@ -261,7 +268,7 @@ absl::Status HeadPollerState::identify() {
     const bool known = pool.get(i).state(steady_now()) == State::rejected;
     pool.update(i, [&](Endpoint& e) { e.refuse(steady_now(), why); });
     if (known) return st;
-    config_.forks->forget(pool.name(i));
+    caf::anon_send(config_.forks, forget_atom{}, pool.name(i));
     rejected_.inc();
     log::error("endpoint rejected: it is of another chain; remove it or correct the rollup config",
                {log::kv("endpoint", pool.name(i)), log::kv("why", why)});
@@ -273,34 +280,34 @@ absl::Status HeadPollerState::identify() {
   return st;
 }
 
-void HeadPollerState::Look::read(const std::vector<jsonrpc::Answer>& answers) {
-  const std::size_t first = answers.size() - asked.size();
-  for (std::size_t k = 0; k < asked.size(); ++k) {
-    if (const auto hash = hash_of(answers[first + k])) has[asked[k]] = *hash;
+void HeadPollerState::read(const std::vector<jsonrpc::Answer>& answers, Look& look) {
+  const std::size_t first = answers.size() - look.asked.size();
+  for (std::size_t k = 0; k < look.asked.size(); ++k) {
+    if (const auto hash = hash_of(answers[first + k])) look.has[look.asked[k]] = *hash;
   }
 }
 
-absl::StatusOr<HeadPollerState::Look> HeadPollerState::look_at_el() {
+absl::StatusOr<Look> HeadPollerState::look_at_el() {
   Look look;
   // The lowest first: in several requests the chain may grow between the answers, and must not look out of order for
   // it.
   std::vector<jsonrpc::Call> calls = {block_call("finalized"), block_call("safe"), block_call("latest")};
-  look.asked = config_.board->heights(config_.pool->name(config_.index));
+  look.asked = config_.heads->now()->heights(config_.pool->name(config_.index), steady_now());
   for (const std::uint64_t n : look.asked) calls.push_back(block_call(to_quantity(n)));
   TOWLINE_ASSIGN_OR_RETURN(const auto a, ask_all(calls, Asked::header));
-  look.read(a);
+  read(a, look);
   TOWLINE_ASSIGN_OR_RETURN(look.heads, snapshot_from_el(a[2], a[1], a[0]));
   return look;
 }
 
-absl::StatusOr<HeadPollerState::Look> HeadPollerState::look_at_cl(contract::EndpointKind kind) {
+absl::StatusOr<Look> HeadPollerState::look_at_cl(contract::EndpointKind kind) {
   Look look;
   std::vector<jsonrpc::Call> calls = {{"optimism_syncStatus", "[]"}};
   const std::string& endpoint = config_.pool->name(config_.index);
-  look.asked = config_.board->heights(endpoint);
+  look.asked = config_.heads->now()->heights(endpoint, steady_now());
   if (!contract::serves_blocks(kind)) {
     // It tells of its chain by its labels, and below its safe block by outputs.
-    const auto own = config_.board->of(endpoint);
+    const auto own = config_.heads->now()->of(endpoint);
     const std::uint64_t safe = own && own->safe ? own->safe->number : 0;
     std::erase_if(look.asked,
                   [&](std::uint64_t n) { return n >= safe || (own->finalized && own->finalized->number == n); });
@@ -312,12 +319,12 @@ absl::StatusOr<HeadPollerState::Look> HeadPollerState::look_at_cl(contract::Endp
   if (a[0].kind != jsonrpc::Answer::Kind::result && contract::serves_blocks(kind)) return look_at_el();
   if (a[0].kind != jsonrpc::Answer::Kind::result)
     return fail(Problem::http_error, absl::StrCat("optimism_syncStatus: ", a[0].error.message));
-  look.read(a);
+  read(a, look);
   TOWLINE_ASSIGN_OR_RETURN(look.heads, snapshot_from_cl(a[0].result));
   return look;
 }
 
-absl::StatusOr<HeadPollerState::Look> HeadPollerState::take_look() {
+absl::StatusOr<Look> HeadPollerState::take_look() {
   const contract::EndpointKind kind = config_.pool->get(config_.index).kind();
   return contract::serves_sync_status(kind) ? look_at_cl(kind) : look_at_el();
 }
@@ -353,7 +360,8 @@ void HeadPollerState::show(const contract::HeadSnapshot& s) {
 
 void HeadPollerState::show_clock() {
   if (config_.index != 0) return;
-  const absl::Duration late = std::max(absl::ZeroDuration(), config_.board->chain_now() - steady_now());
+  const absl::Duration late =
+      std::max(absl::ZeroDuration(), config_.heads->now()->chain_now(steady_now(), absl::Now()) - steady_now());
   config_.metrics
       ->gauge("towline_fetcher_clock_late_seconds",
               "How late the clock here is, as the blocks of most trust groups have it; 0: it is not known to be.")
@@ -384,22 +392,22 @@ void HeadPollerState::poll() {
   const Endpoint e = pool.get(i);
   const State state = e.state(now);
   if (state == State::rejected || state == State::cordoned || state == State::quarantined)
-    config_.board->drop(endpoint);
+    config_.heads->drop(endpoint);
   if (!may_poll()) return;  // backing off, or not to be used
   trouble_ = {};
   const auto ended = [&](const Trouble& t) { pool.update(i, [&](Endpoint& x) { x.on_poll(steady_now(), t); }); };
   if (auto st = identify(); !st.ok()) {
-    if (absl::IsFailedPrecondition(st)) config_.board->drop(endpoint);
+    if (absl::IsFailedPrecondition(st)) config_.heads->drop(endpoint);
     if (absl::IsUnavailable(st) || absl::IsResourceExhausted(st)) ended(trouble_);
     return;
   }
   // The probe may have used up what a rate limit allows.
   if (!may_poll()) return;
   if (pool.get(i).syncing()) {
-    config_.board->drop(endpoint);
+    config_.heads->drop(endpoint);
     return ended({});
   }
-  auto s = take_look();
+  absl::StatusOr<Look> s = take_look();
   const bool bad_header = absl::IsDataLoss(s.status());
   if (s.ok()) {
     s->heads.endpoint = endpoint;
@@ -408,8 +416,9 @@ void HeadPollerState::poll() {
   }
   if (s.ok() && config_.check_times) {
     if (s->heads.unsafe && check_times(s->heads, *config_.rollup, absl::InfiniteFuture()).ok())
-      config_.board->heard(endpoint, absl::FromUnixSeconds(static_cast<std::int64_t>(s->heads.unsafe->timestamp)));
-    if (auto st = check_times(s->heads, *config_.rollup, config_.board->chain_now()); !st.ok()) {
+      config_.heads->heard(endpoint, s->heads.unsafe->timestamp);
+    if (auto st = check_times(s->heads, *config_.rollup, config_.heads->now()->chain_now(steady_now(), absl::Now()));
+        !st.ok()) {
       // Our clock or our configuration may be wrong as well: nobody is charged.
       trouble_ = {absl::IsOutOfRange(st) ? Problem::clock_skew : Problem::wrong_time, std::string{st.message()}};
       s = st;
@@ -421,8 +430,12 @@ void HeadPollerState::poll() {
     if (bad_header) trouble_ = {Problem::bad_data, what};
     if (!trouble_) trouble_ = {Problem::not_json_rpc, what};
     ended(trouble_);
-    if (bad_header && config_.board->on_bad_header(endpoint, what, pool.most_serve_bad_data()))
-      pool.report_bad_data(i, "hash", what);
+    if (bad_header) {
+      config_.heads->drop(endpoint);
+      // Else it may be we who miss a rule, and that is noted if it is so at most sources.
+      if (config_.heads->now()->others_verify(endpoint, steady_now())) pool.report_bad_data(i, "hash", what);
+      else if (pool.most_serve_bad_data()) config_.heads->set_unknown_rules(what);
+    }
     (absl::IsDataLoss(s.status()) ? dropped_as_wrong_ : dropped_as_error_).inc();
     log::debug("no heads from endpoint", {log::kv("endpoint", endpoint), log::kv("why", s.status())});
     return;
@@ -432,13 +445,13 @@ void HeadPollerState::poll() {
   if (contract::serves_blocks(pool.get(i).kind()) && s->heads.unsafe)
     pool.update(i, [&](Endpoint& x) { x.on_head(s->heads.unsafe->number); });
   search_lowest();
-  config_.board->put(std::move(s->heads), s->asked, s->has);
+  config_.heads->put(*std::move(s));
 }
 
 head_poller_actor::behavior_type head_poller(head_poller_actor::stateful_pointer<HeadPollerState> self,
                                              PollerConfig config) {
   guard(self, "head_poller");
-  return self->state.make_behavior(config);
+  return self->state.make_behavior(std::move(config));
 }
 
 }  // namespace towline::fetcher

@@ -8,8 +8,8 @@
 #include <map>
 
 #include "libs/rollup/config.hpp"
-#include "services/remote-fetcher/actors/fork_board.hpp"
-#include "services/remote-fetcher/actors/head_board.hpp"
+#include "services/remote-fetcher/actors/fork_watch.hpp"
+#include "services/remote-fetcher/actors/head_hub.hpp"
 #include "services/remote-fetcher/actors/pool.hpp"
 
 namespace towline::fetcher {
@@ -20,12 +20,12 @@ using look_atom = caf::atom_constant<caf::atom("look")>;
 using head_poller_actor = caf::typed_actor<caf::reacts_to<poll_atom, std::uint64_t>, caf::reacts_to<look_atom>>;
 
 struct PollerConfig {
-  std::size_t index;
+  std::size_t index = 0;
   absl::Duration interval;
   const rollup::Config* rollup;
-  ForkBoard* forks;
+  fork_watch_actor forks;
   Pool* pool;
-  HeadBoard* board;
+  const Heads* heads;
   Metrics* metrics;
   /// --check.block-times
   bool check_times = true;
@@ -47,14 +47,11 @@ class HeadPollerState {
   absl::Status check_cl();
   /// OK when a probe was not due, or went well.
   absl::Status identify();
-  /// One look: the labels, and what the endpoint has at the heights that are compared.
-  struct Look {
-    contract::HeadSnapshot heads;
-    std::vector<std::uint64_t> asked;
-    std::map<std::uint64_t, Hash32> has;
-    /// From the answers to what was asked, which come after those for the labels.
-    void read(const std::vector<jsonrpc::Answer>& answers);
-  };
+  /// From the answers to what was asked, which come after those for the labels.
+  static void read(const std::vector<jsonrpc::Answer>& answers, Look& look);
+  /// What a source says of its forks.
+  template <class Atom>
+  void tell_forks(Atom what, const jsonrpc::Answer& a);
   absl::StatusOr<Look> take_look();
   absl::StatusOr<Look> look_at_el();
   absl::StatusOr<Look> look_at_cl(contract::EndpointKind kind);
@@ -79,7 +76,7 @@ class HeadPollerState {
   std::uint64_t tick_ = 0;
   /// Why this poll fails, and the replies that its answers point into.
   Trouble trouble_;
-  std::vector<Reply> replies_;
+  std::vector<std::shared_ptr<const Reply>> replies_;
 };
 
 head_poller_actor::behavior_type head_poller(head_poller_actor::stateful_pointer<HeadPollerState> self,

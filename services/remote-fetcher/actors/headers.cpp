@@ -3,10 +3,9 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
-#include <atomic>
-#include <future>
+#include <caf/send.hpp>
+#include <caf/typed_event_based_actor.hpp>
 #include <numeric>
-#include <thread>
 
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
@@ -19,17 +18,9 @@
 namespace towline::fetcher {
 namespace {
 
-constexpr std::size_t kWorkers = 16;
-/// Headers kept of proofs that failed: a window.
-constexpr std::size_t kMaxKept = 8192;
-/// In a proof: a header that no endpoint is answerable for.
-constexpr std::size_t kNobody = SIZE_MAX;
 /// How often a block near the head that an endpoint announced but does not have, is asked for: its URL may lead to
 /// several replicas.
 constexpr int kReplicaTries = 4;
-
-/// For an endpoint's answer to somebody who asks all of them.
-constexpr absl::Duration kTestimonyPatience = absl::Seconds(5);
 
 std::vector<std::uint64_t> range(std::uint64_t first, std::size_t count) {
   std::vector<std::uint64_t> out(count);
@@ -107,7 +98,7 @@ absl::StatusOr<Headers::View> Headers::view_of(Turn turn, const std::vector<std:
 absl::StatusOr<Headers::View> Headers::by_numbers(const std::vector<std::uint64_t>& numbers,
                                                   std::optional<std::size_t> prefer, const Cancelled& cancelled) {
   const absl::Time since = steady_now();
-  Failover trial{pool_, board_};
+  Failover trial{pool_, heads_};
   absl::Status last;
   if (numbers.empty()) return View{};
   while (true) {
@@ -130,7 +121,7 @@ absl::StatusOr<Headers::View> Headers::by_numbers(const std::vector<std::uint64_
 
 absl::StatusOr<eth::Header> Headers::by_hash(const Hash32& hash, const Cancelled& cancelled) {
   const absl::Time since = steady_now();
-  Failover trial{pool_, board_};
+  Failover trial{pool_, heads_};
   absl::Status last;
   while (true) {
     const auto turn = pool_.take_el(Work::headers, 1, trial.asked(), {}, since, cancelled);
@@ -173,43 +164,38 @@ absl::StatusOr<eth::Header> Headers::by_hash(const Hash32& hash, const Cancelled
   }
 }
 
-absl::StatusOr<eth::BlockId> Headers::agreed(std::uint64_t number, const Cancelled& cancelled) {
+std::optional<Hash32> Headers::block_at(std::size_t i, std::uint64_t number, const Cancelled& cancelled) {
   const absl::Time since = steady_now();
-  const auto ask = [&](std::size_t i) -> std::optional<eth::BlockId> {
-    while (true) {
-      const auto turn = pool_.take(i, Work::headers, 1, since, cancelled);
-      if (!turn.ok()) return std::nullopt;
-      const auto got = batch(*turn, std::span{&number, 1}, cancelled);
-      if (got.ok() && got->front().kind == Found::Kind::header) return eth::BlockId{number, got->front().header.hash};
-      // A rate limit is no answer.
-      if (got.ok() || absl::IsDataLoss(got.status()) || pool_.out_of_patience(since)) return std::nullopt;
-    }
-  };
-  const auto els = pool_.usable_els();
-  std::vector<std::future<std::optional<eth::BlockId>>> asked;
-  for (const std::size_t i : els) asked.push_back(std::async(std::launch::async, ask, i));
-  std::map<std::size_t, Hash32> answers;
-  for (std::size_t k = 0; k < els.size(); ++k) {
-    if (const auto id = asked[k].get()) answers[els[k]] = id->hash;
+  while (true) {
+    const auto turn = pool_.take(i, Work::headers, 1, since, cancelled);
+    if (!turn.ok()) return std::nullopt;
+    const auto got = batch(*turn, std::span{&number, 1}, cancelled);
+    if (got.ok() && got->front().kind == Found::Kind::header) return got->front().header.hash;
+    // A rate limit is no answer.
+    if (got.ok() || absl::IsDataLoss(got.status()) || pool_.out_of_patience(since)) return std::nullopt;
   }
-  if (cancelled()) return absl::CancelledError("cancelled");
+}
+
+absl::StatusOr<eth::BlockId> Headers::border(std::uint64_t number, const std::map<std::size_t, Hash32>& answers,
+                                             bool cancelled) {
+  if (cancelled) return absl::CancelledError("cancelled");
   if (answers.empty()) return absl::UnavailableError(absl::StrCat("no source gives block ", number));
   const auto elected = elect(pool_.voters(), answers);
   if (!elected) {
     return absl::AbortedError(absl::StrCat("sources disagree about block ", number,
                                            ", and no block of that height has a majority of the trust groups"));
   }
-  const eth::BlockId border{number, *elected};
-  const auto vote = board_.current();
+  const eth::BlockId elect_id{number, *elected};
+  const auto vote = heads_.now()->choose(steady_now());
   const bool settled = vote && number <= final_up_to(*vote);
   for (const auto& [i, hash] : answers) {
     if (hash == *elected) continue;
     const std::string evidence = absl::StrCat("its block ", number, " is ", to_hex(hash.view()),
-                                              ", that of most groups ", eth::to_string(border));
+                                              ", that of most groups ", eth::to_string(elect_id));
     if (settled) pool_.report_bad_data(i, "branch", evidence);
     else pool_.hold(i, evidence);
   }
-  return border;
+  return elect_id;
 }
 
 absl::StatusOr<Testimony> Headers::ask_el(std::size_t i, const std::vector<std::uint64_t>& numbers,
@@ -247,97 +233,69 @@ absl::StatusOr<Testimony> Headers::ask_cl(std::size_t i, const std::vector<std::
   return out;
 }
 
-std::vector<Headers::Heard> Headers::ask_each(const std::vector<std::uint64_t>& numbers, const Cancelled& cancelled) {
-  const absl::Time now = steady_now();
-  const Cancelled enough = [&, until = now + kTestimonyPatience] { return steady_now() > until || cancelled(); };
-  const auto ask = [&](std::size_t i) -> Heard {
-    const Endpoint e = pool_.get(i);
-    const State state = e.state(now);
-    absl::StatusOr<Testimony> said = absl::UnavailableError("it is not in use");
-    if (state == State::ready || state == State::backing_off)
-      said = contract::serves_blocks(e.kind()) ? ask_el(i, numbers, enough) : ask_cl(i, numbers, enough);
-    if (said.ok()) return {*std::move(said), {}};
-    // What is known of it says more than that it gave no answer in time.
-    const Trouble t = pool_.get(i).trouble(steady_now());
-    return {{},
-            t                                  ? t.why
-            : absl::IsCancelled(said.status()) ? "no answer in time"
-                                               : std::string{said.status().message()}};
-  };
-  std::vector<std::future<Heard>> asked;
-  for (std::size_t i = 0; i < pool_.size(); ++i) asked.push_back(std::async(std::launch::async, ask, i));
-  std::vector<Heard> out;
-  for (auto& a : asked) out.push_back(a.get());
+Headers::Heard Headers::ask(std::size_t i, const std::vector<std::uint64_t>& numbers, const Cancelled& cancelled) {
+  const Endpoint e = pool_.get(i);
+  const State state = e.state(steady_now());
+  absl::StatusOr<Testimony> said = absl::UnavailableError("it is not in use");
+  if (state == State::ready || state == State::backing_off)
+    said = contract::serves_blocks(e.kind()) ? ask_el(i, numbers, cancelled) : ask_cl(i, numbers, cancelled);
+  if (said.ok()) return {*std::move(said), {}};
+  // What is known of it says more than that it gave no answer in time.
+  const Trouble t = pool_.get(i).trouble(steady_now());
+  return {{},
+          t                                  ? t.why
+          : absl::IsCancelled(said.status()) ? "no answer in time"
+                                             : std::string{said.status().message()}};
+}
+
+WindowProof::Headers Headers::batch_of(std::vector<std::uint64_t> left, const Cancelled& cancelled) {
+  const absl::Time since = steady_now();
+  WindowProof::Headers out;
+  Failover trial{pool_, heads_};
+  absl::Status last;
+  while (!left.empty()) {
+    const auto turn = pool_.take_el(Work::headers, left.size(), trial.asked(), left.front(), since, cancelled);
+    if (!turn.ok()) {
+      out.status = absl::IsCancelled(turn.status())
+                       ? turn.status()
+                       : trial.unsolved(absl::StrCat("header ", left.front()), last.ok() ? turn.status() : last);
+      return out;
+    }
+    const std::size_t i = turn->endpoint;
+    auto got = batch(*turn, std::span{left}.first(turn->calls), cancelled);
+    if (!got.ok()) {
+      last = got.status();
+      if (absl::IsCancelled(last)) {
+        out.status = last;
+        return out;
+      }
+      if (pool_.out_of_patience(since)) {
+        out.status = trial.unsolved(absl::StrCat("header ", left.front()), last);
+        return out;
+      }
+      // Others than who lied; one that failed is asked again when nobody else can: its back-off paces it.
+      if (absl::IsDataLoss(last)) trial.does_not_verify(i, std::string{last.message()});
+      continue;
+    }
+    trial.solved_by(i);
+    std::vector<std::uint64_t> again;
+    for (std::size_t k = 0; k < got->size(); ++k) {
+      Found& f = (*got)[k];
+      // What it does not have for good is asked of others, and of nobody if there is none.
+      const bool gone = f.kind == Found::Kind::absent && pool_.get(i).has_gone(steady_now(), left[k]);
+      if (f.kind == Found::Kind::unanswered || gone) again.push_back(left[k]);
+      if (f.kind == Found::Kind::header) out.found.push_back({std::move(f.header), i});
+    }
+    again.insert(again.end(), left.begin() + static_cast<std::ptrdiff_t>(got->size()), left.end());
+    left = std::move(again);
+  }
   return out;
 }
 
-absl::Status Headers::fill(ChainProof& proof, const Cancelled& cancelled) {
-  const absl::Time since = steady_now();
-  const std::size_t total = proof.size();
-  const std::uint64_t first = proof.first();
-  constexpr std::size_t kWidth = Endpoint::kMaxBatch;
-  const std::size_t batches = (total + kWidth - 1) / kWidth;
-  std::atomic<std::size_t> next{0};
-  std::mutex mutex;  // guards proof and failure
-  absl::Status failure;
-  const auto fetch = [&](std::size_t begin, std::size_t end) -> absl::Status {
-    Failover trial{pool_, board_};
-    absl::Status last;
-    std::vector<std::uint64_t> left = range(first + begin, end - begin);
-    {
-      std::lock_guard lock{mutex};
-      std::erase_if(left, [&](std::uint64_t n) { return proof.has(n); });
-    }
-    while (!left.empty()) {
-      const auto turn = pool_.take_el(Work::headers, left.size(), trial.asked(), left.front(), since, cancelled);
-      if (!turn.ok()) {
-        if (absl::IsCancelled(turn.status())) return turn.status();
-        return trial.unsolved(absl::StrCat("header ", left.front()), last.ok() ? turn.status() : last);
-      }
-      const std::size_t i = turn->endpoint;
-      auto got = batch(*turn, std::span{left}.first(turn->calls), cancelled);
-      if (!got.ok()) {
-        last = got.status();
-        if (absl::IsCancelled(last)) return last;
-        if (pool_.out_of_patience(since)) return trial.unsolved(absl::StrCat("header ", left.front()), last);
-        // Others than who lied; one that failed is asked again when nobody else can: its back-off paces it.
-        if (absl::IsDataLoss(last)) trial.does_not_verify(i, std::string{last.message()});
-        continue;
-      }
-      trial.solved_by(i);
-      std::vector<std::uint64_t> again;
-      std::lock_guard lock{mutex};
-      for (std::size_t k = 0; k < got->size(); ++k) {
-        Found& f = (*got)[k];
-        // What it does not have for good is asked of others, and of nobody if there is none.
-        const bool gone = f.kind == Found::Kind::absent && pool_.get(i).has_gone(steady_now(), left[k]);
-        if (f.kind == Found::Kind::unanswered || gone) again.push_back(left[k]);
-        if (f.kind != Found::Kind::header) continue;
-        proof.put(std::move(f.header), i);
-      }
-      again.insert(again.end(), left.begin() + static_cast<std::ptrdiff_t>(got->size()), left.end());
-      left = std::move(again);
-    }
-    return absl::OkStatus();
-  };
-  const auto work = [&] {
-    for (std::size_t b = next++; b < batches; b = next++) {
-      const absl::Status st = fetch(b * kWidth, std::min((b + 1) * kWidth, total));
-      if (st.ok()) continue;
-      std::lock_guard lock{mutex};
-      failure = st;
-      next = batches;
-    }
-  };
-  std::vector<std::thread> workers;
-  for (std::size_t w = 1; w < std::min(batches, kWorkers); ++w) workers.emplace_back(work);
-  work();
-  for (auto& w : workers) w.join();
-  return failure;
-}
-
-absl::Status Headers::close(ChainProof& proof, const ChainProof::Gap& gap, const eth::BlockId& tip,
-                            std::vector<Suspect>& suspects, const Cancelled& cancelled) {
+absl::StatusOr<WindowProof::Closed> Headers::close(const WindowProof::AskGap& ask, const Cancelled& cancelled) {
+  const ChainProof::Gap& gap = ask.gap;
+  const eth::BlockId& tip = ask.tip;
+  WindowProof::Closed out;
   const absl::Time since = steady_now();
   std::set<std::size_t> tried;
   const bool suspected = gap.suspect && *gap.suspect != kNobody;
@@ -345,7 +303,7 @@ absl::Status Headers::close(ChainProof& proof, const ChainProof::Gap& gap, const
   int absent = 0;
   while (true) {
     // Its view of the headers below, too: a suspect is seldom wrong in one place.
-    const std::size_t below = static_cast<std::size_t>(gap.number - proof.first()) + 1;
+    const std::size_t below = static_cast<std::size_t>(gap.number - ask.lowest) + 1;
     const auto turn = pool_.take_el(Work::headers, below, tried, gap.number, since, cancelled);
     if (absl::IsCancelled(turn.status())) return turn.status();
     if (!turn.ok()) break;
@@ -360,13 +318,13 @@ absl::Status Headers::close(ChainProof& proof, const ChainProof::Gap& gap, const
     tried.insert(i);
     if (!got.ok() || got->back().kind != Found::Kind::header || got->back().header.hash != gap.hash) continue;
     for (auto& f : *got) {
-      if (f.kind == Found::Kind::header) proof.put(std::move(f.header), i);
+      if (f.kind == Found::Kind::header) out.found.push_back({std::move(f.header), i});
     }
     if (suspected)
-      suspects.push_back({*gap.suspect, gap.number,
-                          absl::StrCat("its header ", gap.number, " is not ", to_hex(gap.hash.view()), ", which ",
-                                       eth::to_string(tip), " descends from; ", pool_.name(i), " has it")});
-    return absl::OkStatus();
+      out.suspect = {*gap.suspect, gap.number,
+                     absl::StrCat("its header ", gap.number, " is not ", to_hex(gap.hash.view()), ", which ",
+                                  eth::to_string(tip), " descends from; ", pool_.name(i), " has it")};
+    return out;
   }
   auto h = by_hash(gap.hash, cancelled);
   if (absl::IsNotFound(h.status()))
@@ -376,64 +334,17 @@ absl::Status Headers::close(ChainProof& proof, const ChainProof::Gap& gap, const
   if (h->number != gap.number)
     return absl::FailedPreconditionError("the numbers of linked headers do not follow each other");
   // Nobody is known to have what is below it: no suspect.
-  proof.put({gap.hash, *std::move(h)}, kNobody);
-  return absl::OkStatus();
-}
-
-void Headers::use_kept(ChainProof& proof) {
-  std::lock_guard lock{kept_mutex_};
-  const auto first = kept_.lower_bound(proof.first());
-  const auto last = kept_.lower_bound(proof.first() + proof.size());
-  for (auto it = first; it != last; ++it) proof.put(std::move(it->second), kNobody);
-  kept_.erase(first, last);
-}
-
-void Headers::keep(std::vector<HashedHeader> headers) {
-  std::lock_guard lock{kept_mutex_};
-  if (kept_.size() + headers.size() > kMaxKept) kept_.clear();
-  for (auto& h : headers) {
-    const std::uint64_t number = h.header.number;
-    kept_.insert_or_assign(number, std::move(h));
-  }
-}
-
-absl::StatusOr<std::vector<HashedHeader>> Headers::prove(const eth::BlockId& parent, const eth::BlockId& tip,
-                                                         const Cancelled& cancelled) {
-  TOWLINE_ASSIGN_OR_RETURN(auto out, link(parent.number + 1, tip, cancelled));
-  if (const Hash32& below = out.front().header.parent_hash; below != parent.hash)
-    return absl::FailedPreconditionError(absl::StrCat(eth::to_string(tip), " does not descend from ",
-                                                      eth::to_string(parent), " but from ",
-                                                      eth::to_string(eth::BlockId{parent.number, below})));
+  out.found.push_back({{gap.hash, *std::move(h)}, kNobody});
   return out;
 }
 
-absl::StatusOr<std::map<std::uint64_t, Hash32>> Headers::walk(std::uint64_t lowest, std::uint64_t width,
-                                                              const eth::BlockId& tip, const Cancelled& cancelled) {
-  std::map<std::uint64_t, Hash32> out;
-  for (eth::BlockId top = tip; top.number > lowest;) {
-    const std::uint64_t below = lowest + (top.number - 1 - lowest) / width * width;
-    TOWLINE_ASSIGN_OR_RETURN(const auto headers, link(below + 1, top, cancelled));
-    top = {below, headers.front().header.parent_hash};
-    out[below] = top.hash;
-  }
-  return out;
-}
-
-absl::StatusOr<std::vector<HashedHeader>> Headers::link(std::uint64_t first, const eth::BlockId& tip,
-                                                        const Cancelled& cancelled) {
-  ChainProof proof{first, tip};
-  use_kept(proof);
-  if (auto st = fill(proof, cancelled); !st.ok()) {
-    keep(std::move(proof).give_up());
-    return st;
-  }
-  std::vector<Suspect> suspects;
-  while (const auto gap = proof.next_gap()) TOWLINE_RETURN_IF_ERROR(close(proof, *gap, tip, suspects, cancelled));
-  auto out = std::move(proof).take();
+absl::Status Headers::judge(const std::vector<HashedHeader>& out, const std::vector<Suspect>& suspects) {
+  const std::uint64_t first = out.front().header.number;
+  const std::uint64_t last = out.back().header.number;
   // Whoever named the tip may lie: what a quorum says goes before it.
-  if (const auto vote = board_.current()) {
+  if (const auto vote = heads_.now()->choose(steady_now())) {
     const auto range = [&](std::uint64_t n) {
-      return n >= first && n <= tip.number ? std::optional{out[n - first].hash} : std::nullopt;
+      return n >= first && n <= last ? std::optional{out[n - first].hash} : std::nullopt;
     };
     TOWLINE_RETURN_IF_ERROR(check_range(*vote, range));
     for (const Suspect& s : suspects) {
@@ -441,16 +352,20 @@ absl::StatusOr<std::vector<HashedHeader>> Headers::link(std::uint64_t first, con
       else pool_.hold(s.endpoint, s.evidence);
     }
   }
+  std::vector<eth::Header> verified;
+  verified.reserve(out.size());
   for (const auto& h : out) {
     // Its hash is the one that the chain names: every source has it so.
     if (auto st = eth::verify_header(h.header, h.hash); !st.ok()) {
-      board_.set_unknown_rules(std::string{st.message()});
+      heads_.set_unknown_rules(std::string{st.message()});
       return absl::UnavailableError(absl::StrCat(
           "the chain breaks a rule of its fork (is there one that this version does not know?): ", st.message()));
     }
-    forks_.on_header(h.header);
+    verified.push_back(h.header);
   }
-  return out;
+  caf::anon_send(forks_, headers_atom{},
+                 HeadersPtr{std::make_shared<const std::vector<eth::Header>>(std::move(verified))});
+  return absl::OkStatus();
 }
 
 }  // namespace towline::fetcher

@@ -3,194 +3,151 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
-#include <future>
-#include <map>
-#include <thread>
+#include <caf/send.hpp>
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
 
-#include "libs/base/status.hpp"
+#include "libs/actor_kit/guard.hpp"
 #include "libs/telemetry/log.hpp"
-#include "services/remote-fetcher/core/body_batch.hpp"
 
 namespace towline::fetcher {
 namespace {
 
-/// Headers that are proven and held at once. A longer range is cut at blocks that most have: a first window that is
-/// soon proven, then large ones, each proven while the bodies of the one before travel.
-constexpr std::uint64_t kWindow = 8192;
-constexpr std::uint64_t kFirstWindow = 2048;
-constexpr std::size_t kMaxWorkers = 48;
+using Effects = RangeSession::Effects;
+constexpr std::uint64_t kMaxLines = 48;
+/// The desk answers at once.
+constexpr auto kDesk = std::chrono::seconds{30};
 
-/// Bodies of one window: workers take batches from the front, the writer takes them off in order.
-class Reassembly {
- public:
-  Reassembly(std::span<const HashedHeader> wanted, std::size_t max_bytes) : wanted_{wanted}, max_bytes_{max_bytes} {}
-
-  struct Batch {
-    std::size_t at = 0;
-    std::size_t count = 0;
-    std::size_t expected_bytes = 0;
-  };
-  /// Waits while too much is buffered; nullopt when there is no more to do.
-  std::optional<Batch> take() {
-    std::unique_lock lock{mutex_};
-    // The batch that the writer waits for is always allowed: it cannot be the one that fills the buffer.
-    changed_.wait(lock, [&] { return over() || buffered_ < max_bytes_; });
-    if (over()) return std::nullopt;
-    // Small at the start, so that the first block leaves soon.
-    const std::size_t limit = next_ == 0 ? std::min<std::size_t>(2, size_.blocks()) : size_.blocks();
-    Batch b{next_, std::min(limit, wanted_.size() - next_)};
-    b.expected_bytes = size_.expected_bytes(b.count);
-    next_ += b.count;
-    charge(b.at, b.expected_bytes);
-    return b;
-  }
-  void put(const Batch& b, absl::StatusOr<std::vector<Served>> got, std::size_t bytes) {
-    std::lock_guard lock{mutex_};
-    if (got.ok()) {
-      size_.on_answer(b.count, bytes);
-      charge(b.at, bytes);
-      ready_.emplace(b.at, *std::move(got));
-    } else if (failure_.ok() || b.at < failed_at_) {
-      failure_ = got.status();
-      failed_at_ = b.at;
-    }
-    changed_.notify_all();
-  }
-  /// The next batch for the reader, or how it ends. What lies before a failure is still given out.
-  absl::StatusOr<std::vector<Served>> next(const Cancelled& cancelled) {
-    std::unique_lock lock{mutex_};
-    while (true) {
-      if (auto node = ready_.extract(written_)) {
-        given_ = written_;
-        written_ += node.mapped().size();
-        return std::move(node.mapped());
-      }
-      if (!failure_.ok() && failed_at_ <= written_) return failure_;
-      if (cancelled()) return absl::CancelledError("cancelled");
-      changed_.wait_for(lock, std::chrono::milliseconds{100});
-    }
-  }
-  /// The reader has taken what next() gave last.
-  void written() {
-    std::lock_guard lock{mutex_};
-    charge(given_, 0);
-    changed_.notify_all();
-  }
-  bool done() const {
-    std::lock_guard lock{mutex_};
-    return written_ == wanted_.size();
-  }
-  void stop() {
-    std::lock_guard lock{mutex_};
-    stopped_ = true;
-    changed_.notify_all();
-  }
-  bool stopped() const {
-    std::lock_guard lock{mutex_};
-    return stopped_;
-  }
-
- private:
-  bool over() const { return stopped_ || !failure_.ok() || next_ == wanted_.size(); }
-  void charge(std::size_t at, std::size_t bytes) {
-    std::size_t& held = held_[at];
-    buffered_ += bytes;
-    buffered_ -= held;
-    held = bytes;
-    if (bytes == 0) held_.erase(at);
-  }
-  const std::span<const HashedHeader> wanted_;
-  const std::size_t max_bytes_;
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  BodyBatch size_;
-  std::size_t next_ = 0;     // the first block that no worker has taken
-  std::size_t written_ = 0;  // the first block that the reader has not been given
-  std::size_t given_ = 0;    // where the last batch began
-  std::size_t buffered_ = 0;
-  std::map<std::size_t, std::vector<Served>> ready_;
-  std::map<std::size_t, std::size_t> held_;
-  absl::Status failure_;
-  std::size_t failed_at_ = 0;
-  bool stopped_ = false;
-};
+SessionEventPtr event(std::function<Effects(RangeSession&)> f) {
+  return std::make_shared<const std::function<Effects(RangeSession&)>>(std::move(f));
+}
 
 }  // namespace
 
-absl::Status PayloadStreams::write_bodies(std::span<const HashedHeader> proven, const Write& write,
-                                          const Cancelled& outer) {
-  Reassembly bodies{proven, options_.max_buffered_bytes};
-  const Cancelled cancelled = [&] { return bodies.stopped() || outer(); };
-  const auto work = [&] {
-    while (const auto b = bodies.take()) {
-      std::size_t bytes = 0;
-      auto got = bodies_.fetch(proven.subspan(b->at, b->count), b->expected_bytes, cancelled, bytes);
-      bodies.put(*b, std::move(got), bytes);
-    }
-  };
-  const std::size_t lines =
-      static_cast<std::size_t>(options_.max_in_flight) * std::max<std::size_t>(1, pool_.usable_els().size());
-  std::vector<std::thread> workers;
-  for (std::size_t w = 0; w < std::min({lines, kMaxWorkers, (proven.size() + 3) / 4}); ++w) workers.emplace_back(work);
-  absl::Status result;
-  while (result.ok() && !bodies.done()) {
-    const auto batch = bodies.next(outer);
-    if (!batch.ok()) {
-      result = batch.status();
-      break;
-    }
-    for (const Served& s : *batch) {
-      if (write(s)) continue;
-      result = absl::CancelledError("the reader is gone");
-      break;
-    }
-    bodies.written();
-  }
-  bodies.stop();
-  for (auto& w : workers) w.join();
-  return result;
+PayloadStreamState::~PayloadStreamState() {
+  *cancelled_ = true;
+  if (config_.desk != nullptr) config_.desk->close(config_.id);
 }
 
-absl::Status PayloadStreams::run(const eth::BlockId& parent, const eth::BlockId& tip, const Write& write,
-                                 const Cancelled& outer) {
-  const absl::Status st = stream(parent, tip, write, outer);
-  if (st.ok()) pool_.note_blocks_served(true);
-  if (absl::IsUnavailable(st) || absl::IsDeadlineExceeded(st)) pool_.note_blocks_served(false);
-  return st;
+payload_stream_impl::behavior_type PayloadStreamState::make_behavior(const StreamConfig& config) {
+  config_ = config;
+  session_.emplace(config.parent, config.tip);
+  return {
+      [this](room_atom) { apply(session_->on_written()); },
+      [this](gone_atom) { apply(session_->on_gone()); },
+      [this](begin_atom, const PayloadReaderPtr& reader) {
+        reader_ = reader;
+        const std::uint64_t blocks = config_.tip.number - std::min(config_.tip.number, config_.parent.number);
+        const auto lines = static_cast<std::uint64_t>(config_.max_in_flight) *
+                           std::max<std::uint64_t>(1, config_.pool->usable_els().size());
+        apply(session_->start(static_cast<std::size_t>(std::min({lines, kMaxLines, (blocks + 3) / 4}))));
+      },
+      [this](event_atom, const SessionEventPtr& e) { apply((*e)(*session_)); },
+  };
 }
 
-absl::Status PayloadStreams::stream(const eth::BlockId& parent, const eth::BlockId& tip, const Write& write,
-                                    const Cancelled& outer) {
-  if (tip.number <= parent.number) return absl::InvalidArgumentError("tip must be above parent");
-  std::atomic<bool> ended{false};
-  const Cancelled cancelled = [&] { return ended || outer(); };
-  // Of a range whose sources do not agree on the way: the tip's own.
-  std::map<std::uint64_t, Hash32> borders;
-  const auto proof_of = [&](const eth::BlockId& from,
-                            std::uint64_t width) -> absl::StatusOr<std::vector<HashedHeader>> {
-    if (tip.number - from.number <= kWindow) return headers_.prove(from, tip, cancelled);
-    const std::uint64_t number = from.number + width;
-    if (!borders.contains(number)) {
-      const auto border = headers_.agreed(number, cancelled);
-      if (border.ok()) return headers_.prove(from, *border, cancelled);
-      if (!absl::IsAborted(border.status())) return border.status();
-      log::warn("the headers of the whole range are fetched first, from its tip down",
-                {log::kv("why", border.status()), log::kv("from", from), log::kv("tip", tip)});
-      TOWLINE_ASSIGN_OR_RETURN(borders, headers_.walk(number, kWindow, tip, cancelled));
-    }
-    return headers_.prove(from, {number, borders.at(number)}, cancelled);
+void PayloadStreamState::apply(Effects effects) {
+  for (const auto& e : effects) std::visit([this](const auto& x) { run(x); }, e);
+}
+
+template <class F>
+void PayloadStreamState::work(Crew crew, F job) {
+  const payload_stream_impl me{self_};
+  config_.desk->run(crew, [me, job = std::move(job)] { caf::anon_send(me, event_atom{}, event(job())); });
+}
+
+void PayloadStreamState::run(const RangeSession::AskBorder& ask) {
+  const auto els = config_.pool->usable_els();
+  border_.clear();
+  border_left_ = els.size();
+  const auto settle = [this, number = ask.number] {
+    work(Crew::questions, [headers = config_.headers, number, answers = border_, cancelled = cancelled_] {
+      return [border = headers->border(number, answers, *cancelled)](RangeSession& s) { return s.on_border(border); };
+    });
   };
-  auto proven = proof_of(parent, kFirstWindow);
-  while (proven.ok()) {
-    const eth::BlockId end{proven->back().header.number, proven->back().hash};
-    if (end == tip) return write_bodies(*proven, write, cancelled);
-    auto following = std::async(std::launch::async, [&] { return proof_of(end, kWindow); });
-    const absl::Status st = write_bodies(*proven, write, cancelled);
-    ended = !st.ok();
-    proven = following.get();
-    if (!st.ok()) return st;
+  if (els.empty()) return settle();
+  for (const std::size_t i : els) {
+    work(Crew::questions, [this, i, number = ask.number, headers = config_.headers, cancelled = cancelled_, settle] {
+      return [this, i, settle,
+              has = headers->block_at(i, number, [cancelled] { return cancelled->load(); })](RangeSession&) -> Effects {
+        if (has) border_[i] = *has;
+        if (--border_left_ == 0) settle();
+        return {};
+      };
+    });
   }
-  return proven.status();
+}
+
+void PayloadStreamState::run(const RangeSession::AskKept& ask) {
+  self_->request(config_.desk->actor(), kDesk, kept_atom{}, ask.first, ask.last)
+      .then([this](const KeptPtr& kept) { apply(session_->on_kept(*kept)); },
+            [this](const caf::error&) { apply(session_->on_kept({})); });
+}
+
+void PayloadStreamState::run(const WindowProof::AskHeaders& ask) {
+  work(Crew::headers, [headers = config_.headers, ask, cancelled = cancelled_] {
+    auto got = headers->batch_of(ask.numbers, [&] { return cancelled->load(); });
+    return [got = std::move(got)](RangeSession& s) { return s.on_headers(got); };
+  });
+}
+
+void PayloadStreamState::run(const WindowProof::AskGap& ask) {
+  work(Crew::headers, [headers = config_.headers, ask, cancelled = cancelled_] {
+    auto got = headers->close(ask, [&] { return cancelled->load(); });
+    return [got = std::move(got)](RangeSession& s) { return s.on_gap(got); };
+  });
+}
+
+void PayloadStreamState::run(const WindowProof::Judge& ask) {
+  work(Crew::headers, [headers = config_.headers, ask] {
+    return [st = headers->judge(*ask.headers, ask.suspects)](RangeSession& s) { return s.on_judged(st); };
+  });
+}
+
+void PayloadStreamState::run(const RangeSession::AskBodies& ask) {
+  const payload_stream_impl me{self_};
+  BodiesOrder order;
+  order.headers = ask.headers;
+  order.at = ask.batch.at;
+  order.count = ask.batch.count;
+  order.expected_bytes = ask.batch.expected_bytes;
+  order.fetch = [bodies = config_.bodies, cancelled = cancelled_](std::span<const HashedHeader> wanted,
+                                                                  std::size_t expected, std::size_t& bytes) {
+    return bodies->fetch(
+        wanted, expected, [&] { return cancelled->load(); }, bytes);
+  };
+  order.done = [me, id = ask.id](absl::StatusOr<std::vector<ServedPtr>> got, std::size_t bytes) {
+    caf::anon_send(me, event_atom{},
+                   event([id, got = std::move(got), bytes](RangeSession& s) { return s.on_bodies(id, got, bytes); }));
+  };
+  config_.desk->fetch(config_.id, ask.id, std::move(order));
+}
+
+void PayloadStreamState::run(const RangeSession::Write& w) { reader_->write(w.payloads); }
+
+void PayloadStreamState::run(const RangeSession::Free& f) { config_.desk->free(config_.id, f.id); }
+
+void PayloadStreamState::run(const RangeSession::Keep& k) { config_.desk->keep(k.headers); }
+
+void PayloadStreamState::run(const RangeSession::NoBorder& n) {
+  log::warn("the headers of the whole range are fetched first, from its tip down",
+            {log::kv("why", n.why), log::kv("from", n.from), log::kv("tip", config_.tip)});
+}
+
+void PayloadStreamState::run(const RangeSession::End& e) {
+  if (e.status.ok()) config_.pool->note_blocks_served(true);
+  if (absl::IsUnavailable(e.status) || absl::IsDeadlineExceeded(e.status)) config_.pool->note_blocks_served(false);
+  if (!e.status.ok())
+    log::debug("payload stream ended",
+               {log::kv("parent", config_.parent), log::kv("tip", config_.tip), log::kv("why", e.status)});
+  reader_->end(e.status);
+  self_->quit();
+}
+
+payload_stream_impl::behavior_type payload_stream(payload_stream_impl::stateful_pointer<PayloadStreamState> self,
+                                                  const StreamConfig& config) {
+  guard(self, "payload_stream");
+  return self->state.make_behavior(config);
 }
 
 }  // namespace towline::fetcher

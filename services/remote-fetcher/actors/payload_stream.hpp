@@ -1,40 +1,97 @@
-// Payloads of a range: headers proven window by window, bodies fetched many at a time, written in order and bounded in
-// bytes. Blocking: one call runs in its caller's thread and starts its own workers. Thread safe.
+// One call of StreamPayloads: an actor that owns a core/range_session and ends with the call.
+//
+// In: from the call, that its reader has room or is gone; from workers, what came of what the session asked for. Out:
+// jobs to the desk, payloads and the end to the call. No timers. When the call ends, whatever is under way for it is
+// cancelled, and the memory that it held is free.
 #pragma once
+#include <caf/typed_actor.hpp>
 #include <functional>
+#include <memory>
 
 #include "services/remote-fetcher/actors/bodies.hpp"
+#include "services/remote-fetcher/actors/fetch_desk.hpp"
 #include "services/remote-fetcher/actors/headers.hpp"
+#include "services/remote-fetcher/core/range_session.hpp"
 
 namespace towline::fetcher {
 
-struct StreamOptions {
-  /// Of payloads that wait for the reader, those on their way included.
-  std::size_t max_buffered_bytes = 64U << 20U;
-  /// For each endpoint.
+/// The call; its functions hand over and return.
+struct PayloadReader {
+  /// Payloads behind those before; room_atom comes when the transport has them all.
+  std::function<void(const std::vector<ServedPtr>&)> write;
+  /// Errors as in payload_source.proto.
+  std::function<void(const absl::Status&)> end;
+};
+using PayloadReaderPtr = std::shared_ptr<const PayloadReader>;
+/// What came of something that the session asked for.
+using SessionEventPtr = std::shared_ptr<const std::function<RangeSession::Effects(RangeSession&)>>;
+
+struct StreamConfig {
+  std::uint64_t id = 0;
+  eth::BlockId parent, tip;
+  /// Requests in flight to each endpoint.
   int max_in_flight = 16;
+  Pool* pool = nullptr;
+  Headers* headers = nullptr;
+  Bodies* bodies = nullptr;
+  const FetchDesk* desk = nullptr;
 };
 
-class PayloadStreams {
+}  // namespace towline::fetcher
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::fetcher::SessionEventPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::fetcher::PayloadReaderPtr)
+
+namespace towline::fetcher {
+
+using room_atom = caf::atom_constant<caf::atom("room")>;
+using gone_atom = caf::atom_constant<caf::atom("gone")>;
+using begin_atom = caf::atom_constant<caf::atom("begin")>;
+using event_atom = caf::atom_constant<caf::atom("event")>;
+
+using payload_stream_actor = caf::typed_actor<
+    // First of all.
+    caf::reacts_to<begin_atom, PayloadReaderPtr>, caf::reacts_to<room_atom>, caf::reacts_to<gone_atom>>;
+using payload_stream_impl = payload_stream_actor::extend<caf::reacts_to<event_atom, SessionEventPtr>>;
+
+class PayloadStreamState {
  public:
-  PayloadStreams(StreamOptions options, Pool& pool, Headers& headers, Bodies& bodies)
-      : options_{options}, pool_{pool}, headers_{headers}, bodies_{bodies} {}
-
-  /// Takes one payload; false: the reader is gone. May block: that is the back-pressure.
-  using Write = std::function<bool(const Served&)>;
-
-  /// parent+1 .. tip in order. Errors as in payload_source.proto.
-  absl::Status run(const eth::BlockId& parent, const eth::BlockId& tip, const Write& write, const Cancelled& cancelled);
+  static inline const char* name = "payload_stream";
+  explicit PayloadStreamState(payload_stream_impl::pointer self) : self_{self} {}
+  ~PayloadStreamState();
+  PayloadStreamState(const PayloadStreamState&) = delete;
+  PayloadStreamState& operator=(const PayloadStreamState&) = delete;
+  payload_stream_impl::behavior_type make_behavior(const StreamConfig& config);
 
  private:
-  absl::Status stream(const eth::BlockId& parent, const eth::BlockId& tip, const Write& write,
-                      const Cancelled& cancelled);
-  absl::Status write_bodies(std::span<const HashedHeader> proven, const Write& write, const Cancelled& cancelled);
+  void apply(RangeSession::Effects effects);
+  void run(const RangeSession::AskBorder& ask);
+  void run(const RangeSession::AskKept& ask);
+  void run(const WindowProof::AskHeaders& ask);
+  void run(const WindowProof::AskGap& ask);
+  void run(const WindowProof::Judge& ask);
+  void run(const RangeSession::AskBodies& ask);
+  void run(const RangeSession::Write& w);
+  void run(const RangeSession::Free& f);
+  void run(const RangeSession::Keep& k);
+  void run(const RangeSession::NoBorder& n);
+  void run(const RangeSession::End& e);
+  /// `job` on a worker of the crew; the event that it returns comes back here.
+  template <class F>
+  void work(Crew crew, F job);
 
-  const StreamOptions options_;
-  Pool& pool_;
-  Headers& headers_;
-  Bodies& bodies_;
+  payload_stream_impl::pointer self_;
+  StreamConfig config_;
+  PayloadReaderPtr reader_;
+  std::optional<RangeSession> session_;
+  /// Whatever works for this call looks at it.
+  std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
+  /// What the endpoints have at the border that is asked for, and how many have not said.
+  std::map<std::size_t, Hash32> border_;
+  std::size_t border_left_ = 0;
 };
+
+payload_stream_impl::behavior_type payload_stream(payload_stream_impl::stateful_pointer<PayloadStreamState> self,
+                                                  const StreamConfig& config);
 
 }  // namespace towline::fetcher

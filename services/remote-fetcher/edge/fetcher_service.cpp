@@ -3,9 +3,15 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
+#include <caf/actor_system.hpp>
+#include <caf/send.hpp>
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
 
+#include "libs/base/status.hpp"
 #include "libs/base/steady_time.hpp"
 #include "libs/eth/header.hpp"
+#include "libs/grpc_kit/server_calls.hpp"
 #include "libs/telemetry/log.hpp"
 #include "libs/wire/convert.hpp"
 #include "libs/wire/remote_fetcher.hpp"
@@ -32,8 +38,21 @@ grpc::Status no_such_endpoint(const std::string& name) {
   return {grpc::StatusCode::NOT_FOUND, absl::StrCat("no endpoint \"", name, "\"; `towline endpoints` lists them")};
 }
 
-Cancelled cancelled_by(grpc::ServerContext* ctx) {
-  return [ctx] { return ctx->IsCancelled(); };
+/// For an endpoint's answer to somebody who asks all of them.
+constexpr absl::Duration kTestimonyPatience = absl::Seconds(5);
+
+/// A worker answers: `ask` fills the response, and stops when nobody waits for it.
+template <class Response, class F>
+grpc::ServerUnaryReactor* answer_later(const FetchDesk& desk, Response* response, F ask) {
+  const auto gone = std::make_shared<std::atomic<bool>>(false);
+  const auto call = grpc_kit::UnaryCall<Response>::make(response, [gone] { *gone = true; });
+  desk.run(Crew::questions, [call, gone, ask = std::move(ask)] {
+    Response out;
+    const absl::Status st = ask(out, [gone] { return gone->load(); });
+    if (st.ok()) call->finish(std::move(out));
+    else call->fail(wire::to_grpc(st));
+  });
+  return call.get();
 }
 
 /// Each once.
@@ -46,86 +65,87 @@ std::vector<std::uint64_t> sorted(const google::protobuf::RepeatedField<std::uin
 
 }  // namespace
 
-contract::SourceTrouble heads_trouble(const Pool& pool, const HeadBoard& board) {
-  if (const std::string rules = board.unknown_rules(); !rules.empty()) {
-    return {
-        "unknown_rules",
-        absl::StrCat("every endpoint fails the same check, is there a fork that this version does not know? ", rules)};
-  }
-  if (board.anybody()) {
-    return {"sources_disagree",
-            "the sources that are heard have another block where one is final here, and they are no majority; `towline "
-            "endpoints` shows them"};
-  }
-  if (auto t = pool.trouble([](contract::EndpointKind) { return true; })) return *t;
-  return {"no_heads", "no endpoint gives heads; `towline endpoints` says why"};
+SourceTroubles troubles_of(const Pool& pool, const HeadBoard& board, absl::Time now) {
+  const auto heads = [&]() -> contract::SourceTrouble {
+    if (const std::string rules = board.unknown_rules(now); !rules.empty()) {
+      return {"unknown_rules",
+              absl::StrCat("every endpoint fails the same check, is there a fork that this version does not know? ",
+                           rules)};
+    }
+    if (board.anybody(now)) {
+      return {"sources_disagree",
+              "the sources that are heard have another block where one is final here, and they are no majority; "
+              "`towline endpoints` shows them"};
+    }
+    if (auto t = pool.trouble([](contract::EndpointKind) { return true; })) return *t;
+    return {"no_heads", "no endpoint gives heads; `towline endpoints` says why"};
+  };
+  return {heads(), pool.blocks_trouble(), pool.nothing_asked_yet()};
 }
 
-grpc::Status FetcherService::WatchHeads(grpc::ServerContext* ctx, const v1::WatchHeadsRequest* req,
-                                        grpc::ServerWriter<v1::WatchHeadsResponse>* out) {
-  const auto place = watchers_.take();
-  if (!place) return watchers_.refusal();
-  std::optional<eth::BlockId> confirmed_finalized;
+grpc::ServerWriteReactor<v1::WatchHeadsResponse>* FetcherService::WatchHeads(grpc::CallbackServerContext*,
+                                                                             const v1::WatchHeadsRequest* req) {
+  using Stream = grpc_kit::StreamCall<v1::WatchHeadsResponse>;
+  const auto refuse = [](grpc::Status why) { return grpc_kit::refuse<v1::WatchHeadsResponse>(std::move(why)); };
+  auto place = std::make_shared<std::optional<wire::Watchers::Place>>(watchers_.take());
+  if (!**place) return refuse(watchers_.refusal());
+  HeadSubscriber subscriber;
   if (req->has_confirmed_finalized()) {
     auto given = wire::from_proto(req->confirmed_finalized());
-    if (!given.ok()) return wire::to_grpc(given.status());
-    confirmed_finalized = *given;
+    if (!given.ok()) return refuse(wire::to_grpc(given.status()));
+    subscriber.confirmed_finalized = *given;
   }
-  const HeadBoard::Watch compared{board_, confirmed_finalized};
-  std::uint64_t seen = 0;
-  std::optional<contract::HeadSnapshot> sent;
-  absl::Time next = steady_now();
-  // The first look at the endpoints may still be under way.
-  const absl::Time patience = next + std::max(interval_ * 3, absl::Seconds(2));
-  while (!ctx->IsCancelled() && !board_.stopped()) {
-    auto s = board_.wait(seen, absl::ToChronoMilliseconds(interval_), confirmed_finalized);
-    if (board_.stopped()) break;
-    const absl::Time now = steady_now();
-    if (!s && !sent && (now < patience || pool_.nothing_asked_yet())) continue;
+  const std::uint64_t id = ++last_watch_;
+  const auto stream = Stream::make({{}, [&heads = heads_, id, place] {
+                                      place->reset();
+                                      heads.unwatch(id);
+                                    }});
+  subscriber.tell = [stream](const HeadWatch::Message& m, absl::Time now) {
     v1::WatchHeadsResponse message;
-    if (s) {
-      s->blocks_trouble = pool_.blocks_trouble();
-      // Looks at other endpoints wake us too.
-      if (sent && same_heads(*sent, *s) && now < next) continue;
-      *message.mutable_snapshot() = wire::to_proto(*s, now);
-    } else {
-      if (!sent && now < next) continue;
-      *message.mutable_trouble() = wire::to_proto(heads_trouble(pool_, board_));
-    }
-    if (!out->Write(message)) break;
-    sent = std::move(s);
-    next = now + interval_;
-  }
-  return {grpc::StatusCode::UNAVAILABLE, "shutting down"};
+    if (const auto* s = std::get_if<contract::HeadSnapshot>(&m)) *message.mutable_snapshot() = wire::to_proto(*s, now);
+    else *message.mutable_trouble() = wire::to_proto(std::get<contract::SourceTrouble>(m));
+    // A slow reader gets the newest.
+    stream->offer(std::move(message));
+  };
+  subscriber.end = [stream] { stream->close({grpc::StatusCode::UNAVAILABLE, "shutting down"}); };
+  heads_.watch(id, std::make_shared<const HeadSubscriber>(std::move(subscriber)));
+  return stream.get();
 }
 
-grpc::Status FetcherService::GetHeaders(grpc::ServerContext* ctx, const v1::GetHeadersRequest* req,
-                                        v1::GetHeadersResponse* resp) {
+grpc::ServerUnaryReactor* FetcherService::GetHeaders(grpc::CallbackServerContext* ctx, const v1::GetHeadersRequest* req,
+                                                     v1::GetHeadersResponse* resp) {
   if (req->numbers_size() > kMaxNumbers)
-    return {grpc::StatusCode::INVALID_ARGUMENT, absl::StrCat("at most ", kMaxNumbers, " numbers")};
-  const std::vector<std::uint64_t> numbers = sorted(req->numbers());
+    return grpc_kit::answer(ctx,
+                            {grpc::StatusCode::INVALID_ARGUMENT, absl::StrCat("at most ", kMaxNumbers, " numbers")});
   std::optional<std::size_t> prefer;
   if (!req->endpoint().empty()) prefer = pool_.find(req->endpoint());
-  const auto view = headers_.by_numbers(numbers, prefer, cancelled_by(ctx));
-  if (!view.ok()) return wire::to_grpc(view.status());
-  for (const auto& h : view->headers) *resp->add_headers() = wire::to_proto(h);
-  resp->set_endpoint(view->endpoint);
-  return grpc::Status::OK;
+  return answer_later(
+      desk_, resp,
+      [this, numbers = sorted(req->numbers()), prefer](v1::GetHeadersResponse& out, const Cancelled& cancelled) {
+        TOWLINE_ASSIGN_OR_RETURN(const auto view, headers_.by_numbers(numbers, prefer, cancelled));
+        for (const auto& h : view.headers) *out.add_headers() = wire::to_proto(h);
+        out.set_endpoint(view.endpoint);
+        return absl::OkStatus();
+      });
 }
 
-grpc::Status FetcherService::GetHeaderByHash(grpc::ServerContext* ctx, const v1::GetHeaderByHashRequest* req,
-                                             v1::GetHeaderByHashResponse* resp) {
-  auto hash = wire::hash_from(req->block_hash(), "block_hash");
-  if (!hash.ok()) return wire::to_grpc(hash.status());
-  const auto h = headers_.by_hash(*hash, cancelled_by(ctx));
-  if (!h.ok()) return wire::to_grpc(h.status());
-  *resp->mutable_header() = wire::to_proto(eth::ref_of(*h, *hash));
-  return grpc::Status::OK;
+grpc::ServerUnaryReactor* FetcherService::GetHeaderByHash(grpc::CallbackServerContext* ctx,
+                                                          const v1::GetHeaderByHashRequest* req,
+                                                          v1::GetHeaderByHashResponse* resp) {
+  const auto hash = wire::hash_from(req->block_hash(), "block_hash");
+  if (!hash.ok()) return grpc_kit::answer(ctx, wire::to_grpc(hash.status()));
+  return answer_later(desk_, resp, [this, hash = *hash](v1::GetHeaderByHashResponse& out, const Cancelled& cancelled) {
+    TOWLINE_ASSIGN_OR_RETURN(const auto h, headers_.by_hash(hash, cancelled));
+    *out.mutable_header() = wire::to_proto(eth::ref_of(h, hash));
+    return absl::OkStatus();
+  });
 }
 
-grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListEndpointsRequest*,
-                                           v1::ListEndpointsResponse* resp) {
+grpc::ServerUnaryReactor* FetcherService::ListEndpoints(grpc::CallbackServerContext* ctx,
+                                                        const v1::ListEndpointsRequest*,
+                                                        v1::ListEndpointsResponse* resp) {
   const absl::Time now = steady_now();
+  const auto board = heads_.now();
   for (std::size_t i = 0; i < pool_.size(); ++i) {
     const Endpoint e = pool_.get(i);
     auto& out = *resp->add_endpoints();
@@ -133,8 +153,8 @@ grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListE
     out.set_kind(wire::to_proto(e.kind()));
     out.set_state(to_proto(e.state(now)));
     Trouble t = e.trouble(now);
-    if (!t && board_.stalled(e.name())) t = {Problem::behind, "its head stands still while another's moves"};
-    const Vote::Standing standing = board_.standing(e.name());
+    if (!t && board->stalled(e.name())) t = {Problem::behind, "its head stands still while another's moves"};
+    const Vote::Standing standing = board->standing(e.name(), now);
     if (!t && standing.dissents) t = {Problem::other_branch, standing.text};
     const Voter& voter = pool_.voters()[i];
     out.set_group(voter.group);
@@ -152,88 +172,125 @@ grpc::Status FetcherService::ListEndpoints(grpc::ServerContext*, const v1::ListE
     out.set_integrity_failures(e.counts().integrity_failures);
     out.set_latency_ms(absl::ToDoubleMilliseconds(e.latency()));
     out.set_in_flight(static_cast<std::uint32_t>(std::max(0, e.in_flight())));
-    if (auto s = board_.of(e.name())) *out.mutable_heads() = wire::to_proto(*s, now);
+    if (auto s = board->of(e.name())) *out.mutable_heads() = wire::to_proto(*s, now);
   }
-  return grpc::Status::OK;
+  return grpc_kit::answer(ctx);
 }
 
-grpc::Status FetcherService::CompareEndpoints(grpc::ServerContext* ctx, const v1::CompareEndpointsRequest* req,
-                                              v1::CompareEndpointsResponse* resp) {
+grpc::ServerUnaryReactor* FetcherService::CompareEndpoints(grpc::CallbackServerContext* ctx,
+                                                           const v1::CompareEndpointsRequest* req,
+                                                           v1::CompareEndpointsResponse* resp) {
   if (req->numbers_size() == 0 || req->numbers_size() > kMaxCompared)
-    return {grpc::StatusCode::INVALID_ARGUMENT, absl::StrCat("1 to ", kMaxCompared, " numbers")};
-  const auto heard = headers_.ask_each(sorted(req->numbers()), cancelled_by(ctx));
-  const auto write = [](const std::map<std::uint64_t, Hash32>& blocks, auto* out) {
-    for (const auto& [number, hash] : blocks) *out->Add() = wire::to_proto(eth::BlockId{number, hash});
+    return grpc_kit::answer(ctx, {grpc::StatusCode::INVALID_ARGUMENT, absl::StrCat("1 to ", kMaxCompared, " numbers")});
+  /// Each worker has a place of its own; the last one answers.
+  struct Comparison {
+    Comparison(std::vector<std::uint64_t> n, std::size_t endpoints)
+        : numbers{std::move(n)}, heard(endpoints), left{endpoints} {}
+    const std::vector<std::uint64_t> numbers;
+    std::vector<Headers::Heard> heard;
+    std::atomic<std::size_t> left;
+    std::atomic<bool> gone{false};
   };
-  std::map<std::size_t, Testimony> said;
-  for (std::size_t i = 0; i < heard.size(); ++i) {
-    auto& e = *resp->add_endpoints();
-    e.set_endpoint(pool_.name(i));
-    e.set_group(pool_.voters()[i].group);
-    e.set_silence(heard[i].silence);
-    write(heard[i].testimony.has, e.mutable_blocks());
-    said[i] = heard[i].testimony;
+  const auto c = std::make_shared<Comparison>(sorted(req->numbers()), pool_.size());
+  const auto call = grpc_kit::UnaryCall<v1::CompareEndpointsResponse>::make(resp, [c] { c->gone = true; });
+  const auto answer = [this, c, call] {
+    const auto write = [](const std::map<std::uint64_t, Hash32>& blocks, auto* out) {
+      for (const auto& [number, hash] : blocks) *out->Add() = wire::to_proto(eth::BlockId{number, hash});
+    };
+    v1::CompareEndpointsResponse out;
+    std::map<std::size_t, Testimony> said;
+    for (std::size_t i = 0; i < c->heard.size(); ++i) {
+      auto& e = *out.add_endpoints();
+      e.set_endpoint(pool_.name(i));
+      e.set_group(pool_.voters()[i].group);
+      e.set_silence(c->heard[i].silence);
+      write(c->heard[i].testimony.has, e.mutable_blocks());
+      said[i] = c->heard[i].testimony;
+    }
+    write(majority(pool_.voters(), said), out.mutable_majority());
+    out.set_groups(static_cast<std::uint32_t>(count_groups(pool_.voters())));
+    call->finish(std::move(out));
+  };
+  const absl::Time until = steady_now() + kTestimonyPatience;
+  for (std::size_t i = 0; i < pool_.size(); ++i) {
+    desk_.run(Crew::questions, [this, c, i, until, answer] {
+      c->heard[i] = headers_.ask(i, c->numbers, [&] { return c->gone || steady_now() > until; });
+      if (--c->left == 0) answer();
+    });
   }
-  write(majority(pool_.voters(), said), resp->mutable_majority());
-  resp->set_groups(static_cast<std::uint32_t>(count_groups(pool_.voters())));
-  return grpc::Status::OK;
+  return call.get();
 }
 
-grpc::Status FetcherService::CordonEndpoint(grpc::ServerContext*, const v1::CordonEndpointRequest* req,
-                                            v1::CordonEndpointResponse*) {
+grpc::ServerUnaryReactor* FetcherService::CordonEndpoint(grpc::CallbackServerContext* ctx,
+                                                         const v1::CordonEndpointRequest* req,
+                                                         v1::CordonEndpointResponse*) {
   const auto i = pool_.find(req->name());
-  if (!i) return no_such_endpoint(req->name());
+  if (!i) return grpc_kit::answer(ctx, no_such_endpoint(req->name()));
   pool_.update(*i, [&](Endpoint& e) { e.cordon(req->reason().empty() ? "cordoned by an operator" : req->reason()); });
-  board_.drop(req->name());
+  heads_.drop(req->name());
   log::warn("endpoint cordoned", {log::kv("endpoint", req->name()), log::kv("reason", req->reason())});
-  return grpc::Status::OK;
+  return grpc_kit::answer(ctx);
 }
 
-grpc::Status FetcherService::UncordonEndpoint(grpc::ServerContext*, const v1::UncordonEndpointRequest* req,
-                                              v1::UncordonEndpointResponse*) {
+grpc::ServerUnaryReactor* FetcherService::UncordonEndpoint(grpc::CallbackServerContext* ctx,
+                                                           const v1::UncordonEndpointRequest* req,
+                                                           v1::UncordonEndpointResponse*) {
   const auto i = pool_.find(req->name());
-  if (!i) return no_such_endpoint(req->name());
+  if (!i) return grpc_kit::answer(ctx, no_such_endpoint(req->name()));
   absl::Status st;
   pool_.update(*i, [&](Endpoint& e) { st = e.uncordon(); });
-  if (!st.ok()) return wire::to_grpc(st);
+  if (!st.ok()) return grpc_kit::answer(ctx, wire::to_grpc(st));
   log::info("endpoint uncordoned", {log::kv("endpoint", req->name())});
-  return grpc::Status::OK;
+  return grpc_kit::answer(ctx);
 }
 
-grpc::Status PayloadService::GetPayload(grpc::ServerContext* ctx, const v1::GetPayloadRequest* req,
-                                        v1::GetPayloadResponse* resp) {
-  auto hash = wire::hash_from(req->block_hash(), "block_hash");
-  if (!hash.ok()) return wire::to_grpc(hash.status());
-  const Cancelled cancelled = cancelled_by(ctx);
-  auto header = headers_.by_hash(*hash, cancelled);
-  if (!header.ok()) return wire::to_grpc(header.status());
-  const HashedHeader wanted{*hash, *std::move(header)};
-  std::size_t bytes = 0;
-  const auto got = bodies_.fetch({&wanted, 1}, 0, cancelled, bytes);
-  if (!got.ok()) return wire::to_grpc(got.status());
-  *resp->mutable_payload() = wire::to_proto(got->front().payload);
-  resp->set_endpoint(got->front().endpoint);
-  return grpc::Status::OK;
+grpc::ServerUnaryReactor* PayloadService::GetPayload(grpc::CallbackServerContext* ctx, const v1::GetPayloadRequest* req,
+                                                     v1::GetPayloadResponse* resp) {
+  const auto hash = wire::hash_from(req->block_hash(), "block_hash");
+  if (!hash.ok()) return grpc_kit::answer(ctx, wire::to_grpc(hash.status()));
+  return answer_later(
+      *stream_.desk, resp, [this, hash = *hash](v1::GetPayloadResponse& out, const Cancelled& cancelled) {
+        TOWLINE_ASSIGN_OR_RETURN(auto header, stream_.headers->by_hash(hash, cancelled));
+        const HashedHeader wanted{hash, std::move(header)};
+        std::size_t bytes = 0;
+        TOWLINE_ASSIGN_OR_RETURN(const auto got, stream_.bodies->fetch({&wanted, 1}, 0, cancelled, bytes));
+        *out.mutable_payload() = wire::to_proto(got.front().payload);
+        out.set_endpoint(got.front().endpoint);
+        return absl::OkStatus();
+      });
 }
 
-grpc::Status PayloadService::StreamPayloads(grpc::ServerContext* ctx, const v1::StreamPayloadsRequest* req,
-                                            grpc::ServerWriter<v1::StreamPayloadsResponse>* out) {
-  const auto place = readers_.take();
-  if (!place) return readers_.refusal();
-  auto parent = wire::from_proto(req->parent());
-  if (!parent.ok()) return wire::to_grpc(parent.status());
-  auto tip = wire::from_proto(req->tip());
-  if (!tip.ok()) return wire::to_grpc(tip.status());
-  const auto write = [&](const Served& s) {
-    v1::StreamPayloadsResponse message;
-    *message.mutable_payload() = wire::to_proto(s.payload);
-    message.set_endpoint(s.endpoint);
-    return out->Write(message);
+grpc::ServerWriteReactor<v1::StreamPayloadsResponse>* PayloadService::StreamPayloads(
+    grpc::CallbackServerContext*, const v1::StreamPayloadsRequest* req) {
+  using Response = v1::StreamPayloadsResponse;
+  const auto place = std::make_shared<std::optional<wire::Watchers::Place>>(readers_.take());
+  if (!**place) return grpc_kit::refuse<Response>(readers_.refusal());
+  const auto parent = wire::from_proto(req->parent());
+  if (!parent.ok()) return grpc_kit::refuse<Response>(wire::to_grpc(parent.status()));
+  const auto tip = wire::from_proto(req->tip());
+  if (!tip.ok()) return grpc_kit::refuse<Response>(wire::to_grpc(tip.status()));
+  StreamConfig config = stream_;
+  config.id = ++last_stream_;
+  config.parent = *parent;
+  config.tip = *tip;
+  const payload_stream_actor actor = system_.spawn(payload_stream, config);
+  const auto stream = grpc_kit::StreamCall<Response>::make({[actor] { caf::anon_send(actor, room_atom{}); },
+                                                            [actor, place] {
+                                                              place->reset();
+                                                              caf::anon_send(actor, gone_atom{});
+                                                            }});
+  PayloadReader reader;
+  reader.write = [stream](const std::vector<ServedPtr>& payloads) {
+    std::vector<Response> messages(payloads.size());
+    for (std::size_t k = 0; k < payloads.size(); ++k) {
+      *messages[k].mutable_payload() = wire::to_proto(payloads[k]->payload);
+      messages[k].set_endpoint(payloads[k]->endpoint);
+    }
+    stream->push_all(std::move(messages));
   };
-  const absl::Status st = streams_.run(*parent, *tip, write, cancelled_by(ctx));
-  if (!st.ok())
-    log::debug("payload stream ended", {log::kv("parent", *parent), log::kv("tip", *tip), log::kv("why", st)});
-  return wire::to_grpc(st);
+  reader.end = [stream](const absl::Status& st) { stream->close(wire::to_grpc(st)); };
+  caf::anon_send(actor, begin_atom{}, PayloadReaderPtr{std::make_shared<const PayloadReader>(std::move(reader))});
+  return stream.get();
 }
 
 }  // namespace towline::fetcher

@@ -1,7 +1,10 @@
-// The gRPC services RemoteFetcher and PayloadSource: messages to values and back; handlers run on gRPC's own threads.
+// The gRPC services RemoteFetcher and PayloadSource: messages to values and back. A call is an object that an actor or
+// a worker answers, and costs no thread.
 #pragma once
+#include <atomic>
+
 #include "libs/wire/watchers.hpp"
-#include "services/remote-fetcher/actors/head_board.hpp"
+#include "services/remote-fetcher/actors/head_hub.hpp"
 #include "services/remote-fetcher/actors/payload_stream.hpp"
 #include "services/remote-fetcher/actors/pool.hpp"
 #include "towline/v1/payload_source.grpc.pb.h"
@@ -9,49 +12,52 @@
 
 namespace towline::fetcher {
 
-/// Why no endpoint gives heads.
-contract::SourceTrouble heads_trouble(const Pool& pool, const HeadBoard& board);
+/// Why the sources cannot be used.
+SourceTroubles troubles_of(const Pool& pool, const HeadBoard& board, absl::Time now);
 
-class FetcherService final : public v1::RemoteFetcher::Service {
+class FetcherService final : public v1::RemoteFetcher::CallbackService {
  public:
-  FetcherService(Pool& pool, HeadBoard& board, Headers& headers, absl::Duration interval)
-      : pool_{pool}, board_{board}, headers_{headers}, interval_{interval} {}
+  FetcherService(Pool& pool, const Heads& heads, Headers& headers, const FetchDesk& desk)
+      : pool_{pool}, heads_{heads}, headers_{headers}, desk_{desk} {}
 
-  grpc::Status WatchHeads(grpc::ServerContext*, const v1::WatchHeadsRequest*,
-                          grpc::ServerWriter<v1::WatchHeadsResponse>*) override;
-  grpc::Status GetHeaders(grpc::ServerContext*, const v1::GetHeadersRequest*, v1::GetHeadersResponse*) override;
-  grpc::Status GetHeaderByHash(grpc::ServerContext*, const v1::GetHeaderByHashRequest*,
-                               v1::GetHeaderByHashResponse*) override;
-  grpc::Status ListEndpoints(grpc::ServerContext*, const v1::ListEndpointsRequest*,
-                             v1::ListEndpointsResponse*) override;
-  grpc::Status CompareEndpoints(grpc::ServerContext*, const v1::CompareEndpointsRequest*,
-                                v1::CompareEndpointsResponse*) override;
-  grpc::Status CordonEndpoint(grpc::ServerContext*, const v1::CordonEndpointRequest*,
-                              v1::CordonEndpointResponse*) override;
-  grpc::Status UncordonEndpoint(grpc::ServerContext*, const v1::UncordonEndpointRequest*,
-                                v1::UncordonEndpointResponse*) override;
+  grpc::ServerWriteReactor<v1::WatchHeadsResponse>* WatchHeads(grpc::CallbackServerContext*,
+                                                               const v1::WatchHeadsRequest*) override;
+  grpc::ServerUnaryReactor* GetHeaders(grpc::CallbackServerContext*, const v1::GetHeadersRequest*,
+                                       v1::GetHeadersResponse*) override;
+  grpc::ServerUnaryReactor* GetHeaderByHash(grpc::CallbackServerContext*, const v1::GetHeaderByHashRequest*,
+                                            v1::GetHeaderByHashResponse*) override;
+  grpc::ServerUnaryReactor* ListEndpoints(grpc::CallbackServerContext*, const v1::ListEndpointsRequest*,
+                                          v1::ListEndpointsResponse*) override;
+  grpc::ServerUnaryReactor* CompareEndpoints(grpc::CallbackServerContext*, const v1::CompareEndpointsRequest*,
+                                             v1::CompareEndpointsResponse*) override;
+  grpc::ServerUnaryReactor* CordonEndpoint(grpc::CallbackServerContext*, const v1::CordonEndpointRequest*,
+                                           v1::CordonEndpointResponse*) override;
+  grpc::ServerUnaryReactor* UncordonEndpoint(grpc::CallbackServerContext*, const v1::UncordonEndpointRequest*,
+                                             v1::UncordonEndpointResponse*) override;
 
  private:
   Pool& pool_;
-  HeadBoard& board_;
+  const Heads& heads_;
   Headers& headers_;
-  const absl::Duration interval_;
+  const FetchDesk& desk_;
+  std::atomic<std::uint64_t> last_watch_{0};
   wire::Watchers watchers_{64};
 };
 
-class PayloadService final : public v1::PayloadSource::Service {
+class PayloadService final : public v1::PayloadSource::CallbackService {
  public:
-  PayloadService(Headers& headers, Bodies& bodies, PayloadStreams& streams)
-      : headers_{headers}, bodies_{bodies}, streams_{streams} {}
+  /// `stream`: what its payload streams have in common.
+  PayloadService(caf::actor_system& system, StreamConfig stream) : system_{system}, stream_{std::move(stream)} {}
 
-  grpc::Status GetPayload(grpc::ServerContext*, const v1::GetPayloadRequest*, v1::GetPayloadResponse*) override;
-  grpc::Status StreamPayloads(grpc::ServerContext*, const v1::StreamPayloadsRequest*,
-                              grpc::ServerWriter<v1::StreamPayloadsResponse>*) override;
+  grpc::ServerUnaryReactor* GetPayload(grpc::CallbackServerContext*, const v1::GetPayloadRequest*,
+                                       v1::GetPayloadResponse*) override;
+  grpc::ServerWriteReactor<v1::StreamPayloadsResponse>* StreamPayloads(grpc::CallbackServerContext*,
+                                                                       const v1::StreamPayloadsRequest*) override;
 
  private:
-  Headers& headers_;
-  Bodies& bodies_;
-  PayloadStreams& streams_;
+  caf::actor_system& system_;
+  const StreamConfig stream_;
+  std::atomic<std::uint64_t> last_stream_{0};
   wire::Watchers readers_{32};
 };
 

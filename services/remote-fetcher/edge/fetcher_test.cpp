@@ -53,7 +53,7 @@ eth::BlockId id(const SampleBlock& b) { return {b.header.number, b.hash}; }
 class Fetcher {
  public:
   Fetcher(rollup::Config config, const std::vector<const FakeNode*>& nodes, EndpointLimits limits = {},
-          absl::Duration timeout = kTimeout, std::string suffix = {}, StreamOptions stream = {})
+          absl::Duration timeout = kTimeout, std::string suffix = {}, std::size_t max_buffered_bytes = 64U << 20U)
       : config_{std::move(config)},
         evidence_{std::filesystem::path{::testing::TempDir()} /
                   absl::StrCat("evidence-", getpid(), "-", ++count_, ".jsonl")} {
@@ -62,15 +62,19 @@ class Fetcher {
     for (const FakeNode* n : nodes)
       endpoints.push_back({n->url() + suffix, {}, {}, limits, {}, {"", absl::StrCat("group", endpoints.size())}});
     pool_ = std::make_unique<Pool>(endpoints, timeout, evidence_, metrics_);
-    board_ = std::make_unique<HeadBoard>(
-        Vote{pool_->voters(), {}, Vote::Ages{absl::Milliseconds(500), timeout + absl::Seconds(1), absl::Seconds(10)}},
-        ChainClock{pool_->voters()});
-    forks_ = std::make_unique<ForkBoard>(config_);
+    const Vote vote{
+        pool_->voters(), {}, Vote::Ages{absl::Milliseconds(500), timeout + absl::Seconds(1), absl::Seconds(10)}};
+    board_ = std::make_unique<Heads>(
+        system_, HeadHubConfig{vote, ChainClock{pool_->voters()}, kInterval,
+                               [this](const HeadBoard& b, absl::Time now) { return troubles_of(*pool_, b, now); }});
+    forks_ = system_.spawn(fork_watch, config_);
     headers_ = std::make_unique<Headers>(*forks_, *pool_, *board_);
     bodies_ = std::make_unique<Bodies>(*pool_, *board_, metrics_);
-    streams_ = std::make_unique<PayloadStreams>(stream, *pool_, *headers_, *bodies_);
-    heads_service_ = std::make_unique<FetcherService>(*pool_, *board_, *headers_, kInterval);
-    payload_service_ = std::make_unique<PayloadService>(*headers_, *bodies_, *streams_);
+    desk_ = std::make_unique<FetchDesk>(system_, crews_for(nodes.size(), limits.max_in_flight), max_buffered_bytes);
+    heads_service_ = std::make_unique<FetcherService>(*pool_, *board_, *headers_, *desk_);
+    payload_service_ = std::make_unique<PayloadService>(
+        system_,
+        StreamConfig{0, {}, {}, limits.max_in_flight, pool_.get(), headers_.get(), bodies_.get(), desk_.get()});
     grpc::ServerBuilder builder;
     builder.RegisterService(heads_service_.get());
     builder.RegisterService(payload_service_.get());
@@ -80,7 +84,7 @@ class Fetcher {
     payloads = v1::PayloadSource::NewStub(channel_);
     for (std::size_t i = 0; i < nodes.size(); ++i) {
       pollers_.push_back(system_.spawn<caf::detached>(
-          head_poller, PollerConfig{i, kInterval, &config_, forks_.get(), pool_.get(), board_.get(), &metrics_}));
+          head_poller, PollerConfig{i, kInterval, &config_, *forks_, pool_.get(), board_.get(), &metrics_}));
     }
   }
   ~Fetcher() {
@@ -89,10 +93,14 @@ class Fetcher {
     server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds{2});
     server_->Wait();
     caf::scoped_actor self{system_};
-    for (auto& p : pollers_) {
-      self->send_exit(p, caf::exit_reason::user_shutdown);
-      self->wait_for(p);
-    }
+    const auto end = [&](const auto& actor) {
+      self->send_exit(actor, caf::exit_reason::user_shutdown);
+      self->wait_for(actor);
+    };
+    for (const auto& p : pollers_) end(p);
+    desk_->end(system_);
+    end(board_->actor());
+    end(*forks_);
     std::error_code ec;
     std::filesystem::remove(evidence_, ec);
   }
@@ -186,11 +194,11 @@ class Fetcher {
   caf::actor_system system_{cfg_};
   Metrics metrics_;
   std::unique_ptr<Pool> pool_;
-  std::unique_ptr<HeadBoard> board_;
-  std::unique_ptr<ForkBoard> forks_;
+  std::unique_ptr<Heads> board_;
+  std::optional<fork_watch_actor> forks_;
   std::unique_ptr<Headers> headers_;
   std::unique_ptr<Bodies> bodies_;
-  std::unique_ptr<PayloadStreams> streams_;
+  std::unique_ptr<FetchDesk> desk_;
   std::unique_ptr<FetcherService> heads_service_;
   std::unique_ptr<PayloadService> payload_service_;
   std::unique_ptr<grpc::Server> server_;
@@ -232,9 +240,9 @@ TEST(Fetcher, StreamsFromRawBlocks) {
   Fetcher f{config_for(chain), {&node}};
   f.until_ready(0);
   EXPECT_TRUE(f.endpoint(0).raw_methods());
-  expect_chain(f.stream(id(chain[0]), id(chain[59])), chain, 1, 59);
+  expect_chain(f.stream(id(chain[0]), id(chain[29])), chain, 1, 29);
   node.faults.raw = false;  // they are taken away
-  expect_chain(f.stream(id(chain[0]), id(chain[59])), chain, 1, 59);
+  expect_chain(f.stream(id(chain[29]), id(chain[59])), chain, 30, 59);
 }
 
 TEST(Fetcher, TakesUnknownTransactionTypesRaw) {
@@ -723,7 +731,7 @@ TEST(Fetcher, StopsSoonWhileEverythingHangs) {
 TEST(Fetcher, BackPressureHoldsTheStream) {
   const auto chain = make_chain(150, 0, SIZE_MAX, 20'000);  // 40 kB a block
   FakeNode node{chain};
-  Fetcher f{config_for(chain), {&node}, {}, kTimeout, {}, {1U << 20U, 16}};
+  Fetcher f{config_for(chain), {&node}, {}, kTimeout, {}, 1U << 20U};
   f.until_ready(0);
   bool held = false;
   const auto got = f.stream(id(chain[0]), id(chain[149]), [&](std::size_t n) {
@@ -738,6 +746,93 @@ TEST(Fetcher, BackPressureHoldsTheStream) {
   });
   EXPECT_TRUE(held);
   expect_chain(got, chain, 1, 149);
+}
+
+TEST(Fetcher, ManyReadersOfOneRangeCostTheSourcesAboutOne) {
+  const auto chain = make_chain(200);
+  FakeNode node{chain};
+  Fetcher f{config_for(chain), {&node}};
+  f.until_ready(0);
+  std::vector<std::thread> readers;
+  for (int k = 0; k < 8; ++k)
+    readers.emplace_back([&] { expect_chain(f.stream(id(chain[0]), id(chain[199])), chain, 1, 199); });
+  for (auto& r : readers) r.join();
+  EXPECT_LE(node.calls("eth_getBlockByHash"), 199) << "each body once";
+  expect_chain(f.stream(id(chain[50]), id(chain[150])), chain, 51, 150);
+  EXPECT_LE(node.calls("eth_getBlockByHash"), 199);
+}
+
+TEST(Fetcher, AReaderThatLeavesTakesNobodysBodiesAlong) {
+  const auto chain = make_chain(120);
+  FakeNode node{chain};
+  Fetcher f{config_for(chain), {&node}};
+  f.until_ready(0);
+  node.faults.delay_ms = 200;
+  grpc::ClientContext ctx;
+  v1::StreamPayloadsRequest req;
+  *req.mutable_parent() = wire::to_proto(id(chain[0]));
+  *req.mutable_tip() = wire::to_proto(id(chain[119]));
+  auto first = f.payloads->StreamPayloads(&ctx, req);
+  f.eventually("bodies are on their way", [&] { return f.endpoint(0).in_flight() >= 2; });
+  std::thread second{[&] { expect_chain(f.stream(id(chain[0]), id(chain[119])), chain, 1, 119); }};
+  absl::SleepFor(absl::Milliseconds(300));
+  ctx.TryCancel();
+  first->Finish();
+  second.join();
+}
+
+std::ptrdiff_t threads() {
+  const std::filesystem::directory_iterator tasks{"/proc/self/task"};
+  return std::distance(begin(tasks), end(tasks));
+}
+
+TEST(Fetcher, AStreamCostsNoThread) {
+  const auto chain = make_chain(150, 0, SIZE_MAX, 20'000);
+  FakeNode node{chain};
+  Fetcher f{config_for(chain), {&node}, {}, kTimeout, {}, 1U << 20U};
+  f.until_ready(0);
+  struct Call {
+    grpc::ClientContext ctx;
+    std::unique_ptr<grpc::ClientReader<v1::StreamPayloadsResponse>> payloads;
+    std::unique_ptr<grpc::ClientReader<v1::WatchHeadsResponse>> heads;
+  };
+  std::vector<std::unique_ptr<Call>> calls;
+  // Each has begun, and waits for a reader that sleeps.
+  const auto open = [&](std::size_t streams, std::size_t watches) {
+    while (streams-- > 0) {
+      auto& c = *calls.emplace_back(std::make_unique<Call>());
+      v1::StreamPayloadsRequest req;
+      *req.mutable_parent() = wire::to_proto(id(chain[0]));
+      *req.mutable_tip() = wire::to_proto(id(chain[149]));
+      c.payloads = f.payloads->StreamPayloads(&c.ctx, req);
+      v1::StreamPayloadsResponse m;
+      ASSERT_TRUE(c.payloads->Read(&m));
+    }
+    while (watches-- > 0) {
+      auto& c = *calls.emplace_back(std::make_unique<Call>());
+      c.heads = f.heads->WatchHeads(&c.ctx, {});
+      v1::WatchHeadsResponse m;
+      ASSERT_TRUE(c.heads->Read(&m));
+    }
+  };
+  open(1, 1);
+  const auto with_one = threads();
+  open(9, 9);
+  const auto with_ten = threads();
+  open(22, 40);
+  const auto with_all = threads();
+  // gRPC starts some of its own when it likes.
+  EXPECT_LE(with_ten, with_one + 4);
+  EXPECT_LE(with_all, with_one + 4);
+  grpc::ClientContext ctx;
+  v1::StreamPayloadsRequest req;
+  *req.mutable_parent() = wire::to_proto(id(chain[0]));
+  *req.mutable_tip() = wire::to_proto(id(chain[1]));
+  auto one_more = f.payloads->StreamPayloads(&ctx, req);
+  EXPECT_EQ(one_more->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << "all places are taken";
+  RecordProperty("threads_with_2_streams", static_cast<int>(with_one));
+  RecordProperty("threads_with_82_streams", static_cast<int>(with_all));
+  for (auto& c : calls) c->ctx.TryCancel();
 }
 
 TEST(Fetcher, CordonsAndShowsNoSecrets) {

@@ -41,17 +41,17 @@ EngineView::News EngineView::on_look(const Look& look, absl::Time now) {
   if (writes_ == look.plan.writes) foreign_.on_look(*labels.unsafe, writes_, commanded_head_, now);
   if (foreign_.driven(now)) {
     state_.labels = labels;
-    return fail(EngineStatus::driven_elsewhere,
-                absl::FailedPreconditionError("the EL's head moves without this engine-driver: another consensus client "
-                                              "drives it, or another engine-driver. Stop one of the two"));
+    return fail(
+        EngineStatus::driven_elsewhere,
+        absl::FailedPreconditionError("the EL's head moves without this engine-driver: another consensus client "
+                                      "drives it, or another engine-driver. Stop one of the two"));
   }
   const bool fresh = look.plan.identify;
   identified_ = true;
   lost_ = false;
   // A head below the last one without an import of ours: the EL was restarted between two looks, or somebody else
   // writes to it.
-  const bool went_back =
-      state_.labels.unsafe && !state_.import && labels.unsafe->number < state_.labels.unsafe->number;
+  const bool went_back = state_.labels.unsafe && !state_.import && labels.unsafe->number < state_.labels.unsafe->number;
   state_.labels = labels;
   if (fresh) state_.client_version = look.client_version;
   if (fresh || went_back) ++state_.engine_session;

@@ -6,6 +6,7 @@ import resource
 import socket
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 from http2 import Connection
@@ -95,6 +96,28 @@ def test_watchers_leave_room_for_commands(stack):
     s.wait("it tows on", lambda: s.stats()["el"]["head"]["number"] > head + 3)
     code, said = towline(s, "watch")
     assert code != 0 and "places for such streams are taken" in said, said
+
+
+def test_streams_cost_no_thread(stack):
+    """Fifty streams are answered by as many threads as one. gRPC's timers have a thread or two that come and go."""
+    s = stack(blocks=20).start()
+    s.wait_tip()
+    watches = {"remote-fetcher": "RemoteFetcher/WatchHeads", "sync-coordinator": "SyncCoordinator/WatchSyncStatus", "engine-driver": "EngineDriver/WatchState"}
+
+    def threads(service):
+        return int(re.search(r"^Threads:\s+(\d+)", Path(f"/proc/{s.processes[service].popen.pid}/status").read_text(), re.M)[1])
+
+    connections = {service: Connection(s.ports[service][0]) for service in watches}
+    with_one = {}
+    for service, method in watches.items():
+        connections[service].call(f"/towline.v1.{method}")
+        with_one[service] = threads(service)
+        for _ in range(49):
+            connections[service].call(f"/towline.v1.{method}")
+    head = s.stats()["el"]["head"]["number"]
+    s.wait("it tows on", lambda: s.stats()["el"]["head"]["number"] > head + 3)
+    for service in watches:
+        assert threads(service) <= with_one[service] + 2, (service, with_one[service], threads(service))
 
 
 def test_many_messages_that_are_too_large_take_little_memory(stack):

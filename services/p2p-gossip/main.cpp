@@ -5,8 +5,10 @@
 #include <caf/actor_system.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
+#include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include "libs/actor_kit/terminator.hpp"
 #include "libs/base/files.hpp"
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
@@ -129,12 +131,12 @@ class P2PGossip final : public service::Program {
     network_.node.topics = gossip_block::topic_names(config_.l2_chain_id);
     network_.peers.seed = static_cast<std::uint64_t>(absl::ToUnixNanos(absl::Now()));
 
-    board_ = std::make_unique<BlockBoard>(cached_blocks_, cached_bytes_);
     gossip_block::Options rules;
     rules.chain_id = config_.l2_chain_id;
     rules.past = past_duration_;
     system_ = &ctx.system;
-    validator_ = std::make_unique<Validator>(ctx.system, config_, rules, *board_, ctx.metrics,
+    store_ = actors_.add(system_->spawn(block_store, BlockStoreConfig{cached_blocks_, cached_bytes_, &last_block_}));
+    validator_ = std::make_unique<Validator>(ctx.system, config_, rules, *store_, ctx.metrics,
                                              [this](bool on) { p2p_->suspend_penalties(on); });
     if (signer) validator_->set_signer(*signer);
     p2p_ = std::make_unique<Network>(
@@ -163,8 +165,9 @@ class P2PGossip final : public service::Program {
       facts.enr = [this] { return finder_->enr(); };
       facts.discovered = [this] { return finder_->peers_known(); };
     }
-    service_ = std::make_unique<GossipService>(*p2p_, *validator_, *board_, facts);
-    payloads_ = std::make_unique<GossipPayloadService>(*board_);
+    service_ = std::make_unique<GossipService>(
+        GossipService::Parts{system_, *store_, &last_block_, validator_.get(), p2p_.get(), std::move(facts)});
+    payloads_ = std::make_unique<GossipPayloadService>(*system_, *store_);
     log::info("gossiping",
               {log::kv("chain_id", config_.l2_chain_id), log::kv("address", p2p_->addresses()[0].to_string()),
                log::kv("signer", signer ? to_hex(signer->view()) : "from L1"),
@@ -178,7 +181,7 @@ class P2PGossip final : public service::Program {
   Readiness readiness() override {
     Readiness r{true, "ready", {}, {}};
     const std::size_t peers = p2p_->peers().size();
-    const auto last = board_->last();
+    const ValidBlockPtr last = *last_block_.get();
     r.details["peers"] = absl::StrCat(peers);
     if (last) r.details["last_block"] = eth::to_string(last->payload->ref());
     const auto l1 = evidence_.get();
@@ -199,7 +202,7 @@ class P2PGossip final : public service::Program {
   }
 
   void stop() override {
-    if (board_) board_->stop();
+    if (store_) caf::anon_send(*store_, stop_atom{});
     if (http_) http_->cancel_all();
   }
 
@@ -217,6 +220,10 @@ class P2PGossip final : public service::Program {
     end(signer_watch_);
     end(clock_watch_);
     if (validator_) validator_->join(*system_);
+    service_.reset();
+    payloads_.reset();
+    actors_.end(*system_);
+    store_.reset();
   }
 
  private:
@@ -330,7 +337,9 @@ class P2PGossip final : public service::Program {
   rollup::Config config_;
   caf::actor_system* system_ = nullptr;
   std::unique_ptr<p2p::Identity> identity_;
-  std::unique_ptr<BlockBoard> board_;
+  Published<ValidBlockPtr> last_block_{nullptr};
+  Terminator actors_;
+  std::optional<block_store_actor> store_;
   std::unique_ptr<Validator> validator_;
   SignerEvidence evidence_;
   /// Of the L1 endpoints and the clock sources.

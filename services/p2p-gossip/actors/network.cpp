@@ -80,19 +80,11 @@ class Network::Loop final : private p2p::Node::Handler {
     if (thread_.joinable()) thread_.join();
   }
 
-  /// Runs `f` on the loop and waits for what it returns.
-  template <typename F>
-  auto call(F f) -> decltype(f()) {
-    using R = decltype(f());
-    auto promise = std::make_shared<std::promise<R>>();
-    post([promise, f = std::move(f)] { promise->set_value(f()); });
-    return answer_of(*promise);
-  }
-  /// Runs `f(done)` on the loop and waits until `done` is called with what is returned.
+  /// Runs `f(done)`, which asks the loop, and waits until `done` is called with the answer.
   template <typename R, typename F>
   R wait(F f) {
     auto promise = std::make_shared<std::promise<R>>();
-    post([promise, f = std::move(f)]() mutable { f([promise](R r) { promise->set_value(std::move(r)); }); });
+    f(std::function<void(R)>{[promise](R r) { promise->set_value(std::move(r)); }});
     return answer_of(*promise);
   }
   template <typename F>
@@ -112,6 +104,15 @@ class Network::Loop final : private p2p::Node::Handler {
     return result.get();
   }
 
+  Network::View view() {
+    View out;
+    for (auto& p : node_.peers()) {
+      const bool is_static = manager_.is_static(p.id);
+      out.peers.push_back({std::move(p), is_static});
+    }
+    out.addresses = addresses();
+    return out;
+  }
   p2p::Node& node() { return node_; }
   ConnectionManager& manager() { return manager_; }
 
@@ -589,34 +590,50 @@ Network::~Network() { stop(); }
 absl::Status Network::start() { return loop_->start(); }
 void Network::stop() { loop_->stop(); }
 
+void Network::look(std::function<void(View)> done) {
+  loop_->post([this, done = std::move(done)] { done(loop_->view()); });
+}
+void Network::publish(std::size_t topic, std::shared_ptr<const Bytes> message,
+                      std::function<void(absl::StatusOr<std::size_t>)> done) {
+  loop_->post(
+      [this, topic, message = std::move(message), done = std::move(done)] { done(loop_->publish(topic, *message)); });
+}
+void Network::ban(const std::string& target, absl::Duration how_long, const std::string& reason,
+                  std::function<void(absl::Status)> done) {
+  loop_->post([=, this, done = std::move(done)] { done(loop_->ban(target, how_long, reason)); });
+}
+void Network::unban(const std::string& target, std::function<void(absl::Status)> done) {
+  loop_->post([=, this, done = std::move(done)] { done(loop_->unban(target)); });
+}
+void Network::bans(std::function<void(std::vector<Ban>)> done) {
+  loop_->post([this, done = std::move(done)] { done(loop_->wall_bans().list(absl::Now())); });
+}
+void Network::connect(const p2p::Multiaddr& address, std::function<void(absl::Status)> done) {
+  loop_->post([this, address, done = std::move(done)]() mutable { loop_->connect(address, std::move(done)); });
+}
+
 std::vector<Network::Peer> Network::peers() {
-  return loop_->call([this] {
-    std::vector<Peer> out;
-    for (auto& p : loop_->node().peers()) {
-      const bool is_static = loop_->manager().is_static(p.id);
-      out.push_back({std::move(p), is_static});
-    }
-    return out;
-  });
+  return loop_->wait<View>([this](auto done) { look(std::move(done)); }).peers;
 }
 std::vector<p2p::Multiaddr> Network::addresses() {
-  return loop_->call([this] { return loop_->addresses(); });
+  return loop_->wait<View>([this](auto done) { look(std::move(done)); }).addresses;
 }
 absl::StatusOr<std::size_t> Network::publish(std::size_t topic, BytesView message) {
-  return loop_->call(
-      [this, topic, bytes = Bytes{message.begin(), message.end()}] { return loop_->publish(topic, bytes); });
+  return loop_->wait<absl::StatusOr<std::size_t>>([&](auto done) {
+    publish(topic, std::make_shared<const Bytes>(message.begin(), message.end()), std::move(done));
+  });
 }
 absl::Status Network::ban(const std::string& target, absl::Duration how_long, const std::string& reason) {
-  return loop_->call([=, this] { return loop_->ban(target, how_long, reason); });
+  return loop_->wait<absl::Status>([&](auto done) { ban(target, how_long, reason, std::move(done)); });
 }
 absl::Status Network::unban(const std::string& target) {
-  return loop_->call([=, this] { return loop_->unban(target); });
+  return loop_->wait<absl::Status>([&](auto done) { unban(target, std::move(done)); });
 }
 std::vector<Ban> Network::bans() {
-  return loop_->call([this] { return loop_->wall_bans().list(absl::Now()); });
+  return loop_->wait<std::vector<Ban>>([this](auto done) { bans(std::move(done)); });
 }
 absl::Status Network::connect(const p2p::Multiaddr& address) {
-  return loop_->wait<absl::Status>([this, address](auto done) { loop_->connect(address, std::move(done)); });
+  return loop_->wait<absl::Status>([&](auto done) { connect(address, std::move(done)); });
 }
 void Network::add_candidate(const p2p::Multiaddr& address) {
   loop_->post([this, address] { loop_->manager().add_candidate(address); });

@@ -26,10 +26,10 @@ p2p::Gossipsub::Verdict validation_result(gossip_block::Result result) {
 }
 
 Validator::Validator(caf::actor_system& system, const rollup::Config& config, gossip_block::Options options,
-                     BlockBoard& board, Metrics& metrics, std::function<void(bool)> suspend_penalties)
+                     block_store_actor store, Metrics& metrics, std::function<void(bool)> suspend_penalties)
     : config_{config},
       options_{options},
-      board_{board},
+      store_{std::move(store)},
       metrics_{metrics},
       suspend_penalties_{std::move(suspend_penalties)},
       doubt_{absl::Seconds(config.block_time)} {
@@ -125,7 +125,8 @@ void Validator::run(const ValidationJob& job) {
                    {0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 60})
         .observe(absl::ToDoubleSeconds(job.received -
                                        absl::FromUnixSeconds(static_cast<std::int64_t>(c.payload->timestamp))));
-    board_.put(
+    caf::anon_send(
+        store_, block_atom{},
         std::make_shared<const ValidBlock>(ValidBlock{c.payload, *c.signer, c.signature, job.received, job.peer}));
     log::debug("block", {log::kv("block", c.payload->ref().id()), log::kv("peer", job.peer)});
   } else if (gossip_block::result_of(c.rule) == gossip_block::Result::reject) {

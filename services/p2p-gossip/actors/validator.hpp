@@ -1,7 +1,7 @@
 // Checks blocks off the network's thread. `validator` actors do the stateless part, as many at once as there are; what
 // depends on earlier blocks stands behind one lock. If a validator dies its messages get no result and expire.
 //
-// In: a message of the network. Out: the validation result, the block board, metrics.
+// In: a message of the network. Out: the validation result, the block store, metrics.
 #pragma once
 #include <caf/actor_system.hpp>
 #include <caf/typed_actor.hpp>
@@ -14,7 +14,7 @@
 #include "libs/p2p/gossipsub.hpp"
 #include "libs/rollup/config.hpp"
 #include "libs/telemetry/metrics.hpp"
-#include "services/p2p-gossip/actors/block_board.hpp"
+#include "services/p2p-gossip/actors/block_store.hpp"
 #include "services/p2p-gossip/core/signers.hpp"
 
 namespace towline::gossip {
@@ -43,8 +43,8 @@ p2p::Gossipsub::Verdict validation_result(gossip_block::Result result);
 
 class Validator {
  public:
-  Validator(caf::actor_system& system, const rollup::Config& config, gossip_block::Options options, BlockBoard& board,
-            Metrics& metrics, std::function<void(bool)> suspend_penalties);
+  Validator(caf::actor_system& system, const rollup::Config& config, gossip_block::Options options,
+            block_store_actor store, Metrics& metrics, std::function<void(bool)> suspend_penalties);
 
   /// Any thread; `job.done` is called on an actor's.
   void submit(ValidationJob job);
@@ -64,7 +64,7 @@ class Validator {
 
   const rollup::Config& config_;
   const gossip_block::Options options_;
-  BlockBoard& board_;
+  const block_store_actor store_;
   Metrics& metrics_;
   const std::function<void(bool)> suspend_penalties_;
   mutable std::mutex mutex_;

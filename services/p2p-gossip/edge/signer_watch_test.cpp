@@ -122,7 +122,7 @@ class FakeL1 {
 class Watch {
  public:
   explicit Watch(const std::vector<std::string>& urls)
-      : validator_{system_, config_, gossip_block::Options{kChain}, board_, metrics_, [](bool) {}} {
+      : validator_{system_, config_, gossip_block::Options{kChain}, store_, metrics_, [](bool) {}} {
     validator_.set_signer(address(9));
     actor_ = system_.spawn<caf::detached>(
         signer_watch, SignerWatchConfig{urls, kContract, client_, &validator_, &evidence_, &metrics_});
@@ -134,6 +134,7 @@ class Watch {
     self->wait_for(*actor_);
     actor_.reset();
     validator_.join(system_);
+    actors_.end(system_);
   }
   http::Client& client() { return *client_; }
   std::vector<Address> signers() const { return validator_.signers(); }
@@ -155,7 +156,9 @@ class Watch {
   caf::actor_system_config caf_config_;
   caf::actor_system system_{caf_config_};
   Metrics metrics_;
-  BlockBoard board_{16, 1U << 20U};
+  Published<ValidBlockPtr> last_{nullptr};
+  Terminator actors_;
+  block_store_actor store_ = actors_.add(system_.spawn(block_store, BlockStoreConfig{16, 1U << 20U, &last_}));
   Validator validator_;
   SignerEvidence evidence_;
   std::shared_ptr<http::Client> client_ = std::make_shared<http::Client>();

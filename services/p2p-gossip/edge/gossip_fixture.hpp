@@ -14,10 +14,11 @@
 #include <set>
 
 #include "libs/actor_kit/terminator.hpp"
+#include "libs/base/steady_time.hpp"
 #include "libs/eth/payload.hpp"
-#include "services/p2p-gossip/actors/network.hpp"
 #include "services/p2p-gossip/actors/validator.hpp"
 #include "services/p2p-gossip/core/block_codec.hpp"
+#include "services/p2p-gossip/edge/tcp_transport.hpp"
 #include "tests/support/hang.hpp"
 
 namespace towline::gossip {
@@ -78,9 +79,9 @@ class Peer {
     c.node.negotiation_timeout = kHang;
     if (change) change(c);
     if (validates) {
-      validator_ = std::make_unique<Validator>(system_, config_, gossip_block::Options{kChain}, store_, metrics,
-                                               [this](bool on) { network->suspend_penalties(on); });
-      validator_->set_signer(signer_);
+      validator_ = std::make_unique<Validator>(
+          system_, config_, gossip_block::Options{kChain}, store_, metrics,
+          [this](bool on) { network->suspend_penalties(on); }, signer_);
     }
     network = std::make_unique<Network>(
         c, identity_,
@@ -97,7 +98,7 @@ class Peer {
           job.version = static_cast<gossip_block::PayloadVersion>(v.topic + 1);
           job.body = v.body;
           job.peer = v.from.to_string();
-          job.received = absl::Now();
+          job.received = v.received - steady_ahead();
           job.done = [done](const gossip_block::Checked&, gossip_block::Result result) {
             done(validation_result(result));
           };

@@ -4,8 +4,8 @@
 #include "libs/actor_kit/published.hpp"
 #include "libs/wire/watchers.hpp"
 #include "services/p2p-gossip/actors/block_store.hpp"
-#include "services/p2p-gossip/actors/network.hpp"
 #include "services/p2p-gossip/actors/validator.hpp"
+#include "services/p2p-gossip/edge/tcp_transport.hpp"
 #include "towline/v1/p2p_gossip.grpc.pb.h"
 #include "towline/v1/payload_source.grpc.pb.h"
 

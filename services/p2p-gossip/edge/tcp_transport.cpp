@@ -1,4 +1,4 @@
-#include "services/p2p-gossip/actors/network.hpp"
+#include "services/p2p-gossip/edge/tcp_transport.hpp"
 
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
@@ -15,7 +15,7 @@
 #include "libs/base/steady_time.hpp"
 #include "libs/crypto/openssl.hpp"
 #include "libs/telemetry/log.hpp"
-#include "services/p2p-gossip/actors/asio_ip.hpp"
+#include "services/p2p-gossip/edge/asio_ip.hpp"
 
 namespace towline::gossip {
 namespace {

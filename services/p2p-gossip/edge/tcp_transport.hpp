@@ -1,6 +1,6 @@
 // The p2p network on sockets: one thread with an Asio loop owns the libp2p node, the connection manager and every
-// socket. Nothing in the loop blocks: blocks are checked elsewhere (actors/validator) and their results come back as
-// tasks. If this thread dies the process does.
+// socket. Nothing in the loop blocks: blocks are checked elsewhere (actors/checker, actors/judge) and their results
+// come back as tasks. If this thread dies the process does.
 //
 // In: bytes, the clock, calls of the edge. Out: messages to validate, validated blocks by way of the validator.
 #pragma once

@@ -1,6 +1,7 @@
 // Calls of the callback API that an actor answers: an object each, and no thread. gRPC's threads call into these and
 // only ever hand over (anon_send); actors call finish(), offer(), push() and close(), which never block. Thread safe.
 #pragma once
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <atomic>

@@ -5,21 +5,24 @@
 #include <caf/actor_system.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
+#include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include "libs/actor_kit/terminator.hpp"
 #include "libs/base/files.hpp"
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
+#include "libs/base/steady_time.hpp"
 #include "libs/discv5/boot_nodes.hpp"
 #include "libs/http/client.hpp"
 #include "libs/service/flags.hpp"
 #include "libs/service/service_main.hpp"
 #include "libs/telemetry/log.hpp"
-#include "services/p2p-gossip/actors/clock_watch.hpp"
-#include "services/p2p-gossip/actors/discovery.hpp"
-#include "services/p2p-gossip/actors/signer_watch.hpp"
+#include "services/p2p-gossip/actors/clock_poller.hpp"
+#include "services/p2p-gossip/actors/signer_poller.hpp"
 #include "services/p2p-gossip/core/block_codec.hpp"
 #include "services/p2p-gossip/edge/gossip_service.hpp"
+#include "services/p2p-gossip/edge/udp_discovery.hpp"
 #include "services/p2p-gossip/key_file.hpp"
 
 namespace towline::gossip {
@@ -129,14 +132,13 @@ class P2PGossip final : public service::Program {
     network_.node.topics = gossip_block::topic_names(config_.l2_chain_id);
     network_.peers.seed = static_cast<std::uint64_t>(absl::ToUnixNanos(absl::Now()));
 
-    board_ = std::make_unique<BlockBoard>(cached_blocks_, cached_bytes_);
     gossip_block::Options rules;
     rules.chain_id = config_.l2_chain_id;
     rules.past = past_duration_;
     system_ = &ctx.system;
-    validator_ = std::make_unique<Validator>(ctx.system, config_, rules, *board_, ctx.metrics,
-                                             [this](bool on) { p2p_->suspend_penalties(on); });
-    if (signer) validator_->set_signer(*signer);
+    store_ = actors_.add(system_->spawn(block_store, BlockStoreConfig{cached_blocks_, cached_bytes_, &last_block_}));
+    validator_ = std::make_unique<Validator>(
+        ctx.system, config_, rules, *store_, ctx.metrics, [this](bool on) { p2p_->suspend_penalties(on); }, signer);
     p2p_ = std::make_unique<Network>(
         network_, *identity_, block_codec(),
         [this](p2p::Gossipsub::Validation v, Network::Done done) { validate(std::move(v), std::move(done)); },
@@ -147,24 +149,25 @@ class P2PGossip final : public service::Program {
     if (!clock_sources_.empty()) {
       http_ = std::make_shared<http::Client>();
       ctx.watchdog.watch("http", [this](std::function<void()> turn) { http_->ask_turn(std::move(turn)); });
-      clock_watch_ = ctx.system.spawn<caf::detached>(
-          clock_watch, ClockWatchConfig{clock_sources_, http_, validator_.get(), &ctx.metrics});
+      clock_poller_ = ctx.system.spawn<caf::detached>(
+          clock_poller, ClockPollerConfig{clock_sources_, http_, validator_.get(), &ctx.metrics});
     }
     if (!l1_urls_.empty())
-      signer_watch_ = ctx.system.spawn<caf::detached>(
-          signer_watch,
-          SignerWatchConfig{l1_urls_, *config_.l1_system_config, http_, validator_.get(), &evidence_, &ctx.metrics});
+      signer_poller_ = ctx.system.spawn<caf::detached>(
+          signer_poller,
+          SignerPollerConfig{l1_urls_, *config_.l1_system_config, http_, validator_.get(), &evidence_, &ctx.metrics});
     NodeFacts facts;
     facts.config = &config_;
-    facts.signer_source = [this] { return evidence_.get().proof.empty() ? signer_source_ : "l1"; };
+    facts.signer_source = [this] { return evidence_.get()->proof.empty() ? signer_source_ : "l1"; };
     if (!no_discovery_) {
       TOWLINE_RETURN_IF_ERROR(discover(ctx.metrics));
       ctx.watchdog.watch("discovery", [this](std::function<void()> turn) { finder_->ask_turn(std::move(turn)); });
       facts.enr = [this] { return finder_->enr(); };
       facts.discovered = [this] { return finder_->peers_known(); };
     }
-    service_ = std::make_unique<GossipService>(*p2p_, *validator_, *board_, facts);
-    payloads_ = std::make_unique<GossipPayloadService>(*board_);
+    service_ = std::make_unique<GossipService>(
+        GossipService::Parts{system_, *store_, &last_block_, validator_.get(), p2p_.get(), std::move(facts)});
+    payloads_ = std::make_unique<GossipPayloadService>(*system_, *store_);
     log::info("gossiping",
               {log::kv("chain_id", config_.l2_chain_id), log::kv("address", p2p_->addresses()[0].to_string()),
                log::kv("signer", signer ? to_hex(signer->view()) : "from L1"),
@@ -178,12 +181,12 @@ class P2PGossip final : public service::Program {
   Readiness readiness() override {
     Readiness r{true, "ready", {}, {}};
     const std::size_t peers = p2p_->peers().size();
-    const auto last = board_->last();
+    const ValidBlockPtr last = *last_block_.get();
     r.details["peers"] = absl::StrCat(peers);
     if (last) r.details["last_block"] = eth::to_string(last->payload->ref());
     const auto l1 = evidence_.get();
-    if (!l1.proof.empty()) r.details["signer"] = l1.proof;
-    if (!l1.failure.empty()) r.details["signer_not_proven"] = l1.failure;
+    if (!l1->proof.empty()) r.details["signer"] = l1->proof;
+    if (!l1->failure.empty()) r.details["signer_not_proven"] = l1->failure;
     const std::string doubt = validator_->doubt();
     const auto not_ready = [&](const char* code, std::string reason) {
       r.ready = false;
@@ -191,15 +194,15 @@ class P2PGossip final : public service::Program {
       r.reason = std::move(reason);
     };
     if (validator_->signers().empty())
-      not_ready("no_signer", l1.failure.empty() ? "L1 has not said yet who signs the unsafe blocks, or it says nobody"
-                                                : absl::StrCat("the unsafe block signer is not known: ", l1.failure));
+      not_ready("no_signer", l1->failure.empty() ? "L1 has not said yet who signs the unsafe blocks, or it says nobody"
+                                                 : absl::StrCat("the unsafe block signer is not known: ", l1->failure));
     else if (!doubt.empty()) not_ready("own_settings_suspect", doubt);
     else if (peers == 0) not_ready("no_peers", "no peer is connected; see `towline peers`");
     return r;
   }
 
   void stop() override {
-    if (board_) board_->stop();
+    if (store_) caf::anon_send(*store_, stop_atom{});
     if (http_) http_->cancel_all();
   }
 
@@ -214,9 +217,13 @@ class P2PGossip final : public service::Program {
       self->wait_for(*actor);
       actor.reset();
     };
-    end(signer_watch_);
-    end(clock_watch_);
+    end(signer_poller_);
+    end(clock_poller_);
     if (validator_) validator_->join(*system_);
+    service_.reset();
+    payloads_.reset();
+    actors_.end(*system_);
+    store_.reset();
   }
 
  private:
@@ -307,7 +314,8 @@ class P2PGossip final : public service::Program {
     job.version = static_cast<gossip_block::PayloadVersion>(v.topic + 1);
     job.body = std::move(v.body);
     job.peer = v.from.to_string();
-    job.received = absl::Now();
+    // When it was read, before it was unpacked.
+    job.received = v.received - steady_ahead();
     job.done = [done = std::move(done)](const gossip_block::Checked&, gossip_block::Result result) {
       done(validation_result(result));
     };
@@ -330,17 +338,19 @@ class P2PGossip final : public service::Program {
   rollup::Config config_;
   caf::actor_system* system_ = nullptr;
   std::unique_ptr<p2p::Identity> identity_;
-  std::unique_ptr<BlockBoard> board_;
+  Published<ValidBlockPtr> last_block_{nullptr};
+  Terminator actors_;
+  std::optional<block_store_actor> store_;
   std::unique_ptr<Validator> validator_;
-  SignerEvidence evidence_;
+  Published<SignerEvidence> evidence_{{}};
   /// Of the L1 endpoints and the clock sources.
   std::shared_ptr<http::Client> http_;
   std::unique_ptr<Network> p2p_;
   std::unique_ptr<Discovery> finder_;
   std::unique_ptr<GossipService> service_;
   std::unique_ptr<GossipPayloadService> payloads_;
-  std::optional<signer_watch_actor> signer_watch_;
-  std::optional<clock_watch_actor> clock_watch_;
+  std::optional<signer_poller_actor> signer_poller_;
+  std::optional<clock_poller_actor> clock_poller_;
 };
 
 }  // namespace

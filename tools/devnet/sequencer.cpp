@@ -10,8 +10,8 @@
 #include "libs/base/status.hpp"
 #include "libs/eth/payload.hpp"
 #include "libs/gossip_block/envelope.hpp"
-#include "services/p2p-gossip/actors/network.hpp"
 #include "services/p2p-gossip/core/block_codec.hpp"
+#include "services/p2p-gossip/edge/tcp_transport.hpp"
 
 namespace towline::devnet {
 namespace {

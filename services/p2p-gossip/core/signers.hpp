@@ -24,6 +24,7 @@ class Signers {
   void on_block_of(const Address& signer);
   /// The current one first.
   std::vector<Address> accepted(absl::Time now) const;
+  bool operator==(const Signers&) const = default;
 
  private:
   std::optional<Address> current_, before_;

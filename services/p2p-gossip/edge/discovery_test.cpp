@@ -8,8 +8,8 @@
 #include <fstream>
 
 #include "libs/crypto/openssl.hpp"
-#include "services/p2p-gossip/actors/discovery.hpp"
 #include "services/p2p-gossip/edge/gossip_fixture.hpp"
+#include "services/p2p-gossip/edge/udp_discovery.hpp"
 
 namespace towline::gossip {
 namespace {

@@ -7,12 +7,18 @@
 #include <boost/asio.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
 #include <fstream>
+#include <mutex>
+#include <set>
 
+#include "libs/actor_kit/terminator.hpp"
+#include "libs/base/steady_time.hpp"
 #include "libs/eth/payload.hpp"
-#include "services/p2p-gossip/actors/network.hpp"
 #include "services/p2p-gossip/actors/validator.hpp"
 #include "services/p2p-gossip/core/block_codec.hpp"
+#include "services/p2p-gossip/edge/tcp_transport.hpp"
 #include "tests/support/hang.hpp"
 
 namespace towline::gossip {
@@ -58,6 +64,13 @@ class Peer {
   Peer(std::uint8_t i, bool validates, std::vector<p2p::Multiaddr> dial = {}, const Change& change = {},
        rollup::Config chain = config())
       : config_{std::move(chain)}, identity_{key(i)}, signer_{secp256k1::address_of(key(200).public_key())} {
+    watcher_ = std::make_shared<const Watcher>(Watcher{[this](const ValidBlock& b) {
+                                                         const std::lock_guard lock{mutex_};
+                                                         numbers_.insert(b.payload->number);
+                                                         caf::anon_send(store_, room_atom{}, watcher_);
+                                                       },
+                                                       [] {}, [] {}});
+    caf::anon_send(store_, join_atom{}, watcher_);
     NetworkConfig c;
     c.listen_ip = "127.0.0.1";
     c.listen_port = 0;
@@ -66,9 +79,9 @@ class Peer {
     c.node.negotiation_timeout = kHang;
     if (change) change(c);
     if (validates) {
-      validator_ = std::make_unique<Validator>(system_, config_, gossip_block::Options{kChain}, board, metrics,
-                                               [this](bool on) { network->suspend_penalties(on); });
-      validator_->set_signer(signer_);
+      validator_ = std::make_unique<Validator>(
+          system_, config_, gossip_block::Options{kChain}, store_, metrics,
+          [this](bool on) { network->suspend_penalties(on); }, signer_);
     }
     network = std::make_unique<Network>(
         c, identity_,
@@ -85,7 +98,7 @@ class Peer {
           job.version = static_cast<gossip_block::PayloadVersion>(v.topic + 1);
           job.body = v.body;
           job.peer = v.from.to_string();
-          job.received = absl::Now();
+          job.received = v.received - steady_ahead();
           job.done = [done](const gossip_block::Checked&, gossip_block::Result result) {
             done(validation_result(result));
           };
@@ -98,6 +111,7 @@ class Peer {
   ~Peer() {
     network->stop();
     if (validator_) validator_->join(system_);
+    actors_.end(system_);
   }
 
   p2p::Multiaddr address() { return network->addresses()[0]; }
@@ -107,9 +121,8 @@ class Peer {
     return n;
   }
   bool has(std::uint64_t number) {
-    std::uint64_t from = 0;
-    const auto all = board.wait(from, {});
-    return std::any_of(all.begin(), all.end(), [&](const auto& b) { return b->payload->number == number; });
+    const std::lock_guard lock{mutex_};
+    return numbers_.contains(number);
   }
   bool connected(const p2p::PeerId& other) {
     for (const auto& p : network->peers())
@@ -126,12 +139,17 @@ class Peer {
   }
 
   Metrics metrics;
-  BlockBoard board{512, 32U << 20U};
 
  private:
   const rollup::Config config_;
   caf::actor_system_config caf_config_;
   caf::actor_system system_{caf_config_};
+  Published<ValidBlockPtr> last_{nullptr};
+  Terminator actors_;
+  block_store_actor store_ = actors_.add(system_.spawn(block_store, BlockStoreConfig{512, 32U << 20U, &last_}));
+  std::mutex mutex_;
+  std::set<std::uint64_t> numbers_;
+  WatcherPtr watcher_;
   p2p::Identity identity_;
   Address signer_;
   std::unique_ptr<Validator> validator_;

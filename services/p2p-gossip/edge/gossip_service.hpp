@@ -1,9 +1,11 @@
-// The gRPC services P2PGossip and PayloadSource: messages to values and back; handlers run on gRPC's own threads.
+// The gRPC services P2PGossip and PayloadSource: messages to values, values to the actors and to the network, and their
+// answers to messages. No call holds a thread.
 #pragma once
+#include "libs/actor_kit/published.hpp"
 #include "libs/wire/watchers.hpp"
-#include "services/p2p-gossip/actors/block_board.hpp"
-#include "services/p2p-gossip/actors/network.hpp"
+#include "services/p2p-gossip/actors/block_store.hpp"
 #include "services/p2p-gossip/actors/validator.hpp"
+#include "services/p2p-gossip/edge/tcp_transport.hpp"
 #include "towline/v1/p2p_gossip.grpc.pb.h"
 #include "towline/v1/payload_source.grpc.pb.h"
 
@@ -19,39 +21,56 @@ struct NodeFacts {
   std::function<std::size_t()> discovered;
 };
 
-class GossipService final : public v1::P2PGossip::Service {
+class GossipService final : public v1::P2PGossip::CallbackService {
  public:
-  GossipService(Network& network, Validator& validator, BlockBoard& board, NodeFacts facts)
-      : network_{network}, validator_{validator}, board_{board}, facts_{std::move(facts)} {}
+  struct Parts {
+    caf::actor_system* system;
+    block_store_actor store;
+    const Published<ValidBlockPtr>* last;
+    Validator* validator;
+    Network* network;
+    NodeFacts facts;
+  };
+  explicit GossipService(Parts parts) : parts_{std::move(parts)} {}
 
-  grpc::Status WatchBlocks(grpc::ServerContext*, const v1::WatchBlocksRequest*,
-                           grpc::ServerWriter<v1::WatchBlocksResponse>*) override;
-  grpc::Status PublishBlock(grpc::ServerContext*, const v1::PublishBlockRequest*, v1::PublishBlockResponse*) override;
-  grpc::Status GetNode(grpc::ServerContext*, const v1::GetNodeRequest*, v1::GetNodeResponse*) override;
-  grpc::Status ListPeers(grpc::ServerContext*, const v1::ListPeersRequest*, v1::ListPeersResponse*) override;
-  grpc::Status BanPeer(grpc::ServerContext*, const v1::BanPeerRequest*, v1::BanPeerResponse*) override;
-  grpc::Status UnbanPeer(grpc::ServerContext*, const v1::UnbanPeerRequest*, v1::UnbanPeerResponse*) override;
-  grpc::Status ListBans(grpc::ServerContext*, const v1::ListBansRequest*, v1::ListBansResponse*) override;
-  grpc::Status ConnectPeer(grpc::ServerContext*, const v1::ConnectPeerRequest*, v1::ConnectPeerResponse*) override;
+  grpc::ServerWriteReactor<v1::WatchBlocksResponse>* WatchBlocks(grpc::CallbackServerContext*,
+                                                                 const v1::WatchBlocksRequest*) override;
+  grpc::ServerUnaryReactor* PublishBlock(grpc::CallbackServerContext*, const v1::PublishBlockRequest*,
+                                         v1::PublishBlockResponse*) override;
+  grpc::ServerUnaryReactor* GetNode(grpc::CallbackServerContext*, const v1::GetNodeRequest*,
+                                    v1::GetNodeResponse*) override;
+  grpc::ServerUnaryReactor* ListPeers(grpc::CallbackServerContext*, const v1::ListPeersRequest*,
+                                      v1::ListPeersResponse*) override;
+  grpc::ServerUnaryReactor* BanPeer(grpc::CallbackServerContext*, const v1::BanPeerRequest*,
+                                    v1::BanPeerResponse*) override;
+  grpc::ServerUnaryReactor* UnbanPeer(grpc::CallbackServerContext*, const v1::UnbanPeerRequest*,
+                                      v1::UnbanPeerResponse*) override;
+  grpc::ServerUnaryReactor* ListBans(grpc::CallbackServerContext*, const v1::ListBansRequest*,
+                                     v1::ListBansResponse*) override;
+  grpc::ServerUnaryReactor* ConnectPeer(grpc::CallbackServerContext*, const v1::ConnectPeerRequest*,
+                                        v1::ConnectPeerResponse*) override;
 
  private:
-  Network& network_;
-  Validator& validator_;
-  BlockBoard& board_;
-  const NodeFacts facts_;
+  v1::GetNodeResponse node(const Network::View& network) const;
+  v1::ListPeersResponse peers(const Network::View& network) const;
+
+  const Parts parts_;
   wire::Watchers watchers_{64};
 };
 
 /// The cached payloads.
-class GossipPayloadService final : public v1::PayloadSource::Service {
+class GossipPayloadService final : public v1::PayloadSource::CallbackService {
  public:
-  explicit GossipPayloadService(BlockBoard& board) : board_{board} {}
-  grpc::Status GetPayload(grpc::ServerContext*, const v1::GetPayloadRequest*, v1::GetPayloadResponse*) override;
-  grpc::Status StreamPayloads(grpc::ServerContext*, const v1::StreamPayloadsRequest*,
-                              grpc::ServerWriter<v1::StreamPayloadsResponse>*) override;
+  GossipPayloadService(caf::actor_system& system, block_store_actor store)
+      : system_{system}, store_{std::move(store)} {}
+  grpc::ServerUnaryReactor* GetPayload(grpc::CallbackServerContext*, const v1::GetPayloadRequest*,
+                                       v1::GetPayloadResponse*) override;
+  grpc::ServerWriteReactor<v1::StreamPayloadsResponse>* StreamPayloads(grpc::CallbackServerContext*,
+                                                                       const v1::StreamPayloadsRequest*) override;
 
  private:
-  BlockBoard& board_;
+  caf::actor_system& system_;
+  const block_store_actor store_;
   wire::Watchers readers_{32};
 };
 

@@ -1,5 +1,5 @@
 // The signer from L1 over real connections: endpoints that agree, lie, lag, cannot prove, or are away.
-#include "services/p2p-gossip/actors/signer_watch.hpp"
+#include "services/p2p-gossip/actors/signer_poller.hpp"
 
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
@@ -122,10 +122,9 @@ class FakeL1 {
 class Watch {
  public:
   explicit Watch(const std::vector<std::string>& urls)
-      : validator_{system_, config_, gossip_block::Options{kChain}, board_, metrics_, [](bool) {}} {
-    validator_.set_signer(address(9));
+      : validator_{system_, config_, gossip_block::Options{kChain}, store_, metrics_, [](bool) {}, address(9)} {
     actor_ = system_.spawn<caf::detached>(
-        signer_watch, SignerWatchConfig{urls, kContract, client_, &validator_, &evidence_, &metrics_});
+        signer_poller, SignerPollerConfig{urls, kContract, client_, &validator_, &evidence_, &metrics_});
   }
   ~Watch() {
     client_->cancel_all();
@@ -134,20 +133,21 @@ class Watch {
     self->wait_for(*actor_);
     actor_.reset();
     validator_.join(system_);
+    actors_.end(system_);
   }
   http::Client& client() { return *client_; }
   std::vector<Address> signers() const { return validator_.signers(); }
   std::string proof() {
-    EXPECT_TRUE(eventually([&] { return !evidence_.get().proof.empty() || !evidence_.get().failure.empty(); }));
-    EXPECT_EQ(evidence_.get().failure, "");
-    return evidence_.get().proof;
+    EXPECT_TRUE(eventually([&] { return !evidence_.get()->proof.empty() || !evidence_.get()->failure.empty(); }));
+    EXPECT_EQ(evidence_.get()->failure, "");
+    return evidence_.get()->proof;
   }
   std::string failure() {
-    EXPECT_TRUE(eventually([&] { return !evidence_.get().proof.empty() || !evidence_.get().failure.empty(); }));
-    EXPECT_EQ(evidence_.get().proof, "");
+    EXPECT_TRUE(eventually([&] { return !evidence_.get()->proof.empty() || !evidence_.get()->failure.empty(); }));
+    EXPECT_EQ(evidence_.get()->proof, "");
     EXPECT_THAT(signers(), ElementsAre(address(9))) << "nothing that is not proven is taken";
-    EXPECT_THAT(evidence_.get().failure, Not(HasSubstr("c4n4ry")));
-    return evidence_.get().failure;
+    EXPECT_THAT(evidence_.get()->failure, Not(HasSubstr("c4n4ry")));
+    return evidence_.get()->failure;
   }
 
  private:
@@ -155,11 +155,13 @@ class Watch {
   caf::actor_system_config caf_config_;
   caf::actor_system system_{caf_config_};
   Metrics metrics_;
-  BlockBoard board_{16, 1U << 20U};
+  Published<ValidBlockPtr> last_{nullptr};
+  Terminator actors_;
+  block_store_actor store_ = actors_.add(system_.spawn(block_store, BlockStoreConfig{16, 1U << 20U, &last_}));
   Validator validator_;
-  SignerEvidence evidence_;
+  Published<SignerEvidence> evidence_{{}};
   std::shared_ptr<http::Client> client_ = std::make_shared<http::Client>();
-  std::optional<signer_watch_actor> actor_;
+  std::optional<signer_poller_actor> actor_;
 };
 
 TEST(SignerWatch, OneEndpointIsTakenAtItsWordForTheBlockAndThatIsSaid) {

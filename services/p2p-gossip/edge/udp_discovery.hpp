@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "libs/discv5/service.hpp"
-#include "services/p2p-gossip/actors/network.hpp"
+#include "services/p2p-gossip/edge/tcp_transport.hpp"
 
 namespace towline::gossip {
 

@@ -1,4 +1,4 @@
-#include "services/p2p-gossip/actors/signer_watch.hpp"
+#include "services/p2p-gossip/actors/signer_poller.hpp"
 
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
@@ -29,7 +29,7 @@ struct Proven {
 /// One look: the calls to the endpoints, one after the other. What they mean is core/l1_signer's.
 class Look {
  public:
-  explicit Look(const SignerWatchConfig& config)
+  explicit Look(const SignerPollerConfig& config)
       : c_{config}, needed_{std::min<std::size_t>(2, config.l1_urls.size())} {}
 
   absl::StatusOr<Proven> run() {
@@ -114,7 +114,7 @@ class Look {
     absl::StrAppend(&why_, "; ", http::redact_url(url), ": ", why.message());
   }
 
-  const SignerWatchConfig& c_;
+  const SignerPollerConfig& c_;
   const std::size_t needed_;
   /// What the endpoints failed with.
   std::string why_;
@@ -122,35 +122,38 @@ class Look {
 
 }  // namespace
 
-signer_watch_actor::behavior_type signer_watch(signer_watch_actor::pointer self, const SignerWatchConfig& config) {
-  guard(self, "signer_watch");
-  self->send(self, look_atom{});
+signer_poller_actor::behavior_type signer_poller(signer_poller_actor::pointer self, const SignerPollerConfig& config) {
+  guard(self, "signer_poller");
+  self->send(self, tick_atom{});
   auto next = std::make_shared<std::chrono::seconds>(kSoon);
-  return {[=](look_atom) {
+  return {[=](tick_atom) {
     const auto found = Look{config}.run();
     config.metrics
         ->counter("towline_gossip_signer_reads_total", "Looks at the signer on L1; ok: it was proven.",
                   {{"result", found.ok() ? "ok" : "error"}})
         .inc();
     if (!found.ok()) {
-      if (config.evidence->failed(std::string{found.status().message()}))
+      const std::string why{found.status().message()};
+      const auto before = config.evidence->get();
+      config.evidence->set({before->proof, why});
+      if (before->failure != why)
         log::warn("L1 does not prove the unsafe block signer; it stays what it was, trying on",
                   {log::kv("why", found.status())});
-      self->delayed_send(self, *next, look_atom{});
+      self->delayed_send(self, *next, tick_atom{});
       *next = std::min(2 * *next, kEach);
       return;
     }
     const char* const trust =
         config.l1_urls.size() == 1 ? "signer taken from one L1 endpoint" : "two L1 endpoints agree on that block";
     const auto last = config.evidence->get();
-    config.evidence->proven(absl::StrCat("proven at L1 block ", eth::to_string(found->at.id), ": ", trust));
+    config.evidence->set({absl::StrCat("proven at L1 block ", eth::to_string(found->at.id), ": ", trust), {}});
     const auto before = config.validator->signers();
     config.validator->set_signer(found->signer);
-    if (before.empty() || before.front() != found->signer || last.proof.empty() || !last.failure.empty())
+    if (before.empty() || before.front() != found->signer || last->proof.empty() || !last->failure.empty())
       log::info("unsafe block signer", {log::kv("address", to_hex(found->signer.view())), log::kv("source", "l1"),
                                         log::kv("l1_block", found->at.id), log::kv("evidence", trust)});
     *next = kSoon;
-    self->delayed_send(self, kEach, look_atom{});
+    self->delayed_send(self, kEach, tick_atom{});
   }};
 }
 

@@ -1,4 +1,4 @@
-#include "services/p2p-gossip/actors/clock_watch.hpp"
+#include "services/p2p-gossip/actors/clock_poller.hpp"
 
 #include <caf/typed_event_based_actor.hpp>
 
@@ -28,16 +28,16 @@ std::optional<absl::Duration> ahead_of(http::Client& client, const std::vector<s
 
 }  // namespace
 
-clock_watch_actor::behavior_type clock_watch(clock_watch_actor::pointer self, const ClockWatchConfig& config) {
-  guard(self, "clock_watch");
-  self->send(self, look_atom{});
-  return {[=](look_atom) {
+clock_poller_actor::behavior_type clock_poller(clock_poller_actor::pointer self, const ClockPollerConfig& config) {
+  guard(self, "clock_poller");
+  self->send(self, tick_atom{});
+  return {[=](tick_atom) {
     const auto ahead = ahead_of(*config.client, config.urls);
     config.validator->set_clock(ahead);
     if (ahead)
       config.metrics->gauge("towline_gossip_clock_ahead_seconds", "Our clock against the sources', to half a second.")
           .set(absl::ToDoubleSeconds(*ahead));
-    self->delayed_send(self, config.validator->doubt().empty() ? kEach : kSoon, look_atom{});
+    self->delayed_send(self, config.validator->doubt().empty() ? kEach : kSoon, tick_atom{});
   }};
 }
 

@@ -1,6 +1,6 @@
 // The p2p network on sockets: one thread with an Asio loop owns the libp2p node, the connection manager and every
-// socket. Nothing in the loop blocks: blocks are checked elsewhere (actors/validator) and their results come back as
-// tasks. If this thread dies the process does.
+// socket. Nothing in the loop blocks: blocks are checked elsewhere (actors/checker, actors/judge) and their results
+// come back as tasks. If this thread dies the process does.
 //
 // In: bytes, the clock, calls of the edge. Out: messages to validate, validated blocks by way of the validator.
 #pragma once
@@ -49,10 +49,26 @@ class Network {
   absl::Status start();
   void stop();
 
-  // Any thread; they wait for the loop. Once it was stopped: UNAVAILABLE, and no peers.
   struct Peer : p2p::Node::Peer {
     bool is_static = false;
   };
+  struct View {
+    std::vector<Peer> peers;
+    std::vector<p2p::Multiaddr> addresses;
+  };
+
+  // Any thread; they return at once, and `done` is called on the loop: hand over and return. A loop that was stopped
+  // calls nobody.
+  void look(std::function<void(View)> done);
+  void publish(std::size_t topic, std::shared_ptr<const Bytes> message,
+               std::function<void(absl::StatusOr<std::size_t>)> done);
+  void ban(const std::string& target, absl::Duration how_long, const std::string& reason,
+           std::function<void(absl::Status)> done);
+  void unban(const std::string& target, std::function<void(absl::Status)> done);
+  void bans(std::function<void(std::vector<Ban>)> done);
+  void connect(const p2p::Multiaddr& address, std::function<void(absl::Status)> done);
+
+  // Any thread but the loop's and the actors'; they wait for the loop. Once it was stopped: UNAVAILABLE, and no peers.
   std::vector<Peer> peers();
   std::vector<p2p::Multiaddr> addresses();
   /// A validated message of our own. The number of peers that it was sent to at once; ALREADY_EXISTS: it was seen

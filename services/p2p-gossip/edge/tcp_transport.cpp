@@ -1,4 +1,4 @@
-#include "services/p2p-gossip/actors/network.hpp"
+#include "services/p2p-gossip/edge/tcp_transport.hpp"
 
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
@@ -15,7 +15,9 @@
 #include "libs/base/steady_time.hpp"
 #include "libs/crypto/openssl.hpp"
 #include "libs/telemetry/log.hpp"
-#include "services/p2p-gossip/actors/asio_ip.hpp"
+#include "services/p2p-gossip/core/swarm.hpp"
+#include "services/p2p-gossip/edge/asio_ip.hpp"
+#include "services/p2p-gossip/edge/transport_metrics.hpp"
 
 namespace towline::gossip {
 namespace {
@@ -31,18 +33,6 @@ constexpr std::size_t kReadBytes = 64U << 10U, kWriteBytes = 64U << 10U;
 constexpr auto kLastWords = std::chrono::seconds{1};
 constexpr absl::Duration kTrimEach = absl::Seconds(10);
 constexpr absl::Duration kShowEach = absl::Seconds(1);
-
-/// Why a connection ended, as a label.
-const char* label_of(const absl::Status& why) {
-  switch (why.code()) {
-    case absl::StatusCode::kUnavailable: return "closed";
-    case absl::StatusCode::kDeadlineExceeded: return "timeout";
-    case absl::StatusCode::kResourceExhausted: return "limit";
-    case absl::StatusCode::kPermissionDenied: return "banned";
-    case absl::StatusCode::kAlreadyExists: return "replaced";
-    default: return "protocol";
-  }
-}
 
 }  // namespace
 
@@ -80,19 +70,11 @@ class Network::Loop final : private p2p::Node::Handler {
     if (thread_.joinable()) thread_.join();
   }
 
-  /// Runs `f` on the loop and waits for what it returns.
-  template <typename F>
-  auto call(F f) -> decltype(f()) {
-    using R = decltype(f());
-    auto promise = std::make_shared<std::promise<R>>();
-    post([promise, f = std::move(f)] { promise->set_value(f()); });
-    return answer_of(*promise);
-  }
-  /// Runs `f(done)` on the loop and waits until `done` is called with what is returned.
+  /// Runs `f(done)`, which asks the loop, and waits until `done` is called with the answer.
   template <typename R, typename F>
   R wait(F f) {
     auto promise = std::make_shared<std::promise<R>>();
-    post([promise, f = std::move(f)]() mutable { f([promise](R r) { promise->set_value(std::move(r)); }); });
+    f(std::function<void(R)>{[promise](R r) { promise->set_value(std::move(r)); }});
     return answer_of(*promise);
   }
   template <typename F>
@@ -112,6 +94,15 @@ class Network::Loop final : private p2p::Node::Handler {
     return result.get();
   }
 
+  Network::View view() {
+    View out;
+    for (auto& p : node_.peers()) {
+      const bool is_static = manager_.is_static(p.id);
+      out.peers.push_back({std::move(p), is_static});
+    }
+    out.addresses = addresses();
+    return out;
+  }
   p2p::Node& node() { return node_; }
   ConnectionManager& manager() { return manager_; }
 
@@ -186,11 +177,13 @@ class Network::Loop final : private p2p::Node::Handler {
     bans_changed_ = true;
     log::warn("banned", {log::kv("target", canonical), log::kv("reason", reason),
                          log::kv("for", absl::FormatDuration(how_long))});
-    for (const auto& p : node_.peers()) {
-      if (p.id.to_string() != canonical && p2p::to_string(p.address.ip) != canonical) continue;
-      if (!manager_.is_static(p.id))
-        node_.disconnect(p.id, absl::PermissionDeniedError(absl::StrCat("banned: ", reason)));
-    }
+    for (const PeerId& p : let_go(canonical, swarm()))
+      node_.disconnect(p, absl::PermissionDeniedError(absl::StrCat("banned: ", reason)));
+  }
+  std::vector<SwarmPeer> swarm() const {
+    std::vector<SwarmPeer> out;
+    for (const auto& p : node_.peers()) out.push_back({p.id, p.address.ip, manager_.is_static(p.id)});
+    return out;
   }
 
   absl::Status listen() {
@@ -407,7 +400,7 @@ class Network::Loop final : private p2p::Node::Handler {
     }
     if (t >= next_show_) {
       next_show_ = t + kShowEach;
-      show();
+      metrics_shown_.show(node_, bytes_in_, bytes_out_);
       if (bans_changed_)
         if (const auto st = write_bans(); !st.ok()) log::error("the bans cannot be kept", {log::kv("why", st)});
     }
@@ -459,32 +452,11 @@ class Network::Loop final : private p2p::Node::Handler {
 
   void on_bad_score(const PeerId& peer, double score) override {
     if (!config_.ban_peers || manager_.is_static(peer)) return;
-    // What weighs most in the score names the reason.
-    const auto v = node_.gossip().view(peer);
-    const double behaviour = score - v.app - v.colocation;
-    std::string why = absl::StrCat("score ", score, ": ");
-    const char* reason = nullptr;
-    if (v.app <= std::min(behaviour, v.colocation)) {
-      reason = "messages";
-      absl::StrAppend(&why, v.rejected, " of its messages break the rules");
-    } else if (behaviour <= v.colocation) {
-      reason = "behaviour";
-      absl::StrAppend(&why, "it grafts against our will, or does not send what it announces");
-    } else {
-      reason = "address";
-      absl::StrAppend(&why, "too many peers are connected from its address");
-    }
-    metrics_.counter("towline_gossip_bans_total", "Peers banned for their score.", {{"reason", reason}}).inc();
-    // Not from within the heartbeat that found it. The address goes with the peer, since a new key costs
-    // nothing; but not one of a local network, which may be a proxy that all come through.
-    post([this, peer, why] {
-      std::optional<p2p::Ip> ip;
-      bool shared = false;
-      for (const auto& p : node_.peers())
-        if (p.id == peer) ip = p.address.ip;
-      for (const auto& p : node_.peers()) shared = shared || (ip == p.address.ip && manager_.is_static(p.id));
-      keep_out(peer.to_string(), config_.ban_duration, why);
-      if (ip && !shared && !p2p::is_local(*ip)) keep_out(p2p::to_string(*ip), config_.ban_duration, why);
+    const ScoreFault fault = fault_of(score, node_.gossip().view(peer));
+    metrics_.counter("towline_gossip_bans_total", "Peers banned for their score.", {{"reason", fault.reason}}).inc();
+    // Not from within the heartbeat that found it.
+    post([this, peer, why = fault.why] {
+      for (const std::string& target : ban_targets(peer, swarm())) keep_out(target, config_.ban_duration, why);
       flush();
     });
   }
@@ -523,42 +495,6 @@ class Network::Loop final : private p2p::Node::Handler {
         .inc();
   }
 
-  void show() {
-    const auto set = [&](const char* name, const char* help, double v, const Labels& labels = {}) {
-      metrics_.gauge(name, help, labels).set(v);
-    };
-    const auto add = [&](const char* name, const char* help, std::uint64_t v, std::uint64_t& shown,
-                         const Labels& labels = {}) {
-      metrics_.counter(name, help, labels).inc(static_cast<double>(v - shown));
-      shown = v;
-    };
-    std::size_t outbound = 0;
-    for (const auto& p : node_.peers()) outbound += p.outbound ? 1 : 0;
-    set("towline_gossip_peers", "Connected peers.", static_cast<double>(outbound), {{"direction", "outbound"}});
-    set("towline_gossip_peers", "Connected peers.", static_cast<double>(node_.peer_count() - outbound),
-        {{"direction", "inbound"}});
-    for (std::size_t t = 0; t < config_.node.topics.size(); ++t)
-      set("towline_gossip_mesh_peers", "Peers in the mesh of a block topic.",
-          static_cast<double>(node_.gossip().mesh_size(t)), {{"version", absl::StrCat(t + 1)}});
-    const auto& s = node_.gossip().stats();
-    const char* const messages = "towline_gossip_messages_total";
-    const char* const what = "Messages by what became of them.";
-    add(messages, what, s.accepted, shown_.accepted, {{"result", "accepted"}});
-    add(messages, what, s.ignored, shown_.ignored, {{"result", "ignored"}});
-    add(messages, what, s.rejected, shown_.rejected, {{"result", "rejected"}});
-    add(messages, what, s.duplicates, shown_.duplicates, {{"result", "duplicate"}});
-    add(messages, what, s.throttled, shown_.throttled, {{"result", "throttled"}});
-    add(messages, what, s.refused_signed, shown_.refused_signed, {{"result", "signed"}});
-    add("towline_gossip_forwarded_total", "Messages sent on, counted for each peer.", s.forwarded, shown_.forwarded);
-    add("towline_gossip_broken_promises_total", "Messages that a peer announced and did not send.", s.broken_promises,
-        shown_.broken_promises);
-    add("towline_gossip_idontwant_honoured_total", "Messages not sent because the peer has them.", s.idontwant_honoured,
-        shown_.idontwant_honoured);
-    add("towline_gossip_bytes_total", "Bytes on p2p connections.", bytes_in_, shown_bytes_in_, {{"direction", "in"}});
-    add("towline_gossip_bytes_total", "Bytes on p2p connections.", bytes_out_, shown_bytes_out_,
-        {{"direction", "out"}});
-  }
-
   const NetworkConfig config_;
   const p2p::Identity& identity_;
   const Validate validate_;
@@ -577,8 +513,8 @@ class Network::Loop final : private p2p::Node::Handler {
   std::atomic<bool> wants_peers_{true};
   bool bans_changed_ = false;
   absl::Time next_trim_ = absl::InfinitePast(), next_show_ = absl::InfinitePast();
-  std::uint64_t bytes_in_ = 0, bytes_out_ = 0, shown_bytes_in_ = 0, shown_bytes_out_ = 0;
-  p2p::Gossipsub::Stats shown_;
+  std::uint64_t bytes_in_ = 0, bytes_out_ = 0;
+  TransportMetrics metrics_shown_{metrics_, config_.node.topics.size()};
 };
 
 Network::Network(NetworkConfig config, const p2p::Identity& identity, p2p::Gossipsub::Codec codec, Validate validate,
@@ -589,34 +525,50 @@ Network::~Network() { stop(); }
 absl::Status Network::start() { return loop_->start(); }
 void Network::stop() { loop_->stop(); }
 
+void Network::look(std::function<void(View)> done) {
+  loop_->post([this, done = std::move(done)] { done(loop_->view()); });
+}
+void Network::publish(std::size_t topic, std::shared_ptr<const Bytes> message,
+                      std::function<void(absl::StatusOr<std::size_t>)> done) {
+  loop_->post(
+      [this, topic, message = std::move(message), done = std::move(done)] { done(loop_->publish(topic, *message)); });
+}
+void Network::ban(const std::string& target, absl::Duration how_long, const std::string& reason,
+                  std::function<void(absl::Status)> done) {
+  loop_->post([=, this, done = std::move(done)] { done(loop_->ban(target, how_long, reason)); });
+}
+void Network::unban(const std::string& target, std::function<void(absl::Status)> done) {
+  loop_->post([=, this, done = std::move(done)] { done(loop_->unban(target)); });
+}
+void Network::bans(std::function<void(std::vector<Ban>)> done) {
+  loop_->post([this, done = std::move(done)] { done(loop_->wall_bans().list(absl::Now())); });
+}
+void Network::connect(const p2p::Multiaddr& address, std::function<void(absl::Status)> done) {
+  loop_->post([this, address, done = std::move(done)]() mutable { loop_->connect(address, std::move(done)); });
+}
+
 std::vector<Network::Peer> Network::peers() {
-  return loop_->call([this] {
-    std::vector<Peer> out;
-    for (auto& p : loop_->node().peers()) {
-      const bool is_static = loop_->manager().is_static(p.id);
-      out.push_back({std::move(p), is_static});
-    }
-    return out;
-  });
+  return loop_->wait<View>([this](auto done) { look(std::move(done)); }).peers;
 }
 std::vector<p2p::Multiaddr> Network::addresses() {
-  return loop_->call([this] { return loop_->addresses(); });
+  return loop_->wait<View>([this](auto done) { look(std::move(done)); }).addresses;
 }
 absl::StatusOr<std::size_t> Network::publish(std::size_t topic, BytesView message) {
-  return loop_->call(
-      [this, topic, bytes = Bytes{message.begin(), message.end()}] { return loop_->publish(topic, bytes); });
+  return loop_->wait<absl::StatusOr<std::size_t>>([&](auto done) {
+    publish(topic, std::make_shared<const Bytes>(message.begin(), message.end()), std::move(done));
+  });
 }
 absl::Status Network::ban(const std::string& target, absl::Duration how_long, const std::string& reason) {
-  return loop_->call([=, this] { return loop_->ban(target, how_long, reason); });
+  return loop_->wait<absl::Status>([&](auto done) { ban(target, how_long, reason, std::move(done)); });
 }
 absl::Status Network::unban(const std::string& target) {
-  return loop_->call([=, this] { return loop_->unban(target); });
+  return loop_->wait<absl::Status>([&](auto done) { unban(target, std::move(done)); });
 }
 std::vector<Ban> Network::bans() {
-  return loop_->call([this] { return loop_->wall_bans().list(absl::Now()); });
+  return loop_->wait<std::vector<Ban>>([this](auto done) { bans(std::move(done)); });
 }
 absl::Status Network::connect(const p2p::Multiaddr& address) {
-  return loop_->wait<absl::Status>([this, address](auto done) { loop_->connect(address, std::move(done)); });
+  return loop_->wait<absl::Status>([&](auto done) { connect(address, std::move(done)); });
 }
 void Network::add_candidate(const p2p::Multiaddr& address) {
   loop_->post([this, address] { loop_->manager().add_candidate(address); });

@@ -1,4 +1,4 @@
-#include "services/p2p-gossip/actors/discovery.hpp"
+#include "services/p2p-gossip/edge/udp_discovery.hpp"
 
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
@@ -17,7 +17,7 @@
 #include "libs/base/text.hpp"
 #include "libs/crypto/openssl.hpp"
 #include "libs/telemetry/log.hpp"
-#include "services/p2p-gossip/actors/asio_ip.hpp"
+#include "services/p2p-gossip/edge/asio_ip.hpp"
 
 namespace towline::gossip {
 namespace {

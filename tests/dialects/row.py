@@ -50,7 +50,7 @@ class RowStack(Stack):
 
     def towline(self, *words):
         """What the command line says; empty: nothing in time."""
-        grpc = {"--coordinator": "sync-coordinator", "--fetcher": "remote-fetcher"}
+        grpc = {"--sync-coordinator": "sync-coordinator", "--remote-fetcher": "remote-fetcher"}
         at = [x for flag, service in grpc.items() for x in (flag, f"127.0.0.1:{self.ports[service][0]}")]
         try:
             return subprocess.run([BIN / "towline", *at, *words], capture_output=True, text=True, timeout=30).stdout
@@ -99,7 +99,7 @@ class Run:
             s.processes[service] = Process(service, s.flags(service), s.dir).start()
         for service in SERVICES:
             self.wait(f"{service} alive", lambda service=service: self.alive(service))
-        self.watch = subprocess.Popen([BIN / "towline", "--coordinator", f"127.0.0.1:{s.ports['sync-coordinator'][0]}", "--json", "watch"], stdout=subprocess.PIPE, text=True)
+        self.watch = subprocess.Popen([BIN / "towline", "--sync-coordinator", f"127.0.0.1:{s.ports['sync-coordinator'][0]}", "--json", "watch"], stdout=subprocess.PIPE, text=True)
         for look in (self.look_at_status, self.look_at_the_rest):
             threading.Thread(target=look, daemon=True).start()
 

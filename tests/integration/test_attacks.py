@@ -15,7 +15,7 @@ from stack import BIN, HANG_S, SERVICES, Process
 
 def towline(stack, *command, env=None):
     """Exit code and what it said."""
-    own = [f"--coordinator=127.0.0.1:{stack.ports['sync-coordinator'][0]}", f"--fetcher=127.0.0.1:{stack.ports['remote-fetcher'][0]}"]
+    own = [f"--sync-coordinator=127.0.0.1:{stack.ports['sync-coordinator'][0]}", f"--remote-fetcher=127.0.0.1:{stack.ports['remote-fetcher'][0]}"]
     p = subprocess.run([BIN / "towline", *own, *command], capture_output=True, text=True, timeout=HANG_S, check=False, env={**os.environ, **(env or {})}, cwd=stack.dir)
     return p.returncode, p.stdout + p.stderr
 

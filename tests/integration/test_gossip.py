@@ -15,7 +15,7 @@ RULES = "towline_gossip_blocks_total"
 
 
 def cli(s, *args, code=0):
-    p = subprocess.run([BIN / "towline", *args, "--gossip", f"127.0.0.1:{s.ports[GOSSIP][0]}", "--coordinator",
+    p = subprocess.run([BIN / "towline", *args, "--p2p-gossip", f"127.0.0.1:{s.ports[GOSSIP][0]}", "--sync-coordinator",
                         f"127.0.0.1:{s.ports['sync-coordinator'][0]}"], capture_output=True, text=True, timeout=HANG_S, check=False)
     assert p.returncode == code, p.stdout + p.stderr
     return p.stdout + p.stderr

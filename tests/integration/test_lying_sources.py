@@ -19,7 +19,7 @@ def readyz(s):
 
 def endpoints(s):
     address = f"127.0.0.1:{s.ports['sync-coordinator'][0]}"
-    run = subprocess.run([BIN / "towline", "endpoints", "--coordinator", address], capture_output=True, text=True, timeout=HANG_S, check=True)
+    run = subprocess.run([BIN / "towline", "endpoints", "--sync-coordinator", address], capture_output=True, text=True, timeout=HANG_S, check=True)
     return run.stdout
 
 
@@ -216,7 +216,7 @@ def test_a_change_of_the_replica_is_no_switch_of_branches(stack):
         return subprocess.run([BIN / "towline", *args], capture_output=True, text=True, timeout=HANG_S, check=False).stdout
 
     def reorgs():
-        said = towline("decisions", "--coordinator", f"127.0.0.1:{s.ports['sync-coordinator'][0]}")
+        said = towline("decisions", "--sync-coordinator", f"127.0.0.1:{s.ports['sync-coordinator'][0]}")
         return [line.split()[1] for line in said.splitlines()].count("reorg")
 
     before = reorgs()
@@ -224,7 +224,7 @@ def test_a_change_of_the_replica_is_no_switch_of_branches(stack):
         replica.kill()
         follows(s)
         replica.start()
-        s.wait("it is back", lambda a=address: " leads" in towline("endpoints", "--fetcher", f"{a}:{port}"))
+        s.wait("it is back", lambda a=address: " leads" in towline("endpoints", "--remote-fetcher", f"{a}:{port}"))
     assert reorgs() == before
     s.check_trace()
 

@@ -11,7 +11,7 @@ LYING, HONEST = 1, (0, 2)
 
 def recover(s, *args):
     """(exit code, what is said of the one tow)"""
-    run = subprocess.run([BIN / "towline", "recover", "--json", *args, "--coordinator", f"127.0.0.1:{s.ports['sync-coordinator'][0]}"],
+    run = subprocess.run([BIN / "towline", "recover", "--json", *args, "--sync-coordinator", f"127.0.0.1:{s.ports['sync-coordinator'][0]}"],
                          capture_output=True, text=True, timeout=HANG_S, check=False)
     assert run.stdout, run
     return run.returncode, json.loads(run.stdout)["tows"][0]
@@ -99,7 +99,7 @@ def test_a_client_that_is_brought_back_by_hand(stack, profile):
     code, said = recover(s, "--force")
     assert code == 4 and said["finality"]["outcome"] == "OUTCOME_NOT_APPLIED", said
     assert confirmed_finalized(s)["number"] == common
-    text = subprocess.run([BIN / "towline", "recover", "--coordinator", f"127.0.0.1:{s.ports['sync-coordinator'][0]}"], capture_output=True, text=True,
+    text = subprocess.run([BIN / "towline", "recover", "--sync-coordinator", f"127.0.0.1:{s.ports['sync-coordinator'][0]}"], capture_output=True, text=True,
                           timeout=HANG_S, check=False).stdout
     assert ("op-reth stage unwind to-block" if profile == "op-reth" else "debug_setHead") in text, text
     assert s.stats()["el"]["finalized"]["number"] >= forged["number"] and readyz(s) == (503, "diverged")

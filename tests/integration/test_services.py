@@ -41,7 +41,7 @@ def test_the_coordinator_knows_where_the_others_are(stack):
     s.wait_tip()
 
     def towline(*args):
-        p = subprocess.run([BIN / "towline", *args, "--coordinator", f"127.0.0.1:{s.ports['sync-coordinator'][0]}"], capture_output=True, text=True,
+        p = subprocess.run([BIN / "towline", *args, "--sync-coordinator", f"127.0.0.1:{s.ports['sync-coordinator'][0]}"], capture_output=True, text=True,
                            timeout=HANG_S, check=False)
         return p.returncode, p.stdout + p.stderr
 
@@ -54,11 +54,11 @@ def test_the_coordinator_knows_where_the_others_are(stack):
     flags = [f for f in s.flags("remote-fetcher") if not f.startswith(("--grpc.addr", "--http.addr"))]
     (s.dir / "second").mkdir()
     s.processes["second"] = Process("remote-fetcher", [*flags, f"--grpc.addr=127.0.0.2:{port}", "--http.addr=127.0.0.1:0"], s.dir / "second").start()
-    s.wait("the second one", lambda: towline("endpoints", "--fetcher", f"127.0.0.2:{port}")[0] == 0)
-    code, said = towline("cordon", names[0], "--fetcher", f"ipv4:127.0.0.1:{port},127.0.0.2:{port}")
+    s.wait("the second one", lambda: towline("endpoints", "--remote-fetcher", f"127.0.0.2:{port}")[0] == 0)
+    code, said = towline("cordon", names[0], "--remote-fetcher", f"ipv4:127.0.0.1:{port},127.0.0.2:{port}")
     assert code == 0 and "in 2 of 2 remote-fetchers" in said, said
     for address in ("127.0.0.1", "127.0.0.2"):
-        assert "cordoned" in towline("endpoints", "--fetcher", f"{address}:{port}")[1]
+        assert "cordoned" in towline("endpoints", "--remote-fetcher", f"{address}:{port}")[1]
 
 
 def test_ready_says_why_not(stack):

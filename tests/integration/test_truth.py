@@ -71,9 +71,9 @@ def test_what_is_said_of_each_fault(stack):
 
     def said():
         """(status, --check, /readyz, metric, health), which must be one rule; and whether a person is needed."""
-        status = subprocess.run([BIN / "towline", "status", "--json", "--check", "--coordinator", grpc], capture_output=True, text=True, timeout=HANG_S, check=False)
+        status = subprocess.run([BIN / "towline", "status", "--json", "--check", "--sync-coordinator", grpc], capture_output=True, text=True, timeout=HANG_S, check=False)
         tow = json.loads(status.stdout)["tows"][0]
-        recover = subprocess.run([BIN / "towline", "recover", "--json", "--coordinator", grpc], capture_output=True, text=True, timeout=HANG_S, check=False)
+        recover = subprocess.run([BIN / "towline", "recover", "--json", "--sync-coordinator", grpc], capture_output=True, text=True, timeout=HANG_S, check=False)
         advice = json.loads(recover.stdout)["tows"][0]
         assert recover.returncode == (4 if advice["needs_person"] else 0) and advice["needs_person"] == bool(advice["steps"]), recover
         metric = re.search(r'^towline_coordinator_ready\{.*\} (\d)', s.get("sync-coordinator", "/metrics")[1], re.M)[1]

@@ -42,7 +42,7 @@ def test_three_sources_one_dies_one_lies(make_tow, work, net, half_way):
         dies.close()
         tow.wait_tip()
         assert lies.lies > 0, "the lying source was never asked: the test shows nothing"
-        evidence = tow.towline.cli("endpoints", "--fetcher", tow.towline.fetcher.grpc)
+        evidence = tow.towline.cli("endpoints", "--remote-fetcher", tow.towline.fetcher.grpc)
         assert sum(int(e.get("integrity_failures", 0)) for e in evidence["endpoints"]) > 0, evidence
         tow.check()
 

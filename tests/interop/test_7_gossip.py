@@ -139,7 +139,7 @@ def test_the_signer_is_read_from_L1(work, chain, names, evidence):
 
 def itself(gossip):
     """(peer id, ENR) of a p2p-gossip, as its operator sees them."""
-    node = json.loads(subprocess.check_output([binary("towline"), "--json", "--gossip", gossip.grpc, "peers"]))["node"]
+    node = json.loads(subprocess.check_output([binary("towline"), "--json", "--p2p-gossip", gossip.grpc, "peers"]))["node"]
     return node["peer_id"], node["enr"]
 
 

@@ -60,7 +60,7 @@ def groups(*urls):
 
 def shown(tow, place):
     """What `towline endpoints` says of the endpoint at this place of the list."""
-    return tow.towline.cli("endpoints", "--fetcher", tow.towline.fetcher.grpc)["endpoints"][place]
+    return tow.towline.cli("endpoints", "--remote-fetcher", tow.towline.fetcher.grpc)["endpoints"][place]
 
 
 def wait_shown(tow, place, *codes):

@@ -33,13 +33,13 @@ expect 2 "--help shows the flags" "$towline" no-such-verb
 expect 2 "unsafe-block-signer" "$towline" up --engine http://127.0.0.1:1 --source http://127.0.0.1:1 --rollup-config x --unsafe-source gossip
 expect 2 "no source" "$towline" up --engine http://127.0.0.1:1 --network op-mainnet
 expect 2 "--network and --rollup-config" "$towline" up --engine http://127.0.0.1:1 --source http://127.0.0.1:1
-expect 3 "does not answer" "$towline" status --coordinator $nobody
+expect 3 "does not answer" "$towline" status --sync-coordinator $nobody
 expect 3 "does not say that it lives" "$towline" probe $nobody
 expect 3 "does not say that it lives" env TOWLINE_HTTP_ADDR=0.0.0.0:1 "$towline" probe
 expect 2 "address" "$towline" probe
-expect 3 "does not answer" "$towline" watch --coordinator $nobody
-expect 3 "does not answer" "$towline" endpoints --fetcher $nobody
-expect 3 "does not answer" "$towline" cordon x --fetcher $nobody
+expect 3 "does not answer" "$towline" watch --sync-coordinator $nobody
+expect 3 "does not answer" "$towline" endpoints --remote-fetcher $nobody
+expect 3 "does not answer" "$towline" cordon x --remote-fetcher $nobody
 expect 3 "127.0.0.1:1" "$towline" inspect block --url http://user:secret@127.0.0.1:1/key --number 1
 expect 2 "--number" "$towline" inspect block --url http://127.0.0.1:1 --number 99999999999999999999999
 expect 2 "cannot read" "$towline" inspect block "$dir/none.json"

@@ -105,7 +105,7 @@ class Towline:
         return {s.proc.name: s.proc.stop() for s in reversed(self.services) if s.proc.running()}
 
     def cli(self, *args):
-        done = subprocess.run([binary("towline"), *args, "--coordinator", self.coordinator.grpc, "--json"], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([binary("towline"), *args, "--sync-coordinator", self.coordinator.grpc, "--json"], capture_output=True, text=True, timeout=120)
         assert done.stdout.strip(), f"towline {' '.join(args)}: exit {done.returncode}: {done.stderr.strip()}"
         return json.loads(done.stdout)
 

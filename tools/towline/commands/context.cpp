@@ -31,12 +31,13 @@ int report(const grpc::Status& s, const std::string& target) {
 std::string read_all(std::istream& in) { return {std::istreambuf_iterator<char>{in}, {}}; }
 
 void Context::add_flags(CLI::App& app) {
-  app.add_option("--coordinator", coordinator_, "gRPC address of the sync-coordinator")
-      ->envname("TOWLINE_COORDINATOR")
+  app.add_option("--sync-coordinator", coordinator_, "gRPC address of the sync-coordinator")
+      ->envname("TOWLINE_SYNC_COORDINATOR")
       ->capture_default_str();
-  app.add_option("--gossip", gossip_, "gRPC target of p2p-gossip; the coordinator knows it")->envname("TOWLINE_GOSSIP");
-  app.add_option("--fetcher", fetcher_, "gRPC target of the remote-fetcher; the coordinator knows it")
-      ->envname("TOWLINE_FETCHER");
+  app.add_option("--p2p-gossip", gossip_, "gRPC target of p2p-gossip; the coordinator knows it")
+      ->envname("TOWLINE_P2P_GOSSIP");
+  app.add_option("--remote-fetcher", fetcher_, "gRPC target of the remote-fetcher; the coordinator knows it")
+      ->envname("TOWLINE_REMOTE_FETCHER");
   app.add_option("--auth.token-file", token_file_,
                  "file with the services' shared token; default: what `towline up` made in towline-data")
       ->envname("TOWLINE_AUTH_TOKEN_FILE");

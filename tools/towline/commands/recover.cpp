@@ -122,7 +122,7 @@ int run_recover(const Context& context, const Flags& flags) {
     return kFailed;
   }
   if (force && status.tows_size() != 1) {
-    std::cerr << "towline recover: --force is for one engine-driver: say which by --driver\n";
+    std::cerr << "towline recover: --force is for one engine-driver: say which by --engine-driver\n";
     return kUsage;
   }
   Finalities found;
@@ -152,7 +152,7 @@ void add_recover(CLI::App& app, Context& context) {
                                    "lower what is final here, where a majority of the configured trust groups has one "
                                    "other block in its place");
   recover->add_option("--reason", flags->reason, "why; kept in engine-driver's log")->needs(forced);
-  recover->add_option("--driver", flags->driver, "only this engine-driver");
+  recover->add_option("--engine-driver", flags->driver, "only this engine-driver");
   context.remote(recover, [&context, flags] { return run_recover(context, *flags); });
 }
 

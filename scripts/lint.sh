@@ -12,6 +12,13 @@ if grep -rnE '#include <(caf|grpcpp|curl|httplib|prometheus|spdlog)|\.pb\.h' $pu
   echo "a pure folder includes one of the above" >&2
   bad=1
 fi
+# The state of an actor is nobody else's, and what blocks is detached: no lock and nothing that waits in actors/. What is left: the
+# endpoints of remote-fetcher, which its workers share.
+waits='std::(recursive_|shared_)?mutex|condition_variable|std::j?thread|std::(async|future|promise)|sleep_for|SleepFor'
+if git ls-files 'services/*/actors/*.?pp' | grep -vE '_test\.cpp$|remote-fetcher/actors/(pool|budget)\.' | xargs grep -nE "$waits"; then
+  echo "an actor holds a lock, or waits" >&2
+  bad=1
+fi
 git ls-files '*.cpp' '*.hpp' | xargs clang-format-14 --dry-run -Werror 2>&1 | head -20 >build/format.txt
 if [ -s build/format.txt ]; then
   cat build/format.txt >&2

@@ -315,7 +315,7 @@ def mixed_case(block, full):
 def more_fields(block, full):
     block.pop("size")
     block |= {"totalDifficulty": "0x0", "l1BlockNumber": "0x3e8", "sendCount": "0x2a", "sendRoot": "0x" + "11" * 32, "milliTimestamp": "0x18f", "blobSchedule": {"target": 6, "max": [9, None]},
-              "committee": [], "term": None, "indexedAt": 1764700000.25, "canonical": True, "author": "0x" + "22" * 20, "sealFields": ["0x", {"deep": [[[]]]}], "ü": "ﬀ\\\""}
+              "committee": [], "epoch": None, "indexedAt": 1764700000.25, "canonical": True, "author": "0x" + "22" * 20, "sealFields": ["0x", {"deep": [[[]]]}], "ü": "ﬀ\\\""}
     for t in block["transactions"]:
         if isinstance(t, dict):
             t |= {"creates": None, "condition": None, "blockTimestamp": block["timestamp"], "l1Fee": "0x1", "publicKey": "0x04"}

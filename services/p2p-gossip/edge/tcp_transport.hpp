@@ -29,7 +29,6 @@ struct NetworkConfig {
   p2p::Node::Options node;
   absl::Duration dial_timeout = absl::Seconds(10);
   bool ban_peers = true;
-  double ban_threshold = -100;
   absl::Duration ban_duration = absl::Hours(1);
   /// Bans are kept here; empty: in memory only.
   std::string bans_file;

@@ -97,7 +97,7 @@ class Devnet:
     def _start_l1(self):
         start = int(time.time()) - self.history_s - 4
         self.anvil = Proc("anvil", [peer("anvil"), "--host", "127.0.0.1", "--port", self.l1_port, "--chain-id", L1_ID, "--block-time", self.l1_block_time,
-                                    "--slots-in-an-term", self.l1_epoch, "--timestamp", start, "--silent",
+                                    "--slots-in-an-epoch", self.l1_epoch, "--timestamp", start, "--silent",
                                     *(["--mixed-mining"] if self.mixed_mining else [])], self.dir).start()
         wait_for("anvil", lambda: self.l1.call("eth_chainId"), procs=[self.anvil])
         # without an unsafe block signer in the SystemConfig contract op-node ignores all gossip
@@ -114,7 +114,7 @@ class Devnet:
         """An op-node of this chain; not started. Later flags win."""
         key = self._write(name + "-p2p.txt", secrets.token_hex(32))
         return Proc(name, [peer("op-node"), f"--l1={self.l1_url}", "--l1.beacon.ignore", "--l1.rpckind=basic", "--l1.trustrpc",
-                           "--l1.http-poll-interval=1s", "--l1.term-poll-interval=2s", f"--l2={engine_url}",
+                           "--l1.http-poll-interval=1s", "--l1.epoch-poll-interval=2s", f"--l2={engine_url}",
                            f"--l2.jwt-secret={jwt_file}", f"--rollup.config={self.rollup}", f"--rollup.l1-chain-config={self.dir / 'l1-chain.json'}",
                            "--rpc.addr=127.0.0.1", f"--rpc.port={rpc_port}", "--rpc.enable-admin", "--p2p.listen.ip=127.0.0.1",
                            f"--p2p.listen.tcp={free_port()}", f"--p2p.priv.path={key}",

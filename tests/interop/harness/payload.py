@@ -73,7 +73,7 @@ class EngineApi:
 
 
 def l1_info_successor(raw):
-    """The L1-info deposit of the next block in the same L1 term: sequence number + 1. For Ecotone's layout and those after it."""
+    """The L1-info deposit of the next block in the same L1 epoch: sequence number + 1. For Ecotone's layout and those after it."""
     fields = list(rlp.decode(bytes.fromhex(raw[4:])))
     data = bytearray(fields[7])
     sequence = int.from_bytes(data[12:20], "big") + 1

@@ -30,7 +30,7 @@ void add_flags(CLI::App& c, UpOptions& o) {
       ->capture_default_str()
       ->check(CLI::IsMember({"both", "gossip", "remote", "none"}));
   c.add_flag("--p2p.disable", o.p2p_disable, "do not join the chain's p2p network");
-  c.add_option("--data-dir", o.data_dir, "confirmed_finalized, term and logs")->capture_default_str();
+  c.add_option("--data-dir", o.data_dir, "confirmed finalized block, term and logs")->capture_default_str();
   c.add_option("--base-port", o.base_port, "services listen on loopback from this port on; 0: any free ports")
       ->capture_default_str()
       ->check(CLI::Range(0, kLargestBasePort));

@@ -54,4 +54,4 @@ def test_down_and_up_again_is_the_same_network(compose):
     tow = compose.tow()
     assert int(tow["local"]["labels"]["finalized"]["number"]) >= int(final["number"])
     assert "diverged" not in compose.towline("decisions")
-    assert "refused" not in compose.towline("endpoints")
+    assert "rejected" not in compose.towline("endpoints")

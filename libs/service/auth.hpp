@@ -15,7 +15,7 @@ namespace towline::service {
 
 enum class Access {
   read,    // one answer, and nothing is changed
-  watch,   // a stream: it holds a thread of the server
+  watch,   // a stream, which takes one of a bounded number of places
   change,  // something is another way afterwards
 };
 

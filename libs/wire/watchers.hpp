@@ -1,5 +1,5 @@
-// Places for calls that stay open, such as watches: each holds one of the server's threads for as long as its client
-// likes. Their number is bounded, so that commands always find a thread.
+// Places for calls that stay open, such as watches: each costs memory, and work at every change, for as long as its
+// client likes. Their number is bounded.
 #pragma once
 #include <absl/strings/str_cat.h>
 #include <grpcpp/support/status.h>

@@ -25,7 +25,7 @@ class SourceProxy(HttpProxy):
 
     def __init__(self, upstream, port):
         self.delay, self.lie, self.hang = 0.0, None, False
-        self.requests, self.integrity_failures, self.calls = 0, 0, {}
+        self.requests, self.lies, self.calls = 0, 0, {}
         super().__init__(upstream, port)
 
     async def handle(self, path, headers, body):
@@ -48,5 +48,5 @@ class SourceProxy(HttpProxy):
                 twisted = self.lie(call["method"], call.get("params") or [], r["result"])
                 if twisted is not r["result"]:
                     r["result"] = twisted
-                    self.integrity_failures += 1
+                    self.lies += 1
         return status, json.dumps(reply).encode(), extra

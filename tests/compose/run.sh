@@ -1,8 +1,8 @@
 #!/bin/bash
 # The compose files of deploy/ on a real Docker engine, with an image of the programs that were built. Arguments go to pytest.
-# Where no engine answers, one of its own is started (as root, where dockerd is installed), with a data root and a socket of its own, and ended again; where
-# the base image is not there it is made by debootstrap. Without Docker and Compose v2 only what needs no engine runs, and it is said;
-# TOWLINE_REQUIRE_DOCKER=1 makes that a failure.
+# TOWLINE_REQUIRE_DOCKER=1: where no engine answers one of its own is started (as root, where dockerd is installed), with a data root and a socket of its
+# own, and ended again, and where that cannot be it is a failure. Without it only what needs no engine runs where none answers, and it is said. Where the
+# base image is not there it is made by debootstrap.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 own=$here/../../build/compose
@@ -13,10 +13,12 @@ missing() {
 }
 docker compose version >/dev/null 2>&1 || missing "Docker's client with Compose v2 is not installed here"
 if ! docker version >/dev/null 2>&1; then
-  if [ "$(id -u)" -ne 0 ] || ! command -v dockerd >/dev/null; then
-    [ "${TOWLINE_REQUIRE_DOCKER:-0}" = 0 ] || missing "no Docker engine answers, and none can be started (dockerd, as root)"
-    echo "compose: no Docker engine answers, and none can be started (dockerd, as root): only the files are read"
+  if [ "${TOWLINE_REQUIRE_DOCKER:-0}" = 0 ]; then
+    echo "compose: no Docker engine answers (TOWLINE_REQUIRE_DOCKER=1 starts one): only the files are read"
     exec "$here/../integration/run.sh" "$here" -k config "$@"
+  fi
+  if [ "$(id -u)" -ne 0 ] || ! command -v dockerd >/dev/null; then
+    missing "no Docker engine answers, and none can be started (dockerd, as root)"
   fi
   mkdir -p "$own"
   own=$(cd "$own" && pwd)
@@ -34,10 +36,7 @@ if ! docker version >/dev/null 2>&1; then
   done
   if ! docker version >/dev/null 2>&1; then
     tail -n 3 "$own/dockerd.log"
-    [ "${TOWLINE_REQUIRE_DOCKER:-0}" = 0 ] || missing "dockerd does not start: $own/dockerd.log"
-    echo "compose: dockerd does not start ($own/dockerd.log): only the files are read"
-    "$here/../integration/run.sh" "$here" -k config "$@"
-    exit
+    missing "dockerd does not start: $own/dockerd.log"
   fi
 fi
 export BASE_IMAGE=${BASE_IMAGE:-debian:bookworm-slim}

@@ -26,8 +26,6 @@ constexpr int kMostTries = 9;
 constexpr int kMostChances = 4;
 /// Requests of one poll in the search for the lowest block.
 constexpr int kSearchSteps = 5;
-/// A node that has the last blocks but these is taken for synced: some always name a higher block than they have.
-constexpr std::uint64_t kSyncedWithin = 32;
 /// Heads are a few seconds ahead of a clock that is in order, at most.
 constexpr absl::Duration kLate = absl::Seconds(30);
 
@@ -53,21 +51,6 @@ absl::string_view text(simdjson::dom::element e) {
 
 bool says_unsupported(const absl::StatusOr<jsonrpc::Answer>& a) {
   return a.ok() && a->kind == jsonrpc::Answer::Kind::error && jsonrpc::is_unsupported(a->error);
-}
-
-/// From eth_syncing.
-Trouble syncing_from(simdjson::dom::element status) {
-  if (!status.is_object()) return {};
-  const auto number = [&](const char* key) -> std::optional<std::uint64_t> {
-    simdjson::dom::element e;
-    if (status[key].get(e) != simdjson::SUCCESS) return std::nullopt;
-    const auto n = parse_quantity(text(e));
-    return n.ok() ? std::optional{*n} : std::nullopt;
-  };
-  const auto current = number("currentBlock");
-  const auto highest = number("highestBlock");
-  if (!current || !highest || *current + kSyncedWithin >= *highest) return {};
-  return {Problem::syncing, absl::StrCat("the node is still syncing: block ", *current, " of ", *highest)};
 }
 
 }  // namespace

@@ -12,6 +12,8 @@
 namespace towline::fetcher {
 namespace {
 
+constexpr std::uint64_t kSyncedWithin = 32;
+
 absl::StatusOr<std::optional<eth::BlockRef>> label(const jsonrpc::Answer& a, const char* what) {
   if (a.kind == jsonrpc::Answer::Kind::missing) return absl::UnavailableError(absl::StrCat("no answer for ", what));
   if (a.kind == jsonrpc::Answer::Kind::error) {
@@ -83,6 +85,20 @@ std::optional<Hash32> hash_of(const jsonrpc::Answer& a) {
     return std::nullopt;
   const auto h = parse_fixed_hex<32>({hash.data(), hash.size()});
   return h.ok() ? std::optional{*h} : std::nullopt;
+}
+
+Trouble syncing_from(simdjson::dom::element status) {
+  if (!status.is_object()) return {};
+  const auto number = [&](const char* key) -> std::optional<std::uint64_t> {
+    std::string_view text;
+    if (status[key].get(text) != simdjson::SUCCESS) return std::nullopt;
+    const auto n = parse_quantity({text.data(), text.size()});
+    return n.ok() ? std::optional{*n} : std::nullopt;
+  };
+  const auto current = number("currentBlock");
+  const auto highest = number("highestBlock");
+  if (!current || !highest || *current + kSyncedWithin >= *highest) return {};
+  return {Problem::syncing, absl::StrCat("the node is still syncing: block ", *current, " of ", *highest)};
 }
 
 absl::Status check_order(const contract::HeadSnapshot& s) {

@@ -10,6 +10,7 @@
 #include "libs/contract/heads.hpp"
 #include "libs/jsonrpc/jsonrpc.hpp"
 #include "libs/rollup/config.hpp"
+#include "services/remote-fetcher/core/problem.hpp"
 
 namespace towline::fetcher {
 
@@ -22,6 +23,9 @@ absl::StatusOr<contract::HeadSnapshot> snapshot_from_cl(simdjson::dom::element s
 jsonrpc::Call output_call(std::uint64_t number);
 /// Of a block, or of the block of an output, as it is claimed.
 std::optional<Hash32> hash_of(const jsonrpc::Answer& a);
+/// From eth_syncing: source_syncing, with how far it is; no trouble where it is synced, or says nothing of it. A node
+/// that has the last blocks but a few is taken for synced: some always name a higher block than they have.
+Trouble syncing_from(simdjson::dom::element status);
 /// DATA_LOSS: the labels are out of order.
 absl::Status check_order(const contract::HeadSnapshot& s);
 

@@ -138,6 +138,23 @@ TEST(Snapshot, TimesAreWhatNumbersSay) {
   EXPECT_TRUE(check_times(good, chain, absl::FromUnixSeconds(140)).ok()) << "what is below genesis has other rules";
 }
 
+TEST(Snapshot, ANodeThatIsFarBehindWhatItNamesIsSyncing) {
+  struct Row {
+    const char* status;
+    bool syncing;
+  };
+  for (const Row& row :
+       {Row{R"({"currentBlock":"0x64","highestBlock":"0x3e8"})", true},
+        Row{R"({"currentBlock":"0x64","highestBlock":"0x84"})", false},
+        Row{R"({"currentBlock":"0x64","highestBlock":"0x85"})", true}, Row{"false", false}, Row{"null", false},
+        Row{R"({"currentBlock":"0x64"})", false}, Row{R"({"currentBlock":100,"highestBlock":1000})", false},
+        Row{R"({"currentBlock":"0x64","highestBlock":"many"})", false}, Row{"{}", false}}) {
+    simdjson::dom::parser parser;
+    const Trouble t = syncing_from(parser.parse(std::string{row.status}));
+    EXPECT_EQ(t.problem == Problem::syncing, row.syncing) << row.status;
+  }
+}
+
 TEST(Snapshot, SameHeadsAreToldFromNewOnes) {
   const contract::HeadSnapshot a = heads("a", contract::EndpointKind::el, 100);
   contract::HeadSnapshot b = heads("a", contract::EndpointKind::el, 100, t0 + absl::Seconds(1));

@@ -1,6 +1,7 @@
 // Whoever is told each new value of what an actor owns. The callbacks run in the actor: hand over and return. A
 // subscriber that does not read costs one value that waits for it (grpc_kit::StreamCall::offer).
 #pragma once
+#include <caf/atom.hpp>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -13,6 +14,10 @@ struct Subscriber {
   /// No value comes any more: we end.
   std::function<void()> end;
 };
+
+/// To an actor that has subscribers, with the subscriber.
+using join_atom = caf::atom_constant<caf::atom("join")>;
+using leave_atom = caf::atom_constant<caf::atom("leave")>;
 
 template <class T>
 class Subscribers {

@@ -59,9 +59,7 @@ class Driver final : public service::Program {
     app.add_option("--remote-fetcher", remote_fetcher_, "gRPC target of the payload source")->capture_default_str();
     app.add_option("--p2p-gossip", p2p_gossip_, "gRPC target of p2p-gossip, for the payloads that it brought")
         ->capture_default_str();
-    app.add_option("--data-dir", data_dir_,
-                   "keeps the confirmed finalized block (highest confirmed finalized block) and the term")
-        ->capture_default_str();
+    app.add_option("--data-dir", data_dir_, "keeps the confirmed finalized block and the term")->capture_default_str();
     app.add_option("--finality.min-age", finalized_min_age_,
                    "no block becomes final that is younger; 10m where L1 is Ethereum, Sepolia or Hoodi, else 0s");
     app.add_option("--safe.min-age", safe_min_age_, "no block becomes safe that is younger; 12s and 0s likewise");

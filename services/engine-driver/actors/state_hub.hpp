@@ -25,8 +25,6 @@ using StateSubscriber = Subscriber<contract::EngineState>;
 using StateSubscriberPtr = std::shared_ptr<const StateSubscriber>;
 
 using state_atom = caf::atom_constant<caf::atom("state")>;
-using join_atom = caf::atom_constant<caf::atom("join")>;
-using leave_atom = caf::atom_constant<caf::atom("leave")>;
 using stop_atom = caf::atom_constant<caf::atom("stop")>;
 using tick_atom = caf::atom_constant<caf::atom("tick")>;
 using state_hub_actor =

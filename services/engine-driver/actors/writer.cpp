@@ -162,18 +162,20 @@ void writer_state::interrupt(Interrupt why) {
 }
 
 void writer_state::finish(absl::StatusOr<contract::CommandResult> result) {
-  stream_.reset();
-  ++stream_number_;
-  asked_ = false;
-  early_.reset();
+  close_stream();
   session_.reset();
   std::exchange(running_, nullptr)->on_done(std::move(result));
 }
 
-std::optional<Event> writer_state::carry_out(const OpenPayloads& e) {
+void writer_state::close_stream() {
+  stream_.reset();
   ++stream_number_;
   asked_ = false;
   early_.reset();
+}
+
+std::optional<Event> writer_state::carry_out(const OpenPayloads& e) {
+  close_stream();
   stream_ = config_->open_stream(e);
   return Done{};
 }

@@ -102,6 +102,8 @@ class writer_state {
   /// The command in hand is to end: what it merely waits for is cut short.
   void interrupt(Interrupt why);
   void finish(absl::StatusOr<contract::CommandResult> result);
+  /// What it still answers means nothing.
+  void close_stream();
 
   /// Asks for it. nullopt: the answer comes as a message; else it is there.
   std::optional<Event> carry_out(const OpenPayloads& e);

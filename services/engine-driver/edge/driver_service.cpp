@@ -9,6 +9,7 @@
 #include "libs/base/steady_time.hpp"
 #include "libs/base/text.hpp"
 #include "libs/grpc_kit/server_calls.hpp"
+#include "libs/grpc_kit/watch.hpp"
 #include "libs/wire/convert.hpp"
 #include "libs/wire/engine_driver.hpp"
 
@@ -56,24 +57,12 @@ grpc::ServerWriteReactor<v1::WatchStateResponse>* DriverService::WatchState(grpc
                                                                             const v1::WatchStateRequest*) {
   auto place = std::make_shared<wire::Watchers::Place>(watchers_.take());
   if (!*place) return grpc_kit::refuse<v1::WatchStateResponse>(watchers_.refusal());
-  using Stream = grpc_kit::StreamCall<v1::WatchStateResponse>;
-  // The subscriber holds the call, so the call does not hold it.
-  const auto slot = std::make_shared<std::weak_ptr<const StateSubscriber>>();
-  const auto call = Stream::make({{}, [place, slot, hub = actors_.hub] {
-                                    if (const StateSubscriberPtr s = slot->lock()) caf::anon_send(hub, leave_atom{}, s);
-                                  }});
-  const auto subscriber = std::make_shared<const StateSubscriber>(
-      StateSubscriber{[call](const contract::EngineState& s) {
-                        v1::WatchStateResponse message;
-                        *message.mutable_state() = wire::to_proto(s);
-                        call->offer(std::move(message));
-                      },
-                      [call] {
-                        call->close({grpc::StatusCode::UNAVAILABLE, "shutting down"});
-                      }});
-  *slot = subscriber;
-  caf::anon_send(actors_.hub, join_atom{}, subscriber);
-  return call.get();
+  return grpc_kit::watch<v1::WatchStateResponse, contract::EngineState>(std::move(place), actors_.hub,
+                                                                        [](const contract::EngineState& s) {
+                                                                          v1::WatchStateResponse message;
+                                                                          *message.mutable_state() = wire::to_proto(s);
+                                                                          return message;
+                                                                        });
 }
 
 grpc::ServerUnaryReactor* DriverService::GetCanonicalBlocks(grpc::CallbackServerContext* context,

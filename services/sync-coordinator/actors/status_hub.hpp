@@ -42,8 +42,6 @@ using StatusSubscriberPtr = std::shared_ptr<const StatusSubscriber>;
 
 using view_atom = caf::atom_constant<caf::atom("view")>;
 using decide_atom = caf::atom_constant<caf::atom("decisions")>;
-using join_atom = caf::atom_constant<caf::atom("join")>;
-using leave_atom = caf::atom_constant<caf::atom("leave")>;
 using stop_atom = caf::atom_constant<caf::atom("stop")>;
 using tick_atom = caf::atom_constant<caf::atom("tick")>;
 using status_hub_actor = caf::typed_actor<caf::reacts_to<view_atom, std::uint64_t, TowViewPtr>,

@@ -8,6 +8,7 @@
 
 #include "libs/base/steady_time.hpp"
 #include "libs/grpc_kit/server_calls.hpp"
+#include "libs/grpc_kit/watch.hpp"
 #include "libs/wire/convert.hpp"
 #include "libs/wire/engine_driver.hpp"
 #include "libs/wire/remote_fetcher.hpp"
@@ -78,25 +79,11 @@ grpc::ServerWriteReactor<v1::WatchSyncStatusResponse>* CoordinatorService::Watch
     grpc::CallbackServerContext*, const v1::WatchSyncStatusRequest*) {
   auto place = std::make_shared<wire::Watchers::Place>(watchers_.take());
   if (!*place) return grpc_kit::refuse<v1::WatchSyncStatusResponse>(watchers_.refusal());
-  using Stream = grpc_kit::StreamCall<v1::WatchSyncStatusResponse>;
-  // The subscriber holds the call, so the call does not hold it.
-  const auto slot = std::make_shared<std::weak_ptr<const StatusSubscriber>>();
-  const auto call = Stream::make({{}, [place, slot, hub = hub_] {
-                                    if (const StatusSubscriberPtr s = slot->lock())
-                                      caf::anon_send(hub, leave_atom{}, s);
-                                  }});
-  const auto subscriber = std::make_shared<const StatusSubscriber>(
-      StatusSubscriber{[call](const SyncStatus& s) {
-                         v1::WatchSyncStatusResponse message;
-                         *message.mutable_status() = to_proto(s, steady_now());
-                         call->offer(std::move(message));
-                       },
-                       [call] {
-                         call->close({grpc::StatusCode::UNAVAILABLE, "shutting down"});
-                       }});
-  *slot = subscriber;
-  caf::anon_send(hub_, join_atom{}, subscriber);
-  return call.get();
+  return grpc_kit::watch<v1::WatchSyncStatusResponse, SyncStatus>(std::move(place), hub_, [](const SyncStatus& s) {
+    v1::WatchSyncStatusResponse message;
+    *message.mutable_status() = to_proto(s, steady_now());
+    return message;
+  });
 }
 
 grpc::Status CoordinatorService::for_each(const std::string& driver,

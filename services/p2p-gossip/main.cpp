@@ -21,6 +21,7 @@
 #include "services/p2p-gossip/actors/clock_poller.hpp"
 #include "services/p2p-gossip/actors/signer_poller.hpp"
 #include "services/p2p-gossip/core/block_codec.hpp"
+#include "services/p2p-gossip/edge/blocking_network.hpp"
 #include "services/p2p-gossip/edge/gossip_service.hpp"
 #include "services/p2p-gossip/edge/udp_discovery.hpp"
 #include "services/p2p-gossip/key_file.hpp"
@@ -139,7 +140,7 @@ class P2PGossip final : public service::Program {
     store_ = actors_.add(system_->spawn(block_store, BlockStoreConfig{cached_blocks_, cached_bytes_, &last_block_}));
     validator_ = std::make_unique<Validator>(
         ctx.system, config_, rules, *store_, ctx.metrics, [this](bool on) { p2p_->suspend_penalties(on); }, signer);
-    p2p_ = std::make_unique<Network>(
+    p2p_ = std::make_unique<BlockingNetwork>(
         network_, *identity_, block_codec(),
         [this](p2p::Gossipsub::Validation v, Network::Done done) { validate(std::move(v), std::move(done)); },
         ctx.metrics);
@@ -345,7 +346,7 @@ class P2PGossip final : public service::Program {
   Published<SignerEvidence> evidence_{{}};
   /// Of the L1 endpoints and the clock sources.
   std::shared_ptr<http::Client> http_;
-  std::unique_ptr<Network> p2p_;
+  std::unique_ptr<BlockingNetwork> p2p_;
   std::unique_ptr<Discovery> finder_;
   std::unique_ptr<GossipService> service_;
   std::unique_ptr<GossipPayloadService> payloads_;

@@ -11,7 +11,7 @@
 #include "libs/eth/payload.hpp"
 #include "libs/gossip_block/envelope.hpp"
 #include "services/p2p-gossip/core/block_codec.hpp"
-#include "services/p2p-gossip/edge/tcp_transport.hpp"
+#include "services/p2p-gossip/edge/blocking_network.hpp"
 
 namespace towline::devnet {
 namespace {
@@ -27,7 +27,7 @@ struct Sequencer::Impl {
   Metrics metrics;  // not served
   p2p::Identity identity;
   secp256k1::SecretKey signer;
-  std::unique_ptr<gossip::Network> network;
+  std::unique_ptr<gossip::BlockingNetwork> network;
   absl::flat_hash_set<Hash32> known;
   std::deque<std::pair<std::uint64_t, std::int64_t>> published;
 };
@@ -45,7 +45,7 @@ absl::StatusOr<std::unique_ptr<Sequencer>> Sequencer::start(const std::string& h
   net.listen_port = port;
   net.node.agent = "towline-devnet";
   net.node.topics = gossip_block::topic_names(impl->config.l2_chain_id);
-  impl->network = std::make_unique<gossip::Network>(
+  impl->network = std::make_unique<gossip::BlockingNetwork>(
       net, impl->identity, gossip::block_codec(),
       // It is the only one who makes blocks: what others send is not passed on.
       [](const p2p::Gossipsub::Validation&, const gossip::Network::Done& done) {

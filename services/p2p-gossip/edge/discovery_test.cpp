@@ -24,7 +24,7 @@ class Finder {
     NetworkConfig c;
     c.listen_ip = ip;
     c.listen_port = 0;
-    network = std::make_unique<Network>(
+    network = std::make_unique<BlockingNetwork>(
         c, identity_, p2p::Gossipsub::Codec{},
         [](const p2p::Gossipsub::Validation&, const Network::Done& done) { done(p2p::Gossipsub::Verdict::ignore); },
         metrics);
@@ -59,7 +59,7 @@ class Finder {
   p2p::Identity identity_;
 
  public:
-  std::unique_ptr<Network> network;
+  std::unique_ptr<BlockingNetwork> network;
   std::unique_ptr<Discovery> discovery;
 };
 

@@ -18,7 +18,7 @@
 #include "libs/eth/payload.hpp"
 #include "services/p2p-gossip/actors/validator.hpp"
 #include "services/p2p-gossip/core/block_codec.hpp"
-#include "services/p2p-gossip/edge/tcp_transport.hpp"
+#include "services/p2p-gossip/edge/blocking_network.hpp"
 #include "tests/support/hang.hpp"
 
 namespace towline::gossip {
@@ -83,7 +83,7 @@ class Peer {
           system_, config_, gossip_block::Options{kChain}, store_, metrics,
           [this](bool on) { network->suspend_penalties(on); }, signer_);
     }
-    network = std::make_unique<Network>(
+    network = std::make_unique<BlockingNetwork>(
         c, identity_,
         // The others' memory is not what is looked at.
         validates
@@ -155,7 +155,7 @@ class Peer {
   std::unique_ptr<Validator> validator_;
 
  public:
-  std::unique_ptr<Network> network;
+  std::unique_ptr<BlockingNetwork> network;
 };
 
 template <typename F>

@@ -7,16 +7,17 @@
 #include <atomic>
 #include <boost/asio.hpp>
 #include <chrono>
-#include <future>
 #include <thread>
 
-#include "libs/base/files.hpp"
 #include "libs/base/status.hpp"
 #include "libs/base/steady_time.hpp"
 #include "libs/crypto/openssl.hpp"
 #include "libs/telemetry/log.hpp"
 #include "services/p2p-gossip/core/swarm.hpp"
 #include "services/p2p-gossip/edge/asio_ip.hpp"
+#include "services/p2p-gossip/edge/bans_file.hpp"
+#include "services/p2p-gossip/edge/tcp_dial.hpp"
+#include "services/p2p-gossip/edge/tcp_listener.hpp"
 #include "services/p2p-gossip/edge/transport_metrics.hpp"
 
 namespace towline::gossip {
@@ -48,11 +49,11 @@ class Network::Loop final : private p2p::Node::Handler {
         node_{identity, config_.node, std::move(codec), *this, config_.peers.seed, steady_now()} {}
 
   absl::Status start() {
-    TOWLINE_RETURN_IF_ERROR(read_bans());
-    TOWLINE_RETURN_IF_ERROR(listen());
+    TOWLINE_RETURN_IF_ERROR(bans_.read());
+    TOWLINE_RETURN_IF_ERROR(listener_.start(config_.listen_ip, config_.listen_port,
+                                            [this](tcp::socket socket) { on_accepted(std::move(socket)); }));
     for (const auto& a : config_.static_peers) manager_.add_static(a);
     advertise();
-    accept();
     tick();
     thread_ = std::thread{[this] { io_.run(); }};
     return absl::OkStatus();
@@ -61,7 +62,7 @@ class Network::Loop final : private p2p::Node::Handler {
   void stop() {
     asio::post(io_, [this] {
       ErrorCode ignored;
-      acceptor_.close(ignored);
+      listener_.close();
       timer_.cancel();
       for (auto& [id, s] : sockets_) s->socket.close(ignored);
       work_.reset();
@@ -70,29 +71,12 @@ class Network::Loop final : private p2p::Node::Handler {
     if (thread_.joinable()) thread_.join();
   }
 
-  /// Runs `f(done)`, which asks the loop, and waits until `done` is called with the answer.
-  template <typename R, typename F>
-  R wait(F f) {
-    auto promise = std::make_shared<std::promise<R>>();
-    f(std::function<void(R)>{[promise](R r) { promise->set_value(std::move(r)); }});
-    return answer_of(*promise);
-  }
   template <typename F>
   void post(F f) {
     asio::post(io_, std::move(f));
   }
 
-  /// A loop that was stopped answers nobody: nothing was done, and nothing is known.
-  template <typename R>
-  R answer_of(std::promise<R>& promise) {
-    auto result = promise.get_future();
-    while (result.wait_for(std::chrono::milliseconds{100}) != std::future_status::ready) {
-      if (!io_.stopped()) continue;
-      if constexpr (std::is_constructible_v<R, absl::Status>) return R{absl::UnavailableError("shutting down")};
-      else return R{};
-    }
-    return result.get();
-  }
+  bool stopped() const { return io_.stopped(); }
 
   Network::View view() {
     View out;
@@ -110,8 +94,7 @@ class Network::Loop final : private p2p::Node::Handler {
     const auto before = node_.gossip().stats().forwarded;
     if (!node_.publish(topic, message, steady_now())) return absl::AlreadyExistsError("the block was seen before");
     flush();
-    const auto sent = node_.gossip().stats().forwarded - before;
-    return static_cast<std::size_t>(sent);
+    return static_cast<std::size_t>(node_.gossip().stats().forwarded - before);
   }
 
   absl::Status ban(const std::string& target, absl::Duration how_long, const std::string& reason) {
@@ -121,25 +104,24 @@ class Network::Loop final : private p2p::Node::Handler {
           absl::StrCat(canonical, " is a static peer, which is kept whatever it does: take it out of --p2p.static"));
     keep_out(canonical, how_long, reason);
     flush();
-    return write_bans();
+    return bans_.write();
   }
 
   absl::Status unban(const std::string& target) {
     TOWLINE_ASSIGN_OR_RETURN(const std::string canonical, Bans::canonical(target));
     if (!manager_.bans().unban(canonical)) return absl::NotFoundError(absl::StrCat(canonical, " is not banned"));
     log::info("unbanned", {log::kv("target", canonical)});
-    return write_bans();
+    return bans_.write();
   }
 
-  /// As people and the file have them.
-  Bans wall_bans() { return manager_.bans().shifted(-steady_ahead()); }
+  Bans wall_bans() const { return bans_.by_wall_clock(); }
 
   std::vector<p2p::Multiaddr> addresses() const {
     p2p::Multiaddr a;
     const auto ip = p2p::parse_ip(config_.advertise_ip.empty() ? config_.listen_ip : config_.advertise_ip);
     if (ip.ok()) a.ip = *ip;
     if (external_ && config_.advertise_ip.empty()) a.ip = *external_;
-    a.tcp = config_.advertise_port != 0 ? config_.advertise_port : port_;
+    a.tcp = config_.advertise_port != 0 ? config_.advertise_port : listener_.port();
     a.peer = identity_.peer_id();
     return {a};
   }
@@ -168,13 +150,13 @@ class Network::Loop final : private p2p::Node::Handler {
     Bytes out;
     bool writing = false, ending = false;
     std::function<void(absl::Status)> on_dialled;
-    explicit Socket(asio::io_context& io) : socket{io}, last_words{io} {}
+    explicit Socket(tcp::socket s) : socket{std::move(s)}, last_words{socket.get_executor()} {}
   };
   using SocketPtr = std::shared_ptr<Socket>;
 
   void keep_out(const std::string& canonical, absl::Duration how_long, const std::string& reason) {
     manager_.bans().ban(canonical, steady_now() + how_long, reason);
-    bans_changed_ = true;
+    bans_.changed();
     log::warn("banned", {log::kv("target", canonical), log::kv("reason", reason),
                          log::kv("for", absl::FormatDuration(how_long))});
     for (const PeerId& p : let_go(canonical, swarm()))
@@ -184,26 +166,6 @@ class Network::Loop final : private p2p::Node::Handler {
     std::vector<SwarmPeer> out;
     for (const auto& p : node_.peers()) out.push_back({p.id, p.address.ip, manager_.is_static(p.id)});
     return out;
-  }
-
-  absl::Status listen() {
-    ErrorCode ec;
-    const auto address = asio::ip::make_address(config_.listen_ip, ec);
-    if (ec) return absl::InvalidArgumentError(absl::StrCat("--p2p.listen.ip: not an IP address: ", config_.listen_ip));
-    const tcp::endpoint endpoint{address, config_.listen_port};
-    acceptor_.open(endpoint.protocol(), ec);
-    if (!ec) acceptor_.set_option(asio::socket_base::reuse_address{true}, ec);
-    // "::" listens for both families, as everywhere.
-    if (!ec && address.is_v6()) acceptor_.set_option(asio::ip::v6_only{!address.is_unspecified()}, ec);
-    if (!ec) acceptor_.bind(endpoint, ec);
-    if (!ec) acceptor_.listen(asio::socket_base::max_listen_connections, ec);
-    if (ec) {
-      return absl::UnavailableError(absl::StrCat("cannot listen on ", config_.listen_ip, ":", config_.listen_port,
-                                                 " for p2p: ", ec.message(),
-                                                 "; see --p2p.listen.ip and --p2p.listen.tcp"));
-    }
-    port_ = acceptor_.local_endpoint().port();
-    return absl::OkStatus();
   }
 
   void advertise() { node_.set_listen_addrs(advertised(), steady_now()); }
@@ -217,22 +179,6 @@ class Network::Loop final : private p2p::Node::Handler {
     return out;
   }
 
-  void accept() {
-    acceptor_.async_accept([this](ErrorCode ec, tcp::socket socket) {
-      if (ec == asio::error::operation_aborted) return;
-      if (ec) {
-        // Out of descriptors: the connections that are open must be let go first.
-        timer_accept_.expires_after(std::chrono::milliseconds{100});
-        timer_accept_.async_wait([this](ErrorCode e) {
-          if (!e) accept();
-        });
-        return;
-      }
-      on_accepted(std::move(socket));
-      accept();
-    });
-  }
-
   void on_accepted(tcp::socket socket) {
     ErrorCode ec;
     const auto remote = socket.remote_endpoint(ec);
@@ -242,8 +188,7 @@ class Network::Loop final : private p2p::Node::Handler {
       count_refused("accept");
       return;  // the socket closes
     }
-    auto s = std::make_shared<Socket>(io_);
-    s->socket = std::move(socket);
+    auto s = std::make_shared<Socket>(std::move(socket));
     s->inbound = true;
     s->handshake_with = address;
     add(s, address, {});
@@ -315,9 +260,8 @@ class Network::Loop final : private p2p::Node::Handler {
     // The peer may have gone because of what we found wrong with it.
     const absl::Status first = node_.status(s->id), why = first.ok() ? last : first;
     const char* const stage = s->handshake_with || s->dialled ? "handshake" : "open";
-    if (s->handshake_with) {
+    if (s->handshake_with)
       log::debug("handshake failed", {log::kv("address", p2p::to_string(*s->handshake_with)), log::kv("why", why)});
-    }
     end_handshake(s);
     if (s->on_dialled && node_.connected(*s->dialled)) std::exchange(s->on_dialled, nullptr)(absl::OkStatus());
     if (s->dialled) {
@@ -338,52 +282,19 @@ class Network::Loop final : private p2p::Node::Handler {
   }
 
   void dial(const p2p::Multiaddr& address, std::function<void(absl::Status)> done) {
-    auto s = std::make_shared<Socket>(io_);
-    s->dialled = address.peer;
-    s->on_dialled = std::move(done);
-    // One deadline for the name and the connection; the handshake has its own.
-    s->last_words.expires_after(absl::ToChronoMilliseconds(config_.dial_timeout));
-    s->last_words.async_wait([this, s](ErrorCode ec) {
-      if (!ec) fail_dial(s, absl::DeadlineExceededError("the dial took too long"));
-    });
-    if (address.host == p2p::Multiaddr::Host::ip) return connect(s, {{to_address(address.ip), address.tcp}});
-    auto resolver = std::make_shared<tcp::resolver>(io_);
-    resolver->async_resolve(
-        address.name, std::to_string(address.tcp),
-        [this, s, resolver, host = address.host](ErrorCode ec, const tcp::resolver::results_type& found) {
-          if (!s->dialled) return;
-          std::vector<tcp::endpoint> endpoints;
-          for (const auto& e : found) {
-            if (host == p2p::Multiaddr::Host::dns4 && !e.endpoint().address().is_v4()) continue;
-            if (host == p2p::Multiaddr::Host::dns6 && !e.endpoint().address().is_v6()) continue;
-            endpoints.push_back(e.endpoint());
-          }
-          if (endpoints.empty())
-            return fail_dial(s, absl::UnavailableError(ec ? ec.message() : "the name has no address of this kind"));
-          connect(s, std::move(endpoints));
-        });
-  }
-
-  /// To the first of these that takes it.
-  void connect(const SocketPtr& s, std::vector<tcp::endpoint> endpoints) {
-    auto to = std::make_shared<const std::vector<tcp::endpoint>>(std::move(endpoints));
-    asio::async_connect(s->socket, *to, [this, s, to](ErrorCode ec, const tcp::endpoint& endpoint) {
-      if (!s->dialled) return;
-      if (ec) return fail_dial(s, absl::UnavailableError(ec.message()));
-      s->last_words.cancel();
-      add(s, {to_ip(endpoint.address()), endpoint.port()}, s->dialled);
-    });
-  }
-
-  void fail_dial(const SocketPtr& s, const absl::Status& why) {
-    if (!s->dialled) return;
-    ErrorCode ignored;
-    s->last_words.cancel(ignored);
-    s->socket.close(ignored);
-    log::debug("cannot dial", {log::kv("peer", s->dialled->to_string()), log::kv("why", why)});
-    manager_.on_dial_failed(*s->dialled, steady_now());
-    s->dialled.reset();
-    if (s->on_dialled) std::exchange(s->on_dialled, nullptr)(why);
+    tcp_dial(io_, address, config_.dial_timeout,
+             [this, peer = *address.peer, done = std::move(done)](absl::StatusOr<DialledSocket> dialled) mutable {
+               if (!dialled.ok()) {
+                 log::debug("cannot dial", {log::kv("peer", peer.to_string()), log::kv("why", dialled.status())});
+                 manager_.on_dial_failed(peer, steady_now());
+                 if (done) done(dialled.status());
+                 return;
+               }
+               auto s = std::make_shared<Socket>(std::move(dialled->socket));
+               s->dialled = peer;
+               s->on_dialled = std::move(done);
+               add(s, dialled->address, peer);
+             });
   }
 
   void tick() {
@@ -401,8 +312,7 @@ class Network::Loop final : private p2p::Node::Handler {
     if (t >= next_show_) {
       next_show_ = t + kShowEach;
       metrics_shown_.show(node_, bytes_in_, bytes_out_);
-      if (bans_changed_)
-        if (const auto st = write_bans(); !st.ok()) log::error("the bans cannot be kept", {log::kv("why", st)});
+      if (const auto st = bans_.write_changes(); !st.ok()) log::error("the bans cannot be kept", {log::kv("why", st)});
     }
     flush();
     timer_.expires_after(absl::ToChronoMilliseconds(
@@ -412,16 +322,10 @@ class Network::Loop final : private p2p::Node::Handler {
     });
   }
 
-  SocketPtr socket_of_peer(const PeerId& peer, bool outbound) const {
-    for (const auto& [id, s] : sockets_)
-      if (s->inbound != outbound && s->dialled == peer) return s;
-    return nullptr;
-  }
-
   // ---------------------------------------------------------------- p2p::Node::Handler
 
   absl::Status admit(const PeerId& peer, const p2p::SocketAddress& address, bool outbound) override {
-    const absl::Status st = manager_.admit(peer, address.ip, outbound, steady_now());
+    auto st = manager_.admit(peer, address.ip, outbound, steady_now());
     if (!st.ok()) count_refused("secured");
     return st;
   }
@@ -434,9 +338,11 @@ class Network::Loop final : private p2p::Node::Handler {
 
   void on_peer_replaced(const PeerId& peer, const p2p::SocketAddress& address, bool outbound) override {
     if (outbound) {
-      if (const auto s = socket_of_peer(peer, true)) {
+      for (const auto& [id, s] : sockets_) {
+        if (s->dialled != peer) continue;
         s->dialled.reset();
         if (s->on_dialled) std::exchange(s->on_dialled, nullptr)(absl::OkStatus());
+        break;
       }
     } else {
       for (const auto& [id, s] : sockets_)
@@ -471,25 +377,6 @@ class Network::Loop final : private p2p::Node::Handler {
     });
   }
 
-  // ---------------------------------------------------------------- files, metrics
-
-  absl::Status read_bans() {
-    if (config_.bans_file.empty()) return absl::OkStatus();
-    const auto text = read_state_file(config_.bans_file);
-    if (absl::IsNotFound(text.status())) return absl::OkStatus();
-    if (!text.ok()) return text.status();
-    auto bans = Bans::from_json(*text);
-    if (!bans.ok()) return absl::InvalidArgumentError(absl::StrCat(config_.bans_file, ": ", bans.status().message()));
-    manager_.bans() = bans->shifted(steady_ahead());
-    return absl::OkStatus();
-  }
-
-  absl::Status write_bans() {
-    bans_changed_ = false;
-    if (config_.bans_file.empty()) return absl::OkStatus();
-    return write_state_file(config_.bans_file, wall_bans().to_json(absl::Now()));
-  }
-
   void count_refused(const char* where) {
     metrics_.counter("towline_gossip_connections_refused_total", "Connections that were refused.", {{"stage", where}})
         .inc();
@@ -501,17 +388,16 @@ class Network::Loop final : private p2p::Node::Handler {
   Metrics& metrics_;
   asio::io_context io_{1};
   std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_{asio::make_work_guard(io_)};
-  tcp::acceptor acceptor_{io_};
-  asio::steady_timer timer_{io_}, timer_accept_{io_};
+  TcpListener listener_{io_};
+  asio::steady_timer timer_{io_};
   std::thread thread_;
   ConnectionManager manager_;
+  BansFile bans_{config_.bans_file, manager_.bans()};
   p2p::Node node_;
   absl::flat_hash_map<ConnectionId, SocketPtr> sockets_;
   ConnectionId last_id_ = 0;
-  std::uint16_t port_ = 0;
   std::optional<p2p::Ip> external_;
   std::atomic<bool> wants_peers_{true};
-  bool bans_changed_ = false;
   absl::Time next_trim_ = absl::InfinitePast(), next_show_ = absl::InfinitePast();
   std::uint64_t bytes_in_ = 0, bytes_out_ = 0;
   TransportMetrics metrics_shown_{metrics_, config_.node.topics.size()};
@@ -547,29 +433,6 @@ void Network::connect(const p2p::Multiaddr& address, std::function<void(absl::St
   loop_->post([this, address, done = std::move(done)]() mutable { loop_->connect(address, std::move(done)); });
 }
 
-std::vector<Network::Peer> Network::peers() {
-  return loop_->wait<View>([this](auto done) { look(std::move(done)); }).peers;
-}
-std::vector<p2p::Multiaddr> Network::addresses() {
-  return loop_->wait<View>([this](auto done) { look(std::move(done)); }).addresses;
-}
-absl::StatusOr<std::size_t> Network::publish(std::size_t topic, BytesView message) {
-  return loop_->wait<absl::StatusOr<std::size_t>>([&](auto done) {
-    publish(topic, std::make_shared<const Bytes>(message.begin(), message.end()), std::move(done));
-  });
-}
-absl::Status Network::ban(const std::string& target, absl::Duration how_long, const std::string& reason) {
-  return loop_->wait<absl::Status>([&](auto done) { ban(target, how_long, reason, std::move(done)); });
-}
-absl::Status Network::unban(const std::string& target) {
-  return loop_->wait<absl::Status>([&](auto done) { unban(target, std::move(done)); });
-}
-std::vector<Ban> Network::bans() {
-  return loop_->wait<std::vector<Ban>>([this](auto done) { bans(std::move(done)); });
-}
-absl::Status Network::connect(const p2p::Multiaddr& address) {
-  return loop_->wait<absl::Status>([&](auto done) { connect(address, std::move(done)); });
-}
 void Network::add_candidate(const p2p::Multiaddr& address) {
   loop_->post([this, address] { loop_->manager().add_candidate(address); });
 }
@@ -581,5 +444,6 @@ void Network::set_external_address(const p2p::Ip& ip) {
 }
 void Network::ask_turn(std::function<void()> turn) { loop_->post(std::move(turn)); }
 bool Network::wants_peers() const { return loop_->wants_peers(); }
+bool Network::stopped() const { return loop_->stopped(); }
 
 }  // namespace towline::gossip

@@ -59,25 +59,16 @@ class Network {
   // Any thread; they return at once, and `done` is called on the loop: hand over and return. A loop that was stopped
   // calls nobody.
   void look(std::function<void(View)> done);
+  /// A validated message of our own. The number of peers that it was sent to at once; ALREADY_EXISTS: it was seen
+  /// before.
   void publish(std::size_t topic, std::shared_ptr<const Bytes> message,
                std::function<void(absl::StatusOr<std::size_t>)> done);
   void ban(const std::string& target, absl::Duration how_long, const std::string& reason,
            std::function<void(absl::Status)> done);
   void unban(const std::string& target, std::function<void(absl::Status)> done);
   void bans(std::function<void(std::vector<Ban>)> done);
+  /// Done when it is connected, or the dial has failed.
   void connect(const p2p::Multiaddr& address, std::function<void(absl::Status)> done);
-
-  // Any thread but the loop's and the actors'; they wait for the loop. Once it was stopped: UNAVAILABLE, and no peers.
-  std::vector<Peer> peers();
-  std::vector<p2p::Multiaddr> addresses();
-  /// A validated message of our own. The number of peers that it was sent to at once; ALREADY_EXISTS: it was seen
-  /// before.
-  absl::StatusOr<std::size_t> publish(std::size_t topic, BytesView message);
-  absl::Status ban(const std::string& target, absl::Duration how_long, const std::string& reason);
-  absl::Status unban(const std::string& target);
-  std::vector<Ban> bans();
-  /// Keeps dialling until it is connected or the dial timeout is over.
-  absl::Status connect(const p2p::Multiaddr& address);
 
   // Any thread; they return at once.
   void add_candidate(const p2p::Multiaddr& address);
@@ -85,6 +76,7 @@ class Network {
   /// The address at which others see us has changed.
   void set_external_address(const p2p::Ip& ip);
   bool wants_peers() const;
+  bool stopped() const;
   /// `turn` is called when the loop gets to it.
   void ask_turn(std::function<void()> turn);
 

@@ -1,0 +1,24 @@
+// One attempt to connect to a peer's address: the name is resolved, and the first of its addresses that takes the
+// connection is used.
+#pragma once
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <boost/asio.hpp>
+#include <functional>
+
+#include "libs/p2p/multiaddr.hpp"
+
+namespace towline::gossip {
+
+struct DialledSocket {
+  boost::asio::ip::tcp::socket socket;
+  p2p::SocketAddress address;
+};
+
+/// `done` is called once, on the loop. `timeout` is for the name and the connection together. DEADLINE_EXCEEDED,
+/// UNAVAILABLE.
+void tcp_dial(boost::asio::io_context& io, const p2p::Multiaddr& address, absl::Duration timeout,
+              std::function<void(absl::StatusOr<DialledSocket>)> done);
+
+}  // namespace towline::gossip

@@ -1,44 +1,83 @@
 #!/bin/bash
-# All tests, one suite after the other, and one line at the end that sums them up: "N passed, N failed".
+# All tests, and one line at the end that sums them up: "N passed, N failed".
 #   test.sh quick    unit, actor and edge tests only: no network, no peers
-#   test.sh all      those, then the suites of real processes and real nodes
+#   test.sh all      those, then the suites of real processes and real nodes, and the checks of the sources
+#
+# Most suites wait for blocks, which come by the clock, so lanes of them run side by side, and what computes fills the gaps at a lower priority. In a
+# lane one suite follows the other. The output of a suite is shown in one piece when it ends; while it runs it is in build/test-output/NAME.txt.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-cd "$root"
-passed=0
-failed=0
-log=build/test-output.txt
-mkdir -p build
+cd "$root" || exit 1
+out=build/test-output
+rm -rf "$out" "$out.txt"
+mkdir -p "$out"
 
-# suite NAME COMMAND...: runs it, shows it, and counts what its closing lines say (ctest's or pytest's).
-suite() {
-  local name=$1 start=$SECONDS code p f
-  shift
-  echo "== $name"
-  "$@" 2>&1 | tee "$log"
-  code=${PIPESTATUS[0]}
-  p=$(grep -oE '[0-9]+ passed' "$log" | tail -n 1 | cut -d' ' -f1)
-  f=$(grep -oE '[0-9]+ (failed|errors?)' "$log" | tail -n 2 | awk '{ n += $1 } END { print n + 0 }')
-  if ctest_line=$(grep -oE '[0-9]+ tests failed out of [0-9]+' "$log"); then
+# count FILE CODE: "passed failed" as the closing lines of ctest or pytest in it say.
+count() {
+  local p f ctest_line
+  p=$(grep -oE '[0-9]+ passed' "$1" | tail -n 1 | cut -d' ' -f1)
+  f=$(grep -oE '[0-9]+ (failed|errors?)' "$1" | tail -n 2 | awk '{ n += $1 } END { print n + 0 }')
+  if ctest_line=$(grep -oE '[0-9]+ tests failed out of [0-9]+' "$1" | tail -n 1) && [ -n "$ctest_line" ]; then
     f=$(echo "$ctest_line" | cut -d' ' -f1)
     p=$(($(echo "$ctest_line" | awk '{ print $6 }') - f))
   fi
   # A suite that ends badly without a count of its own is one failure; one that ends well is one pass.
-  if [ "$code" -ne 0 ] && [ "${f:-0}" -eq 0 ]; then f=1; fi
-  if [ "$code" -eq 0 ] && [ -z "$p" ]; then p=1; fi
-  passed=$((passed + ${p:-0}))
-  failed=$((failed + ${f:-0}))
-  echo "== $name: $([ "$code" -eq 0 ] && echo ok || echo FAILED) after $((SECONDS - start)) s"
+  if [ "$2" -ne 0 ] && [ "${f:-0}" -eq 0 ]; then f=1; fi
+  if [ "$2" -eq 0 ] && [ -z "$p" ]; then p=1; fi
+  echo "${p:-0} ${f:-0}"
 }
 
-suite unit ctest --test-dir build/release --output-on-failure -j 2
-if [ "${1:-all}" = all ]; then
-  suite lint scripts/lint.sh
-  if [ -x tests/integration/run.sh ]; then suite integration tests/integration/run.sh -q; fi
+# say COMMAND...: what it prints, in one piece.
+say() {
+  flock "$out/lock" "$@"
+}
+
+# suite NAME COMMAND...: runs it, and shows what it said when it has ended.
+suite() {
+  local name=$1 start=$SECONDS code
+  shift
+  echo "0 1" >"$out/$name.count" # until it has ended: one that is cut off has failed
+  say echo "== $name: started"
+  "$@" >"$out/$name.txt" 2>&1 </dev/null
+  code=$?
+  count "$out/$name.txt" "$code" >"$out/$name.count"
+  { echo "== $name"; echo "== $name: $([ "$code" -eq 0 ] && echo ok || echo FAILED) after $((SECONDS - start)) s"; } >"$out/$name.ends"
+  say sed -e 1r/dev/fd/3 "$out/$name.ends" 3<"$out/$name.txt"
+  return "$code"
+}
+
+# Each lane is a process group of its own, so that an interrupt reaches what it has started, and pytest takes its processes down.
+set -m
+lanes=()
+lane() {
+  "$@" &
+  lanes+=($!)
+}
+interrupted() {
+  trap - INT TERM
+  for pid in "${lanes[@]}"; do kill -INT -- "-$pid" 2>/dev/null; done
+  wait
+  exit 130
+}
+trap interrupted INT TERM
+
+real_processes() {
+  suite integration tests/integration/run.sh -q -n 4 --dist worksteal
   suite dialects tests/dialects/run.sh -q
   suite compose tests/compose/run.sh -q
-  suite interop tests/interop/run.sh -q
+}
+
+if [ "${1:-all}" = all ]; then
+  # op-geth and its like are built beside suites that wait, before those which need them.
+  lane suite peers nice -n 19 tests/interop/run.sh prepare
+  peers=$!
+  lane real_processes
+  lane suite lint scripts/lint.sh
 fi
+lane suite unit ctest --test-dir build/release --output-on-failure -j 2
+if [ "${1:-all}" = all ] && wait "$peers"; then
+  for group in chain reorgs gossip; do lane suite "interop-$group" tests/interop/run.sh "$group" -q; done
+fi
+wait
 echo
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+cat "$out"/*.count | awk '{ p += $1; f += $2 } END { print p + 0 " passed, " f + 0 " failed"; exit f > 0 }'

@@ -29,7 +29,7 @@ POLL = 0.2
 
 def post(url, body):
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as r:
+    with urllib.request.urlopen(request, timeout=600) as r:
         return json.loads(r.read())
 
 

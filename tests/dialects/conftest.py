@@ -1,5 +1,6 @@
 import os
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import table  # noqa: E402
 from stack import Stack  # noqa: E402
 
 AT_ONCE = int(os.environ.get("DIALECTS_AT_ONCE", "10"))
+# A row needs a tenth of a processor to follow the chain. Where that many threads wait for each processor no more than two rows run, so that they get it.
+CROWDED = 20
 
 
 def wanted(items):
@@ -27,7 +30,21 @@ def results(request, tmp_path_factory):
         net = Stack(tmp_path_factory.mktemp("devnet"), blocks=200, block_time=2, **({"unknown_tx_each": 10} if unknown else {}))
         nets[unknown] = (net, {**net.endpoints, "dir": net.dir / "net"})
 
+    changed, running = threading.Condition(), 0
+
     def run(r):
+        nonlocal running
+        with changed:
+            while running >= 2 and not row.OVER.is_set() and os.getloadavg()[0] > CROWDED * os.cpu_count():
+                changed.wait(1)
+            running += 1
+        try:
+            return checked(r)
+        finally:
+            with changed:
+                running -= 1
+
+    def checked(r):
         it = row.Run(r, nets[r.unknown_type][1], tmp_path_factory.mktemp(r.name))
         return it.check(), it.notes
 

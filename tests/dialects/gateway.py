@@ -16,21 +16,21 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import layers
-import table
-from web import Answer, WebSocket, read_request, write_answer
+sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
+
+import layers  # noqa: E402
+import patient  # noqa: E402
+import table  # noqa: E402
+from web import Answer, WebSocket, read_request, write_answer  # noqa: E402
 
 POLL = 0.2
 
 
 def post(url, body):
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=600) as r:
-        return json.loads(r.read())
+    return json.loads(patient.post(url, json.dumps(body).encode())[1])
 
 
 def block_call(which, full=False, call_id=0):

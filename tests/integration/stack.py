@@ -5,11 +5,10 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+import patient  # noqa: E402
 from ports import free_port  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,13 +19,10 @@ GOSSIP = "p2p-gossip"  # only where a test asks for it: it would hide the faults
 HANG_S = 600
 
 
-def http(url, body=None, timeout=120):
+def http(url, body=None, timeout=HANG_S):
     """(status, text)"""
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, data=body), timeout=timeout) as r:
-            return r.status, r.read().decode()
-    except urllib.error.HTTPError as e:
-        return e.code, e.read().decode()
+    status, text = patient.post(url, body, timeout)
+    return status, text.decode()
 
 
 def fake_clock(directory):

@@ -2,13 +2,12 @@
 import json
 import subprocess
 import time
-import urllib.request
 
 import pytest
 
 from harness.devnet import NO_BOOTNODE, Devnet
 from harness.nodes import PEERS, SIGNER, Geth
-from harness.procs import Proc, free_port, wait_for
+from harness.procs import Proc, free_port, patient, wait_for
 from harness.rpc import Rpc
 from harness.tow import Tow
 from harness.towline import Service, binary
@@ -248,8 +247,7 @@ class Simulated:
         self.source = Rpc(self.endpoints["sources"][0])
 
     def command(self, **command):
-        request = urllib.request.Request(self.endpoints["control"] + "/ctl", json.dumps(command).encode())
-        return json.load(urllib.request.urlopen(request, timeout=120))
+        return json.loads(patient.post(self.endpoints["control"] + "/ctl", json.dumps(command).encode())[1])
 
     def mesh(self):
         return self.command(cmd="append", count=0)["gossip"]["mesh"]
@@ -294,7 +292,7 @@ def test_js_libp2p_takes_blocks_from_us_and_brings_us_others(request, work, coun
     rollup = net.endpoints["rollup"]
     chain_id = json.loads(open(rollup).read())["l2_chain_id"]
     port = free_port()
-    flags = [f"--rollup-config={rollup}", f"--data-dir={directory / 'p2p'}", "--p2p.listen.ip=127.0.0.1", f"--p2p.listen.tcp={port}", "--p2p.gossip.timestamp.threshold=2000s",
+    flags = [f"--rollup-config={rollup}", f"--data-dir={directory / 'p2p'}", "--p2p.listen.ip=127.0.0.1", f"--p2p.listen.tcp={port}", "--p2p.gossip.timestamp.threshold=24h",
              f"--p2p.unsafe-block-signer={net.endpoints['signer']}"]
     gossip = js = None
     try:

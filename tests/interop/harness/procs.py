@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
-from ports import free_port  # noqa: E402, F401 part of this harness
+import patient  # noqa: E402, F401 part of this harness
+from ports import free_port  # noqa: E402, F401
 
 _alive = []
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "libs/eth/types.hpp"
 
@@ -48,6 +49,18 @@ struct ImportProgress {
   bool operator==(const ImportProgress&) const = default;
 };
 
+/// A remote-fetcher that payloads come from.
+struct Replica {
+  std::string address;
+  /// Payloads of it that were handed to the EL's writer, since the start.
+  std::uint64_t blocks = 0;
+  /// The name still leads there.
+  bool listed = true;
+  /// Why it gets no work for the moment; empty: it may.
+  std::string rests;
+  bool operator==(const Replica&) const = default;
+};
+
 struct EngineState {
   EngineStatus status = EngineStatus::starting;
   std::string reason = "the EL was not asked yet";
@@ -63,6 +76,7 @@ struct EngineState {
   bool rewind_for_single_source = false;
   eth::BlockId genesis;
   std::optional<ImportProgress> import;
+  std::vector<Replica> replicas;
   /// Another one after each restart of the EL.
   std::uint64_t engine_session = 0;
   /// Open watches of this state, and how long ago the last command was admitted, or the driver was started.

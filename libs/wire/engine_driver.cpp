@@ -125,6 +125,13 @@ v1::EngineState to_proto(const contract::EngineState& s) {
   out.set_engine_session(s.engine_session);
   *out.mutable_genesis() = to_proto(s.genesis);
   out.set_watchers(s.watchers);
+  for (const auto& r : s.replicas) {
+    auto& m = *out.add_replicas();
+    m.set_address(r.address);
+    m.set_blocks(r.blocks);
+    m.set_listed(r.listed);
+    m.set_rests(r.rests);
+  }
   out.set_idle_ms(static_cast<std::uint64_t>(absl::ToInt64Milliseconds(s.idle)));
   return out;
 }
@@ -146,6 +153,7 @@ absl::StatusOr<contract::EngineState> from_proto(const v1::EngineState& s) {
   }
   out.engine_session = s.engine_session();
   out.watchers = s.watchers();
+  for (const auto& r : s.replicas()) out.replicas.push_back({r.address(), r.blocks(), r.listed(), r.rests()});
   out.idle = absl::Milliseconds(static_cast<std::int64_t>(s.idle_ms()));
   return out;
 }

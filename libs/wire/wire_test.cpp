@@ -3,10 +3,16 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <condition_variable>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <string>
+#include <thread>
+#include <vector>
 
+#include "libs/wire/addresses.hpp"
 #include "libs/wire/convert.hpp"
 #include "libs/wire/engine_driver.hpp"
 #include "libs/wire/remote_fetcher.hpp"
@@ -180,6 +186,40 @@ TEST(Codecs, WhatANewerServiceSaysIsNotTakenForSomethingElse) {
   r.set_refusal(static_cast<v1::Refusal>(99));
   EXPECT_EQ(from_proto(r)->outcome, contract::Outcome::refused);
   EXPECT_FALSE(from_proto(r)->refusal);
+}
+
+TEST(Addresses, AreThoseOfTheName) {
+  EXPECT_EQ(addresses_of("ipv4:127.0.0.1:1,127.0.0.2:1"), (std::vector<std::string>{"127.0.0.1:1", "127.0.0.2:1"}));
+  const auto local = addresses_of("dns:///localhost:7410");
+  EXPECT_TRUE(std::find(local.begin(), local.end(), "127.0.0.1:7410") != local.end() ||
+              std::find(local.begin(), local.end(), "[::1]:7410") != local.end());
+  for (const char* as_it_is : {"127.0.0.1:7410", "[::1]:7410", "unix:/run/x.sock", "nonsense"})
+    EXPECT_EQ(addresses_of(as_it_is), std::vector<std::string>{as_it_is});
+}
+
+TEST(Addresses, ANameThatDoesNotResolveHasNone) {
+  EXPECT_TRUE(resolve("dns:///no-such-name.invalid:7410").empty());
+  EXPECT_EQ(addresses_of("dns:///no-such-name.invalid:7410"),
+            std::vector<std::string>{"dns:///no-such-name.invalid:7410"});
+}
+
+TEST(Addresses, AreLookedUpAgainUntilTheWatchGoes) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  int seen = 0;
+  {
+    const AddressWatch watch{"ipv4:127.0.0.1:1,127.0.0.2:1", absl::Milliseconds(1), [&](const auto& found) {
+                               const std::lock_guard lock{mutex};
+                               EXPECT_EQ(found.size(), 2U);
+                               ++seen;
+                               changed.notify_all();
+                             }};
+    std::unique_lock lock{mutex};
+    changed.wait(lock, [&] { return seen >= 3; });
+  }
+  const int last = seen;
+  std::this_thread::sleep_for(std::chrono::milliseconds{20});
+  EXPECT_EQ(seen, last);
 }
 
 }  // namespace

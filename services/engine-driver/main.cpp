@@ -1,7 +1,6 @@
 #include <absl/strings/str_cat.h>
 
 #include <CLI/CLI.hpp>
-#include <array>
 #include <caf/actor_system.hpp>
 #include <caf/send.hpp>
 #include <caf/stateful_actor.hpp>
@@ -13,6 +12,7 @@
 #include "libs/base/steady_time.hpp"
 #include "libs/service/service_main.hpp"
 #include "libs/telemetry/log.hpp"
+#include "libs/wire/addresses.hpp"
 #include "libs/wire/channel.hpp"
 #include "services/engine-driver/actors/engine_poller.hpp"
 #include "services/engine-driver/edge/driver_service.hpp"
@@ -24,6 +24,8 @@ namespace {
 /// Shorter than what service_main allows.
 constexpr absl::Duration kStopWithin = absl::Seconds(3);
 constexpr std::chrono::seconds kCallsEnd{1};
+/// How soon a remote-fetcher that appears, or is gone, is noticed.
+constexpr absl::Duration kLookUp = absl::Seconds(2);
 
 absl::StatusOr<JwtSecret> read_secret(const std::string& path) {
   std::ifstream in{path};
@@ -56,7 +58,10 @@ class Driver final : public service::Program {
                    "blocks that it builds beside them; off: never")
         ->capture_default_str()
         ->check(CLI::IsMember({"auto", "off"}));
-    app.add_option("--remote-fetcher", remote_fetcher_, "gRPC target of the payload source")->capture_default_str();
+    app.add_option("--remote-fetcher", remote_fetcher_,
+                   "gRPC target of remote-fetcher: one name that leads to several, or a list such as "
+                   "ipv4:10.0.0.1:7410,10.0.0.2:7410; all of them share the work")
+        ->capture_default_str();
     app.add_option("--p2p-gossip", p2p_gossip_, "gRPC target of p2p-gossip, for the payloads that it brought")
         ->capture_default_str();
     app.add_option("--data-dir", data_dir_, "keeps the confirmed finalized block and the term")->capture_default_str();
@@ -112,14 +117,26 @@ class Driver final : public service::Program {
                        absl::FormatDuration(ages.finalized), "), and a final block is safe: give both"));
     latest_ = std::make_unique<Published<Shown>>(Shown{initial, steady_now()});
     system_ = &ctx.system;
-    channels_ = {wire::make_channel(remote_fetcher_, ctx.token), wire::make_channel(p2p_gossip_, ctx.token)};
+    gossip_ = wire::make_channel(p2p_gossip_, ctx.token);
+    fetchers_ = make_fetcher_calls(ctx.token, calls_);
     const auto writes = actors_.add(system_->spawn<caf::detached>(engine, engine_.get()));
     const auto reads = actors_.add(system_->spawn<caf::detached>(engine, engine_.get()));
     const auto store = actors_.add(system_->spawn<caf::detached>(state_store, file_.get()));
     hub_ = actors_.add(system_->spawn(state_hub, latest_.get()));
+    const auto payloads = actors_.add(system_->spawn(
+        shared_payloads,
+        SharedPayloadsConfig{remote_fetcher_, fetchers_.get(), &ctx.metrics, [this](const auto& shown) {
+                               caf::anon_send(
+                                   *writer_, replicas_atom{},
+                                   ReplicasPtr{std::make_shared<const std::vector<contract::Replica>>(shown)});
+                             }}));
     writer_ = actors_.add(
         system_->spawn(writer, WriterConfig{options, Gate{persistent}, MinAge{config_, ages}, initial, writes, store,
-                                            *hub_, open_over(channels_[0], channels_[1], calls_), &ctx.metrics}));
+                                            *hub_, open_shared(payloads, open_over(gossip_, calls_)), &ctx.metrics}));
+    // Last: only what comes from here, or from the writer, makes the actor show anything.
+    addresses_.emplace(remote_fetcher_, kLookUp, [payloads](const std::vector<std::string>& found) {
+      caf::anon_send(payloads, listed_atom{}, AddressesPtr{std::make_shared<const std::vector<std::string>>(found)});
+    });
     actors_.add(system_->spawn<caf::detached>(
         engine_poller, EnginePollerConfig{&config_, engine_.get(), file_.get(), *writer_, &ctx.metrics}));
     service_ = std::make_unique<DriverService>(DriverService::Actors{system_, *writer_, *hub_, reads}, *latest_);
@@ -165,12 +182,14 @@ class Driver final : public service::Program {
   void release() override {
     if (system_ == nullptr) return;
     engine_->stop(absl::ZeroDuration());
+    addresses_.reset();
     actors_.end(*system_);
     if (!calls_->wait_until_none(kCallsEnd)) log::error("a call to a payload source does not end");
     service_.reset();
     writer_.reset();
     hub_.reset();
-    channels_ = {};
+    fetchers_.reset();
+    gossip_.reset();
   }
 
  private:
@@ -188,8 +207,9 @@ class Driver final : public service::Program {
   std::unique_ptr<StateFile> file_;
   std::unique_ptr<EngineClient> engine_;
   std::unique_ptr<Published<Shown>> latest_;
-  /// To remote-fetcher and to p2p-gossip.
-  std::array<std::shared_ptr<grpc::Channel>, 2> channels_;
+  std::shared_ptr<grpc::Channel> gossip_;
+  std::unique_ptr<FetcherCalls> fetchers_;
+  std::optional<wire::AddressWatch> addresses_;
   std::shared_ptr<grpc_kit::OpenCalls> calls_ = std::make_shared<grpc_kit::OpenCalls>();
   std::unique_ptr<DriverService> service_;
   caf::actor_system* system_ = nullptr;

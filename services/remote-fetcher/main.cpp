@@ -4,6 +4,7 @@
 #include <absl/time/time.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <caf/actor_system.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -12,6 +13,7 @@
 #include "libs/base/steady_time.hpp"
 #include "libs/service/service_main.hpp"
 #include "libs/telemetry/log.hpp"
+#include "libs/wire/addresses.hpp"
 #include "services/remote-fetcher/actors/fetch_desk.hpp"
 #include "services/remote-fetcher/actors/head_poller.hpp"
 #include "services/remote-fetcher/edge/fetcher_service.hpp"
@@ -21,6 +23,8 @@ namespace towline::fetcher {
 namespace {
 
 constexpr absl::string_view kGroup = "group=";
+/// How soon a replica that appears, or is gone, counts.
+constexpr absl::Duration kLookUp = absl::Seconds(2);
 
 /// What an operator has to know of the votes: whom is trusted, and what the loss of one stops.
 void say_trust(const Electorate& e, std::size_t endpoints) {
@@ -79,6 +83,9 @@ class RemoteFetcher final : public service::Program {
     app.add_option("--max-rps", limits_.max_requests_per_s, "requests a second to one endpoint, 0: no limit")
         ->capture_default_str()
         ->check(CLI::NonNegativeNumber);
+    app.add_option("--replicas", replicas_,
+                   "gRPC target of all remote-fetchers with these endpoints, this one included, such as "
+                   "dns:///remote-fetcher:7410: each takes its part of --max-rps. Empty: this one has all of it");
     app.add_option("--max-batch", limits_.max_batch, "calls in one batch to one endpoint, 0: as many as it takes")
         ->capture_default_str()
         ->check(CLI::Range(0, 1000));
@@ -154,6 +161,11 @@ class RemoteFetcher final : public service::Program {
           head_poller,
           PollerConfig{i, interval, &config_, *forks_, pool_.get(), heads_.get(), &ctx.metrics, check_times_ == "on"}));
     }
+    if (!replicas_.empty()) {
+      // Before the first request, so that one that is added never has the whole.
+      share(wire::resolve(replicas_));
+      addresses_.emplace(replicas_, kLookUp, [this](const auto& found) { share(found); });
+    }
     log::info("fetching", {log::kv("chain_id", config_.l2_chain_id), log::kv("endpoints", count)});
     say_trust(electorate(pool_->voters(), quorum_), count);
     return absl::OkStatus();
@@ -188,6 +200,7 @@ class RemoteFetcher final : public service::Program {
   }
 
   void stop() override {
+    addresses_.reset();
     if (pool_) pool_->stop();
     if (heads_) heads_->stop();
   }
@@ -207,6 +220,16 @@ class RemoteFetcher final : public service::Program {
   }
 
  private:
+  void share(const std::vector<std::string>& addresses) {
+    // A replica may have an address of each family.
+    const auto v6 = static_cast<std::size_t>(
+        std::count_if(addresses.begin(), addresses.end(), [](const auto& a) { return absl::StartsWith(a, "["); }));
+    const std::size_t replicas = std::max({std::size_t{1}, v6, addresses.size() - v6});
+    if (std::exchange(sharing_, replicas) == replicas) return;
+    log::info("the limits of requests are shared", {log::kv("replicas", replicas)});
+    for (std::size_t i = 0; i < pool_->size(); ++i) pool_->update(i, [&](Endpoint& e) { e.share_between(replicas); });
+  }
+
   service::ChainFlags chain_;
   std::vector<std::string> urls_;
   std::string endpoints_file_, evidence_file_;
@@ -216,10 +239,12 @@ class RemoteFetcher final : public service::Program {
   EndpointLimits limits_;
   Quorum quorum_;
   std::string check_times_ = "on";
+  std::string replicas_;
   std::size_t max_buffered_bytes_ = 64U << 20U;
 
   rollup::Config config_;
   std::unique_ptr<Pool> pool_;
+  std::size_t sharing_ = 1;
   std::unique_ptr<Heads> heads_;
   std::optional<fork_watch_actor> forks_;
   std::unique_ptr<Headers> headers_;
@@ -229,6 +254,8 @@ class RemoteFetcher final : public service::Program {
   std::unique_ptr<PayloadService> payload_service_;
   caf::actor_system* system_ = nullptr;
   std::vector<head_poller_actor> pollers_;
+  /// Uses the pool.
+  std::optional<wire::AddressWatch> addresses_;
 };
 
 }  // namespace

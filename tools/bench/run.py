@@ -21,6 +21,7 @@ ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT / "tests/interop"), str(HERE)]
 os.environ.setdefault("TEST_LOG", "info")
 import chain as bench_chain  # noqa: E402
+import replicas  # noqa: E402
 import serial  # noqa: E402
 from harness.nodes import Geth  # noqa: E402
 from harness.payload import ZERO, EngineApi, read_rollup  # noqa: E402
@@ -187,6 +188,9 @@ def main():
     measure("instant_json", "Towline, client that answers at once", lambda: tow_instant_client(False))
     measure("instant_raw", "Towline, client that answers at once, raw blocks", lambda: tow_instant_client(True))
 
+    print("measuring: three remote-fetchers and one", file=sys.stderr, flush=True)
+    scaling = replicas.measure()
+
     best = max(figures[f"memory_{n}"]["blocks_per_s"] for n in (1, 32, 64))
     rate = lambda name: figures[name]["blocks_per_s"]  # noqa: E731
     mean_towline_cpu = {d: sum(figures[f"towline_{d}"]["towline_cpu_s"].values()) / figures[f"towline_{d}"]["el_cpu_s"] for d in (0, 50, 200)}
@@ -196,13 +200,14 @@ def main():
         ("(b)/(c) at 50 ms", rate("towline_50") / rate("serial_50"), ">=", 10),
         ("instant client, times op-geth's rate", rate("instant_json") / best, ">=", 20),
         ("instant client, raw blocks, times op-geth's rate", rate("instant_raw") / best, ">=", 20),
+        ("three fetchers, times one (tools/bench/replicas.py)", scaling["ratio"], ">=", 2.7),
         ("resident MiB of the three services at the tip", max(tip.values()), "<", 150),
         ("resident MiB in catch-up", max(figures[f"towline_{d}"]["rss_mib_catch_up"] for d in (0, 50, 200)), "<", 400),
     ]
     for f in figures.values():
         f["mb_per_s"] = f["blocks_per_s"] * megabytes
     Path(options.json).write_text(json.dumps({"blocks": BLOCKS, "mb_per_block": megabytes, "figures": figures,
-                                              "towline_cpu_per_el_cpu": mean_towline_cpu,
+                                              "towline_cpu_per_el_cpu": mean_towline_cpu, "replicas": scaling,
                                               "goals": [{"goal": g, "value": v, "relation": r, "wanted": w} for g, v, r, w in goals]}, indent=1))
     print(f"\n{BLOCKS} blocks of {bench_chain.TRANSACTIONS} transactions, {1000 * megabytes:.1f} kB of Engine API JSON each\n")
     def row(what, *cells):

@@ -108,7 +108,9 @@ struct Devnet {
     const std::lock_guard lock{world.mutex};
     const auto maybe = [&](const std::optional<eth::BlockRef>& r) { return r ? block_json(*r) : json{}; };
     json nodes = json::object();
-    const auto node = [&](const NodeState& s) { nodes[s.name] = {{"requests", s.requests}, {"calls", s.calls}}; };
+    const auto node = [&](const NodeState& s) {
+      nodes[s.name] = {{"requests", s.requests}, {"calls", s.calls}, {"bodies", s.bodies}};
+    };
     for (const auto& s : source_states) node(*s);
     for (const NodeState* s : {&cl_state, &engine_state, &admin_state}) node(*s);
     return {{"chain",
@@ -180,6 +182,7 @@ struct Devnet {
       f.disconnect = c.value("disconnect", false);
       f.html = c.value("html", false);
       f.oversized = c.value("oversized", false);
+      f.blocks_per_s = c.value("blocks_per_s", 0.0);
       f.gaps = c.value("gaps", false);
       f.wrong_chain = c.value("wrong_chain", false);
       f.lie = c.value("lie", "");

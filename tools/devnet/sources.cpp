@@ -2,6 +2,9 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
+#include <chrono>
+
 #include "libs/base/hex.hpp"
 #include "libs/crypto/keccak.hpp"
 #include "libs/eth/header.hpp"
@@ -71,6 +74,18 @@ sim::Block invented(sim::Block b, std::uint64_t block_time) {
   return b;
 }
 
+/// Its turn in a source that gives so many bodies a second.
+void wait_for_a_body(World& world, NodeState& state) {
+  std::unique_lock lock{world.mutex};
+  ++state.bodies;
+  if (state.fault.blocks_per_s <= 0) return;
+  const auto each = std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+      std::chrono::duration<double>(1 / state.fault.blocks_per_s));
+  const auto turn = std::max(state.next_body, std::chrono::steady_clock::now());
+  state.next_body = turn + each;
+  world.changed.wait_until(lock, turn, [&] { return world.stopping || state.fault.blocks_per_s <= 0; });
+}
+
 std::string ref_json(const eth::BlockRef& r, const std::string& more = {}) {
   return absl::StrCat(R"({"hash":")", to_hex(r.hash.view()), R"(","number":)", r.number, R"(,"parentHash":")",
                       to_hex(r.parent_hash.view()), R"(","timestamp":)", r.timestamp, more, "}");
@@ -126,6 +141,7 @@ RpcServer::Handler el_source(World& world, NodeState& state) {
     if (block == nullptr || gap) return by ? Reply{"null"} : Reply{"block not found", -32000};
     bool full = false;
     if (by && (!params.is_array() || simdjson::dom::array{params}.at(1).get(full) != simdjson::SUCCESS)) full = false;
+    if (full || raw_block) wait_for_a_body(world, state);
     const auto encode = [&](const sim::Block& b) {
       if (by) return block_result(b, full);
       return absl::StrCat(

@@ -1,6 +1,7 @@
 // What all servers of the devnet share: one chain, one execution client, behind one mutex.
 #pragma once
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -22,6 +23,7 @@ struct Fault {
   bool disconnect = false;   // the answer is cut
   bool html = false;         // a proxy's error page with status 200
   bool oversized = false;    // 256 MiB of blanks
+  double blocks_per_s = 0;   // bodies that it gives in a second, evenly; 0: no limit
   bool gaps = false;         // every third block is not found
   bool wrong_chain = false;  // another chain id
   std::string lie;           // "header" or "body": one byte of it is wrong; "head": its newest block is invented
@@ -39,6 +41,9 @@ struct NodeState {
   Fault fault;
   std::uint64_t requests = 0;
   std::uint64_t calls = 0;
+  /// Bodies that it has given, and when the next may leave.
+  std::uint64_t bodies = 0;
+  std::chrono::steady_clock::time_point next_body = {};
   std::optional<OwnChain> own = std::nullopt;
 };
 

@@ -180,6 +180,21 @@ std::string trust_of(const v1::HeadSnapshot& vote) {
   return out;
 }
 
+/// Which remote-fetchers the payloads came from.
+std::string served_by(const v1::EngineState& s) {
+  std::uint64_t all = 0;
+  for (const auto& r : s.replicas()) all += r.blocks();
+  std::string out;
+  for (const auto& r : s.replicas()) {
+    absl::StrAppendFormat(&out, "%s%s  %s blocks (%.0f %%)", out.empty() ? "" : "\n           ", r.address(),
+                          thousands(r.blocks()),
+                          all == 0 ? 0.0 : 100.0 * static_cast<double>(r.blocks()) / static_cast<double>(all));
+    if (!r.listed()) absl::StrAppend(&out, ", gone");
+    else if (!r.rests().empty()) absl::StrAppend(&out, ", rests: ", r.rests());
+  }
+  return out;
+}
+
 std::string status_text(const v1::SyncStatus& s) {
   std::string out;
   for (const v1::Tow& t : s.tows()) {
@@ -215,6 +230,8 @@ std::string status_text(const v1::SyncStatus& s) {
         &out, "\nsource     ", s.has_remote() ? s.remote().endpoint() : "-",
         s.has_remote() ? absl::StrFormat(", %.1f s ago", static_cast<double>(s.remote_age_ms()) / 1000) : "", "\n");
     if (s.has_remote()) absl::StrAppend(&out, "trust      ", trust_of(r), "\n");
+    if (const std::string served = served_by(local); !served.empty())
+      absl::StrAppend(&out, "served by  ", served, "\n");
   }
   if (s.tows_size() == 0) out = "no engine-driver is towed\n";
   return out;

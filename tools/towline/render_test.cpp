@@ -1,6 +1,5 @@
 #include "tools/towline/render.hpp"
 #include "tools/towline/recovery.hpp"
-#include "tools/towline/replicas.hpp"
 
 #include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
@@ -137,13 +136,23 @@ TEST(Render, RecoverNamesBothChainsAndWhoSaysWhat) {
   EXPECT_EQ(doc["outcome"], "OUTCOME_NOT_APPLIED");
 }
 
-TEST(Replicas, AreTheAddressesOfTheName) {
-  EXPECT_EQ(addresses_of("ipv4:127.0.0.1:1,127.0.0.2:1"), (std::vector<std::string>{"127.0.0.1:1", "127.0.0.2:1"}));
-  const auto local = addresses_of("dns:///localhost:7410");
-  EXPECT_TRUE(std::find(local.begin(), local.end(), "127.0.0.1:7410") != local.end() ||
-              std::find(local.begin(), local.end(), "[::1]:7410") != local.end());
-  for (const char* as_it_is : {"127.0.0.1:7410", "[::1]:7410", "unix:/run/x.sock", "nonsense"})
-    EXPECT_EQ(addresses_of(as_it_is), std::vector<std::string>{as_it_is});
+TEST(Render, StatusSaysWhoServedWhat) {
+  v1::SyncStatus s;
+  auto& local = *s.add_tows()->mutable_local();
+  const auto add = [&](const char* address, std::uint64_t blocks, bool listed, const char* rests) {
+    auto& r = *local.add_replicas();
+    r.set_address(address);
+    r.set_blocks(blocks);
+    r.set_listed(listed);
+    r.set_rests(rests);
+  };
+  EXPECT_EQ(status_text(s).find("served by"), std::string::npos);
+  add("10.0.0.1:7410", 3000, true, "");
+  add("10.0.0.2:7410", 1000, true, "it is silent");
+  add("10.0.0.3:7410", 0, false, "");
+  EXPECT_THAT(status_text(s), HasSubstr("served by  10.0.0.1:7410  3,000 blocks (75 %)\n"
+                                        "           10.0.0.2:7410  1,000 blocks (25 %), rests: it is silent\n"
+                                        "           10.0.0.3:7410  0 blocks (0 %), gone\n"));
 }
 
 TEST(Render, LiveLinesFitATerminal) {

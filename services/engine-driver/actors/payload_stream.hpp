@@ -1,5 +1,6 @@
 // Where the writer gets its payloads from: the edge implements it over gRPC, tests over a vector.
 #pragma once
+#include <caf/allowed_unsafe_message_type.hpp>
 #include <functional>
 #include <memory>
 
@@ -17,6 +18,11 @@ class PayloadStream {
   virtual void next(Done done) = 0;
 };
 
+/// For one receiver, which takes it out.
+using PayloadPtr = std::shared_ptr<NextPayload::Answer>;
+
 using OpenPayloadStream = std::function<std::unique_ptr<PayloadStream>(const OpenPayloads&)>;
 
 }  // namespace towline::driver
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::driver::PayloadPtr)

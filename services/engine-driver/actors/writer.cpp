@@ -49,6 +49,11 @@ writer_impl::behavior_type writer_state::make_behavior(WriterConfig config) {
           [this](cancel_atom, const CommandPtr& c) { on_cancel(c); },
           [this](plan_atom) -> LookPlanPtr { return std::make_shared<const LookPlan>(view_->plan()); },
           [this](look_atom, const LookPtr& look) { on_look(*look); },
+          [this](replicas_atom, const ReplicasPtr& replicas) {
+            view_->on(*replicas);
+            changed_ = true;
+            publish();
+          },
           [this](stop_atom) { stop(); },
           [this](tick_atom, std::uint64_t question) {
             if (!session_ || question != question_) return;

@@ -50,20 +50,21 @@ struct Command {
 using CommandPtr = std::shared_ptr<const Command>;
 using LookPlanPtr = std::shared_ptr<const LookPlan>;
 using LookPtr = std::shared_ptr<const Look>;
-/// For one receiver, which takes it out.
-using PayloadPtr = std::shared_ptr<NextPayload::Answer>;
+using ReplicasPtr = std::shared_ptr<const std::vector<contract::Replica>>;
 
 using run_atom = caf::atom_constant<caf::atom("run")>;
 using cancel_atom = caf::atom_constant<caf::atom("cancel")>;
 using plan_atom = caf::atom_constant<caf::atom("plan")>;
 using look_atom = caf::atom_constant<caf::atom("look")>;
 using payload_atom = caf::atom_constant<caf::atom("payload")>;
+using replicas_atom = caf::atom_constant<caf::atom("replicas")>;
 
-using writer_actor =
-    caf::typed_actor<caf::reacts_to<run_atom, CommandPtr>,
-                     // Ends an import or an update before its time; other commands go on to their end.
-                     caf::reacts_to<cancel_atom, CommandPtr>, caf::replies_to<plan_atom>::with<LookPlanPtr>,
-                     caf::reacts_to<look_atom, LookPtr>, caf::reacts_to<stop_atom>>;
+using writer_actor = caf::typed_actor<caf::reacts_to<run_atom, CommandPtr>,
+                                      // Ends an import or an update before its time; other commands go on to their end.
+                                      caf::reacts_to<cancel_atom, CommandPtr>,
+                                      caf::replies_to<plan_atom>::with<LookPlanPtr>, caf::reacts_to<look_atom, LookPtr>,
+                                      // What is told of those who serve payloads.
+                                      caf::reacts_to<replicas_atom, ReplicasPtr>, caf::reacts_to<stop_atom>>;
 /// The numbers say which question, or which stream, a tick or a payload belongs to: one that is over is ignored.
 using writer_impl = writer_actor::extend<caf::reacts_to<tick_atom, std::uint64_t>,
                                          caf::reacts_to<payload_atom, std::uint64_t, PayloadPtr>>;
@@ -159,4 +160,4 @@ writer_impl::behavior_type writer(writer_impl::stateful_pointer<writer_state> se
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::driver::CommandPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::driver::LookPlanPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::driver::LookPtr)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::driver::PayloadPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::driver::ReplicasPtr)

@@ -58,6 +58,7 @@ class EngineView {
   void on(const StateChange& change) { apply(change, state_); }
   void on(const Commanded&, absl::Time now) { commanded_ = now; }
   void on(const HeadMoves& m);
+  void on(const std::vector<contract::Replica>& replicas) { state_.replicas = replicas; }
 
  private:
   News fail(contract::EngineStatus status, const absl::Status& why);

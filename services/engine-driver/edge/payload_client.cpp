@@ -2,16 +2,25 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <chrono>
 #include <deque>
+#include <map>
 #include <mutex>
+#include <set>
 
+#include "libs/base/status.hpp"
+#include "libs/wire/channel.hpp"
 #include "libs/wire/convert.hpp"
 #include "towline/v1/payload_source.grpc.pb.h"
+#include "towline/v1/remote_fetcher.grpc.pb.h"
 
 namespace towline::driver {
 namespace {
 
 constexpr std::size_t kMaxAheadBytes = 32U << 20U;
+/// Of each window that replicas share: what is taken out of it is bounded beside.
+constexpr std::size_t kWindowAheadBytes = 4U << 20U;
+constexpr std::chrono::seconds kHeightsWithin{8};
 
 absl::StatusOr<PreparedPayload> prepared(const v1::ExecutionPayload& message) {
   auto payload = wire::from_proto(message);
@@ -22,6 +31,7 @@ absl::StatusOr<PreparedPayload> prepared(const v1::ExecutionPayload& message) {
 /// Between gRPC's threads, which fill it, and the writer, which empties it.
 class Ahead {
  public:
+  explicit Ahead(std::size_t max_bytes) : max_bytes_{max_bytes} {}
   using Then = grpc_kit::StreamReader<v1::StreamPayloadsResponse>::Then;
   Then put(absl::StatusOr<PreparedPayload> p) {
     std::unique_lock lock{mutex_};
@@ -34,7 +44,7 @@ class Ahead {
     }
     answer(lock);
     if (end_) return Then::end;
-    return bytes_ < kMaxAheadBytes ? Then::read_on : Then::wait;
+    return bytes_ < max_bytes_ ? Then::read_on : Then::wait;
   }
   void end(const absl::Status& why) {
     std::unique_lock lock{mutex_};
@@ -44,10 +54,10 @@ class Ahead {
   /// True: there was no room, and now there is.
   bool take(PayloadStream::Done done) {
     std::unique_lock lock{mutex_};
-    const bool full = bytes_ >= kMaxAheadBytes;
+    const bool full = bytes_ >= max_bytes_;
     waiting_ = std::move(done);
     answer(lock);
-    return full && bytes_ < kMaxAheadBytes;
+    return full && bytes_ < max_bytes_;
   }
 
  private:
@@ -68,6 +78,7 @@ class Ahead {
     lock.lock();
   }
 
+  const std::size_t max_bytes_;
   std::mutex mutex_;
   std::deque<PreparedPayload> ready_;
   std::size_t bytes_ = 0;
@@ -77,12 +88,12 @@ class Ahead {
 
 class GrpcPayloadStream final : public PayloadStream {
  public:
-  GrpcPayloadStream(const std::shared_ptr<grpc::Channel>& channel, const OpenPayloads& e,
-                    std::shared_ptr<grpc_kit::OpenCalls> calls)
-      : stub_{v1::PayloadSource::NewStub(channel)} {
+  GrpcPayloadStream(const std::shared_ptr<grpc::Channel>& channel, const eth::BlockId& parent, const eth::BlockId& tip,
+                    std::size_t max_ahead_bytes, std::shared_ptr<grpc_kit::OpenCalls> calls)
+      : stub_{v1::PayloadSource::NewStub(channel)}, ahead_{std::make_shared<Ahead>(max_ahead_bytes)} {
     v1::StreamPayloadsRequest request;
-    *request.mutable_parent() = wire::to_proto(e.parent);
-    *request.mutable_tip() = wire::to_proto(e.tip);
+    *request.mutable_parent() = wire::to_proto(parent);
+    *request.mutable_tip() = wire::to_proto(tip);
     reader_ =
         Reader::open(std::move(calls),
                      {[ahead = ahead_](v1::StreamPayloadsResponse& m) { return ahead->put(prepared(m.payload())); },
@@ -100,16 +111,74 @@ class GrpcPayloadStream final : public PayloadStream {
  private:
   using Reader = grpc_kit::StreamReader<v1::StreamPayloadsResponse>;
   const std::unique_ptr<v1::PayloadSource::Stub> stub_;
-  const std::shared_ptr<Ahead> ahead_ = std::make_shared<Ahead>();
+  const std::shared_ptr<Ahead> ahead_;
   std::shared_ptr<Reader> reader_;
+};
+
+/// Those heights at which a majority of the trust groups has one block.
+absl::StatusOr<Heights> heights_from(const v1::CompareEndpointsResponse& response) {
+  std::set<std::uint64_t> known;
+  for (const auto& b : response.majority()) known.insert(b.number());
+  Heights out;
+  for (const auto& e : response.endpoints()) {
+    auto& has = out.emplace_back();
+    for (const auto& b : e.blocks()) {
+      TOWLINE_ASSIGN_OR_RETURN(const eth::BlockId id, wire::from_proto(b));
+      if (known.contains(id.number)) has[id.number] = id.hash;
+    }
+  }
+  return out;
+}
+
+class GrpcFetchers final : public FetcherCalls {
+ public:
+  GrpcFetchers(std::string token, std::shared_ptr<grpc_kit::OpenCalls> calls)
+      : token_{std::move(token)}, calls_{std::move(calls)} {}
+
+  std::unique_ptr<PayloadStream> open(const std::string& replica, const eth::BlockId& from,
+                                      const eth::BlockId& to) override {
+    return std::make_unique<GrpcPayloadStream>(channel(replica), from, to, kWindowAheadBytes, calls_);
+  }
+
+  void heights(const std::string& replica, const std::vector<std::uint64_t>& numbers,
+               std::function<void(absl::StatusOr<Heights>)> done) override {
+    struct Ask : grpc_kit::UnaryRequest<v1::CompareEndpointsRequest, v1::CompareEndpointsResponse> {
+      using UnaryRequest::UnaryRequest;
+      std::unique_ptr<v1::RemoteFetcher::Stub> stub;
+    };
+    const auto ask = std::make_shared<Ask>(calls_);
+    ask->stub = v1::RemoteFetcher::NewStub(channel(replica));
+    ask->request.mutable_numbers()->Add(numbers.begin(), numbers.end());
+    ask->context.set_deadline(std::chrono::system_clock::now() + kHeightsWithin);
+    ask->stub->async()->CompareEndpoints(&ask->context, &ask->request, &ask->response,
+                                         [ask, done = std::move(done)](const grpc::Status& st) {
+                                           if (!st.ok()) return done(wire::from_grpc(st));
+                                           done(heights_from(ask->response));
+                                         });
+  }
+
+  void forget(const std::string& replica) override { channels_.erase(replica); }
+
+ private:
+  std::shared_ptr<grpc::Channel> channel(const std::string& replica) {
+    auto& c = channels_[replica];
+    if (!c) c = wire::make_channel(replica, token_);
+    return c;
+  }
+  const std::string token_;
+  const std::shared_ptr<grpc_kit::OpenCalls> calls_;
+  std::map<std::string, std::shared_ptr<grpc::Channel>> channels_;
 };
 
 }  // namespace
 
-OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> remote, std::shared_ptr<grpc::Channel> gossip,
-                            std::shared_ptr<grpc_kit::OpenCalls> calls) {
-  return [remote = std::move(remote), gossip = std::move(gossip), calls = std::move(calls)](const OpenPayloads& e) {
-    return std::make_unique<GrpcPayloadStream>(e.origin == contract::PayloadOrigin::gossip ? gossip : remote, e, calls);
+std::unique_ptr<FetcherCalls> make_fetcher_calls(std::string token, std::shared_ptr<grpc_kit::OpenCalls> calls) {
+  return std::make_unique<GrpcFetchers>(std::move(token), std::move(calls));
+}
+
+OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> source, std::shared_ptr<grpc_kit::OpenCalls> calls) {
+  return [source = std::move(source), calls = std::move(calls)](const OpenPayloads& e) {
+    return std::make_unique<GrpcPayloadStream>(source, e.parent, e.tip, kMaxAheadBytes, calls);
   };
 }
 

@@ -3,15 +3,17 @@
 #include <grpcpp/channel.h>
 
 #include <memory>
+#include <string>
 
 #include "libs/grpc_kit/client_calls.hpp"
-#include "services/engine-driver/actors/payload_stream.hpp"
+#include "services/engine-driver/actors/shared_payloads.hpp"
 
 namespace towline::driver {
 
-/// From the remote-fetcher, or where it is asked for from p2p-gossip. `calls`: wait until none is open before the
-/// channels go.
-OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> remote, std::shared_ptr<grpc::Channel> gossip,
-                            std::shared_ptr<grpc_kit::OpenCalls> calls);
+/// To each remote-fetcher over a channel of its own. `calls`: wait until none is open before this goes.
+std::unique_ptr<FetcherCalls> make_fetcher_calls(std::string token, std::shared_ptr<grpc_kit::OpenCalls> calls);
+
+/// All payloads from one source, p2p-gossip. `calls` as above, for the channel.
+OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> source, std::shared_ptr<grpc_kit::OpenCalls> calls);
 
 }  // namespace towline::driver

@@ -60,6 +60,11 @@ Endpoint::Endpoint(std::string name, EndpointLimits limits, Jitter jitter)
       heavy_{limits.max_batch == 0 ? kMaxBatch : limits.max_batch},
       pace_{limits.max_requests_per_s * (1 - kPollShare)} {}
 
+void Endpoint::share_between(std::size_t processes) {
+  processes_ = std::max<std::size_t>(1, processes);
+  pace_.share_between(processes_);
+}
+
 State Endpoint::state(absl::Time now) const {
   if (rejected_) return State::rejected;
   if (cordoned_) return State::cordoned;
@@ -219,7 +224,7 @@ void Endpoint::on_cancelled(Work w, std::size_t calls) {
 
 void Endpoint::on_poll(absl::Time now, const Trouble& t) {
   if (limits_.max_requests_per_s > 0) {
-    const double share = limits_.max_requests_per_s * kPollShare;
+    const double share = limits_.max_requests_per_s * kPollShare / static_cast<double>(processes_);
     next_poll_ = now + std::min(absl::Seconds(static_cast<double>(poll_requests_) / share), kLongestPollPause);
   }
   poll_requests_ = 0;

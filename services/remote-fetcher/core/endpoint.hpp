@@ -52,6 +52,9 @@ class Endpoint {
   /// Its last bulk answer was good. One that failed is not given work while another can do it, until a poll succeeds.
   bool healthy() const { return bulk_.failures == 0 || polled_since_failure_; }
 
+  /// The limit of requests a second is for this many remote-fetchers together.
+  void share_between(std::size_t processes);
+
   /// Calls that the next request for `w` may hold.
   std::size_t max_batch(Work w, absl::Time now) const;
   /// When the next poll may leave: its own back-off, Retry-After and being quarantined; polls do not wait for a slot.
@@ -145,6 +148,7 @@ class Endpoint {
 
   const std::string name_;
   const EndpointLimits limits_;
+  std::size_t processes_ = 1;
   const Jitter jitter_;
   contract::EndpointKind kind_ = contract::EndpointKind::unknown;
   bool raw_methods_ = false;

@@ -414,6 +414,29 @@ TEST(Pace, FindsARateThatCountsRequests) {
   EXPECT_LT(got.useless, 30);
 }
 
+TEST(Pace, ALimitIsSharedByReplicasThatComeAndGo) {
+  Pace p{30};
+  const auto sent_in_a_minute = [&](absl::Time from) {
+    int sent = 0;
+    for (absl::Time now = from; now < from + absl::Minutes(1); now += absl::Milliseconds(1)) {
+      if (now < p.next()) continue;
+      p.on_sent(1, now);
+      p.on_answered(1, now);
+      ++sent;
+    }
+    return sent;
+  };
+  EXPECT_NEAR(sent_in_a_minute(t0), 1800, 60);
+  p.share_between(3);
+  EXPECT_NEAR(sent_in_a_minute(t0 + absl::Minutes(2)), 600, 20);
+  p.share_between(1);
+  EXPECT_NEAR(sent_in_a_minute(t0 + absl::Minutes(4)), 1800, 60);
+  Pace unlimited{0};
+  unlimited.share_between(3);
+  unlimited.on_sent(1, t0);
+  EXPECT_LE(unlimited.next(), t0);
+}
+
 TEST(Pace, OfAnIdleEndpointIsNotLearnedFromItsIdleness) {
   Pace p{0};
   for (int i = 0; i < 600; ++i) {

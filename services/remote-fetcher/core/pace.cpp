@@ -23,6 +23,14 @@ double lower(double limit, double learned) { return limit == 0 ? learned : std::
 
 }  // namespace
 
+void Pace::share_between(std::size_t processes) {
+  if (whole_limit_ == 0) return;
+  const double part = whole_limit_ / static_cast<double>(std::max<std::size_t>(1, processes));
+  // What was learned below it stays; at the limit, or with none in force, the new one counts.
+  requests_ = requests_ == requests_limit_ ? part : std::min(requests_, part);
+  requests_limit_ = part;
+}
+
 std::size_t Pace::most_calls() const {
   if (calls_ == 0) return std::numeric_limits<std::size_t>::max();
   return static_cast<std::size_t>(std::max(1.0, calls_));

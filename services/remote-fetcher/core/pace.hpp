@@ -10,7 +10,11 @@ namespace towline::fetcher {
 class Pace {
  public:
   /// `requests_per_s` 0: no limit of the operator's.
-  explicit Pace(double requests_per_s) : requests_limit_{requests_per_s}, requests_{requests_per_s} {}
+  explicit Pace(double requests_per_s)
+      : whole_limit_{requests_per_s}, requests_limit_{requests_per_s}, requests_{requests_per_s} {}
+
+  /// The operator's limit is for this many processes together.
+  void share_between(std::size_t processes);
 
   /// When the next request may leave.
   absl::Time next() const { return next_; }
@@ -29,7 +33,8 @@ class Pace {
 
  private:
   void grow(absl::Time now);
-  const double requests_limit_;
+  const double whole_limit_;
+  double requests_limit_;
   double requests_;  // a second; 0: no limit
   bool counts_calls_ = false;
   double calls_ = 0;

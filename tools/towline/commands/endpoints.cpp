@@ -2,10 +2,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include "libs/wire/addresses.hpp"
 #include "tools/towline/commands/commands.hpp"
 #include "tools/towline/commands/context.hpp"
 #include "tools/towline/render.hpp"
-#include "tools/towline/replicas.hpp"
 
 namespace towline::cli {
 namespace {
@@ -14,7 +14,7 @@ namespace {
 /// there are several, and `hint`.
 template <class Ask>
 int every_fetcher(const Context& context, Ask ask, const std::string& done, const std::string& hint = {}) {
-  const std::vector<std::string> replicas = addresses_of(context.fetcher_target());
+  const std::vector<std::string> replicas = wire::addresses_of(context.fetcher_target());
   int code = kOk;
   std::size_t reached = 0;
   for (const auto& address : replicas) {

@@ -1,0 +1,118 @@
+// The payloads of remote-fetcher, which may be several: one range at a time, shared by all of them.
+//
+// Owns: the replicas and how each of them does (core/replicas.hpp), the range in hand (core/shared_range.hpp) and the
+// streams that are open for it. In: ranges from the writer and that it wants the next payload; the addresses that the
+// target leads to; payloads, ends and borders from calls. Out: calls, payloads to the writer, who has served what.
+// Timers: one that ticks while a range is in hand.
+//
+// A replica that dies ends its stream, and another gets the rest of its window; if all do, the writer gets the error.
+#pragma once
+#include <caf/typed_actor.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "libs/telemetry/metrics.hpp"
+#include "services/engine-driver/actors/payload_stream.hpp"
+#include "services/engine-driver/actors/state_hub.hpp"
+#include "services/engine-driver/core/shared_range.hpp"
+
+namespace towline::driver {
+
+/// Calls to a replica: the edge makes them over gRPC, tests do not. None blocks.
+class FetcherCalls {
+ public:
+  virtual ~FetcherCalls() = default;
+  virtual std::unique_ptr<PayloadStream> open(const std::string& replica, const eth::BlockId& from,
+                                              const eth::BlockId& to) = 0;
+  /// What each source of the replica has, where a majority of the trust groups has one block. `done` runs once, on any
+  /// thread, and within a time.
+  virtual void heights(const std::string& replica, const std::vector<std::uint64_t>& numbers,
+                       std::function<void(absl::StatusOr<Heights>)> done) = 0;
+  /// It has been gone for long, and nothing is open there.
+  virtual void forget(const std::string& replica) = 0;
+};
+
+using OpenPayloadsPtr = std::shared_ptr<const OpenPayloads>;
+using DonePtr = std::shared_ptr<const PayloadStream::Done>;
+using HeightsPtr = std::shared_ptr<const absl::StatusOr<Heights>>;
+using AddressesPtr = std::shared_ptr<const std::vector<std::string>>;
+using ReplicasShown = std::function<void(const std::vector<contract::Replica>&)>;
+
+using open_atom = caf::atom_constant<caf::atom("open")>;
+using next_atom = caf::atom_constant<caf::atom("next")>;
+using close_atom = caf::atom_constant<caf::atom("close")>;
+using listed_atom = caf::atom_constant<caf::atom("listed")>;
+using heights_atom = caf::atom_constant<caf::atom("heights")>;
+using given_atom = caf::atom_constant<caf::atom("given")>;
+
+/// The numbers are the writer's streams.
+using shared_payloads_actor =
+    caf::typed_actor<caf::reacts_to<open_atom, std::uint64_t, OpenPayloadsPtr>,
+                     caf::reacts_to<next_atom, std::uint64_t, DonePtr>, caf::reacts_to<close_atom, std::uint64_t>,
+                     caf::reacts_to<listed_atom, AddressesPtr>>;
+/// Payloads and borders, with the range and the stream that they are of; ticks with the range.
+using shared_payloads_impl =
+    shared_payloads_actor::extend<caf::reacts_to<given_atom, std::uint64_t, std::uint64_t, PayloadPtr>,
+                                  caf::reacts_to<heights_atom, std::uint64_t, HeightsPtr>,
+                                  caf::reacts_to<tick_atom, std::uint64_t>>;
+
+}  // namespace towline::driver
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::driver::OpenPayloadsPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::driver::DonePtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::driver::HeightsPtr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::driver::AddressesPtr)
+
+namespace towline::driver {
+
+struct SharedPayloadsConfig {
+  /// The replica while the target does not resolve.
+  std::string target;
+  FetcherCalls* calls;
+  Metrics* metrics;
+  /// At most twice a second. It runs in the actor: hand over and return.
+  ReplicasShown show;
+};
+
+class shared_payloads_state {
+ public:
+  static inline const char* name = "shared_payloads";
+  explicit shared_payloads_state(shared_payloads_impl::pointer self) : self_{self} {}
+  shared_payloads_impl::behavior_type make_behavior(SharedPayloadsConfig config);
+
+ private:
+  static constexpr auto kTick = std::chrono::milliseconds{500};
+
+  void apply(SharedRange::Effects effects);
+  void run(const SharedRange::Open& e);
+  void run(const SharedRange::Pull& e);
+  void run(const SharedRange::Close& e);
+  void run(const SharedRange::AskBorders& e);
+  void run(SharedRange::Give& e);
+  void run(const SharedRange::Note& e);
+  void tick();
+  void show();
+  absl::Time now() const;
+
+  shared_payloads_impl::pointer self_;
+  std::optional<SharedPayloadsConfig> config_;
+  std::optional<Replicas> replicas_;
+  /// Of the writer's stream that is open.
+  std::uint64_t stream_ = 0;
+  std::optional<SharedRange> range_;
+  std::map<std::uint64_t, std::unique_ptr<PayloadStream>> open_;
+  DonePtr wanted_;
+  std::map<std::string, Metrics::Counter> counters_;
+  std::vector<contract::Replica> shown_;
+};
+
+shared_payloads_impl::behavior_type shared_payloads(shared_payloads_impl::stateful_pointer<shared_payloads_state> self,
+                                                    SharedPayloadsConfig config);
+
+/// The writer's streams: of remote payloads from the actor, of the p2p network's from `gossip`.
+OpenPayloadStream open_shared(shared_payloads_actor remote, OpenPayloadStream gossip);
+
+}  // namespace towline::driver

@@ -48,6 +48,12 @@ struct Forkchoice {
   bool operator==(const Forkchoice&) const = default;
 };
 
+/// The EL is to sync to `target` by itself.
+struct StartElSync {
+  eth::BlockRef target;
+  bool operator==(const StartElSync&) const = default;
+};
+
 enum class Outcome {
   done,
   missing_state,

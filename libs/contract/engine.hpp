@@ -61,6 +61,18 @@ struct Replica {
   bool operator==(const Replica&) const = default;
 };
 
+/// A sync of the EL's own, by its peers.
+struct ElSync {
+  /// What engine-driver told it to sync to last; absent: it syncs for another reason.
+  std::optional<eth::BlockId> target;
+  /// As eth_syncing tells them; 0: it does not.
+  std::uint64_t current = 0;
+  std::uint64_t highest = 0;
+  /// Grows with each look at which eth_syncing told something new.
+  std::uint64_t steps = 0;
+  bool operator==(const ElSync&) const = default;
+};
+
 struct EngineState {
   EngineStatus status = EngineStatus::starting;
   std::string reason = "the EL was not asked yet";
@@ -77,6 +89,9 @@ struct EngineState {
   eth::BlockId genesis;
   std::optional<ImportProgress> import;
   std::vector<Replica> replicas;
+  std::optional<ElSync> el_sync;
+  /// The EL's peers; absent: not known.
+  std::optional<std::uint32_t> el_peers;
   /// Another one after each restart of the EL.
   std::uint64_t engine_session = 0;
   /// Open watches of this state, and how long ago the last command was admitted, or the driver was started.

@@ -56,6 +56,27 @@ std::optional<eth::BlockRef> ElModel::by_hash(const Hash32& hash) const {
   return b == nullptr ? std::nullopt : std::optional{b->ref};
 }
 
+ElAnswer ElModel::not_executed(const eth::BlockRef& block, ElStatus status) {
+  not_executed_ = block;
+  return {status, std::nullopt, 0, {}};
+}
+
+void ElModel::sync(std::uint64_t blocks) {
+  if (!sync_target_ || !peers_) return;
+  std::vector<eth::BlockRef> way;
+  for (std::optional<eth::BlockRef> at = sync_target_; find(at->hash) == nullptr;) {
+    way.push_back(*at);
+    at = peers_(at->parent_hash);
+    if (!at) return;
+  }
+  for (; blocks > 0 && !way.empty(); --blocks) {
+    blocks_[way.back().hash] = {way.back(), true};
+    move_head(way.back());
+    way.pop_back();
+  }
+  if (way.empty()) sync_target_.reset();
+}
+
 ElAnswer ElModel::new_payload(const eth::BlockRef& block, PayloadFacts facts) {
   const bool geth = profile_ == ElProfile::op_geth;
   if (!facts.version_fits && geth) return error(-38005, "Unsupported fork");
@@ -64,7 +85,7 @@ ElAnswer ElModel::new_payload(const eth::BlockRef& block, PayloadFacts facts) {
   }
   if (find(block.hash) != nullptr) return {ElStatus::valid, block.hash, 0, {}};
   const Known* parent = find(block.parent_hash);
-  if (parent == nullptr) return {ElStatus::syncing, std::nullopt, 0, {}};
+  if (parent == nullptr || (snap_ && head_.number == first_)) return not_executed(block, ElStatus::syncing);
   if (parent->ref.number + 1 != block.number) return {ElStatus::invalid, parent->ref.hash, 0, "invalid block number"};
   if (block.timestamp <= parent->ref.timestamp) return {ElStatus::invalid, parent->ref.hash, 0, "invalid timestamp"};
   // Only remembered as a sync target, so that its child's parent is unknown.
@@ -108,7 +129,11 @@ ElAnswer ElModel::forkchoice_updated(const Hash32& head, const Hash32& safe, con
     return error(-38002, "Invalid forkchoice state");
   }
   const Known* target = find(head);
-  if (target == nullptr) return {ElStatus::syncing, std::nullopt, 0, {}};
+  if (target == nullptr) {
+    // One of which it never got the payload begins nothing.
+    if (not_executed_ && not_executed_->hash == head) sync_target_ = not_executed_;
+    return {ElStatus::syncing, std::nullopt, 0, {}};
+  }
   const eth::BlockRef to = target->ref;
   const ElAnswer valid{ElStatus::valid, head, 0, {}};
   if (to.number < head_.number && canonical(to)) {
@@ -136,6 +161,8 @@ bool ElModel::set_head(std::uint64_t number) {
 }
 
 void ElModel::kill() {
+  not_executed_.reset();
+  sync_target_.reset();
   if (profile_ == ElProfile::op_reth) return;
   const std::uint64_t to = std::max(first_, head_.number > kLostAtKill ? head_.number - kLostAtKill : 0);
   for (auto& [hash, block] : blocks_) {

@@ -4,6 +4,7 @@
 #include <absl/container/flat_hash_map.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -44,6 +45,16 @@ class ElModel {
   /// SIGKILL and restart.
   void kill();
 
+  /// From whom it syncs by itself: a block by its hash. Without peers it waits for some.
+  using Peers = std::function<std::optional<eth::BlockRef>(const Hash32&)>;
+  void set_peers(Peers peers) { peers_ = std::move(peers); }
+  /// As op-geth with --syncmode=snap: nothing is executed on the genesis before a sync of its own has ended.
+  void set_snap(bool on) { snap_ = on; }
+  /// A sync of its own goes on by so many blocks.
+  void sync(std::uint64_t blocks);
+  /// Where it goes; nullopt: none is under way.
+  const std::optional<eth::BlockRef>& sync_target() const { return sync_target_; }
+
   const eth::BlockRef& latest() const { return head_; }
   std::optional<eth::BlockRef> safe() const { return safe_; }
   std::optional<eth::BlockRef> finalized() const { return finalized_; }
@@ -65,7 +76,13 @@ class ElModel {
   /// False: unknown, or on another branch.
   bool apply_label(const Hash32& hash, std::optional<eth::BlockRef>& label);
 
+  ElAnswer not_executed(const eth::BlockRef& block, ElStatus status);
+
   ElProfile profile_;
+  Peers peers_;
+  bool snap_ = false;
+  /// The last payload that was not executed: an update to it begins a sync.
+  std::optional<eth::BlockRef> not_executed_, sync_target_;
   eth::BlockRef head_;
   std::optional<eth::BlockRef> safe_;
   std::optional<eth::BlockRef> finalized_;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "libs/crypto/keccak.hpp"
 
 namespace towline::sim {
@@ -231,6 +233,43 @@ TEST(ElModel, Kill) {
   EXPECT_EQ(reth.latest().number, 410U);
   EXPECT_EQ(reth.safe_number(), 390U);
   EXPECT_EQ(reth.finalized_number(), 380U);
+}
+
+TEST(ElModel, SyncsByItselfToABlockThatItWasSent) {
+  for (auto p : kBoth) {
+    El el{p, 10};
+    EXPECT_EQ(el.fcu(500).status, ElStatus::syncing);
+    EXPECT_FALSE(el.sync_target()) << "it has no header of it";
+    EXPECT_EQ(el.new_payload(block(500)).status, ElStatus::syncing);
+    EXPECT_EQ(el.fcu(500).status, ElStatus::syncing);
+    EXPECT_EQ(el.sync_target(), block(500));
+    el.sync(1000);
+    EXPECT_EQ(el.latest(), block(10)) << "without peers it waits";
+    EXPECT_EQ(el.new_payload(block(11)).status, ElStatus::valid) << "and executes what it is given";
+    std::map<Hash32, eth::BlockRef> chain;
+    for (std::uint64_t n = 0; n <= 500; ++n) chain[block(n).hash] = block(n);
+    el.set_peers([chain](const Hash32& h) { return std::optional{chain.at(h)}; });
+    el.sync(100);
+    EXPECT_EQ(el.latest(), block(111));
+    EXPECT_EQ(el.fcu(500).status, ElStatus::syncing);
+    el.sync(1000);
+    EXPECT_EQ(el.latest(), block(500));
+    EXPECT_FALSE(el.sync_target());
+    EXPECT_EQ(el.fcu(500, 490, 480).status, ElStatus::valid);
+    EXPECT_EQ(el.by_number(300), block(300));
+  }
+}
+
+TEST(ElModel, InSnapModeNothingIsExecutedOnTheGenesis) {
+  El el{ElProfile::op_geth};
+  el.set_snap(true);
+  EXPECT_EQ(el.new_payload(block(1)).status, ElStatus::syncing);
+  el.set_peers([](const Hash32& h) { return h == block(1).hash ? std::optional{block(1)} : std::optional{block(0)}; });
+  EXPECT_EQ(el.new_payload(block(2)).status, ElStatus::syncing);
+  EXPECT_EQ(el.fcu(2).status, ElStatus::syncing);
+  el.sync(9);
+  EXPECT_EQ(el.fcu(2).status, ElStatus::valid);
+  EXPECT_EQ(el.new_payload(block(3)).status, ElStatus::valid);
 }
 
 }  // namespace

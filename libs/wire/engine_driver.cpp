@@ -110,6 +110,24 @@ absl::StatusOr<contract::ImportProgress> from_proto(const v1::ImportProgress& p)
   return out;
 }
 
+v1::ElSync to_proto(const contract::ElSync& s) {
+  v1::ElSync out;
+  if (s.target) *out.mutable_target() = to_proto(*s.target);
+  out.set_current_block(s.current);
+  out.set_highest_block(s.highest);
+  out.set_steps(s.steps);
+  return out;
+}
+
+absl::StatusOr<contract::ElSync> from_proto(const v1::ElSync& s) {
+  contract::ElSync out;
+  TOWLINE_RETURN_IF_ERROR(read(s.has_target(), s.target(), out.target));
+  out.current = s.current_block();
+  out.highest = s.highest_block();
+  out.steps = s.steps();
+  return out;
+}
+
 v1::EngineState to_proto(const contract::EngineState& s) {
   v1::EngineState out;
   out.set_status(theirs(kStatus, s.status));
@@ -122,6 +140,8 @@ v1::EngineState to_proto(const contract::EngineState& s) {
   out.set_can_rewind(s.can_rewind);
   out.set_rewind_for_single_source(s.rewind_for_single_source);
   if (s.import) *out.mutable_import() = to_proto(*s.import);
+  if (s.el_sync) *out.mutable_el_sync() = to_proto(*s.el_sync);
+  if (s.el_peers) out.set_el_peers(*s.el_peers);
   out.set_engine_session(s.engine_session);
   *out.mutable_genesis() = to_proto(s.genesis);
   out.set_watchers(s.watchers);
@@ -151,6 +171,10 @@ absl::StatusOr<contract::EngineState> from_proto(const v1::EngineState& s) {
   if (s.has_import()) {
     TOWLINE_ASSIGN_OR_RETURN(out.import, from_proto(s.import()));
   }
+  if (s.has_el_sync()) {
+    TOWLINE_ASSIGN_OR_RETURN(out.el_sync, from_proto(s.el_sync()));
+  }
+  if (s.has_el_peers()) out.el_peers = s.el_peers();
   out.engine_session = s.engine_session();
   out.watchers = s.watchers();
   for (const auto& r : s.replicas()) out.replicas.push_back({r.address(), r.blocks(), r.listed(), r.rests()});
@@ -227,6 +251,19 @@ absl::StatusOr<contract::Forkchoice> from_proto(const v1::SetForkchoiceRequest& 
   TOWLINE_ASSIGN_OR_RETURN(out.head, from_proto(r.head()));
   TOWLINE_RETURN_IF_ERROR(read(r.has_safe(), r.safe(), out.safe));
   TOWLINE_RETURN_IF_ERROR(read(r.has_finalized(), r.finalized(), out.finalized));
+  return out;
+}
+
+v1::StartElSyncRequest to_proto(const contract::CommandStamp& c, const contract::StartElSync& s) {
+  v1::StartElSyncRequest out;
+  *out.mutable_command() = to_proto(c);
+  *out.mutable_target() = to_proto(s.target);
+  return out;
+}
+
+absl::StatusOr<contract::StartElSync> from_proto(const v1::StartElSyncRequest& r) {
+  contract::StartElSync out;
+  TOWLINE_ASSIGN_OR_RETURN(out.target, from_proto(r.target()));
   return out;
 }
 

@@ -33,6 +33,18 @@ class Coordinator final : public service::Program {
                    "(whichever comes first), or none to follow the safe head")
         ->capture_default_str()
         ->check(CLI::IsMember({"both", "gossip", "remote", "none"}));
+    app.add_option("--sync-start", sync_start_,
+                   "how an EL that is far below the source's head gets there; auto: blocks are imported, but the EL "
+                   "syncs by itself where it is more than 500,000 blocks below, or more than 10,000 and has peers, or "
+                   "executes no payload; snapshot: as auto, and nothing is imported into an empty EL; elsync: the EL "
+                   "syncs by itself from 64 blocks on, and blocks are imported where it does not move; import: blocks "
+                   "are imported, however many")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"auto", "snapshot", "elsync", "import"}));
+    app.add_option("--sync-start.patience", patience_s_,
+                   "seconds that an EL which syncs by itself may stand still before that is given up")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 86'400));
     app.add_option("--p2p-gossip", gossip_target_, "gRPC target of p2p-gossip; it may be missing")
         ->capture_default_str();
     app.add_option("--header-batch", header_batch_, "headers in one round of the search for a common block")
@@ -57,6 +69,7 @@ class Coordinator final : public service::Program {
     options.unsafe_from_gossip = unsafe_source_ == "gossip" || unsafe_source_ == "both";
     options.header_batch = header_batch_;
     options.genesis = config.l2_genesis;
+    options.start = {*start_mode_of(sync_start_), absl::Seconds(patience_s_)};
     options.seed = static_cast<std::uint64_t>(absl::ToUnixNanos(absl::Now()));
     limits_.head_age =
         head_age_s_ > 0 ? absl::Seconds(head_age_s_)
@@ -90,7 +103,7 @@ class Coordinator final : public service::Program {
     service_ = std::make_unique<CoordinatorService>(
         latest_, *hub_, tows_, CoordinatorService::Targets{fetcher_target_, gossip_target_, driver_targets_});
     log::info("coordinating", {log::kv("chain_id", config.l2_chain_id), log::kv("drivers", driver_targets_.size()),
-                               log::kv("unsafe_source", unsafe_source_)});
+                               log::kv("unsafe_source", unsafe_source_), log::kv("sync_start", sync_start_)});
     return absl::OkStatus();
   }
 
@@ -144,6 +157,8 @@ class Coordinator final : public service::Program {
   std::vector<std::string> driver_targets_;
   std::string gossip_target_ = "dns:///127.0.0.1:7440";
   std::string unsafe_source_ = "both";
+  std::string sync_start_ = "auto";
+  std::int64_t patience_s_ = absl::ToInt64Seconds(SyncStart::Options{}.patience);
   std::size_t header_batch_ = 100;
   std::string data_dir_;
   Limits limits_;

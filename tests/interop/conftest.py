@@ -15,7 +15,7 @@ from harness.payload import EngineApi, fetch_blocks, read_rollup  # noqa: E402
 from harness.procs import HANG_S, wait_for  # noqa: E402
 from harness.tow import Timeline, Tow  # noqa: E402
 
-HISTORY = 2000
+HISTORY = int(os.environ.get("HISTORY") or 2000)
 SEED = int(os.environ.get("TEST_SEED") or int(time.time()))
 
 

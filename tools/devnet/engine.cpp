@@ -108,6 +108,30 @@ void Engine::kill() {
   trace("mark", absl::StrCat(R"(,"what":"engine restarted","latest":)", latest));
 }
 
+void Engine::set_peers(std::uint64_t blocks_per_s) {
+  const std::lock_guard lock{world_.mutex};
+  go_on();
+  peers_blocks_per_s_ = blocks_per_s;
+  if (blocks_per_s == 0) return world_.el.set_peers({});
+  world_.el.set_peers([this](const Hash32& hash) -> std::optional<eth::BlockRef> {
+    const auto block = world_.chain.by_hash(hash);
+    return block ? std::optional{block->ref()} : std::nullopt;
+  });
+}
+
+void Engine::go_on() {
+  const absl::Time now = absl::Now();
+  if (!world_.el.sync_target() || peers_blocks_per_s_ == 0) {
+    synced_at_ = now;
+    return;
+  }
+  const auto blocks =
+      static_cast<std::uint64_t>(absl::ToDoubleSeconds(now - synced_at_) * static_cast<double>(peers_blocks_per_s_));
+  if (blocks == 0) return;
+  world_.el.sync(blocks);
+  synced_at_ = now;
+}
+
 RpcServer::Gate Engine::gate() const {
   return [secret = options_.jwt_secret](const std::string& authorization) -> std::string {
     if (!absl::StartsWith(authorization, "Bearer ")) return "missing token";
@@ -144,9 +168,16 @@ Reply Engine::read(std::string_view method, simdjson::dom::element params) {
     return {world_.el.profile() == sim::ElProfile::op_geth ? R"("Geth/v1.101702.3-devnet")"
                                                            : R"("reth/v1.10.2-devnet")"};
   if (method == "eth_chainId") return {absl::StrCat("\"", to_quantity(options_.config.l2_chain_id), "\"")};
-  if (method == "eth_syncing") return {"false"};
   const std::lock_guard lock{world_.mutex};
+  go_on();
   const sim::ElModel& el = world_.el;
+  if (method == "eth_syncing") {
+    if (!el.sync_target()) return {"false"};
+    // As op-geth: what it does not know yet is 0.
+    return {absl::StrCat(R"({"startingBlock":"0x0","currentBlock":")",
+                         to_quantity(peers_blocks_per_s_ > 0 ? el.latest().number : 0), R"(","highestBlock":")",
+                         to_quantity(peers_blocks_per_s_ > 0 ? el.sync_target()->number : 0), R"("})")};
+  }
   if (method == "eth_blockNumber") return {absl::StrCat("\"", to_quantity(el.latest().number), "\"")};
   const std::string_view which = text_param(params, 0);
   std::optional<eth::BlockRef> found;
@@ -191,6 +222,7 @@ Reply Engine::new_payload(int version, simdjson::dom::element params) {
   sim::ElAnswer a;
   {
     const std::lock_guard lock{world_.mutex};
+    go_on();
     is_new = !world_.el.by_hash(p->block_hash);
     a = world_.el.new_payload(p->ref(), facts);
   }
@@ -219,6 +251,7 @@ Reply Engine::forkchoice_updated(simdjson::dom::element params) {
   sim::ElAnswer a;
   {
     const std::lock_guard lock{world_.mutex};
+    go_on();
     a = world_.el.forkchoice_updated(*head, *safe, *finalized);
   }
   ++forkchoice_updates_;
@@ -251,6 +284,10 @@ RpcServer::Handler Engine::engine_api() {
 
 RpcServer::Handler Engine::ordinary_rpc() {
   return [this](std::string_view method, simdjson::dom::element params) -> Reply {
+    if (method == "net_peerCount") {
+      const std::lock_guard lock{world_.mutex};
+      return {peers_blocks_per_s_ > 0 ? "\"0x1\"" : "\"0x0\""};
+    }
     if (method != "debug_setHead") return read(method, params);
     const std::string_view to = text_param(params, 0);
     const auto number = parse_quantity({to.data(), to.size()});

@@ -1,5 +1,7 @@
 // The execution client of the devnet: Engine API, reads, and debug_setHead on its ordinary RPC.
 #pragma once
+#include <absl/time/time.h>
+
 #include <atomic>
 #include <fstream>
 
@@ -25,11 +27,15 @@ class Engine {
   RpcServer::Gate gate() const;
   /// SIGKILL and restart of the execution client, or its debug_setHead: into the trace.
   void kill();
+  /// Its peers have everybody's chain, of which it executes so many blocks a second; 0: it has none.
+  void set_peers(std::uint64_t blocks_per_s);
 
   std::uint64_t payloads() const { return payloads_; }
   std::uint64_t forkchoice_updates() const { return forkchoice_updates_; }
 
  private:
+  /// With the world's mutex held: a sync of its own goes on by the time that has passed.
+  void go_on();
   Reply read(std::string_view method, simdjson::dom::element params);
   Reply new_payload(int version, simdjson::dom::element params);
   Reply forkchoice_updated(simdjson::dom::element params);
@@ -38,6 +44,9 @@ class Engine {
 
   World& world_;
   Options options_;
+  // With the world's mutex held.
+  std::uint64_t peers_blocks_per_s_ = 0;
+  absl::Time synced_at_ = absl::InfinitePast();
   std::atomic<std::uint64_t> payloads_{0};
   std::atomic<std::uint64_t> forkchoice_updates_{0};
   std::mutex trace_mutex_;

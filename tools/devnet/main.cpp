@@ -42,6 +42,7 @@ struct Flags {
   std::uint64_t finalized_lag = 20;
   std::string el_profile = "op-geth";
   int el_exec_us = 0;
+  bool el_snap = false;
   std::string engine_trace;
   std::string dir;
   std::string jwt_secret;
@@ -132,6 +133,10 @@ struct Devnet {
     const std::string cmd = c["cmd"];
     if (cmd == "kill") {
       engine->kill();
+      return {};
+    }
+    if (cmd == "el_peers") {
+      engine->set_peers(c.value("blocks_per_s", std::uint64_t{0}));
       return {};
     }
     const std::lock_guard lock{world.mutex};
@@ -287,6 +292,7 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
   TOWLINE_ASSIGN_OR_RETURN(engine_options.config, rollup::parse_config(world.chain.rollup_json()));
   engine_options.jwt_secret = kept.jwt_secret;
   engine_options.exec_us = flags.el_exec_us;
+  net.world.el.set_snap(flags.el_snap);
   engine_options.trace_path = flags.engine_trace;
   TOWLINE_RETURN_IF_ERROR(write_file(dir / "jwt.hex", to_hex(engine_options.jwt_secret.view()) + "\n"));
   TOWLINE_RETURN_IF_ERROR(write_file(dir / "rollup.json", world.chain.rollup_json()));
@@ -418,6 +424,8 @@ int main(int argc, char** argv) {
   app.add_option("--el-profile", f.el_profile, "which execution client the Engine API behaves like")
       ->capture_default_str()
       ->check(CLI::IsMember({"op-geth", "op-reth"}));
+  app.add_option("--el-snap", f.el_snap,
+                 "as op-geth with --syncmode=snap: nothing is executed on the genesis before a sync of its own");
   app.add_option("--el-exec-us", f.el_exec_us, "execution time of a block, microseconds")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);

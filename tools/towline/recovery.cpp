@@ -169,6 +169,10 @@ std::vector<std::string> recovery(const v1::Tow& t) {
             "Or start engine-driver with --engine.admin-rpc URL: it then rewinds op-geth by itself, never below the "
             "confirmed_finalized, for a branch that most trust groups have (of one group: "
             "--engine.admin-rpc-trust=single-source)."};
+  if (code == "el_sync_stalled")
+    return {
+        "Give the EL peers, or restart it as the reason above says, or start it from a snapshot. It is told to sync "
+        "again and again."};
   if (code == "engine_missing_state" && t.state() == v1::TOW_STATE_NEEDS_OPERATOR)
     return {
         "Restart the EL: it may find the state again, or come back at a block that it has. Towing goes on by itself.",

@@ -203,6 +203,9 @@ std::string status_text(const v1::SyncStatus& s) {
                     "\n");
     absl::StrAppend(&out, "state      ", state_name(t.state()), "\n");
     absl::StrAppend(&out, "reason     ", t.reason(), "\n");
+    if (!t.start().way().empty())
+      absl::StrAppend(&out, "start      ", t.start().way(), ", ", t.start().reason(),
+                      " (--sync-start=", t.start().mode(), ")\n");
     if (const auto steps = recovery(t); !steps.empty())
       absl::StrAppend(&out, "do         ", steps.size() == 1 ? steps[0] : "`towline recover` has the steps", "\n");
     absl::StrAppendFormat(&out, "%-10s %-24s %-24s\n", "", "local", "remote");

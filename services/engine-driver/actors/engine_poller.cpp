@@ -82,6 +82,8 @@ Look take_look(const EnginePollerConfig& c, const LookPlan& plan) {
       return failed(absl::IsFailedPrecondition(st) ? EngineStatus::contradicts_finalized : status_of(st), st);
   }
   if (plan.identify) look.client_version = c.engine->client_version();
+  if (plan.syncing) look.syncing = c.engine->syncing();
+  if (plan.peers) look.peers = c.engine->peer_count();
   return look;
 }
 

@@ -8,6 +8,7 @@
 #include "libs/actor_kit/guard.hpp"
 #include "libs/base/steady_time.hpp"
 #include "libs/telemetry/log.hpp"
+#include "services/engine-driver/core/el_sync_session.hpp"
 #include "services/engine-driver/core/forkchoice_session.hpp"
 #include "services/engine-driver/core/import_session.hpp"
 #include "services/engine-driver/core/rewind_session.hpp"
@@ -76,7 +77,9 @@ void writer_state::on_command(const CommandPtr& c) {
   if (!running_) return begin_next();
   // Whoever was elected since does not wait for what its predecessor began; one that will be refused ends nothing.
   const auto outdated = [&](const CommandPtr& older) {
-    return std::holds_alternative<contract::ImportRange>(older->what) && older->stamp.term < c->stamp.term;
+    return (std::holds_alternative<contract::ImportRange>(older->what) ||
+            std::holds_alternative<contract::StartElSync>(older->what)) &&
+           older->stamp.term < c->stamp.term;
   };
   if (std::holds_alternative<LowerFinalized>(c->what) || !check_term(c->stamp, memory_->gate.state()).ok()) return;
   if (outdated(running_)) interrupt(Interrupt::cancelled);
@@ -86,8 +89,7 @@ void writer_state::on_command(const CommandPtr& c) {
 }
 
 void writer_state::on_cancel(const CommandPtr& c) {
-  if (!std::holds_alternative<contract::ImportRange>(c->what) && !std::holds_alternative<contract::Forkchoice>(c->what))
-    return;
+  if (std::holds_alternative<RewindTo>(c->what) || std::holds_alternative<LowerFinalized>(c->what)) return;
   if (c == running_) return interrupt(Interrupt::cancelled);
   if (std::erase(queue_, c) != 0) c->on_done(absl::CancelledError("cancelled before it began"));
 }
@@ -121,6 +123,9 @@ std::unique_ptr<CommandSession> writer_state::session_of(const Command& c) {
     }
     std::unique_ptr<CommandSession> operator()(const contract::Forkchoice& f) const {
       return std::make_unique<ForkchoiceSession>(options, memory, stamp, f);
+    }
+    std::unique_ptr<CommandSession> operator()(const contract::StartElSync& s) const {
+      return std::make_unique<ElSyncSession>(options, memory, stamp, s);
     }
     std::unique_ptr<CommandSession> operator()(const RewindTo& r) const {
       return std::make_unique<RewindSession>(options, memory, stamp, r.block);

@@ -41,7 +41,7 @@ struct LowerFinalized {
 struct Command {
   /// Of LowerFinalized it means nothing: an operator gives it.
   contract::CommandStamp stamp;
-  std::variant<contract::ImportRange, contract::Forkchoice, RewindTo, LowerFinalized> what;
+  std::variant<contract::ImportRange, contract::Forkchoice, contract::StartElSync, RewindTo, LowerFinalized> what;
   std::function<void(const contract::ImportProgress&)> on_progress = {};
   /// Once. Outcome `refused`: by the gate, and nothing was sent. An error: the command makes no sense, or nothing is
   /// known of the EL. RESOURCE_EXHAUSTED: too many wait. CANCELLED: it had not begun.
@@ -60,7 +60,8 @@ using payload_atom = caf::atom_constant<caf::atom("payload")>;
 using replicas_atom = caf::atom_constant<caf::atom("replicas")>;
 
 using writer_actor = caf::typed_actor<caf::reacts_to<run_atom, CommandPtr>,
-                                      // Ends an import or an update before its time; other commands go on to their end.
+                                      // Ends an import, an update or the start of an EL sync before its time; other
+                                      // commands go on to their end.
                                       caf::reacts_to<cancel_atom, CommandPtr>,
                                       caf::replies_to<plan_atom>::with<LookPlanPtr>, caf::reacts_to<look_atom, LookPtr>,
                                       // What is told of those who serve payloads.

@@ -75,13 +75,13 @@ Effect CommandSession::end_with(contract::Outcome o, std::string reason, std::op
   return ended(o, std::move(reason), block, [this](Result r) { return end(std::move(r)); });
 }
 
-Effect CommandSession::admit(const contract::CommandStamp& c, Then<const contract::Labels&> then) {
+Effect CommandSession::admit(const contract::CommandStamp& c, Then<const contract::Labels&> then, Head head) {
   if (!contract::may_be_written_to(engine().status))
     return end(absl::UnavailableError(absl::StrCat("the EL may not be written to: ", engine().reason)));
   // Whatever the EL says: from now on an older one is refused.
   const auto next = memory_.gate.take_term(c);
   if (!next.ok()) return end(next.status());
-  return persist(*next, [this, c, taken = next->has_value(), then = std::move(then)](const absl::Status& saved) {
+  return persist(*next, [this, c, head, taken = next->has_value(), then = std::move(then)](const absl::Status& saved) {
     if (!saved.ok()) return end(saved);
     if (taken) {
       note(StateChange{.kept = memory_.gate.state()});
@@ -89,9 +89,10 @@ Effect CommandSession::admit(const contract::CommandStamp& c, Then<const contrac
     }
     note(Commanded{});
     memory_.late = std::max(absl::ZeroDuration(), c.chain_time - now_);
-    return ask(ReadLabels{}, [this, c, then](absl::StatusOr<contract::Labels> labels) {
+    return ask(ReadLabels{}, [this, c, head, then](absl::StatusOr<contract::Labels> labels) {
       if (!labels.ok()) return end(labels.status());
-      if (auto st = Gate::check_head(c, *labels); !st.ok()) return end(st);
+      if (!labels->unsafe) return end(absl::UnavailableError("the EL's head is not known"));
+      if (auto st = Gate::check_head(c, *labels); head == Head::expected && !st.ok()) return end(st);
       memory_.shown = *labels;
       memory_.heard = now_;
       return then(*labels);

@@ -82,11 +82,18 @@ class CommandSession {
   Effect end_with(contract::Outcome o, std::string reason, std::optional<eth::BlockId> block = {});
 
   /// Reads the EL's labels and passes `c` through the gate; a newer term is on disk before anything is sent.
-  Effect admit(const contract::CommandStamp& c, Then<const contract::Labels&> then);
+  enum class Head {
+    expected,
+    any,  // it moves without us
+  };
+  Effect admit(const contract::CommandStamp& c, Then<const contract::Labels&> then, Head head = Head::expected);
   /// `next` is on disk and counts, or nothing more is written to the EL until it is found that it can be.
   Effect persist(const Gate::ToSave& next, Then<absl::Status> then);
   /// OK if `id` is canonical in the EL.
   Effect check_canonical(const eth::BlockId& id, const char* what, Then<absl::Status> then);
+  /// OK: the confirmed finalized block is not beside what an update makes canonical or final. What is beside it is
+  /// told.
+  Effect check_confirmed_finalized(const contract::Forkchoice& f, Then<absl::Status> then);
   /// As MinAge::hold(); counted and logged.
   bool hold_young(const contract::Labels& el, std::optional<eth::BlockId>& safe,
                   std::optional<eth::BlockId>& finalized);
@@ -138,7 +145,6 @@ class CommandSession {
   Effect on_write_answer(EngineAnswer a);
   Effect write_ended(EngineAnswer a);
 
-  Effect check_confirmed_finalized(const contract::Forkchoice& f, Then<absl::Status> then);
   Effect send_update(const contract::Forkchoice& f, Tries tries, Then<std::optional<Result>> then);
   /// VALID is no proof: an EL says it to an update that it did not apply.
   Effect read_back(const contract::Forkchoice& f, int look, const std::optional<eth::BlockRef>& head_before,

@@ -12,6 +12,11 @@ void apply(const StateChange& change, contract::EngineState& state) {
   if (change.new_session) ++state.engine_session;
   if (change.progress) state.import = change.progress;
   if (change.import_ended) state.import.reset();
+  if (change.el_sync_over) state.el_sync.reset();
+  if (change.el_sync_to) {
+    if (!state.el_sync) state.el_sync.emplace();
+    state.el_sync->target = change.el_sync_to;
+  }
 }
 
 }  // namespace towline::driver

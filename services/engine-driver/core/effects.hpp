@@ -98,6 +98,10 @@ struct StateChange {
   bool new_session = false;
   std::optional<contract::ImportProgress> progress = {};
   bool import_ended = false;
+  /// The EL was told to sync to it by itself.
+  std::optional<eth::BlockId> el_sync_to = {};
+  /// It has, or is led on by imports.
+  bool el_sync_over = false;
 };
 void apply(const StateChange& change, contract::EngineState& state);
 

@@ -4,6 +4,15 @@ namespace towline::driver {
 
 using contract::EngineStatus;
 
+namespace {
+
+/// Peers come and go slowly.
+constexpr std::uint64_t kPeersEach = 10;
+/// An EL that is met this far below what it heard of is in the middle of a sync, and not merely starting.
+constexpr std::uint64_t kMidSync = 64;
+
+}  // namespace
+
 LookPlan EngineView::plan() const {
   LookPlan p;
   p.identify = !identified_ || lost_;
@@ -11,6 +20,8 @@ LookPlan EngineView::plan() const {
   p.confirmed_finalized = state_.confirmed_finalized;
   p.compare = p.identify || state_.status == EngineStatus::contradicts_finalized;
   if (state_.labels.unsafe) p.head = state_.labels.unsafe->number;
+  p.syncing = p.identify || state_.el_sync;
+  p.peers = p.syncing || looks_ % kPeersEach == 0;
   p.writes = writes_;
   p.status = state_.status;
   return p;
@@ -29,7 +40,23 @@ EngineView::News EngineView::fail(EngineStatus status, const absl::Status& why) 
   return is_new ? News::lost : News::none;
 }
 
+void EngineView::note_sync(const Look& look) {
+  if (look.peers) state_.el_peers = look.peers;
+  if (!look.syncing) return;
+  const ElSyncing& now = *look.syncing;
+  auto& sync = state_.el_sync;
+  // This process may be younger than the sync.
+  if (!sync && look.plan.identify && now.highest > now.current + kMidSync) sync.emplace();
+  if (!sync) return;
+  if (!now.syncing && (!sync->target || look.labels->unsafe->number >= sync->target->number)) return sync.reset();
+  if (now.told != syncing_told_) ++sync->steps;
+  syncing_told_ = now.told;
+  sync->current = now.current;
+  sync->highest = now.highest;
+}
+
 EngineView::News EngineView::on_look(const Look& look, absl::Time now) {
+  ++looks_;
   if (look.failure && look.failure->first != EngineStatus::contradicts_finalized)
     return fail(look.failure->first, look.failure->second);
   const contract::Labels& labels = *look.labels;
@@ -38,7 +65,8 @@ EngineView::News EngineView::on_look(const Look& look, absl::Time now) {
     state_.labels = labels;
     return fail(look.failure->first, look.failure->second);
   }
-  if (writes_ == look.plan.writes) foreign_.on_look(*labels.unsafe, writes_, commanded_head_, now);
+  // A sync of its own moves its head, too.
+  if (writes_ == look.plan.writes && !state_.el_sync) foreign_.on_look(*labels.unsafe, writes_, commanded_head_, now);
   if (foreign_.driven(now)) {
     state_.labels = labels;
     return fail(
@@ -53,6 +81,7 @@ EngineView::News EngineView::on_look(const Look& look, absl::Time now) {
   // writes to it.
   const bool went_back = state_.labels.unsafe && !state_.import && labels.unsafe->number < state_.labels.unsafe->number;
   state_.labels = labels;
+  note_sync(look);
   if (fresh) state_.client_version = look.client_version;
   if (fresh || went_back) ++state_.engine_session;
   // What a command has found out meanwhile stays.

@@ -11,6 +11,7 @@
 
 #include "libs/contract/engine.hpp"
 #include "services/engine-driver/core/effects.hpp"
+#include "services/engine-driver/core/el_syncing.hpp"
 #include "services/engine-driver/core/foreign_head.hpp"
 
 namespace towline::driver {
@@ -25,6 +26,9 @@ struct LookPlan {
   std::optional<eth::BlockId> confirmed_finalized;
   bool compare = false;
   std::optional<std::uint64_t> head;
+  /// Whether eth_syncing and net_peerCount are asked.
+  bool syncing = false;
+  bool peers = false;
   /// How many writes were begun or ended before the look, and the status then: what a command finds out during the
   /// look stays.
   std::uint64_t writes = 0;
@@ -40,6 +44,9 @@ struct Look {
   std::string client_version;
   /// Engine API methods that it lists; empty: it does not say.
   std::vector<std::string> capabilities;
+  /// nullopt: not asked, or no answer.
+  std::optional<ElSyncing> syncing;
+  std::optional<std::uint32_t> peers;
 };
 
 class EngineView {
@@ -61,6 +68,7 @@ class EngineView {
   void on(const std::vector<contract::Replica>& replicas) { state_.replicas = replicas; }
 
  private:
+  void note_sync(const Look& look);
   News fail(contract::EngineStatus status, const absl::Status& why);
 
   contract::EngineState state_;
@@ -68,6 +76,8 @@ class EngineView {
   std::uint64_t writes_ = 0;
   std::optional<Hash32> commanded_head_;
   ForeignHead foreign_;
+  std::string syncing_told_;
+  std::uint64_t looks_ = 0;
   bool identified_ = false;
   bool lost_ = false;
 };

@@ -142,5 +142,69 @@ TEST_F(EngineViewTest, AHeadThatMovesWithOurWritesIsOurs) {
   EXPECT_EQ(status(), EngineStatus::ready);
 }
 
+TEST_F(EngineViewTest, ASyncOfItsOwnIsWatchedAndMovesTheHead) {
+  look(at(300));
+  EXPECT_FALSE(view.plan().syncing);
+  view.on(StateChange{.status = {{EngineStatus::syncing, "it syncs"}}, .el_sync_to = ref(900).id()});
+  EXPECT_TRUE(view.plan().syncing);
+  const auto told = [&](std::uint64_t head, const char* json) {
+    Look l = at(head);
+    simdjson::dom::parser parser;
+    l.syncing = el_syncing_from(parser.parse(std::string{json}));
+    look(l);
+  };
+  told(300, R"({"currentBlock":"0x0","highestBlock":"0x0"})");
+  for (std::uint64_t n = 1; n <= 5; ++n)
+    told(300 + 50 * n, n % 2 == 0 ? R"({"currentBlock":"0x15e","highestBlock":"0x384","syncedAccounts":"0x1"})"
+                                  : R"({"currentBlock":"0x15e","highestBlock":"0x384"})");
+  EXPECT_EQ(status(), EngineStatus::syncing) << "nobody else drives it";
+  ASSERT_TRUE(view.state().el_sync);
+  EXPECT_EQ(*view.state().el_sync, (contract::ElSync{ref(900).id(), 0x15e, 0x384, 6}));
+  told(600, "false");
+  EXPECT_TRUE(view.state().el_sync) << "op-geth says false before it begins, too";
+  told(900, "false");
+  EXPECT_FALSE(view.state().el_sync) << "it is there";
+}
+
+TEST_F(EngineViewTest, ASyncThatIsOlderThanThisProcessIsSeen) {
+  Look l = at(300);
+  l.syncing = ElSyncing{true, 300, 5000, "x"};
+  l.peers = 3;
+  look(l);
+  ASSERT_TRUE(view.state().el_sync);
+  EXPECT_FALSE(view.state().el_sync->target);
+  EXPECT_EQ(view.state().el_peers, 3U);
+  l = at(400);
+  l.syncing = ElSyncing{};
+  look(l);
+  EXPECT_FALSE(view.state().el_sync);
+}
+
+TEST_F(EngineViewTest, AnElThatIsMerelyStartingDoesNotSync) {
+  Look l = at(300);
+  l.syncing = ElSyncing{true, 0, 0, "x"};
+  look(l);
+  EXPECT_FALSE(view.state().el_sync);
+  EXPECT_FALSE(view.plan().syncing);
+}
+
+TEST(ElSyncing, WhatTheClientsTell) {
+  simdjson::dom::parser parser;
+  const auto from = [&](const std::string& json) { return el_syncing_from(parser.parse(json)); };
+  EXPECT_FALSE(from("false").syncing);
+  EXPECT_FALSE(from("null").syncing);
+  EXPECT_FALSE(from("[]").syncing);
+  EXPECT_TRUE(from("{}").syncing);
+  const ElSyncing geth = from(
+      R"({"currentBlock":"0xca","healedTrienodes":"0x0","highestBlock":"0x253","startingBlock":"0x0","syncedAccounts":"0x45"})");
+  EXPECT_EQ(geth.current, 202U);
+  EXPECT_EQ(geth.highest, 595U);
+  const ElSyncing reth = from(
+      R"({"startingBlock":"0x0","currentBlock":"0x10","highestBlock":"0x20","stages":[{"name":"Headers","block":"0x20"}]})");
+  EXPECT_EQ(reth.highest, 32U);
+  EXPECT_NE(reth.told, geth.told);
+  EXPECT_EQ(from(R"({"currentBlock":17,"highestBlock":"zz"})").current, 0U) << "no quantity";
+}
+
 }  // namespace
 }  // namespace towline::driver

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "libs/sim/el_model.hpp"
+#include "services/engine-driver/core/el_sync_session.hpp"
 #include "services/engine-driver/core/forkchoice_session.hpp"
 #include "services/engine-driver/core/import_session.hpp"
 #include "services/engine-driver/core/rewind_session.hpp"
@@ -91,6 +92,11 @@ class SessionTest : public ::testing::Test {
   }
   absl::StatusOr<contract::CommandResult> rewind(std::uint64_t to) {
     RewindSession session{options_, memory_, {"test", 1, el_.latest().hash}, id(to)};
+    return run(session);
+  }
+  /// The EL's head is not what is expected: it does not matter.
+  absl::StatusOr<contract::CommandResult> el_sync(std::uint64_t to) {
+    ElSyncSession session{options_, memory_, {"test", 1, hash(1)}, {ref(to)}};
     return run(session);
   }
   std::vector<std::string> writes() const {

@@ -27,6 +27,12 @@ absl::StatusOr<Command> command_of(const v1::SetForkchoiceRequest& request) {
   return Command{std::move(stamp), f, {}, {}};
 }
 
+absl::StatusOr<Command> command_of(const v1::StartElSyncRequest& request) {
+  TOWLINE_ASSIGN_OR_RETURN(contract::CommandStamp stamp, wire::from_proto(request.command()));
+  TOWLINE_ASSIGN_OR_RETURN(const contract::StartElSync start, wire::from_proto(request));
+  return Command{std::move(stamp), start, {}, {}};
+}
+
 absl::StatusOr<Command> command_of(const v1::RewindRequest& request) {
   TOWLINE_ASSIGN_OR_RETURN(contract::CommandStamp stamp, wire::from_proto(request.command()));
   TOWLINE_ASSIGN_OR_RETURN(const eth::BlockId to, wire::from_proto(request.to()));
@@ -143,6 +149,12 @@ grpc::ServerUnaryReactor* DriverService::run(absl::StatusOr<Command> command, Re
 grpc::ServerUnaryReactor* DriverService::SetForkchoice(grpc::CallbackServerContext*,
                                                        const v1::SetForkchoiceRequest* request,
                                                        v1::SetForkchoiceResponse* response) {
+  return run(command_of(*request), response);
+}
+
+grpc::ServerUnaryReactor* DriverService::StartElSync(grpc::CallbackServerContext*,
+                                                     const v1::StartElSyncRequest* request,
+                                                     v1::StartElSyncResponse* response) {
   return run(command_of(*request), response);
 }
 

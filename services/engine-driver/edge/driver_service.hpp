@@ -29,6 +29,8 @@ class DriverService final : public v1::EngineDriver::CallbackService {
                                                                  const v1::ImportRangeRequest*) override;
   grpc::ServerUnaryReactor* SetForkchoice(grpc::CallbackServerContext*, const v1::SetForkchoiceRequest*,
                                           v1::SetForkchoiceResponse*) override;
+  grpc::ServerUnaryReactor* StartElSync(grpc::CallbackServerContext*, const v1::StartElSyncRequest*,
+                                        v1::StartElSyncResponse*) override;
   grpc::ServerUnaryReactor* Rewind(grpc::CallbackServerContext*, const v1::RewindRequest*,
                                    v1::RewindResponse*) override;
   grpc::ServerUnaryReactor* LowerFinalized(grpc::CallbackServerContext*, const v1::LowerFinalizedRequest*,

@@ -376,6 +376,24 @@ absl::StatusOr<std::vector<std::string>> EngineClient::capabilities() {
   return out;
 }
 
+std::optional<ElSyncing> EngineClient::syncing() {
+  const Reply r = ask("eth_syncing", "[]");
+  if (!r.status.ok() || r.answer().kind != jsonrpc::Answer::Kind::result) return std::nullopt;
+  return el_syncing_from(r.answer().result);
+}
+
+std::optional<std::uint32_t> EngineClient::peer_count() {
+  if (options_.admin_url.empty()) return std::nullopt;
+  const Reply r = send(options_.admin_url, jsonrpc::request({"net_peerCount", "[]"}), 1, false,
+                       std::min(options_.timeout, kReadTimeout));
+  std::string_view text;
+  if (!r.status.ok() || r.answer().kind != jsonrpc::Answer::Kind::result ||
+      r.answer().result.get(text) != simdjson::SUCCESS)
+    return std::nullopt;
+  const auto n = parse_quantity({text.data(), text.size()});
+  return n.ok() ? std::optional{static_cast<std::uint32_t>(std::min<std::uint64_t>(*n, 1'000'000))} : std::nullopt;
+}
+
 absl::Status EngineClient::set_head(std::uint64_t number) {
   return send_once(options_.admin_url, "debug_setHead", absl::StrCat("[\"", to_quantity(number), "\"]")).status();
 }

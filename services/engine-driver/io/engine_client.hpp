@@ -12,6 +12,7 @@
 
 #include "libs/http/client.hpp"
 #include "libs/telemetry/metrics.hpp"
+#include "services/engine-driver/core/el_syncing.hpp"
 #include "services/engine-driver/core/engine_answer.hpp"
 #include "services/engine-driver/core/gate.hpp"
 #include "services/engine-driver/core/import_plan.hpp"
@@ -48,6 +49,11 @@ class EngineClient {
   /// The Engine API methods that the EL says it has; empty where it does not say. FAILED_PRECONDITION: it has none, it
   /// is an ordinary RPC.
   absl::StatusOr<std::vector<std::string>> capabilities();
+  /// eth_syncing. nullopt: it does not say.
+  std::optional<ElSyncing> syncing();
+  /// net_peerCount through the admin RPC: the Engine API of op-geth has none. nullopt: there is no such RPC, or it does
+  /// not say.
+  std::optional<std::uint32_t> peer_count();
   bool can_rewind() const { return !options_.admin_url.empty(); }
   /// debug_setHead through the admin RPC. UNAVAILABLE or DEADLINE_EXCEEDED: nothing is known of what came of it.
   absl::Status set_head(std::uint64_t number);

@@ -23,6 +23,7 @@ class DriverClient {
   virtual void import(const Import& e, Done<contract::CommandResult> done) = 0;
   virtual void set_forkchoice(const SetForkchoice& e, Done<contract::CommandResult> done) = 0;
   virtual void rewind(const Rewind& e, Done<contract::CommandResult> done) = 0;
+  virtual void start_el_sync(const StartElSync& e, Done<contract::CommandResult> done) = 0;
   /// States until the driver is lost.
   virtual void watch(std::function<void(const contract::EngineState&)> on_state, OnEnd on_end) = 0;
 };

@@ -26,6 +26,7 @@ class FakeDriver final : public DriverClient {
   void import(const Import&, Done<contract::CommandResult>) override {}
   void set_forkchoice(const SetForkchoice&, Done<contract::CommandResult>) override {}
   void rewind(const Rewind&, Done<contract::CommandResult>) override {}
+  void start_el_sync(const StartElSync&, Done<contract::CommandResult>) override {}
   void watch(std::function<void(const contract::EngineState&)> on_state, OnEnd on_end) override {
     ++opened;
     state = std::move(on_state);

@@ -15,6 +15,13 @@
 
 namespace towline::coordinator {
 
+/// How the EL gets to the source's head while it is far below.
+struct StartView {
+  std::string mode;
+  /// Empty: it is not.
+  std::string way;
+  std::string reason;
+};
 struct TowView {
   std::string driver;
   TowReadiness readiness;
@@ -28,6 +35,7 @@ struct TowView {
   absl::Time source_heard;
   std::optional<eth::BlockId> diverged_remote;
   std::uint64_t term = 0;
+  StartView start = {};
 };
 using TowViewPtr = std::shared_ptr<const TowView>;
 using DecisionsPtr = std::shared_ptr<const std::deque<Decision>>;

@@ -128,10 +128,19 @@ void tow_state::publish() {
       .gauge("towline_coordinator_ready", "1: head, safe and finalized follow a source that moves.",
              {{"driver", config_->driver_name}})
       .set(v.ready ? 1 : 0);
-  self_->send(
-      config_->hub, view_atom{}, config_->index,
-      std::make_shared<const TowView>(TowView{config_->driver_name, v, since_, m.local(), m.remote(), m.target(),
-                                              m.distance(), facts.source_heard, m.diverged_remote(), m.term()}));
+  self_->send(config_->hub, view_atom{}, config_->index,
+              std::make_shared<const TowView>(
+                  TowView{config_->driver_name,
+                          v,
+                          since_,
+                          m.local(),
+                          m.remote(),
+                          m.target(),
+                          m.distance(),
+                          facts.source_heard,
+                          m.diverged_remote(),
+                          m.term(),
+                          {coordinator::name(m.start().mode()), m.start().way(), m.start().reason()}}));
   if (m.decided() != decided_) {
     decided_ = m.decided();
     for (const Decision& d : m.decisions()) {
@@ -171,6 +180,16 @@ void tow_state::measure() {
     number("remote", "safe", m.remote()->safe);
     number("remote", "finalized", m.remote()->finalized);
   }
+  for (const char* way : {"import", "elsync", "snapshot"}) {
+    metrics
+        .gauge("towline_coordinator_sync_start", "1 for the way in which an EL gets to the source's head that is far.",
+               {{"driver", config_->driver_name}, {"way", way}})
+        .set(m.start().way() == way ? 1 : 0);
+  }
+  metrics
+      .gauge("towline_coordinator_el_sync_block_number",
+             "The block at which a sync of the EL's own is; 0: there is none.", {{"driver", config_->driver_name}})
+      .set(m.local() && m.local()->el_sync ? static_cast<double>(m.local()->el_sync->current) : 0);
   metrics
       .gauge("towline_coordinator_last_reorg_depth_blocks", "Depth of the last switch of branches.",
              {{"driver", config_->driver_name}})
@@ -200,6 +219,7 @@ void tow_state::carry_out(const Compare& c) {
 void tow_state::carry_out(const Import& e) { config_->driver->import(e, answer_to(e.id)); }
 void tow_state::carry_out(const SetForkchoice& e) { config_->driver->set_forkchoice(e, answer_to(e.id)); }
 void tow_state::carry_out(const Rewind& e) { config_->driver->rewind(e, answer_to(e.id)); }
+void tow_state::carry_out(const StartElSync& e) { config_->driver->start_el_sync(e, answer_to(e.id)); }
 
 tow_impl::behavior_type tow(tow_impl::stateful_pointer<tow_state> self, TowConfig config) {
   guard(static_cast<tow_impl::pointer>(self), "tow");

@@ -92,6 +92,7 @@ class tow_state {
   void carry_out(const Import& e);
   void carry_out(const SetForkchoice& e);
   void carry_out(const Rewind& e);
+  void carry_out(const StartElSync& e);
   /// For the answer to command `id`.
   Done<contract::CommandResult> answer_to(std::uint64_t id);
   void publish();

@@ -29,6 +29,11 @@ struct Rewind {
   contract::CommandStamp command;
   eth::BlockId to;
 };
-using Effect = std::variant<Compare, Import, SetForkchoice, Rewind>;
+struct StartElSync {
+  std::uint64_t id;
+  contract::CommandStamp command;
+  contract::StartElSync start;
+};
+using Effect = std::variant<Compare, Import, SetForkchoice, Rewind, StartElSync>;
 
 }  // namespace towline::coordinator

@@ -78,6 +78,10 @@ Next follow_up(Reaction reaction, const contract::CommandResult& r, const Import
       v.gossip.on_evicted(moved ? r.labels.unsafe->id() : run.range.parent, run.range.tip.hash);
       return ChooseAgain{};
     case Reaction::from_new_head:
+      // An EL that is empty may have to sync by itself first.
+      if (!moved && run.range.parent.number <= v.local.state()->genesis.number &&
+          v.start.on_not_executed(v.local.state()->engine_session))
+        return ChooseAgain{};
       if (!moved) return cannot_go_on(run, r.reason, v, report, now);
       // What was imported has its state.
       v.retry.progress();
@@ -116,6 +120,7 @@ Next follow_up(Reaction reaction, const contract::CommandResult& r, const Import
       report.enter(TowState::needs_operator, ReasonCode::rewind_failed,
                    absl::StrCat("the EL could not be rewound: ", r.reason), now);
       break;
+    case Reaction::el_syncs: return Wait{};
     case Reaction::retry: break;
   }
   v.retry.engine_failed(now);

@@ -13,14 +13,15 @@ Follower::Follower(const Options& o)
              GossipView{o.unsafe_from_gossip, o.header_batch},
              {},
              {},
-             Backoffs{o.seed}},
+             Backoffs{o.seed},
+             SyncStart{o.start}},
       search_{o.header_batch} {}
 
 absl::Time Follower::next_wake() const {
   return pending_ == Pending::none ? views_.retry.due() : absl::InfiniteFuture();
 }
 
-std::uint64_t Follower::start(Pending p) {
+std::uint64_t Follower::begin(Pending p) {
   pending_ = p;
   pending_id_ = ++last_id_;
   return pending_id_;
@@ -132,10 +133,11 @@ std::optional<Effect> Follower::on_command_done(std::uint64_t id, const absl::St
     views_.retry.engine_failed(now);
     return step(now);
   }
-  const Origin origin = by_gossip                ? Origin::gossip
-                        : imported               ? Origin::remote
-                        : was == Pending::rewind ? Origin::rewind
-                                                 : Origin::forkchoice;
+  const Origin origin = by_gossip                 ? Origin::gossip
+                        : imported                ? Origin::remote
+                        : was == Pending::rewind  ? Origin::rewind
+                        : was == Pending::el_sync ? Origin::el_sync
+                                                  : Origin::forkchoice;
   const Ending ending = ending_of(*result);
   const Reaction reaction = react(ending, origin);
   if (const auto action = noted(ending, origin)) report_.note(*action, result->reason, now);
@@ -148,6 +150,9 @@ std::optional<Effect> Follower::on_command_done(std::uint64_t id, const absl::St
   }
   if (was == Pending::rewind && reaction == Reaction::go_on)
     report_.note(Action::rewound, absl::StrCat("the EL's head is ", eth::to_string(*result->labels.unsafe)), now);
+  if (was == Pending::el_sync && reaction == Reaction::go_on) {
+    if (auto note = views_.start.on_synced(views_.local.head().id())) report_.note(*std::move(note), now);
+  }
   return carry_out(follow_up(reaction, *result, import_.value_or(ImportRun{}), views_, report_, now), now);
 }
 
@@ -176,7 +181,28 @@ std::optional<Effect> Follower::step(absl::Time now) {
   if (!views_.local.has_head()) return {};
   views_.gossip.expire(now);
   if (!views_.retry.gossip.waits(now)) views_.gossip.on_safe(views_.local.safe());
+  if (auto started = not_by_blocks(now)) return *std::move(started);
   return carry_out(choose_target(views_, now), now);
+}
+
+std::optional<std::optional<Effect>> Follower::not_by_blocks(absl::Time now) {
+  const auto goal = views_.goal();
+  if (!goal || !remote() || views_.remote.replaying() || views_.retry.waits(now)) return std::nullopt;
+  // What is final here comes first.
+  const eth::BlockId ours = views_.local.confirmed_finalized();
+  if (const auto& theirs = remote()->finalized; theirs && theirs->number == ours.number && theirs->hash != ours.hash)
+    return std::nullopt;
+  std::vector<Note> notes;
+  SyncStart::Way way = views_.start.choose(views_.start_facts(*goal), notes, now);
+  for (Note& n : notes) report_.note(std::move(n), now);
+  if (std::holds_alternative<SyncStart::Follow>(way)) return std::nullopt;
+  if (auto* rest = std::get_if<SyncStart::Rest>(&way)) {
+    report_.enter(std::move(rest->status), now);
+    return std::optional<Effect>{};
+  }
+  auto& b = std::get<SyncStart::Begin>(way);
+  report_.enter(std::move(b.status), now);
+  return std::optional<Effect>{StartElSync{begin(Pending::el_sync), command(), {b.target}}};
 }
 
 std::optional<Effect> Follower::carry_out(Choice c, absl::Time now) {
@@ -256,7 +282,7 @@ std::optional<Effect> Follower::act(const ChooseAgain&, absl::Time now) { return
 std::optional<Effect> Follower::act(const Wait&, absl::Time) { return {}; }
 
 std::optional<Effect> Follower::act(const Ask& a, absl::Time) {
-  return Compare{start(Pending::compare), a.numbers, remote() ? remote()->endpoint : ""};
+  return Compare{begin(Pending::compare), a.numbers, remote() ? remote()->endpoint : ""};
 }
 
 std::optional<Effect> Follower::act(const Search& s, absl::Time now) {
@@ -269,7 +295,7 @@ std::optional<Effect> Follower::act(const ImportFound& i, absl::Time now) {
 }
 
 std::optional<Effect> Follower::act(const RewindTo& r, absl::Time) {
-  return Rewind{start(Pending::rewind), command(), r.block};
+  return Rewind{begin(Pending::rewind), command(), r.block};
 }
 
 // ---------------------------------------------------------------- commands
@@ -282,11 +308,11 @@ std::optional<Effect> Follower::import(contract::ImportRange range, bool searche
   const bool derived = !import_->range.from_gossip() && views_.remote.derived_above(import_->range.parent.number);
   views_.hold.on_import(import_->switches() && !derived, head);
   tell_import(*import_, views_, report_, now);
-  return Import{start(Pending::import), command(), import_->range};
+  return Import{begin(Pending::import), command(), import_->range};
 }
 
 std::optional<Effect> Follower::set_labels(const contract::Forkchoice& f) {
-  return SetForkchoice{start(Pending::forkchoice), command(), f};
+  return SetForkchoice{begin(Pending::forkchoice), command(), f};
 }
 
 contract::CommandStamp Follower::command() const {

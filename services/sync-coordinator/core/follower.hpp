@@ -36,6 +36,7 @@ class Follower {
     /// Final from the start.
     eth::BlockId genesis{};
     std::uint64_t seed = 1;
+    SyncStart::Options start = {};
   };
   explicit Follower(const Options& o);
 
@@ -73,6 +74,8 @@ class Follower {
   std::uint64_t decided() const { return report_.log.decided(); }
   /// What an earlier process of this coordinator decided.
   void restore(std::deque<Decision> decisions) { report_.log.restore(std::move(decisions)); }
+  /// How the EL gets to the source's head while it is far below.
+  const SyncStart& start() const { return views_.start; }
   bool busy() const { return pending_id_ != 0; }
   /// Rounds of the last search that ended, for the metric.
   int last_walkback_rounds() const { return search_.rounds(); }
@@ -80,9 +83,9 @@ class Follower {
   std::uint64_t last_reorg_depth() const { return last_reorg_depth_; }
 
  private:
-  enum class Pending { none, compare, import, forkchoice, rewind };
+  enum class Pending { none, compare, import, forkchoice, rewind, el_sync };
 
-  std::uint64_t start(Pending p);
+  std::uint64_t begin(Pending p);
   /// False: an answer that nobody waits for.
   bool finish(std::uint64_t id);
 
@@ -90,6 +93,8 @@ class Follower {
   std::optional<Effect> step(absl::Time now);
   /// Why nothing may be commanded; nullopt: it may.
   std::optional<Status> obstacle() const;
+  /// Where the EL does not follow the source block by block: the command that is due, or none. nullopt: it does.
+  std::optional<std::optional<Effect>> not_by_blocks(absl::Time now);
   std::optional<Effect> carry_out(Choice c, absl::Time now);
   std::optional<Effect> carry_out(const Next& n, absl::Time now);
   std::optional<Effect> act(const Hold& h, absl::Time now);

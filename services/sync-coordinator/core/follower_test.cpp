@@ -170,6 +170,11 @@ class FollowerTest : public ::testing::Test {
     ours = ours.fork(r.to.number, 0, r.to.number);
     return follower().on_command_done(r.id, ended(Outcome::done, ""), now);
   }
+  std::optional<Effect> answer(const StartElSync& s) {
+    did.push_back(absl::StrCat("el sync ", s.start.target.number));
+    const bool there = ours.has(s.start.target.id());
+    return follower().on_command_done(s.id, ended(there ? Outcome::done : Outcome::missing_state, "SYNCING"), now);
+  }
 
  protected:
   CommandResult import(const Import& i) {
@@ -690,6 +695,77 @@ TEST_F(FollowerTest, D38_AnEngineThatSyncedByItselfToAnotherHeightIsTakenAsItIs)
   ours.grow(160, 0);
   both();
   EXPECT_THAT(did, ElementsAre("import 160..200 safe - finalized -"));
+}
+
+TEST_F(FollowerTest, D38_ASyncOfTheElsOwnEndsWithValidAndThenLabelsAreSet) {
+  theirs.grow(1000, 0);
+  remote_safe = 990;
+  remote_finalized = 980;
+  restart({.start = {StartMode::elsync}});
+  both();
+  EXPECT_THAT(taken(), ElementsAre("el sync 990"));
+  EXPECT_EQ(follower().state(), TowState::el_syncing);
+  now += absl::Seconds(5);
+  ours.grow(500, 0);
+  ++driver.engine_session;  // the EL was away for a moment: no label is restored meanwhile
+  both();
+  EXPECT_THAT(taken(), IsEmpty());
+  now += absl::Seconds(5);
+  ours.grow(990, 0);
+  local();
+  EXPECT_THAT(taken(), ElementsAre("el sync 990", "import 990..1000 safe 990 finalized 980"));
+  EXPECT_EQ(follower().state(), TowState::at_tip);
+  EXPECT_THAT(actions(), Contains("el_synced"));
+}
+
+TEST_F(FollowerTest, AnElSyncThatStandsStillIsGivenUpForAnImport) {
+  theirs.grow(1000, 0);
+  remote_safe = 990;
+  remote_finalized = 980;
+  driver.el_peers = 0;
+  restart({.start = {StartMode::elsync}});
+  both();
+  EXPECT_THAT(taken(), ElementsAre("el sync 990"));
+  now += absl::Seconds(61);
+  local();
+  EXPECT_THAT(taken(), ElementsAre("import 100..1000 safe 990 finalized 980"));
+  EXPECT_THAT(actions(), Contains("el_sync_stalled"));
+  EXPECT_EQ(follower().state(), TowState::at_tip);
+}
+
+TEST_F(FollowerTest, AnEmptyElThatExecutesNothingIsToSyncByItselfOnce) {
+  ours = Chain{0};
+  safe = finalized = std::nullopt;
+  theirs.grow(1000, 0);
+  remote_safe = 990;
+  remote_finalized = 980;
+  on_import = [&](const Import&) { return ended(Outcome::missing_state, "newPayload 1: SYNCING"); };
+  both();
+  EXPECT_THAT(taken(), ElementsAre("import 0..1000 safe 990 finalized 980", "el sync 990"));
+  EXPECT_EQ(follower().state(), TowState::el_syncing);
+  now += absl::Seconds(61);
+  local();
+  EXPECT_EQ(follower().state(), TowState::needs_operator);
+  EXPECT_EQ(follower().reason_code(), Code{ReasonCode::el_sync_stalled});
+  EXPECT_THAT(actions(), Contains("el_sync_stalled"));
+  // An operator has restarted it.
+  ++driver.engine_session;
+  on_import = nullptr;
+  local();
+  EXPECT_EQ(follower().state(), TowState::at_tip);
+}
+
+TEST_F(FollowerTest, NothingIsImportedBeforeASnapshotIsThere) {
+  ours = Chain{0};
+  safe = finalized = std::nullopt;
+  theirs.grow(1000, 0);
+  restart({.start = {StartMode::snapshot}});
+  both();
+  EXPECT_THAT(taken(), IsEmpty());
+  EXPECT_EQ(follower().reason_code(), Code{ReasonCode::waiting_for_snapshot});
+  ours.grow(700, 0);
+  both();
+  EXPECT_THAT(taken(), ElementsAre("import 700..1000 safe 90 finalized 80"));
 }
 
 TEST_F(FollowerTest, ABranchTooDeepNeedsAnOperatorAfterAWhileAndGoesOnByItself) {

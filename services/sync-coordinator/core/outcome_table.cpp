@@ -19,28 +19,32 @@ struct Row {
 };
 
 const Row kRows[] = {
-    {Outcome::done, {go_on, go_on, go_on, go_on}, {}},
-    {Outcome::missing_state, {from_new_head, from_new_head, rewind_by_hand, retry}, Action::missing_state},
-    {Outcome::invalid, {other_branch, drop_block, rewind_by_hand, retry}, Action::invalid_block},
-    {Outcome::not_applied, {stuck, stuck, rewind_by_hand, retry}, Action::not_applied},
-    {Outcome::contradicts_finalized, {contradicted, diverged, rewind_by_hand, retry}, Action::contradicts_finalized},
+    {Outcome::done, {go_on, go_on, go_on, go_on, go_on}, {}},
+    {Outcome::missing_state, {from_new_head, from_new_head, rewind_by_hand, retry, el_syncs}, Action::missing_state},
+    {Outcome::invalid, {other_branch, drop_block, rewind_by_hand, retry, retry}, Action::invalid_block},
+    {Outcome::not_applied, {stuck, stuck, rewind_by_hand, retry, retry}, Action::not_applied},
+    {Outcome::contradicts_finalized,
+     {contradicted, diverged, rewind_by_hand, retry, retry},
+     Action::contradicts_finalized},
     {Outcome::engine_unavailable,
-     {wait_for_engine, wait_for_engine, rewind_by_hand, retry},
+     {wait_for_engine, wait_for_engine, rewind_by_hand, retry, wait_for_engine},
      Action::engine_unavailable},
-    {Outcome::source_unavailable, {other_source, wait_for_gossip, rewind_by_hand, retry}, Action::source_unavailable},
-    {Outcome::source_reorged, {other_way, forget_blocks, rewind_by_hand, retry}, Action::source_reorged},
-    {Outcome::unsupported, {upgrade, upgrade, rewind_by_hand, retry}, Action::unsupported},
-    {Outcome::cancelled, {retry, retry, rewind_by_hand, retry}, Action::cancelled},
-    {Outcome::refused, {retry, retry, retry, retry}, Action::refused},
-    {Refusal::stale_term, {give_way, give_way, give_way, give_way}, {}},
-    {Refusal::other_authority, {give_way, give_way, give_way, give_way}, {}},
-    {Refusal::impossible_term, {retry, retry, retry, retry}, Action::refused},
-    {Refusal::head_moved, {retry, retry, retry, retry}, Action::refused},
-    {Refusal::not_canonical, {search, search, search, search}, Action::refused},
-    {Refusal::label_order, {retry, retry, retry, retry}, Action::refused},
-    {Refusal::below_finalized, {retry, retry, retry, retry}, Action::refused},
-    {Refusal::cannot_rewind, {retry, retry, retry, retry}, Action::refused},
-    {Refusal::not_final, {retry, retry, retry, retry}, Action::refused},
+    {Outcome::source_unavailable,
+     {other_source, wait_for_gossip, rewind_by_hand, retry, other_source},
+     Action::source_unavailable},
+    {Outcome::source_reorged, {other_way, forget_blocks, rewind_by_hand, retry, retry}, Action::source_reorged},
+    {Outcome::unsupported, {upgrade, upgrade, rewind_by_hand, retry, upgrade}, Action::unsupported},
+    {Outcome::cancelled, {retry, retry, rewind_by_hand, retry, retry}, Action::cancelled},
+    {Outcome::refused, {retry, retry, retry, retry, retry}, Action::refused},
+    {Refusal::stale_term, {give_way, give_way, give_way, give_way, give_way}, {}},
+    {Refusal::other_authority, {give_way, give_way, give_way, give_way, give_way}, {}},
+    {Refusal::impossible_term, {retry, retry, retry, retry, retry}, Action::refused},
+    {Refusal::head_moved, {retry, retry, retry, retry, retry}, Action::refused},
+    {Refusal::not_canonical, {search, search, search, search, search}, Action::refused},
+    {Refusal::label_order, {retry, retry, retry, retry, retry}, Action::refused},
+    {Refusal::below_finalized, {retry, retry, retry, retry, retry}, Action::refused},
+    {Refusal::cannot_rewind, {retry, retry, retry, retry, retry}, Action::refused},
+    {Refusal::not_final, {retry, retry, retry, retry, retry}, Action::refused},
 };
 
 const Row& row_of(const Ending& e) {
@@ -76,6 +80,7 @@ const char* name(Reaction r) {
     case other_source: return "other_source";
     case wait_for_gossip: return "wait_for_gossip";
     case upgrade: return "upgrade";
+    case el_syncs: return "el_syncs";
     case rewind_by_hand: return "rewind_by_hand";
   }
   return "?";
@@ -88,6 +93,7 @@ std::optional<Action> noted(const Ending& e, Origin o) {
   if (!r.noted || r.noted == Action::refused) return r.noted;
   if (o == Origin::rewind) return Action::rewind_failed;
   if (o == Origin::forkchoice) return Action::forkchoice_failed;
+  if (o == Origin::el_sync && e == Ending{contract::Outcome::missing_state}) return std::nullopt;
   return r.noted;
 }
 

@@ -10,9 +10,11 @@
 
 namespace towline::coordinator {
 
-/// What was commanded: an import by payloads of the source or of the p2p network, a rewind, other labels.
-enum class Origin { remote, gossip, rewind, forkchoice };
-inline constexpr Origin kOrigins[] = {Origin::remote, Origin::gossip, Origin::rewind, Origin::forkchoice};
+/// What was commanded: an import by payloads of the source or of the p2p network, a rewind, other labels, a sync of the
+/// EL's own.
+enum class Origin { remote, gossip, rewind, forkchoice, el_sync };
+inline constexpr Origin kOrigins[] = {Origin::remote, Origin::gossip, Origin::rewind, Origin::forkchoice,
+                                      Origin::el_sync};
 
 using Ending = std::variant<contract::Outcome, contract::Refusal>;
 Ending ending_of(const contract::CommandResult& r);
@@ -35,6 +37,7 @@ enum class Reaction {
   other_source,     // another one leads, or blocks are waited for
   wait_for_gossip,  // the source leads meanwhile
   upgrade,          // an operator must: the EL does not know the chain's forks
+  el_syncs,         // the EL is on its way by itself: what it tells of that is waited for
   rewind_by_hand,   // an operator must
 };
 const char* name(Reaction r);

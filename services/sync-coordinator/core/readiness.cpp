@@ -45,8 +45,8 @@ TowReadiness readiness_of(const Facts& f, const Limits& limits, absl::Time now) 
   };
   if (f.state == TowState::paused || f.code == ReasonCode::superseded) return {f.state, f.code, f.reason, false};
   // What the follower was at when it asked for something that has no answer yet.
-  const bool follows =
-      f.state == TowState::at_tip || f.state == TowState::importing || f.state == TowState::walking_back;
+  const bool follows = f.state == TowState::at_tip || f.state == TowState::importing ||
+                       f.state == TowState::walking_back || f.state == TowState::el_syncing;
   if (!f.engine && follows)
     return not_ready(TowState::waiting_for_engine, ReasonCode::driver_unreachable, "engine-driver does not answer");
   if (f.engine) {

@@ -69,6 +69,13 @@ Stuck::Answer Stuck::on_refused(const eth::BlockId& parent, bool switches, const
                           ": it does not have the state there. Rewind it to that block (op-geth: ", set_head,
                           "). It is not done by itself: ", against)}};
   }
+  if (parent.number <= local.state()->genesis.number) {
+    return {{},
+            {TowState::needs_operator, ReasonCode::engine_missing_state,
+             absl::StrCat("the EL executes no block on its genesis: ", why,
+                          ". An op-geth executes none before its first snap sync: restart it with --syncmode=full, or "
+                          "give it peers and sync-coordinator --sync-start=elsync")}};
+  }
   return {{},
           {TowState::needs_operator, ReasonCode::engine_missing_state,
            absl::StrCat("the EL does not go on from its own head ", at,

@@ -51,6 +51,9 @@ constexpr std::array kTexts = {
     Text{ReasonCode::engine_driven_elsewhere, "engine_driven_elsewhere"},
     Text{ReasonCode::engine_contradicts_finalized, "engine_contradicts_finalized"},
     Text{ReasonCode::state_not_saved, "state_not_saved"},
+    Text{ReasonCode::el_syncing, "el_syncing"},
+    Text{ReasonCode::el_sync_stalled, "el_sync_stalled"},
+    Text{ReasonCode::waiting_for_snapshot, "waiting_for_snapshot"},
     Text{ReasonCode::engine_wrong_chain, "engine_wrong_chain"},
     Text{ReasonCode::unsupported, "unsupported"},
     Text{ReasonCode::diverged, "diverged"},
@@ -79,6 +82,7 @@ const char* name(TowState s) {
     case TowState::needs_operator: return "NEEDS_OPERATOR";
     case TowState::unknown_rules: return "UNKNOWN_RULES";
     case TowState::paused: return "PAUSED";
+    case TowState::el_syncing: return "EL_SYNCING";
   }
   return "?";
 }

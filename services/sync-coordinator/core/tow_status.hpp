@@ -21,6 +21,7 @@ enum class TowState {
   needs_operator,
   unknown_rules,
   paused,
+  el_syncing,
 };
 const char* name(TowState s);
 
@@ -65,6 +66,9 @@ enum class ReasonCode : std::uint8_t {
   engine_driven_elsewhere,
   engine_contradicts_finalized,
   state_not_saved,
+  el_syncing,
+  el_sync_stalled,
+  waiting_for_snapshot,
   engine_wrong_chain,
   unsupported,
   diverged,

@@ -6,6 +6,7 @@
 #include "services/sync-coordinator/core/local_chain.hpp"
 #include "services/sync-coordinator/core/remote_view.hpp"
 #include "services/sync-coordinator/core/stuck.hpp"
+#include "services/sync-coordinator/core/sync_start.hpp"
 
 namespace towline::coordinator {
 
@@ -16,9 +17,12 @@ struct Views {
   BranchHold hold;
   Stuck stuck;
   Backoffs retry;
+  SyncStart start = SyncStart{};
 
   /// What the source is followed to: its head, or the block before those that the p2p network has already brought.
   std::optional<eth::BlockRef> goal() const;
+  /// For the way to `goal`, which a source that is heard shows.
+  StartFacts start_facts(const eth::BlockRef& goal) const;
   /// What the tow is on its way to, for people, and how far it is; nullopt: not known.
   std::optional<eth::BlockRef> target() const;
   std::optional<std::uint64_t> distance() const;

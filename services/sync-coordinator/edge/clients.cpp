@@ -114,6 +114,13 @@ class GrpcDriver final : public DriverClient {
         [](const auto& r) { return result_from(r.result()); }, std::move(done));
   }
 
+  void start_el_sync(const StartElSync& e, Done<contract::CommandResult> done) override {
+    ask<v1::StartElSyncRequest, v1::StartElSyncResponse, contract::CommandResult>(
+        calls_, kCommandWithin, wire::to_proto(e.command, e.start),
+        [this](auto... a) { stub_->async()->StartElSync(a...); }, [](const auto& r) { return result_from(r.result()); },
+        std::move(done));
+  }
+
   void watch(std::function<void(const contract::EngineState&)> on_state, OnEnd on_end) override {
     static const v1::WatchStateRequest kRequest;
     coordinator::watch<v1::WatchStateResponse>(

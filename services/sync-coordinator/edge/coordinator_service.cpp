@@ -28,6 +28,7 @@ v1::TowState to_proto(TowState s) {
     case TowState::needs_operator: return v1::TOW_STATE_NEEDS_OPERATOR;
     case TowState::unknown_rules: return v1::TOW_STATE_UNKNOWN_RULES;
     case TowState::paused: return v1::TOW_STATE_PAUSED;
+    case TowState::el_syncing: return v1::TOW_STATE_EL_SYNCING;
   }
   return v1::TOW_STATE_UNSPECIFIED;
 }
@@ -56,6 +57,9 @@ v1::SyncStatus to_proto(const SyncStatus& status, absl::Time now) {
       t.set_eta_s(static_cast<double>(*v.distance) / v.local->import->blocks_per_s);
     if (v.diverged_remote) *t.mutable_diverged_remote() = wire::to_proto(*v.diverged_remote);
     t.set_term(v.term);
+    t.mutable_start()->set_mode(v.start.mode);
+    t.mutable_start()->set_way(v.start.way);
+    t.mutable_start()->set_reason(v.start.reason);
     t.set_since_ms(millis(v.since));
     if (v.remote && !out.has_remote()) {
       *out.mutable_remote() = wire::to_proto(*v.remote, now);

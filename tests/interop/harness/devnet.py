@@ -70,7 +70,7 @@ class Devnet:
         l1 = self.l1.call("eth_getBlockByNumber", "0x0", False)
         l2_time = int(l1["timestamp"], 16)
         self._write("genesis.json", l2_genesis(l2_time, self.fork_every_s))
-        self.geth = Geth("seq-geth", self.dir, self.genesis, archive=True).start()
+        self.geth = Geth("seq-geth", self.dir, self.genesis, archive=True, maxpeers=8).start()
         self._write("rollup.json", rollup_config(l1["hash"], self.el.block(0)["hash"], l2_time, self.block_time, self.fork_every_s))
         if self.per_block or self.tip_rate:
             self.sender = Proc("load", [sys.executable, "-m", "harness.load", self.el_url, SENDERS, self.history_s // self.block_time if self.per_block else 0,

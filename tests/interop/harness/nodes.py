@@ -73,9 +73,9 @@ def rollup_config(l1_genesis_hash, l2_genesis_hash, l2_time, block_time, fork_ev
 
 
 class Geth:
-    """An op-geth without EL peers. `el` is its ordinary RPC, `engine` the Engine API; restarts keep ports and data."""
+    """An op-geth, without EL peers unless maxpeers says how many it may have (add_peer). `el` is its ordinary RPC, `engine` the Engine API; restarts keep ports and data."""
 
-    def __init__(self, name, directory, genesis, jwt_file=None, archive=False, taskset=None, copy_of=None):
+    def __init__(self, name, directory, genesis, jwt_file=None, archive=False, taskset=None, copy_of=None, maxpeers=0, syncmode="full"):
         self.name, self.dir = name, Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.data = self.dir / f"{name}-data"
@@ -93,8 +93,9 @@ class Geth:
                 done = subprocess.run([peer("geth"), "init", *scheme[:1], f"--datadir={self.data}", str(genesis)], stdout=out, stderr=out, check=False)
             assert done.returncode == 0, f"geth init failed, see {log}"
         argv = [peer("geth"), f"--datadir={self.data}", "--http", "--http.addr=127.0.0.1", f"--http.port={self.http_port}",
-                "--http.api=eth,net,web3,debug,engine,txpool,miner", "--authrpc.addr=127.0.0.1", f"--authrpc.port={self.engine_port}",
-                f"--authrpc.jwtsecret={self.jwt_file}", "--syncmode=full", *scheme, f"--port={p2p}", "--nodiscover", "--maxpeers=0",
+                "--http.api=eth,net,web3,debug,engine,txpool,miner,admin", "--authrpc.addr=127.0.0.1", f"--authrpc.port={self.engine_port}",
+                f"--authrpc.jwtsecret={self.jwt_file}", f"--syncmode={syncmode}", *scheme, f"--port={p2p}", "--nodiscover", f"--maxpeers={maxpeers}",
+                "--nat=none",
                 f"--networkid={L2_ID}", "--rollup.disabletxpoolgossip=true", "--rollup.superchain-upgrades=false", "--ipcdisable",
                 "--txpool.globalslots=20000", "--txpool.globalqueue=20000", "--txpool.accountslots=256", "--cache=256"]
         if taskset is not None:
@@ -112,6 +113,11 @@ class Geth:
 
     def stop(self):
         self.proc.stop()
+
+    def add_peer(self, other):
+        """A static peer, on loopback."""
+        self.el.call("admin_addPeer", other.el.call("admin_nodeInfo")["enode"])
+        wait_for("the EL's peer", lambda: int(self.el.call("net_peerCount"), 16) > 0, procs=[self.proc])
 
     def labels(self):
         """{latest, safe, finalized: (number, hash) or None}"""

@@ -13,9 +13,9 @@ from .towline import Towline
 class Tow:
     """source: the Rpc of the node whose chain is the true one."""
 
-    def __init__(self, directory, net, source, sources, copy_of=None, admin=False, genesis=None, rollup=None, poll="500ms", **towline):
+    def __init__(self, directory, net, source, sources, copy_of=None, admin=False, genesis=None, rollup=None, poll="500ms", geth=None, **towline):
         self.dir, self.source = Path(directory), source
-        self.geth = Geth("local-geth", self.dir, genesis or net.genesis, copy_of=copy_of).start()
+        self.geth = Geth("local-geth", self.dir, genesis or net.genesis, copy_of=copy_of, **(geth or {})).start()
         self.trace = EngineTrace()
         self.proxy = EngineProxy(self.geth.engine_url, free_port(), self.trace)
         self.towline = Towline(self.dir / "towline", rollup or net.rollup, sources, self.proxy.url, self.geth.jwt_file,

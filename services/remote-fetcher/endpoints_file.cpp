@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "libs/http/url.hpp"
 #include "libs/telemetry/log.hpp"
 
 namespace towline::fetcher {

@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-#include "services/remote-fetcher/actors/pool.hpp"
+#include "services/remote-fetcher/actors/endpoint_view.hpp"
 
 namespace towline::fetcher {
 

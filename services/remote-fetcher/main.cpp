@@ -8,14 +8,14 @@
 #include <caf/actor_system.hpp>
 #include <caf/scoped_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
+#include <thread>
 
 #include "libs/base/status.hpp"
 #include "libs/base/steady_time.hpp"
 #include "libs/service/service_main.hpp"
 #include "libs/telemetry/log.hpp"
 #include "libs/wire/addresses.hpp"
-#include "services/remote-fetcher/actors/fetch_desk.hpp"
-#include "services/remote-fetcher/actors/head_poller.hpp"
+#include "services/remote-fetcher/actors/dispatcher.hpp"
 #include "services/remote-fetcher/edge/fetcher_service.hpp"
 #include "services/remote-fetcher/endpoints_file.hpp"
 
@@ -135,39 +135,43 @@ class RemoteFetcher final : public service::Program {
     if (endpoints.empty())
       return absl::InvalidArgumentError("no endpoint: give --endpoint URL or --endpoints-file FILE");
     const std::size_t count = endpoints.size();
-    pool_ = std::make_unique<Pool>(std::move(endpoints), timeout, evidence_file_, ctx.metrics);
-    ctx.watchdog.watch("http", [this](std::function<void()> turn) { pool_->ask_turn(std::move(turn)); });
+    // Before the first request, so that one that is added never has the whole.
+    if (!replicas_.empty()) sharing_ = sharing_of(wire::resolve(replicas_));
+    for (auto& e : endpoints) e.limits.processes = sharing_;
+    view_ = std::make_shared<EndpointView>(endpoints);
     // Late: it missed three looks, another is better. Stale: each of them may have waited for a whole request. Stalled:
     // three blocks of another, and no less than looks can tell.
-    TOWLINE_RETURN_IF_ERROR(check(pool_->voters(), quorum_));
+    TOWLINE_RETURN_IF_ERROR(check(view_->voters(), quorum_));
     const Vote vote{
-        pool_->voters(), quorum_,
+        view_->voters(), quorum_,
         Vote::Ages{std::max(interval * 3, absl::Seconds(3)), interval * 3 + timeout,
                    std::max(interval * 3, absl::Seconds(static_cast<std::int64_t>(config_.block_time)) * 3)}};
     heads_ = std::make_unique<Heads>(
-        ctx.system, HeadHubConfig{vote, ChainClock{pool_->voters()}, interval,
-                                  [this](const HeadBoard& b, absl::Time now) { return troubles_of(*pool_, b, now); }});
+        ctx.system, HeadHubConfig{vote, ChainClock{view_->voters()}, interval,
+                                  [this](const HeadBoard& b, absl::Time now) { return troubles_of(*view_, b, now); }});
     forks_ = ctx.system.spawn(fork_watch, config_);
-    headers_ = std::make_unique<Headers>(*forks_, *pool_, *heads_);
-    bodies_ = std::make_unique<Bodies>(*pool_, *heads_, ctx.metrics);
-    desk_ = std::make_unique<FetchDesk>(ctx.system, crews_for(count, limits_.max_in_flight), max_buffered_bytes_);
-    heads_service_ = std::make_unique<FetcherService>(*pool_, *heads_, *headers_, *desk_);
-    payload_service_ = std::make_unique<PayloadService>(
-        ctx.system,
-        StreamConfig{0, {}, {}, limits_.max_in_flight, pool_.get(), headers_.get(), bodies_.get(), desk_.get()});
+    DispatcherConfig dispatching;
+    dispatching.endpoints = std::move(endpoints);
+    dispatching.request_timeout = timeout;
+    dispatching.evidence_file = evidence_file_;
+    dispatching.rollup = config_;
+    dispatching.poll_interval = interval;
+    dispatching.check_times = check_times_ == "on";
+    dispatching.max_in_flight = limits_.max_in_flight;
+    dispatching.max_bytes = max_buffered_bytes_;
+    dispatching.verifiers = std::max(1U, std::thread::hardware_concurrency());
+    dispatcher_ =
+        std::make_unique<Dispatcher>(ctx.system, std::move(dispatching), view_, *heads_, *forks_, ctx.metrics);
+    ctx.watchdog.watch("http", [this](std::function<void()> turn) { dispatcher_->ask_http_turn(std::move(turn)); });
+    ctx.watchdog.watch("dispatcher", [this](std::function<void()> turn) { dispatcher_->ask_turn(std::move(turn)); });
+    heads_service_ = std::make_unique<FetcherService>(*dispatcher_, *heads_);
+    payload_service_ =
+        std::make_unique<PayloadService>(ctx.system, StreamConfig{0, {}, {}, limits_.max_in_flight, dispatcher_.get()});
     system_ = &ctx.system;
-    for (std::size_t i = 0; i < count; ++i) {
-      pollers_.push_back(ctx.system.spawn<caf::detached>(
-          head_poller,
-          PollerConfig{i, interval, &config_, *forks_, pool_.get(), heads_.get(), &ctx.metrics, check_times_ == "on"}));
-    }
-    if (!replicas_.empty()) {
-      // Before the first request, so that one that is added never has the whole.
-      share(wire::resolve(replicas_));
-      addresses_.emplace(replicas_, kLookUp, [this](const auto& found) { share(found); });
-    }
+    if (!replicas_.empty())
+      addresses_.emplace(replicas_, kLookUp, [this](const auto& found) { share(sharing_of(found)); });
     log::info("fetching", {log::kv("chain_id", config_.l2_chain_id), log::kv("endpoints", count)});
-    say_trust(electorate(pool_->voters(), quorum_), count);
+    say_trust(electorate(view_->voters(), quorum_), count);
     return absl::OkStatus();
   }
 
@@ -177,7 +181,7 @@ class RemoteFetcher final : public service::Program {
     const auto board = heads_->now();
     const absl::Time now = steady_now();
     const auto s = board->choose(now);
-    const std::size_t els = pool_->ready_els();
+    const std::size_t els = view_->ready_els();
     Readiness r{true, "ready", {}, {}};
     const auto not_ready = [&](const contract::SourceTrouble& t) {
       r.ready = false;
@@ -185,23 +189,23 @@ class RemoteFetcher final : public service::Program {
       r.reason = t.why;
     };
     if (!s) {
-      not_ready(troubles_of(*pool_, *board, now).heads);
+      not_ready(troubles_of(*view_, *board, now).heads);
     } else if (!s->unknown_rules.empty()) {
       not_ready({"unknown_rules", s->unknown_rules});
     } else if (els == 0) {
-      not_ready(pool_->trouble(contract::serves_blocks)
+      not_ready(view_->trouble(contract::serves_blocks)
                     .value_or(contract::SourceTrouble{"no_blocks", "no execution endpoint is ready to serve blocks"}));
-    } else if (const auto t = pool_->blocks_trouble()) {
+    } else if (const auto t = view_->blocks_trouble()) {
       not_ready(*t);
     }
-    r.details["endpoints"] = absl::StrCat(pool_->size());
+    r.details["endpoints"] = absl::StrCat(view_->size());
     if (s && s->unsafe) r.details["unsafe"] = eth::to_string(*s->unsafe);
     return r;
   }
 
   void stop() override {
     addresses_.reset();
-    if (pool_) pool_->stop();
+    if (dispatcher_) dispatcher_->stop();
     if (heads_) heads_->stop();
   }
 
@@ -212,22 +216,24 @@ class RemoteFetcher final : public service::Program {
       self->send_exit(actor, caf::exit_reason::user_shutdown);
       self->wait_for(actor);
     };
-    for (const auto& p : pollers_) end(p);
-    pollers_.clear();
-    if (desk_) desk_->end(*system_);
+    if (dispatcher_) dispatcher_->end(*system_);
     if (heads_) end(heads_->actor());
     if (forks_) end(*forks_);
   }
 
  private:
-  void share(const std::vector<std::string>& addresses) {
-    // A replica may have an address of each family.
+  /// Replicas behind these addresses; one may have an address of each family.
+  static std::size_t sharing_of(const std::vector<std::string>& addresses) {
     const auto v6 = static_cast<std::size_t>(
         std::count_if(addresses.begin(), addresses.end(), [](const auto& a) { return absl::StartsWith(a, "["); }));
-    const std::size_t replicas = std::max({std::size_t{1}, v6, addresses.size() - v6});
+    return std::max({std::size_t{1}, v6, addresses.size() - v6});
+  }
+  void share(std::size_t replicas) {
     if (std::exchange(sharing_, replicas) == replicas) return;
     log::info("the limits of requests are shared", {log::kv("replicas", replicas)});
-    for (std::size_t i = 0; i < pool_->size(); ++i) pool_->update(i, [&](Endpoint& e) { e.share_between(replicas); });
+    for (std::size_t i = 0; i < view_->size(); ++i)
+      dispatcher_->change(
+          i, [replicas](Endpoint& e) { e.share_between(replicas); }, [] {});
   }
 
   service::ChainFlags chain_;
@@ -243,18 +249,15 @@ class RemoteFetcher final : public service::Program {
   std::size_t max_buffered_bytes_ = 64U << 20U;
 
   rollup::Config config_;
-  std::unique_ptr<Pool> pool_;
+  EndpointViewPtr view_;
   std::size_t sharing_ = 1;
   std::unique_ptr<Heads> heads_;
   std::optional<fork_watch_actor> forks_;
-  std::unique_ptr<Headers> headers_;
-  std::unique_ptr<Bodies> bodies_;
-  std::unique_ptr<FetchDesk> desk_;
+  std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<FetcherService> heads_service_;
   std::unique_ptr<PayloadService> payload_service_;
   caf::actor_system* system_ = nullptr;
-  std::vector<head_poller_actor> pollers_;
-  /// Uses the pool.
+  /// Uses the dispatcher.
   std::optional<wire::AddressWatch> addresses_;
 };
 

@@ -61,7 +61,7 @@ compare("metric", metrics, "docs/metrics.md", set(re.findall(r"towline_(?:fetche
 status = read("services/sync-coordinator/core/tow_status.cpp")
 codes = set(re.findall(r'Text\{ReasonCode::\w+, "(\w+)"\}', status))
 codes |= set(re.findall(r'"(source_\w+|no_blocks|clock_skew)"', "".join(
-    read(f"services/remote-fetcher/{f}") for f in ("core/problem.cpp", "actors/pool.cpp"))))
+    read(f"services/remote-fetcher/{f}") for f in ("core/problem.cpp", "actors/endpoint_view.cpp"))))
 problems = (root / "services/remote-fetcher/core/problem.cpp").read_text()
 advice = {code: "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', texts)) for code, texts in re.findall(r'Text\{Problem::\w+, "(source_\w+|clock_skew)",((?:\s*"(?:[^"\\]|\\.)*")+)\}', problems)}
 if not advice:

@@ -9,7 +9,6 @@
 
 #include "libs/base/hex.hpp"
 #include "libs/base/status.hpp"
-#include "libs/base/steady_time.hpp"
 #include "libs/eth/block_json.hpp"
 #include "libs/eth/header.hpp"
 #include "libs/eth/payload.hpp"
@@ -30,30 +29,22 @@ std::vector<std::uint64_t> range(std::uint64_t first, std::size_t count) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<Headers::Found>> Headers::batch(const Turn& turn, std::span<const std::uint64_t> numbers,
-                                                           const Cancelled& cancelled) {
-  std::vector<jsonrpc::Call> calls;
-  for (const std::uint64_t n : numbers)
-    calls.push_back({"eth_getBlockByNumber", absl::StrCat("[\"", to_quantity(n), "\",false]")});
-  TOWLINE_ASSIGN_OR_RETURN(const auto reply,
-                           pool_.call(turn, calls, allowance_of(Asked::header, calls.size()), cancelled));
-  std::vector<Found> out(numbers.size());
-  const auto useless = [&](const std::string& why) {
-    pool_.useless(turn.endpoint, Problem::not_json_rpc, why);
-    return absl::UnavailableError(why);
-  };
+absl::StatusOr<Headers::Founds> Headers::read(const jsonrpc::Answers& answers,
+                                              const std::vector<std::uint64_t>& numbers) {
+  Founds out(numbers.size());
   for (std::size_t k = 0; k < numbers.size(); ++k) {
-    const auto& a = reply.answers.answers[k];
+    const auto& a = answers.answers[k];
     if (a.kind == jsonrpc::Answer::Kind::missing) continue;
     if (const auto absence = jsonrpc::absence(a); absence != jsonrpc::Absence::none) {
       out[k].kind = Found::Kind::absent;
-      pool_.note_absent(turn.endpoint, numbers[k], absence);
+      out[k].absence = absence;
       continue;
     }
     if (a.kind == jsonrpc::Answer::Kind::error)
-      return useless(absl::StrCat("header ", numbers[k], ": error ", a.error.code, " ", a.error.message));
+      return absl::UnavailableError(
+          absl::StrCat("header ", numbers[k], ": error ", a.error.code, " ", a.error.message));
     auto h = eth::header_from_json(a.result);
-    if (!h.ok()) return useless(absl::StrCat("header ", numbers[k], ": ", h.status().message()));
+    if (!h.ok()) return absl::UnavailableError(absl::StrCat("header ", numbers[k], ": ", h.status().message()));
     const Hash32 hash = eth::hash_header(h->header);
     if (hash != h->claimed_hash) {
       return absl::DataLossError(absl::StrCat("hash: header ", numbers[k], " is claimed to be ",
@@ -66,17 +57,43 @@ absl::StatusOr<std::vector<Headers::Found>> Headers::batch(const Turn& turn, std
   return out;
 }
 
-absl::StatusOr<Headers::View> Headers::view_of(Turn turn, const std::vector<std::uint64_t>& numbers,
-                                               const Cancelled& cancelled) {
+Wanted Headers::question(std::size_t calls, absl::Time since) {
+  Wanted w;
+  w.calls = calls;
+  w.since = since;
+  w.urgent = true;
+  return w;
+}
+
+Task<absl::StatusOr<Headers::Founds>> Headers::batch(Turn turn, std::vector<std::uint64_t> numbers, bool urgent,
+                                                     CancelPtr cancelled) {
+  std::vector<jsonrpc::Call> calls;
+  for (const std::uint64_t n : numbers)
+    calls.push_back({"eth_getBlockByNumber", absl::StrCat("[\"", to_quantity(n), "\",false]")});
+  const Allowance allowance = allowance_of(Asked::header, calls.size());
+  const absl::StatusOr<Reply> reply = co_await pool_.call(turn, std::move(calls), allowance, cancelled);
+  if (!reply.ok()) co_return reply.status();
+  auto job = [answers = reply->answers, numbers] { return read(*answers, numbers); };
+  absl::StatusOr<Founds> out = co_await computed(pool_.host(), urgent, std::move(job));
+  if (absl::IsUnavailable(out.status()))
+    pool_.useless(turn.endpoint, Problem::not_json_rpc, std::string{out.status().message()});
+  if (!out.ok()) co_return out.status();
+  for (std::size_t k = 0; k < numbers.size(); ++k)
+    if ((*out)[k].kind == Found::Kind::absent) pool_.note_absent(turn.endpoint, numbers[k], (*out)[k].absence);
+  co_return std::move(out);
+}
+
+Task<absl::StatusOr<Headers::View>> Headers::view_of(Turn turn, std::vector<std::uint64_t> numbers,
+                                                     CancelPtr cancelled) {
   const std::size_t i = turn.endpoint;
-  const absl::Time since = steady_now();
+  const absl::Time since = pool_.now();
   std::map<std::uint64_t, eth::BlockRef> found;
   std::vector<std::uint64_t> left = numbers;
   while (true) {
-    const std::span<const std::uint64_t> asked{left.data(), turn.calls};
-    const auto got = batch(turn, asked, cancelled);
-    if (!got.ok() && !absl::IsResourceExhausted(got.status())) return got.status();
-    if (!got.ok() && pool_.out_of_patience(since)) return got.status();
+    const std::vector<std::uint64_t> asked{left.begin(), left.begin() + static_cast<std::ptrdiff_t>(turn.calls)};
+    const absl::StatusOr<Founds> got = co_await batch(turn, asked, true, cancelled);
+    if (!got.ok() && !absl::IsResourceExhausted(got.status())) co_return got.status();
+    if (!got.ok() && pool_.out_of_patience(since)) co_return got.status();
     std::vector<std::uint64_t> unanswered;
     for (std::size_t k = 0; k < asked.size(); ++k) {
       if (!got.ok() || (*got)[k].kind == Found::Kind::unanswered) unanswered.push_back(asked[k]);
@@ -87,60 +104,68 @@ absl::StatusOr<Headers::View> Headers::view_of(Turn turn, const std::vector<std:
     left = std::move(unanswered);
     if (left.empty()) break;
     // The rest from the same endpoint: one view of the chain.
-    TOWLINE_ASSIGN_OR_RETURN(turn, pool_.take(i, Work::headers, left.size(), since, cancelled));
+    const absl::StatusOr<Turn> next = co_await pool_.turn_with(i, question(left.size(), since), cancelled);
+    if (!next.ok()) co_return next.status();
+    turn = *next;
   }
   View out;
   out.endpoint = pool_.name(i);
   for (auto& [number, ref] : found) out.headers.push_back(ref);
-  return out;
+  co_return out;
 }
 
-absl::StatusOr<Headers::View> Headers::by_numbers(const std::vector<std::uint64_t>& numbers,
-                                                  std::optional<std::size_t> prefer, const Cancelled& cancelled) {
-  const absl::Time since = steady_now();
+Task<absl::StatusOr<Headers::View>> Headers::by_numbers(std::vector<std::uint64_t> numbers,
+                                                        std::optional<std::size_t> prefer, CancelPtr cancelled) {
+  const absl::Time since = pool_.now();
   Failover trial{pool_, heads_};
   absl::Status last;
-  if (numbers.empty()) return View{};
+  if (numbers.empty()) co_return View{};
   while (true) {
-    const auto turn = pool_.take_el(Work::headers, numbers.size(), trial.asked(), {}, since, cancelled, prefer);
+    Wanted wanted = question(numbers.size(), since);
+    wanted.except = trial.asked();
+    wanted.prefer = prefer;
+    const absl::StatusOr<Turn> turn = co_await pool_.turn(std::move(wanted), cancelled);
     if (!turn.ok()) {
-      if (absl::IsCancelled(turn.status())) return turn.status();
-      return trial.unsolved("headers by number", last.ok() ? turn.status() : last);
+      if (absl::IsCancelled(turn.status())) co_return turn.status();
+      co_return trial.unsolved("headers by number", last.ok() ? turn.status() : last);
     }
-    auto view = view_of(*turn, numbers, cancelled);
+    absl::StatusOr<View> view = co_await view_of(*turn, numbers, cancelled);
     if (view.ok()) {
       trial.solved_by(turn->endpoint);
-      return view;
+      co_return std::move(view);
     }
     last = view.status();
-    if (absl::IsCancelled(last)) return last;
+    if (absl::IsCancelled(last)) co_return last;
     if (absl::IsDataLoss(last)) trial.does_not_verify(turn->endpoint, std::string{last.message()});
     else trial.skip(turn->endpoint);
   }
 }
 
-absl::StatusOr<eth::Header> Headers::by_hash(const Hash32& hash, const Cancelled& cancelled) {
-  const absl::Time since = steady_now();
+Task<absl::StatusOr<eth::Header>> Headers::by_hash(Hash32 hash, CancelPtr cancelled) {
+  const absl::Time since = pool_.now();
   Failover trial{pool_, heads_};
   absl::Status last;
   while (true) {
-    const auto turn = pool_.take_el(Work::headers, 1, trial.asked(), {}, since, cancelled);
+    Wanted wanted = question(1, since);
+    wanted.except = trial.asked();
+    const absl::StatusOr<Turn> turn = co_await pool_.turn(std::move(wanted), cancelled);
     if (!turn.ok()) {
-      if (absl::IsCancelled(turn.status())) return turn.status();
-      return trial.unsolved(absl::StrCat("block ", to_hex(hash.view())), last.ok() ? turn.status() : last);
+      if (absl::IsCancelled(turn.status())) co_return turn.status();
+      co_return trial.unsolved(absl::StrCat("block ", to_hex(hash.view())), last.ok() ? turn.status() : last);
     }
     const std::size_t i = turn->endpoint;
-    const auto reply =
-        pool_.call(*turn, {{"eth_getBlockByHash", absl::StrCat("[\"", to_hex(hash.view()), "\",false]")}},
-                   allowance_of(Asked::header, 1), cancelled);
-    if (absl::IsCancelled(reply.status())) return reply.status();
+    std::vector<jsonrpc::Call> calls(1);
+    calls[0] = {"eth_getBlockByHash", absl::StrCat("[\"", to_hex(hash.view()), "\",false]")};
+    const Allowance allowance = allowance_of(Asked::header, 1);
+    const absl::StatusOr<Reply> reply = co_await pool_.call(*turn, std::move(calls), allowance, cancelled);
+    if (absl::IsCancelled(reply.status())) co_return reply.status();
     if (!reply.ok()) {
       last = reply.status();
       // Its back-off paces the next try; another may be asked meanwhile.
       if (pool_.out_of_patience(since)) trial.skip(i);
       continue;
     }
-    const auto& a = reply->answers.answers[0];
+    const auto& a = reply->at(0);
     if (jsonrpc::absence(a) != jsonrpc::Absence::none) {
       trial.not_found(i);
       continue;
@@ -160,33 +185,41 @@ absl::StatusOr<eth::Header> Headers::by_hash(const Hash32& hash, const Cancelled
       continue;
     }
     trial.solved_by(i);
-    return std::move(h->header);
+    co_return std::move(h->header);
   }
 }
 
-std::optional<Hash32> Headers::block_at(std::size_t i, std::uint64_t number, const Cancelled& cancelled) {
-  const absl::Time since = steady_now();
+Task<void> Headers::block_at(std::size_t i, std::uint64_t number, std::map<std::size_t, Hash32>* out,
+                             CancelPtr cancelled) {
+  const absl::Time since = pool_.now();
   while (true) {
-    const auto turn = pool_.take(i, Work::headers, 1, since, cancelled);
-    if (!turn.ok()) return std::nullopt;
-    const auto got = batch(*turn, std::span{&number, 1}, cancelled);
-    if (got.ok() && got->front().kind == Found::Kind::header) return got->front().header.hash;
+    const absl::StatusOr<Turn> turn = co_await pool_.turn_with(i, question(1, since), cancelled);
+    if (!turn.ok()) co_return;
+    std::vector<std::uint64_t> numbers(1, number);
+    const absl::StatusOr<Founds> got = co_await batch(*turn, std::move(numbers), true, cancelled);
+    if (got.ok() && got->front().kind == Found::Kind::header) {
+      out->emplace(i, got->front().header.hash);
+      co_return;
+    }
     // A rate limit is no answer.
-    if (got.ok() || absl::IsDataLoss(got.status()) || pool_.out_of_patience(since)) return std::nullopt;
+    if (got.ok() || absl::IsDataLoss(got.status()) || pool_.out_of_patience(since)) co_return;
   }
 }
 
-absl::StatusOr<eth::BlockId> Headers::border(std::uint64_t number, const std::map<std::size_t, Hash32>& answers,
-                                             bool cancelled) {
-  if (cancelled) return absl::CancelledError("cancelled");
-  if (answers.empty()) return absl::UnavailableError(absl::StrCat("no source gives block ", number));
+Task<absl::StatusOr<eth::BlockId>> Headers::border(std::uint64_t number, CancelPtr cancelled) {
+  std::map<std::size_t, Hash32> answers;
+  std::vector<Task<void>> questions;
+  for (const std::size_t i : pool_.view().usable_els()) questions.push_back(block_at(i, number, &answers, cancelled));
+  co_await all(pool_.host().loop(), std::move(questions));
+  if (cancelled->called()) co_return absl::CancelledError("cancelled");
+  if (answers.empty()) co_return absl::UnavailableError(absl::StrCat("no source gives block ", number));
   const auto elected = elect(pool_.voters(), answers);
   if (!elected) {
-    return absl::AbortedError(absl::StrCat("sources disagree about block ", number,
-                                           ", and no block of that height has a majority of the trust groups"));
+    co_return absl::AbortedError(absl::StrCat("sources disagree about block ", number,
+                                              ", and no block of that height has a majority of the trust groups"));
   }
   const eth::BlockId elect_id{number, *elected};
-  const auto vote = heads_.now()->choose(steady_now());
+  const auto vote = heads_.now()->choose(pool_.now());
   const bool settled = vote && number <= final_up_to(*vote);
   for (const auto& [i, hash] : answers) {
     if (hash == *elected) continue;
@@ -195,83 +228,91 @@ absl::StatusOr<eth::BlockId> Headers::border(std::uint64_t number, const std::ma
     if (settled) pool_.report_bad_data(i, "branch", evidence);
     else pool_.hold(i, evidence);
   }
-  return elect_id;
+  co_return elect_id;
 }
 
-absl::StatusOr<Testimony> Headers::ask_el(std::size_t i, const std::vector<std::uint64_t>& numbers,
-                                          const Cancelled& cancelled) {
-  const absl::Time since = steady_now();
+Task<absl::StatusOr<Testimony>> Headers::ask_el(std::size_t i, std::vector<std::uint64_t> numbers,
+                                                CancelPtr cancelled) {
+  const absl::Time since = pool_.now();
   while (true) {
-    TOWLINE_ASSIGN_OR_RETURN(const Turn turn, pool_.take(i, Work::headers, numbers.size(), since, cancelled));
-    const auto view = view_of(turn, numbers, cancelled);
+    const absl::StatusOr<Turn> turn = co_await pool_.turn_with(i, question(numbers.size(), since), cancelled);
+    if (!turn.ok()) co_return turn.status();
+    const absl::StatusOr<View> view = co_await view_of(*turn, numbers, cancelled);
     // Its back-off paces the next try.
     if (absl::IsUnavailable(view.status())) continue;
-    if (!view.ok()) return view.status();
+    if (!view.ok()) co_return view.status();
     Testimony out;
     for (const eth::BlockRef& b : view->headers) out.has[b.number] = b.hash;
-    return out;
+    co_return out;
   }
 }
 
-absl::StatusOr<Testimony> Headers::ask_cl(std::size_t i, const std::vector<std::uint64_t>& numbers,
-                                          const Cancelled& cancelled) {
+Task<absl::StatusOr<Testimony>> Headers::ask_cl(std::size_t i, std::vector<std::uint64_t> numbers,
+                                                CancelPtr cancelled) {
   Testimony out{false, {}};
   for (std::size_t at = 0; at < numbers.size();) {
-    if (cancelled()) return absl::CancelledError("no answer in time");
+    if (cancelled->called()) co_return absl::CancelledError("no answer in time");
     std::vector<jsonrpc::Call> calls;
     const std::size_t end = std::min(numbers.size(), at + pool_.poll_batch(i));
     for (std::size_t k = at; k < end; ++k) calls.push_back(output_call(numbers[k]));
     Trouble trouble;
-    const auto reply = pool_.poll(i, calls, Asked::small, trouble);
+    const absl::StatusOr<Reply> reply = co_await pool_.poll(i, std::move(calls), Asked::small, &trouble, cancelled);
     // Fewer calls may get an answer.
     if (absl::IsResourceExhausted(reply.status())) continue;
-    if (!reply.ok()) return reply.status();
+    if (!reply.ok()) co_return reply.status();
     for (std::size_t k = at; k < end; ++k)
-      if (const auto hash = hash_of(reply->answers.answers[k - at])) out.has[numbers[k]] = *hash;
+      if (const auto hash = hash_of(reply->at(k - at))) out.has[numbers[k]] = *hash;
     at = end;
   }
-  return out;
+  co_return out;
 }
 
-Headers::Heard Headers::ask(std::size_t i, const std::vector<std::uint64_t>& numbers, const Cancelled& cancelled) {
-  const Endpoint e = pool_.get(i);
-  const State state = e.state(steady_now());
+Task<Headers::Heard> Headers::ask(std::size_t i, std::vector<std::uint64_t> numbers, CancelPtr cancelled) {
+  const State state = pool_.get(i).state(pool_.now());
   absl::StatusOr<Testimony> said = absl::UnavailableError("it is not in use");
-  if (state == State::ready || state == State::backing_off)
-    said = contract::serves_blocks(e.kind()) ? ask_el(i, numbers, cancelled) : ask_cl(i, numbers, cancelled);
-  if (said.ok()) return {*std::move(said), {}};
+  if (state == State::ready || state == State::backing_off) {
+    if (contract::serves_blocks(pool_.get(i).kind())) said = co_await ask_el(i, numbers, cancelled);
+    else said = co_await ask_cl(i, numbers, cancelled);
+  }
+  if (said.ok()) co_return Heard{*std::move(said), {}};
   // What is known of it says more than that it gave no answer in time.
-  const Trouble t = pool_.get(i).trouble(steady_now());
-  return {{},
-          t                                  ? t.why
-          : absl::IsCancelled(said.status()) ? "no answer in time"
-                                             : std::string{said.status().message()}};
+  const Trouble t = pool_.get(i).trouble(pool_.now());
+  co_return Heard{{},
+                  t                                  ? t.why
+                  : absl::IsCancelled(said.status()) ? "no answer in time"
+                                                     : std::string{said.status().message()}};
 }
 
-WindowProof::Headers Headers::batch_of(std::vector<std::uint64_t> left, const Cancelled& cancelled) {
-  const absl::Time since = steady_now();
+Task<WindowProof::Headers> Headers::batch_of(std::vector<std::uint64_t> left, CancelPtr cancelled) {
+  const absl::Time since = pool_.now();
   WindowProof::Headers out;
   Failover trial{pool_, heads_};
   absl::Status last;
   while (!left.empty()) {
-    const auto turn = pool_.take_el(Work::headers, left.size(), trial.asked(), left.front(), since, cancelled);
+    Wanted wanted;
+    wanted.calls = left.size();
+    wanted.except = trial.asked();
+    wanted.number = left.front();
+    wanted.since = since;
+    const absl::StatusOr<Turn> turn = co_await pool_.turn(std::move(wanted), cancelled);
     if (!turn.ok()) {
       out.status = absl::IsCancelled(turn.status())
                        ? turn.status()
                        : trial.unsolved(absl::StrCat("header ", left.front()), last.ok() ? turn.status() : last);
-      return out;
+      co_return out;
     }
     const std::size_t i = turn->endpoint;
-    auto got = batch(*turn, std::span{left}.first(turn->calls), cancelled);
+    std::vector<std::uint64_t> asked{left.begin(), left.begin() + static_cast<std::ptrdiff_t>(turn->calls)};
+    absl::StatusOr<Founds> got = co_await batch(*turn, std::move(asked), false, cancelled);
     if (!got.ok()) {
       last = got.status();
       if (absl::IsCancelled(last)) {
         out.status = last;
-        return out;
+        co_return out;
       }
       if (pool_.out_of_patience(since)) {
         out.status = trial.unsolved(absl::StrCat("header ", left.front()), last);
-        return out;
+        co_return out;
       }
       // Others than who lied; one that failed is asked again when nobody else can: its back-off paces it.
       if (absl::IsDataLoss(last)) trial.does_not_verify(i, std::string{last.message()});
@@ -282,21 +323,21 @@ WindowProof::Headers Headers::batch_of(std::vector<std::uint64_t> left, const Ca
     for (std::size_t k = 0; k < got->size(); ++k) {
       Found& f = (*got)[k];
       // What it does not have for good is asked of others, and of nobody if there is none.
-      const bool gone = f.kind == Found::Kind::absent && pool_.get(i).has_gone(steady_now(), left[k]);
+      const bool gone = f.kind == Found::Kind::absent && pool_.get(i).has_gone(pool_.now(), left[k]);
       if (f.kind == Found::Kind::unanswered || gone) again.push_back(left[k]);
       if (f.kind == Found::Kind::header) out.found.push_back({std::move(f.header), i});
     }
     again.insert(again.end(), left.begin() + static_cast<std::ptrdiff_t>(got->size()), left.end());
     left = std::move(again);
   }
-  return out;
+  co_return out;
 }
 
-absl::StatusOr<WindowProof::Closed> Headers::close(const WindowProof::AskGap& ask, const Cancelled& cancelled) {
+Task<absl::StatusOr<WindowProof::Closed>> Headers::close(WindowProof::AskGap ask, CancelPtr cancelled) {
   const ChainProof::Gap& gap = ask.gap;
   const eth::BlockId& tip = ask.tip;
   WindowProof::Closed out;
-  const absl::Time since = steady_now();
+  const absl::Time since = pool_.now();
   std::set<std::size_t> tried;
   const bool suspected = gap.suspect && *gap.suspect != kNobody;
   if (suspected) tried.insert(*gap.suspect);
@@ -304,13 +345,18 @@ absl::StatusOr<WindowProof::Closed> Headers::close(const WindowProof::AskGap& as
   while (true) {
     // Its view of the headers below, too: a suspect is seldom wrong in one place.
     const std::size_t below = static_cast<std::size_t>(gap.number - ask.lowest) + 1;
-    const auto turn = pool_.take_el(Work::headers, below, tried, gap.number, since, cancelled);
-    if (absl::IsCancelled(turn.status())) return turn.status();
+    Wanted wanted;
+    wanted.calls = below;
+    wanted.except = tried;
+    wanted.number = gap.number;
+    wanted.since = since;
+    const absl::StatusOr<Turn> turn = co_await pool_.turn(std::move(wanted), cancelled);
+    if (absl::IsCancelled(turn.status())) co_return turn.status();
     if (!turn.ok()) break;
     const std::size_t i = turn->endpoint;
-    const auto numbers = range(gap.number + 1 - turn->calls, turn->calls);
-    auto got = batch(*turn, numbers, cancelled);
-    if (absl::IsCancelled(got.status())) return got.status();
+    std::vector<std::uint64_t> numbers = range(gap.number + 1 - turn->calls, turn->calls);
+    absl::StatusOr<Founds> got = co_await batch(*turn, std::move(numbers), false, cancelled);
+    if (absl::IsCancelled(got.status())) co_return got.status();
     // Not answered: its back-off, or a smaller batch, comes before the next try.
     const bool unanswered = got.ok() ? got->back().kind == Found::Kind::unanswered : !absl::IsDataLoss(got.status());
     if (unanswered && !pool_.out_of_patience(since)) continue;
@@ -324,48 +370,55 @@ absl::StatusOr<WindowProof::Closed> Headers::close(const WindowProof::AskGap& as
       out.suspect = {*gap.suspect, gap.number,
                      absl::StrCat("its header ", gap.number, " is not ", to_hex(gap.hash.view()), ", which ",
                                   eth::to_string(tip), " descends from; ", pool_.name(i), " has it")};
-    return out;
+    co_return out;
   }
-  auto h = by_hash(gap.hash, cancelled);
+  absl::StatusOr<eth::Header> h = co_await by_hash(gap.hash, cancelled);
   if (absl::IsNotFound(h.status()))
-    return absl::NotFoundError(
+    co_return absl::NotFoundError(
         absl::StrCat("no source's chain leads to ", eth::to_string(tip), " (it was reorged out, or not seen yet)"));
-  if (!h.ok()) return h.status();
+  if (!h.ok()) co_return h.status();
   if (h->number != gap.number)
-    return absl::FailedPreconditionError("the numbers of linked headers do not follow each other");
+    co_return absl::FailedPreconditionError("the numbers of linked headers do not follow each other");
   // Nobody is known to have what is below it: no suspect.
   out.found.push_back({{gap.hash, *std::move(h)}, kNobody});
-  return out;
+  co_return out;
 }
 
-absl::Status Headers::judge(const std::vector<HashedHeader>& out, const std::vector<Suspect>& suspects) {
+Task<absl::Status> Headers::judge(std::shared_ptr<const std::vector<HashedHeader>> linked,
+                                  std::vector<Suspect> suspects) {
+  const std::vector<HashedHeader>& out = *linked;
   const std::uint64_t first = out.front().header.number;
   const std::uint64_t last = out.back().header.number;
   // Whoever named the tip may lie: what a quorum says goes before it.
-  if (const auto vote = heads_.now()->choose(steady_now())) {
+  if (const auto vote = heads_.now()->choose(pool_.now())) {
     const auto range = [&](std::uint64_t n) {
       return n >= first && n <= last ? std::optional{out[n - first].hash} : std::nullopt;
     };
-    TOWLINE_RETURN_IF_ERROR(check_range(*vote, range));
+    TOWLINE_CO_RETURN_IF_ERROR(check_range(*vote, range));
     for (const Suspect& s : suspects) {
       if (is_settled(*vote, range, s.number)) pool_.report_bad_data(s.endpoint, "branch", s.evidence);
       else pool_.hold(s.endpoint, s.evidence);
     }
   }
-  std::vector<eth::Header> verified;
-  verified.reserve(out.size());
-  for (const auto& h : out) {
-    // Its hash is the one that the chain names: every source has it so.
-    if (auto st = eth::verify_header(h.header, h.hash); !st.ok()) {
-      heads_.set_unknown_rules(std::string{st.message()});
-      return absl::UnavailableError(absl::StrCat(
-          "the chain breaks a rule of its fork (is there one that this version does not know?): ", st.message()));
+  // Its hash is the one that the chain names: every source has it so.
+  auto job = [linked]() -> absl::StatusOr<HeadersPtr> {
+    std::vector<eth::Header> verified;
+    verified.reserve(linked->size());
+    for (const auto& h : *linked) {
+      TOWLINE_RETURN_IF_ERROR(eth::verify_header(h.header, h.hash));
+      verified.push_back(h.header);
     }
-    verified.push_back(h.header);
+    return HeadersPtr{std::make_shared<const std::vector<eth::Header>>(std::move(verified))};
+  };
+  const absl::StatusOr<HeadersPtr> verified = co_await computed(pool_.host(), false, std::move(job));
+  if (!verified.ok()) {
+    heads_.set_unknown_rules(std::string{verified.status().message()});
+    co_return absl::UnavailableError(
+        absl::StrCat("the chain breaks a rule of its fork (is there one that this version does not know?): ",
+                     verified.status().message()));
   }
-  caf::anon_send(forks_, headers_atom{},
-                 HeadersPtr{std::make_shared<const std::vector<eth::Header>>(std::move(verified))});
-  return absl::OkStatus();
+  caf::anon_send(forks_, headers_atom{}, *verified);
+  co_return absl::OkStatus();
 }
 
 }  // namespace towline::fetcher

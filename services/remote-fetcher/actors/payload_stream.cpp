@@ -15,8 +15,8 @@ namespace {
 
 using Effects = RangeSession::Effects;
 constexpr std::uint64_t kMaxLines = 48;
-/// The desk answers at once.
-constexpr auto kDesk = std::chrono::seconds{30};
+/// The dispatcher answers at once.
+constexpr auto kDispatcher = std::chrono::seconds{30};
 
 SessionEventPtr event(std::function<Effects(RangeSession&)> f) {
   return std::make_shared<const std::function<Effects(RangeSession&)>>(std::move(f));
@@ -25,8 +25,7 @@ SessionEventPtr event(std::function<Effects(RangeSession&)> f) {
 }  // namespace
 
 PayloadStreamState::~PayloadStreamState() {
-  *cancelled_ = true;
-  if (config_.desk != nullptr) config_.desk->close(config_.id);
+  if (config_.dispatcher != nullptr) config_.dispatcher->close(config_.id);
 }
 
 payload_stream_impl::behavior_type PayloadStreamState::make_behavior(const StreamConfig& config) {
@@ -39,7 +38,7 @@ payload_stream_impl::behavior_type PayloadStreamState::make_behavior(const Strea
         reader_ = reader;
         const std::uint64_t blocks = config_.tip.number - std::min(config_.tip.number, config_.parent.number);
         const auto lines = static_cast<std::uint64_t>(config_.max_in_flight) *
-                           std::max<std::uint64_t>(1, config_.pool->usable_els().size());
+                           std::max<std::uint64_t>(1, config_.dispatcher->view().usable_els().size());
         apply(session_->start(static_cast<std::size_t>(std::min({lines, kMaxLines, (blocks + 3) / 4}))));
       },
       [this](event_atom, const SessionEventPtr& e) { apply((*e)(*session_)); },
@@ -50,57 +49,50 @@ void PayloadStreamState::apply(Effects effects) {
   for (const auto& e : effects) std::visit([this](const auto& x) { run(x); }, e);
 }
 
-template <class F>
-void PayloadStreamState::work(Crew crew, F job) {
+void PayloadStreamState::ask(Lane lane, std::function<Task<SessionEvent>(Sources, CancelPtr)> ask) {
   const payload_stream_impl me{self_};
-  config_.desk->run(crew, [me, job = std::move(job)] { caf::anon_send(me, event_atom{}, event(job())); });
+  Question q;
+  q.owner = config_.id;
+  q.lane = lane;
+  q.ask = [me, ask = std::move(ask)](Sources sources, CancelPtr cancelled) -> Task<void> {
+    SessionEvent came = co_await ask(sources, cancelled);
+    caf::anon_send(me, event_atom{}, event(std::move(came)));
+  };
+  q.refuse = [me](const absl::Status&) { caf::anon_send(me, gone_atom{}); };
+  config_.dispatcher->ask(std::move(q));
 }
 
-void PayloadStreamState::run(const RangeSession::AskBorder& ask) {
-  const auto els = config_.pool->usable_els();
-  border_.clear();
-  border_left_ = els.size();
-  const auto settle = [this, number = ask.number] {
-    work(Crew::questions, [headers = config_.headers, number, answers = border_, cancelled = cancelled_] {
-      return [border = headers->border(number, answers, *cancelled)](RangeSession& s) { return s.on_border(border); };
-    });
-  };
-  if (els.empty()) return settle();
-  for (const std::size_t i : els) {
-    work(Crew::questions, [this, i, number = ask.number, headers = config_.headers, cancelled = cancelled_, settle] {
-      return [this, i, settle,
-              has = headers->block_at(i, number, [cancelled] { return cancelled->load(); })](RangeSession&) -> Effects {
-        if (has) border_[i] = *has;
-        if (--border_left_ == 0) settle();
-        return {};
-      };
-    });
-  }
+void PayloadStreamState::run(const RangeSession::AskBorder& ask_border) {
+  ask(Lane::headers, [number = ask_border.number](Sources s, CancelPtr cancelled) -> Task<SessionEvent> {
+    const absl::StatusOr<eth::BlockId> border = co_await s.headers.border(number, cancelled);
+    co_return SessionEvent{[border](RangeSession& session) { return session.on_border(border); }};
+  });
 }
 
 void PayloadStreamState::run(const RangeSession::AskKept& ask) {
-  self_->request(config_.desk->actor(), kDesk, kept_atom{}, ask.first, ask.last)
+  self_->request(config_.dispatcher->actor(), kDispatcher, kept_atom{}, ask.first, ask.last)
       .then([this](const KeptPtr& kept) { apply(session_->on_kept(*kept)); },
             [this](const caf::error&) { apply(session_->on_kept({})); });
 }
 
 void PayloadStreamState::run(const WindowProof::AskHeaders& ask) {
-  work(Crew::headers, [headers = config_.headers, ask, cancelled = cancelled_] {
-    auto got = headers->batch_of(ask.numbers, [&] { return cancelled->load(); });
-    return [got = std::move(got)](RangeSession& s) { return s.on_headers(got); };
+  this->ask(Lane::headers, [numbers = ask.numbers](Sources s, CancelPtr cancelled) -> Task<SessionEvent> {
+    WindowProof::Headers got = co_await s.headers.batch_of(numbers, cancelled);
+    co_return SessionEvent{[got = std::move(got)](RangeSession& session) { return session.on_headers(got); }};
   });
 }
 
 void PayloadStreamState::run(const WindowProof::AskGap& ask) {
-  work(Crew::headers, [headers = config_.headers, ask, cancelled = cancelled_] {
-    auto got = headers->close(ask, [&] { return cancelled->load(); });
-    return [got = std::move(got)](RangeSession& s) { return s.on_gap(got); };
+  this->ask(Lane::headers, [ask](Sources s, CancelPtr cancelled) -> Task<SessionEvent> {
+    absl::StatusOr<WindowProof::Closed> got = co_await s.headers.close(ask, cancelled);
+    co_return SessionEvent{[got = std::move(got)](RangeSession& session) { return session.on_gap(got); }};
   });
 }
 
 void PayloadStreamState::run(const WindowProof::Judge& ask) {
-  work(Crew::headers, [headers = config_.headers, ask] {
-    return [st = headers->judge(*ask.headers, ask.suspects)](RangeSession& s) { return s.on_judged(st); };
+  this->ask(Lane::headers, [ask](Sources s, CancelPtr) -> Task<SessionEvent> {
+    const absl::Status st = co_await s.headers.judge(ask.headers, ask.suspects);
+    co_return SessionEvent{[st](RangeSession& session) { return session.on_judged(st); }};
   });
 }
 
@@ -111,23 +103,18 @@ void PayloadStreamState::run(const RangeSession::AskBodies& ask) {
   order.at = ask.batch.at;
   order.count = ask.batch.count;
   order.expected_bytes = ask.batch.expected_bytes;
-  order.fetch = [bodies = config_.bodies, cancelled = cancelled_](std::span<const HashedHeader> wanted,
-                                                                  std::size_t expected, std::size_t& bytes) {
-    return bodies->fetch(
-        wanted, expected, [&] { return cancelled->load(); }, bytes);
-  };
   order.done = [me, id = ask.id](absl::StatusOr<std::vector<ServedPtr>> got, std::size_t bytes) {
     caf::anon_send(me, event_atom{},
                    event([id, got = std::move(got), bytes](RangeSession& s) { return s.on_bodies(id, got, bytes); }));
   };
-  config_.desk->fetch(config_.id, ask.id, std::move(order));
+  config_.dispatcher->fetch(config_.id, ask.id, std::move(order));
 }
 
 void PayloadStreamState::run(const RangeSession::Write& w) { reader_->write(w.payloads); }
 
-void PayloadStreamState::run(const RangeSession::Free& f) { config_.desk->free(config_.id, f.id); }
+void PayloadStreamState::run(const RangeSession::Free& f) { config_.dispatcher->free(config_.id, f.id); }
 
-void PayloadStreamState::run(const RangeSession::Keep& k) { config_.desk->keep(k.headers); }
+void PayloadStreamState::run(const RangeSession::Keep& k) { config_.dispatcher->keep(k.headers); }
 
 void PayloadStreamState::run(const RangeSession::NoBorder& n) {
   log::warn("the headers of the whole range are fetched first, from its tip down",
@@ -135,8 +122,9 @@ void PayloadStreamState::run(const RangeSession::NoBorder& n) {
 }
 
 void PayloadStreamState::run(const RangeSession::End& e) {
-  if (e.status.ok()) config_.pool->note_blocks_served(true);
-  if (absl::IsUnavailable(e.status) || absl::IsDeadlineExceeded(e.status)) config_.pool->note_blocks_served(false);
+  if (e.status.ok()) config_.dispatcher->view().note_blocks_served(true);
+  if (absl::IsUnavailable(e.status) || absl::IsDeadlineExceeded(e.status))
+    config_.dispatcher->view().note_blocks_served(false);
   if (!e.status.ok())
     log::debug("payload stream ended",
                {log::kv("parent", config_.parent), log::kv("tip", config_.tip), log::kv("why", e.status)});

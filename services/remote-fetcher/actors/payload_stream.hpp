@@ -1,16 +1,14 @@
 // One call of StreamPayloads: an actor that owns a core/range_session and ends with the call.
 //
-// In: from the call, that its reader has room or is gone; from workers, what came of what the session asked for. Out:
-// jobs to the desk, payloads and the end to the call. No timers. When the call ends, whatever is under way for it is
-// cancelled, and the memory that it held is free.
+// In: from the call, that its reader has room or is gone; from the dispatcher, what came of what the session asked for.
+// Out: questions to the dispatcher, payloads and the end to the call. No timers. When the call ends, whatever is under
+// way for it is cancelled, and the memory that it held is free.
 #pragma once
 #include <caf/typed_actor.hpp>
 #include <functional>
 #include <memory>
 
-#include "services/remote-fetcher/actors/bodies.hpp"
-#include "services/remote-fetcher/actors/fetch_desk.hpp"
-#include "services/remote-fetcher/actors/headers.hpp"
+#include "services/remote-fetcher/actors/dispatcher.hpp"
 #include "services/remote-fetcher/core/range_session.hpp"
 
 namespace towline::fetcher {
@@ -24,17 +22,15 @@ struct PayloadReader {
 };
 using PayloadReaderPtr = std::shared_ptr<const PayloadReader>;
 /// What came of something that the session asked for.
-using SessionEventPtr = std::shared_ptr<const std::function<RangeSession::Effects(RangeSession&)>>;
+using SessionEvent = std::function<RangeSession::Effects(RangeSession&)>;
+using SessionEventPtr = std::shared_ptr<const SessionEvent>;
 
 struct StreamConfig {
   std::uint64_t id = 0;
   eth::BlockId parent, tip;
   /// Requests in flight to each endpoint.
   int max_in_flight = 16;
-  Pool* pool = nullptr;
-  Headers* headers = nullptr;
-  Bodies* bodies = nullptr;
-  const FetchDesk* desk = nullptr;
+  Dispatcher* dispatcher = nullptr;
 };
 
 }  // namespace towline::fetcher
@@ -76,19 +72,13 @@ class PayloadStreamState {
   void run(const RangeSession::Keep& k);
   void run(const RangeSession::NoBorder& n);
   void run(const RangeSession::End& e);
-  /// `job` on a worker of the crew; the event that it returns comes back here.
-  template <class F>
-  void work(Crew crew, F job);
+  /// A question for the dispatcher: the event that `ask`, a coroutine, returns comes back here.
+  void ask(Lane lane, std::function<Task<SessionEvent>(Sources, CancelPtr)> ask);
 
   payload_stream_impl::pointer self_;
   StreamConfig config_;
   PayloadReaderPtr reader_;
   std::optional<RangeSession> session_;
-  /// Whatever works for this call looks at it.
-  std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
-  /// What the endpoints have at the border that is asked for, and how many have not said.
-  std::map<std::size_t, Hash32> border_;
-  std::size_t border_left_ = 0;
 };
 
 payload_stream_impl::behavior_type payload_stream(payload_stream_impl::stateful_pointer<PayloadStreamState> self,

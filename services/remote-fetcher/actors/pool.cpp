@@ -1,30 +1,17 @@
 #include "services/remote-fetcher/actors/pool.hpp"
 
 #include <absl/strings/str_cat.h>
-#include <absl/time/clock.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <filesystem>
-#include <nlohmann/json.hpp>
-#include <random>
+#include <caf/send.hpp>
 
-#include "libs/base/steady_time.hpp"
+#include "libs/http/encoding.hpp"
+#include "libs/http/url.hpp"
 #include "libs/telemetry/log.hpp"
-#include "services/remote-fetcher/core/choice.hpp"
-#include "services/remote-fetcher/core/http_answer.hpp"
 #include "services/remote-fetcher/core/redact.hpp"
-#include "services/remote-fetcher/core/trust_group.hpp"
 
 namespace towline::fetcher {
 namespace {
-
-constexpr std::uintmax_t kMaxEvidenceBytes = 16U << 20U;
-/// How soon a cancelled caller is noticed.
-constexpr absl::Duration kLook = absl::Milliseconds(100);
 
 Problem problem_of(http::Failure f) {
   switch (f) {
@@ -38,139 +25,105 @@ Problem problem_of(http::Failure f) {
   }
 }
 
-/// host:port and the place in the list: nothing of the URL that could be secret.
-std::string name_of(const std::string& url, std::size_t i) {
-  const std::string shown = http::redact_url(url);
-  const auto slashes = shown.find("//");
-  return absl::StrCat(slashes == std::string::npos ? shown : shown.substr(slashes + 2), "#", i + 1);
-}
-
 /// In the order of the enum.
 constexpr std::array kResults = {"ok",        "gaps",    "rate_limited", "http_error", "batch_failed", "malformed",
                                  "cancelled", "timeout", "too_large",    "transport",  "unusable"};
 
-/// Called under the pool's lock only.
-Jitter make_jitter() {
-  auto random = std::make_shared<std::mt19937_64>(std::random_device{}());
-  return [random] { return std::uniform_real_distribution<>{0, 1}(*random); };
-}
-
 }  // namespace
 
-absl::Status append_private(const std::string& path, absl::string_view text) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  // It may be there already.
-  const bool done = ::fchmod(fd, 0600) == 0 && ::write(fd, text.data(), text.size()) >= 0;
-  const absl::Status st = done ? absl::OkStatus() : absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
-  ::close(fd);
-  return st;
-}
-
-Pool::Pool(std::vector<EndpointConfig> endpoints, absl::Duration request_timeout, std::string evidence_file,
-           Metrics& metrics)
+Pool::Pool(std::vector<EndpointConfig> endpoints, absl::Duration request_timeout, EndpointViewPtr view,
+           evidence_actor evidence, Metrics& metrics, Host& host)
     : configs_{std::move(endpoints)},
       timeout_{request_timeout},
-      evidence_file_{std::move(evidence_file)},
-      metrics_{metrics} {
-  const Jitter jitter = make_jitter();
+      view_{std::move(view)},
+      evidence_{std::move(evidence)},
+      host_{host} {
   for (std::size_t i = 0; i < configs_.size(); ++i) {
-    names_.push_back(name_of(configs_[i].url, i));
-    Voter& voter = voters_.emplace_back(configs_[i].voter);
-    voter.endpoint = names_.back();
-    if (const auto url = http::parse_url(configs_[i].url); url.ok() && voter.group.empty())
-      voter.group = trust_group_of(url->host);
     secrets_.push_back(secrets_of(configs_[i].url, configs_[i].headers));
-    endpoints_.push_back(std::make_unique<Endpoint>(names_.back(), configs_[i].limits, jitter));
+    all_.push_back(endpoints_.emplace_back(std::make_unique<Endpoint>(*view_->get(i))).get());
     // All from the start: an alarm on an increase misses the step from nothing to one.
-    const Labels labels{{"endpoint", names_.back()}};
+    const Labels labels{{"endpoint", name(i)}};
     Counters& c = counters_.emplace_back();
     for (std::size_t r = 0; r < kResults.size(); ++r) {
-      c.results[r] = metrics_.counter("towline_fetcher_requests_total", "Requests to endpoints by result.",
-                                      {{"endpoint", names_.back()}, {"result", kResults[r]}});
+      c.results[r] = metrics.counter("towline_fetcher_requests_total", "Requests to endpoints by result.",
+                                     {{"endpoint", name(i)}, {"result", kResults[r]}});
     }
-    c.received = metrics_.counter("towline_fetcher_received_bytes_total", "Bytes of answers, uncompressed.", labels);
-    c.integrity_failures = metrics_.counter("towline_fetcher_integrity_failures_total",
-                                            "Answers that do not verify or contradict what is final.", labels);
-    c.other_branch = metrics_.counter("towline_fetcher_other_branch_total",
-                                      "Headers of another branch than the one that was asked for.", labels);
+    c.received = metrics.counter("towline_fetcher_received_bytes_total", "Bytes of answers, uncompressed.", labels);
+    c.integrity_failures = metrics.counter("towline_fetcher_integrity_failures_total",
+                                           "Answers that do not verify or contradict what is final.", labels);
+    c.other_branch = metrics.counter("towline_fetcher_other_branch_total",
+                                     "Headers of another branch than the one that was asked for.", labels);
   }
 }
 
-Endpoint Pool::get(std::size_t i) const {
-  std::lock_guard lock{mutex_};
-  return *endpoints_[i];
+Task<absl::StatusOr<Turn>> Pool::turn(Wanted wanted, CancelPtr cancelled) {
+  if (cancelled->called() || stopped()) co_return absl::CancelledError("cancelled");
+  const std::uint64_t id = ++last_id_;
+  const auto once = std::make_shared<Once<absl::StatusOr<Turn>>>(host_.loop());
+  if (auto st = line_.add(id, std::move(wanted)); !st.ok()) co_return st;
+  turns_.emplace(id, once);
+  changed_ = true;
+  const Cancel::Hook hook{cancelled, [this, id, once] {
+                            if (turns_.erase(id) == 0) return;
+                            line_.forget(id);
+                            once->set(absl::CancelledError("cancelled"));
+                          }};
+  co_return co_await *once;
 }
 
-std::optional<std::size_t> Pool::find(const std::string& wanted) const {
-  const auto it = std::find(names_.begin(), names_.end(), wanted);
-  if (it == names_.end()) return std::nullopt;
-  return static_cast<std::size_t>(it - names_.begin());
-}
-
-std::vector<std::size_t> Pool::usable_els() const {
-  std::lock_guard lock{mutex_};
-  std::vector<std::size_t> out;
-  const absl::Time now = steady_now();
-  for (std::size_t i = 0; i < endpoints_.size(); ++i) {
-    const State s = endpoints_[i]->state(now);
-    if (contract::serves_blocks(endpoints_[i]->kind()) && (s == State::ready || s == State::backing_off))
-      out.push_back(i);
-  }
-  return out;
-}
-
-std::size_t Pool::ready_els() const {
-  std::lock_guard lock{mutex_};
-  const absl::Time now = steady_now();
-  return static_cast<std::size_t>(std::count_if(endpoints_.begin(), endpoints_.end(), [&](const auto& e) {
-    return contract::serves_blocks(e->kind()) && e->state(now) == State::ready;
-  }));
-}
-
-absl::StatusOr<Turn> Pool::take_el(Work w, std::size_t wanted, const std::set<std::size_t>& except,
-                                   std::optional<std::uint64_t> number, absl::Time since, const Cancelled& cancelled,
-                                   std::optional<std::size_t> prefer) {
-  std::vector<const Endpoint*> all;
-  for (const auto& e : endpoints_) all.push_back(e.get());
-  while (true) {
-    // Not under the lock: it is the caller's code.
-    if (cancelled()) return absl::CancelledError("cancelled");
-    std::unique_lock lock{mutex_};
-    if (stopped_) return absl::CancelledError("shutting down");
-    const absl::Time now = steady_now();
-    const Choice c = choose_el(all, except, number, prefer, now);
-    if (c.endpoint) {
-      Endpoint& e = *endpoints_[*c.endpoint];
-      const std::size_t calls = std::min(wanted, e.max_batch(w, now));
-      e.on_request(w, calls, now);
-      return Turn{*c.endpoint, w, calls};
-    }
-    if (!c.possible)
-      return absl::UnavailableError("no execution endpoint can be used for this; `towline endpoints` says why");
-    if (now - std::max(since, progress_) > kPatience) return absl::DeadlineExceededError("no source answered in time");
-    const absl::Duration wait = std::clamp(c.not_before - now, absl::Milliseconds(1), kLook);
-    changed_.wait_for(lock, absl::ToChronoMilliseconds(wait));
-  }
-}
-
-absl::StatusOr<Turn> Pool::take(std::size_t i, Work w, std::size_t wanted, absl::Time since,
-                                const Cancelled& cancelled) {
-  std::set<std::size_t> others;
+Task<absl::StatusOr<Turn>> Pool::turn_with(std::size_t i, Wanted wanted, CancelPtr cancelled) {
   for (std::size_t o = 0; o < endpoints_.size(); ++o) {
-    if (o != i) others.insert(o);
+    if (o != i) wanted.except.insert(o);
   }
-  return take_el(w, wanted, others, {}, since, cancelled);
+  co_return co_await turn(std::move(wanted), std::move(cancelled));
 }
 
-bool Pool::out_of_patience(absl::Time since) const {
-  std::lock_guard lock{mutex_};
-  return steady_now() - std::max(since, progress_) > kPatience;
+void Pool::go_on() {
+  while (true) {
+    host_.loop().run();
+    if (!std::exchange(changed_, false)) return;
+    for (auto& o : line_.go_on(all_, now())) {
+      if (o.turn.ok()) view_->publish(o.turn->endpoint, get(o.turn->endpoint));
+      if (const auto node = turns_.extract(o.id)) node.mapped()->set(std::move(o.turn));
+    }
+    wake_at(line_.next());
+  }
 }
 
-std::size_t Pool::poll_batch(std::size_t i) const {
-  std::lock_guard lock{mutex_};
-  return endpoints_[i]->max_batch(Work::poll, steady_now());
+void Pool::wake_at(absl::Time at) {
+  if (at >= wake_at_) return;
+  wake_at_ = at;
+  host_.after(at - now(), [this, at] {
+    if (wake_at_ == at) wake_at_ = absl::InfiniteFuture();
+    changed_ = true;
+  });
+}
+
+void Pool::grant(Line& line) {
+  for (const std::uint64_t id : line.budget.granted()) {
+    const auto node = line.waiting.extract(id);
+    const auto give_back = [this, &line](std::size_t bytes) {
+      line.budget.give_back(bytes);
+      grant(line);
+    };
+    node.mapped().second->set(std::optional<Share>{Share{give_back, node.mapped().first}});
+  }
+}
+
+Task<std::optional<Share>> Pool::share_of(Line* line, std::size_t bytes, CancelPtr cancelled) {
+  if (cancelled->called() || stopped()) co_return std::nullopt;
+  const std::uint64_t id = ++last_id_;
+  const auto once = std::make_shared<Once<std::optional<Share>>>(host_.loop());
+  line->waiting.emplace(id, std::pair{bytes, once});
+  line->budget.ask(id, bytes);
+  const Cancel::Hook hook{cancelled, [this, line, id, once] {
+                            if (line->waiting.erase(id) == 0) return;
+                            line->budget.forget(id);
+                            once->set(std::nullopt);
+                            grant(*line);
+                          }};
+  grant(*line);
+  co_return co_await *once;
 }
 
 void Pool::count(std::size_t i, Result result) { counters_[i].results[static_cast<std::size_t>(result)].inc(); }
@@ -185,72 +138,81 @@ http::Request Pool::request_to(std::size_t i) const {
   return request;
 }
 
-bool Pool::watch_new_heads(std::size_t i, const std::function<void()>& look) {
-  const auto url = http::parse_url(configs_[i].url);
-  if (!url.ok() || !url->websocket()) return false;
-  const auto live = metrics_.gauge("towline_fetcher_push_live", "1: the endpoint tells of new heads by itself.",
-                                   {{"endpoint", name(i)}});
-  http_.subscribe_heads(request_to(i), [look, live](const http::Push& p) {
-    auto gauge = live;
-    gauge.set(p.kind == http::Push::Kind::down ? 0 : 1);
-    if (p.kind == http::Push::Kind::head) look();
-  });
-  return true;
+Task<Pool::Answered> Pool::ask(http::Request request, std::size_t calls, bool urgent, CancelPtr cancelled) {
+  const std::size_t most = request.max_response_bytes;
+  const auto once = std::make_shared<Once<http::Response>>(host_.loop());
+  const std::uint64_t id = host_.post(std::move(request), [once](http::Response r) { once->set(std::move(r)); });
+  const Cancel::Hook hook{cancelled, [this, id] { host_.cancel_post(id); }};
+  http::Response packed = co_await *once;
+  const bool arrived = packed.failure == http::Failure::none;
+  auto read = [packed = std::move(packed), most, calls]() mutable {
+    Answered a;
+    a.response = http::decoded(std::move(packed), most);
+    a.size = a.response.body.size();
+    if (a.response.failure == http::Failure::none)
+      a.outcome = read_http_answer({a.response.status, std::move(a.response.body), a.response.retry_after}, calls);
+    return a;
+  };
+  // There is nothing to unpack or to read.
+  if (!arrived) co_return read();
+  co_return co_await computed(host_, urgent, std::move(read));
 }
 
-absl::StatusOr<Reply> Pool::exchange(std::size_t i, Work w, const std::vector<jsonrpc::Call>& calls,
-                                     const Allowance& allowance, const Cancelled& cancelled, Trouble& trouble) {
+Task<absl::StatusOr<Reply>> Pool::exchange(std::size_t i, Work w, std::vector<jsonrpc::Call> calls, Allowance allowance,
+                                           CancelPtr cancelled, Trouble* out) {
+  Trouble& trouble = *out;
   const std::size_t n = calls.size();
-  auto share = (w == Work::poll ? polls_ : bulk_).take(allowance.bytes, [&] { return stopped() || cancelled(); });
+  std::optional<Share> share = co_await share_of(w == Work::poll ? &polls_ : &bulk_, allowance.bytes, cancelled);
   if (!share) {
     update(i, [&](Endpoint& e) { e.on_cancelled(w, n); });
-    return absl::CancelledError("cancelled while other answers took all the memory that is for them");
+    co_return absl::CancelledError("cancelled while other answers took all the memory that is for them");
   }
   http::Request request = request_to(i);
   request.body = n > 1 ? jsonrpc::batch(calls) : jsonrpc::request(calls[0]);
   request.max_response_bytes = allowance.bytes;
-  http::Response r = http_.post_and_wait(std::move(request), cancelled);
-  const absl::Time now = steady_now();
+  Answered answered = co_await ask(std::move(request), n, w == Work::poll, cancelled);
+  http::Response& r = answered.response;
+  const absl::Time at = now();
   const auto failed = [&](Result result) {
     count(i, result);
-    update(i, [&](Endpoint& e) { e.on_error(w, n, now, trouble); });
+    update(i, [&](Endpoint& e) { e.on_error(w, n, at, trouble); });
     return absl::UnavailableError(trouble.why);
   };
   const auto fewer = [&](Result result) {
     count(i, result);
-    update(i, [&](Endpoint& e) { e.on_batch_failed(w, n, now, trouble); });
+    update(i, [&](Endpoint& e) { e.on_batch_failed(w, n, at, trouble); });
     return absl::ResourceExhaustedError(trouble.why);
   };
   if (r.failure == http::Failure::cancelled) {
     count(i, Result::cancelled);
     update(i, [&](Endpoint& e) { e.on_cancelled(w, n); });
-    return r.transport;
+    co_return r.transport;
   }
   if (r.failure != http::Failure::none) {
     trouble = {problem_of(r.failure), presentable(r.transport.message(), secrets_[i])};
     switch (r.failure) {
       case http::Failure::timeout:
         count(i, Result::timeout);
-        update(i, [&](Endpoint& e) { e.on_timeout(w, n, now, trouble); });
-        return absl::UnavailableError(trouble.why);
+        update(i, [&](Endpoint& e) { e.on_timeout(w, n, at, trouble); });
+        co_return absl::UnavailableError(trouble.why);
       case http::Failure::too_large:
         if (allowance.beyond == Beyond::ask_more) {
           update(i, [&](Endpoint& e) { e.on_cancelled(w, n); });
-          return absl::OutOfRangeError(trouble.why);
+          co_return absl::OutOfRangeError(trouble.why);
         }
-        if (n > 1) return fewer(Result::too_large);
+        if (n > 1) co_return fewer(Result::too_large);
         if (allowance.beyond == Beyond::bad_data) {
           trouble.problem = Problem::bad_data;
           report_bad_data(i, "size", absl::StrCat(calls[0].method, ": ", trouble.why));
         }
-        return failed(Result::too_large);
-      case http::Failure::lost: return n > 1 ? fewer(Result::transport) : failed(Result::transport);
-      default: return failed(Result::transport);
+        co_return failed(Result::too_large);
+      case http::Failure::lost: co_return n > 1 ? fewer(Result::transport) : failed(Result::transport);
+      default: co_return failed(Result::transport);
     }
   }
-  const std::size_t size = r.body.size();
+  const std::size_t size = answered.size;
   share->keep(size);
-  Outcome o = read_http_answer({r.status, std::move(r.body), r.retry_after}, n);
+  Outcome& o = answered.outcome;
   if (o.trouble.problem == Problem::redirects && !r.location.empty())
     absl::StrAppend(&o.trouble.why, " to ", http::redirect_target(configs_[i].url, r.location));
   trouble = {o.trouble.problem, presentable(o.trouble.why, secrets_[i])};
@@ -259,163 +221,91 @@ absl::StatusOr<Reply> Pool::exchange(std::size_t i, Work w, const std::vector<js
     a.error.detail = presentable(a.error.detail, secrets_[i]);
   }
   switch (o.kind) {
-    case Outcome::Kind::failed: return failed(r.status == 200 ? Result::malformed : Result::http_error);
-    case Outcome::Kind::batch_failed: return fewer(Result::batch_failed);
+    case Outcome::Kind::failed: co_return failed(r.status == 200 ? Result::malformed : Result::http_error);
+    case Outcome::Kind::batch_failed: co_return fewer(Result::batch_failed);
     case Outcome::Kind::rate_limited:
       count(i, o.busy ? Result::http_error : Result::rate_limited);
       update(i, [&](Endpoint& e) {
-        if (o.busy) e.on_busy(w, n, now, o.wait);
-        else e.on_rate_limit(w, n, o.answered, o.by_call, now, o.wait);
+        if (o.busy) e.on_busy(w, n, at, o.wait);
+        else e.on_rate_limit(w, n, o.answered, o.by_call, at, o.wait);
       });
       if (o.answered == 0) {
         trouble =
             o.busy ? Trouble{Problem::http_error, "HTTP 503: busy"} : Trouble{Problem::rate_limited, "rate limited"};
-        return absl::UnavailableError(trouble.why);
+        co_return absl::UnavailableError(trouble.why);
       }
       break;
     case Outcome::Kind::gaps:
       count(i, Result::gaps);
-      update(i, [&](Endpoint& e) { e.on_gaps(w, n, o.answered, now); });
+      update(i, [&](Endpoint& e) { e.on_gaps(w, n, o.answered, at); });
       break;
     case Outcome::Kind::answered:
       count(i, Result::ok);
-      update(i, [&](Endpoint& e) { e.on_answered(w, n, now, r.elapsed); });
+      update(i, [&](Endpoint& e) { e.on_answered(w, n, at, r.elapsed); });
       break;
   }
   counters_[i].received.inc(static_cast<double>(size));
-  return Reply{std::move(o.answers), size, *std::move(share)};
+  co_return Reply{std::make_shared<const jsonrpc::Answers>(std::move(o.answers)), size, *std::move(share)};
 }
 
-absl::StatusOr<Reply> Pool::call(const Turn& turn, const std::vector<jsonrpc::Call>& calls, const Allowance& allowance,
-                                 const Cancelled& cancelled) {
+Task<absl::StatusOr<Reply>> Pool::call(Turn turn, std::vector<jsonrpc::Call> calls, Allowance allowance,
+                                       CancelPtr cancelled) {
   Trouble trouble;
-  auto reply = exchange(turn.endpoint, turn.work, calls, allowance, cancelled, trouble);
-  if (reply.ok()) {
-    std::lock_guard lock{mutex_};
-    progress_ = steady_now();
-  }
-  return reply;
+  absl::StatusOr<Reply> reply =
+      co_await exchange(turn.endpoint, turn.work, std::move(calls), allowance, std::move(cancelled), &trouble);
+  if (reply.ok()) line_.on_progress(now());
+  co_return std::move(reply);
 }
 
-absl::StatusOr<Reply> Pool::poll(std::size_t i, const std::vector<jsonrpc::Call>& calls, Asked what, Trouble& trouble) {
-  update(i, [&](Endpoint& e) { e.on_request(Work::poll, calls.size(), steady_now()); });
+Task<absl::StatusOr<Reply>> Pool::poll(std::size_t i, std::vector<jsonrpc::Call> calls, Asked what, Trouble* trouble,
+                                       CancelPtr cancelled) {
+  update(i, [&](Endpoint& e) { e.on_request(Work::poll, calls.size(), now()); });
   // A poll may hold the answers before: it does not wait for ever.
-  const absl::Time limit = steady_now() + timeout_ * 2;
-  return exchange(
-      i, Work::poll, calls, allowance_of(what, calls.size()), [limit] { return steady_now() > limit; }, trouble);
+  const auto limit = std::make_shared<Cancel>();
+  host_.after(timeout_ * 2, [weak = std::weak_ptr<Cancel>{limit}] {
+    if (const auto l = weak.lock()) l->call();
+  });
+  const Cancel::Hook hook{cancelled, [limit] { limit->call(); }};
+  const Allowance allowance = allowance_of(what, calls.size());
+  co_return co_await exchange(i, Work::poll, std::move(calls), allowance, limit, trouble);
 }
 
 void Pool::update(std::size_t i, const std::function<void(Endpoint&)>& change) {
-  {
-    std::lock_guard lock{mutex_};
-    change(*endpoints_[i]);
-  }
-  changed_.notify_all();
+  change(*endpoints_[i]);
+  view_->publish(i, *endpoints_[i]);
+  changed_ = true;
 }
 
 void Pool::useless(std::size_t i, Problem problem, const std::string& why) {
   count(i, Result::unusable);
-  update(i, [&](Endpoint& e) { e.on_useless_answer(steady_now(), {problem, why}); });
+  update(i, [&](Endpoint& e) { e.on_useless_answer(now(), {problem, why}); });
 }
 
 bool Pool::note_absent(std::size_t i, std::uint64_t number, jsonrpc::Absence absence) {
   bool gone = absence == jsonrpc::Absence::pruned;
   update(i, [&](Endpoint& e) {
-    if (gone) e.on_gone(steady_now(), number);
-    else gone = e.on_missing(steady_now(), number);
+    if (gone) e.on_gone(now(), number);
+    else gone = e.on_missing(now(), number);
   });
   return gone;
 }
 
-std::optional<contract::SourceTrouble> Pool::trouble(bool (*concerned)(contract::EndpointKind)) const {
-  std::lock_guard lock{mutex_};
-  const absl::Time now = steady_now();
-  for (std::size_t i = 0; i < endpoints_.size(); ++i) {
-    const Endpoint& e = *endpoints_[i];
-    if (e.kind() != contract::EndpointKind::unknown && !concerned(e.kind())) continue;
-    const Trouble t = e.trouble(now);
-    if (!t) continue;
-    return contract::SourceTrouble{std::string{reason_code(t.problem)},
-                                   absl::StrCat(names_[i], ": ", t.why, ". ", advice(t.problem))};
-  }
-  return std::nullopt;
-}
-
-bool Pool::nothing_asked_yet() const {
-  std::lock_guard lock{mutex_};
-  const absl::Time now = steady_now();
-  return std::all_of(endpoints_.begin(), endpoints_.end(),
-                     [&](const auto& e) { return e->trouble(now).problem == Problem::not_asked; });
-}
-
-bool Pool::most_serve_bad_data() const {
-  std::lock_guard lock{mutex_};
-  const absl::Time now = steady_now();
-  std::size_t all = 0;
-  std::size_t bad = 0;
-  for (const auto& e : endpoints_) {
-    const Problem p = e->trouble(now).problem;
-    if (!contract::serves_blocks(e->kind()) && p != Problem::not_asked) continue;
-    ++all;
-    if (p == Problem::bad_data) ++bad;
-  }
-  return bad * 2 > all;
-}
-
-std::optional<contract::SourceTrouble> Pool::blocks_trouble() const {
-  if (blocks_served_) return std::nullopt;
-  if (auto t = trouble(contract::serves_blocks)) return t;
-  return contract::SourceTrouble{"no_blocks", "no source serves the blocks that are needed; see `towline endpoints`"};
-}
-
-void Pool::report_bad_data(std::size_t i, const std::string& what, const std::string& evidence) {
+void Pool::report_bad_data(std::size_t i, const std::string& what, const std::string& shown) {
   bool news = false;
-  update(i, [&](Endpoint& e) { news = e.quarantine(steady_now(), absl::StrCat(what, ": ", evidence)); });
+  update(i, [&](Endpoint& e) { news = e.quarantine(now(), absl::StrCat(what, ": ", shown)); });
   if (!news) return;
   counters_[i].integrity_failures.inc();
   log::error("endpoint quarantined: it served what does not verify",
-             {log::kv("endpoint", name(i)), log::kv("what", what), log::kv("evidence", evidence)});
-  keep_evidence(i, what, evidence);
+             {log::kv("endpoint", name(i)), log::kv("what", what), log::kv("evidence", shown)});
+  caf::anon_send(evidence_, found_atom{}, name(i), what, shown);
 }
 
-void Pool::hold(std::size_t i, const std::string& evidence) {
-  update(i, [&](Endpoint& e) { e.hold(steady_now(), evidence); });
+void Pool::hold(std::size_t i, const std::string& shown) {
+  update(i, [&](Endpoint& e) { e.hold(now(), shown); });
   counters_[i].other_branch.inc();
   log::warn("endpoint is on another branch, asking others for a moment",
-            {log::kv("endpoint", name(i)), log::kv("evidence", evidence)});
-  keep_evidence(i, "other_branch", evidence);
-}
-
-void Pool::keep_evidence(std::size_t i, const std::string& what, const std::string& evidence) {
-  if (evidence_file_.empty()) return;
-  std::lock_guard lock{evidence_mutex_};
-  std::error_code ec;
-  if (const auto size = std::filesystem::file_size(evidence_file_, ec); !ec && size > kMaxEvidenceBytes) {
-    std::filesystem::rename(evidence_file_, evidence_file_ + ".1", ec);
-    // What cannot be put away must not grow for ever.
-    if (ec) return log::warn("the evidence is not kept", {log::kv("why", ec.message())});
-  }
-  const std::string line =
-      nlohmann::json{
-          {"time_ms", absl::ToUnixMillis(absl::Now())}, {"endpoint", name(i)}, {"what", what}, {"evidence", evidence}}
-          .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
-      "\n";
-  if (const auto st = append_private(evidence_file_, line); !st.ok())
-    log::warn("the evidence is not kept", {log::kv("why", st)});
-}
-
-void Pool::stop() {
-  {
-    std::lock_guard lock{mutex_};
-    stopped_ = true;
-  }
-  http_.cancel_all();
-  changed_.notify_all();
-}
-
-bool Pool::stopped() const {
-  std::lock_guard lock{mutex_};
-  return stopped_;
+            {log::kv("endpoint", name(i)), log::kv("evidence", shown)});
+  caf::anon_send(evidence_, found_atom{}, name(i), std::string{"other_branch"}, shown);
 }
 
 }  // namespace towline::fetcher

@@ -1,104 +1,103 @@
-// All endpoints of this process and the calls to them. Thread safe: a caller takes a slot of an endpoint that may be
-// asked now, makes its call, and what came of it is what the endpoint's state becomes.
+// All endpoints of this process and the calls to them: a task takes a turn with an endpoint that may be asked now,
+// makes its call, and what came of it is what the endpoint's state becomes. It lives in the dispatcher, as all that
+// uses it does.
 #pragma once
 #include <absl/status/statusor.h>
 
 #include <array>
-#include <atomic>
-#include <condition_variable>
 #include <functional>
+#include <map>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "libs/http/client.hpp"
 #include "libs/jsonrpc/jsonrpc.hpp"
 #include "libs/telemetry/metrics.hpp"
-#include "services/remote-fetcher/actors/budget.hpp"
+#include "services/remote-fetcher/actors/endpoint_view.hpp"
+#include "services/remote-fetcher/actors/evidence.hpp"
+#include "services/remote-fetcher/actors/host.hpp"
 #include "services/remote-fetcher/core/allowance.hpp"
-#include "services/remote-fetcher/core/endpoint.hpp"
-#include "services/remote-fetcher/core/vote.hpp"
+#include "services/remote-fetcher/core/budget.hpp"
+#include "services/remote-fetcher/core/http_answer.hpp"
+#include "services/remote-fetcher/core/waiting_line.hpp"
 
 namespace towline::fetcher {
 
-struct EndpointConfig {
-  std::string url;
-  std::vector<std::string> headers;
-  std::string ca_file;
-  EndpointLimits limits;
-  /// As http::Request::proxy.
-  std::optional<std::string> proxy = std::nullopt;
-  /// The pool names it. Group "": trust_group_of its host.
-  Voter voter = {};
+/// Requests of all tasks that wait for an endpoint.
+inline constexpr std::size_t kMostWaiting = 4096;
+
+/// A part of a budget, until it is gone.
+class Share {
+ public:
+  Share(std::function<void(std::size_t)> give_back, std::size_t bytes)
+      : give_back_{std::move(give_back)}, bytes_{bytes} {}
+  Share(Share&& o) noexcept : give_back_{std::exchange(o.give_back_, {})}, bytes_{o.bytes_} {}
+  Share& operator=(Share&& o) noexcept {
+    std::swap(give_back_, o.give_back_);
+    std::swap(bytes_, o.bytes_);
+    return *this;
+  }
+  Share(const Share&) = delete;
+  Share& operator=(const Share&) = delete;
+  ~Share() {
+    if (give_back_) give_back_(bytes_);
+  }
+  /// The rest is given back.
+  void keep(std::size_t bytes) {
+    if (bytes >= bytes_) return;
+    give_back_(bytes_ - bytes);
+    bytes_ = bytes;
+  }
+
+ private:
+  std::function<void(std::size_t)> give_back_;
+  std::size_t bytes_;
 };
-
-/// Asked now and then, on any thread, by whatever waits for the caller.
-using Cancelled = std::function<bool()>;
-
-/// How long bulk work waits while no source answers anything.
-inline constexpr absl::Duration kPatience = absl::Seconds(20);
 
 /// Answers; a call that was left out is `missing`: ask again. Texts in it are presentable.
 struct Reply {
-  jsonrpc::Answers answers;
+  /// Shared with who reads it on a verifier.
+  std::shared_ptr<const jsonrpc::Answers> answers;
   /// Of the whole body.
   std::size_t bytes = 0;
-  Budget::Share share;
-};
-
-/// Appends to a file that its owner alone can read.
-absl::Status append_private(const std::string& path, absl::string_view text);
-
-/// Leave to make one request of `calls` calls at most.
-struct Turn {
-  std::size_t endpoint;
-  Work work;
-  std::size_t calls;
+  Share share;
+  const jsonrpc::Answer& at(std::size_t k) const { return answers->answers[k]; }
 };
 
 class Pool {
  public:
-  Pool(std::vector<EndpointConfig> endpoints, absl::Duration request_timeout, std::string evidence_file,
-       Metrics& metrics);
+  Pool(std::vector<EndpointConfig> endpoints, absl::Duration request_timeout, EndpointViewPtr view,
+       evidence_actor evidence, Metrics& metrics, Host& host);
 
   std::size_t size() const { return endpoints_.size(); }
-  const std::string& name(std::size_t i) const { return names_[i]; }
-  const std::vector<Voter>& voters() const { return voters_; }
-  /// A copy of what is known of endpoint `i`.
-  Endpoint get(std::size_t i) const;
-  std::optional<std::size_t> find(const std::string& name) const;
-  /// ELs that may be used for blocks, now or after a back-off.
-  std::vector<std::size_t> usable_els() const;
-  /// How many ELs can be asked for blocks right now.
-  std::size_t ready_els() const;
+  const std::string& name(std::size_t i) const { return view_->name(i); }
+  const std::vector<Voter>& voters() const { return view_->voters(); }
+  const EndpointView& view() const { return *view_; }
+  Host& host() const { return host_; }
+  absl::Time now() const { return host_.now(); }
+  const Endpoint& get(std::size_t i) const { return *endpoints_[i]; }
+  http::Request request_to(std::size_t i) const;
+  const std::string& url(std::size_t i) const { return configs_[i].url; }
 
-  /// A turn with an EL outside `except` that has block `number` (choice.hpp says which), for at most `wanted` calls of
-  /// bulk work `w`: waits for it. The caller makes its call(). UNAVAILABLE: there is none, CANCELLED,
-  /// DEADLINE_EXCEEDED: out_of_patience(since).
-  absl::StatusOr<Turn> take_el(Work w, std::size_t wanted, const std::set<std::size_t>& except,
-                               std::optional<std::uint64_t> number, absl::Time since, const Cancelled& cancelled,
-                               std::optional<std::size_t> prefer = {});
-  /// A turn with endpoint `i` and no other; errors as above.
-  absl::StatusOr<Turn> take(std::size_t i, Work w, std::size_t wanted, absl::Time since, const Cancelled& cancelled);
+  /// A turn, when there is one (core/waiting_line). The caller makes its call(). Errors as there, and CANCELLED.
+  Task<absl::StatusOr<Turn>> turn(Wanted wanted, CancelPtr cancelled);
+  /// With endpoint `i` and no other.
+  Task<absl::StatusOr<Turn>> turn_with(std::size_t i, Wanted wanted, CancelPtr cancelled);
   /// No source has answered any bulk request for kPatience, nor was one asked before `since`.
-  bool out_of_patience(absl::Time since) const;
+  bool out_of_patience(absl::Time since) const { return line_.out_of_patience(since, now()); }
   /// The one request of a turn, with as many calls as it has. RESOURCE_EXHAUSTED: no answer, and fewer calls may get
   /// one. OUT_OF_RANGE: larger than allowed, and more may be asked for. UNAVAILABLE: it failed, was over a rate limit,
   /// or so large that the endpoint is charged with it. CANCELLED: broken off. The reply holds a part of what all
   /// answers may have together: no other request may be waited for meanwhile.
-  absl::StatusOr<Reply> call(const Turn& turn, const std::vector<jsonrpc::Call>& calls, const Allowance& allowance,
-                             const Cancelled& cancelled);
+  Task<absl::StatusOr<Reply>> call(Turn turn, std::vector<jsonrpc::Call> calls, Allowance allowance,
+                                   CancelPtr cancelled);
   /// Calls that the next poll of endpoint `i` may hold in one request.
-  std::size_t poll_batch(std::size_t i) const;
-  /// Takes no slot: for polls and probes, which are paced already. Errors as above; `trouble` says why for
-  /// Endpoint::on_poll().
-  absl::StatusOr<Reply> poll(std::size_t i, const std::vector<jsonrpc::Call>& calls, Asked what, Trouble& trouble);
-
-  /// Where endpoint `i` can tell of new heads by itself (a ws or wss URL) `look` runs for each, on another thread.
-  /// False: it cannot.
-  bool watch_new_heads(std::size_t i, const std::function<void()>& look);
+  std::size_t poll_batch(std::size_t i) const { return get(i).max_batch(Work::poll, now()); }
+  /// Takes no turn: for polls and probes, which are paced already. Errors as above; `trouble` says why for
+  /// Endpoint::on_poll(), and outlives the task.
+  Task<absl::StatusOr<Reply>> poll(std::size_t i, std::vector<jsonrpc::Call> calls, Asked what, Trouble* trouble,
+                                   CancelPtr cancelled);
 
   void update(std::size_t i, const std::function<void(Endpoint&)>& change);
   /// An answer that arrived is of no use: the endpoint backs off.
@@ -106,30 +105,23 @@ class Pool {
   /// Endpoint `i` says that it does not have block `number`. True: the block is gone there, and not only late.
   bool note_absent(std::size_t i, std::uint64_t number, jsonrpc::Absence absence);
   /// Quarantined, counted, logged, and the evidence is kept. `what`: the check that fails, in a word.
-  void report_bad_data(std::size_t i, const std::string& what, const std::string& evidence);
+  void report_bad_data(std::size_t i, const std::string& what, const std::string& shown);
   /// On another branch than what is asked for, above what is final: the same for a moment, and it is no lie.
-  void hold(std::size_t i, const std::string& evidence);
+  void hold(std::size_t i, const std::string& shown);
 
-  /// Why endpoints give no heads, or no blocks: of the first that has a trouble; nullopt if none has.
-  std::optional<contract::SourceTrouble> trouble(bool (*concerned)(contract::EndpointKind)) const;
-  /// No probe has ended yet: nothing can be said of any endpoint.
-  bool nothing_asked_yet() const;
-  /// Of the execution endpoints that are heard, or were not asked yet, most serve what does not verify.
-  bool most_serve_bad_data() const;
-  /// Whether the last range that was asked for could be served.
-  void note_blocks_served(bool served) { blocks_served_ = served; }
-  /// Set while it could not.
-  std::optional<contract::SourceTrouble> blocks_trouble() const;
-
-  void stop();
-  /// For a watchdog: see http::Client.
-  void ask_turn(std::function<void()> turn) { http_.ask_turn(std::move(turn)); }
-  bool stopped() const;
+  /// Whoever waits for a turn may have got one: after each message, as for Loop::run().
+  void go_on();
+  void stop() { stopping_->call(); }
+  bool stopped() const { return stopping_->called(); }
+  const CancelPtr& stopping() const { return stopping_; }
 
  private:
-  http::Request request_to(std::size_t i) const;
-  absl::StatusOr<Reply> exchange(std::size_t i, Work w, const std::vector<jsonrpc::Call>& calls,
-                                 const Allowance& allowance, const Cancelled& cancelled, Trouble& trouble);
+  /// An answer that was unpacked and read on a verifier.
+  struct Answered {
+    http::Response response;
+    std::size_t size = 0;
+    Outcome outcome;
+  };
   enum class Result {
     ok,
     gaps,
@@ -147,27 +139,39 @@ class Pool {
     std::array<Metrics::Counter, static_cast<std::size_t>(Result::unusable) + 1> results;
     Metrics::Counter received, integrity_failures, other_branch;
   };
+  struct Line {
+    explicit Line(std::size_t bytes) : budget{bytes} {}
+    Budget budget;
+    std::map<std::uint64_t, std::pair<std::size_t, std::shared_ptr<Once<std::optional<Share>>>>> waiting;
+  };
+
+  Task<std::optional<Share>> share_of(Line* line, std::size_t bytes, CancelPtr cancelled);
+  void grant(Line& line);
+  Task<Answered> ask(http::Request request, std::size_t calls, bool urgent, CancelPtr cancelled);
+  Task<absl::StatusOr<Reply>> exchange(std::size_t i, Work w, std::vector<jsonrpc::Call> calls, Allowance allowance,
+                                       CancelPtr cancelled, Trouble* trouble);
   void count(std::size_t i, Result result);
-  void keep_evidence(std::size_t i, const std::string& what, const std::string& evidence);
+  void wake_at(absl::Time at);
+
   const std::vector<EndpointConfig> configs_;
-  std::vector<std::string> names_;
-  std::vector<Voter> voters_;
   /// What must not be shown, by endpoint.
   std::vector<std::vector<std::string>> secrets_;
   const absl::Duration timeout_;
-  const std::string evidence_file_;
+  const EndpointViewPtr view_;
+  const evidence_actor evidence_;
+  Host& host_;
   std::vector<Counters> counters_;
-  Metrics& metrics_;
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;
-  bool stopped_ = false;
-  absl::Time progress_ = absl::InfinitePast();
-  std::atomic<bool> blocks_served_{true};
-  std::mutex evidence_mutex_;
+  std::vector<Endpoint*> all_;
+  CancelPtr stopping_ = std::make_shared<Cancel>();
+  std::uint64_t last_id_ = 0;
+  WaitingLine line_{kMostWaiting};
+  std::map<std::uint64_t, std::shared_ptr<Once<absl::StatusOr<Turn>>>> turns_;
+  /// Something has changed that those who wait for a turn depend on.
+  bool changed_ = false;
+  absl::Time wake_at_ = absl::InfiniteFuture();
   /// Apart, so that bulk work never keeps a poll waiting.
-  Budget bulk_{kBulkBytes}, polls_{kPollBytes};
-  http::Client http_;
+  Line bulk_{kBulkBytes}, polls_{kPollBytes};
 };
 
 }  // namespace towline::fetcher

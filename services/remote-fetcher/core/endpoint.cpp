@@ -58,7 +58,9 @@ Endpoint::Endpoint(std::string name, EndpointLimits limits, Jitter jitter)
       jitter_{std::move(jitter)},
       light_{limits.max_batch == 0 ? kMaxBatch : limits.max_batch},
       heavy_{limits.max_batch == 0 ? kMaxBatch : limits.max_batch},
-      pace_{limits.max_requests_per_s * (1 - kPollShare)} {}
+      pace_{limits.max_requests_per_s * (1 - kPollShare)} {
+  share_between(limits.processes);
+}
 
 void Endpoint::share_between(std::size_t processes) {
   processes_ = std::max<std::size_t>(1, processes);

@@ -30,6 +30,8 @@ struct EndpointLimits {
   double max_requests_per_s = 0;
   /// Calls in one batch at most; 0: learned.
   std::size_t max_batch = 0;
+  /// As share_between(), from the start.
+  std::size_t processes = 1;
 };
 
 /// Uniform in [0, 1): spreads the back-off of processes that failed together.

@@ -41,18 +41,46 @@ grpc::Status no_such_endpoint(const std::string& name) {
 /// For an endpoint's answer to somebody who asks all of them.
 constexpr absl::Duration kTestimonyPatience = absl::Seconds(5);
 
-/// A worker answers: `ask` fills the response, and stops when nobody waits for it.
+/// The dispatcher answers: `ask`, a coroutine, returns the response, and stops when nobody waits for it.
 template <class Response, class F>
-grpc::ServerUnaryReactor* answer_later(const FetchDesk& desk, Response* response, F ask) {
-  const auto gone = std::make_shared<std::atomic<bool>>(false);
-  const auto call = grpc_kit::UnaryCall<Response>::make(response, [gone] { *gone = true; });
-  desk.run(Crew::questions, [call, gone, ask = std::move(ask)] {
-    Response out;
-    const absl::Status st = ask(out, [gone] { return gone->load(); });
-    if (st.ok()) call->finish(std::move(out));
-    else call->fail(wire::to_grpc(st));
-  });
+grpc::ServerUnaryReactor* answer_later(const Dispatcher& dispatcher, Response* response, F ask) {
+  Question q;
+  q.owner = dispatcher.new_owner();
+  const auto call =
+      grpc_kit::UnaryCall<Response>::make(response, [&dispatcher, owner = q.owner] { dispatcher.close(owner); });
+  q.ask = [call, ask = std::move(ask)](Sources sources, CancelPtr cancelled) -> Task<void> {
+    absl::StatusOr<Response> answer = co_await ask(sources, cancelled);
+    if (answer.ok()) call->finish(*std::move(answer));
+    else call->fail(wire::to_grpc(answer.status()));
+  };
+  q.refuse = [call](const absl::Status& why) { call->fail(wire::to_grpc(why)); };
+  dispatcher.ask(std::move(q));
   return call.get();
+}
+
+Task<void> ask_one(Headers* headers, std::size_t i, std::vector<std::uint64_t> numbers, CancelPtr cancelled,
+                   Headers::Heard* out) {
+  *out = co_await headers->ask(i, std::move(numbers), std::move(cancelled));
+}
+
+/// What each endpoint has, and what most groups have.
+v1::CompareEndpointsResponse compared(const EndpointView& endpoints, const std::vector<Headers::Heard>& heard) {
+  const auto write = [](const std::map<std::uint64_t, Hash32>& blocks, auto* out) {
+    for (const auto& [number, hash] : blocks) *out->Add() = wire::to_proto(eth::BlockId{number, hash});
+  };
+  v1::CompareEndpointsResponse out;
+  std::map<std::size_t, Testimony> said;
+  for (std::size_t i = 0; i < heard.size(); ++i) {
+    auto& e = *out.add_endpoints();
+    e.set_endpoint(endpoints.name(i));
+    e.set_group(endpoints.voters()[i].group);
+    e.set_silence(heard[i].silence);
+    write(heard[i].testimony.has, e.mutable_blocks());
+    said[i] = heard[i].testimony;
+  }
+  write(majority(endpoints.voters(), said), out.mutable_majority());
+  out.set_groups(static_cast<std::uint32_t>(count_groups(endpoints.voters())));
+  return out;
 }
 
 /// Each once.
@@ -65,7 +93,7 @@ std::vector<std::uint64_t> sorted(const google::protobuf::RepeatedField<std::uin
 
 }  // namespace
 
-SourceTroubles troubles_of(const Pool& pool, const HeadBoard& board, absl::Time now) {
+SourceTroubles troubles_of(const EndpointView& endpoints, const HeadBoard& board, absl::Time now) {
   const auto heads = [&]() -> contract::SourceTrouble {
     if (const std::string rules = board.unknown_rules(now); !rules.empty()) {
       return {"unknown_rules",
@@ -77,10 +105,10 @@ SourceTroubles troubles_of(const Pool& pool, const HeadBoard& board, absl::Time 
               "the sources that are heard have another block where one is final here, and they are no majority; "
               "`towline endpoints` shows them"};
     }
-    if (auto t = pool.trouble([](contract::EndpointKind) { return true; })) return *t;
+    if (auto t = endpoints.trouble([](contract::EndpointKind) { return true; })) return *t;
     return {"no_heads", "no endpoint gives heads; `towline endpoints` says why"};
   };
-  return {heads(), pool.blocks_trouble(), pool.nothing_asked_yet()};
+  return {heads(), endpoints.blocks_trouble(), endpoints.nothing_asked_yet()};
 }
 
 grpc::ServerWriteReactor<v1::WatchHeadsResponse>* FetcherService::WatchHeads(grpc::CallbackServerContext*,
@@ -118,15 +146,18 @@ grpc::ServerUnaryReactor* FetcherService::GetHeaders(grpc::CallbackServerContext
     return grpc_kit::answer(ctx,
                             {grpc::StatusCode::INVALID_ARGUMENT, absl::StrCat("at most ", kMaxNumbers, " numbers")});
   std::optional<std::size_t> prefer;
-  if (!req->endpoint().empty()) prefer = pool_.find(req->endpoint());
-  return answer_later(
-      desk_, resp,
-      [this, numbers = sorted(req->numbers()), prefer](v1::GetHeadersResponse& out, const Cancelled& cancelled) {
-        TOWLINE_ASSIGN_OR_RETURN(const auto view, headers_.by_numbers(numbers, prefer, cancelled));
-        for (const auto& h : view.headers) *out.add_headers() = wire::to_proto(h);
-        out.set_endpoint(view.endpoint);
-        return absl::OkStatus();
-      });
+  if (!req->endpoint().empty()) prefer = view_.find(req->endpoint());
+  using Answer = absl::StatusOr<v1::GetHeadersResponse>;
+  return answer_later(dispatcher_, resp,
+                      [numbers = sorted(req->numbers()), prefer](Sources sources, CancelPtr cancelled) -> Task<Answer> {
+                        const absl::StatusOr<Headers::View> view =
+                            co_await sources.headers.by_numbers(numbers, prefer, cancelled);
+                        if (!view.ok()) co_return view.status();
+                        v1::GetHeadersResponse out;
+                        for (const auto& h : view->headers) *out.add_headers() = wire::to_proto(h);
+                        out.set_endpoint(view->endpoint);
+                        co_return out;
+                      });
 }
 
 grpc::ServerUnaryReactor* FetcherService::GetHeaderByHash(grpc::CallbackServerContext* ctx,
@@ -134,10 +165,13 @@ grpc::ServerUnaryReactor* FetcherService::GetHeaderByHash(grpc::CallbackServerCo
                                                           v1::GetHeaderByHashResponse* resp) {
   const auto hash = wire::hash_from(req->block_hash(), "block_hash");
   if (!hash.ok()) return grpc_kit::answer(ctx, wire::to_grpc(hash.status()));
-  return answer_later(desk_, resp, [this, hash = *hash](v1::GetHeaderByHashResponse& out, const Cancelled& cancelled) {
-    TOWLINE_ASSIGN_OR_RETURN(const auto h, headers_.by_hash(hash, cancelled));
-    *out.mutable_header() = wire::to_proto(eth::ref_of(h, hash));
-    return absl::OkStatus();
+  using Answer = absl::StatusOr<v1::GetHeaderByHashResponse>;
+  return answer_later(dispatcher_, resp, [hash = *hash](Sources sources, CancelPtr cancelled) -> Task<Answer> {
+    const absl::StatusOr<eth::Header> h = co_await sources.headers.by_hash(hash, cancelled);
+    if (!h.ok()) co_return h.status();
+    v1::GetHeaderByHashResponse out;
+    *out.mutable_header() = wire::to_proto(eth::ref_of(*h, hash));
+    co_return out;
   });
 }
 
@@ -146,8 +180,9 @@ grpc::ServerUnaryReactor* FetcherService::ListEndpoints(grpc::CallbackServerCont
                                                         v1::ListEndpointsResponse* resp) {
   const absl::Time now = steady_now();
   const auto board = heads_.now();
-  for (std::size_t i = 0; i < pool_.size(); ++i) {
-    const Endpoint e = pool_.get(i);
+  for (std::size_t i = 0; i < view_.size(); ++i) {
+    const auto shared = view_.get(i);
+    const Endpoint& e = *shared;
     auto& out = *resp->add_endpoints();
     out.set_name(e.name());
     out.set_kind(wire::to_proto(e.kind()));
@@ -156,7 +191,7 @@ grpc::ServerUnaryReactor* FetcherService::ListEndpoints(grpc::CallbackServerCont
     if (!t && board->stalled(e.name())) t = {Problem::behind, "its head stands still while another's moves"};
     const Vote::Standing standing = board->standing(e.name(), now);
     if (!t && standing.dissents) t = {Problem::other_branch, standing.text};
-    const Voter& voter = pool_.voters()[i];
+    const Voter& voter = view_.voters()[i];
     out.set_group(voter.group);
     for (const auto& [votes, label] :
          {std::pair{voter.unsafe, "unsafe"}, {voter.safe, "safe"}, {voter.finalized, "finalized"}})
@@ -182,82 +217,76 @@ grpc::ServerUnaryReactor* FetcherService::CompareEndpoints(grpc::CallbackServerC
                                                            v1::CompareEndpointsResponse* resp) {
   if (req->numbers_size() == 0 || req->numbers_size() > kMaxCompared)
     return grpc_kit::answer(ctx, {grpc::StatusCode::INVALID_ARGUMENT, absl::StrCat("1 to ", kMaxCompared, " numbers")});
-  /// Each worker has a place of its own; the last one answers.
-  struct Comparison {
-    Comparison(std::vector<std::uint64_t> n, std::size_t endpoints)
-        : numbers{std::move(n)}, heard(endpoints), left{endpoints} {}
-    const std::vector<std::uint64_t> numbers;
-    std::vector<Headers::Heard> heard;
-    std::atomic<std::size_t> left;
-    std::atomic<bool> gone{false};
-  };
-  const auto c = std::make_shared<Comparison>(sorted(req->numbers()), pool_.size());
-  const auto call = grpc_kit::UnaryCall<v1::CompareEndpointsResponse>::make(resp, [c] { c->gone = true; });
-  const auto answer = [this, c, call] {
-    const auto write = [](const std::map<std::uint64_t, Hash32>& blocks, auto* out) {
-      for (const auto& [number, hash] : blocks) *out->Add() = wire::to_proto(eth::BlockId{number, hash});
-    };
-    v1::CompareEndpointsResponse out;
-    std::map<std::size_t, Testimony> said;
-    for (std::size_t i = 0; i < c->heard.size(); ++i) {
-      auto& e = *out.add_endpoints();
-      e.set_endpoint(pool_.name(i));
-      e.set_group(pool_.voters()[i].group);
-      e.set_silence(c->heard[i].silence);
-      write(c->heard[i].testimony.has, e.mutable_blocks());
-      said[i] = c->heard[i].testimony;
-    }
-    write(majority(pool_.voters(), said), out.mutable_majority());
-    out.set_groups(static_cast<std::uint32_t>(count_groups(pool_.voters())));
-    call->finish(std::move(out));
-  };
-  const absl::Time until = steady_now() + kTestimonyPatience;
-  for (std::size_t i = 0; i < pool_.size(); ++i) {
-    desk_.run(Crew::questions, [this, c, i, until, answer] {
-      c->heard[i] = headers_.ask(i, c->numbers, [&] { return c->gone || steady_now() > until; });
-      if (--c->left == 0) answer();
-    });
-  }
-  return call.get();
+  using Answer = absl::StatusOr<v1::CompareEndpointsResponse>;
+  return answer_later(dispatcher_, resp,
+                      [numbers = sorted(req->numbers())](Sources sources, CancelPtr cancelled) -> Task<Answer> {
+                        Pool& pool = sources.pool;
+                        const auto limit = std::make_shared<Cancel>();
+                        const Cancel::Hook hook{cancelled, [limit] { limit->call(); }};
+                        pool.host().after(kTestimonyPatience, [limit] { limit->call(); });
+                        std::vector<Headers::Heard> heard(pool.size());
+                        std::vector<Task<void>> questions;
+                        for (std::size_t i = 0; i < heard.size(); ++i)
+                          questions.push_back(ask_one(&sources.headers, i, numbers, limit, &heard[i]));
+                        co_await all(pool.host().loop(), std::move(questions));
+                        co_return compared(pool.view(), heard);
+                      });
 }
 
 grpc::ServerUnaryReactor* FetcherService::CordonEndpoint(grpc::CallbackServerContext* ctx,
                                                          const v1::CordonEndpointRequest* req,
-                                                         v1::CordonEndpointResponse*) {
-  const auto i = pool_.find(req->name());
+                                                         v1::CordonEndpointResponse* resp) {
+  const auto i = view_.find(req->name());
   if (!i) return grpc_kit::answer(ctx, no_such_endpoint(req->name()));
-  pool_.update(*i, [&](Endpoint& e) { e.cordon(req->reason().empty() ? "cordoned by an operator" : req->reason()); });
-  heads_.drop(req->name());
-  log::warn("endpoint cordoned", {log::kv("endpoint", req->name()), log::kv("reason", req->reason())});
-  return grpc_kit::answer(ctx);
+  const auto call = grpc_kit::UnaryCall<v1::CordonEndpointResponse>::make(resp);
+  const std::string reason = req->reason().empty() ? "cordoned by an operator" : req->reason();
+  dispatcher_.change(
+      *i,
+      [call, reason, name = req->name(), &heads = heads_](Endpoint& e) {
+        e.cordon(reason);
+        heads.drop(name);
+        log::warn("endpoint cordoned", {log::kv("endpoint", name), log::kv("reason", reason)});
+      },
+      [call] { call->finish({}); });
+  return call.get();
 }
 
 grpc::ServerUnaryReactor* FetcherService::UncordonEndpoint(grpc::CallbackServerContext* ctx,
                                                            const v1::UncordonEndpointRequest* req,
-                                                           v1::UncordonEndpointResponse*) {
-  const auto i = pool_.find(req->name());
+                                                           v1::UncordonEndpointResponse* resp) {
+  const auto i = view_.find(req->name());
   if (!i) return grpc_kit::answer(ctx, no_such_endpoint(req->name()));
-  absl::Status st;
-  pool_.update(*i, [&](Endpoint& e) { st = e.uncordon(); });
-  if (!st.ok()) return grpc_kit::answer(ctx, wire::to_grpc(st));
-  log::info("endpoint uncordoned", {log::kv("endpoint", req->name())});
-  return grpc_kit::answer(ctx);
+  const auto call = grpc_kit::UnaryCall<v1::UncordonEndpointResponse>::make(resp);
+  const auto st = std::make_shared<absl::Status>();
+  dispatcher_.change(
+      *i, [st](Endpoint& e) { *st = e.uncordon(); },
+      [call, st, name = req->name()] {
+        if (!st->ok()) return call->fail(wire::to_grpc(*st));
+        log::info("endpoint uncordoned", {log::kv("endpoint", name)});
+        call->finish({});
+      });
+  return call.get();
 }
 
 grpc::ServerUnaryReactor* PayloadService::GetPayload(grpc::CallbackServerContext* ctx, const v1::GetPayloadRequest* req,
                                                      v1::GetPayloadResponse* resp) {
   const auto hash = wire::hash_from(req->block_hash(), "block_hash");
   if (!hash.ok()) return grpc_kit::answer(ctx, wire::to_grpc(hash.status()));
-  return answer_later(
-      *stream_.desk, resp, [this, hash = *hash](v1::GetPayloadResponse& out, const Cancelled& cancelled) {
-        TOWLINE_ASSIGN_OR_RETURN(auto header, stream_.headers->by_hash(hash, cancelled));
-        const HashedHeader wanted{hash, std::move(header)};
-        std::size_t bytes = 0;
-        TOWLINE_ASSIGN_OR_RETURN(const auto got, stream_.bodies->fetch({&wanted, 1}, 0, cancelled, bytes));
-        *out.mutable_payload() = wire::to_proto(got.front().payload);
-        out.set_endpoint(got.front().endpoint);
-        return absl::OkStatus();
-      });
+  using Answer = absl::StatusOr<v1::GetPayloadResponse>;
+  return answer_later(*stream_.dispatcher, resp, [hash = *hash](Sources sources, CancelPtr cancelled) -> Task<Answer> {
+    absl::StatusOr<eth::Header> header = co_await sources.headers.by_hash(hash, cancelled);
+    if (!header.ok()) co_return header.status();
+    std::vector<HashedHeader> wanted(1);
+    wanted[0] = {hash, *std::move(header)};
+    std::size_t bytes = 0;
+    const absl::StatusOr<std::vector<Served>> got =
+        co_await sources.bodies.fetch(std::move(wanted), 0, true, cancelled, &bytes);
+    if (!got.ok()) co_return got.status();
+    v1::GetPayloadResponse out;
+    *out.mutable_payload() = wire::to_proto(got->front().payload);
+    out.set_endpoint(got->front().endpoint);
+    co_return out;
+  });
 }
 
 grpc::ServerWriteReactor<v1::StreamPayloadsResponse>* PayloadService::StreamPayloads(
@@ -270,7 +299,7 @@ grpc::ServerWriteReactor<v1::StreamPayloadsResponse>* PayloadService::StreamPayl
   const auto tip = wire::from_proto(req->tip());
   if (!tip.ok()) return grpc_kit::refuse<Response>(wire::to_grpc(tip.status()));
   StreamConfig config = stream_;
-  config.id = ++last_stream_;
+  config.id = stream_.dispatcher->new_owner();
   config.parent = *parent;
   config.tip = *tip;
   const payload_stream_actor actor = system_.spawn(payload_stream, config);

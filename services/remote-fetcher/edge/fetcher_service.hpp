@@ -1,24 +1,23 @@
-// The gRPC services RemoteFetcher and PayloadSource: messages to values and back. A call is an object that an actor or
-// a worker answers, and costs no thread.
+// The gRPC services RemoteFetcher and PayloadSource: messages to values and back. A call is an object that an actor
+// answers, and costs no thread.
 #pragma once
 #include <atomic>
 
 #include "libs/wire/watchers.hpp"
 #include "services/remote-fetcher/actors/head_hub.hpp"
 #include "services/remote-fetcher/actors/payload_stream.hpp"
-#include "services/remote-fetcher/actors/pool.hpp"
 #include "towline/v1/payload_source.grpc.pb.h"
 #include "towline/v1/remote_fetcher.grpc.pb.h"
 
 namespace towline::fetcher {
 
 /// Why the sources cannot be used.
-SourceTroubles troubles_of(const Pool& pool, const HeadBoard& board, absl::Time now);
+SourceTroubles troubles_of(const EndpointView& endpoints, const HeadBoard& board, absl::Time now);
 
 class FetcherService final : public v1::RemoteFetcher::CallbackService {
  public:
-  FetcherService(Pool& pool, const Heads& heads, Headers& headers, const FetchDesk& desk)
-      : pool_{pool}, heads_{heads}, headers_{headers}, desk_{desk} {}
+  FetcherService(const Dispatcher& dispatcher, const Heads& heads)
+      : dispatcher_{dispatcher}, view_{dispatcher.view()}, heads_{heads} {}
 
   grpc::ServerWriteReactor<v1::WatchHeadsResponse>* WatchHeads(grpc::CallbackServerContext*,
                                                                const v1::WatchHeadsRequest*) override;
@@ -36,10 +35,9 @@ class FetcherService final : public v1::RemoteFetcher::CallbackService {
                                              v1::UncordonEndpointResponse*) override;
 
  private:
-  Pool& pool_;
+  const Dispatcher& dispatcher_;
+  const EndpointView& view_;
   const Heads& heads_;
-  Headers& headers_;
-  const FetchDesk& desk_;
   std::atomic<std::uint64_t> last_watch_{0};
   wire::Watchers watchers_{64};
 };
@@ -57,7 +55,6 @@ class PayloadService final : public v1::PayloadSource::CallbackService {
  private:
   caf::actor_system& system_;
   const StreamConfig stream_;
-  std::atomic<std::uint64_t> last_stream_{0};
   wire::Watchers readers_{32};
 };
 

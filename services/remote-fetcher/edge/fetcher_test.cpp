@@ -17,7 +17,6 @@
 #include "libs/eth/payload.hpp"
 #include "libs/eth/raw_block.hpp"
 #include "libs/wire/convert.hpp"
-#include "services/remote-fetcher/actors/head_poller.hpp"
 #include "services/remote-fetcher/edge/fake_node.hpp"
 #include "services/remote-fetcher/edge/fetcher_service.hpp"
 #include "tests/support/hang.hpp"
@@ -62,20 +61,25 @@ class Fetcher {
     // A vote each.
     for (const FakeNode* n : nodes)
       endpoints.push_back({n->url() + suffix, {}, {}, limits, {}, {"", absl::StrCat("group", endpoints.size())}});
-    pool_ = std::make_unique<Pool>(endpoints, timeout, evidence_, metrics_);
+    view_ = std::make_shared<EndpointView>(endpoints);
     const Vote vote{
-        pool_->voters(), {}, Vote::Ages{absl::Milliseconds(500), timeout + absl::Seconds(1), absl::Seconds(10)}};
+        view_->voters(), {}, Vote::Ages{absl::Milliseconds(500), timeout + absl::Seconds(1), absl::Seconds(10)}};
     board_ = std::make_unique<Heads>(
-        system_, HeadHubConfig{vote, ChainClock{pool_->voters()}, kInterval,
-                               [this](const HeadBoard& b, absl::Time now) { return troubles_of(*pool_, b, now); }});
+        system_, HeadHubConfig{vote, ChainClock{view_->voters()}, kInterval,
+                               [this](const HeadBoard& b, absl::Time now) { return troubles_of(*view_, b, now); }});
     forks_ = system_.spawn(fork_watch, config_);
-    headers_ = std::make_unique<Headers>(*forks_, *pool_, *board_);
-    bodies_ = std::make_unique<Bodies>(*pool_, *board_, metrics_);
-    desk_ = std::make_unique<FetchDesk>(system_, crews_for(nodes.size(), limits.max_in_flight), max_buffered_bytes);
-    heads_service_ = std::make_unique<FetcherService>(*pool_, *board_, *headers_, *desk_);
-    payload_service_ = std::make_unique<PayloadService>(
-        system_,
-        StreamConfig{0, {}, {}, limits.max_in_flight, pool_.get(), headers_.get(), bodies_.get(), desk_.get()});
+    DispatcherConfig dispatching;
+    dispatching.endpoints = endpoints;
+    dispatching.request_timeout = timeout;
+    dispatching.evidence_file = evidence_;
+    dispatching.rollup = config_;
+    dispatching.poll_interval = kInterval;
+    dispatching.max_in_flight = limits.max_in_flight;
+    dispatching.max_bytes = max_buffered_bytes;
+    dispatcher_ = std::make_unique<Dispatcher>(system_, std::move(dispatching), view_, *board_, *forks_, metrics_);
+    heads_service_ = std::make_unique<FetcherService>(*dispatcher_, *board_);
+    payload_service_ =
+        std::make_unique<PayloadService>(system_, StreamConfig{0, {}, {}, limits.max_in_flight, dispatcher_.get()});
     grpc::ServerBuilder builder;
     builder.RegisterService(heads_service_.get());
     builder.RegisterService(payload_service_.get());
@@ -83,13 +87,9 @@ class Fetcher {
     channel_ = server_->InProcessChannel({});
     heads = v1::RemoteFetcher::NewStub(channel_);
     payloads = v1::PayloadSource::NewStub(channel_);
-    for (std::size_t i = 0; i < nodes.size(); ++i) {
-      pollers_.push_back(system_.spawn<caf::detached>(
-          head_poller, PollerConfig{i, kInterval, &config_, *forks_, pool_.get(), board_.get(), &metrics_}));
-    }
   }
   ~Fetcher() {
-    pool_->stop();
+    dispatcher_->stop();
     board_->stop();
     server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds{2});
     server_->Wait();
@@ -99,12 +99,11 @@ class Fetcher {
         self->send_exit(actor, caf::exit_reason::user_shutdown);
         self->wait_for(actor);
       };
-      for (const auto& p : pollers_) end(p);
-      desk_->end(system_);
+      dispatcher_->end(system_);
       end(board_->actor());
       end(*forks_);
     }
-    // A stream that was told that its reader is gone looks at the pool and the desk once more.
+    // A stream that was told that its reader is gone looks at the dispatcher once more.
     system_.await_all_actors_done();
     std::error_code ec;
     std::filesystem::remove(evidence_, ec);
@@ -198,17 +197,14 @@ class Fetcher {
   caf::actor_system_config cfg_;
   caf::actor_system system_{cfg_};
   Metrics metrics_;
-  std::unique_ptr<Pool> pool_;
+  EndpointViewPtr view_;
   std::unique_ptr<Heads> board_;
   std::optional<fork_watch_actor> forks_;
-  std::unique_ptr<Headers> headers_;
-  std::unique_ptr<Bodies> bodies_;
-  std::unique_ptr<FetchDesk> desk_;
+  std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<FetcherService> heads_service_;
   std::unique_ptr<PayloadService> payload_service_;
   std::unique_ptr<grpc::Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
-  std::vector<head_poller_actor> pollers_;
 
  public:
   std::unique_ptr<v1::RemoteFetcher::Stub> heads;

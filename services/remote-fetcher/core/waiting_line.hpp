@@ -1,0 +1,77 @@
+// Who waits to ask an execution endpoint, and who may do so now: choice.hpp says which endpoint. Questions of callers
+// come first, then whoever waits longest. Pure.
+#pragma once
+#include <absl/status/statusor.h>
+
+#include <deque>
+#include <optional>
+#include <set>
+#include <span>
+#include <vector>
+
+#include "services/remote-fetcher/core/endpoint.hpp"
+
+namespace towline::fetcher {
+
+/// How long work waits while no source answers anything.
+inline constexpr absl::Duration kPatience = absl::Seconds(20);
+
+/// What a request is wanted for.
+struct Wanted {
+  Work work = Work::headers;
+  /// Calls of it that one request may hold.
+  std::size_t calls = 1;
+  /// Not to be asked.
+  std::set<std::size_t> except;
+  /// The endpoint must have it.
+  std::optional<std::uint64_t> number;
+  std::optional<std::size_t> prefer;
+  /// Since when it has waited, other endpoints before included.
+  absl::Time since = absl::InfinitePast();
+  /// A caller waits for this very answer.
+  bool urgent = false;
+};
+
+/// Leave to make one request of `calls` calls at most.
+struct Turn {
+  std::size_t endpoint = 0;
+  Work work = Work::headers;
+  std::size_t calls = 0;
+};
+
+class WaitingLine {
+ public:
+  /// RESOURCE_EXHAUSTED: as many wait as may.
+  explicit WaitingLine(std::size_t most) : most_{most} {}
+
+  absl::Status add(std::uint64_t id, Wanted w);
+  /// It waits no more.
+  void forget(std::uint64_t id);
+  struct Outcome {
+    std::uint64_t id = 0;
+    absl::StatusOr<Turn> turn;
+  };
+  /// Those who wait no more. A turn is counted as a request of its endpoint. UNAVAILABLE: no endpoint can be used for
+  /// it. DEADLINE_EXCEEDED: out_of_patience().
+  std::vector<Outcome> go_on(std::span<Endpoint* const> endpoints, absl::Time now);
+  /// When go_on() may have more to say, if nothing is heard of an endpoint before.
+  absl::Time next() const { return next_; }
+  std::size_t size() const { return line_.size(); }
+
+  /// A source has answered.
+  void on_progress(absl::Time now) { progress_ = now; }
+  /// No source has answered any request for kPatience, nor was one asked before `since`.
+  bool out_of_patience(absl::Time since, absl::Time now) const { return now - std::max(since, progress_) > kPatience; }
+
+ private:
+  struct Waiting {
+    std::uint64_t id;
+    Wanted wanted;
+  };
+  const std::size_t most_;
+  std::deque<Waiting> line_;
+  absl::Time next_ = absl::InfiniteFuture();
+  absl::Time progress_ = absl::InfinitePast();
+};
+
+}  // namespace towline::fetcher

@@ -10,7 +10,7 @@ def status(s):
     """(state, reason code, reason)"""
     answer = s.get("sync-coordinator", "/readyz")
     body = json.loads(answer[1])
-    return answer[0], body["code"], body["reason"], body["details"]["state"]
+    return answer[0], body.get("code"), body.get("reason", ""), body.get("state")
 
 
 def begin(stack, mode, patience=60, peers=0, **devnet):

@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "services/engine-driver/core/el_sync_session.hpp"
 #include "services/engine-driver/core/forkchoice_session.hpp"
 #include "services/engine-driver/core/import_session.hpp"
 #include "services/engine-driver/core/read_back.hpp"
@@ -77,9 +78,15 @@ void Driver::rewind(const contract::CommandStamp& c, const eth::BlockId& to) {
   begin(std::make_unique<driver::RewindSession>(options_, memory_, c, to), c);
 }
 
+void Driver::start_el_sync(const contract::CommandStamp& c, const contract::StartElSync& s) {
+  begin(std::make_unique<driver::ElSyncSession>(options_, memory_, c, s), c);
+  el_syncs_ = true;
+}
+
 void Driver::begin(std::unique_ptr<driver::CommandSession> session, const contract::CommandStamp& c) {
   if (session_) around_.broken("two commands at the driver");
   session_ = std::move(session);
+  el_syncs_ = false;
   command_ = c;
   valid_.reset();
   asked_.reset();
@@ -227,7 +234,8 @@ void Driver::check_write() {
   if (command_.term < highest_term_) around_.broken("a write with an older term after a newer one");
   highest_term_ = command_.term;
   if (command_.term != disk_.term) around_.broken("a write of a command whose term is not on disk");
-  if (!reached()) return;
+  // Where its head is does not matter to a sync of its own.
+  if (!reached() || el_syncs_) return;
   if (lost_) around_.broken("a write was lost, and the next one comes before the labels were read");
   if (labels() != read_) around_.broken("a write to an EL that came back as another one, before its labels were read");
   if (another_)
@@ -255,7 +263,7 @@ void Driver::check_payload(const eth::BlockRef& block) {
   if (!reached()) return;
   if (const auto at = el_.by_number(block.number); at && at->hash == block.hash)
     around_.broken(absl::StrCat(eth::to_string(block), " is asked for although it is on the EL's chain"));
-  if (!el_.by_hash(block.parent_hash))
+  if (!el_syncs_ && !el_.by_hash(block.parent_hash))
     around_.broken(absl::StrCat("newPayload ", eth::to_string(block), " whose parent the EL does not know"));
   if (const auto it = invalid_.find(block.hash); it != invalid_.end() && now_ < it->second + kQuarantine)
     around_.broken(absl::StrCat(eth::to_string(block), " was INVALID and is sent again at once"));
@@ -269,7 +277,7 @@ driver::EngineAnswer Driver::carry_out(const driver::SendPayload& e) {
                                        : el_.new_payload(block);
   });
   const driver::Reaction r = react(driver::Call::new_payload, a);
-  if (r == driver::Reaction::proceed) valid_ = block.id();
+  if (r == driver::Reaction::proceed && !el_syncs_) valid_ = block.id();
   if (r == driver::Reaction::invalid) invalid_[block.hash] = now_;
   return a;
 }

@@ -47,6 +47,7 @@ class Driver {
   void import(const contract::CommandStamp& c, const contract::ImportRange& range);
   void set_forkchoice(const contract::CommandStamp& c, const contract::Forkchoice& f);
   void rewind(const contract::CommandStamp& c, const eth::BlockId& to);
+  void start_el_sync(const contract::CommandStamp& c, const contract::StartElSync& s);
   /// A few effects, as many as time and chance allow.
   std::optional<Result> work(absl::Time now);
   /// The caller is gone: the command is brought to its end at once.
@@ -135,6 +136,8 @@ class Driver {
   contract::EngineState state_;
   bool el_lost_ = true;
   std::unique_ptr<driver::CommandSession> session_;
+  /// It tells the EL to sync by itself: the one command whose payload may have an unknown parent.
+  bool el_syncs_ = false;
   driver::Step step_;
   std::optional<absl::Time> wake_;
   contract::PayloadOrigin origin_ = contract::PayloadOrigin::remote;

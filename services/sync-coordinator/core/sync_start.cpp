@@ -1,5 +1,6 @@
 #include "services/sync-coordinator/core/sync_start.hpp"
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 
@@ -21,7 +22,9 @@ std::string peers_of(const StartFacts& f) {
 
 /// For an EL that neither syncs nor executes.
 std::string restart_command(const StartFacts& f) {
-  if (absl::StrContains(f.client, "eth/v") && !absl::StrContains(f.client, "reth"))
+  const std::string client = absl::AsciiStrToLower(f.client);
+  const auto named = [&](absl::string_view what) { return absl::StrContains(client, what); };
+  if (named("go-ethereum") || (named("geth") && !named("reth")))
     return "restart op-geth with --syncmode=full, then blocks are imported; or give it peers (--bootnodes, or "
            "admin_addPeer)";
   return "give the EL peers (op-reth: restart it with --bootnodes or --trusted-peers; op-geth: --bootnodes, or "
@@ -118,8 +121,13 @@ SyncStart::Way SyncStart::choose(const StartFacts& f, std::vector<Note>& notes, 
   return Follow{};
 }
 
-SyncStart::Way SyncStart::run(const StartFacts& f, std::uint64_t gap, std::vector<Note>& notes, absl::Time now) {
+SyncStart::Way SyncStart::run(const StartFacts& known, std::uint64_t gap, std::vector<Note>& notes, absl::Time now) {
   Run& r = *running_;
+  StartFacts f = known;
+  // It has arrived. Whether it is done is asked of this very block: a newer one would send it on its way again, for
+  // ever where the chain is fast.
+  const bool arrived = r.target && f.head.hash == r.target->hash;
+  if (arrived) f.target = f.head;
   const std::uint64_t steps = f.el_sync ? f.el_sync->steps : 0;
   // What an import moves is no sync of the EL's own.
   const bool moves = steps != r.steps || (f.head.number != r.head && way_ == "elsync");
@@ -135,8 +143,7 @@ SyncStart::Way SyncStart::run(const StartFacts& f, std::uint64_t gap, std::vecto
                                   " s: ", peers_of(f)),
                      {}});
   }
-  // It arrived: whether it is done only VALID tells, so that is asked for at once.
-  if (r.target && f.head.hash == r.target->hash && !r.given_up) r.next = std::min(r.next, now + absl::Seconds(1));
+  if (arrived && !r.given_up) r.next = std::min(r.next, now + absl::Seconds(1));
   if (!r.given_up)
     return command(f,
                    {TowState::el_syncing, ReasonCode::el_syncing,

@@ -41,6 +41,12 @@ format: deps ## format the C++ sources
 lint: deps ## contracts, layers, format, documents
 	@scripts/lint.sh
 
+tidy: build-all ## clang-tidy on what changed since the newest tag, or on core/
+	@scripts/tidy.sh
+
+sanitized: deps ## the tests of the pure layer under ASan and UBSan, in build/asan
+	@scripts/sanitize.sh
+
 fuzz: deps ## each fuzz target for FUZZ_SECONDS (60); needs clang
 	@command -v clang++-14 >/dev/null || apt-get install -y -qq clang-14 libclang-rt-14-dev
 	@cmake --preset fuzz >/dev/null && cmake --build build/fuzz -j $(JOBS)
@@ -59,4 +65,4 @@ release: build ## archive, packages, SBOM and checksums, in build/dist
 test-package: package ## install, upgrade and purge the packages in a root of their own (as root; needs a Debian mirror)
 	@tests/package/run.sh
 
-.PHONY: package release test-package help deps configure build build-all demo test test-quick bench format lint fuzz install
+.PHONY: tidy sanitized package release test-package help deps configure build build-all demo test test-quick bench format lint fuzz install

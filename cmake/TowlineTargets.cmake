@@ -10,6 +10,8 @@
 # The programs are what towline_executable() made, and nothing else is a list of them: the target `programs` builds them (`make build`,
 # `make demo`, the image), install puts them into bin, and the tests compare the property TOWLINE_PROGRAMS with what must name them.
 add_custom_target(programs)
+# The tests of what does no I/O, which scripts/sanitize.sh builds a second time.
+add_custom_target(pure_tests)
 
 set(TOWLINE_LAYERS pure glue edge app)
 # Third-party targets that a pure library may use.
@@ -104,6 +106,10 @@ function(towline_test)
   endif()
   # One ctest entry per binary: starting a process per case costs more than the cases.
   add_test(NAME ${A_NAME} COMMAND ${A_NAME})
+  if(A_LAYER STREQUAL "pure")
+    list(APPEND A_LABELS pure)
+    add_dependencies(pure_tests ${A_NAME})
+  endif()
   set_tests_properties(${A_NAME} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${TOWLINE_TEST_TIMEOUT})
 endfunction()
 

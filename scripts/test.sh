@@ -67,12 +67,18 @@ real_processes() {
   suite compose tests/compose/run.sh -q
 }
 
+# What only computes: it fills the gaps.
+checks() {
+  suite lint scripts/lint.sh
+  suite headers nice -n 19 scripts/headers.py
+}
+
 if [ "${1:-all}" = all ]; then
   # op-geth and its like are built beside suites that wait, before those which need them.
   lane suite peers nice -n 19 tests/interop/run.sh prepare
   peers=$!
   lane real_processes
-  lane suite lint scripts/lint.sh
+  lane checks
 fi
 lane suite unit ctest --test-dir build/release --output-on-failure -j 2
 if [ "${1:-all}" = all ] && wait "$peers"; then

@@ -41,7 +41,7 @@ absl::Status write_state_file(const std::string& path, const std::string& text) 
   const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return unavailable(absl::StrCat("cannot write ", fresh));
   const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(fd) == 0;
-  const absl::Status failure = written ? absl::OkStatus() : unavailable(absl::StrCat("cannot write ", fresh));
+  absl::Status failure = written ? absl::OkStatus() : unavailable(absl::StrCat("cannot write ", fresh));
   ::close(fd);
   if (!failure.ok()) return failure;
   if (::rename(fresh.c_str(), path.c_str()) != 0) return unavailable(absl::StrCat("cannot replace ", path));

@@ -102,7 +102,7 @@ Effect CommandSession::admit(const contract::CommandStamp& c, Then<const contrac
 
 Effect CommandSession::persist(const Gate::ToSave& next, Then<absl::Status> then) {
   if (!next) return then(absl::OkStatus());
-  return ask(Persist{*next}, [this, next = *next, then = std::move(then)](absl::Status saved) {
+  return ask(Persist{*next}, [this, next = *next, then = std::move(then)](const absl::Status& saved) {
     if (saved.ok()) {
       memory_.gate.saved(next);
       return then(saved);

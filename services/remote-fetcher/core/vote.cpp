@@ -207,7 +207,8 @@ Vote::Voted Vote::vote(const std::vector<Source>& sources, const std::set<std::s
   if (words.size() < quorum) out.hold = contract::Hold::quorum_lost;
   const std::size_t needed = std::min(quorum, words.size());
   if (needed == 0) return out;
-  for (const auto& [id, b] : candidates) {
+  for (const auto& candidate : candidates) {
+    const eth::BlockRef& b = candidate.second;
     const auto has = std::count_if(words.begin(), words.end(),
                                    [&](const Word& w) { return w.label >= b.number && w.at(b.number) == b.hash; });
     if (static_cast<std::size_t>(has) >= needed && canonical(b)) out.block = b;

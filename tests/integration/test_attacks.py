@@ -120,6 +120,20 @@ def test_streams_cost_no_thread(stack):
         assert threads(service) <= with_one[service] + 8, (service, with_one[service], threads(service))
 
 
+def test_endpoints_cost_no_thread(stack):
+    """Fifty endpoints are asked by the threads that ask one."""
+    s = stack(blocks=20)
+    counts = {}
+    for n in (1, 50):
+        dead = [f"http://127.0.0.1:1/{k}" for k in range(n - 1)]
+        before = s.stats()["nodes"]["source0"]["calls"]
+        p = s.processes["remote-fetcher"] = Process("remote-fetcher", s.flags("remote-fetcher", [s.endpoints["sources"][0], *dead]), s.dir).start()
+        s.wait("it asks", lambda before=before: s.stats()["nodes"]["source0"]["calls"] > before + 20)
+        counts[n] = int(re.search(r"^Threads:\s+(\d+)", Path(f"/proc/{p.popen.pid}/status").read_text(), re.M)[1])
+        assert p.stop() == 0
+    assert counts[50] <= counts[1] + 4, counts
+
+
 def test_many_messages_that_are_too_large_take_little_memory(stack):
     s = stack(blocks=20).start()
     s.wait_tip()

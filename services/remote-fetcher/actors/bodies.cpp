@@ -169,13 +169,13 @@ Task<absl::StatusOr<std::vector<Served>>> Bodies::fetch(std::vector<HashedHeader
     request.number = first.header.number;
     request.since = since;
     request.urgent = urgent;
+    const Hedge hedge{request.except, request.number};
     const absl::StatusOr<Turn> turn = co_await pool_.turn(std::move(request), cancelled);
     if (!turn.ok()) {
       if (absl::IsCancelled(turn.status())) co_return turn.status();
       co_return trial.unsolved(question(), last.ok() ? turn.status() : last);
     }
-    const std::size_t i = turn->endpoint;
-    const bool raw = pool_.get(i).raw_methods();
+    const bool raw = pool_.get(turn->endpoint).raw_methods();
     const auto by_name = [&](std::size_t k) {
       const HashedHeader& w = wanted[left[k]];
       return by_number.contains(left[k]) ? to_quantity(w.header.number) : to_hex(w.hash.view());
@@ -193,7 +193,7 @@ Task<absl::StatusOr<std::vector<Served>>> Bodies::fetch(std::vector<HashedHeader
     }
     const std::size_t asked = calls.size();
     const Allowance allowance = allowance_of_bodies(largest, usual);
-    absl::StatusOr<Reply> reply = co_await pool_.call(*turn, std::move(calls), allowance, cancelled);
+    absl::StatusOr<Reply> reply = co_await pool_.call(*turn, std::move(calls), allowance, cancelled, hedge);
     if (!reply.ok()) {
       if (absl::IsCancelled(reply.status())) co_return reply.status();
       if (absl::IsOutOfRange(reply.status())) {
@@ -205,6 +205,7 @@ Task<absl::StatusOr<std::vector<Served>>> Bodies::fetch(std::vector<HashedHeader
       if (pool_.out_of_patience(since)) co_return trial.unsolved(question(), last);
       continue;
     }
+    const std::size_t i = reply->endpoint;
     *bytes += reply->bytes;
     const std::shared_ptr<const jsonrpc::Answers> answers = reply->answers;
     const auto shared = std::make_shared<const std::vector<Question>>(std::move(questions));

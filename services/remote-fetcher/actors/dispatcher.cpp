@@ -20,8 +20,9 @@ namespace {
 
 /// Headers kept of proofs that failed: a window.
 constexpr std::size_t kMaxKept = 8192;
-/// Of each lane, as many as there can be requests in flight, within reason.
-constexpr std::size_t kMostCallers = 64, kFewestCallers = 16, kHeaders = 16, kMostBodies = 48;
+/// Questions of a lane that are asked at once; they hold memory alone. Bodies: as many as there can be requests in
+/// flight, within reason.
+constexpr std::size_t kCallers = 64, kHeaders = 64, kMostBodies = 48;
 
 StepPtr step(std::function<void()> f) { return std::make_shared<const std::function<void()>>(std::move(f)); }
 
@@ -53,8 +54,7 @@ class DispatcherState : public Host {
     queue_.emplace(c.max_bytes);
     cache_.emplace(c.cache_bytes);
     for (std::uint64_t v = 0; v < setup->verifiers.size(); ++v) idle_.push_back(v);
-    // A question is put to each endpoint by itself.
-    lane(Lane::callers).most = std::clamp(c.endpoints.size() * 2, kFewestCallers, kMostCallers);
+    lane(Lane::callers).most = kCallers;
     lane(Lane::headers).most = kHeaders;
     lane(Lane::bodies).most = std::min(kMostBodies, c.endpoints.size() * static_cast<std::size_t>(c.max_in_flight));
     pool_.emplace(c.endpoints, c.request_timeout, setup->view, setup->evidence, *setup->metrics, *this);
@@ -367,6 +367,8 @@ void Dispatcher::end(caf::actor_system& system) {
   verifiers_.clear();
   wait_for(actor_);
   wait_for(evidence_);
+  // The thread of a detached actor lasts as long as a handle to it.
+  evidence_ = evidence_actor{};
 }
 
 }  // namespace towline::fetcher

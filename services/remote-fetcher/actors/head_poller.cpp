@@ -363,6 +363,22 @@ void HeadPoller::show_state() {
                 {{"endpoint", config_.pool->name(config_.index)}, {"state", name(s)}})
         .set(s == now ? 1 : 0);
   }
+  const Endpoint& e = config_.pool->get(config_.index);
+  for (const auto& [w, work] : {std::pair{Work::poll, "poll"}, {Work::headers, "headers"}, {Work::bodies, "bodies"}}) {
+    for (const auto& [q, quantile] : {std::pair{0.5, "0.5"}, {0.95, "0.95"}}) {
+      const auto took = e.latency_of(w).quantile(q, config_.pool->now());
+      config_.metrics
+          ->gauge("towline_fetcher_latency_seconds",
+                  "How long the endpoint took for its last answers, by quantile; 0: too few of late.",
+                  {{"endpoint", e.name()}, {"work", work}, {"quantile", quantile}})
+          .set(absl::ToDoubleSeconds(took.value_or(absl::ZeroDuration())));
+    }
+    if (w == Work::poll) continue;
+    config_.metrics
+        ->gauge("towline_fetcher_slow", "1: others are asked before the endpoint, which takes several times as long.",
+                {{"endpoint", e.name()}, {"work", work}})
+        .set(e.slow(w) ? 1 : 0);
+  }
 }
 
 Task<void> HeadPoller::poll() {

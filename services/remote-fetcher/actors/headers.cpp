@@ -66,20 +66,23 @@ Wanted Headers::question(std::size_t calls, absl::Time since) {
 }
 
 Task<absl::StatusOr<Headers::Founds>> Headers::batch(Turn turn, std::vector<std::uint64_t> numbers, bool urgent,
-                                                     CancelPtr cancelled) {
+                                                     CancelPtr cancelled, std::optional<Hedge> hedge,
+                                                     std::size_t* from) {
   std::vector<jsonrpc::Call> calls;
   for (const std::uint64_t n : numbers)
     calls.push_back({"eth_getBlockByNumber", absl::StrCat("[\"", to_quantity(n), "\",false]")});
   const Allowance allowance = allowance_of(Asked::header, calls.size());
-  const absl::StatusOr<Reply> reply = co_await pool_.call(turn, std::move(calls), allowance, cancelled);
+  const absl::StatusOr<Reply> reply =
+      co_await pool_.call(turn, std::move(calls), allowance, cancelled, std::move(hedge));
   if (!reply.ok()) co_return reply.status();
+  const std::size_t i = reply->endpoint;
+  if (from != nullptr) *from = i;
   auto job = [answers = reply->answers, numbers] { return read(*answers, numbers); };
   absl::StatusOr<Founds> out = co_await computed(pool_.host(), urgent, std::move(job));
-  if (absl::IsUnavailable(out.status()))
-    pool_.useless(turn.endpoint, Problem::not_json_rpc, std::string{out.status().message()});
+  if (absl::IsUnavailable(out.status())) pool_.useless(i, Problem::not_json_rpc, std::string{out.status().message()});
   if (!out.ok()) co_return out.status();
   for (std::size_t k = 0; k < numbers.size(); ++k)
-    if ((*out)[k].kind == Found::Kind::absent) pool_.note_absent(turn.endpoint, numbers[k], (*out)[k].absence);
+    if ((*out)[k].kind == Found::Kind::absent) pool_.note_absent(i, numbers[k], (*out)[k].absence);
   co_return std::move(out);
 }
 
@@ -294,6 +297,7 @@ Task<WindowProof::Headers> Headers::batch_of(std::vector<std::uint64_t> left, Ca
     wanted.except = trial.asked();
     wanted.number = left.front();
     wanted.since = since;
+    const Hedge hedge{wanted.except, wanted.number};
     const absl::StatusOr<Turn> turn = co_await pool_.turn(std::move(wanted), cancelled);
     if (!turn.ok()) {
       out.status = absl::IsCancelled(turn.status())
@@ -301,9 +305,9 @@ Task<WindowProof::Headers> Headers::batch_of(std::vector<std::uint64_t> left, Ca
                        : trial.unsolved(absl::StrCat("header ", left.front()), last.ok() ? turn.status() : last);
       co_return out;
     }
-    const std::size_t i = turn->endpoint;
+    std::size_t i = turn->endpoint;
     std::vector<std::uint64_t> asked{left.begin(), left.begin() + static_cast<std::ptrdiff_t>(turn->calls)};
-    absl::StatusOr<Founds> got = co_await batch(*turn, std::move(asked), false, cancelled);
+    absl::StatusOr<Founds> got = co_await batch(*turn, std::move(asked), false, cancelled, hedge, &i);
     if (!got.ok()) {
       last = got.status();
       if (absl::IsCancelled(last)) {

@@ -56,7 +56,9 @@ class Headers {
   /// On a verifier. UNAVAILABLE: an answer is of no use. DATA_LOSS: one does not verify.
   static absl::StatusOr<Founds> read(const jsonrpc::Answers& answers, const std::vector<std::uint64_t>& numbers);
   /// The request of a turn, one answer a number. DATA_LOSS: one does not verify.
-  Task<absl::StatusOr<Founds>> batch(Turn turn, std::vector<std::uint64_t> numbers, bool urgent, CancelPtr cancelled);
+  /// `from`: who answered, which is another than the turn's only with a hedge. It outlives the task.
+  Task<absl::StatusOr<Founds>> batch(Turn turn, std::vector<std::uint64_t> numbers, bool urgent, CancelPtr cancelled,
+                                     std::optional<Hedge> hedge = {}, std::size_t* from = nullptr);
   /// All of `numbers` from the endpoint of `turn`, in as many requests as it needs.
   Task<absl::StatusOr<View>> view_of(Turn turn, std::vector<std::uint64_t> numbers, CancelPtr cancelled);
   /// What an endpoint has at `number`; nothing is set where it does not have it, or says nothing.

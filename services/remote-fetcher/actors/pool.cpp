@@ -8,6 +8,7 @@
 #include "libs/http/encoding.hpp"
 #include "libs/http/url.hpp"
 #include "libs/telemetry/log.hpp"
+#include "services/remote-fetcher/core/choice.hpp"
 #include "services/remote-fetcher/core/redact.hpp"
 
 namespace towline::fetcher {
@@ -53,6 +54,8 @@ Pool::Pool(std::vector<EndpointConfig> endpoints, absl::Duration request_timeout
                                            "Answers that do not verify or contradict what is final.", labels);
     c.other_branch = metrics.counter("towline_fetcher_other_branch_total",
                                      "Headers of another branch than the one that was asked for.", labels);
+    c.hedged = metrics.counter("towline_fetcher_hedged_requests_total",
+                               "Requests to it that took long, and were put to another as well.", labels);
   }
 }
 
@@ -245,16 +248,79 @@ Task<absl::StatusOr<Reply>> Pool::exchange(std::size_t i, Work w, std::vector<js
       break;
   }
   counters_[i].received.inc(static_cast<double>(size));
-  co_return Reply{std::make_shared<const jsonrpc::Answers>(std::move(o.answers)), size, *std::move(share)};
+  co_return Reply{std::make_shared<const jsonrpc::Answers>(std::move(o.answers)), size, *std::move(share), i};
 }
 
 Task<absl::StatusOr<Reply>> Pool::call(Turn turn, std::vector<jsonrpc::Call> calls, Allowance allowance,
-                                       CancelPtr cancelled) {
+                                       CancelPtr cancelled, std::optional<Hedge> hedge) {
+  hedges_.on_request();
+  std::optional<absl::Duration> usual;
+  if (hedge) usual = get(turn.endpoint).latency_of(turn.work).quantile(kHedgeQuantile, now());
+  absl::StatusOr<Reply> reply = absl::UnknownError("");
   Trouble trouble;
-  absl::StatusOr<Reply> reply =
-      co_await exchange(turn.endpoint, turn.work, std::move(calls), allowance, std::move(cancelled), &trouble);
+  if (usual) reply = co_await hedged(turn, std::move(calls), allowance, cancelled, *hedge, *usual);
+  else reply = co_await exchange(turn.endpoint, turn.work, std::move(calls), allowance, cancelled, &trouble);
   if (reply.ok()) line_.on_progress(now());
   co_return std::move(reply);
+}
+
+Task<void> Pool::run(std::shared_ptr<Race> race, std::size_t k, Turn turn, std::vector<jsonrpc::Call> calls,
+                     Allowance allowance) {
+  Trouble trouble;
+  race->racers[k].endpoint = turn.endpoint;
+  race->racers[k].reply =
+      co_await exchange(turn.endpoint, turn.work, std::move(calls), allowance, race->racers[k].cancel, &trouble);
+  race->news->set(true);
+}
+
+std::optional<Turn> Pool::second_of(const Turn& turn, const Hedge& hedge) {
+  std::set<std::size_t> except = hedge.except;
+  except.insert(turn.endpoint);
+  // The calls stay as they are.
+  for (std::size_t i = 0; i < size(); ++i) {
+    const bool fits = get(i).max_batch(turn.work, now()) >= turn.calls &&
+                      (turn.work != Work::bodies || get(i).raw_methods() == get(turn.endpoint).raw_methods());
+    if (!fits || get(i).slow(turn.work)) except.insert(i);
+  }
+  const std::vector<const Endpoint*> all{all_.begin(), all_.end()};
+  const Choice c = choose_el(all, except, hedge.number, {}, now(), turn.work);
+  if (!c.endpoint || !hedges_.take()) return std::nullopt;
+  update(*c.endpoint, [&](Endpoint& e) { e.on_request(turn.work, turn.calls, now()); });
+  return Turn{*c.endpoint, turn.work, turn.calls};
+}
+
+Task<absl::StatusOr<Reply>> Pool::hedged(Turn turn, std::vector<jsonrpc::Call> calls, Allowance allowance,
+                                         CancelPtr cancelled, Hedge hedge, absl::Duration after) {
+  const auto race = std::make_shared<Race>();
+  race->news = std::make_shared<Once<bool>>(host_.loop());
+  const Cancel::Hook hook{cancelled, [race] {
+                            for (auto& r : race->racers) r.cancel->call();
+                          }};
+  const absl::Time start = now();
+  host_.after(after, [race] {
+    race->late = true;
+    race->news->set(true);
+  });
+  host_.loop().start(run(race, 0, turn, calls, allowance));
+  auto& [first, second] = race->racers;
+  std::optional<Turn> other;
+  bool tried = false;
+  while (!first.ok() && !second.ok() && (!first.reply || (other && !second.reply))) {
+    if (race->late && !first.reply && !cancelled->called() && !std::exchange(tried, true)) {
+      other = second_of(turn, hedge);
+      if (other) {
+        counters_[turn.endpoint].hedged.inc();
+        host_.loop().start(run(race, 1, *other, calls, allowance));
+      }
+    }
+    race->news = std::make_shared<Once<bool>>(host_.loop());
+    co_await *race->news;
+  }
+  if (!first.reply)
+    update(turn.endpoint, [&](Endpoint& e) { e.on_overtaken(turn.work, turn.calls, now(), now() - start); });
+  first.cancel->call();
+  second.cancel->call();
+  co_return second.ok() && !first.ok() ? std::move(*second.reply) : std::move(*first.reply);
 }
 
 Task<absl::StatusOr<Reply>> Pool::poll(std::size_t i, std::vector<jsonrpc::Call> calls, Asked what, Trouble* trouble,

@@ -19,6 +19,7 @@
 #include "services/remote-fetcher/actors/host.hpp"
 #include "services/remote-fetcher/core/allowance.hpp"
 #include "services/remote-fetcher/core/budget.hpp"
+#include "services/remote-fetcher/core/hedge.hpp"
 #include "services/remote-fetcher/core/http_answer.hpp"
 #include "services/remote-fetcher/core/waiting_line.hpp"
 
@@ -62,7 +63,15 @@ struct Reply {
   /// Of the whole body.
   std::size_t bytes = 0;
   Share share;
+  /// Who answered.
+  std::size_t endpoint = 0;
   const jsonrpc::Answer& at(std::size_t k) const { return answers->answers[k]; }
+};
+
+/// Whom a request may be put to as well, when it takes long: as Wanted says it.
+struct Hedge {
+  std::set<std::size_t> except;
+  std::optional<std::uint64_t> number;
 };
 
 class Pool {
@@ -90,8 +99,9 @@ class Pool {
   /// one. OUT_OF_RANGE: larger than allowed, and more may be asked for. UNAVAILABLE: it failed, was over a rate limit,
   /// or so large that the endpoint is charged with it. CANCELLED: broken off. The reply holds a part of what all
   /// answers may have together: no other request may be waited for meanwhile.
+  /// `hedge`: another endpoint may be asked too, and answer first.
   Task<absl::StatusOr<Reply>> call(Turn turn, std::vector<jsonrpc::Call> calls, Allowance allowance,
-                                   CancelPtr cancelled);
+                                   CancelPtr cancelled, std::optional<Hedge> hedge = {});
   /// Calls that the next poll of endpoint `i` may hold in one request.
   std::size_t poll_batch(std::size_t i) const { return get(i).max_batch(Work::poll, now()); }
   /// Takes no turn: for polls and probes, which are paced already. Errors as above; `trouble` says why for
@@ -137,7 +147,7 @@ class Pool {
   };
   struct Counters {
     std::array<Metrics::Counter, static_cast<std::size_t>(Result::unusable) + 1> results;
-    Metrics::Counter received, integrity_failures, other_branch;
+    Metrics::Counter received, integrity_failures, other_branch, hedged;
   };
   struct Line {
     explicit Line(std::size_t bytes) : budget{bytes} {}
@@ -145,6 +155,24 @@ class Pool {
     std::map<std::uint64_t, std::pair<std::size_t, std::shared_ptr<Once<std::optional<Share>>>>> waiting;
   };
 
+  /// A request that is put to one endpoint, or to two.
+  struct Race {
+    struct Racer {
+      std::size_t endpoint = 0;
+      CancelPtr cancel = std::make_shared<Cancel>();
+      std::optional<absl::StatusOr<Reply>> reply;
+      bool ok() const { return reply && reply->ok(); }
+    };
+    std::array<Racer, 2> racers;
+    bool late = false;
+    std::shared_ptr<Once<bool>> news;
+  };
+  Task<void> run(std::shared_ptr<Race> race, std::size_t k, Turn turn, std::vector<jsonrpc::Call> calls,
+                 Allowance allowance);
+  Task<absl::StatusOr<Reply>> hedged(Turn turn, std::vector<jsonrpc::Call> calls, Allowance allowance,
+                                     CancelPtr cancelled, Hedge hedge, absl::Duration after);
+  /// Another endpoint that may be asked the same at once.
+  std::optional<Turn> second_of(const Turn& turn, const Hedge& hedge);
   Task<std::optional<Share>> share_of(Line* line, std::size_t bytes, CancelPtr cancelled);
   void grant(Line& line);
   Task<Answered> ask(http::Request request, std::size_t calls, bool urgent, CancelPtr cancelled);
@@ -170,6 +198,7 @@ class Pool {
   /// Something has changed that those who wait for a turn depend on.
   bool changed_ = false;
   absl::Time wake_at_ = absl::InfiniteFuture();
+  HedgeAllowance hedges_;
   /// Apart, so that bulk work never keeps a poll waiting.
   Line bulk_{kBulkBytes}, polls_{kPollBytes};
 };

@@ -5,7 +5,7 @@
 namespace towline::fetcher {
 
 Choice choose_el(std::span<const Endpoint* const> endpoints, const std::set<std::size_t>& except,
-                 std::optional<std::uint64_t> number, std::optional<std::size_t> prefer, absl::Time now) {
+                 std::optional<std::uint64_t> number, std::optional<std::size_t> prefer, absl::Time now, Work w) {
   const auto candidate = [&](std::size_t i) {
     const Endpoint& e = *endpoints[i];
     const State s = e.state(now);
@@ -17,12 +17,22 @@ Choice choose_el(std::span<const Endpoint* const> endpoints, const std::set<std:
   for (std::size_t i = 0; i < endpoints.size(); ++i) {
     healthy = healthy || (candidate(i) && endpoints[i]->healthy() && endpoints[i]->state(now) == State::ready);
   }
+  // When a fast one can be asked. Where all slots are taken one is free soon.
+  std::optional<absl::Time> fast;
+  for (std::size_t i = 0; i < endpoints.size(); ++i) {
+    const Endpoint& e = *endpoints[i];
+    if (!candidate(i) || e.slow(w) || !e.healthy() || e.state(now) != State::ready) continue;
+    const absl::Time at = e.next_bulk(now);
+    fast = std::min(fast.value_or(absl::InfiniteFuture()), at == absl::InfiniteFuture() ? now : at);
+  }
   Choice out;
   for (std::size_t i = 0; i < endpoints.size(); ++i) {
     if (!candidate(i)) continue;
     const Endpoint& e = *endpoints[i];
     out.possible = true;
     if (healthy && !e.healthy()) continue;
+    const bool waits = e.slow(w) && prefer != i && fast && *fast <= now + e.takes(w) && !e.trial_due(now);
+    if (waits) continue;
     const absl::Time at = e.next_bulk(now);
     if (at > now) {
       out.not_before = std::min(out.not_before, at);

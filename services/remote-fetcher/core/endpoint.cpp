@@ -128,11 +128,13 @@ void Endpoint::on_request(Work w, std::size_t calls, absl::Time now) {
     return;
   }
   ++in_flight_;
+  asked_ = now;
   pace_.on_sent(calls, now);
 }
 
 void Endpoint::on_answered(Work w, std::size_t calls, absl::Time now, absl::Duration latency) {
   latency_ = latency_ == absl::ZeroDuration() ? latency : latency_ * 0.9 + latency * 0.1;
+  latencies_[static_cast<std::size_t>(w)].add(latency, calls, now);
   size(w).on_worked(calls, now);
   Lane& l = lane(w);
   if (now >= l.limited) l.limited_in_a_row = 0;
@@ -217,6 +219,10 @@ void Endpoint::on_error(Work w, std::size_t calls, absl::Time now, Trouble t) {
 void Endpoint::on_useless_answer(absl::Time now, Trouble t) {
   ++counts_.errors;
   fail(bulk_, now, std::move(t));
+}
+
+void Endpoint::on_overtaken(Work w, std::size_t calls, absl::Time now, absl::Duration took) {
+  latencies_[static_cast<std::size_t>(w)].add(took, calls, now);
 }
 
 void Endpoint::on_cancelled(Work w, std::size_t calls) {

@@ -13,6 +13,7 @@
 
 #include "libs/contract/heads.hpp"
 #include "services/remote-fetcher/core/batch_size.hpp"
+#include "services/remote-fetcher/core/latency.hpp"
 #include "services/remote-fetcher/core/pace.hpp"
 #include "services/remote-fetcher/core/problem.hpp"
 
@@ -40,6 +41,8 @@ using Jitter = std::function<double()>;
 class Endpoint {
  public:
   static constexpr std::size_t kMaxBatch = 100;
+  /// How often a slow endpoint is asked, to find out whether it is fast again.
+  static constexpr absl::Duration kTrialEach = absl::Seconds(5);
 
   Endpoint(std::string name, EndpointLimits limits, Jitter jitter);
 
@@ -84,6 +87,8 @@ class Endpoint {
   void on_error(Work w, std::size_t calls, absl::Time now, Trouble t);
   /// A bulk answer that came is of no use.
   void on_useless_answer(absl::Time now, Trouble t);
+  /// Another has answered while this one took `took` already; the request is cancelled next.
+  void on_overtaken(Work w, std::size_t calls, absl::Time now, absl::Duration took);
   /// A request that was cancelled says nothing of the endpoint.
   void on_cancelled(Work w, std::size_t calls);
 
@@ -133,6 +138,15 @@ class Endpoint {
   const Counts& counts() const { return counts_; }
   /// Moving mean over the last answers.
   absl::Duration latency() const { return latency_; }
+  const Latency& latency_of(Work w) const { return latencies_[static_cast<std::size_t>(w)]; }
+  /// Others are asked before it (core/ranking), and how long it takes.
+  bool slow(Work w) const { return slow_[static_cast<std::size_t>(w)].is; }
+  absl::Duration takes(Work w) const { return slow_[static_cast<std::size_t>(w)].takes; }
+  void set_slow(Work w, bool slow, absl::Duration takes = absl::InfiniteDuration()) {
+    slow_[static_cast<std::size_t>(w)] = {slow, takes};
+  }
+  /// A slow one is asked all the same, with one request.
+  bool trial_due(absl::Time now) const { return in_flight_ == 0 && now - asked_ > kTrialEach; }
 
  private:
   /// One back-off: of polls, or of bulk work.
@@ -180,6 +194,14 @@ class Endpoint {
   std::optional<std::uint64_t> gone_, has_;
   absl::Time gone_until_ = absl::InfinitePast();
   absl::Duration latency_;
+  std::array<Latency, 3> latencies_;
+  struct Slow {
+    bool is = false;
+    absl::Duration takes;
+  };
+  std::array<Slow, 3> slow_;
+  /// For bulk work.
+  absl::Time asked_ = absl::InfinitePast();
   Counts counts_;
 };
 

@@ -52,6 +52,8 @@ constexpr std::array kTexts = {
     Text{Problem::clock_skew, "clock_skew",
          "Set the clock here (timedatectl, NTP). If it is right, the source names blocks that nobody can have made."},
     Text{Problem::behind, "source_behind", "Look at that node; it is used again when its head moves."},
+    Text{Problem::slow, "source_slow",
+         "Look at that node and the way to it; it is asked more again when it answers sooner."},
     Text{Problem::other_branch, "source_other_branch",
          "Wait: it may be behind. If it stays so, ask a third source who is right."},
     Text{Problem::cordoned, "source_cordoned", "`towline uncordon NAME` puts it back into use."},

@@ -31,6 +31,7 @@ enum class Problem {
   wrong_time,            // a block whose time is not what its number says
   clock_skew,            // a block of the future, by the clock here
   behind,                // its head stands still while others' move
+  slow,                  // others answer several times sooner
   other_branch,          // another branch than the one that is asked for
   cordoned,              // by an operator
 };

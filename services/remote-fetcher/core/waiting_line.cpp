@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "services/remote-fetcher/core/choice.hpp"
+#include "services/remote-fetcher/core/ranking.hpp"
 
 namespace towline::fetcher {
 
@@ -24,9 +25,13 @@ std::vector<WaitingLine::Outcome> WaitingLine::go_on(std::span<Endpoint* const> 
   std::vector<Outcome> out;
   std::deque<Waiting> still;
   next_ = absl::InfiniteFuture();
+  if (now - ranked_ >= kRankEach) {
+    ranked_ = now;
+    for (const Work w : {Work::headers, Work::bodies}) rank(endpoints, w, now);
+  }
   for (Waiting& w : line_) {
     const Wanted& x = w.wanted;
-    const Choice c = choose_el(all, x.except, x.number, x.prefer, now);
+    const Choice c = choose_el(all, x.except, x.number, x.prefer, now, x.work);
     if (c.endpoint) {
       Endpoint& e = *endpoints[*c.endpoint];
       const std::size_t calls = std::min(x.calls, e.max_batch(x.work, now));

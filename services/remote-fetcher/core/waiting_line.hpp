@@ -72,6 +72,8 @@ class WaitingLine {
   std::deque<Waiting> line_;
   absl::Time next_ = absl::InfiniteFuture();
   absl::Time progress_ = absl::InfinitePast();
+  static constexpr absl::Duration kRankEach = absl::Milliseconds(200);
+  absl::Time ranked_ = absl::InfinitePast();
 };
 
 }  // namespace towline::fetcher

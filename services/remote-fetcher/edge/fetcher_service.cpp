@@ -191,6 +191,8 @@ grpc::ServerUnaryReactor* FetcherService::ListEndpoints(grpc::CallbackServerCont
     if (!t && board->stalled(e.name())) t = {Problem::behind, "its head stands still while another's moves"};
     const Vote::Standing standing = board->standing(e.name(), now);
     if (!t && standing.dissents) t = {Problem::other_branch, standing.text};
+    if (!t && (e.slow(Work::bodies) || e.slow(Work::headers)))
+      t = {Problem::slow, "it takes several times as long as another; that one is asked first"};
     const Voter& voter = view_.voters()[i];
     out.set_group(voter.group);
     for (const auto& [votes, label] :

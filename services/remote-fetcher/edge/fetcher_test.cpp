@@ -234,6 +234,27 @@ TEST(Fetcher, StreamsAVerifiedRange) {
   EXPECT_EQ(f.endpoint(0).integrity_failures(), 0U);
 }
 
+TEST(Fetcher, ASlowSourceOfThreeIsAskedLast) {
+  constexpr std::size_t kRange = 200;
+  const auto chain = make_chain(12 * kRange);
+  FakeNode a{chain}, b{chain}, slow{chain};
+  Fetcher f{config_for(chain), {&a, &b, &slow}};
+  for (std::size_t i = 0; i < 3; ++i) f.until_ready(i);
+  slow.faults.delay_ms = 700;
+  std::size_t at = 0;
+  const auto next = [&] {
+    expect_chain(f.stream(id(chain[at]), id(chain[at + kRange])), chain, at + 1, at + kRange);
+    at += kRange;
+  };
+  for (int k = 0; k < 8 && f.endpoint(2).reason_code() != "source_slow"; ++k) next();
+  ASSERT_EQ(f.endpoint(2).reason_code(), "source_slow");
+  EXPECT_EQ(f.endpoint(2).state(), v1::ENDPOINT_STATE_READY);
+  const int asked = slow.calls("eth_getBlockByHash");
+  next();
+  EXPECT_LT(slow.calls("eth_getBlockByHash") - asked, static_cast<int>(kRange / 3)) << "a trial";
+  EXPECT_THAT(f.metrics(), HasSubstr("towline_fetcher_slow{"));
+}
+
 TEST(Fetcher, StreamsFromRawBlocks) {
   const auto chain = make_chain(60);
   FakeNode node{chain};

@@ -1,0 +1,31 @@
+#include "services/remote-fetcher/core/latency.hpp"
+
+#include <algorithm>
+#include <vector>
+
+namespace towline::fetcher {
+
+void Latency::add(absl::Duration took, std::size_t calls, absl::Time now) {
+  samples_[next_] = {now, took, took / static_cast<double>(std::max<std::size_t>(1, calls))};
+  next_ = (next_ + 1) % kMost;
+}
+
+std::optional<absl::Duration> Latency::quantile_of(absl::Duration Sample::*what, double q, absl::Time now) const {
+  std::vector<absl::Duration> fresh;
+  for (const Sample& s : samples_)
+    if (now - s.at <= kFresh) fresh.push_back(s.*what);
+  if (fresh.size() < kLeast) return std::nullopt;
+  const auto at = std::min(static_cast<std::size_t>(q * static_cast<double>(fresh.size())), fresh.size() - 1);
+  std::nth_element(fresh.begin(), fresh.begin() + static_cast<std::ptrdiff_t>(at), fresh.end());
+  return fresh[at];
+}
+
+std::optional<absl::Duration> Latency::quantile(double q, absl::Time now) const {
+  return quantile_of(&Sample::took, q, now);
+}
+
+std::optional<absl::Duration> Latency::per_call(double q, absl::Time now) const {
+  return quantile_of(&Sample::each, q, now);
+}
+
+}  // namespace towline::fetcher

@@ -16,7 +16,7 @@ from stack import BIN, HANG_S, SERVICES, Process, Stack, http
 HERE = Path(__file__).resolve().parent
 LOOK_S = 0.2
 # No limit below is a time but HANG_S, which only a hang reaches: what the machine is slow at is slow for all that is counted, too.
-NAMED_BY = 150     # requests of the fetcher: by then a cause must be named
+NAMED_BY = 150     # requests of the fetcher without a good answer: by then a cause must be named
 STABLE = 20        # looks, and then it must stay named
 FOLLOWED = 10      # blocks that are followed after the first head
 BEHIND = 5         # blocks behind the source that a client is which follows
@@ -152,9 +152,9 @@ class Run:
         return json.loads(text)["endpoints"] if text else []
 
     def requests(self):
-        """What the fetcher has sent, by its own count: (all, those that ran into their time-out)."""
+        """What the fetcher has sent, by its own count: (all, those that ran into their time-out, those with a good answer)."""
         counts = re.findall(r'^towline_fetcher_requests_total\{endpoint="[^"]*",result="(\w+)"\} (\d+)', self.stack.get("remote-fetcher", "/metrics")[1], re.M)
-        return sum(int(n) for _, n in counts), sum(int(n) for result, n in counts if result == "timeout")
+        return sum(int(n) for _, n in counts), *(sum(int(n) for result, n in counts if result == of) for of in ("timeout", "ok"))
 
     def wait(self, what, probe):
         """What `probe` gives, once it is true."""
@@ -249,15 +249,15 @@ class Run:
 
         def named_in_time():
             # Those that ran into their time-out show that the machine is busy, and nothing of the endpoint.
-            sent, late = self.requests()
+            sent, late, good = self.requests()
             if named():
                 return True
-            assert sent - late <= NAMED_BY, f"not named by {sent} requests, {late} of them too late"
+            assert sent - late - good <= NAMED_BY, f"not named by {sent} requests, {good} of them answered well, {late} too late"
             return False
 
         what = f"{' or '.join(row.codes)} with {row.text!r} named by status, readiness and endpoints"
         self.wait(what, named_in_time)
-        sent, late = self.requests()
+        sent, late, _ = self.requests()
         self.notes["named after s"], self.notes["requests"] = round(self.now(), 1), sent - late
 
         def stays():
@@ -265,10 +265,10 @@ class Run:
             ended, after which the endpoint is tried again (each is longer than the one before)."""
             self.wait(what, named)
             quarantined = any(int(e.get("integrity_failures", 0)) for e in self.endpoints())
-            at, (sent, late) = self.now(), self.requests()
+            at, (sent, late, _) = self.now(), self.requests()
             self.wait(f"{STABLE} looks", lambda: sum(t > at for t, *_ in self.ready) >= STABLE)
             seen = {tow["reason_code"] for t, tow in self.status if t > at} | {code for t, _, code, *_ in self.ready if t > at}
-            sent_now, late_now = self.requests()
+            sent_now, late_now, _ = self.requests()
             if late_now > late or (quarantined and sent_now > sent):
                 return False
             assert len(seen) == 1, f"the code changes: {sorted(seen)}"

@@ -69,6 +69,7 @@ const std::map<std::string, Access, std::less<>>& access_of_methods() {
       {"/towline.v1.EngineDriver/ImportRange", Access::change},
       {"/towline.v1.EngineDriver/SetForkchoice", Access::change},
       {"/towline.v1.EngineDriver/Rewind", Access::change},
+      {"/towline.v1.EngineDriver/StartElSync", Access::change},
       {"/towline.v1.EngineDriver/LowerFinalized", Access::change},
       {"/towline.v1.P2PGossip/WatchBlocks", Access::watch},
       {"/towline.v1.P2PGossip/PublishBlock", Access::change},

@@ -79,7 +79,7 @@ Next follow_up(Reaction reaction, const contract::CommandResult& r, const Import
       return ChooseAgain{};
     case Reaction::from_new_head:
       // An EL that is empty may have to sync by itself first.
-      if (!moved && run.range.parent.number <= v.local.state()->genesis.number &&
+      if (!moved && v.local.has_head() && v.local.head().number <= v.local.state()->genesis.number &&
           v.start.on_not_executed(v.local.state()->engine_session))
         return ChooseAgain{};
       if (!moved) return cannot_go_on(run, r.reason, v, report, now);

@@ -3,8 +3,7 @@
 #   test.sh quick    unit, actor and edge tests only: no network, no peers
 #   test.sh all      those, then the suites of real processes and real nodes, and the checks of the sources
 #
-# Most suites wait for blocks, which come by the clock, so lanes of them run side by side, and what computes fills the gaps at a lower priority. In a
-# lane one suite follows the other. The output of a suite is shown in one piece when it ends; while it runs it is in build/test-output/NAME.txt.
+# Most suites wait for blocks, which come by the clock, so two lanes of them run side by side. In a lane one suite follows the other. The output of a suite is shown in one piece when it ends; while it runs it is in build/test-output/NAME.txt.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
@@ -61,28 +60,27 @@ interrupted() {
 }
 trap interrupted INT TERM
 
-real_processes() {
+# The longest lane: real nodes, on a chain of their own. op-geth and its like are built first, beside suites that wait.
+real_nodes() {
+  suite peers nice -n 19 tests/interop/run.sh prepare && suite interop tests/interop/run.sh -q
+}
+unit() {
+  suite unit ctest --test-dir build/release --output-on-failure -j 2
+}
+all_others() {
+  suite lint scripts/lint.sh
+  unit
   suite integration tests/integration/run.sh -q -n 4 --dist worksteal
   suite dialects tests/dialects/run.sh -q
   suite compose tests/compose/run.sh -q
-}
-
-# What only computes: it fills the gaps.
-checks() {
-  suite lint scripts/lint.sh
-  suite headers nice -n 19 scripts/headers.py
+  suite headers scripts/headers.py
 }
 
 if [ "${1:-all}" = all ]; then
-  # op-geth and its like are built beside suites that wait, before those which need them.
-  lane suite peers nice -n 19 tests/interop/run.sh prepare
-  peers=$!
-  lane real_processes
-  lane checks
-fi
-lane suite unit ctest --test-dir build/release --output-on-failure -j 2
-if [ "${1:-all}" = all ] && wait "$peers"; then
-  for group in chain reorgs gossip; do lane suite "interop-$group" tests/interop/run.sh "$group" -q; done
+  lane real_nodes
+  lane all_others
+else
+  lane unit
 fi
 wait
 echo

@@ -79,7 +79,8 @@ for (let node = 0; node < Number(count); ++node) {
     transports: [tcp()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
-    // of a busy machine, too
+    // Of a busy machine, too: a ping that is late ends no connection.
+    connectionMonitor: { enabled: false },
     connectionManager: { dialTimeout: 600_000, inboundUpgradeTimeout: 600_000 },
     services: {
       identify: identify(),

@@ -15,7 +15,8 @@ class Terminator {
     actors_.push_back(caf::actor_cast<caf::actor>(actor));
     return actor;
   }
-  /// Waits for each: what blocks in one of them was told to end before.
+  /// Waits for each, and lets it go: the thread of a detached actor lasts as long as a handle to it. What blocks in one
+  /// of them was told to end before.
   void end(caf::actor_system& system) {
     caf::scoped_actor self{system};
     for (; !actors_.empty(); actors_.pop_back()) {

@@ -6,10 +6,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <caf/actor_system.hpp>
-#include <caf/scoped_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 #include <thread>
 
+#include "libs/actor_kit/terminator.hpp"
 #include "libs/base/status.hpp"
 #include "libs/base/steady_time.hpp"
 #include "libs/service/service_main.hpp"
@@ -211,14 +211,11 @@ class RemoteFetcher final : public service::Program {
 
   void release() override {
     if (system_ == nullptr) return;
-    caf::scoped_actor self{*system_};
-    const auto end = [&](const auto& actor) {
-      self->send_exit(actor, caf::exit_reason::user_shutdown);
-      self->wait_for(actor);
-    };
+    Terminator others;
+    if (forks_) others.add(*forks_);
+    if (heads_) others.add(heads_->actor());
     if (dispatcher_) dispatcher_->end(*system_);
-    if (heads_) end(heads_->actor());
-    if (forks_) end(*forks_);
+    others.end(*system_);
   }
 
  private:

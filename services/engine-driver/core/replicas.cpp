@@ -52,9 +52,9 @@ const std::string& Replicas::next_of(const std::vector<std::string>& from) const
                            [&](const auto& a, const auto& b) { return all_.at(a).turn < all_.at(b).turn; });
 }
 
-void Replicas::on_served(const std::string& address, std::uint64_t blocks) {
+void Replicas::on_served(const std::string& address) {
   Replica& r = all_[address];
-  r.blocks += blocks;
+  ++r.blocks;
   r.failures = 0;
   r.why.clear();
 }

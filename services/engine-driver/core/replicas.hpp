@@ -33,7 +33,8 @@ class Replicas {
   const std::string& next_of(const std::vector<std::string>& from) const;
   void on_work(const std::string& address) { all_[address].turn = ++last_turn_; }
 
-  void on_served(const std::string& address, std::uint64_t blocks = 1);
+  /// A block.
+  void on_served(const std::string& address);
   /// It rests for a while, longer each time that nothing came of it since.
   void on_failed(const std::string& address, const std::string& why, absl::Time now);
   /// `blocks` took it `time`.

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <caf/actor_system.hpp>
-#include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -321,10 +320,14 @@ verifier_actor::behavior_type verifier(verifier_actor::pointer self) {
 Dispatcher::Dispatcher(caf::actor_system& system, DispatcherConfig config, EndpointViewPtr view, const Heads& heads,
                        const fork_watch_actor& forks, Metrics& metrics)
     : view_{std::move(view)}, http_{std::make_shared<http::Client>()} {
-  evidence_ = system.spawn<caf::detached>(evidence, config.evidence_file);
-  for (std::size_t v = 0; v < config.verifiers; ++v) verifiers_.push_back(system.spawn<caf::detached>(verifier));
-  actor_ = system.spawn(dispatcher, std::make_shared<const Setup>(Setup{std::move(config), view_, &heads, forks,
-                                                                        &metrics, http_, evidence_, verifiers_}));
+  const evidence_actor finds = actors_.add(system.spawn<caf::detached>(evidence, config.evidence_file));
+  std::vector<verifier_actor> verifiers;
+  for (std::size_t v = 0; v < config.verifiers; ++v) verifiers.push_back(system.spawn<caf::detached>(verifier));
+  actor_ =
+      actors_.add(system.spawn(dispatcher, std::make_shared<const Setup>(Setup{std::move(config), view_, &heads, forks,
+                                                                               &metrics, http_, finds, verifiers})));
+  // They end first: their jobs refer to what tasks of the dispatcher own.
+  for (const auto& v : verifiers) actors_.add(v);
 }
 
 Dispatcher::~Dispatcher() = default;
@@ -356,19 +359,6 @@ void Dispatcher::stop() const {
   caf::anon_send(actor_, halt_atom{});
 }
 
-void Dispatcher::end(caf::actor_system& system) {
-  caf::scoped_actor self{system};
-  const auto wait_for = [&](const auto& actor) {
-    self->send_exit(actor, caf::exit_reason::user_shutdown);
-    self->wait_for(actor);
-  };
-  // Their jobs refer to what tasks of the dispatcher own.
-  for (const auto& v : verifiers_) wait_for(v);
-  verifiers_.clear();
-  wait_for(actor_);
-  wait_for(evidence_);
-  // The thread of a detached actor lasts as long as a handle to it.
-  evidence_ = evidence_actor{};
-}
+void Dispatcher::end(caf::actor_system& system) { actors_.end(system); }
 
 }  // namespace towline::fetcher

@@ -17,6 +17,7 @@
 #include <memory>
 #include <vector>
 
+#include "libs/actor_kit/terminator.hpp"
 #include "libs/http/client.hpp"
 #include "services/remote-fetcher/actors/bodies.hpp"
 #include "services/remote-fetcher/actors/head_poller.hpp"
@@ -158,8 +159,7 @@ class Dispatcher {
  private:
   const EndpointViewPtr view_;
   const std::shared_ptr<http::Client> http_;
-  evidence_actor evidence_;
-  std::vector<verifier_actor> verifiers_;
+  Terminator actors_;
   dispatcher_actor actor_;
   mutable std::atomic<std::uint64_t> last_owner_{0};
 };

@@ -8,7 +8,6 @@
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
-#include <caf/scoped_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 #include <filesystem>
 #include <fstream>
@@ -93,16 +92,11 @@ class Fetcher {
     board_->stop();
     server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds{2});
     server_->Wait();
-    {
-      caf::scoped_actor self{system_};
-      const auto end = [&](const auto& actor) {
-        self->send_exit(actor, caf::exit_reason::user_shutdown);
-        self->wait_for(actor);
-      };
-      dispatcher_->end(system_);
-      end(board_->actor());
-      end(*forks_);
-    }
+    Terminator others;
+    others.add(*forks_);
+    others.add(board_->actor());
+    dispatcher_->end(system_);
+    others.end(system_);
     // A stream that was told that its reader is gone looks at the dispatcher once more.
     system_.await_all_actors_done();
     std::error_code ec;

@@ -47,8 +47,7 @@ tidy: build-all ## clang-tidy on what changed since the newest tag, or on core/
 sanitized: deps ## the tests of the pure layer under ASan and UBSan, in build/asan
 	@scripts/sanitize.sh
 
-fuzz: deps ## each fuzz target for FUZZ_SECONDS (60); needs clang
-	@command -v clang++-14 >/dev/null || apt-get install -y -qq clang-14 libclang-rt-14-dev
+fuzz: deps ## each fuzz target for FUZZ_SECONDS (60)
 	@cmake --preset fuzz >/dev/null && cmake --build build/fuzz -j $(JOBS)
 	@tests/fuzz/run.sh $${FUZZ_SECONDS:-60}
 

@@ -1,9 +1,15 @@
 #!/bin/sh
-# Installs what the build and the tests need of Debian 12's packages. Quick when everything is there; starts no daemon.
+# Installs what the build and the tests need of Debian 12's packages, and the packages that are named. Quick when everything is there; starts no daemon.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 missing=$(dpkg-query -W -f '${Package} ${Status}\n' 2>/dev/null |
-  awk -v list="$here/apt-packages.txt" '/ok installed$/ { have[$1] = 1 } END { while ((getline p < list) > 0) if (!(p in have)) print p }')
+  awk -v list="$here/apt-packages.txt" -v more="$*" '
+    /ok installed$/ { have[$1] = 1 }
+    END {
+      while ((getline p < list) > 0) if (!(p in have)) print p
+      n = split(more, named, " ")
+      for (i = 1; i <= n; i++) if (!(named[i] in have)) print named[i]
+    }')
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" -ne 0 ]; then
   echo "these packages are missing, install them as root (or run 'make deps' as root):" $missing >&2

@@ -3,7 +3,8 @@
 #   test.sh quick    unit, actor and edge tests only: no network, no peers
 #   test.sh all      those, then the suites of real processes and real nodes, and the checks of the sources
 #
-# Most suites wait for blocks, which come by the clock, so two lanes of them run side by side. In a lane one suite follows the other. The output of a suite is shown in one piece when it ends; while it runs it is in build/test-output/NAME.txt.
+# Most suites wait for blocks, which come by the clock, so several lanes run side by side. In a lane one suite follows the other. The output of a suite is
+# shown in one piece when it ends; while it runs it is in build/test-output/NAME.txt.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
@@ -60,25 +61,44 @@ interrupted() {
 }
 trap interrupted INT TERM
 
-# The longest lane: real nodes, on a chain of their own. op-geth and its like are built first, beside suites that wait.
-real_nodes() {
-  suite peers nice -n 19 tests/interop/run.sh prepare && suite interop tests/interop/run.sh -q
+# Real nodes, in two lanes with a chain each. op-geth and its like are built first, beside the other lanes.
+peers() {
+  suite peers nice -n 19 tests/interop/run.sh prepare
+}
+of_lane_2="test_7_gossip.py test_10_start.py"
+real_nodes_1() {
+  # shellcheck disable=SC2086,SC2046
+  suite interop tests/interop/run.sh -q --durations=10 $(printf -- '--ignore=%s ' $of_lane_2)
+}
+real_nodes_2() {
+  # shellcheck disable=SC2086
+  suite interop-2 env INTEROP_DIR="$root/build/interop-run-2" tests/interop/run.sh -q --durations=10 $of_lane_2
 }
 unit() {
   suite unit ctest --test-dir build/release --output-on-failure -j 2
 }
-all_others() {
-  suite lint scripts/lint.sh
+processes() {
   unit
   suite integration tests/integration/run.sh -q -n 4 --dist worksteal
   suite dialects tests/dialects/run.sh -q
   suite compose tests/compose/run.sh -q
-  suite headers scripts/headers.py
+}
+# What only computes takes the time that all others leave.
+sources() {
+  suite lint scripts/lint.sh
+  suite headers nice -n 19 scripts/headers.py
+  suite tidy nice -n 19 scripts/tidy.sh
+  suite sanitized nice -n 19 scripts/sanitize.sh
 }
 
 if [ "${1:-all}" = all ]; then
-  lane real_nodes
-  lane all_others
+  lane processes
+  lane sources
+  lane peers
+  if wait "${lanes[-1]}"; then
+    lane real_nodes_1
+    lane real_nodes_2
+  fi
 else
   lane unit
 fi

@@ -1,25 +1,19 @@
 #!/bin/bash
 # The compose files of deploy/ on a real Docker engine, with an image of the programs that were built. Arguments go to pytest.
-# TOWLINE_REQUIRE_DOCKER=1: where no engine answers one of its own is started (as root, where dockerd is installed), with a data root and a socket of its
-# own, and ended again, and where that cannot be it is a failure. Without it only what needs no engine runs where none answers, and it is said. Where the
-# base image is not there it is made by debootstrap.
+# Where no engine answers and dockerd is installed, root starts an engine with a data root and a socket of its own, and ends it again. Where no base image
+# is there, debootstrap makes one. Without an engine only the tests run that read files. TOWLINE_REQUIRE_DOCKER=1 makes a missing engine a failure.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 own=$here/../../build/compose
-missing() {
-  echo "compose: skipped, $1 (0 passed)"
-  [ "${TOWLINE_REQUIRE_DOCKER:-0}" = 0 ]
+no_engine() {
+  echo "compose: $1: what needs a Docker engine is skipped"
+  shift
+  [ "${TOWLINE_REQUIRE_DOCKER:-0}" = 0 ] || exit 1
+  docker compose version >/dev/null 2>&1 || exit 0
+  "$here/../integration/run.sh" "$here" -k config "$@"
   exit
 }
-docker compose version >/dev/null 2>&1 || missing "Docker's client with Compose v2 is not installed here"
-if ! docker version >/dev/null 2>&1; then
-  if [ "${TOWLINE_REQUIRE_DOCKER:-0}" = 0 ]; then
-    echo "compose: no Docker engine answers (TOWLINE_REQUIRE_DOCKER=1 starts one): only the files are read"
-    exec "$here/../integration/run.sh" "$here" -k config "$@"
-  fi
-  if [ "$(id -u)" -ne 0 ] || ! command -v dockerd >/dev/null; then
-    missing "no Docker engine answers, and none can be started (dockerd, as root)"
-  fi
+start_engine() {
   mkdir -p "$own"
   own=$(cd "$own" && pwd)
   # A socket's path may have 107 characters only.
@@ -30,14 +24,17 @@ if ! docker version >/dev/null 2>&1; then
   trap 'kill "$engine" 2>/dev/null; wait "$engine"; rm -rf "$run"' EXIT
   trap 'exit 130' INT TERM
   for _ in $(seq 300); do
-    docker version >/dev/null 2>&1 && break
+    docker version >/dev/null 2>&1 && return
     kill -0 "$engine" 2>/dev/null || break
     sleep 0.2
   done
-  if ! docker version >/dev/null 2>&1; then
-    tail -n 3 "$own/dockerd.log"
-    missing "dockerd does not start: $own/dockerd.log"
-  fi
+  tail -n 3 "$own/dockerd.log"
+  return 1
+}
+docker compose version >/dev/null 2>&1 || no_engine "Docker's client with Compose v2 is not installed here" "$@"
+if ! docker version >/dev/null 2>&1; then
+  [ "$(id -u)" -eq 0 ] && command -v dockerd >/dev/null || no_engine "no Docker engine answers, and only root with dockerd installed can start one" "$@"
+  start_engine || no_engine "dockerd does not start ($own/dockerd.log)" "$@"
 fi
 export BASE_IMAGE=${BASE_IMAGE:-debian:bookworm-slim}
 if ! docker image inspect "$BASE_IMAGE" >/dev/null 2>&1 && command -v debootstrap >/dev/null && [ "$(id -u)" -eq 0 ]; then

@@ -26,7 +26,7 @@ def pytest_report_header():
 @pytest.fixture(scope="session")
 def work():
     """A fresh directory with everything that the run leaves behind: build/interop-run."""
-    directory = Path(os.environ.get("TOWLINE_INTEROP_DIR") or ROOT / "build/interop-run")
+    directory = Path(os.environ.get("INTEROP_DIR") or ROOT / "build/interop-run")
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     return directory

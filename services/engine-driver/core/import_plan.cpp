@@ -6,10 +6,10 @@
 
 namespace towline::driver {
 
-ImportPlan::ImportPlan(contract::ImportRange range, std::uint64_t every, const contract::Labels& el,
+ImportPlan::ImportPlan(const contract::ImportRange& range, std::uint64_t every, const contract::Labels& el,
                        const std::optional<eth::BlockId>& confirmed_finalized,
                        const std::optional<Hash32>& ours_above_parent)
-    : range_{std::move(range)},
+    : range_{range},
       every_{every},
       confirmed_finalized_{confirmed_finalized},
       ours_above_parent_{ours_above_parent},

@@ -14,7 +14,7 @@ class ImportPlan {
   /// `ours_above_parent`: for a switch of branches, the EL's own block above the parent. A branch that begins with it
   /// leaves our chain higher up (the source changed its mind after the search), and updates would ask for ancestors of
   /// the head.
-  ImportPlan(contract::ImportRange range, std::uint64_t every, const contract::Labels& el,
+  ImportPlan(const contract::ImportRange& range, std::uint64_t every, const contract::Labels& el,
              const std::optional<eth::BlockId>& confirmed_finalized,
              const std::optional<Hash32>& ours_above_parent = {});
 

@@ -91,13 +91,8 @@ Next follow_up(Reaction reaction, const contract::CommandResult& r, const Import
       break;
     case Reaction::other_branch:
     case Reaction::drop_block: return after_invalid(r, run, v, report, now);
-    case Reaction::contradicted:
-      v.retry.engine_failed(now);
-      return contradicted(v.local.confirmed_finalized(), r.block, v, report, now);
-    case Reaction::diverged:
-      v.retry.engine_failed(now);
-      diverged(v.local.confirmed_finalized(), r.block, v, report, now);
-      return Wait{};
+    case Reaction::contradicted: return contradicted(v.local.confirmed_finalized(), r.block, v, report, now);
+    case Reaction::diverged: diverged(v.local.confirmed_finalized(), r.block, v, report, now); return Wait{};
     case Reaction::wait_for_engine:
       report.enter(TowState::waiting_for_engine, ReasonCode::engine_unavailable, r.reason, now);
       break;

@@ -1,4 +1,4 @@
-// The search for a common block beside what is known by now: how it begins, and what follows from each pair of answers.
+// Runs the search for a common block on the present views: how it begins, and what follows from each pair of answers.
 // Pure.
 #pragma once
 #include <absl/status/statusor.h>

@@ -19,6 +19,7 @@ using OnEnd = std::function<void(absl::Status)>;
 class DriverClient {
  public:
   virtual ~DriverClient() = default;
+  /// The EL's canonical blocks at `numbers`; missing ones are left out.
   virtual void canonical_blocks(const std::vector<std::uint64_t>& numbers, Done<std::vector<eth::BlockRef>> done) = 0;
   virtual void import(const Import& e, Done<contract::CommandResult> done) = 0;
   virtual void set_forkchoice(const SetForkchoice& e, Done<contract::CommandResult> done) = 0;
@@ -32,6 +33,7 @@ class DriverClient {
 class FetcherClient {
  public:
   virtual ~FetcherClient() = default;
+  /// Headers at `numbers`, all from one endpoint, preferably `endpoint`; missing ones are left out.
   virtual void headers(const std::vector<std::uint64_t>& numbers, const std::string& endpoint,
                        Done<std::vector<eth::BlockRef>> done) = 0;
   /// The heads of all sources that are ready.

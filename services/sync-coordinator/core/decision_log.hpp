@@ -88,6 +88,7 @@ inline constexpr ActionText kActions[] = {
     {Action::walkback_again, "walkback_again"},
 };
 absl::string_view text(Action a);
+/// `unknown` for a text that names no action.
 Action action_of(absl::string_view text);
 
 struct Decision {

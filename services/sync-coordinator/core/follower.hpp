@@ -46,8 +46,10 @@ class Follower {
   std::optional<Effect> on_gossip(const eth::BlockRef& block, absl::Time now);
   std::optional<Effect> on_local(const contract::EngineState& s, absl::Time now);
   std::optional<Effect> on_local_lost(const std::string& why, absl::Time now);
+  /// The answers to Compare `id`.
   std::optional<Effect> on_compared(std::uint64_t id, const Answer& remote, const Answer& local, absl::Time now);
-  /// An error status means that the driver was lost. A refusal by its gate is a result.
+  /// An error status: the command has no result, for example because the driver was lost. A refusal by its gate is a
+  /// result.
   std::optional<Effect> on_command_done(std::uint64_t id, const absl::StatusOr<contract::CommandResult>& result,
                                         absl::Time now);
   std::optional<Effect> on_wake(absl::Time now);

@@ -17,6 +17,7 @@ inline constexpr Origin kOrigins[] = {Origin::remote, Origin::gossip, Origin::re
                                       Origin::el_sync};
 
 using Ending = std::variant<contract::Outcome, contract::Refusal>;
+/// The refusal if there is one, else the outcome.
 Ending ending_of(const contract::CommandResult& r);
 std::string name(const Ending& e);
 

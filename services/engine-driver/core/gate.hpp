@@ -31,6 +31,7 @@ struct Persistent {
 /// Copies the published part of `p` to `s`.
 void show(const Persistent& p, contract::EngineState& s);
 std::string encode(const Persistent& p);
+/// The inverse of encode(). DATA_LOSS: the text is damaged.
 absl::StatusOr<Persistent> decode_persistent(const std::string& text);
 
 /// Whether a command with this authority and term is acceptable. Refusals: other_authority, stale_term, impossible_term

@@ -138,7 +138,9 @@ class Dispatcher {
 
   const EndpointView& view() const { return *view_; }
   EndpointView& view() { return *view_; }
+  /// A number for a caller or a stream, for Question::owner and close().
   std::uint64_t new_owner() const { return ++last_owner_; }
+  // These send the messages of dispatcher_actor, see there.
   void ask(Question q) const;
   void fetch(std::uint64_t stream, std::uint64_t batch, BodiesOrder order) const;
   void free(std::uint64_t stream, std::uint64_t batch) const;

@@ -32,6 +32,7 @@ class EndpointView {
   std::size_t size() const { return names_.size(); }
   const std::string& name(std::size_t i) const { return names_[i]; }
   const std::vector<Voter>& voters() const { return voters_; }
+  /// nullopt: there is no endpoint of this name.
   std::optional<std::size_t> find(const std::string& name) const;
   std::shared_ptr<const Endpoint> get(std::size_t i) const { return published_[i]->get(); }
 

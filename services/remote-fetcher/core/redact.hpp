@@ -11,6 +11,7 @@ namespace towline::fetcher {
 /// The secret parts of a URL and of headers ("Name: value"): userinfo, path, query, header values, and the longer words
 /// in them.
 std::vector<std::string> secrets_of(absl::string_view url, const std::vector<std::string>& headers);
+/// `text` without `secrets`, at most about 200 bytes, with '?' for bytes that are not printable ASCII.
 std::string presentable(absl::string_view text, const std::vector<std::string>& secrets);
 
 }  // namespace towline::fetcher

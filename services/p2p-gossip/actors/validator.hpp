@@ -27,9 +27,11 @@ class Validator {
   void set_signer(const Address& signer);
   /// See ClockAndSignerCheck::on_sources.
   void set_clock(std::optional<absl::Duration> ahead_of_sources);
+  /// The accepted signers, the current one first.
   std::vector<Address> signers() const;
   /// Why no peer is punished at present; empty: peers are punished.
   std::string doubt() const;
+  /// Ends the actors, and waits for them.
   void join(caf::actor_system& system);
 
  private:

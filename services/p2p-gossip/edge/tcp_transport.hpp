@@ -64,8 +64,11 @@ class Network {
   /// ALREADY_EXISTS: it was seen before.
   void publish(std::size_t topic, std::shared_ptr<const Bytes> message,
                std::function<void(absl::StatusOr<std::size_t>)> done);
+  /// INVALID_ARGUMENT: not a peer id or an address. FAILED_PRECONDITION: a static peer. Other errors: the ban is in
+  /// force, but the file cannot be written.
   void ban(const std::string& target, absl::Duration how_long, const std::string& reason,
            std::function<void(absl::Status)> done);
+  /// NOT_FOUND: the target is not banned.
   void unban(const std::string& target, std::function<void(absl::Status)> done);
   void bans(std::function<void(std::vector<Ban>)> done);
   /// Answers when the peer is connected or the dial has failed.

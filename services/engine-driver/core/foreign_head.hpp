@@ -10,7 +10,7 @@ namespace towline::driver {
 
 class ForeignHead {
  public:
-  /// So many foreign moves in a row count, each within kWithin of the last. A single one may be an EL that shows
+  /// This many foreign moves mean another client, each within kWithin of the last. A single one may be an EL that shows
   /// our head late, or that executes blocks it had kept.
   static constexpr int kMoves = 3;
   static constexpr absl::Duration kWithin = absl::Minutes(1);

@@ -45,7 +45,7 @@ class FakeNode {
     std::atomic<std::uint64_t> chain_id{901};
     std::atomic<std::size_t> oversize{0};         // padding in bytes
     std::atomic<std::size_t> batch_limit{1000};   // HTTP 413 above this size
-    std::atomic<int> rate_limit{0};               // so many answers are 429 with a wait of one second
+    std::atomic<int> rate_limit{0};               // this many answers are 429 with a wait of one second
     std::atomic<bool> rate_limit_in_body{false};  // the wait is in the error object instead of Retry-After
     std::atomic<int> delay_ms{0};
     std::atomic<bool> new_type{false};  // JSON bodies have an unknown transaction type

@@ -21,10 +21,10 @@
 namespace towline::driver {
 namespace {
 
-/// Shorter than what service_main allows.
+/// Shorter than the time that service_main allows.
 constexpr absl::Duration kStopWithin = absl::Seconds(3);
 constexpr std::chrono::seconds kCallsEnd{1};
-/// How soon a remote-fetcher that appears, or is gone, is noticed.
+/// How soon a new or missing remote-fetcher is noticed.
 constexpr absl::Duration kLookUp = absl::Seconds(2);
 
 absl::StatusOr<JwtSecret> read_secret(const std::string& path) {
@@ -133,7 +133,7 @@ class Driver final : public service::Program {
     writer_ = actors_.add(
         system_->spawn(writer, WriterConfig{options, Gate{persistent}, MinAge{config_, ages}, initial, writes, store,
                                             *hub_, open_shared(payloads, open_over(gossip_, calls_)), &ctx.metrics}));
-    // Last: only what comes from here, or from the writer, makes the actor show anything.
+    // Created last: the `show` callback above uses writer_, and runs only after an address or a range has arrived.
     addresses_.emplace(remote_fetcher_, kLookUp, [payloads](const std::vector<std::string>& found) {
       caf::anon_send(payloads, listed_atom{}, AddressesPtr{std::make_shared<const std::vector<std::string>>(found)});
     });
@@ -173,7 +173,7 @@ class Driver final : public service::Program {
 
   void stop() override {
     if (system_ == nullptr) return;
-    // An import in hand makes the head what it has imported: a call that it waits for, and a few more.
+    // The current import still makes its imported blocks the head: the pending call, and a few more.
     engine_->stop(kStopWithin);
     caf::anon_send(*writer_, stop_atom{});
     caf::anon_send(*hub_, stop_atom{});

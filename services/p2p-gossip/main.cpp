@@ -29,7 +29,7 @@
 namespace towline::gossip {
 namespace {
 
-/// "10s", "500ms"; a bare number is seconds, as in op-node's flags of that kind.
+/// A duration with a unit, such as "10s" or "500ms".
 absl::StatusOr<absl::Duration> duration(const char* flag, const std::string& text, absl::Duration least) {
   absl::Duration d;
   if (!absl::ParseDuration(text, &d) || d < least)
@@ -228,7 +228,7 @@ class P2PGossip final : public service::Program {
   }
 
  private:
-  /// nullopt: L1 will say.
+  /// nullopt: L1 will tell.
   absl::StatusOr<std::optional<Address>> choose_signer() {
     for (const auto& url : l1_urls_) {
       if (auto st = http::check_url(url); !st.ok())
@@ -315,7 +315,7 @@ class P2PGossip final : public service::Program {
     job.version = static_cast<gossip_block::PayloadVersion>(v.topic + 1);
     job.body = std::move(v.body);
     job.peer = v.from.to_string();
-    // When it was read, before it was unpacked.
+    // When the message was read, before it was decompressed.
     job.received = v.received - steady_ahead();
     job.done = [done = std::move(done)](const gossip_block::Checked&, gossip_block::Result result) {
       done(validation_result(result));
@@ -344,7 +344,7 @@ class P2PGossip final : public service::Program {
   std::optional<block_store_actor> store_;
   std::unique_ptr<Validator> validator_;
   Published<SignerEvidence> evidence_{{}};
-  /// Of the L1 endpoints and the clock sources.
+  /// For the L1 endpoints and the clock sources.
   std::shared_ptr<http::Client> http_;
   std::unique_ptr<BlockingNetwork> p2p_;
   std::unique_ptr<Discovery> finder_;

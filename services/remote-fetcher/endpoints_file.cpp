@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::int64_t kMaxBatch = 1000;
 
-/// "Name: value" in one line.
+/// A single line "Name: value".
 bool is_header(const std::string& h) {
   const auto colon = h.find(':');
   if (colon == std::string::npos || colon == 0) return false;
@@ -49,7 +49,7 @@ absl::StatusOr<std::vector<EndpointConfig>> read_endpoints_file(const std::strin
   try {
     doc = toml::parse(in);
   } catch (const toml::parse_error& e) {
-    // The description may quote the line: only where it is may be told.
+    // The description may quote the line, which may hold a secret; only its position is reported.
     return bad(absl::StrCat("not TOML (line ", e.source().begin.line, ")"));
   }
   const toml::array* list = doc["endpoint"].as_array();

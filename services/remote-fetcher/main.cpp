@@ -23,10 +23,10 @@ namespace towline::fetcher {
 namespace {
 
 constexpr absl::string_view kGroup = "group=";
-/// How soon a replica that appears, or is gone, counts.
+/// How soon a new or missing replica is noticed.
 constexpr absl::Duration kLookUp = absl::Seconds(2);
 
-/// What an operator has to know of the votes: whom is trusted, and what the loss of one stops.
+/// Logs what an operator should know about the votes: who is trusted, and what the loss of a group stops.
 void say_trust(const Electorate& e, std::size_t endpoints) {
   const auto spare = [](std::size_t groups, std::size_t needed) { return groups - needed; };
   const auto fields = {log::kv("groups", e.finalized), log::kv("quorum_safe", e.safe_quorum),
@@ -135,13 +135,13 @@ class RemoteFetcher final : public service::Program {
     if (endpoints.empty())
       return absl::InvalidArgumentError("no endpoint: give --endpoint URL or --endpoints-file FILE");
     const std::size_t count = endpoints.size();
-    // Before the first request, so that one that is added never has the whole.
+    // Before the first request, so that a new replica never uses the whole limit.
     if (!replicas_.empty()) sharing_ = sharing_of(wire::resolve(replicas_));
     for (auto& e : endpoints) e.limits.processes = sharing_;
     view_ = std::make_shared<EndpointView>(endpoints);
-    // Late: it missed three looks, another is better. Stale: each of them may have waited for a whole request. Stalled:
-    // three blocks of another, and no less than looks can tell.
     TOWLINE_RETURN_IF_ERROR(check(view_->voters(), quorum_));
+    // Late: three looks were missed. Stale: the last look may also have waited for a whole request. Stalled: at least
+    // three blocks of another source, and at least three looks.
     const Vote vote{
         view_->voters(), quorum_,
         Vote::Ages{std::max(interval * 3, absl::Seconds(3)), interval * 3 + timeout,
@@ -219,7 +219,7 @@ class RemoteFetcher final : public service::Program {
   }
 
  private:
-  /// Replicas behind these addresses; one may have an address of each family.
+  /// The number of replicas behind these addresses; a replica may have one address of each family.
   static std::size_t sharing_of(const std::vector<std::string>& addresses) {
     const auto v6 = static_cast<std::size_t>(
         std::count_if(addresses.begin(), addresses.end(), [](const auto& a) { return absl::StartsWith(a, "["); }));
@@ -254,7 +254,7 @@ class RemoteFetcher final : public service::Program {
   std::unique_ptr<FetcherService> heads_service_;
   std::unique_ptr<PayloadService> payload_service_;
   caf::actor_system* system_ = nullptr;
-  /// Uses the dispatcher.
+  /// Its callback uses the dispatcher.
   std::optional<wire::AddressWatch> addresses_;
 };
 

@@ -114,7 +114,7 @@ class Coordinator final : public service::Program {
     const auto latest = latest_.get();
     for (const auto& [index, view] : latest->views) {
       const TowView& v = *view;
-      // One that is not ready speaks for all; else the first does.
+      // A tow that is not ready determines the result; otherwise the first tow does.
       if ((r.ready && !v.readiness.ready) || r.code.empty()) {
         r.ready = v.readiness.ready;
         r.code = std::string{v.readiness.code.text()};

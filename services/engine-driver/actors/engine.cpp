@@ -15,7 +15,7 @@ struct Caller {
   Event operator()(const ReadBlock& e) { return client.block_by_number(e.number); }
   Event operator()(const BuildTwin& e) { return client.build(e.parent, e.plan); }
   Event operator()(const SetHead& e) { return client.set_head(e.number); }
-  /// Whatever else a session asks for is not the EL's.
+  /// Other effects do not concern the EL.
   template <class E>
   Event operator()(const E&) {
     return absl::InternalError("no call of the EL");

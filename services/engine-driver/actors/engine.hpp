@@ -1,8 +1,8 @@
-// The EL, as actors ask it: a thread of its own that makes one call after the other. There are two, so that a slow
-// newPayload holds no read of others up.
+// The EL as an actor: a thread of its own that makes one call at a time. There are two of these actors, so that a slow
+// newPayload does not delay the reads of others.
 //
-// Owns: nothing. In: the effect of a session that concerns the EL, or numbers of blocks. Out: the answer, always,
-// within what EngineClient takes for a call. If the process is told to stop, EngineClient ends what is in flight.
+// Owns: nothing. In: an effect that concerns the EL, or block numbers. Out: the answer, always, within the time that
+// EngineClient allows for a call. When the process stops, EngineClient ends the pending call.
 #pragma once
 #include <caf/typed_actor.hpp>
 #include <memory>
@@ -14,7 +14,7 @@
 namespace towline::driver {
 
 using EffectPtr = std::shared_ptr<const Effect>;
-/// For one receiver, which takes it out.
+/// For a single receiver, which moves the event out.
 using EventPtr = std::shared_ptr<Event>;
 using NumbersPtr = std::shared_ptr<const std::vector<std::uint64_t>>;
 using BlocksPtr = std::shared_ptr<const absl::StatusOr<std::vector<eth::BlockRef>>>;
@@ -24,7 +24,7 @@ using blocks_atom = caf::atom_constant<caf::atom("blocks")>;
 using engine_actor = caf::typed_actor<caf::replies_to<call_atom, EffectPtr>::with<EventPtr>,
                                       caf::replies_to<blocks_atom, NumbersPtr>::with<BlocksPtr>>;
 
-/// Spawn it detached: it blocks. `client` outlives it.
+/// Spawn it detached, because it blocks. `client` must outlive the actor.
 engine_actor::behavior_type engine(engine_actor::pointer self, EngineClient* client);
 
 }  // namespace towline::driver

@@ -17,7 +17,7 @@ using contract::EngineStatus;
 
 constexpr auto kEvery = std::chrono::milliseconds{500};
 
-/// OK once chain id and genesis were compared.
+/// Compares the chain id and the genesis block.
 absl::Status identify(EngineClient& engine, const rollup::Config& c) {
   auto id = engine.chain_id();
   if (!id.ok()) return id.status();
@@ -28,7 +28,7 @@ absl::Status identify(EngineClient& engine, const rollup::Config& c) {
   auto genesis = engine.block_by_number(c.l2_genesis.number);
   if (!genesis.ok()) return genesis.status();
   if (!*genesis) {
-    // An EL that keeps no block that old cannot be asked; its chain id has to do.
+    // An EL without such old blocks cannot be compared; the chain id has to suffice.
     log::warn("the EL has no block at the L2 genesis height, its genesis was not compared",
               {log::kv("number", c.l2_genesis.number)});
     return absl::OkStatus();
@@ -41,7 +41,7 @@ absl::Status identify(EngineClient& engine, const rollup::Config& c) {
   return absl::OkStatus();
 }
 
-/// OK: the confirmed finalized block is on the EL's chain, or above it.
+/// OK if the EL has the confirmed finalized block, or no block at that height yet.
 absl::Status compare(EngineClient& engine, const eth::BlockId& confirmed_finalized) {
   auto there = engine.block_by_number(confirmed_finalized.number);
   if (!there.ok()) return there.status();
@@ -88,7 +88,7 @@ Look take_look(const EnginePollerConfig& c, const LookPlan& plan) {
 }
 
 void warn_of_missing_methods(const Look& look, const rollup::Config& rollup) {
-  // For a warning only: clients list what they were compiled with, whatever the fork, and some list nothing.
+  // Only a warning: clients list the methods they were compiled with, whatever the fork, and some list none.
   const auto& has = look.capabilities;
   if (has.empty()) return;
   const int version = rollup::new_payload_version(rollup, static_cast<std::uint64_t>(absl::ToUnixSeconds(absl::Now())));

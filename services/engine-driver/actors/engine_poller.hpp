@@ -1,9 +1,9 @@
-// Looks at the EL twice a second: whether it is there, is this chain's, and where its labels are. What a look means is
-// decided by the writer (core/engine_view.hpp), which knows of its own commands.
+// Looks at the EL every 500 ms: whether it answers, is on this chain, and where its labels are. The writer decides what
+// a look means (core/engine_view.hpp), since it knows its own commands.
 //
-// Owns: nothing but its clock. In: its own tick, and the plan of a look from the writer. Out: looks to the writer,
-// gauges. It blocks on the EL and on the disk, so it is detached. If the EL hangs a look takes as long as EngineClient
-// allows, and nobody waits for it.
+// Owns: nothing. In: its own tick, and the plan of a look from the writer. Out: looks to the writer, gauges. Timers:
+// the tick. The actor blocks on the EL and on the disk, so it is detached. If the EL hangs, a look takes as long as
+// EngineClient allows, and delays nothing else.
 #pragma once
 #include <caf/typed_actor.hpp>
 
@@ -25,7 +25,7 @@ struct EnginePollerConfig {
   Metrics* metrics;
 };
 
-/// Spawn it detached. What the configuration points to outlives it.
+/// Spawn it detached. The pointers in the configuration must outlive the actor.
 engine_poller_actor::behavior_type engine_poller(engine_poller_actor::pointer self, EnginePollerConfig config);
 
 }  // namespace towline::driver

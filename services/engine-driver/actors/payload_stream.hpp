@@ -1,4 +1,4 @@
-// Where the writer gets its payloads from: the edge implements it over gRPC, tests over a vector.
+// The source of the writer's payloads. The edge implements it over gRPC, tests over a vector.
 #pragma once
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <functional>
@@ -10,15 +10,15 @@ namespace towline::driver {
 
 class PayloadStream {
  public:
-  /// When it goes no answer comes any more, or it comes late: whoever asked has to tell.
+  /// After destruction `done` may run late or never: whoever waits for it has to end the wait.
   virtual ~PayloadStream() = default;
   using Done = std::function<void(NextPayload::Answer)>;
-  /// The next payload, as NextPayload has it, never nullopt; `done` runs once, on any thread, perhaps before this
-  /// returns. One question at a time.
+  /// Requests the next payload; the answer is that of NextPayload, but never nullopt. `done` runs at most once, on any
+  /// thread, possibly before next() returns. One request at a time.
   virtual void next(Done done) = 0;
 };
 
-/// For one receiver, which takes it out.
+/// For a single receiver, which moves the answer out.
 using PayloadPtr = std::shared_ptr<NextPayload::Answer>;
 
 using OpenPayloadStream = std::function<std::unique_ptr<PayloadStream>(const OpenPayloads&)>;

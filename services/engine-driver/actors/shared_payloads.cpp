@@ -13,10 +13,10 @@
 namespace towline::driver {
 namespace {
 
-/// More addresses than that count as one: a metric's series never end.
+/// Further addresses share the label "other", which bounds the series of the metric.
 constexpr std::size_t kMostCounted = 64;
 
-/// The writer's end of a range.
+/// The writer's handle to a range.
 class SharedStream final : public PayloadStream {
  public:
   SharedStream(shared_payloads_actor actor, std::uint64_t number, const OpenPayloads& e)
@@ -42,7 +42,7 @@ shared_payloads_impl::behavior_type shared_payloads_state::make_behavior(SharedP
   replicas_.emplace(config_->target);
   return {
       [this](open_atom, std::uint64_t stream, const OpenPayloadsPtr& e) {
-        // Streams that are open for the range before end here.
+        // Closes the streams of the previous range.
         open_.clear();
         wanted_.reset();
         stream_ = stream;

@@ -1,11 +1,12 @@
-// The payloads of remote-fetcher, which may be several: one range at a time, shared by all of them.
+// The payloads of all replicas of remote-fetcher: one range at a time, shared by the replicas.
 //
-// Owns: the replicas and how each of them does (core/replicas.hpp), the range in hand (core/shared_range.hpp) and the
-// streams that are open for it. In: ranges from the writer and that it wants the next payload; the addresses that the
-// target leads to; payloads, ends and borders from calls. Out: calls, payloads to the writer, who has served what.
-// Timers: one that ticks while a range is in hand.
+// Owns: the replicas and their performance (core/replicas.hpp), the current range (core/shared_range.hpp) and its open
+// streams. In: ranges and requests for payloads from the writer, the addresses that the target resolves to, and
+// payloads, ends and borders from calls. Out: calls, payloads to the writer, and a view of the replicas. Timers: a tick
+// while there is a range.
 //
-// A replica that dies ends its stream, and another gets the rest of its window; if all do, the writer gets the error.
+// When a replica dies, its stream ends and another replica gets the rest of its window. When all die, the writer gets
+// the error.
 #pragma once
 #include <caf/typed_actor.hpp>
 #include <functional>
@@ -21,17 +22,17 @@
 
 namespace towline::driver {
 
-/// Calls to a replica: the edge makes them over gRPC, tests do not. None blocks.
+/// Calls to a replica: over gRPC in the edge, simulated in tests. None of them blocks.
 class FetcherCalls {
  public:
   virtual ~FetcherCalls() = default;
   virtual std::unique_ptr<PayloadStream> open(const std::string& replica, const eth::BlockId& from,
                                               const eth::BlockId& to) = 0;
-  /// What each source of the replica has, where a majority of the trust groups has one block. `done` runs once, on any
-  /// thread, and within a time.
+  /// The blocks of each of the replica's sources, at those heights at which a majority of the trust groups has one
+  /// block. `done` runs once, on any thread, within a deadline.
   virtual void heights(const std::string& replica, const std::vector<std::uint64_t>& numbers,
                        std::function<void(absl::StatusOr<Heights>)> done) = 0;
-  /// It has been gone for long, and nothing is open there.
+  /// The replica has not been listed for Replicas::kForgetAfter: release its channel.
   virtual void forget(const std::string& replica) = 0;
 };
 
@@ -48,12 +49,12 @@ using listed_atom = caf::atom_constant<caf::atom("listed")>;
 using heights_atom = caf::atom_constant<caf::atom("heights")>;
 using given_atom = caf::atom_constant<caf::atom("given")>;
 
-/// The numbers are the writer's streams.
+/// The numbers identify streams of the writer.
 using shared_payloads_actor =
     caf::typed_actor<caf::reacts_to<open_atom, std::uint64_t, OpenPayloadsPtr>,
                      caf::reacts_to<next_atom, std::uint64_t, DonePtr>, caf::reacts_to<close_atom, std::uint64_t>,
                      caf::reacts_to<listed_atom, AddressesPtr>>;
-/// Payloads and borders, with the range and the stream that they are of; ticks with the range.
+/// Payloads and borders carry the number of the range and of the stream, ticks that of the range.
 using shared_payloads_impl =
     shared_payloads_actor::extend<caf::reacts_to<given_atom, std::uint64_t, std::uint64_t, PayloadPtr>,
                                   caf::reacts_to<heights_atom, std::uint64_t, HeightsPtr>,
@@ -69,11 +70,12 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::driver::AddressesPtr)
 namespace towline::driver {
 
 struct SharedPayloadsConfig {
-  /// The replica while the target does not resolve.
+  /// The only replica until the target resolves.
   std::string target;
   FetcherCalls* calls;
   Metrics* metrics;
-  /// At most twice a second. It runs in the actor: hand over and return.
+  /// Called when the view has changed: on ticks, with new addresses, and at the end of a range. Runs in the actor, so
+  /// it must hand over and return.
   ReplicasShown show;
 };
 
@@ -100,7 +102,7 @@ class shared_payloads_state {
   shared_payloads_impl::pointer self_;
   std::optional<SharedPayloadsConfig> config_;
   std::optional<Replicas> replicas_;
-  /// Of the writer's stream that is open.
+  /// The number of the writer's open stream.
   std::uint64_t stream_ = 0;
   std::optional<SharedRange> range_;
   std::map<std::uint64_t, std::unique_ptr<PayloadStream>> open_;
@@ -112,7 +114,7 @@ class shared_payloads_state {
 shared_payloads_impl::behavior_type shared_payloads(shared_payloads_impl::stateful_pointer<shared_payloads_state> self,
                                                     SharedPayloadsConfig config);
 
-/// The writer's streams: of remote payloads from the actor, of the p2p network's from `gossip`.
+/// The writer's streams: remote payloads come from the actor, payloads of the p2p network from `gossip`.
 OpenPayloadStream open_shared(shared_payloads_actor remote, OpenPayloadStream gossip);
 
 }  // namespace towline::driver

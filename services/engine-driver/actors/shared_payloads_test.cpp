@@ -1,4 +1,4 @@
-// The actor between the writer and remote-fetchers of a test, in virtual time.
+// The actor between the writer and simulated remote-fetchers, in virtual time.
 #include "services/engine-driver/actors/shared_payloads.hpp"
 
 #include <gmock/gmock.h>
@@ -69,7 +69,7 @@ class SharedPayloadsTest : public towline::testing::ActorTest {
     dispatch();
   }
   ~SharedPayloadsTest() override {
-    // What it still shows needs us.
+    // Closing the stream still makes the actor call back into the fixture.
     stream_.reset();
     dispatch();
   }
@@ -83,7 +83,7 @@ class SharedPayloadsTest : public towline::testing::ActorTest {
     at_ = parent;
     dispatch();
   }
-  /// As the writer does: the next one when there was one.
+  /// Like the writer: requests the next payload after each answer.
   void want() {
     stream_->next([this](NextPayload::Answer a) {
       if (!a.ok()) {
@@ -97,7 +97,7 @@ class SharedPayloadsTest : public towline::testing::ActorTest {
     dispatch();
     while (std::exchange(again_, false)) want();
   }
-  /// One payload of the window, if it was asked for one; nullopt: it was not.
+  /// Delivers one payload of the window, if one was requested.
   bool give(FakeFetchers::Window& w) {
     if (!w.asked || !w.open) return false;
     const auto asked = std::exchange(w.asked, nullptr);
@@ -118,7 +118,7 @@ class SharedPayloadsTest : public towline::testing::ActorTest {
     asked(absl::UnavailableError("connection refused"));
     dispatch();
   }
-  /// All that serve give what they can.
+  /// All serving replicas deliver as much as they can.
   void run() {
     for (bool any = true; any;) {
       any = false;

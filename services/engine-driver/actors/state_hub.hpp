@@ -1,7 +1,8 @@
-// Tells the driver's state to whoever watches it.
+// Publishes the driver's state to its watchers.
 //
-// Owns: the subscribers, and the state as it was told last. In: the state from the writer, subscribers that join and
-// leave. Out: the state to each of them at each change and each second, so that a watcher knows that we live.
+// Owns: the subscribers; sets the last published state in `latest`. In: the state from the writer, subscribers that
+// join and leave. Out: the state to each subscriber, at each change and once a second as a sign of life. Timers: that
+// second.
 #pragma once
 #include <caf/typed_actor.hpp>
 #include <memory>
@@ -12,13 +13,13 @@
 
 namespace towline::driver {
 
-/// The state, and when the last command was admitted.
+/// The state, and when the last command was admitted (or the process started).
 struct Shown {
   contract::EngineState state;
   absl::Time commanded;
 };
 using ShownPtr = std::shared_ptr<const Shown>;
-/// With `idle` as it is at `now`.
+/// The state with `idle` as of `now`.
 contract::EngineState state_at(const Shown& shown, absl::Time now);
 
 using StateSubscriber = Subscriber<contract::EngineState>;
@@ -45,7 +46,7 @@ class state_hub_state {
   Subscribers<contract::EngineState> subscribers_;
 };
 
-/// `latest`, which outlives it, has the first state; only this actor sets it from then on.
+/// `latest` holds the first state and must outlive the actor, which is its only writer from then on.
 state_hub_impl::behavior_type state_hub(state_hub_impl::stateful_pointer<state_hub_state> self,
                                         Published<Shown>* latest);
 

@@ -1,6 +1,6 @@
-// Puts what must survive a restart on disk, on a thread of its own: an fsync may take seconds.
+// Writes the state that must survive a restart to disk, on a thread of its own: an fsync may take seconds.
 //
-// Owns: nothing. In: the state to save. Out: how it went.
+// Owns: nothing. In: the state to save. Out: the result.
 #pragma once
 #include <caf/typed_actor.hpp>
 #include <memory>
@@ -14,7 +14,7 @@ using StatusPtr = std::shared_ptr<const absl::Status>;
 using save_atom = caf::atom_constant<caf::atom("save")>;
 using state_store_actor = caf::typed_actor<caf::replies_to<save_atom, PersistentPtr>::with<StatusPtr>>;
 
-/// Spawn it detached. `file` outlives it.
+/// Spawn it detached. `file` must outlive the actor.
 state_store_actor::behavior_type state_store(state_store_actor::pointer self, const StateFile* file);
 
 }  // namespace towline::driver

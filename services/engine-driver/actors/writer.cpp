@@ -16,7 +16,7 @@
 namespace towline::driver {
 namespace {
 
-/// How long a session waits for a payload before it looks around.
+/// How long a session waits for a payload before it continues without one.
 constexpr absl::Duration kLook = absl::Milliseconds(100);
 
 const char* const kCounters[][2] = {
@@ -43,7 +43,7 @@ writer_impl::behavior_type writer_state::make_behavior(WriterConfig config) {
   config_.emplace(std::move(config));
   memory_.emplace(Memory{config_->gate, config_->min_age});
   view_.emplace(config_->first, steady_now());
-  // They exist from the start: what counts an increase misses one that appears with it.
+  // All counters exist from the start: an increase() over a counter misses the increment that creates it.
   for (const contract::Refusal r : contract::kRefusals) counter(*config_->metrics, r);
   for (const auto& [counter_name, help] : kCounters) counters_.push_back(config_->metrics->counter(counter_name, help));
   return {[this](run_atom, const CommandPtr& c) { on_command(c); },
@@ -75,7 +75,8 @@ void writer_state::on_command(const CommandPtr& c) {
     return c->on_done(absl::ResourceExhaustedError("too many commands wait for this EL"));
   queue_.push_back(c);
   if (!running_) return begin_next();
-  // Whoever was elected since does not wait for what its predecessor began; one that will be refused ends nothing.
+  // A command with a newer term does not wait for an import or an EL sync of an older one. A command that the gate will
+  // refuse ends nothing.
   const auto outdated = [&](const CommandPtr& older) {
     return (std::holds_alternative<contract::ImportRange>(older->what) ||
             std::holds_alternative<contract::StartElSync>(older->what)) &&
@@ -101,7 +102,7 @@ void writer_state::stop() {
 }
 
 void writer_state::on_look(const Look& look) {
-  // What is asked of an EL when we end fails for that alone.
+  // While the process stops, looks fail for that reason alone.
   if (stopping_) return;
   const auto news = view_->on_look(look, steady_now());
   changed_ = true;

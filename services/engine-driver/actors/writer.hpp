@@ -1,14 +1,15 @@
-// The only writer to the EL: one command after the other. What is decided about a command is in
-// core/command_session.hpp; this asks the world for the effects, one at a time, and hands the answers back.
+// The only writer to the EL, one command at a time. core/command_session.hpp decides; this actor carries out the
+// effects one at a time, and passes the answers back.
 //
-// Owns: what is known of the EL (core/engine_view.hpp) and from one command to the next (Memory), the command in hand,
-// and a queue of those that wait. In: commands and that they are to end, looks of engine_poller, answers of the engine,
-// the state store and the payload stream. Out: effects, progress and results through the command's callbacks, the state
-// to state_hub. Timers: how long it waits for a payload, and the pauses of a session.
+// Owns: the view of the EL (core/engine_view.hpp), the memory between commands (Memory), the current command, and a
+// queue of waiting commands. In: commands and their cancellation, looks of engine_poller, and answers of the engine,
+// the state store and the payload stream. Out: effects, progress and results through the callbacks of the command, the
+// state to state_hub. Timers: the wait for a payload, and the pauses of a session.
 //
-// If the EL dies the command in hand ends with engine_unavailable; if the payload source dies it is asked again a few
-// times, then source_unavailable. An actor that it works with ends the process when it fails (guard). When the process
-// is told to stop an import makes the head what it has imported; commands that wait, or come later, are CANCELLED.
+// If the EL dies, the current command ends with engine_unavailable. If a remote payload source dies, its stream is
+// reopened a few times before the command ends with source_unavailable. A partner actor that fails ends the process
+// (guard). When the process stops, an import makes its imported blocks the head; waiting and later commands end with
+// CANCELLED.
 #pragma once
 #include <caf/typed_actor.hpp>
 #include <deque>
@@ -27,24 +28,24 @@
 
 namespace towline::driver {
 
-/// What the head is to be rewound to.
+/// The block to rewind the head to.
 struct RewindTo {
   eth::BlockId block;
 };
-/// What is final here and shall be no more, the block that takes its place, and why.
+/// The block whose finality an operator revokes, the block that takes its place, and the reason.
 struct LowerFinalized {
   eth::BlockId was, to;
   std::string reason;
 };
 
-/// A command, and whom to tell. The callbacks run in the writer: hand over and return.
+/// A command and its callbacks. The callbacks run in the writer, so they must hand over and return.
 struct Command {
-  /// Of LowerFinalized it means nothing: an operator gives it.
+  /// Not used for LowerFinalized, which an operator sends.
   contract::CommandStamp stamp;
   std::variant<contract::ImportRange, contract::Forkchoice, contract::StartElSync, RewindTo, LowerFinalized> what;
   std::function<void(const contract::ImportProgress&)> on_progress = {};
-  /// Once. Outcome `refused`: by the gate, and nothing was sent. An error: the command makes no sense, or nothing is
-  /// known of the EL. RESOURCE_EXHAUSTED: too many wait. CANCELLED: it had not begun.
+  /// Runs once. Outcome `refused`: contract::Refusal tells why. RESOURCE_EXHAUSTED: the queue is full. CANCELLED: the
+  /// command had not begun. Other errors as in End (core/effects.hpp).
   std::function<void(absl::StatusOr<contract::CommandResult>)> on_done;
 };
 using CommandPtr = std::shared_ptr<const Command>;
@@ -60,13 +61,13 @@ using payload_atom = caf::atom_constant<caf::atom("payload")>;
 using replicas_atom = caf::atom_constant<caf::atom("replicas")>;
 
 using writer_actor = caf::typed_actor<caf::reacts_to<run_atom, CommandPtr>,
-                                      // Ends an import, an update or the start of an EL sync before its time; other
-                                      // commands go on to their end.
+                                      // Ends an import, an update or the start of an EL sync early; other commands run
+                                      // to their end.
                                       caf::reacts_to<cancel_atom, CommandPtr>,
                                       caf::replies_to<plan_atom>::with<LookPlanPtr>, caf::reacts_to<look_atom, LookPtr>,
-                                      // What is told of those who serve payloads.
+                                      // The view of the replicas that serve payloads.
                                       caf::reacts_to<replicas_atom, ReplicasPtr>, caf::reacts_to<stop_atom>>;
-/// The numbers say which question, or which stream, a tick or a payload belongs to: one that is over is ignored.
+/// The number names the question or the stream of a tick or payload: messages of earlier ones are ignored.
 using writer_impl = writer_actor::extend<caf::reacts_to<tick_atom, std::uint64_t>,
                                          caf::reacts_to<payload_atom, std::uint64_t, PayloadPtr>>;
 
@@ -98,22 +99,22 @@ class writer_state {
 
   void begin_next();
   std::unique_ptr<CommandSession> session_of(const Command& c);
-  /// The session's steps, until it waits for something that is not there yet.
+  /// Runs the session's steps until it has to wait for an answer.
   void go_on(Step step);
   void on_answer(Event answer);
-  /// The command in hand is to end: what it merely waits for is cut short.
+  /// Interrupts the current command, and ends its wait for a payload or for time.
   void interrupt(Interrupt why);
   void finish(absl::StatusOr<contract::CommandResult> result);
-  /// What it still answers means nothing.
+  /// Later answers of the stream are ignored.
   void close_stream();
 
-  /// Asks for it. nullopt: the answer comes as a message; else it is there.
+  /// Carries out the effect. Returns the answer if there is one at once; nullopt: it comes as a message.
   std::optional<Event> carry_out(const OpenPayloads& e);
   std::optional<Event> carry_out(const NextPayload&);
   std::optional<Event> carry_out(const WaitFor& e);
   std::optional<Event> carry_out(const Persist& e);
   std::optional<Event> carry_out(const End&) { return Done{}; }
-  /// The others are the EL's.
+  /// All other effects go to the EL.
   template <class E>
   std::optional<Event> carry_out(const E& e) {
     return ask_engine(Effect{e});
@@ -133,13 +134,13 @@ class writer_state {
   std::optional<WriterConfig> config_;
   std::optional<Memory> memory_;
   std::optional<EngineView> view_;
-  /// By Counter: two of them count with every block.
+  /// Indexed by Counter; kept here because two of them count every block.
   std::vector<Metrics::Counter> counters_;
 
   std::deque<CommandPtr> queue_;
   CommandPtr running_;
   std::unique_ptr<CommandSession> session_;
-  /// Which question is open, and whether an interrupt cuts it short.
+  /// The open question, and which of the waits an interrupt ends.
   enum class Waits { for_answer, for_payload, for_time };
   std::uint64_t question_ = 0;
   Waits waits_ = Waits::for_answer;
@@ -147,9 +148,9 @@ class writer_state {
   std::unique_ptr<PayloadStream> stream_;
   std::uint64_t stream_number_ = 0;
   bool asked_ = false;
-  /// It came when nobody waited for it any more.
+  /// A payload that arrived when the session no longer waited for it.
   std::optional<NextPayload::Answer> early_;
-  /// What everybody is told has changed.
+  /// The published state has changed.
   bool changed_ = false;
   bool stopping_ = false;
 };

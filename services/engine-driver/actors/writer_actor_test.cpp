@@ -1,4 +1,4 @@
-// The writer among partners of a test, in virtual time: what waits, what is cut short, and what is refused.
+// The writer with simulated partners, in virtual time: what waits, what is interrupted, and what is refused.
 #include <gmock/gmock.h>
 
 #include <caf/scoped_actor.hpp>
@@ -26,7 +26,7 @@ Hash32 hash(std::uint64_t n) {
 }
 eth::BlockRef ref(std::uint64_t n) { return {n, hash(n), n == 0 ? Hash32{} : hash(n - 1), 1000 + n * 2}; }
 
-/// The writer's payloads come when the test gives them.
+/// A payload stream that the test feeds.
 class GivenPayloads final : public PayloadStream {
  public:
   explicit GivenPayloads(std::deque<Done>& asked) : asked_{asked} {}
@@ -82,7 +82,7 @@ class WriterActorTest : public towline::testing::ActorTest {
     out.status = a.status == sim::ElStatus::valid ? PayloadStatus::valid : PayloadStatus::syncing;
     return out;
   }
-  /// Sent, and what comes of it lies in `results_` under its number.
+  /// Sends a command; its result appears in `results_` under its number.
   CommandPtr import(std::uint64_t term = 1) {
     return send({{"test", term, el_.latest().hash},
                  contract::ImportRange{el_.latest().id(), ref(400).id(), std::nullopt, std::nullopt},
@@ -98,7 +98,7 @@ class WriterActorTest : public towline::testing::ActorTest {
     dispatch();
     return command;
   }
-  /// Answers what the writer asked the stream for.
+  /// Answers the writer's request for a payload.
   void give(std::uint64_t n) {
     PreparedPayload p;
     p.ref = ref(n);

@@ -1,4 +1,5 @@
-// The writer over real HTTP against an EL that goes away in the middle of an import and comes back, as it was or lower.
+// The writer over real HTTP, with an EL that dies in the middle of an import and restarts unchanged or at a lower
+// block.
 #include "services/engine-driver/actors/writer.hpp"
 
 #include <absl/strings/match.h>
@@ -45,17 +46,17 @@ Hash32 hash(std::uint64_t n) {
 eth::BlockRef ref(std::uint64_t n) { return {n, hash(n), n == 0 ? Hash32{} : hash(n - 1), 1000 + n * 2}; }
 eth::BlockId id(std::uint64_t n) { return ref(n).id(); }
 
-/// The Engine API of a simulated EL. At a call that the test chooses it is killed: that call and all that follow have
-/// no answer, and soon nobody listens any more, until the test starts it again on the same port.
+/// The Engine API of a simulated EL. At a chosen call the EL is killed: this call and all later ones get no answer, and
+/// the port closes soon, until the test restarts the EL on the same port.
 class FakeEl {
  public:
-  enum class Dies { before, after };  // the call is applied
+  enum class Dies { before, after };  // relative to applying the call
 
   explicit FakeEl(sim::ElProfile profile) : el_{profile, ref(0)} { listen(); }
   ~FakeEl() { close(); }
 
   std::string url() const { return absl::StrCat("http://127.0.0.1:", port_); }
-  /// Its chain up to `head`; everything is known that a test imports later.
+  /// Extends the chain to `head`, and registers all blocks that a test imports later.
   void grow(std::uint64_t head, std::uint64_t safe, std::uint64_t finalized) {
     for (std::uint64_t n = 1; n <= head; ++n) {
       el_.new_payload(ref(n));
@@ -68,13 +69,13 @@ class FakeEl {
     when_ = when;
   }
   void is_an_ordinary_rpc() { ordinary_ = true; }
-  /// As a supervisor does it at once: the port never closes.
+  /// As under a supervisor that restarts at once: the port never closes.
   void comes_back_at_once() { at_once_ = true; }
   void wait_until_it_died() {
     std::unique_lock lock{mutex_};
     changed_.wait(lock, [&] { return gone_; });
   }
-  /// SIGKILL and restart, without a call that is lost by it.
+  /// SIGKILL and restart, without a lost call.
   void restart() {
     const std::lock_guard lock{mutex_};
     el_.kill();
@@ -89,7 +90,7 @@ class FakeEl {
     }
     listen();
   }
-  /// "labels", "newPayload 5", "forkchoice 5" or the method's name: since it came back last.
+  /// The calls since the last restart: "labels", "newPayload 5", "forkchoice 5", or the name of the method.
   std::vector<std::string> calls() {
     const std::lock_guard lock{mutex_};
     return calls_;
@@ -135,7 +136,7 @@ class FakeEl {
       }
     }
     if (answer) return res.set_content(answer->dump(), "application/json");
-    // A cut connection: less than what the header says.
+    // A broken connection: the body is shorter than its Content-Length.
     res.set_content_provider(2, "application/json", [](std::size_t, std::size_t, httplib::DataSink&) { return false; });
   }
 
@@ -168,11 +169,11 @@ class FakeEl {
                             : tag == "finalized" ? el_.finalized()
                                                  : el_.by_number(*parse_quantity(tag)));
     } else if (method == "debug_setHead") {
-      // op-reth says yes to it, and does nothing.
+      // op-reth accepts the call and does nothing.
       el_.set_head(*parse_quantity(std::string{params[0]}));
       out["result"] = nullptr;
     } else if (method == "engine_getClientVersionV1") {
-      // As op-reth: a code that is not in the spec's list cannot be parsed.
+      // Like op-reth: a code outside the spec's list cannot be parsed.
       const std::string code = params[0]["code"];
       if (code == "LH" || code == "PM" || code == "TK") {
         out["result"] = {{{"code", "RH"}, {"name", "op-reth"}, {"version", "v1.10.2"}, {"commit", "0x00000000"}}};
@@ -216,7 +217,7 @@ class FakeEl {
   std::thread thread_;
 };
 
-/// The blocks behind a parent. What a test has to do comes ahead of each, or behind it.
+/// The blocks after a parent. The test's callbacks run before or after each.
 struct AroundPayload {
   std::function<void(std::uint64_t)> before, after;
 };
@@ -242,7 +243,7 @@ class Blocks final : public PayloadStream {
   const AroundPayload& around_;
 };
 
-/// A writer that is to tow an EL at 300 (safe 290, finalized 280) to 400, with its engine and its store, on threads.
+/// A writer with its engine and store on real threads, about to tow an EL at 300 (safe 290, finalized 280) to 400.
 class WriterTest : public ::testing::Test {
  protected:
   ~WriterTest() override { end(); }
@@ -270,7 +271,7 @@ class WriterTest : public ::testing::Test {
                      [this](const OpenPayloads& e) { return std::make_unique<Blocks>(e.parent.number, around_); },
                      &metrics_}));
   }
-  /// Its actors end, and its file is free.
+  /// Ends the actors and releases the file.
   void end() {
     if (engine_) engine_->stop(absl::ZeroDuration());
     actors_.end(system_);
@@ -289,7 +290,7 @@ class WriterTest : public ::testing::Test {
   absl::StatusOr<contract::CommandResult> lower(const eth::BlockId& was, const eth::BlockId& to) {
     return run({{}, LowerFinalized{was, to, "because"}, {}, {}});
   }
-  /// What whoever watches is told now.
+  /// The state that watchers see now.
   contract::EngineState state() {
     auto told = std::make_shared<std::promise<contract::EngineState>>();
     const auto subscriber = std::make_shared<const StateSubscriber>(
@@ -302,7 +303,7 @@ class WriterTest : public ::testing::Test {
     caf::anon_send(*hub_, leave_atom{}, subscriber);
     return s;
   }
-  /// As engine_poller does it.
+  /// A look as engine_poller does it.
   void look() {
     caf::scoped_actor self{system_};
     Look look;
@@ -311,7 +312,7 @@ class WriterTest : public ::testing::Test {
     look.labels = *engine_->labels();
     caf::anon_send(*writer_, look_atom{}, std::make_shared<const Look>(look));
   }
-  /// The import, while the EL dies and comes back.
+  /// Runs the import while the EL dies and restarts.
   absl::StatusOr<contract::CommandResult> import_over_a_restart() {
     auto result = std::async(std::launch::async, [this] { return import(); });
     el_->wait_until_it_died();
@@ -441,7 +442,7 @@ TEST_F(WriterTest, AnOrdinaryRpcIsNamed) {
 
 TEST_F(WriterTest, WhatCannotBeSavedIsNotDone) {
   start(sim::ElProfile::op_geth);
-  // In the way of the file that replaces the state.
+  // A directory blocks the path of the temporary file that save() writes.
   const std::string in_the_way = absl::StrCat(::testing::TempDir(), "/writer-test-", getpid(), "/state.json.new");
   ASSERT_TRUE(std::filesystem::create_directories(in_the_way));
   const auto refused = import();
@@ -506,7 +507,7 @@ TEST(StateFile, OfAnotherChainIsRefused) {
     EXPECT_TRUE(absl::IsFailedPrecondition(refused.status())) << refused.status();
     EXPECT_THAT(std::string{refused.status().message()}, HasSubstr("--data-dir of its own"));
   }
-  // A file of an older version names no chain.
+  // A file of an older version has no chain.
   ASSERT_TRUE((*file)->save({"single", 3, id(5)}).ok());
   p = (*file)->load(ours);
   ASSERT_TRUE(p.ok()) << p.status();
@@ -557,7 +558,7 @@ TEST_F(WriterTest, WhatWasFinalIsLoweredByHandOrByDebugSetHead) {
     ASSERT_TRUE(on_disk.ok()) << on_disk.status();
     EXPECT_EQ(on_disk->confirmed_finalized, id(200));
     if (row.outcome != contract::Outcome::done) continue;
-    // The same once more: somebody else was faster.
+    // The same request again, as from a slower second operator.
     EXPECT_EQ(lower(id(280), id(200))->refusal, contract::Refusal::not_final);
   }
 }

@@ -17,7 +17,7 @@ void CommandSession::enter(absl::Time now, const contract::EngineState& engine) 
   now_ = now;
   engine_ = &engine;
   if (engine.engine_session == memory_.session) return;
-  // At once, and not with the next command: what this life calls INVALID from now on is kept.
+  // Cleared at once and not with the next command, so that blocks called INVALID in this session stay in quarantine.
   memory_.session = engine.engine_session;
   memory_.quarantine.clear();
   memory_.moves = false;
@@ -30,7 +30,7 @@ Step CommandSession::start(absl::Time now, const contract::EngineState& engine) 
 
 Step CommandSession::on(Event answer, absl::Time now, const contract::EngineState& engine) {
   enter(now, engine);
-  // The continuation names the next one.
+  // The continuation sets then_ again.
   const auto then = std::exchange(then_, nullptr);
   return step(then(answer));
 }
@@ -52,7 +52,7 @@ Effect CommandSession::end(absl::StatusOr<Result> result) {
   auto r = contract::with_refusal(std::move(result));
   if (r.ok() && r->outcome == contract::Outcome::refused) {
     note(CountRefusal{*r->refusal});
-    // One that was decided on an older view of the EL heals by itself.
+    // A command based on an older view of the EL is routine: its sender tries again.
     say(r->refusal == contract::Refusal::head_moved ? Log::Severity::info : Log::Severity::warn, "command refused",
         {{"refusal", name(*r->refusal)}, {"why", r->reason}});
   }
@@ -78,7 +78,7 @@ Effect CommandSession::end_with(contract::Outcome o, std::string reason, std::op
 Effect CommandSession::admit(const contract::CommandStamp& c, Then<const contract::Labels&> then, Head head) {
   if (!contract::may_be_written_to(engine().status))
     return end(absl::UnavailableError(absl::StrCat("the EL may not be written to: ", engine().reason)));
-  // Whatever the EL says: from now on an older one is refused.
+  // Whatever the EL answers, an older term is refused from here on.
   const auto next = memory_.gate.take_term(c);
   if (!next.ok()) return end(next.status());
   return persist(*next, [this, c, head, taken = next->has_value(), then = std::move(then)](const absl::Status& saved) {

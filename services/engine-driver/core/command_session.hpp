@@ -1,8 +1,8 @@
-// One command on its way: what every session has in common. A session is a state machine: an answer and the time in,
-// one effect out, until the effect is End. Here: admission by the gate, writes that are repeated until their outcome is
-// known, updates that are read back, and what is told of it. Pure.
+// One command in progress: what all sessions share. A session is a state machine: an answer and the time in, one effect
+// out, until the effect is End. This class does the admission by the gate, the repetition of writes until their outcome
+// is known, the reading back of updates, and the reports on the way. Pure.
 //
-// A step that waits names its continuation: `ask(effect, then)` returns the effect, and the answer goes to `then`.
+// A step that waits names its continuation: `ask(effect, then)` returns the effect, and its answer is passed to `then`.
 #pragma once
 #include <absl/strings/str_cat.h>
 
@@ -17,9 +17,9 @@ namespace towline::driver {
 
 struct SessionOptions {
   std::uint64_t forkchoice_every = 32;
-  /// How long one call is repeated before the command ends with engine_unavailable.
+  /// How long a call is repeated before the command ends with engine_unavailable.
   absl::Duration give_up_after = absl::Seconds(30);
-  /// After so long a silence the labels are read before the next write: no EL comes back from a restart sooner.
+  /// If the EL has been silent for this long, its labels are read before the next write. No EL restarts faster.
   absl::Duration restart_takes = absl::Milliseconds(250);
   /// --engine.twins
   bool twins = true;
@@ -27,27 +27,27 @@ struct SessionOptions {
   bool can_rewind = false;
 };
 
-/// What the driver knows from one command to the next.
+/// What the driver remembers from one command to the next.
 struct Memory {
   Gate gate;
   MinAge min_age;
-  /// Emptied with a new engine session: a restart may have healed the EL.
+  /// Cleared with each new engine session: a restart may have healed the EL.
   Quarantine quarantine = {};
-  /// The labels that the next write stands on, and when the EL answered last.
+  /// The labels that the next write is based on, and when the EL last answered.
   contract::Labels shown = {};
   absl::Time heard = absl::InfinitePast();
-  /// How far our clock is behind the chain's, as the last command had it.
+  /// How far our clock is behind the chain's clock, according to the last command.
   absl::Duration late = absl::ZeroDuration();
-  /// The EL's life that the following is about: it has moved its head when it was told to.
+  /// The engine session that `moves` is about. `moves`: the EL has moved its head on command in that session.
   std::uint64_t session = 0;
   bool moves = false;
   absl::Time said_young = absl::InfinitePast();
 };
 
-/// Why a command is to end before its time.
+/// Why a command has to end early.
 enum class Interrupt {
-  cancelled,  // by its caller, or by a newer command
-  stopping,   // SIGTERM: this process ends
+  cancelled,  // by its caller, or by a command with a newer term
+  stopping,   // SIGTERM: this process stops
 };
 
 class CommandSession {
@@ -57,11 +57,11 @@ class CommandSession {
   CommandSession(const CommandSession&) = delete;
   CommandSession& operator=(const CommandSession&) = delete;
 
-  /// `engine`: what everybody is told, all notes so far applied. It is read during the call only.
+  /// `engine`: the published state, with all notes so far applied. It is used during the call only.
   Step start(absl::Time now, const contract::EngineState& engine);
-  /// The answer to the effect of the step before.
+  /// The answer to the effect of the previous step.
   Step on(Event answer, absl::Time now, const contract::EngineState& engine);
-  /// At any time between two steps. The answer that is waited for comes all the same; what was done so far is kept.
+  /// May be called at any time between two steps. The pending answer still arrives, and results so far are kept.
   void interrupt(Interrupt why);
 
  protected:
@@ -77,42 +77,43 @@ class CommandSession {
     return effect;
   }
   Effect end(absl::StatusOr<Result> result);
-  /// The result with the labels as they read back.
+  /// Ends with the result and the labels read back from the EL.
   Effect ended(contract::Outcome o, std::string reason, std::optional<eth::BlockId> block, Then<Result> then);
   Effect end_with(contract::Outcome o, std::string reason, std::optional<eth::BlockId> block = {});
 
-  /// Reads the EL's labels and passes `c` through the gate; a newer term is on disk before anything is sent.
+  /// What the EL's head must be at admission.
   enum class Head {
     expected,
-    any,  // it moves without us
+    any,  // the head moves without us
   };
+  /// Passes `c` through the gate, with a newer term on disk before anything is sent, and reads the EL's labels.
   Effect admit(const contract::CommandStamp& c, Then<const contract::Labels&> then, Head head = Head::expected);
-  /// `next` is on disk and counts, or nothing more is written to the EL until it is found that it can be.
+  /// Saves `next` before it takes effect. If that fails, nothing is written to the EL until the disk works again.
   Effect persist(const Gate::ToSave& next, Then<absl::Status> then);
-  /// OK if `id` is canonical in the EL.
+  /// OK if `id` is canonical in the EL; refusal not_canonical if it is not.
   Effect check_canonical(const eth::BlockId& id, const char* what, Then<absl::Status> then);
-  /// OK: the confirmed finalized block is not beside what an update makes canonical or final. What is beside it is
-  /// told.
+  /// OK if the EL has the confirmed finalized block on its chain. If it has another one, the state says so, and the
+  /// result is the refusal below_finalized.
   Effect check_confirmed_finalized(const contract::Forkchoice& f, Then<absl::Status> then);
-  /// As MinAge::hold(); counted and logged.
+  /// MinAge::hold(), with a counter and a log line.
   bool hold_young(const contract::Labels& el, std::optional<eth::BlockId>& safe,
                   std::optional<eth::BlockId>& finalized);
 
-  /// How often a write is sent whose outcome is not known.
+  /// How often a write is sent while its outcome is unknown.
   enum class Tries { until_known, once };
-  /// Each time only to an EL whose labels are as they were.
+  /// Each attempt is sent only if the EL's labels are unchanged.
   Effect send_payload(std::shared_ptr<const PreparedPayload> payload, Then<EngineAnswer> then);
-  /// Sends the update and reads back; nullopt: done and equal.
+  /// Sends the update and reads the labels back; nullopt: done, and the labels are equal.
   Effect update(const contract::Forkchoice& f, Tries tries, Then<std::optional<Result>> then);
-  /// How the command ends after an answer that does not let it proceed.
+  /// The result of the command after an answer that does not allow it to proceed.
   Effect failed(Call call, const EngineAnswer& a, const eth::BlockId& block, Tries tries, Then<Result> then);
-  /// debug_setHead. OK where its answer is lost, too: the labels tell what came of it.
+  /// debug_setHead. Also OK if its answer is lost, since the labels show the outcome.
   Effect rewind(const eth::BlockRef& from, const eth::BlockId& to, Then<absl::Status> then);
 
   const std::optional<Interrupt>& interrupted() const { return interrupted_; }
   std::string why_interrupted() const;
   absl::Time now() const { return now_; }
-  /// By the chain's clock.
+  /// The time by the chain's clock.
   absl::Time chain_now() const { return now_ + memory_.late; }
   const contract::EngineState& engine() const { return *engine_; }
   template <class N>
@@ -127,11 +128,11 @@ class CommandSession {
   Memory& memory_;
 
  private:
-  /// A write that is sent until its outcome is known.
+  /// A write in progress, sent until its outcome is known.
   struct Write {
     Call call = Call::new_payload;
     Effect send;
-    /// The write, if it is an update.
+    /// The update, if the write is one.
     std::optional<contract::Forkchoice> update = {};
     Tries tries = Tries::until_known;
     Then<EngineAnswer> then = {};
@@ -146,13 +147,13 @@ class CommandSession {
   Effect write_ended(EngineAnswer a);
 
   Effect send_update(const contract::Forkchoice& f, Tries tries, Then<std::optional<Result>> then);
-  /// VALID is no proof: an EL says it to an update that it did not apply.
+  /// VALID is no proof: an EL also answers VALID to an update that it did not apply.
   Effect read_back(const contract::Forkchoice& f, int look, const std::optional<eth::BlockRef>& head_before,
                    Then<std::optional<Result>> then);
   Effect on_read_back(const contract::Forkchoice& f, const contract::Labels& shown,
                       const std::optional<eth::BlockRef>& head_before, const Then<std::optional<Result>>& then);
 
-  /// Another life of the EL begins with an empty memory of its blocks.
+  /// A new engine session clears what was remembered about the EL's blocks.
   void enter(absl::Time now, const contract::EngineState& engine);
   Step step(Effect effect);
 

@@ -1,4 +1,4 @@
-// What every session does: admission, repetition, reading back; and the commands that move labels or go back.
+// What all sessions do (admission, repetition, reading back), and the commands that move labels or the head back.
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -118,7 +118,7 @@ TEST_F(SessionTest, TheLabelsAreReadAfterASilence) {
 }
 
 TEST_F(SessionTest, ValidIsNoProof) {
-  // It is shown late.
+  // The labels lag.
   int looks = 0;
   script_ = [&](const std::string& call, CommandSession&) -> std::optional<Event> {
     if (call != "labels" || el_.latest().number != 310 || ++looks == 3) return std::nullopt;
@@ -128,7 +128,7 @@ TEST_F(SessionTest, ValidIsNoProof) {
   ASSERT_TRUE(r.ok()) << r.status();
   EXPECT_EQ(r->outcome, contract::Outcome::done) << r->reason;
   EXPECT_THAT(calls_, Contains("wait 100ms").Times(2));
-  // It is not shown.
+  // The update was not applied.
   const auto before = el_.latest();
   script_ = [&](const std::string& call, CommandSession&) -> std::optional<Event> {
     return absl::StartsWith(call, "forkchoice") ? std::optional<Event>{status(PayloadStatus::valid)} : std::nullopt;
@@ -161,7 +161,7 @@ TEST_F(SessionTest, ARewindNeedsTheAdminRpcAndStaysAboveTheConfirmedFinalized) {
   memory_.gate = Gate{disk_};
   EXPECT_EQ(rewind(270)->refusal, contract::Refusal::below_finalized);
   EXPECT_THAT(writes(), IsEmpty());
-  // Its answer is lost: the labels tell what came of it.
+  // The answer is lost; the labels show the outcome.
   for (const bool applied : {true, false}) {
     script_ = [&](const std::string& c, CommandSession&) -> std::optional<Event> {
       if (c == "setHead 295") return absl::Status{absl::DeadlineExceededError("no answer")};

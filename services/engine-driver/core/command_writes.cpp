@@ -25,7 +25,7 @@ Effect CommandSession::send_payload(std::shared_ptr<const PreparedPayload> paylo
 Effect CommandSession::write(Write w) {
   write_ = std::move(w);
   write_.give_up = now_ + options_.give_up_after;
-  // While the import waited for its source the EL may have been restarted, and no call was lost by it.
+  // The EL may have been restarted while the import waited for its source, without a call that was lost.
   return now_ - memory_.heard >= options_.restart_takes ? look_before_write() : send_write();
 }
 
@@ -70,7 +70,7 @@ Effect CommandSession::on_write_answer(EngineAnswer a) {
 }
 
 Effect CommandSession::write_ended(EngineAnswer a) {
-  // The continuation may write again.
+  // The continuation may start the next write.
   const auto then = std::exchange(write_.then, nullptr);
   return then(std::move(a));
 }
@@ -102,7 +102,7 @@ Effect CommandSession::failed(Call call, const EngineAnswer& a, const eth::Block
       return ends(contract::Outcome::engine_unavailable);
     case Reaction::start_over:
       say(Log::Severity::warn, "the EL came back as another one while it was written to", {{"answer", said}});
-      // Nothing that was known of it counts any more; the monitor may not have seen that it was away.
+      // Everything known about the EL is void now; engine_poller may not have noticed the restart.
       note(StateChange{.new_session = true});
       return ends(contract::Outcome::engine_unavailable);
     case Reaction::retry:
@@ -131,7 +131,7 @@ Effect CommandSession::check_confirmed_finalized(const contract::Forkchoice& f, 
 Effect CommandSession::update(const contract::Forkchoice& f, Tries tries, Then<std::optional<Result>> then) {
   if (!contract::may_be_written_to(engine().status))
     return ended(contract::Outcome::engine_unavailable, engine().reason, f.head, std::move(then));
-  // An EL beside the confirmed finalized block would carry it along.
+  // The update would move such an EL further along a chain that contradicts the confirmed finalized block.
   return check_confirmed_finalized(f, [this, f, tries, then = std::move(then)](const absl::Status& st) {
     if (st.ok()) return send_update(f, tries, then);
     const auto outcome =
@@ -165,7 +165,7 @@ Effect CommandSession::read_back(const contract::Forkchoice& f, int look,
       ReadLabels{}, [this, f, look, head_before, then = std::move(then)](absl::StatusOr<contract::Labels> labels) {
         if (!labels.ok())
           return ended(contract::Outcome::engine_unavailable, std::string{labels.status().message()}, f.head, then);
-        // What it shows may follow its answer by a moment.
+        // The labels may lag shortly behind the answer.
         if (look < kReadBackLooks && !difference(f, *labels).empty()) {
           return ask(WaitFor{kReadBackWait},
                      [this, f, look, head_before, then](Done) { return read_back(f, look + 1, head_before, then); });

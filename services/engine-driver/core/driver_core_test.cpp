@@ -42,7 +42,7 @@ contract::Labels labels(std::uint64_t latest, std::uint64_t safe, std::uint64_t 
   return {ref(latest), ref(safe), ref(finalized)};
 }
 
-// The reference's vector: the secret is "secret" repeated to 32 bytes.
+// The reference vector; its secret is "secret" repeated to 32 bytes.
 TEST(Jwt, MatchesTheVector) {
   const auto secret = parse_jwt_secret("0x7365637265747365637265747365637265747365637265747365637265747365\n");
   ASSERT_TRUE(secret.ok()) << secret.status();
@@ -136,7 +136,7 @@ TEST(ReadBack, SaysWhichLabelOfAnUpdateIsMissing) {
   EXPECT_THAT(difference({id(100), id(90), id(81)}, {ref(100), ref(90), {}}), HasSubstr("finalized reads back"));
 }
 
-// What an EL shows after a write that had no answer. Before it: head 100, safe 90, finalized 80.
+// The EL's labels after a write without an answer. Before the write: head 100, safe 90, finalized 80.
 TEST(ReadBack, AWriteThatWasLostIsRepeatedOnlyToTheSameEl) {
   const contract::Labels before = labels(100, 90, 80);
   const contract::Forkchoice head_only{id(110), {}, {}}, all{id(110), id(95), id(85)}, same_head{id(100), id(95), {}};
@@ -177,7 +177,7 @@ TEST(ReadBack, AWriteThatWasLostIsRepeatedOnlyToTheSameEl) {
 using Save = std::function<absl::Status(const Persistent& p)>;
 absl::Status saved(const Persistent&) { return absl::OkStatus(); }
 
-/// What the gate asks for is saved, as the sessions have it done.
+/// Saves the state that the gate asks to save, as the sessions do.
 absl::Status keep(Gate& g, const absl::StatusOr<Gate::ToSave>& next, const Save& save) {
   TOWLINE_RETURN_IF_ERROR(next.status());
   if (!*next) return absl::OkStatus();

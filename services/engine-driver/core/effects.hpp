@@ -1,5 +1,5 @@
-// What a session (command_session.hpp) asks of the world, one effect at a time, and what it tells on the way. Each
-// effect names the answer that it waits for. Pure values.
+// What a session (command_session.hpp) requests from its environment, one effect at a time, and what it reports on the
+// way. Each effect names the type of its answer. Pure values.
 #pragma once
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
@@ -19,7 +19,7 @@
 
 namespace towline::driver {
 
-/// The answer of an effect that cannot fail: it was done, or the time has passed.
+/// The answer of an effect that cannot fail: it was done, or the time is over.
 struct Done {};
 
 /// engine_newPayload with the body of `payload`.
@@ -40,40 +40,40 @@ struct ReadBlock {
   using Answer = absl::StatusOr<std::optional<eth::BlockRef>>;
   std::uint64_t number = 0;
 };
-/// Has the EL build a block on `parent` without moving its head: the result of engine_getPayload as JSON.
+/// Has the EL build a block on `parent` without moving its head. The answer is the result of engine_getPayload as JSON.
 struct BuildTwin {
   using Answer = absl::StatusOr<std::string>;
   eth::BlockId parent;
   TwinPlan plan;
 };
-/// debug_setHead. UNAVAILABLE or DEADLINE_EXCEEDED: nothing is known of what came of it.
+/// debug_setHead. UNAVAILABLE or DEADLINE_EXCEEDED: the outcome is unknown.
 struct SetHead {
   using Answer = absl::Status;
   std::uint64_t number = 0;
 };
-/// Opens the stream of the payloads behind `parent` up to `tip`, in place of one that is open.
+/// Opens the stream of the payloads after `parent` up to `tip`, and closes the previous stream.
 struct OpenPayloads {
   using Answer = Done;
   eth::BlockId parent;
   eth::BlockId tip;
   contract::PayloadOrigin origin = contract::PayloadOrigin::remote;
 };
-/// The next payload of the stream; nullopt: not yet. OUT_OF_RANGE: the stream is complete. Other errors as in
-/// payload_source.proto.
+/// The next payload of the stream; nullopt: not there yet. OUT_OF_RANGE: the stream is complete. Other errors are those
+/// of payload_source.proto.
 struct NextPayload {
   using Answer = absl::StatusOr<std::optional<PreparedPayload>>;
 };
-/// An interrupt may cut it short.
+/// An interrupt may end the wait early.
 struct WaitFor {
   using Answer = Done;
   absl::Duration time;
 };
-/// Puts `state` on disk.
+/// Writes `state` to disk.
 struct Persist {
   using Answer = absl::Status;
   Persistent state;
 };
-/// The command is over. An error: it makes no sense, or nothing is known of the EL.
+/// The command is over. An error status: the command is malformed, the state cannot be saved, or the EL cannot be used.
 struct End {
   absl::StatusOr<contract::CommandResult> result;
 };
@@ -84,7 +84,7 @@ using Effect = std::variant<SendPayload, SendForkchoice, ReadLabels, ReadBlock, 
 using Event = std::variant<Done, absl::Status, EngineAnswer, ReadLabels::Answer, ReadBlock::Answer, BuildTwin::Answer,
                            NextPayload::Answer>;
 
-/// What everybody is told of the EL and of the command; what is absent stays as it was.
+/// A change of the published state; absent fields stay as they are.
 struct StateChange {
   struct Status {
     contract::EngineStatus status;
@@ -92,15 +92,15 @@ struct StateChange {
   };
   std::optional<Status> status = {};
   std::optional<contract::Labels> labels = {};
-  /// What is on disk now.
+  /// The state that is on disk now.
   std::optional<Persistent> kept = {};
-  /// What was known of the EL does not count any more.
+  /// Earlier knowledge about the EL is void.
   bool new_session = false;
   std::optional<contract::ImportProgress> progress = {};
   bool import_ended = false;
-  /// The EL was told to sync to it by itself.
+  /// The EL was told to sync to this block by itself.
   std::optional<eth::BlockId> el_sync_to = {};
-  /// It has, or is led on by imports.
+  /// The EL has synced, or an import moves it now.
   bool el_sync_over = false;
 };
 void apply(const StateChange& change, contract::EngineState& state);
@@ -119,15 +119,15 @@ struct Count {
 struct CountRefusal {
   contract::Refusal refusal;
 };
-/// A command with this term was admitted.
+/// A command with a valid term was admitted.
 struct Commanded {};
-/// What may move the EL's head begins, or ends; the head that it asks for, if it is known.
+/// Marks the begin and the end of anything that may move the EL's head. `head`: the requested head, if known.
 struct HeadMoves {
   std::optional<Hash32> head;
 };
 using Note = std::variant<StateChange, Log, Count, CountRefusal, Commanded, HeadMoves>;
 
-/// The notes are carried out before the effect.
+/// The notes have to be carried out before the effect.
 struct Step {
   std::vector<Note> notes;
   Effect effect;

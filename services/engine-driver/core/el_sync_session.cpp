@@ -20,8 +20,8 @@ Effect ElSyncSession::on_admitted(const contract::Labels& el) {
   }
   give_up_ = now() + options_.give_up_after;
   if (target_.number > el.unsafe->number) return next();
-  // It is there, or went past it: whether it is done with its sync an update to its own head tells. None goes to an
-  // ancestor of that, which op-geth might take for an order to go back.
+  // The EL is at the target or past it. An update to its own head tells whether its sync is done. The update must not
+  // name an ancestor of the head: op-geth might take it for an order to go back.
   return check_canonical(target_.id(), "the block to sync to", [this, head = el.unsafe->id()](const absl::Status& st) {
     if (!st.ok()) return end(st);
     return update(head);
@@ -95,7 +95,7 @@ Effect ElSyncSession::read_back(const eth::BlockId& head) {
     }
     return check_canonical(target_.id(), "the block to sync to", [this, el = *el](const absl::Status& st) {
       if (!st.ok()) return end(st);
-      // It brought a chain of its peers: nothing of it may stand beside what is final here.
+      // The EL got this chain from its peers: it must not contradict the confirmed finalized block.
       return check_confirmed_finalized({el.unsafe->id(), {}, target_.id()}, [this, el](const absl::Status& fence) {
         if (fence.ok()) return done(el);
         const bool beside = contract::refusal_of(fence).has_value();

@@ -1,6 +1,7 @@
-// StartElSync: the EL is to sync to a block by itself, by its peers. op-geth starts no sync for a block that it was
-// never sent, so the payload goes first, then an update to it. The update has no labels: an EL that is not there yet
-// cannot check them, and op-reth does not start with them. Each call is one try; whoever commands repeats it. Pure.
+// StartElSync: the EL syncs to a block by itself, from its peers. op-geth starts no sync to a block that it never
+// received, so the payload is sent first, and then an update to it. The update carries no labels: an EL that has not
+// synced yet cannot check them, and op-reth does not start a sync with them. Each call is sent once; the sender of the
+// command repeats the command. Pure.
 #pragma once
 #include "services/engine-driver/core/command_session.hpp"
 
@@ -21,7 +22,7 @@ class ElSyncSession final : public CommandSession {
   Effect on_payload(const Payload& payload);
   Effect update(const eth::BlockId& head);
   Effect on_answer(const eth::BlockId& head, const EngineAnswer& a);
-  /// VALID: its head is there, and not beside what was confirmed as final.
+  /// After VALID: the EL must have the target, and must not contradict the confirmed finalized block.
   Effect read_back(const eth::BlockId& head);
   Effect done(const contract::Labels& el);
 

@@ -1,4 +1,4 @@
-// A sync of the EL's own: how it is begun, and when it is over.
+// A sync of the EL's own: how it starts, and when it is over.
 #include <gmock/gmock.h>
 
 #include "services/engine-driver/core/session_fixture.hpp"

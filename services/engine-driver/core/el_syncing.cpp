@@ -5,7 +5,7 @@
 namespace towline::driver {
 namespace {
 
-/// Above what any client tells: stages of op-reth, counters of op-geth.
+/// More than any client reports (stages of op-reth, counters of op-geth).
 constexpr std::size_t kLongest = 16'384;
 
 std::uint64_t number(simdjson::dom::element object, const char* key) {

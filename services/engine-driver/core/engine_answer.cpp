@@ -37,12 +37,12 @@ Reaction react(Call call, const EngineAnswer& a) {
         case -32600:  // invalid request
         case -32601:  // no such method
         case -32602:  // bad parameters
-        case -38003:  // bad attributes (none are ever sent)
+        case -38003:  // bad attributes (an update by a session carries none)
         case -38004:  // request too large
         case -38005:  // the method's version does not fit the payload's fork
           return Reaction::unsupported;
-        case -38001:  // unknown payload id (none is ever asked for)
-        default:      // -32603 internal, -32000 server, and whatever else an EL may think of
+        case -38001:  // unknown payload id (belongs to engine_getPayload)
+        default:      // -32603 internal, -32000 server, and any other code
           return Reaction::retry;
       }
     case EngineAnswer::Kind::http: return a.code == 401 || a.code == 403 ? Reaction::auth_failed : Reaction::retry;

@@ -1,5 +1,5 @@
-// What an EL may answer to a write, and the one reaction to each: docs/engine-reactions.md is this table for people.
-// Pure.
+// The possible answers of an EL to a write, and the one reaction to each. docs/engine-reactions.md shows the same
+// table. Pure.
 #pragma once
 #include <optional>
 #include <string>
@@ -18,31 +18,31 @@ struct EngineAnswer {
     status,     // a payload status
     error,      // a JSON-RPC error
     http,       // an HTTP status other than 200
-    timeout,    // no whole answer in time
+    timeout,    // no complete answer in time
     transport,  // refused, reset, cut
     malformed,  // not JSON-RPC
-    came_back,  // no answer, and then its labels are not those that the call stood on (core/read_back.hpp)
+    came_back,  // no answer, and afterwards the labels are not those that the call was based on (core/read_back.hpp)
   } kind = Kind::transport;
   PayloadStatus status = PayloadStatus::syncing;
   std::optional<Hash32> latest_valid_hash;
   std::int64_t code = 0;  // JSON-RPC error code or HTTP status
-  std::string message;    // for a person
+  std::string message;    // for display
 };
 
 enum class Reaction {
   proceed,        // done
-  missing_state,  // parent or state is missing there: read the head again and import from where it is
+  missing_state,  // the EL lacks the parent or its state: read the head again and import from there
   invalid,        // the block is bad: quarantine its hash
-  not_applied,    // the labels do not fit the EL's chain: read back and choose again
-  retry,          // nothing is known of the outcome: read the labels; if they are as before, the same call again
-  start_over,     // it is another EL than the one that was asked: read the labels and choose again
-  auth_failed,    // secret or clock
+  not_applied,    // the labels do not fit the EL's chain: read them back and choose again
+  retry,          // the outcome is unknown: read the labels; if they are unchanged, repeat the call
+  start_over,     // the EL is not the one that was asked: read the labels and choose again
+  auth_failed,    // wrong secret, or the clocks differ
   unsupported,    // fork times or EL version are wrong: stop, tell the operator
 };
 const char* name(Reaction r);
 
 Reaction react(Call call, const EngineAnswer& answer);
-/// For a person: what the EL said.
+/// The EL's answer, for display.
 std::string describe(const EngineAnswer& answer);
 
 }  // namespace towline::driver

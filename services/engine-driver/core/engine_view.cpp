@@ -6,9 +6,9 @@ using contract::EngineStatus;
 
 namespace {
 
-/// Peers come and go slowly.
+/// Peers are asked for in every tenth look: their number changes slowly.
 constexpr std::uint64_t kPeersEach = 10;
-/// An EL that is met this far below what it heard of is in the middle of a sync, and not merely starting.
+/// An EL found this many blocks below its own sync target is in the middle of a sync, and not merely starting.
 constexpr std::uint64_t kMidSync = 64;
 
 }  // namespace
@@ -45,7 +45,7 @@ void EngineView::note_sync(const Look& look) {
   if (!look.syncing) return;
   const ElSyncing& now = *look.syncing;
   auto& sync = state_.el_sync;
-  // This process may be younger than the sync.
+  // This process may have started after the sync did.
   if (!sync && look.plan.identify && now.highest > now.current + kMidSync) sync.emplace();
   if (!sync) return;
   if (!now.syncing && (!sync->target || look.labels->unsafe->number >= sync->target->number)) return sync.reset();
@@ -61,11 +61,11 @@ EngineView::News EngineView::on_look(const Look& look, absl::Time now) {
     return fail(look.failure->first, look.failure->second);
   const contract::Labels& labels = *look.labels;
   if (look.failure) {
-    // Who is right is asked for what it shows.
+    // The labels of an EL that contradicts us are still shown, for whoever decides which side is right.
     state_.labels = labels;
     return fail(look.failure->first, look.failure->second);
   }
-  // A sync of its own moves its head, too.
+  // A sync of the EL's own moves the head as well.
   if (writes_ == look.plan.writes && !state_.el_sync) foreign_.on_look(*labels.unsafe, writes_, commanded_head_, now);
   if (foreign_.driven(now)) {
     state_.labels = labels;
@@ -77,14 +77,14 @@ EngineView::News EngineView::on_look(const Look& look, absl::Time now) {
   const bool fresh = look.plan.identify;
   identified_ = true;
   lost_ = false;
-  // A head below the last one without an import of ours: the EL was restarted between two looks, or somebody else
+  // A head below the last one without an import of ours: the EL was restarted between two looks, or another client
   // writes to it.
   const bool went_back = state_.labels.unsafe && !state_.import && labels.unsafe->number < state_.labels.unsafe->number;
   state_.labels = labels;
   note_sync(look);
   if (fresh) state_.client_version = look.client_version;
   if (fresh || went_back) ++state_.engine_session;
-  // What a command has found out meanwhile stays.
+  // A status that a command set during the look is kept.
   const bool kept = state_.status != look.plan.status && !contract::may_be_written_to(state_.status);
   const bool told_by_writes = state_.status == EngineStatus::syncing || state_.status == EngineStatus::invalid;
   if (!kept && (fresh || went_back || !told_by_writes)) {

@@ -1,5 +1,5 @@
-// What engine-driver knows of its EL: what looks at it show, and what its own commands change. Looks say whether the
-// EL can be used, whether it was restarted, and whether somebody else drives it. Pure.
+// What engine-driver knows about its EL: the results of looks at it, and the effects of its own commands. Looks tell
+// whether the EL can be used, whether it was restarted, and whether another client drives it. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
@@ -18,31 +18,31 @@ namespace towline::driver {
 
 /// What the next look has to find out.
 struct LookPlan {
-  /// It was lost, or was never met: chain, genesis, capabilities and version come first.
+  /// The EL was lost, or never met: identify it first (chain, genesis, capabilities, version).
   bool identify = true;
   /// Our own state could not be saved: try the disk first.
   bool try_disk = false;
-  /// The block whose height is to be compared, always or where the head went below `head`.
+  /// The block to compare with the EL's: always if `compare`, else only if the EL's head is below `head`.
   std::optional<eth::BlockId> confirmed_finalized;
   bool compare = false;
   std::optional<std::uint64_t> head;
-  /// Whether eth_syncing and net_peerCount are asked.
+  /// Whether to ask eth_syncing and net_peerCount.
   bool syncing = false;
   bool peers = false;
-  /// How many writes were begun or ended before the look, and the status then: what a command finds out during the
-  /// look stays.
+  /// The number of writes begun or ended before the look, and the status at that time: what a command finds out during
+  /// the look takes precedence.
   std::uint64_t writes = 0;
   contract::EngineStatus status = contract::EngineStatus::starting;
 };
 
-/// What a look at the EL has shown.
+/// The result of a look at the EL.
 struct Look {
   LookPlan plan;
-  /// Why the EL cannot be used; what follows is valid where the look came so far.
+  /// Why the EL cannot be used; the other fields are valid as far as the look got.
   std::optional<std::pair<contract::EngineStatus, absl::Status>> failure;
   std::optional<contract::Labels> labels;
   std::string client_version;
-  /// Engine API methods that it lists; empty: it does not say.
+  /// The Engine API methods that the EL lists; empty if it lists none, or was not asked.
   std::vector<std::string> capabilities;
   /// nullopt: not asked, or no answer.
   std::optional<ElSyncing> syncing;
@@ -54,11 +54,11 @@ class EngineView {
   explicit EngineView(contract::EngineState first, absl::Time now) : state_{std::move(first)}, commanded_{now} {}
 
   const contract::EngineState& state() const { return state_; }
-  /// When the last command was admitted, or the start.
+  /// When the last command was admitted; before the first one, when this process started.
   absl::Time commanded() const { return commanded_; }
 
   LookPlan plan() const;
-  /// What is new, for the log: nothing, or that the EL cannot be used, or that it is there.
+  /// What the log should say: nothing new, the EL became unusable, or the EL is there.
   enum class News { none, lost, met };
   News on_look(const Look& look, absl::Time now);
 

@@ -22,7 +22,7 @@ const absl::Time kNow = absl::FromUnixSeconds(10'000);
 
 class EngineViewTest : public ::testing::Test {
  protected:
-  /// A look as it was planned at this moment.
+  /// A look as planned now.
   Look at(std::uint64_t head) const {
     Look l;
     l.plan = view.plan();
@@ -133,7 +133,7 @@ TEST_F(EngineViewTest, AHeadThatMovesWithOurWritesIsOurs) {
     view.on(HeadMoves{hash(n)});
     look(at(n));
   }
-  // A write that begins during a look says nothing about it.
+  // A write that begins during a look makes the look say nothing about the head.
   for (std::uint64_t n = 311; n <= 320; ++n) {
     const Look l = at(n);
     view.on(HeadMoves{std::nullopt});

@@ -21,7 +21,7 @@ Effect ForkchoiceSession::check_label(const std::optional<eth::BlockId>& label, 
   if (!label) return then();
   return check_canonical(*label, what, [this, then](const absl::Status& st) {
     if (st.ok()) return then();
-    // What waited for its age may be of a branch that was left.
+    // The labels that waited for their age may belong to an abandoned branch.
     memory_.min_age.forget();
     return end(st);
   });

@@ -17,7 +17,7 @@ class ForkchoiceSession final : public CommandSession {
   Effect move_labels();
 
   const contract::CommandStamp command_;
-  /// Without the labels that wait for their age.
+  /// Without the labels that have to wait for their age.
   contract::Forkchoice wanted_;
 };
 

@@ -10,7 +10,7 @@
 namespace towline::driver {
 namespace {
 
-/// The elector of a coordinator without etcd: it counts its starts.
+/// The elector without etcd: it increases the term by one each time.
 constexpr absl::string_view kSingle = "single";
 constexpr std::uint64_t kTermLeap = 1'000;
 /// An etcd revision is an int64.
@@ -121,7 +121,7 @@ absl::Status Gate::check_labels(const eth::BlockId& head, const std::optional<et
                       const eth::BlockId& y) {
     return contract::refuse(r, absl::StrCat(a, " ", eth::to_string(x), " ", b, " ", eth::to_string(y)));
   };
-  // A label that is left alone still counts for the order.
+  // A label that does not change still counts for the order.
   auto safe_after = safe;
   if (!safe_after && el.safe) safe_after = el.safe->id();
   auto finalized_after = finalized;

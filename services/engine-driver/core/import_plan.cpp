@@ -20,9 +20,9 @@ ImportPlan::ImportPlan(const contract::ImportRange& range, std::uint64_t every, 
   };
   if (reached(range_.safe)) safe_ = range_.safe;
   if (reached(range_.finalized)) finalized_ = range_.finalized;
-  // A start from a snapshot: the head is below what is final. Labels wait until the chain is there again.
+  // The EL started from a snapshot below its finalized block. Labels wait until the chain reaches that block again.
   below_confirmed_finalized_ = confirmed_finalized_ && range_.parent.number < confirmed_finalized_->number;
-  // A switch of branches below the safe label: what both branches share stays safe.
+  // A branch switch below the safe label: the blocks that both branches share stay safe.
   if (!safe_ && el.safe && el.safe->number > range_.parent.number && !below_confirmed_finalized_) safe_ = range_.parent;
 }
 
@@ -75,7 +75,7 @@ contract::Forkchoice ImportPlan::update() const {
     f.finalized.reset();
     return f;
   }
-  // Finalized may be reached before the wanted safe: safe is lifted with it, never left below.
+  // Finalized may be reached before the requested safe block: safe is then raised to finalized.
   const auto& safe = f.safe ? f.safe : el_safe_;
   if (f.finalized && (!safe || safe->number < f.finalized->number)) f.safe = f.finalized;
   return f;

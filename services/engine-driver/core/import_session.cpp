@@ -15,7 +15,7 @@ bool is(const eth::BlockId& id, const std::optional<eth::BlockRef>& known) { ret
 
 Effect ImportSession::begin() {
   if (range_.tip.number <= range_.parent.number) return end(absl::InvalidArgumentError("an empty range"));
-  // The payloads come while the gate looks at the EL: at the tip that is half of a block's way.
+  // The payloads are fetched while the gate reads the EL's labels: this shortens the way of a block at the tip.
   return ask(OpenPayloads{range_.parent, range_.tip, range_.origin},
              [this](Done) { return admit(command_, [this](const contract::Labels& el) { return on_admitted(el); }); });
 }
@@ -84,7 +84,7 @@ Effect ImportSession::next() {
 Effect ImportSession::on_broken_stream(const absl::Status& why) {
   if (absl::IsFailedPrecondition(why) || absl::IsNotFound(why))
     return leave_with(contract::Outcome::source_reorged, std::string{why.message()});
-  // What the p2p network does not give at once the remote nodes will.
+  // Payloads that p2p-gossip does not serve at once come from the remote nodes.
   if (range_.from_gossip() || ++stream_tries_ > kStreamTries || absl::IsInvalidArgument(why))
     return leave_with(contract::Outcome::source_unavailable, absl::StrCat("payload source: ", why.message()));
   say(Log::Severity::warn, "payload stream broke, opening it again",
@@ -100,7 +100,7 @@ Effect ImportSession::on_payload(Payload payload) {
     note(Count{Counter::broken_links});
     return leave_with(contract::Outcome::source_reorged, std::string{st.message()}, id);
   }
-  // It says so each time that it comes, so nothing need be remembered of it.
+  // `refused` follows from the payload itself, so the block needs no quarantine.
   if (!payload->refused.ok()) {
     say(Log::Severity::error, "a block is kept from the EL",
         {{"block", eth::to_string(id)}, {"why", payload->refused.ToString()}});
@@ -199,7 +199,7 @@ Effect ImportSession::on_moved(const contract::Forkchoice& f, const eth::BlockId
   return needs_twins([this, f, imported, bad = *std::move(bad)](bool yes) {
     if (yes) return lead_from_the_start();
     if (memory_.shown.unsafe->hash != f.head.hash) return leave(bad);
-    // It has merely shown its head late.
+    // The EL merely showed its head late.
     return update(f, Tries::until_known, [this, imported](std::optional<Result> again) {
       return again ? leave(*std::move(again)) : after_update(imported);
     });
@@ -211,7 +211,7 @@ Effect ImportSession::leave_with(contract::Outcome o, std::string reason, std::o
 }
 
 Effect ImportSession::leave(Result r) {
-  // Not to an EL that has come back as another one.
+  // Not for an EL that was restarted as another one.
   const bool as_before = r.labels.unsafe && !after_loss(memory_.shown, nullptr, r.labels);
   const auto f = plan_->finish_early();
   if (!f || !as_before) return over(std::move(r));

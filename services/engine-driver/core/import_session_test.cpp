@@ -1,4 +1,4 @@
-// What ends an import, and what is left when it ends.
+// What ends an import, and the state that it leaves.
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -68,7 +68,7 @@ TEST_F(SessionTest, AnElOffTheConfirmedFinalizedGetsNoFinalizedBlock) {
 TEST_F(SessionTest, WhateverEndsAnImportWhatWasImportedIsTheHead) {
   struct Row {
     const char* name;
-    const char* call;  // the one that it happens at
+    const char* call;  // the call at which it happens
     Event answer;
     std::optional<Interrupt> interrupt;
     contract::Outcome outcome;
@@ -140,7 +140,7 @@ TEST_F(SessionTest, AStreamThatBreaksIsOpenedAgainBehindTheLastBlock) {
   };
   EXPECT_EQ(import()->outcome, contract::Outcome::done);
   EXPECT_THAT(calls_, Contains("open 304").Times(3));
-  // What the p2p network does not give at once the remote nodes will.
+  // Payloads that p2p-gossip does not serve at once come from the remote nodes.
   origin_ = contract::PayloadOrigin::gossip;
   once("next", broke);
   EXPECT_EQ(import(320)->outcome, contract::Outcome::source_unavailable);
@@ -190,7 +190,7 @@ TEST_F(SessionTest, AnOpGethThatStandsIsLedThroughTwinsAndNothingElseIs) {
         return BuildTwin::Answer{
             absl::StrCat(R"({"executionPayload":{"blockHash":"0x)", std::string(62, '0'), "aa", R"("}})")};
       }
-      // VALID, and it stays, until a twin was made its head.
+      // VALID, but the head stays until a twin was made the head.
       if (absl::StartsWith(c, "newPayload")) return status(PayloadStatus::valid);
       if (absl::StartsWith(c, "forkchoice")) return status(PayloadStatus::valid);
       if (c != "labels") return std::nullopt;

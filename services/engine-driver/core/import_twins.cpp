@@ -1,5 +1,5 @@
-// How an import leads an op-geth that does not move onto blocks that it has: the part of ImportSession that asks for
-// twins.
+// How an import leads an op-geth that does not move onto blocks that it already has: the part of ImportSession that
+// uses twins.
 #include "services/engine-driver/core/import_session.hpp"
 
 namespace towline::driver {

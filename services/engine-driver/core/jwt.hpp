@@ -1,4 +1,4 @@
-// The Engine API's token (execution-apis, authentication): HS256 over {"iat": now}. Pure.
+// The authentication token of the Engine API (execution-apis, authentication): HS256 over {"iat": now}. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -10,9 +10,9 @@ namespace towline::driver {
 
 using JwtSecret = FixedBytes<32>;
 
-/// From a secret file's text: 64 hex digits, an optional 0x, white space around. The message never holds the text.
+/// Parses a secret file: 64 hex digits, an optional 0x, surrounding white space. The error never quotes the text.
 absl::StatusOr<JwtSecret> parse_jwt_secret(const std::string& text);
-/// A token that says it was made at `iat` (Unix seconds); valid for 60 s around the EL's clock.
+/// A token issued at `iat` (Unix seconds). The EL accepts it while its clock is within 60 s of `iat`.
 std::string make_jwt(const JwtSecret& secret, std::int64_t iat);
 
 }  // namespace towline::driver

@@ -3,7 +3,7 @@
 namespace towline::driver {
 namespace {
 
-/// A head that is younger is at the tip.
+/// A head younger than this is at the tip.
 constexpr absl::Duration kAtTip = absl::Minutes(1);
 constexpr std::size_t kMostWaiting = 1024;
 
@@ -33,10 +33,10 @@ bool MinAge::hold(const std::optional<eth::BlockRef>& ours, std::optional<eth::B
     label = waiting.front();
     waiting.pop_front();
   }
-  // It is named again with each command until something higher takes its place.
+  // The label is offered again with each command until a higher one takes its place.
   if (label) waiting.push_front(*label);
   if (label && label->number <= number_of(ours)) label.reset();
-  // The rest is thinned out, and the oldest of it, which comes first, is kept.
+  // The list is thinned out next to its newest entry, so that the oldest one, which is due first, stays.
   if (waiting.size() > kMostWaiting) waiting.erase(waiting.end() - 2);
   return true;
 }

@@ -1,5 +1,5 @@
-// The last gate knows the clock: no block becomes safe or final that is younger than the chain's L1 allows, whatever
-// sources say. A block's time follows from its number, by a rule of OP derivation. Pure.
+// A gate by age: no block becomes safe or finalized that is younger than the chain's L1 allows, whatever the sources
+// say. The time of a block follows from its number, by a rule of OP derivation. Pure.
 #pragma once
 #include <absl/time/time.h>
 
@@ -17,21 +17,22 @@ class MinAge {
   struct Ages {
     absl::Duration safe = absl::ZeroDuration(), finalized = absl::ZeroDuration();
   };
-  /// What Ethereum and its test networks need at least: a slot, and less than two terms. 0 for any other L1.
+  /// Lower bounds for Ethereum and its test networks: one slot for safe, less than two epochs for finalized. 0 for any
+  /// other L1.
   static Ages of_l1(std::uint64_t l1_chain_id);
 
-  /// Nothing is too young.
+  /// No block is too young.
   MinAge() = default;
   MinAge(const rollup::Config& chain, Ages ages) : chain_{chain}, ages_{ages} {}
 
-  /// A label that is too young waits, and the highest above the EL's own that waited long enough takes its place, or
-  /// none. True: one was too young.
+  /// Replaces a label that is too young by the highest waiting one that is old enough and above the EL's own, or by
+  /// none. Returns true if a label was too young.
   bool hold(const contract::Labels& el, std::optional<eth::BlockId>& safe, std::optional<eth::BlockId>& finalized,
             absl::Time now);
-  /// What waits is not of the EL's chain any more.
+  /// The waiting labels no longer belong to the EL's chain.
   void forget();
-  /// A finalized block is confirmed for good only while the head is at the tip: a forged branch that is old passes the
-  /// ages, and a source that lags far behind its own clock shows one.
+  /// Whether a finalized block may be confirmed permanently: only while the head is at the tip. An old forged branch
+  /// passes the ages, but a source on such a branch lags far behind the clock.
   bool may_confirm(const eth::BlockId& head, absl::Time now) const;
 
  private:
@@ -40,7 +41,7 @@ class MinAge {
   absl::Duration age(std::uint64_t number, absl::Time now) const;
   std::optional<rollup::Config> chain_;
   Ages ages_;
-  /// In the order in which they were named, which is that of their numbers.
+  /// Ordered by the time of their arrival and by number.
   std::deque<eth::BlockId> safe_, finalized_;
 };
 

@@ -5,7 +5,7 @@
 namespace towline::driver {
 namespace {
 
-/// Blocks of 2 s from 1000 on; genesis is block 50.
+/// Blocks of 2 s from second 1000; the genesis is block 50.
 rollup::Config chain() {
   rollup::Config c;
   c.l2_genesis.number = 50;
@@ -25,7 +25,7 @@ TEST(MinAge, AgesAreThoseOfTheL1) {
 }
 
 TEST(MinAge, HoldsWhatIsTooYoungToTheSecond) {
-  // Block 150 is of second 1200.
+  // Block 150 has the timestamp 1200.
   for (const auto& [now, safe_stays, finalized_stays] :
        {std::tuple{1211, false, false}, {1212, true, false}, {1799, true, false}, {1800, true, true}}) {
     std::optional<eth::BlockId> safe = block(150), finalized = block(150);
@@ -43,7 +43,7 @@ TEST(MinAge, HoldsWhatIsTooYoungToTheSecond) {
 TEST(MinAge, WhatIsNamedTooEarlyComesWhenItIsOldEnough) {
   MinAge m{chain(), {absl::ZeroDuration(), absl::Seconds(100)}};
   std::uint64_t last = 0;
-  // A source that calls its newest block final, a block each 2 s: for an hour, and the list of what waits is bounded.
+  // For an hour, a source calls each new block finalized (one per 2 s); the list of waiting labels stays bounded.
   for (std::int64_t now = 1000; now < 4600; now += 2) {
     const std::uint64_t newest = 50 + static_cast<std::uint64_t>(now - 1000) / 2;
     std::optional<eth::BlockId> safe, finalized = block(newest);

@@ -8,7 +8,8 @@
 namespace towline::driver {
 
 PreparedPayload prepare(const eth::Payload& payload) {
-  // Its hash covers its shape: this is right where our fork schedule is old, and the EL has the last word.
+  // The block hash covers the payload's shape, so the shape is right even if our fork schedule is outdated. The EL
+  // decides.
   const int version = eth::new_payload_version_by_shape(payload);
   PreparedPayload p;
   p.ref = payload.ref();

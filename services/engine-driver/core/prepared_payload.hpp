@@ -1,5 +1,5 @@
-// From a payload to the request that the EL gets, and which payloads no EL ever gets. Every payload, of remote nodes
-// and of the p2p network, passes here on its way. Pure.
+// Turns a payload into the request for the EL, and holds back payloads that no EL may get. Every payload passes here,
+// from remote nodes and from the p2p network. Pure.
 #pragma once
 #include <absl/status/status.h>
 
@@ -9,18 +9,19 @@
 
 namespace towline::driver {
 
-/// A payload whose request to the EL is complete: nothing is left to do when the EL has answered for the one before.
+/// A payload with its complete request, so that no work is left once the EL has answered for the previous block.
 struct PreparedPayload {
   eth::BlockRef ref;
   std::uint64_t gas_used = 0;
   std::uint64_t transactions = 0;
-  /// Not OK: the block must not reach the EL, and there is no body. The chain may hold such a block (its hash commits
-  /// to it), so who sent it has not lied; but clients read it in different ways.
+  /// Not OK: the block must not reach the EL, and `body` is empty. The chain may contain such a block (its hash commits
+  /// to it), so the sender is not at fault; but clients interpret it in different ways.
   absl::Status refused;
+  /// The JSON-RPC request for engine_newPayload.
   std::string body;
 };
 
-/// The version of engine_newPayload follows from the payload's shape.
+/// The version of engine_newPayload is chosen by the payload's shape.
 PreparedPayload prepare(const eth::Payload& payload);
 
 }  // namespace towline::driver

@@ -1,5 +1,5 @@
-// The blocks that the EL called INVALID: each is kept from it for a while, then asked again, since an EL may have been
-// wrong (it was short of disk or memory, or was upgraded). Bounded. Pure.
+// Blocks that the EL called INVALID. Each is withheld from the EL for a while and then sent again, since the EL may
+// have been wrong (short of disk or memory, or upgraded since). Bounded. Pure.
 #pragma once
 #include <absl/container/flat_hash_map.h>
 #include <absl/time/time.h>
@@ -12,11 +12,11 @@ namespace towline::driver {
 
 class Quarantine {
  public:
-  /// The EL called it INVALID, for the first time or again.
+  /// The EL called the block INVALID; the wait doubles each time.
   void add(const Hash32& hash, absl::Time now);
-  /// It is not to be sent now.
+  /// Whether the block must not be sent now.
   bool holds(const Hash32& hash, absl::Time now) const;
-  /// Another life of the EL begins.
+  /// A new engine session begins.
   void clear();
 
  private:

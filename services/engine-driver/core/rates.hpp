@@ -14,7 +14,7 @@ class Rates {
   double mgas_per_s(absl::Time now) const;
 
  private:
-  /// One entry a quarter of a second: bounded whatever the rate.
+  /// One entry per 250 ms, so the memory is bounded at any rate.
   struct Slot {
     absl::Time start;
     std::uint64_t blocks = 0;

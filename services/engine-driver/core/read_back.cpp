@@ -13,7 +13,7 @@ std::string reads(const char* what, const std::optional<eth::BlockRef>& shown) {
   return absl::StrCat(what, " reads back as ", shown ? eth::to_string(*shown) : "not set");
 }
 
-/// The first label that is another one than wanted; empty: none is.
+/// The first label that differs from the wanted one; empty: none.
 std::string differs(const std::optional<Hash32>& head, const std::optional<Hash32>& safe,
                     const std::optional<Hash32>& finalized, const contract::Labels& shown) {
   if (head != hash_of(shown.unsafe)) return reads("head", shown.unsafe);

@@ -1,6 +1,6 @@
-// What the labels that an EL shows say of a write: whether an update was applied, and what becomes of a write that was
-// lost. An EL that was killed comes back lower and without labels, and it says VALID to blocks that it has not executed
-// any more: nothing may be sent to it that stands on what it showed before. Pure.
+// What the EL's labels tell about a write: whether an update was applied, and what became of a write whose answer was
+// lost. A killed EL restarts at a lower block and without labels, and answers VALID to blocks that it no longer has
+// executed. Nothing based on its earlier labels may be sent to it. Pure.
 #pragma once
 #include <optional>
 #include <string>
@@ -10,12 +10,12 @@
 
 namespace towline::driver {
 
-/// For a person: which label of `update` the EL does not show; empty: it shows them all.
+/// For display: which label of `update` the EL does not show; empty: it shows all of them.
 std::string difference(const contract::Forkchoice& update, const contract::Labels& shown);
 
-/// A write had no answer, and the EL shows its labels again. `before`: what it showed last. `update`: the write, if it
-/// was an update. nullopt: nothing has changed, the same write may be sent again. VALID: the update was applied.
-/// Otherwise it is another EL than the one that was written to.
+/// A write got no answer, and the EL shows its labels again. `before`: its last known labels. `update`: the write, if
+/// it was an update. Returns nullopt if nothing changed, so that the write may be repeated; VALID if the update was
+/// applied; otherwise came_back, since the EL is not the one that the write was meant for.
 std::optional<EngineAnswer> after_loss(const contract::Labels& before, const contract::Forkchoice* update,
                                        const contract::Labels& shown);
 

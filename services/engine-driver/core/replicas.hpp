@@ -1,5 +1,5 @@
-// The remote-fetchers that share an engine-driver's ranges, and how each of them does: who is there, who rests after a
-// failure, how fast it is, and what it has served. Outlives the single range (shared_range.hpp). Pure.
+// The remote-fetchers that share the ranges of an engine-driver, and their performance: which are there, which rest
+// after a failure, their speed, and how many blocks they served. Outlives a single range (shared_range.hpp). Pure.
 #pragma once
 #include <absl/status/status.h>
 #include <absl/time/time.h>
@@ -15,38 +15,38 @@ namespace towline::driver {
 
 class Replicas {
  public:
-  /// What was not listed for so long, and is not shown any more, is forgotten.
+  /// A replica that has not been listed for this long is forgotten.
   static constexpr absl::Duration kForgetAfter = absl::Minutes(10);
 
   explicit Replicas(const std::string& first) { list({first}, absl::InfinitePast()); }
 
-  /// All that the target leads to now. One that is missing gets no more work.
+  /// All addresses that the target resolves to now. A replica that is missing gets no more work.
   void list(const std::vector<std::string>& addresses, absl::Time now);
 
-  /// Listed, and not resting.
+  /// The replicas that are listed and do not rest.
   std::vector<std::string> fit(absl::Time now) const;
   std::size_t listed() const;
   bool all_listed_are_in(const std::set<std::string>& some) const;
-  /// Listed, not in `but`, and rests for the shortest time; empty: there is none.
+  /// The listed replica not in `but` whose rest ends first; empty: none.
   std::string least_bad(const std::set<std::string>& but) const;
-  /// Who of `from` got work the longest ago.
+  /// The one of `from` whose last work is the longest ago.
   const std::string& next_of(const std::vector<std::string>& from) const;
   void on_work(const std::string& address) { all_[address].turn = ++last_turn_; }
 
-  /// A block.
+  /// The replica served a block.
   void on_served(const std::string& address);
-  /// It rests for a while, longer each time that nothing came of it since.
+  /// The replica rests for a while, twice as long for each failure in a row.
   void on_failed(const std::string& address, const std::string& why, absl::Time now);
-  /// `blocks` took it `time`.
+  /// The replica took `time` to serve `blocks` blocks.
   void on_speed(const std::string& address, std::uint64_t blocks, absl::Duration time);
-  /// Blocks a second; 0: not known.
+  /// Blocks per second; 0 if unknown.
   double speed(const std::string& address) const;
-  /// The fastest but `other`.
+  /// The highest speed among the listed replicas other than `other`.
   double best_speed_beside(const std::string& other) const;
 
-  /// For status: those that are listed, or have served.
+  /// For the status: the replicas that are listed or have served blocks.
   std::vector<contract::Replica> view(absl::Time now) const;
-  /// Those that are gone and may be let go of, once each.
+  /// Removes and returns the replicas that are forgotten now.
   std::vector<std::string> take_forgotten(absl::Time now);
 
  private:

@@ -16,7 +16,7 @@ Effect RewindSession::on_admitted(const contract::Labels& el) {
     return end(
         contract::refuse(contract::Refusal::cannot_rewind, "no --engine.admin-rpc: this driver cannot rewind its EL"));
   }
-  // To its own head nothing goes back; it makes the EL forget what it has above.
+  // A rewind to its own head loses nothing; it makes the EL forget the blocks above its head.
   if (to_.hash != el.unsafe->hash) {
     if (auto st = memory_.gate.check_rewind(to_); !st.ok()) return end(st);
   }
@@ -41,7 +41,7 @@ Effect RewindSession::on_rewound() {
 }
 
 Effect LowerFinalizedSession::begin() {
-  // An EL beside the confirmed finalized block is what this may end.
+  // This command may repair an EL that contradicts the confirmed finalized block.
   if (!contract::may_be_written_to(engine().status) && engine().status != contract::EngineStatus::contradicts_finalized)
     return end(absl::UnavailableError(absl::StrCat("the EL may not be written to: ", engine().reason)));
   return ask(ReadLabels{}, [this](absl::StatusOr<contract::Labels> el) {
@@ -65,18 +65,18 @@ Effect LowerFinalizedSession::on_canonical(const contract::Labels& el) {
 Effect LowerFinalizedSession::on_lowered(const contract::Labels& el) {
   say(Log::Severity::warn, "an operator takes back what was final",
       {{"was", eth::to_string(was_)}, {"to", eth::to_string(to_)}, {"reason", reason_}});
-  // What waits for its age is of the chain that is left.
+  // The labels that wait for their age belong to the abandoned chain.
   memory_.min_age.forget();
-  // Whatever a coordinator knows of this EL was found out below another confirmed_finalized.
+  // A coordinator's knowledge about this EL was based on another confirmed finalized block.
   StateChange change{.kept = memory_.gate.state(), .new_session = true};
-  // It stands on `to`.
+  // The EL's chain contains `to`, so it no longer contradicts us.
   if (engine().status == contract::EngineStatus::contradicts_finalized &&
       memory_.gate.state().confirmed_finalized == to_)
     change.status = {{contract::EngineStatus::ready, {}}};
   note(std::move(change));
   if (!must_go_back(el, was_, to_)) return end_with(contract::Outcome::done, {}, to_);
-  // By debug_setHead and not by an update: an op-geth has moved what was final to its ancient store, and would show it
-  // at its height after a switch. What it no longer has is no label either.
+  // Uses debug_setHead instead of an update: op-geth has moved finalized blocks to its ancient store, and would serve
+  // them by number even after a branch switch. A block that op-geth no longer has cannot be a label either.
   if (!options_.can_rewind) {
     return end_with(contract::Outcome::not_applied, absl::StrCat("no --engine.admin-rpc, and ", above(el, to_)), to_);
   }
@@ -89,7 +89,7 @@ Effect LowerFinalizedSession::on_lowered(const contract::Labels& el) {
 Effect LowerFinalizedSession::on_rewound() {
   return ended(contract::Outcome::done, {}, to_, [this](Result r) {
     if (!r.labels.unsafe) return end_with(contract::Outcome::engine_unavailable, kSilent, to_);
-    // It may come out lower still, where it has a state.
+    // op-geth may end up even lower, at a block whose state it has.
     if (const std::string wrong = above(r.labels, to_); !wrong.empty()) {
       r.outcome = contract::Outcome::not_applied;
       r.reason = absl::StrCat("after debug_setHead ", wrong);

@@ -1,5 +1,4 @@
-// The two commands that take the EL back: Rewind, and LowerFinalized by which an operator takes back what was final.
-// Pure.
+// The two commands that move the EL back: Rewind, and LowerFinalized, by which an operator revokes finality. Pure.
 #pragma once
 #include "services/engine-driver/core/command_session.hpp"
 
@@ -19,8 +18,8 @@ class RewindSession final : public CommandSession {
   const eth::BlockId to_;
 };
 
-/// As Gate::lower_finalized(); then the EL is rewound to `to` where it can be. Outcome not_applied: the confirmed
-/// finalized block is lowered, and the EL has to go back by hand.
+/// Gate::lower_finalized(), then a rewind of the EL to `to` if that is needed and possible. Outcome not_applied: the
+/// confirmed finalized block is lowered, but an operator has to move the EL back.
 class LowerFinalizedSession final : public CommandSession {
  public:
   LowerFinalizedSession(const SessionOptions& options, Memory& memory, const eth::BlockId& was, const eth::BlockId& to,

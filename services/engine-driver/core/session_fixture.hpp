@@ -1,5 +1,5 @@
-// A session against an EL model: what it asks for, in which order, and how its command ends. Time passes only when the
-// session waits.
+// Runs a session against an EL model: records its effects in order, and how its command ends. Time advances only when
+// the session waits.
 #pragma once
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
@@ -50,7 +50,7 @@ inline EngineAnswer from(const sim::ElAnswer& a) {
   return {};
 }
 
-/// Answers each effect as an EL at 300 (safe 290, finalized 280) would, or as a test has it.
+/// Answers each effect as an EL at 300 (safe 290, finalized 280) would, unless the test scripts another answer.
 class SessionTest : public ::testing::Test {
  protected:
   SessionTest() {
@@ -94,7 +94,7 @@ class SessionTest : public ::testing::Test {
     RewindSession session{options_, memory_, {"test", 1, el_.latest().hash}, id(to)};
     return run(session);
   }
-  /// The EL's head is not what is expected: it does not matter.
+  /// The expected head is wrong on purpose: StartElSync ignores it.
   absl::StatusOr<contract::CommandResult> el_sync(std::uint64_t to) {
     ElSyncSession session{options_, memory_, {"test", 1, hash(1)}, {ref(to)}};
     return run(session);
@@ -108,7 +108,7 @@ class SessionTest : public ::testing::Test {
     return out;
   }
   double count(Counter c) const { return counted_[static_cast<std::size_t>(c)]; }
-  /// The first time that `call` comes it has this answer.
+  /// The first effect named `call` gets this answer.
   void once(const std::string& call, Event answer) {
     script_ = [call, answer = std::move(answer), done = false](const std::string& c,
                                                                CommandSession&) mutable -> std::optional<Event> {
@@ -127,7 +127,7 @@ class SessionTest : public ::testing::Test {
   absl::Time now_ = absl::FromUnixSeconds(1'000'000);
   std::optional<eth::BlockId> safe_, finalized_;
   contract::PayloadOrigin origin_ = contract::PayloadOrigin::remote;
-  /// The answer of a test; nullopt: the model's.
+  /// The scripted answer of a test; nullopt: the model answers.
   std::function<std::optional<Event>(const std::string& call, CommandSession&)> script_;
   std::vector<std::string> calls_;
   std::vector<std::string> twin_bodies_;

@@ -7,12 +7,12 @@
 namespace towline::driver {
 namespace {
 
-/// Borders are asked for before they are needed.
+/// Borders are requested this many blocks before they are needed.
 constexpr std::uint64_t kBordersAhead = 1024;
 constexpr absl::Duration kAskBordersAgain = absl::Seconds(5);
-/// What takes a replica less is not worth a cut.
+/// Work that takes a replica less time is not worth a cut.
 constexpr absl::Duration kWorthACut = absl::Seconds(2);
-/// A speed is not measured by less.
+/// Fewer blocks are no measurement of speed.
 constexpr std::uint64_t kMeasured = 32;
 
 bool refuses(const absl::Status& why) {
@@ -106,7 +106,7 @@ void SharedRange::give_up_what_nobody_has() {
   for (auto p = parts_.begin(); p != parts_.end(); ++p) {
     if (p->stream || p->complete() || !p->failure.ok() || p->tried.empty()) continue;
     if (p->refused_by.size() < 2 && !replicas_.all_listed_are_in(p->tried)) continue;
-    // Only the word about the pinned tip counts.
+    // A refusal counts only for the pinned tip; a border may be wrong.
     if (!p->refusal.ok() && p->end != tip_) return without_borders(*p, tip_);
     p->failure = p->refusal.ok() ? p->last_failure : p->refusal;
   }
@@ -244,7 +244,7 @@ SharedRange::Parts::iterator SharedRange::cut_from_another(absl::Time now) {
     if (!p->stream || p->rest() <= kStep) continue;
     const double speed = speed_of(*p->stream, now);
     const std::uint64_t window = window_of(p->stream->replica);
-    // A whole rest is cut whoever is slow; a window only where the importer waits for it.
+    // The rest without a window is cut in any case; a window only if the importer waits for it.
     const bool unbounded = p->rest() > 4 * window;
     const bool waited_for = wanted_ && speed > 0 && absl::Seconds(static_cast<double>(p->rest()) / speed) > kWorthACut;
     if (!unbounded && !waited_for) continue;
@@ -265,7 +265,7 @@ bool SharedRange::bound(Parts::iterator p, const std::string& replica, absl::Tim
 }
 
 SharedRange::Parts::iterator SharedRange::work_for(const std::string& replica, absl::Time now) {
-  // Who is further ahead than that waits.
+  // A replica does not work further ahead than this many parts.
   std::size_t left = 2 * std::max<std::size_t>(1, replicas_.listed());
   for (auto p = parts_.begin(); p != parts_.end() && left > 0; ++p, --left) {
     if (p->stream || p->complete() || !p->failure.ok() || p->refused_by.contains(replica)) continue;
@@ -278,7 +278,7 @@ SharedRange::Parts::iterator SharedRange::work_for(const std::string& replica, a
 
 void SharedRange::assign(absl::Time now) {
   std::vector<std::string> free = idle(now);
-  // Somebody has to try, if it has to be one who rests.
+  // If no stream is open, a resting replica has to try.
   const bool nobody = std::none_of(parts_.begin(), parts_.end(), [](const Part& p) { return p.stream.has_value(); });
   if (nobody && !parts_.empty()) {
     const auto& tried = parts_.front().tried;
@@ -300,7 +300,7 @@ void SharedRange::fetch_the_first(absl::Time now) {
   if (!first_waits_) first_waits_ = now;
   for (auto p = parts_.rbegin(); p != parts_.rend(); ++p) {
     if (!p->stream || first.tried.contains(p->stream->replica)) continue;
-    // Or else it would wait for the importer, who waits for the first.
+    // Otherwise the pull would wait for the importer, which waits for the first part.
     if (p->stream->pulled && now - *first_waits_ < kSlow) continue;
     const std::string replica = p->stream->replica;
     close(*p);
@@ -325,7 +325,7 @@ void SharedRange::pull(absl::Time now) {
 
 void SharedRange::ask_for_borders(absl::Time now) {
   if (!cuts_ || asking_since_ || now < ask_again_ || parts_.empty() || replicas_.listed() < 2) return;
-  // Where the next window begins.
+  // The height at which the next window begins.
   std::uint64_t at = parts_.front().last.number;
   for (const Part& p : parts_)
     if (p.stream) at = std::max(at, p.stream->to == tip_ ? p.last.number : p.end.number);
@@ -338,7 +338,7 @@ void SharedRange::ask_for_borders(absl::Time now) {
   std::vector<std::string> free = idle(now);
   if (free.empty()) free = replicas_.fit(now);
   if (free.empty()) return;
-  // Whoever has its turn next: it does not count as work.
+  // Any free replica; the question does not count as work.
   ask.replica = free[ask.numbers.front() / kStep % free.size()];
   asked_from_ = std::exchange(asked_up_to_, ask.numbers.back());
   asking_since_ = now;

@@ -22,14 +22,14 @@ Hash32 hash(std::uint64_t n, std::uint8_t branch = 0) {
 
 constexpr absl::Duration kStepTime = absl::Milliseconds(20);
 
-/// A remote-fetcher, as far as this test knows one.
+/// A remote-fetcher, reduced to what the range sees of it.
 struct Node {
   double blocks_per_s = 30;
   bool alive = true;
   bool silent = false;
-  /// It says that there are no such blocks.
+  /// Says that there are no such blocks.
   bool refuses = false;
-  /// Its sources have another branch from there on.
+  /// The height from which its sources have another branch.
   std::uint64_t other_branch_from = ~std::uint64_t{0};
   std::uint64_t served = 0;
 };
@@ -46,7 +46,7 @@ class World {
     want();
   }
 
-  /// Until the range is over, or `limit`.
+  /// Runs until the range is over, or until `limit`.
   void run(absl::Duration limit = absl::Hours(2)) {
     const absl::Time end = now + limit;
     while (!over && now < end) step();
@@ -82,10 +82,10 @@ class World {
   std::map<std::string, Node> nodes;
   Replicas replicas;
   std::optional<SharedRange> range;
-  /// Of the EL for a block.
+  /// Time of the EL per block.
   absl::Duration el_time;
   bool borders_fail = false;
-  /// Some source has other blocks at the borders; or all have, of a branch that is not the tip's.
+  /// Some source disagrees at the borders; or all have the blocks of a branch that does not lead to the tip.
   bool borders_disputed = false, borders_wrong = false;
   std::optional<absl::Status> over;
   std::size_t most_held = 0, most_parts = 0, opens = 0;
@@ -125,7 +125,7 @@ class World {
     const auto it = streams_.find(e.stream);
     if (it == streams_.end()) return;
     it->second.pulled = true;
-    // It was asked for its end.
+    // The end of the stream was pulled.
     if (it->second.next > it->second.to) streams_.erase(it);
   }
   void run(const SharedRange::Close& e) { streams_.erase(e.stream); }
@@ -188,7 +188,7 @@ class World {
   const std::uint64_t tip_;
   std::uint64_t at_;
   bool wanted_ = false;
-  /// What is deferred is done by the outermost apply().
+  /// Deferred effects are carried out by the outermost apply().
   bool applying_ = false;
   absl::Time el_ready_ = absl::InfinitePast();
   std::map<std::uint64_t, Stream> streams_;
@@ -214,7 +214,7 @@ TEST(SharedRange, ThreeReplicasShareIt) {
   World three{0, 3000, {"a", "b", "c"}};
   three.run();
   EXPECT_EQ(three.over, absl::OkStatus());
-  // Of virtual time.
+  // In virtual time.
   EXPECT_GT(absl::FDivDuration(one.elapsed(), three.elapsed()), 2.7);
   EXPECT_THAT(counts(three, {"a", "b", "c"}), Each(Ge(3000 * 2 / 10)));
 }
@@ -273,7 +273,7 @@ TEST(SharedRange, AReplicaThatFallsSilentIsWaitedForOnce) {
   w.nodes["a"].silent = true;
   w.run();
   EXPECT_EQ(w.over, absl::OkStatus());
-  // 5100 blocks of two at 30 a second, and what they wait for the silent one.
+  // 5100 blocks from two replicas at 30 per second each, plus the wait for the silent one.
   EXPECT_LT(w.elapsed(), absl::Seconds(10 + 5100 / 60 + 40));
 }
 
@@ -343,7 +343,7 @@ TEST(SharedRange, BordersThatComeLateDoNotHoldItUp) {
   Heights h(1);
   for (std::uint64_t n = 64; n <= 2048; n += 64) h[0][n] = hash(n);
   const auto effects = range.on_borders(h, now + absl::Seconds(4));
-  // The other one gets the rest behind the first window.
+  // The other replica gets the rest after the first window.
   const auto& o = std::get<SharedRange::Open>(effects[0]);
   EXPECT_EQ(o.from.number, 128U);
   EXPECT_EQ(o.to.number, 256U);
@@ -355,7 +355,7 @@ TEST(SharedRange, BordersOfAnotherBranchAreFoundOut) {
   w.borders_wrong = true;
   w.run();
   EXPECT_EQ(w.over, absl::OkStatus());
-  // From the start: whoever is asked for a window up to there says no.
+  // From the start: every replica that is asked for a window up to there refuses.
   Replicas replicas{"target"};
   World all{0, 3000, {"a"}};
   all.borders_wrong = true;
@@ -382,7 +382,7 @@ TEST(SharedRange, AgreementIsOfAllThatAnswer) {
   EXPECT_THAT(a, ::testing::ElementsAre(::testing::Pair(64, hash(64)), ::testing::Pair(192, hash(192))));
 }
 
-/// Replicas come, go, die, fall silent and are slow; each block comes once, in order, and the range ends.
+/// Replicas come, go, die, fall silent and slow down; each block arrives once and in order, and the range ends.
 TEST(SharedRange, AnySchedule) {
   const char* const given = std::getenv("SEED");
   const std::uint64_t first = given != nullptr ? std::stoull(given) : 1;
@@ -417,7 +417,7 @@ TEST(SharedRange, AnySchedule) {
           w.replicas.list(listed, w.now);
       }
     }
-    // All is well at last; or it has ended with an error, and the importer opens it again.
+    // In the end all replicas work. Or the range ended with an error, and the importer opens it again.
     for (auto& [name, node] : w.nodes) node = {100, true, false, false, node.other_branch_from, node.served};
     w.borders_wrong = w.borders_fail = false;
     w.run();

@@ -24,7 +24,8 @@ absl::string_view text(simdjson::dom::element object, const char* key) {
   return {s.data(), s.size()};
 }
 
-/// Holocene's base fee parameters stand in extraData after a version byte, Jovian's minimum base fee after them.
+/// extraData holds a version byte, Holocene's base fee parameters (8 bytes) and, from Jovian on, the minimum base fee
+/// (8 bytes).
 absl::StatusOr<std::string> fee_attributes(absl::string_view extra_data) {
   TOWLINE_ASSIGN_OR_RETURN(const Bytes extra, parse_hex(extra_data));
   if (extra.size() < 9) return std::string{};
@@ -49,7 +50,7 @@ TwinNeed::Look TwinNeed::on_look(const Hash32& head, const std::optional<Hash32>
 }
 
 bool is_op_geth(absl::string_view client_version) {
-  // The last one is what it says to engine_getClientVersionV1.
+  // "go-ethereum" is op-geth's name in engine_getClientVersionV1.
   constexpr absl::string_view kNames[] = {"geth/", "op-geth/", "go-ethereum/"};
   return std::any_of(std::begin(kNames), std::end(kNames),
                      [&](absl::string_view name) { return absl::StartsWithIgnoreCase(client_version, name); });

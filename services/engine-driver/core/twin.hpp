@@ -1,9 +1,9 @@
-// A block that differs from a given one in prevRandao alone, built by the EL itself.
+// A block that differs from a given one only in prevRandao, built by the EL itself.
 //
-// op-geth, killed, comes back below blocks that it still has. It answers VALID to them without executing them, and
-// VALID to updates to them without moving, because its index calls them canonical already: it would stay there for
-// ever. Their twins are new to it. It executes them, which gives it the state of the real blocks, and moves onto them,
-// which corrects the index. Pure.
+// A killed op-geth restarts below blocks that it still has. It answers VALID to them without executing them, and VALID
+// to updates to them without moving, because its index already calls them canonical. It would stay there for ever.
+// Twins of these blocks are new to it: it executes them, which produces the state of the real blocks, and moves onto
+// them, which corrects its index. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -18,16 +18,15 @@
 
 namespace towline::driver {
 
-/// Whether an EL that answers VALID and keeps its head is led through twins. Only op-geth ever needs it.
+/// Whether an EL that answers VALID but keeps its head should be led through twins. Only op-geth needs it.
 class TwinNeed {
  public:
-  /// The block above a head that stands still has to be there, and both unchanged, for so long: an EL may merely show
-  /// its head late.
+  /// How long the head and the block above it must stay unchanged: the EL may merely show its head late.
   static constexpr absl::Duration kStands = absl::Seconds(5);
 
   enum class Look { wait, lead, not_needed };
   explicit TwinNeed(absl::Time now) : since_{now} {}
-  /// What the EL shows: its head, and the block that it serves by number above it.
+  /// The EL's head, and the block that it serves by number above that head.
   Look on_look(const Hash32& head, const std::optional<Hash32>& above, absl::Time now);
 
  private:
@@ -35,25 +34,25 @@ class TwinNeed {
   std::optional<Hash32> head_, above_;
 };
 
-/// By what it says of itself ("Geth/v1.101702.3", "op-geth/...", "go-ethereum/...").
+/// By the client version ("Geth/v1.101702.3", "op-geth/...", "go-ethereum/...").
 bool is_op_geth(absl::string_view client_version);
 
-/// What an EL is asked for (execution-apis: paris, shanghai, cancun; OP Stack specs: exec-engine).
+/// The parameters of the calls for a twin (execution-apis: paris, shanghai, cancun; OP Stack specs: exec-engine).
 struct TwinPlan {
-  /// Version of engine_newPayload, and of engine_getPayload until Karst; engine_forkchoiceUpdated takes 3 from 3 on,
-  /// else 2.
+  /// The version of engine_newPayload, and of engine_getPayload until Karst. engine_forkchoiceUpdated has version 3
+  /// from version 3 on, else 2.
   int version = 0;
-  /// PayloadAttributes as JSON: everything of the real block, its transactions too, but for prevRandao.
+  /// PayloadAttributes as JSON: those of the real block with its transactions, except prevRandao.
   std::string attributes;
   /// As JSON, with quotes; empty before Ecotone.
   std::string parent_beacon_block_root;
 };
 
-/// The EL refuses engine_getPayloadV<plan.version> with this code: it is another version from Karst on, which nothing
-/// of a block shows, and the EL knows when that is.
+/// Whether `error_code`, the EL's answer to engine_getPayloadV<plan.version>, asks for a newer version. Karst changes
+/// the version; nothing in a block shows Karst, but the EL knows its time.
 bool asks_for_newer_get_payload(const TwinPlan& plan, std::int64_t error_code);
 
-/// `new_payload` is the complete request for the real block. INVALID_ARGUMENT: it is none.
+/// `new_payload`: the complete request for the real block. INVALID_ARGUMENT: not such a request.
 absl::StatusOr<TwinPlan> plan_twin(const std::string& new_payload);
 
 struct Twin {
@@ -62,7 +61,7 @@ struct Twin {
   std::string new_payload;
 };
 
-/// `built` is the result of engine_getPayload. INVALID_ARGUMENT: it has no payload.
+/// `built`: the result of engine_getPayload. INVALID_ARGUMENT: no payload in it.
 absl::StatusOr<Twin> read_twin(const TwinPlan& plan, const std::string& built);
 
 }  // namespace towline::driver

@@ -18,7 +18,7 @@ namespace {
 
 constexpr int kMaxNumbers = 1024;
 constexpr std::size_t kLongestReason = 256;
-/// Above what EngineClient takes for all of them where the EL answers at all.
+/// Generous for kMaxNumbers blocks from an EL that answers at all.
 constexpr auto kReadWithin = std::chrono::seconds{60};
 
 absl::StatusOr<Command> command_of(const v1::SetForkchoiceRequest& request) {

@@ -1,5 +1,5 @@
-// The gRPC service EngineDriver: messages to values, values to the actors, and their answers to messages. No call holds
-// a thread.
+// The gRPC service EngineDriver: converts messages to values for the actors, and their answers to messages. No call
+// holds a thread.
 #pragma once
 #include "libs/actor_kit/published.hpp"
 #include "libs/wire/watchers.hpp"
@@ -14,7 +14,7 @@ class DriverService final : public v1::EngineDriver::CallbackService {
     caf::actor_system* system;
     writer_actor writer;
     state_hub_actor hub;
-    /// For reads of others: not the one that the writer works with.
+    /// For reads by others; not the actor that the writer uses.
     engine_actor reads;
   };
   DriverService(Actors actors, const Published<Shown>& latest) : actors_{std::move(actors)}, latest_{latest} {}
@@ -37,7 +37,7 @@ class DriverService final : public v1::EngineDriver::CallbackService {
                                            v1::LowerFinalizedResponse*) override;
 
  private:
-  /// A command with one answer.
+  /// Runs a command with a single answer.
   template <class Response>
   grpc::ServerUnaryReactor* run(absl::StatusOr<Command> command, Response* response);
 

@@ -18,7 +18,7 @@ namespace towline::driver {
 namespace {
 
 constexpr std::size_t kMaxAheadBytes = 32U << 20U;
-/// Of each window that replicas share: what is taken out of it is bounded beside.
+/// For each window of a shared range; the payloads taken out of the window have a bound of their own.
 constexpr std::size_t kWindowAheadBytes = 4U << 20U;
 constexpr std::chrono::seconds kHeightsWithin{8};
 
@@ -28,7 +28,7 @@ absl::StatusOr<PreparedPayload> prepared(const v1::ExecutionPayload& message) {
   return prepare(*payload);
 }
 
-/// Between gRPC's threads, which fill it, and the writer, which empties it.
+/// Payloads read ahead: gRPC threads fill it, the actor that reads the stream empties it.
 class Ahead {
  public:
   explicit Ahead(std::size_t max_bytes) : max_bytes_{max_bytes} {}
@@ -51,7 +51,7 @@ class Ahead {
     if (!end_) end_ = why.ok() ? absl::OutOfRangeError("the stream ended before the tip") : why;
     answer(lock);
   }
-  /// True: there was no room, and now there is.
+  /// Returns true if the buffer was full and now has room.
   bool take(PayloadStream::Done done) {
     std::unique_lock lock{mutex_};
     const bool full = bytes_ >= max_bytes_;
@@ -61,7 +61,7 @@ class Ahead {
   }
 
  private:
-  /// Tells who waits, without the lock, which it takes again.
+  /// Answers a waiting request. Unlocks for the callback, and locks again.
   void answer(std::unique_lock<std::mutex>& lock) {
     if (!waiting_ || (ready_.empty() && !end_)) return;
     const PayloadStream::Done done = std::exchange(waiting_, nullptr);
@@ -115,7 +115,7 @@ class GrpcPayloadStream final : public PayloadStream {
   std::shared_ptr<Reader> reader_;
 };
 
-/// Those heights at which a majority of the trust groups has one block.
+/// The blocks at heights at which a majority of the trust groups has one block.
 absl::StatusOr<Heights> heights_from(const v1::CompareEndpointsResponse& response) {
   std::set<std::uint64_t> known;
   for (const auto& b : response.majority()) known.insert(b.number());

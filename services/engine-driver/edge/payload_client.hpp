@@ -1,4 +1,5 @@
-// Payloads from a PayloadSource over gRPC, read ahead and made the EL's requests as they come, bounded in bytes.
+// Payloads from a PayloadSource over gRPC: read ahead up to a bound in bytes, and converted to requests for the EL on
+// arrival.
 #pragma once
 #include <grpcpp/channel.h>
 
@@ -10,10 +11,10 @@
 
 namespace towline::driver {
 
-/// To each remote-fetcher over a channel of its own. `calls`: wait until none is open before this goes.
+/// A channel to each remote-fetcher. `calls` must be idle before the object is destroyed.
 std::unique_ptr<FetcherCalls> make_fetcher_calls(std::string token, std::shared_ptr<grpc_kit::OpenCalls> calls);
 
-/// All payloads from one source, p2p-gossip. `calls` as above, for the channel.
+/// All payloads from one source (p2p-gossip). `calls` must be idle before the channel is released.
 OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> source, std::shared_ptr<grpc_kit::OpenCalls> calls);
 
 }  // namespace towline::driver

@@ -16,12 +16,12 @@
 namespace towline::driver {
 namespace {
 
-/// A write may take long. A read that does comes from an EL that hangs.
+/// A write may take long. An EL that takes this long for a read hangs.
 constexpr absl::Duration kReadTimeout = absl::Seconds(10);
 constexpr std::int64_t kMethodNotFound = -32601;
 constexpr std::int64_t kInvalidParams = -32602;
 
-/// A block object of eth_getBlockBy*, as far as it is needed: the EL's own word is taken for its own chain.
+/// A block object of eth_getBlockBy*, with the fields needed here. The EL is trusted about its own chain.
 absl::StatusOr<eth::BlockRef> ref_from(simdjson::dom::element e) {
   const auto text = [&](const char* key) {
     std::string_view s;
@@ -67,9 +67,9 @@ std::string quoted_number(std::uint64_t n) { return absl::StrCat("[\"", to_quant
 
 }  // namespace
 
-/// A parsed answer that keeps its body alive.
+/// A parsed answer, which keeps its body alive.
 struct EngineClient::Reply {
-  absl::Status status;  // transport, HTTP, not JSON-RPC
+  absl::Status status;  // transport error, HTTP error, or no JSON-RPC
   bool not_json_rpc = false;
   jsonrpc::Answers answers;
   const jsonrpc::Answer& answer() const { return answers.answers[0]; }
@@ -138,7 +138,7 @@ EngineClient::Reply EngineClient::send(const std::string& url, const std::string
 EngineClient::Reply EngineClient::ask(const std::string& body, std::size_t calls, bool batch) {
   const absl::Duration timeout = std::min(options_.timeout, kReadTimeout);
   Reply r = send(options_.url, body, calls, batch, timeout);
-  // One read that is lost, with a connection that was closed while idle perhaps, is no outage.
+  // A single lost read is no outage: the connection may have been closed while idle.
   if (absl::IsUnavailable(r.status) && !r.not_json_rpc) r = send(options_.url, body, calls, batch, timeout);
   return r;
 }
@@ -288,7 +288,7 @@ absl::StatusOr<std::vector<eth::BlockRef>> EngineClient::blocks_by_number(const 
         TOWLINE_ASSIGN_OR_RETURN(eth::BlockRef ref, ref_from(a.result));
         out.push_back(ref);
       } else {
-        // Not in the batch's answer, or the EL takes no batches: alone.
+        // Missing in the batch's answer, or the EL supports no batches: ask separately.
         TOWLINE_ASSIGN_OR_RETURN(auto ref, block_by_number(numbers[at + i]));
         if (ref) out.push_back(*ref);
       }
@@ -298,14 +298,14 @@ absl::StatusOr<std::vector<eth::BlockRef>> EngineClient::blocks_by_number(const 
 }
 
 absl::StatusOr<contract::Labels> EngineClient::labels() {
-  // One request: at the tip this look stands in each block's way.
+  // One request for all three: at the tip these reads add to the delay of each block.
   const std::vector<jsonrpc::Call> calls{{"eth_getBlockByNumber", "[\"latest\",false]"},
                                          {"eth_getBlockByNumber", "[\"safe\",false]"},
                                          {"eth_getBlockByNumber", "[\"finalized\",false]"}};
   const Reply r = ask(jsonrpc::batch(calls), calls.size(), true);
   TOWLINE_RETURN_IF_ERROR(r.not_json_rpc ? absl::OkStatus() : r.status);
   const auto label = [&](std::size_t i) -> absl::StatusOr<std::optional<eth::BlockRef>> {
-    // Not in the batch's answer, or the EL takes no batches: alone.
+    // Missing in the batch's answer, or the EL supports no batches: ask separately.
     if (r.not_json_rpc || r.answers.answers[i].kind == jsonrpc::Answer::Kind::missing)
       return block(calls[i].method, calls[i].params);
     return block_from(r.answers.answers[i]);
@@ -325,8 +325,8 @@ std::string EngineClient::client_version() {
                             R"(","name":"Towline","version":")" TOWLINE_VERSION R"(","commit":"0x00000000"}])"));
   };
   Reply r = ask_as("TL");
-  // op-reth refuses a code that is not in the spec's list (execution-apis, engine/identification.md), which has none
-  // for us. The name says who we are.
+  // op-reth refuses codes outside the spec's list (execution-apis, engine/identification.md), and the list has none for
+  // Towline. The name in the request still identifies us.
   if (r.status.ok() && r.answer().kind == jsonrpc::Answer::Kind::error && r.answer().error.code == kInvalidParams)
     r = ask_as("LH");
   if (r.status.ok() && r.answer().kind == jsonrpc::Answer::Kind::result) {
@@ -359,7 +359,7 @@ absl::StatusOr<std::vector<std::string>> EngineClient::capabilities() {
       ask("engine_exchangeCapabilities",
           R"([["engine_newPayloadV2","engine_newPayloadV3","engine_newPayloadV4","engine_forkchoiceUpdatedV3"]])");
   TOWLINE_RETURN_IF_ERROR(reply.status);
-  // Some leave this one out. The call without parameters changes nothing.
+  // Some ELs lack this method. forkchoiceUpdated without parameters changes nothing, so it is a safe test.
   if (unknown(reply) && unknown(ask("engine_forkchoiceUpdatedV3", "[]"))) {
     return absl::FailedPreconditionError(
         "no engine_ methods there: --engine must be the EL's Engine API (authrpc, port 8551), not its ordinary RPC");

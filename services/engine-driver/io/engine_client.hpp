@@ -1,5 +1,5 @@
-// Blocking calls to one EL: the Engine API with its token, ordinary reads, and the optional admin RPC. Thread safe: a
-// slow newPayload holds no read up, each call has a connection of its own.
+// Blocking calls to one EL: the Engine API with its token, ordinary reads, and the optional admin RPC. Thread-safe:
+// each call has a connection of its own, so a slow newPayload does not delay reads.
 #pragma once
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
@@ -34,39 +34,40 @@ class EngineClient {
   /// `body` is a complete JSON-RPC request for engine_newPayloadV*.
   EngineAnswer new_payload(std::string body);
   EngineAnswer forkchoice_updated(const contract::Forkchoice& f);
-  /// Has the EL build a block on `parent`, without moving its head: the result of engine_getPayload as JSON.
+  /// Has the EL build a block on `parent` without moving its head. Returns the result of engine_getPayload as JSON.
   absl::StatusOr<std::string> build(const eth::BlockId& parent, const TwinPlan& plan);
 
-  /// UNAVAILABLE: not reachable; UNAUTHENTICATED: 401 or 403; otherwise the EL's own error.
+  /// Errors of this and the other reads: UNAVAILABLE (not reachable, or an error answer), DEADLINE_EXCEEDED,
+  /// UNAUTHENTICATED (HTTP 401 or 403), CANCELLED (after stop()).
   absl::StatusOr<std::uint64_t> chain_id();
-  /// A canonical block; nullopt where the EL has none.
+  /// The canonical block; nullopt if the EL has none at that height.
   absl::StatusOr<std::optional<eth::BlockRef>> block_by_number(std::uint64_t number);
   absl::StatusOr<std::vector<eth::BlockRef>> blocks_by_number(const std::vector<std::uint64_t>& numbers);
-  /// latest, safe and finalized, asked for at the same time.
+  /// latest, safe and finalized, from one batch request. UNAVAILABLE if the EL has no latest block.
   absl::StatusOr<contract::Labels> labels();
-  /// "Geth/v1.2.3", or empty where the EL does not say.
+  /// "Geth/v1.2.3", or empty if the EL does not say.
   std::string client_version();
-  /// The Engine API methods that the EL says it has; empty where it does not say. FAILED_PRECONDITION: it has none, it
-  /// is an ordinary RPC.
+  /// The Engine API methods that the EL lists; empty if it lists none. FAILED_PRECONDITION: the endpoint is an ordinary
+  /// RPC without the Engine API.
   absl::StatusOr<std::vector<std::string>> capabilities();
-  /// eth_syncing. nullopt: it does not say.
+  /// eth_syncing; nullopt if the EL does not answer it.
   std::optional<ElSyncing> syncing();
-  /// net_peerCount through the admin RPC: the Engine API of op-geth has none. nullopt: there is no such RPC, or it does
-  /// not say.
+  /// net_peerCount through the admin RPC, since op-geth's Engine API port does not serve it. nullopt: no admin RPC, or
+  /// no answer.
   std::optional<std::uint32_t> peer_count();
   bool can_rewind() const { return !options_.admin_url.empty(); }
-  /// debug_setHead through the admin RPC. UNAVAILABLE or DEADLINE_EXCEEDED: nothing is known of what came of it.
+  /// debug_setHead through the admin RPC. UNAVAILABLE or DEADLINE_EXCEEDED: the outcome is unknown.
   absl::Status set_head(std::uint64_t number);
 
-  /// This process ends: what is in flight has half of `grace` to be answered, what is asked from now on has the whole
-  /// of it, and later every call ends at once with CANCELLED. Asked again, the shorter time counts.
+  /// The process stops: pending calls get half of `grace` to be answered, later calls get the whole of it, and after
+  /// that every call ends at once with CANCELLED. If called again, the shorter time counts.
   void stop(absl::Duration grace);
-  /// For a watchdog: see http::Client.
+  /// For the watchdog, see http::Client.
   void ask_turn(std::function<void()> turn) { http_.ask_turn(std::move(turn)); }
 
  private:
   struct Reply;
-  /// A read, of this many calls: one that is lost is asked once more.
+  /// A read of `calls` calls; repeated once if the connection fails.
   Reply ask(const std::string& body, std::size_t calls, bool batch);
   Reply ask(const std::string& method, const std::string& params);
   /// One request, with a token if it goes to the Engine API.
@@ -76,7 +77,7 @@ class EngineClient {
   Metrics::Counter answers(Call call, Reaction r);
   EngineAnswer write(const char* method, std::string body, const char* status_field);
   absl::StatusOr<std::optional<eth::BlockRef>> block(const std::string& method, const std::string& params);
-  /// One call that is sent once: it may change something there. An error answer is FAILED_PRECONDITION.
+  /// A call that may change something in the EL, so it is never repeated. An error answer is FAILED_PRECONDITION.
   absl::StatusOr<Reply> send_once(const std::string& url, const std::string& method, const std::string& params);
   static absl::Status result_of(const std::string& method, const Reply& r);
 

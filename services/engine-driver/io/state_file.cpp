@@ -61,7 +61,7 @@ absl::StatusOr<Persistent> StateFile::load(const ChainIdentity& chain) const {
 
 absl::Status StateFile::check() const {
   const std::lock_guard lock{mutex_};
-  // What save() writes first, and larger than any state, so that a full disk is seen.
+  // Writes the file that save() writes first, larger than any state, so that a full disk is noticed.
   const std::string first = path_ + ".new";
   const absl::Status st = write_state_file(first, std::string(4096, ' '));
   ::unlink(first.c_str());

@@ -1,5 +1,4 @@
-// The driver's persistent state on disk: one small file, and a lock that keeps a second
-// driver out. Thread safe.
+// The driver's persistent state on disk: one small file, and a lock that keeps a second driver out. Thread-safe.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -13,17 +12,16 @@ namespace towline::driver {
 
 class StateFile {
  public:
-  /// FAILED_PRECONDITION: another process holds the directory. PERMISSION_DENIED / UNAVAILABLE: it cannot be made or
-  /// written.
+  /// FAILED_PRECONDITION: another process holds the directory. UNAVAILABLE: the directory cannot be created or written.
   static absl::StatusOr<std::unique_ptr<StateFile>> open(const std::string& directory);
   ~StateFile();
 
-  /// A state without a term if there is no file yet; DATA_LOSS if it is damaged (never ignored: it guards finality);
-  /// FAILED_PRECONDITION: it is of another chain.
+  /// Returns a state without a term if there is no file yet. DATA_LOSS: the file is damaged, which is never ignored
+  /// because it guards finality. FAILED_PRECONDITION: the file belongs to another chain.
   absl::StatusOr<Persistent> load(const ChainIdentity& chain) const;
   /// Replaces the file.
   absl::Status save(const Persistent& p) const;
-  /// Whether save() would do; the file is not touched.
+  /// Whether save() would succeed. The state file itself is not touched.
   absl::Status check() const;
 
  private:

@@ -9,7 +9,7 @@
 namespace towline::gossip {
 namespace {
 
-/// A stream without news says each 2 s that it lives.
+/// A stream without news gets a sign of life every 2 s.
 constexpr auto kTick = std::chrono::milliseconds{500};
 constexpr int kQuietTicks = 4;
 

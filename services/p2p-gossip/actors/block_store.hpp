@@ -1,10 +1,9 @@
-// The recent blocks that passed the validation: by hash for those who want payloads, in the order of their arrival for
-// those who watch.
+// The recent valid blocks: by hash for readers of payloads, in the order of their arrival for watchers.
 //
-// Owns: the blocks, bounded in bytes and count, and for each watcher how far it has got. In: good blocks; watchers that
-// join, leave or have room; questions for payloads; its own tick. Out: each block to each watcher at once, and a word
-// that we live where there is no news. A watcher that does not read costs the references that were handed to it
-// (kAhead); those that leave the store meanwhile it misses. Nobody waits for this actor but who asks for payloads.
+// Owns: the blocks, bounded in bytes and count, and the position of each watcher. In: valid blocks; watchers that join,
+// leave or have room; requests for payloads. Out: each block to each watcher at once, and a sign of life when there is
+// no news. Timers: a tick for that sign. A watcher that does not read holds at most kAhead references, and misses the
+// blocks that leave the store in the meantime. No actor waits for the store except readers of payloads.
 #pragma once
 #include <absl/container/flat_hash_map.h>
 #include <absl/time/time.h>
@@ -27,23 +26,23 @@ struct ValidBlock {
   Address signer;
   secp256k1::RecoverableSignature signature;
   absl::Time received;
-  std::string peer;  // base58; empty: published here
+  std::string peer;  // base58; empty: published through this service
 };
 using ValidBlockPtr = std::shared_ptr<const ValidBlock>;
-/// Ascending.
+/// In ascending order.
 using ValidBlocksPtr = std::shared_ptr<const std::vector<ValidBlockPtr>>;
 
-/// Its callbacks run in the store: hand over and return.
+/// The callbacks run in the store, so they must hand over and return.
 struct Watcher {
   std::function<void(const ValidBlock&)> block;
-  /// There is no news, and we live.
+  /// A sign of life without news.
   std::function<void()> alive;
-  /// We end.
+  /// The service stops.
   std::function<void()> end;
 };
 using WatcherPtr = std::shared_ptr<const Watcher>;
 
-/// The blocks behind `parent` up to `tip`.
+/// The blocks after `parent` up to `tip`.
 struct Stretch {
   eth::BlockId parent, tip;
 };
@@ -60,28 +59,28 @@ using stop_atom = caf::atom_constant<caf::atom("stop")>;
 using tick_atom = caf::atom_constant<caf::atom("tick")>;
 using block_store_actor =
     caf::typed_actor<caf::reacts_to<block_atom, ValidBlockPtr>,
-                     // Null: it is not here.
+                     // Null: the block is not in the store.
                      caf::replies_to<find_atom, HashPtr>::with<ValidBlockPtr>,
-                     // Empty: not all of them are here.
+                     // Empty: not all of the blocks are in the store.
                      caf::replies_to<stretch_atom, StretchPtr>::with<ValidBlocksPtr>,
-                     // It gets what is here, and then what comes.
+                     // The watcher gets the stored blocks, and then new ones.
                      caf::reacts_to<join_atom, WatcherPtr>,
-                     // All that was handed to it is on its way.
+                     // The transport has taken everything handed to the watcher.
                      caf::reacts_to<room_atom, WatcherPtr>, caf::reacts_to<leave_atom, WatcherPtr>,
-                     // The watches end, and those that come later.
+                     // End all watches, now and later.
                      caf::reacts_to<stop_atom>>;
 using block_store_impl = block_store_actor::extend<caf::reacts_to<tick_atom>>;
 
 struct BlockStoreConfig {
   std::size_t max_blocks, max_bytes;
-  /// The last block, for those who may not wait; only this actor sets it. It outlives the actor.
+  /// The latest block, for readers that must not wait. Must outlive the actor, which is its only writer.
   Published<ValidBlockPtr>* last;
 };
 
 class block_store_state {
  public:
   static inline const char* name = "block_store";
-  /// References that a watcher has not read yet.
+  /// References that a watcher may have unread.
   static constexpr std::size_t kAhead = 64;
 
   explicit block_store_state(block_store_impl::pointer self) : self_{self} {}
@@ -90,17 +89,17 @@ class block_store_state {
  private:
   struct Place {
     WatcherPtr watcher;
-    /// The number of the next block in the order of arrival.
+    /// The number of the next block, in the order of arrival.
     std::uint64_t next = 0;
-    /// What was handed to it since it had room.
+    /// Messages handed to the watcher since it last had room.
     std::size_t ahead = 0;
-    /// Ticks without anything.
+    /// Ticks without a message.
     int quiet = 0;
   };
   void put(ValidBlockPtr block);
   ValidBlockPtr find(const Hash32& hash) const;
   std::vector<ValidBlockPtr> stretch(const Stretch& s) const;
-  /// What it has not got, as far as there is room.
+  /// Hands over further blocks, as far as there is room.
   void show(Place& to);
   static void say_alive(Place& to);
 

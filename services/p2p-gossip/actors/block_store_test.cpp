@@ -41,7 +41,7 @@ class BlockStoreTest : public towline::testing::ActorTest {
     caf::anon_send(store_, room_atom{}, h.watcher);
     dispatch();
   }
-  /// A child of the block before it.
+  /// A child of the previous block.
   void put(std::uint64_t number, std::size_t bytes = 100) {
     eth::Payload p;
     p.number = number;

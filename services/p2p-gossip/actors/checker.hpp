@@ -1,8 +1,7 @@
 // The expensive part of a block's validation, which depends on no other block: form, hash, signature
-// (libs/gossip_block). There are several, so that a block of 10 MiB that one of them has in hand does not hold up the
-// others.
+// (libs/gossip_block). There are several checkers, so that a block of 10 MiB at one of them does not delay the others.
 //
-// Owns: nothing. In: a message of the network. Out: the same with what it is to the judge.
+// Owns: nothing. In: a message of the network. Out: the message with its result, to the judge.
 #pragma once
 #include "services/p2p-gossip/actors/judge.hpp"
 
@@ -11,7 +10,7 @@ namespace towline::gossip {
 using check_atom = caf::atom_constant<caf::atom("check")>;
 using checker_actor = caf::typed_actor<caf::reacts_to<check_atom, ValidationJobPtr>>;
 
-/// What it points to outlives the actor.
+/// The pointers must outlive the actor.
 struct CheckerConfig {
   const rollup::Config* rollup;
   gossip_block::Options options;

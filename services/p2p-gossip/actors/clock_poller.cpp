@@ -15,12 +15,12 @@ std::optional<absl::Duration> ahead_of(http::Client& client, const std::vector<s
   for (const auto& url : urls) {
     http::Request request;
     request.url = url;
-    request.proxy = std::nullopt;  // what the environment says
+    request.proxy = std::nullopt;  // the proxy of the environment
     request.max_response_bytes = 1U << 20U;
     request.timeout = absl::Seconds(3);
     request.body = R"({"jsonrpc":"2.0","id":0,"method":"eth_chainId","params":[]})";
     const http::Response r = client.post_and_wait(std::move(request));
-    // It was that second, from its beginning to its end.
+    // A Date header is truncated to the second: the middle of that second is the best estimate.
     if (r.date) ahead.push_back(r.date_read - *r.date - absl::Milliseconds(500));
   }
   return vote_of_clocks(std::move(ahead));

@@ -1,8 +1,7 @@
-// Compares this machine's clock with what HTTP servers say of theirs (Date headers): at start, then each minute, sooner
-// while it is wrong. Only with --clock-source or --l1-rpc.
-//
-// Owns: its clock. In: its own tick. Out: how far we are ahead, to the judge. A server that does not answer has no say.
-// It blocks on its calls, so it is detached; who cancels the client ends them.
+// Compares this machine's clock with those of HTTP servers (Date headers): at the start, then once a minute, more often
+// while our settings are in doubt. Runs only with --clock-source or --l1-rpc.
+// Owns: nothing. In: its own tick. Out: the offset of our clock, to the judge. Timers: the tick. A server that does not
+// answer has no vote. The actor blocks on its calls, so it is detached; cancelling the client ends them.
 #pragma once
 #include <caf/typed_actor.hpp>
 

@@ -32,11 +32,11 @@ judge_actor::behavior_type judge_state::make_behavior(JudgeConfig config) {
 void judge_state::on_checked(CheckedJob& j) {
   gossip_block::Checked& c = j.checked;
   const ValidationJob& job = *j.job;
-  // How a block looks from an unknown fork on we cannot judge.
+  // From an unknown fork on, the form of a block cannot be judged.
   bool ours = gossip_block::is_of_form(c.rule) && unknown_fork_at(job.received);
   if (c.rule == Failure::none)
     c.rule = seen_[static_cast<std::size_t>(job.version) - 1].admit({c.payload->number, c.payload->block_hash});
-  // First of all: whoever watches waits for it.
+  // The block goes to the store first, because watchers wait for it.
   if (c.rule == Failure::none) {
     self_->send(config_.store, block_atom{},
                 ValidBlockPtr{std::make_shared<const ValidBlock>(

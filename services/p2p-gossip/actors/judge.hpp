@@ -1,10 +1,10 @@
-// The part of a block's validation that depends on earlier blocks: whose blocks are good, which were seen, and whether
-// what is refused may be our own mistake (core/signers).
+// The part of a block's validation that depends on earlier blocks: accepted signers, blocks already seen, and whether
+// the fault may be ours (core/signers).
 //
-// Owns: the signers, the doubt about our own settings, the blocks seen. In: blocks whose form and signature a checker
-// has looked at; the signer that L1 proves; the clock of others. Out: good blocks to the store, the result to who
-// brought the message in, metrics, and a view for readers. It waits for nobody and has no timers. A message whose
-// result does not come expires where it waits (libs/p2p).
+// Owns: the signers, the doubt about our own settings, and the seen blocks. In: blocks checked for form and signature;
+// the signer that L1 proves; the offset of our clock. Out: valid blocks to the store, results to the job's callback,
+// metrics, and a view for readers. No timers; the actor waits for no other. A message whose result does not arrive
+// expires in libs/p2p.
 #pragma once
 #include <array>
 #include <caf/typed_actor.hpp>
@@ -26,9 +26,9 @@ struct ValidationJob {
   gossip_block::PayloadVersion version;
   p2p::SharedBytes body;  // null: the message does not decompress
   std::string peer;
-  absl::Time received;  // wall clock, when its last byte came
-  /// What it is, and what follows for who brought it: what may be our own mistake is ignored, not rejected. Runs in the
-  /// judge: hand over and return.
+  absl::Time received;  // wall clock, when its last byte arrived
+  /// Gets the check, and the consequence for the peer: a block refused by what may be our own fault is ignored, not
+  /// rejected. Runs in the judge, so it must hand over and return.
   std::function<void(const gossip_block::Checked&, gossip_block::Result)> done;
 };
 using ValidationJobPtr = std::shared_ptr<const ValidationJob>;
@@ -37,7 +37,7 @@ struct CheckedJob {
   ValidationJobPtr job;
   gossip_block::Checked checked;
 };
-/// For one receiver, which completes it.
+/// For a single receiver, which completes it.
 using CheckedJobPtr = std::shared_ptr<CheckedJob>;
 using AddressPtr = std::shared_ptr<const Address>;
 /// See ClockAndSignerCheck::on_sources.
@@ -45,7 +45,7 @@ using ClockPtr = std::shared_ptr<const std::optional<absl::Duration>>;
 
 struct JudgeView {
   Signers signers;
-  /// Why peers are not punished at present; empty: they are.
+  /// Why no peer is punished at present; empty: peers are punished.
   std::string doubt;
 };
 
@@ -55,11 +55,11 @@ using clock_atom = caf::atom_constant<caf::atom("clock")>;
 using judge_actor = caf::typed_actor<caf::reacts_to<checked_atom, CheckedJobPtr>,
                                      caf::reacts_to<signer_atom, AddressPtr>, caf::reacts_to<clock_atom, ClockPtr>>;
 
-/// What it points to outlives the actor.
+/// The pointers must outlive the actor.
 struct JudgeConfig {
   const rollup::Config* rollup;
   block_store_actor store;
-  /// With the first signers; only this actor sets it from then on.
+  /// Holds the first signers; this actor is its only writer from then on.
   Published<JudgeView>* view;
   Metrics* metrics;
   std::function<void(bool)> suspend_penalties;
@@ -74,7 +74,7 @@ class judge_state {
  private:
   void on_checked(CheckedJob& j);
   bool unknown_fork_at(absl::Time t) const;
-  /// After anything that may have changed the signers or the doubt.
+  /// Publishes the signers and the doubt, if they have changed.
   void publish();
   void count(const gossip_block::Checked& c) const;
   void measure(const CheckedJob& j, absl::Time now) const;

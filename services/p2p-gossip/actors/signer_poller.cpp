@@ -18,7 +18,7 @@ namespace {
 
 constexpr auto kEach = std::chrono::seconds{600};
 constexpr auto kSoon = std::chrono::seconds{10};
-/// L1 makes a block each 12 s: endpoints that are so far behind would name a signer of long ago.
+/// L1 makes a block every 12 s: endpoints this far behind might name a signer of long ago.
 constexpr absl::Duration kOldest = absl::Hours(1);
 
 struct Proven {
@@ -26,7 +26,7 @@ struct Proven {
   L1Block at;
 };
 
-/// One look: the calls to the endpoints, one after the other. What they mean is core/l1_signer's.
+/// One poll: calls to the endpoints, one after the other. core/l1_signer interprets them.
 class Look {
  public:
   explicit Look(const SignerPollerConfig& config)
@@ -91,11 +91,11 @@ class Look {
     return prove_signer(at, c_.system_config, answers.answers[0].result);
   }
 
-  /// The answer, which has a result that is not null.
+  /// Returns an answer whose result is not null.
   absl::StatusOr<jsonrpc::Answers> ask(const std::string& url, const jsonrpc::Call& call) {
     http::Request request;
     request.url = url;
-    request.proxy = std::nullopt;  // what the environment says
+    request.proxy = std::nullopt;  // the proxy of the environment
     request.max_response_bytes = 1U << 20U;
     request.body = jsonrpc::request(call);
     const http::Response r = c_.client->post_and_wait(std::move(request));
@@ -116,7 +116,7 @@ class Look {
 
   const SignerPollerConfig& c_;
   const std::size_t needed_;
-  /// What the endpoints failed with.
+  /// The failures of the endpoints.
   std::string why_;
 };
 

@@ -1,8 +1,8 @@
 // Reads the unsafe block signer from the SystemConfig contract on L1, proven against a block that two endpoints agree
-// on (core/l1_signer): at start, then each 10 minutes, sooner after an error. Only with --l1-rpc.
+// on (core/l1_signer): at the start, then every 10 minutes, more often after an error. Runs only with --l1-rpc.
 //
-// Owns: its clock and the evidence. In: its own tick. Out: the judge's signer, and what is known of it. Whatever L1
-// does not prove leaves the signer as it is. It blocks on its calls, so it is detached; who cancels the client ends
+// Owns: the published evidence. In: its own tick. Out: the signer to the judge, and the evidence. Timers: the tick. If
+// L1 proves nothing, the signer stays. The actor blocks on its calls, so it is detached; cancelling the client ends
 // them.
 #pragma once
 #include <caf/typed_actor.hpp>
@@ -16,11 +16,11 @@ namespace towline::gossip {
 
 using signer_poller_actor = caf::typed_actor<caf::reacts_to<tick_atom>>;
 
-/// What L1 has said so far, for people.
+/// What L1 has proven so far, for display.
 struct SignerEvidence {
-  /// Empty until there was one.
+  /// Empty until the first proof.
   std::string proof;
-  /// Why the last look found none; empty: it found one.
+  /// Why the last poll proved nothing; empty: it did.
   std::string failure;
 };
 
@@ -30,7 +30,7 @@ struct SignerPollerConfig {
   /// Cancelled by its owner when the service stops.
   std::shared_ptr<http::Client> client;
   Validator* validator;
-  /// Only this actor sets it.
+  /// This actor is its only writer.
   Published<SignerEvidence>* evidence;
   Metrics* metrics;
 };

@@ -34,7 +34,7 @@ Validator::Validator(caf::actor_system& system, const rollup::Config& config, go
     : view_{first_view(signer)},
       judge_{actors_.add(system.spawn(
           judge, JudgeConfig{&config, std::move(store), &view_, &metrics, std::move(suspend_penalties)}))} {
-  // One for each core; one of them may have a block of 10 MiB in hand.
+  // One per core, at least two: one of them may be busy with a block of 10 MiB.
   const long cores = std::max(2L, sysconf(_SC_NPROCESSORS_ONLN));
   for (long i = 0; i < cores; ++i)
     checkers_.push_back(actors_.add(system.spawn(checker, CheckerConfig{&config, options, &view_, judge_})));

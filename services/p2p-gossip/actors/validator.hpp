@@ -1,5 +1,5 @@
-// The checkers and their judge, as others see them: whoever has a block hands it to the next checker by turns, and
-// readers look at what the judge has published.
+// A handle to the checkers and the judge: jobs go to the checkers in turn, and readers see what the judge has
+// published.
 #pragma once
 #include <caf/actor_system.hpp>
 
@@ -12,13 +12,13 @@
 
 namespace towline::gossip {
 
-/// Of gossipsub.
+/// The equivalent for gossipsub.
 p2p::Gossipsub::Verdict validation_result(gossip_block::Result result);
 
-/// Thread safe.
+/// Thread-safe.
 class Validator {
  public:
-  /// `signer`: the first one; nullopt: set_signer() will say.
+  /// `signer`: the first signer; nullopt: set_signer() follows.
   Validator(caf::actor_system& system, const rollup::Config& config, gossip_block::Options options,
             block_store_actor store, Metrics& metrics, std::function<void(bool)> suspend_penalties,
             const std::optional<Address>& signer = std::nullopt);
@@ -27,9 +27,11 @@ class Validator {
   void set_signer(const Address& signer);
   /// See ClockAndSignerCheck::on_sources.
   void set_clock(std::optional<absl::Duration> ahead_of_sources);
+  /// The accepted signers, the current one first.
   std::vector<Address> signers() const;
-  /// Why peers are not punished at present; empty: they are.
+  /// Why no peer is punished at present; empty: peers are punished.
   std::string doubt() const;
+  /// Ends the actors, and waits for them.
   void join(caf::actor_system& system);
 
  private:

@@ -11,7 +11,7 @@
 namespace towline::gossip {
 namespace {
 
-/// A flood of peers that get themselves banned takes no more than this; the ban that ends first makes room.
+/// Bounds the bans that a flood of banned peers can cause; the ban that ends first makes room.
 constexpr std::size_t kMaxBans = 4096;
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Who is kept out, until when and why: peer ids and IP addresses. Pure.
+// Who is banned, until when and why: peer ids and IP addresses. Pure.
 #pragma once
 #include <absl/container/flat_hash_map.h>
 #include <absl/status/statusor.h>
@@ -19,23 +19,23 @@ struct Ban {
 
 class Bans {
  public:
-  /// INVALID_ARGUMENT: neither a peer id nor an IP address.
+  /// The canonical text of a target. INVALID_ARGUMENT: neither a peer id nor an IP address.
   static absl::StatusOr<std::string> canonical(absl::string_view target);
 
-  /// A longer ban stays. `target` is canonical.
+  /// A ban that lasts longer is kept. `target` must be canonical.
   void ban(const std::string& target, absl::Time until, const std::string& reason);
+  /// Returns false if there was no such ban.
   bool unban(const std::string& target);
-  /// PERMISSION_DENIED with the reason.
+  /// PERMISSION_DENIED with the reason if banned.
   absl::Status check(const p2p::PeerId& peer, const p2p::Ip& ip, absl::Time now) const;
   absl::Status check(const p2p::Ip& ip, absl::Time now) const;
-  /// Those that are in force, the longest first.
+  /// The bans in force, the longest first.
   std::vector<Ban> list(absl::Time now) const;
 
-  /// The same with every end moved by `d`: a file has times of the wall clock, a running process those that no step of
-  /// it disturbs.
+  /// The same bans with every end moved by `d`: the file uses wall-clock time, a running process uses the steady clock.
   Bans shifted(absl::Duration d) const;
 
-  /// One JSON document; what cannot be read is an error that names the file's fault.
+  /// One JSON document. from_json(): INVALID_ARGUMENT names the fault in the file.
   std::string to_json(absl::Time now) const;
   static absl::StatusOr<Bans> from_json(absl::string_view json);
 

@@ -1,4 +1,4 @@
-// How the OP Stack names the messages of its block topics. Pure.
+// The codec for the OP Stack's block topics: message ids and decompression. Pure.
 #pragma once
 #include "libs/gossip_block/envelope.hpp"
 #include "libs/p2p/gossipsub.hpp"

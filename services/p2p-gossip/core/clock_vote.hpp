@@ -1,4 +1,4 @@
-// How far our clock is ahead, of what several servers say. Pure.
+// The offset of our clock, according to several servers. Pure.
 #pragma once
 #include <absl/time/time.h>
 
@@ -8,8 +8,9 @@
 
 namespace towline::gossip {
 
-/// The middle one, so that one wrong clock among several does not count. Of an even number our own is one more: of two
-/// that contradict each other the one that ours agrees with is right. One alone is believed. nullopt: nobody says.
+/// The median of the offsets, so that a single wrong clock does not count. With an even number of servers our own clock
+/// is one more: of two that contradict each other, the one that agrees with ours is right. A single server is believed.
+/// nullopt: no server answered.
 inline std::optional<absl::Duration> vote_of_clocks(std::vector<absl::Duration> ahead) {
   if (ahead.empty()) return std::nullopt;
   if (ahead.size() % 2 == 0) ahead.push_back(absl::ZeroDuration());

@@ -11,9 +11,9 @@ namespace towline::gossip {
 namespace {
 
 constexpr absl::Duration kFirstBackoff = absl::Seconds(1);
-/// op-node looks at its static peers once a minute; a candidate may wait longer.
+/// op-node checks its static peers once a minute; candidates may wait longer.
 constexpr absl::Duration kLongestStaticBackoff = absl::Seconds(30), kLongestBackoff = absl::Minutes(10);
-/// One that is of no use is let go after a minute: such a connection counts as a failure, too.
+/// A useless peer is disconnected after a minute, so a connection of less than this time counts as a failure.
 constexpr absl::Duration kLasting = absl::Minutes(2);
 constexpr int kMaxFailures = 6;
 constexpr std::size_t kMaxCandidates = 1000, kMaxCandidatesPerIp = 4;
@@ -34,7 +34,7 @@ void ConnectionManager::add_static(const p2p::Multiaddr& address) {
 void ConnectionManager::add_candidate(const p2p::Multiaddr& address) {
   const auto known = addresses_.find(*address.peer);
   if (known != addresses_.end()) {
-    // A static peer is dialled where the operator said; a candidate where it was heard of last.
+    // A static peer is dialled at the operator's address, a candidate at its latest known address.
     if (!known->second.is_static && !known->second.dialling) known->second.address = address;
     return;
   }
@@ -49,8 +49,8 @@ void ConnectionManager::add_candidate(const p2p::Multiaddr& address) {
     if (static_cast<std::size_t>(same) >= kMaxCandidatesPerIp) return;
   }
   if (addresses_.size() >= kMaxCandidates) {
-    // Anybody can make up any number of them. One that did not answer makes room, else any: who is there is heard of
-    // again.
+    // Anybody can invent any number of candidates. One that did not answer makes room, else any other: real ones are
+    // heard of again.
     const auto spare = [&](const auto& a, bool failed) {
       return !a.second.is_static && !a.second.dialling && (a.second.failures > 0 || !failed) &&
              !connected_.contains(a.first);
@@ -79,7 +79,7 @@ bool ConnectionManager::wants_peers(std::size_t on_the_way) const {
 }
 
 bool ConnectionManager::room_for_inbound() const {
-  // Room stays for those that we choose ourselves.
+  // Some places are reserved for peers that we choose ourselves.
   return connected_.size() - outbound() < std::max<std::size_t>(1, options_.peers_hi - wanted_outbound());
 }
 
@@ -109,7 +109,7 @@ absl::Status ConnectionManager::admit(const p2p::PeerId& peer, const p2p::Ip& ip
   if (is_static(peer)) return absl::OkStatus();
   TOWLINE_RETURN_IF_ERROR(bans_.check(peer, ip, now));
   if (connected_.contains(peer) || outbound)
-    return absl::OkStatus();  // it replaces its other connection, or we want it
+    return absl::OkStatus();  // it replaces its other connection, or we dialled it
   if (!room_for_inbound()) return absl::ResourceExhaustedError("enough peers are connected");
   if (crowded(per_ip_, ip, options_.max_per_ip))
     return absl::ResourceExhaustedError("too many connections from this address");
@@ -121,7 +121,7 @@ void ConnectionManager::on_connected(const p2p::PeerId& peer, const p2p::Ip& ip,
     it->second.dialling = false;
     --dials_;
   }
-  // It may be one that replaces another.
+  // The connection may replace another one of the same peer.
   if (const auto it = connected_.find(peer); it != connected_.end()) leave(per_ip_, it->second.ip);
   connected_[peer] = {ip, outbound, now};
   ++per_ip_[p2p::network_of(ip)];
@@ -135,7 +135,7 @@ void ConnectionManager::on_disconnected(const p2p::PeerId& peer, absl::Time now)
   connected_.erase(it);
   const auto a = addresses_.find(peer);
   if (a == addresses_.end()) return;
-  // One that leaves at once each time is dialled ever more rarely.
+  // A peer that always leaves soon is dialled ever more rarely.
   a->second.failures = lasted ? 0 : a->second.failures + 1;
   a->second.not_before = now + kFirstBackoff * std::pow(2, std::min(a->second.failures, 10));
   if (a->second.is_static) a->second.not_before = std::min(a->second.not_before, now + kLongestStaticBackoff);

@@ -1,4 +1,4 @@
-// Whom to dial, let in and keep out; whose blocks are good; and when what we refuse may be our own mistake.
+// Whom to dial, admit and ban; which signers are accepted; and when the fault may be ours.
 #include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -138,14 +138,14 @@ TEST(ConnectionManager, LimitsHandshakesAddressesAndPeers) {
 
 TEST(ConnectionManager, NobodyTakesAllThePlaces) {
   ConnectionManager m{{.peers_lo = 6, .peers_hi = 9}};
-  // Half-open connections of one address, and of one IPv6 network.
+  // Half-open connections from one address, and from one IPv6 network.
   for (const auto& ip : {p2p::ip4(10, 0, 0, 1), *p2p::parse_ip("2001:db8::1")}) {
     for (int i = 0; i < 4; ++i) EXPECT_TRUE(m.on_accepted(ip, kNow).ok());
     EXPECT_FALSE(m.on_accepted(ip, kNow).ok());
   }
   EXPECT_FALSE(m.on_accepted(*p2p::parse_ip("2001:db8::2"), kNow).ok());
   EXPECT_TRUE(m.on_accepted(*p2p::parse_ip("2001:db8:0:1::2"), kNow).ok()) << "another network";
-  // Handshakes that were let in side by side are counted when it is known who they are.
+  // Parallel handshakes are counted once their peers are known.
   for (std::uint8_t i = 1; i <= 6; ++i)
     if (m.admit(peer(i), p2p::ip4(10, 0, 0, i), false, kNow).ok())
       m.on_connected(peer(i), p2p::ip4(10, 0, 0, i), false, kNow);
@@ -192,7 +192,7 @@ TEST(ConnectionManager, MadeUpCandidatesDoNotKeepRealOnesOut) {
   absl::Time now = kNow;
   for (int i = 0; i < 600 && !dialled; ++i) {
     now += absl::Seconds(10);
-    m.add_candidate(real);  // heard of again and again
+    m.add_candidate(real);  // announced again and again
     for (const auto& a : m.next_dials(now)) {
       dialled = dialled || a == real;
       m.on_dial_failed(*a.peer, now);
@@ -202,7 +202,7 @@ TEST(ConnectionManager, MadeUpCandidatesDoNotKeepRealOnesOut) {
   ConnectionManager restricted{{.candidates_from = {*p2p::IpNetwork::parse("10.0.0.4/31")}, .seed = 1}};
   for (std::uint8_t i = 1; i <= 9; ++i) restricted.add_candidate(address(i));
   EXPECT_EQ(restricted.known(), 2U);
-  // Many names at one address are no more than a few.
+  // Many peer ids at one address count as a few only.
   ConnectionManager one{{}};
   for (std::uint32_t i = 0; i < 100; ++i) {
     auto a = made_up(i);
@@ -278,7 +278,7 @@ TEST(ClockAndSignerCheck, OfTheClock) {
     replay.on_result(Failure::too_old, signer(1), static_cast<std::uint64_t>(1'600'000'000 + 100 * i),
                      kNow + absl::Seconds(2 * i));
   EXPECT_EQ(replay.reason(), "") << "old blocks of different ages are a replay";
-  // A clock that is ahead, by too little for blocks to be refused.
+  // A clock that is ahead, but too little to refuse blocks.
   ClockAndSignerCheck ahead{absl::Seconds(2)};
   for (int i = 0; i < 20; ++i) {
     EXPECT_EQ(ahead.reason(), "");
@@ -304,7 +304,7 @@ TEST(ClockAndSignerCheck, OfTheClockByTheSourcesWord) {
 }
 
 TEST(ClockAndSignerCheck, OfTheForkSchedule) {
-  // Jovian came, and we do not know it: whatever the pace, nobody but the chain's signer can have made these blocks.
+  // Jovian is active but unknown here: at any pace, only the chain's signer can have made these blocks.
   ClockAndSignerCheck d{absl::Seconds(2)};
   for (int i = 0; i < 5; ++i) {
     EXPECT_EQ(d.reason(), "");
@@ -316,14 +316,14 @@ TEST(ClockAndSignerCheck, OfTheForkSchedule) {
   EXPECT_THAT(d.reason(), HasSubstr("--override.jovian")) << "an empty block is good in both forks";
   d.on_good_block(1'700'000'012, kNow + absl::Seconds(12), true);
   EXPECT_EQ(d.reason(), "") << "by our schedule, too, it has come now";
-  // Any other change of a block's form, at the pace of the chain.
+  // Any other change of a block's form, at the chain's pace.
   ClockAndSignerCheck other{absl::Seconds(2)};
   for (int i = 0; i < 5; ++i)
     EXPECT_TRUE(other.on_result(Failure::block_hash, signer(1), 1'700'000'000, kNow + absl::Seconds(2 * i)));
   EXPECT_THAT(other.reason(), HasSubstr("the last 5 blocks of the chain's signer break the rule block_hash"));
   other.on_good_block(1'700'000'010, kNow + absl::Seconds(10));
   EXPECT_EQ(other.reason(), "");
-  // Good blocks on the topic of another version, as fast as a lying source likes.
+  // Valid blocks on the topic of another version, as fast as a lying source likes.
   int punished = 0;
   for (int i = 0; i < 10; ++i)
     punished += other.on_result(Failure::ssz, signer(1), 0, kNow + absl::Seconds(20) + absl::Milliseconds(i)) ? 0 : 1;
@@ -331,7 +331,7 @@ TEST(ClockAndSignerCheck, OfTheForkSchedule) {
 }
 
 TEST(ClockAndSignerCheck, WhatComesAtTheChainsPaceIsNoPeersFault) {
-  // The signer was changed and nobody told us: each honest block is refused, and no peer may pay for it.
+  // The signer was changed without our knowledge: each honest block is refused, and no peer may be punished.
   ClockAndSignerCheck d{absl::Seconds(2)};
   for (int i = 0; i < 60; ++i) {
     const absl::Time now = kNow + absl::Seconds(2 * i);
@@ -339,7 +339,7 @@ TEST(ClockAndSignerCheck, WhatComesAtTheChainsPaceIsNoPeersFault) {
     EXPECT_TRUE(d.on_result(Failure::too_new, signer(1), 2'000'000'000, now)) << i;
     EXPECT_FALSE(d.on_result(Failure::snappy, std::nullopt, 0, now));
   }
-  // A lying source beside it does not make them pay either, even one with many keys, and is punished himself.
+  // A lying source does not get them punished either, even with many keys, and is punished itself.
   int spared = 0;
   for (int i = 60; i < 120; ++i) {
     const absl::Time now = kNow + absl::Seconds(2 * i);

@@ -15,7 +15,7 @@
 namespace towline::gossip {
 namespace {
 
-/// A path has 64 nibbles, and each node takes one at least.
+/// A path has 64 nibbles, and each node consumes at least one.
 constexpr std::size_t kMaxNodes = 65;
 
 absl::StatusOr<std::vector<Bytes>> nodes_of(simdjson::dom::element object, const char* name) {
@@ -33,7 +33,7 @@ absl::StatusOr<std::vector<Bytes>> nodes_of(simdjson::dom::element object, const
   return out;
 }
 
-/// Of the account [nonce, balance, storage root, code hash].
+/// From the RLP of an account: [nonce, balance, storage root, code hash].
 absl::StatusOr<Hash32> storage_root(BytesView account) {
   rlp::Reader outer{account};
   TOWLINE_ASSIGN_OR_RETURN(rlp::Reader r, outer.list());
@@ -50,7 +50,7 @@ absl::StatusOr<Hash32> storage_root(BytesView account) {
 
 absl::StatusOr<L1Block> read_l1_block(simdjson::dom::element block) {
   TOWLINE_ASSIGN_OR_RETURN(const eth::JsonHeader h, eth::header_from_json(block));
-  // A field that is left out would shift those behind it, but the state root stands before all that may be absent.
+  // An omitted field would shift the later ones, but the state root precedes all optional fields.
   const Hash32 hash = eth::hash_header(h.header);
   if (hash != h.claimed_hash) {
     return absl::DataLossError(absl::StrCat("header ", h.header.number, " hashes to ", short_hex(hash.view()),

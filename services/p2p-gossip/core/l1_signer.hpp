@@ -1,5 +1,5 @@
-// The unsafe block signer as L1 proves it: on which block endpoints agree, and what the SystemConfig contract holds in
-// its state. Nothing that an endpoint says is taken without a hash that leads to it. Pure.
+// The unsafe block signer as proven by L1: the block that endpoints agree on, and the value that the SystemConfig
+// contract holds in its state. An endpoint's claims count only if a hash commits to them. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 #include <simdjson.h>
@@ -12,7 +12,7 @@
 
 namespace towline::gossip {
 
-/// keccak256("systemconfig.unsafeblocksigner"), the slot in which SystemConfig keeps it.
+/// keccak256("systemconfig.unsafeblocksigner"), the storage slot of the signer in SystemConfig.
 inline constexpr const char* kSignerSlot = "0x65a7ed542fb37fe237fdfbdd70b31598523fe5b32879e307bae27a0bd9581c08";
 
 struct L1Block {
@@ -22,16 +22,16 @@ struct L1Block {
   bool operator==(const L1Block&) const = default;
 };
 
-/// From eth_getBlockByNumber. DATA_LOSS: the header does not hash to what it says. INVALID_ARGUMENT: malformed.
+/// From eth_getBlockByNumber. DATA_LOSS: the header does not hash to the claimed hash. INVALID_ARGUMENT: malformed.
 absl::StatusOr<L1Block> read_l1_block(simdjson::dom::element block);
 
-/// The highest number that `needed` of the heads have reached; nullopt: there are fewer.
+/// The highest number that at least `needed` of the heads have reached; nullopt: fewer heads.
 std::optional<std::uint64_t> common_height(std::vector<std::uint64_t> heads, std::size_t needed);
-/// The block that `needed` of them are; nullopt: no such one.
+/// A block that occurs at least `needed` times; nullopt: none.
 std::optional<L1Block> agreed_block(std::span<const L1Block> blocks, std::size_t needed);
 
-/// From eth_getProof of `system_config` and kSignerSlot; the zero address: nobody signs. INVALID_ARGUMENT: it is not
-/// proven by the state of `at`. NOT_FOUND: it is proven that there is no such contract.
+/// From eth_getProof of `system_config` and kSignerSlot. The zero address: nobody signs. INVALID_ARGUMENT: the proof
+/// does not follow from the state of `at`. NOT_FOUND: the state proves that there is no such contract.
 absl::StatusOr<Address> prove_signer(const L1Block& at, const Address& system_config, simdjson::dom::element proof);
 
 }  // namespace towline::gossip

@@ -1,4 +1,4 @@
-// The signer from L1: a real client's header and proof, and what endpoints that lie or lag can make of it.
+// The signer from L1: a real client's header and proof, and what lying or lagging endpoints can do with them.
 #include "services/p2p-gossip/core/l1_signer.hpp"
 
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ using Json = nlohmann::json;
 const Address kSystemConfig = *parse_fixed_hex<20>("0x229047fed2591dbec1ef1118d64f7af3db9eb290");
 constexpr const char* kSigner = "0xaaaa45d9549eda09e70937013520214382ffc4a2";
 
-/// The vector's header, and eth_getProof's answer to the call with that one slot.
+/// The vector's header, and the answer to eth_getProof for this single slot.
 struct Vector {
   Json header, proof;
 };
@@ -81,13 +81,13 @@ TEST(L1Signer, AHeaderThatDoesNotHashIsALie) {
 }
 
 TEST(L1Signer, WhatTheStateDoesNotHoldIsNotTaken) {
-  // The endpoint's own `value` counts for nothing.
+  // The endpoint's own `value` is ignored.
   Json p = vector().proof;
   p["storageProof"][0]["value"] = "0xbbbb45d9549eda09e70937013520214382ffc4a2";
   EXPECT_EQ(to_hex(prove(p)->view()), kSigner);
 
   const auto refused = [](const Json& bad) { return absl::IsInvalidArgument(prove(bad).status()); };
-  // Another signer written into the leaf.
+  // Another signer in the leaf.
   p = vector().proof;
   std::string leaf = p["storageProof"][0]["proof"].back();
   const auto at = leaf.find("aaaa45d9");
@@ -95,7 +95,7 @@ TEST(L1Signer, WhatTheStateDoesNotHoldIsNotTaken) {
   leaf[at] = 'b';
   p["storageProof"][0]["proof"].back() = leaf;
   EXPECT_TRUE(refused(p));
-  // The account of another contract, or its storage.
+  // The account or the storage of another contract.
   EXPECT_FALSE(prove(vector().proof, *parse_fixed_hex<20>("0x329047fed2591dbec1ef1118d64f7af3db9eb290")).ok());
   const Json whole = Json::parse(towline::testing::read_vector("l1-signer-anvil.json"));
   p = vector().proof;

@@ -30,11 +30,11 @@ std::vector<Address> Signers::accepted(absl::Time now) const {
 
 namespace {
 
-/// Two at once: blocks bunch up on their way.
+/// A burst of two is allowed: blocks may bunch up on their way.
 p2p::TokenBucket pace_of(absl::Duration block_time) {
   return {1 / absl::ToDoubleSeconds(std::max(block_time, absl::Seconds(1))), 2};
 }
-/// So long a key that was heard of keeps its place from others.
+/// How long a recently seen key keeps its slot.
 constexpr absl::Duration kKeepSigner = absl::Minutes(1);
 
 }  // namespace
@@ -48,10 +48,10 @@ bool ClockAndSignerCheck::on_result(gossip_block::Failure rule, const std::optio
                                     std::uint64_t timestamp, absl::Time now) {
   using gossip_block::Failure;
   bool ours = false;
-  // Only what comes at the chain's pace counts: else one peer could make us doubt at will.
+  // Only blocks at the chain's pace count; otherwise one peer could raise the doubt at will.
   if (rule == Failure::signature && signer && at_pace_of_a_signer(*signer, now)) {
     ours = true;
-    // One key, again and again: a peer that sends noise has a new one each time.
+    // One key, again and again: a peer that sends noise has a different key each time.
     other_signer_ = signer_ == signer ? other_signer_ + 1 : 1;
     signer_ = signer;
   }
@@ -66,9 +66,9 @@ bool ClockAndSignerCheck::on_result(gossip_block::Failure rule, const std::optio
 
 bool ClockAndSignerCheck::on_form(gossip_block::Failure rule, absl::Time now) {
   if (!gossip_block::is_of_form(rule)) return false;
-  // Its signer is the chain's: that was looked at first. Nobody else can make a block that fails by blob gas alone, so
-  // who brings it is no lying source. The other rules can fail for a block that a peer puts on the topic of another
-  // version.
+  // The signature was checked first, so the block is by the chain's signer. A block that fails by blob gas alone can be
+  // made by nobody else, so the peer that sent it is not at fault. The other rules may also fail because a peer sent a
+  // block on the topic of another version.
   if (rule != gossip_block::Failure::blob_gas && !form_.blocks.take(1, now)) return false;
   ++bad_form_;
   form_rule_ = rule;
@@ -98,7 +98,7 @@ void ClockAndSignerCheck::on_good_block(std::uint64_t timestamp, absl::Time now,
   if (blob_gas || form_rule_ != gossip_block::Failure::blob_gas) bad_form_ = 0;
   const double age = absl::ToDoubleSeconds(now - absl::UnixEpoch()) - static_cast<double>(timestamp);
   const double off = absl::ToDoubleSeconds(kClockOff);
-  // Good, but from our future: our clock is late, though not by enough to refuse the block.
+  // A valid block from our future: our clock is late, though not late enough to refuse the block.
   if (age < -off) {
     on_offset(timestamp, now);
   } else {
@@ -136,7 +136,7 @@ void ClockAndSignerCheck::look() {
                            gossip_block::name(form_rule_), ": is there a fork that this version does not know?");
   } else if (off_time_ >= kClock && offsets_.size() == kClock) {
     const auto [low, high] = std::minmax_element(offsets_.begin(), offsets_.end());
-    // About the same for all: a replay of old blocks has ages that grow.
+    // The offsets must be similar: when old blocks are replayed, their ages grow.
     if (*high - *low < 10 && std::max(std::abs(*low), std::abs(*high)) > absl::ToDoubleSeconds(kClockOff))
       reason_ = absl::StrCat("blocks are all about ", static_cast<std::int64_t>(std::abs(*low)), " s ",
                              *low < 0 ? "in the future" : "in the past", ": is this machine's clock right?");

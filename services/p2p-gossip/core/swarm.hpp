@@ -1,5 +1,5 @@
-// What follows for peers from what is known of them: why one is banned for its score, what is banned with it, whom a
-// ban lets go. Whom to dial and to let in is connection_manager's. Pure.
+// Consequences for peers: why a peer is banned for its score, what is banned with it, and whom a ban disconnects. Whom
+// to dial and admit is connection_manager's decision. Pure.
 #pragma once
 #include <absl/status/status.h>
 
@@ -10,30 +10,30 @@
 
 namespace towline::gossip {
 
-/// A peer that is connected.
+/// A connected peer.
 struct SwarmPeer {
   p2p::PeerId id;
   p2p::Ip ip;
   bool is_static = false;
 };
 
-/// What weighs most in a bad score.
+/// The main cause of a bad score.
 struct ScoreFault {
-  /// For metrics: messages, behaviour, address.
+  /// A metric label: messages, behaviour or address.
   const char* reason;
-  /// For people.
+  /// For display.
   std::string why;
 };
 ScoreFault fault_of(double score, const p2p::Gossipsub::PeerView& view);
 
-/// What is banned with the peer, canonical. The address goes with it, since a new key costs nothing; but not one of a
-/// local network, which may be a proxy that all come through, nor one that a static peer has, too.
+/// The canonical targets to ban with the peer. The address is included, since a new key costs nothing; except an
+/// address of a local network, which may be a proxy for all peers, or one that a static peer shares.
 std::vector<std::string> ban_targets(const p2p::PeerId& peer, const std::vector<SwarmPeer>& connected);
 
-/// Who has to go when `canonical` is banned: static peers stay.
+/// The peers to disconnect when `canonical` is banned. Static peers stay.
 std::vector<p2p::PeerId> let_go(const std::string& canonical, const std::vector<SwarmPeer>& connected);
 
-/// Why a connection ended, as a label.
+/// Why a connection ended, as a metric label.
 const char* label_of(const absl::Status& why);
 
 }  // namespace towline::gossip

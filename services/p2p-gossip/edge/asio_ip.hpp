@@ -1,4 +1,4 @@
-// Between Asio's addresses and ours.
+// Conversions between Asio's addresses and p2p::Ip.
 #pragma once
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
@@ -12,7 +12,7 @@ inline p2p::Ip to_ip(const boost::asio::ip::address& a) {
     const auto b = a.to_v4().to_bytes();
     return p2p::ip4(b[0], b[1], b[2], b[3]);
   }
-  p2p::Ip out;  // an IPv4 address that is mapped into IPv6 is what we take for one, too
+  p2p::Ip out;  // p2p::Ip has IPv4-mapped IPv6 addresses for IPv4
   const auto b = a.to_v6().to_bytes();
   std::copy(b.begin(), b.end(), out.bytes.begin());
   return out;

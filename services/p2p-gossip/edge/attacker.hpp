@@ -1,5 +1,5 @@
-// A peer of p2p-gossip that is driven by hand over a real socket: each layer as it should be up to where the test wants
-// it otherwise.
+// A peer that a test drives by hand over a real socket: each layer behaves correctly up to the point that the test
+// attacks.
 #pragma once
 #include <absl/container/flat_hash_map.h>
 #include <absl/time/clock.h>
@@ -19,7 +19,7 @@ namespace towline::gossip {
 
 class Attacker final : private p2p::Yamux::Handler {
  public:
-  /// Connected, and nothing said yet. A small `receive_buffer` is soon full when it does not read.
+  /// Connects, and sends nothing yet. A small `receive_buffer` fills soon while the attacker does not read.
   Attacker(const p2p::Multiaddr& node, const secp256k1::SecretKey& key, int receive_buffer = 0) : identity_{key} {
     using Tcp = boost::asio::ip::tcp;
     socket_.open(Tcp::v4());
@@ -30,9 +30,9 @@ class Attacker final : private p2p::Yamux::Handler {
   }
 
   const p2p::PeerId& id() const { return identity_.peer_id(); }
-  /// The node has let go of it.
+  /// The node closed the connection.
   bool closed() const { return closed_; }
-  /// From now on it sends and does not read.
+  /// From now on the attacker sends but does not read.
   void stop_reading() { deaf_ = true; }
 
   // ---------------------------------------------------------------- layers, from the bottom
@@ -51,7 +51,7 @@ class Attacker final : private p2p::Yamux::Handler {
     }
     return in.empty() && !closed_;
   }
-  /// multistream and Noise, with yamux as early data. `third`: what stands for the last message of Noise.
+  /// multistream and Noise, with yamux as early data. `third`: replaces the last message of Noise.
   bool secure(const Bytes& third = {}) {
     auto select = p2p::Multistream::dialer({"/noise"});
     p2p::NoiseHandshake handshake{true, identity_, {crypto::random<32>(), crypto::random<32>()}, {}, {"/yamux/1.0.0"}};
@@ -77,7 +77,7 @@ class Attacker final : private p2p::Yamux::Handler {
       return session_.has_value();
     });
   }
-  /// Inside Noise.
+  /// Sends bytes inside the Noise session.
   bool text(BytesView in) {
     Bytes out;
     session_->seal(in, out);
@@ -85,7 +85,7 @@ class Attacker final : private p2p::Yamux::Handler {
   }
   enum Type : std::uint8_t { data = 0, window = 1, ping = 2, go_away = 3 };
   enum Flag : std::uint16_t { none = 0, syn = 1, ack = 2, fin = 4, rst = 8 };
-  /// One yamux frame of any kind; `body` need not be as long as `length` says.
+  /// A yamux frame of any kind; `length` need not match `body`.
   static Bytes frame(std::uint8_t type, std::uint16_t flags, p2p::StreamId stream, std::uint32_t length,
                      const Bytes& body = {}, std::uint8_t version = 0) {
     Bytes out{version, type, static_cast<std::uint8_t>(flags >> 8U), static_cast<std::uint8_t>(flags)};
@@ -95,7 +95,7 @@ class Attacker final : private p2p::Yamux::Handler {
     out.insert(out.end(), body.begin(), body.end());
     return out;
   }
-  /// A stream on which `protocol` is taken as agreed.
+  /// Opens a stream, assuming that the node agrees to `protocol`.
   p2p::StreamId open(const std::string& protocol) {
     const p2p::StreamId id = *yamux_->open();
     Bytes out;
@@ -104,19 +104,19 @@ class Attacker final : private p2p::Yamux::Handler {
     say(id, out);
     return id;
   }
-  /// On a stream, when the node's window allows it.
+  /// Sends on a stream, once the node's window allows it.
   bool say(p2p::StreamId id, BytesView in) {
     yamux_->write(id, std::make_shared<const Bytes>(in.begin(), in.end()));
     flush();
     return deaf_ ? !closed_ : until([&] { return yamux_->queued(id) == 0; });
   }
 
-  /// The first bytes that the node has said on a stream of ours.
+  /// The first bytes that the node sent on a stream of ours.
   const Bytes& answer(p2p::StreamId id) { return answers_[id]; }
 
   // ---------------------------------------------------------------- gossip
 
-  /// As an honest peer comes: subscribed to `topic`, and in its mesh if the node lets it.
+  /// Joins like an honest peer: subscribes to `topic` and grafts.
   bool join(const std::string& topic) {
     if (!secure()) return false;
     gossip_ = open("/meshsub/1.2.0");
@@ -142,18 +142,18 @@ class Attacker final : private p2p::Yamux::Handler {
   }
   p2p::StreamId gossip() const { return gossip_; }
 
-  /// Of what the node said.
+  /// Counts what the node sent.
   struct Heard {
     std::size_t subscriptions = 0, messages = 0, wants = 0, grafts = 0, prunes = 0;
     Bytes last_message;
-    /// Of streams that it reset.
+    /// Streams that the node reset.
     std::size_t resets = 0;
   };
   const Heard& heard() const { return heard_; }
 
   // ---------------------------------------------------------------- waiting
 
-  /// Reads and answers until `done`; false if the node goes first, or the time.
+  /// Reads and answers until `done`; false if the node closes first, or the time is over.
   template <typename F>
   bool until(F done, absl::Duration limit = towline::testing::kHang) {
     const absl::Time deadline = absl::Now() + limit;
@@ -165,7 +165,7 @@ class Attacker final : private p2p::Yamux::Handler {
     }
     return true;
   }
-  /// The node lets go of it; what it says before is thrown away.
+  /// Waits until the node closes; what it sends before is discarded.
   bool until_closed(absl::Duration limit = towline::testing::kHang) {
     deaf_ = false;
     until([] { return false; }, limit);

@@ -1,5 +1,4 @@
-// The file that keeps the bans. A running process has times that no step of the clock disturbs, and the file has those
-// of the wall clock.
+// The file that keeps the bans. A running process uses the steady clock for their ends, the file the wall clock.
 #pragma once
 #include <absl/status/status.h>
 
@@ -12,16 +11,16 @@ namespace towline::gossip {
 
 class BansFile {
  public:
-  /// `path` "": nothing is kept. `bans` must outlive it.
+  /// Empty `path`: nothing is kept. `bans` must outlive this object.
   BansFile(std::string path, Bans& bans) : path_{std::move(path)}, bans_{bans} {}
 
-  /// A file that is not there is no error. INVALID_ARGUMENT: it cannot be understood.
+  /// A missing file is no error. INVALID_ARGUMENT: the file cannot be parsed, or not be read.
   absl::Status read();
   absl::Status write();
-  /// There is something to write, by and by.
+  /// Marks that there are changes to write.
   void changed() { changed_ = true; }
   absl::Status write_changes() { return changed_ ? write() : absl::OkStatus(); }
-  /// As people and the file have them.
+  /// The bans with wall-clock times, for display and for the file.
   Bans by_wall_clock() const;
 
  private:

@@ -1,5 +1,5 @@
-// The network for callers that wait for its answers: main, tests, the devnet's sequencer. For any thread but the loop's
-// and the actors'. Once it was stopped: UNAVAILABLE, and no peers.
+// The network for callers that wait for its answers: main, tests, the devnet's sequencer. For any thread except the
+// loop's and the actors'. After stop(): UNAVAILABLE, and no peers.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -22,8 +22,8 @@ class BlockingNetwork : public Network {
 
   std::vector<Peer> peers() { return view().peers; }
   std::vector<p2p::Multiaddr> addresses() { return view().addresses; }
-  /// A validated message of our own. The number of peers that it was sent to at once; ALREADY_EXISTS: it was seen
-  /// before.
+  /// Publishes a validated message of our own. Returns the number of peers that it was sent to at once. ALREADY_EXISTS:
+  /// it was seen before.
   absl::StatusOr<std::size_t> publish(std::size_t topic, BytesView message) {
     auto copy = std::make_shared<const Bytes>(message.begin(), message.end());
     return wait<absl::StatusOr<std::size_t>>([&](auto done) { Network::publish(topic, copy, std::move(done)); });
@@ -37,7 +37,7 @@ class BlockingNetwork : public Network {
   std::vector<Ban> bans() {
     return wait<std::vector<Ban>>([&](auto done) { Network::bans(std::move(done)); });
   }
-  /// Keeps dialling until it is connected or the dial timeout is over.
+  /// Waits until the peer is connected or the dial has failed.
   absl::Status connect(const p2p::Multiaddr& address) {
     return wait<absl::Status>([&](auto done) { Network::connect(address, std::move(done)); });
   }
@@ -47,7 +47,7 @@ class BlockingNetwork : public Network {
     return wait<View>([&](auto done) { look(std::move(done)); });
   }
 
-  /// Runs `ask(done)`, and waits until `done` is called with the answer. A loop that was stopped answers nobody.
+  /// Runs `ask(done)`, and waits until `done` gets the answer. A stopped loop answers nobody.
   template <typename R, typename F>
   R wait(F ask) {
     auto promise = std::make_shared<std::promise<R>>();

@@ -1,5 +1,5 @@
-// Discovery over real UDP sockets: two find each other in both families, and a flood from many addresses keeps nobody
-// out.
+// Discovery over real UDP sockets: two nodes find each other in both address families, and a flood from many addresses
+// keeps nobody out.
 #include <absl/time/clock.h>
 #include <gtest/gtest.h>
 
@@ -16,7 +16,7 @@ namespace {
 
 using asio::ip::udp;
 
-/// A libp2p node and its discovery.
+/// A libp2p node with its discovery.
 class Finder {
  public:
   Finder(std::uint8_t i, const std::string& ip, std::vector<BootNode> boot, std::string nodes_file = "")

@@ -1,4 +1,4 @@
-// p2p-gossip on real sockets for tests, and what to look at it with.
+// p2p-gossip on real sockets for tests, with access to its state.
 #pragma once
 #include <absl/strings/str_cat.h>
 #include <absl/time/clock.h>
@@ -54,7 +54,7 @@ inline Bytes message(std::uint64_t number, const secp256k1::SecretKey& signer, s
   return gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v4, block(number, bytes), signer);
 }
 
-/// For a test of handshakes that stall. An honest one that a slow machine holds up for so long is made again.
+/// For tests of stalling handshakes. An honest handshake that a slow machine delays this long is repeated.
 inline void with_short_handshakes(NetworkConfig& c) { c.node.negotiation_timeout = absl::Seconds(2); }
 
 /// p2p-gossip without its gRPC; or, with `validates` false, a peer that says what the test wants.
@@ -85,7 +85,7 @@ class Peer {
     }
     network = std::make_unique<BlockingNetwork>(
         c, identity_,
-        // The others' memory is not what is looked at.
+        // Peers that do not validate skip decompression: their memory use does not matter.
         validates
             ? block_codec()
             : Gossipsub::Codec{[](const std::string& topic, BytesView data) {
@@ -131,7 +131,7 @@ class Peer {
   }
   std::string doubt() const { return validator_->doubt(); }
   bool connected(Peer& other) { return connected(other.identity_.peer_id()); }
-  /// The series, as in `blocks_total{rule="none"}`; 0 while nobody has counted.
+  /// The value of a series, for example `blocks_total{rule="none"}`; 0 before it was counted.
   double metric(const std::string& series) const {
     const std::string text = metrics.text(), line = absl::StrCat("\ntowline_gossip_", series, " ");
     const auto at = text.find(line);
@@ -168,7 +168,7 @@ bool eventually(F f) {
   return f();
 }
 
-/// 0 with the address sanitizer, which keeps back what is freed.
+/// 0 with the address sanitizer, which retains freed memory.
 inline std::size_t resident_mib() {
 #ifdef __SANITIZE_ADDRESS__
   return 0;
@@ -179,7 +179,7 @@ inline std::size_t resident_mib() {
   return resident * 4096 >> 20U;
 }
 
-/// The index of the topic of v4.
+/// The index of the v4 topic.
 inline constexpr std::size_t kTopic = 3;
 
 }  // namespace towline::gossip

@@ -34,12 +34,12 @@ v1::GossipBlock to_proto(const ValidBlock& b) {
   return out;
 }
 
-/// The versions 1 .. 4 of block topics.
+/// The version (1 .. 4) of a block topic.
 std::uint32_t version_of(const std::vector<std::string>& all, const std::string& topic) {
   return static_cast<std::uint32_t>(std::find(all.begin(), all.end(), topic) - all.begin()) + 1;
 }
 
-/// Ends a call whose answer has nothing but its status.
+/// Ends a call whose response is empty.
 template <class Response>
 std::function<void(absl::Status)> finish_with_status(const std::shared_ptr<grpc_kit::UnaryCall<Response>>& call) {
   return [call](const absl::Status& st) {
@@ -48,14 +48,14 @@ std::function<void(absl::Status)> finish_with_status(const std::shared_ptr<grpc_
   };
 }
 
-/// A block from outside: checked as any other, and sent to the network.
+/// A block from outside: checked like any other, then sent to the network.
 struct Publication {
   gossip_block::PayloadVersion version;
   std::shared_ptr<const Bytes> message;
   absl::Time received;
   std::shared_ptr<grpc_kit::UnaryCall<v1::PublishBlockResponse>> call;
 
-  /// nullopt: the network shall have it.
+  /// nullopt: publish the block.
   static std::optional<grpc::Status> refusal_of(const gossip_block::Checked& c) {
     if (c.rule == gossip_block::Failure::none) return std::nullopt;
     if (c.rule == gossip_block::Failure::seen)
@@ -83,7 +83,7 @@ grpc::ServerWriteReactor<v1::WatchBlocksResponse>* GossipService::WatchBlocks(gr
   auto place = std::make_shared<wire::Watchers::Place>(watchers_.take());
   if (!*place) return grpc_kit::refuse<v1::WatchBlocksResponse>(watchers_.refusal());
   using Stream = grpc_kit::StreamCall<v1::WatchBlocksResponse>;
-  // The watcher holds the call, so the call does not hold it.
+  // The watcher owns the call, so the call must not own the watcher.
   const auto slot = std::make_shared<std::weak_ptr<const Watcher>>();
   const auto call = Stream::make({[slot, store = parts_.store] {
                                     if (const WatcherPtr w = slot->lock()) caf::anon_send(store, room_atom{}, w);
@@ -204,7 +204,7 @@ grpc::ServerUnaryReactor* GossipService::ListPeers(grpc::CallbackServerContext*,
 
 grpc::ServerUnaryReactor* GossipService::BanPeer(grpc::CallbackServerContext*, const v1::BanPeerRequest* req,
                                                  v1::BanPeerResponse* resp) {
-  // More than a century would not fit into the file's numbers.
+  // A longer ban would overflow the numbers in the file.
   const absl::Duration d =
       req->seconds() == 0 ? kDefaultBan : absl::Seconds(std::min<std::uint64_t>(req->seconds(), 3'000'000'000));
   const auto call = grpc_kit::UnaryCall<v1::BanPeerResponse>::make(resp);

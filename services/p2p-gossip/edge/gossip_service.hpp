@@ -1,4 +1,4 @@
-// The gRPC services P2PGossip and PayloadSource: messages to values, values to the actors and to the network, and their
+// The gRPC services P2PGossip and PayloadSource: convert messages to values for the actors and the network, and their
 // answers to messages. No call holds a thread.
 #pragma once
 #include "libs/actor_kit/published.hpp"
@@ -11,12 +11,12 @@
 
 namespace towline::gossip {
 
-/// What is known of this node besides the network.
+/// Facts about this node beside the network's state.
 struct NodeFacts {
   const rollup::Config* config;
-  /// Where the current signer is known from.
+  /// Where the current signer is known from: "flag", "network" or "l1".
   std::function<std::string()> signer_source;
-  /// Empty without discovery.
+  /// Empty functions without discovery.
   std::function<std::string()> enr;
   std::function<std::size_t()> discovered;
 };
@@ -58,7 +58,7 @@ class GossipService final : public v1::P2PGossip::CallbackService {
   wire::Watchers watchers_{64};
 };
 
-/// The cached payloads.
+/// Serves the cached payloads.
 class GossipPayloadService final : public v1::PayloadSource::CallbackService {
  public:
   GossipPayloadService(caf::actor_system& system, block_store_actor store)

@@ -1,4 +1,4 @@
-// p2p-gossip over real sockets: honest peers go on receiving while others flood, stall, lie and break off.
+// p2p-gossip over real sockets: honest peers keep receiving while others flood, stall, lie and disconnect.
 #include <filesystem>
 #include <random>
 
@@ -23,7 +23,7 @@ TEST(Gossip, PassesTheLargestBlockOn) {
   Peer other{2, true, {sequencer.address()}};
   ASSERT_TRUE(eventually([&] { return other.in_mesh() == 1 && sequencer.in_mesh() == 1; }));
   auto p = block(1);
-  // It does not compress, so that both forms of it are large.
+  // Incompressible data, so that both forms of the block are large.
   std::mt19937_64 random{7};
   for (auto& b : p.transactions[0] = Bytes((10U << 20U) - 10'000)) b = static_cast<std::uint8_t>(random());
   p.block_hash = eth::hash_of(p);
@@ -41,7 +41,7 @@ TEST(Gossip, TenWronglySignedBlocksBanTheirSender) {
   for (std::uint64_t n = 1; n <= 10; ++n) (void)attacker.network->publish(kTopic, message(n, key(66)));
   EXPECT_TRUE(eventually([&] { return !victim.connected(attacker); }));
   EXPECT_EQ(victim.network->bans().size(), 1U);
-  // It dials again, and is not let in; whoever is honest is heard.
+  // The banned peer dials again and is not admitted; honest peers are still heard.
   EXPECT_TRUE(honest.network->publish(kTopic, message(100, key(200))).ok());
   EXPECT_TRUE(eventually([&] { return victim.has(100); }));
   EXPECT_TRUE(
@@ -65,7 +65,7 @@ TEST(Gossip, RightSignaturesOverWrongHashesAndOldAndReplayedBlocksAreKeptOut) {
                                   gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v4, p, key(200)));
   (void)attacker.network->publish(
       2, gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v3, block(3), key(200)));
-  // Twenty good blocks of one height: six are taken.
+  // Twenty valid blocks at one height: six are accepted.
   for (std::uint64_t n = 0; n < 20; ++n) {
     auto q = block(4);
     q.gas_limit = n;
@@ -81,7 +81,7 @@ TEST(Gossip, RightSignaturesOverWrongHashesAndOldAndReplayedBlocksAreKeptOut) {
   EXPECT_FALSE(victim.has(1) || victim.has(2) || victim.has(3));
 }
 
-// The schedule here ends too early: each block of the chain breaks a rule, and no peer may pay for it.
+// The schedule here ends too early: each block of the chain breaks a rule, and no peer may be punished.
 TEST(Gossip, AScheduleThatLacksAForkBansNobody) {
   rollup::Config old = config();
   for (const auto f : {rollup::Fork::jovian, rollup::Fork::karst, rollup::Fork::lagoon})
@@ -100,8 +100,8 @@ TEST(Gossip, AScheduleThatLacksAForkBansNobody) {
   }
   EXPECT_TRUE(eventually([&] { return victim.metric("blocks_total{rule=\"blob_gas\"}") == 50; }));
   EXPECT_NE(victim.doubt().find("--override.jovian"), std::string::npos) << victim.doubt();
-  // An empty block is good before and after Jovian: it shows nothing, and that it is taken shows that the peer is
-  // heard.
+  // An empty block is valid before and after Jovian, so it proves nothing about the schedule. Its acceptance shows that
+  // the peer is heard.
   EXPECT_TRUE(honest.network->publish(kTopic, message(51, key(200))).ok());
   EXPECT_TRUE(eventually([&] { return victim.has(51); }));
   EXPECT_NE(victim.doubt(), "");
@@ -118,7 +118,7 @@ TEST(Gossip, FromAnUnknownForkOnNobodyIsPunishedForHowABlockLooks) {
   ASSERT_TRUE(eventually([&] { return victim.in_mesh() == 1 && honest.in_mesh() == 1; }));
   for (std::uint64_t n = 1; n <= 50; ++n) {
     auto p = block(n);
-    p.gas_used = 7;  // as if the header had a field that is not known here
+    p.gas_used = 7;  // as if the header had a field that is unknown here
     EXPECT_TRUE(
         honest.network
             ->publish(kTopic, gossip_block::encode_message(kChain, gossip_block::PayloadVersion::v4, p, key(200)))
@@ -135,7 +135,7 @@ TEST(Gossip, SnappyBombsAndGarbageMessagesCostTheirSenderOnly) {
   Peer honest{1, false, {victim.address()}};
   Peer attacker{9, false, {victim.address()}};
   ASSERT_TRUE(eventually([&] { return victim.in_mesh() == 2 && attacker.in_mesh() == 1 && honest.in_mesh() == 1; }));
-  // 10 MiB of one byte, small on the wire; and lengths that are lies.
+  // 10 MiB of a single byte value, small on the wire; and false lengths.
   std::vector<Bytes> bombs;
   for (std::uint8_t i = 0; i < 40; ++i) bombs.push_back(gossip_block::compress(Bytes(10U << 20U, i)));
   const std::size_t before = resident_mib();
@@ -157,7 +157,7 @@ TEST(Gossip, ConnectionFloodsSlowHandshakesAndGarbageDoNotKeepHonestPeersOut) {
   asio::io_context io;
   const asio::ip::tcp::endpoint to{asio::ip::make_address("127.0.0.1"), victim.address().tcp};
   std::mt19937_64 random{7};
-  // Some stall in the handshake for as long as they are let.
+  // Some peers stall in the handshake for as long as they may.
   std::vector<asio::ip::tcp::socket> slow;
   boost::system::error_code ec;
   for (int i = 0; i < 100; ++i) {
@@ -183,7 +183,7 @@ TEST(Gossip, ConnectionFloodsSlowHandshakesAndGarbageDoNotKeepHonestPeersOut) {
   EXPECT_EQ(number, 10U);
   EXPECT_LT(resident_mib(), before + 64);
   slow.clear();
-  // When the slow ones are gone, or thrown out, a new peer gets in.
+  // When the slow peers have left or were disconnected, a new peer gets in.
   Peer late{3, true, {victim.address()}};
   EXPECT_TRUE(eventually([&] { return late.in_mesh() == 1; }));
 }

@@ -1,5 +1,6 @@
-// Hostile peers over real sockets: garbage, abuse and floods at every layer. Each costs its sender alone, the reason is
-// in a metric and in the log, memory is bounded, and an honest peer's blocks arrive meanwhile and afterwards.
+// Hostile peers over real sockets: garbage, abuse and floods at every layer. Each attack costs only its sender, its
+// reason is in a metric and in the log, memory is bounded, and an honest peer's blocks arrive during and after the
+// attack.
 #include <absl/strings/match.h>
 
 #include <atomic>
@@ -59,7 +60,7 @@ std::vector<Bytes> ids(std::size_t n) {
 }
 std::vector<BytesView> views(const std::vector<Bytes>& all) { return {all.begin(), all.end()}; }
 
-/// Signed by somebody else each time, or by nobody at all; a real signature would cost more than the check of it.
+/// Signed by a different random key each time, or by none; a real signature would cost more than its check.
 Bytes wrongly_signed(std::uint64_t number) {
   Bytes body = *gossip_block::decompress(message(number, key(66)));
   const Bytes signature = noise(64);
@@ -68,7 +69,7 @@ Bytes wrongly_signed(std::uint64_t number) {
   return gossip_block::compress(body);
 }
 
-/// What the process logs, until it is taken.
+/// Collects what the process logs, until it is taken.
 class Log {
  public:
   Log() {
@@ -89,7 +90,7 @@ class Log {
   bool capturing_ = true;
 };
 
-/// A line of the log that has all the parts.
+/// Whether a line of the log contains all the parts.
 bool has_line(const std::string& text, std::initializer_list<absl::string_view> parts) {
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find('\n', at), text.size());
@@ -100,7 +101,7 @@ bool has_line(const std::string& text, std::initializer_list<absl::string_view> 
   return false;
 }
 
-/// A node, and an honest peer whose blocks must arrive whatever happens.
+/// A node, and an honest peer whose blocks must arrive in any case.
 class Scene {
  public:
   explicit Scene(const Peer::Change& change = {}) : victim{2, true, {}, change}, honest{1, false, {victim.address()}} {
@@ -129,7 +130,7 @@ class Scene {
     }};
     do {
       honest_is_heard();
-      // At the pace of a fast chain: an honest peer does not come near the limits.
+      // The pace of a fast chain: an honest peer stays far below the limits.
       absl::SleepFor(absl::Milliseconds(50));
     } while (!over);
     t.join();
@@ -151,12 +152,12 @@ class Scene {
 
 struct Abuse {
   std::string what;
-  /// In the log.
+  /// The expected reason in the log.
   std::string why;
   std::function<void(Attacker&)> attack;
 };
 
-/// Each ends its own connection, for the reason that the log and the metric give.
+/// Each attack ends its own connection, with the reason in the log and in the metric.
 void expect_each_ends(Scene& scene, const std::string& stage, const std::string& reason,
                       const std::vector<Abuse>& all) {
   for (const auto& a : all) {
@@ -261,16 +262,16 @@ TEST(Hostile, GarbageInTheNegotiationOfAStreamCostsTheStream) {
   ASSERT_TRUE(attacker.join(topic()));
   std::size_t resets = attacker.heard().resets;
   const auto one_more_is_reset = [&] { return attacker.heard().resets > resets; };
-  // A token longer than any.
+  // A token longer than any valid one.
   attacker.open(std::string(2000, 'x'));
   EXPECT_TRUE(attacker.until(one_more_is_reset));
   ++resets;
-  // Proposals without end.
+  // Endless proposals.
   const p2p::StreamId stream = attacker.open("/x/0");
   for (int i = 1; i < 50 && !one_more_is_reset(); ++i) attacker.say(stream, token(absl::StrCat("/x/", i)));
   EXPECT_TRUE(attacker.until(one_more_is_reset));
   ++resets;
-  // An identify longer than any.
+  // An identify message longer than any valid one.
   attacker.say(attacker.open("/ipfs/id/push/1.0.0"), Bytes{0xff, 0xff, 0x7f});
   EXPECT_TRUE(attacker.until(one_more_is_reset));
   scene.honest_is_heard();
@@ -311,7 +312,7 @@ TEST(Hostile, HandshakesThatStallAreEnded) {
     add(joined({to_noise, {0, 32, 1, 2, 3}}));
   }
   scene.during([&] {
-    // A byte now and then does not help.
+    // A single byte now and then does not help.
     for (auto& a : slow)
       a->until([&, n = 0]() mutable { return ++n % 5 == 0 && !a->raw(Bytes{header[9]}); }, absl::Milliseconds(10));
     for (auto& a : slow) EXPECT_TRUE(a->until_closed());
@@ -386,7 +387,7 @@ TEST(Hostile, PingsWhoseAnswersAreNotReadEndTheConnection) {
     pings.insert(pings.end(), one.begin(), one.end());
   }
   scene.during([&] {
-    // What the kernel holds for both ends comes first.
+    // The buffers of the kernel at both ends fill first.
     for (int i = 0; i < 1000 && attacker.text(pings); ++i) {
     }
   });
@@ -403,7 +404,7 @@ TEST(Hostile, HalfMessagesOfManyPeersAreHeldToABudget) {
       all.push_back(std::make_unique<Attacker>(scene.victim.address(), key(static_cast<std::uint8_t>(70 + i))));
       Attacker& a = *all.back();
       if (!a.join(topic())) continue;
-      // 10 MiB are said to come, and all but the end of it does, drop by drop at last.
+      // Announces 10 MiB and sends all but the end, the last part in small pieces.
       a.say(a.gossip(), Bytes{0x80, 0x80, 0x80, 0x05});
       const Bytes part(64U << 10U, 0);
       for (int n = 0; n < 9 * 16 && a.say(a.gossip(), part); ++n) {
@@ -431,7 +432,7 @@ TEST(Hostile, MessagesThatAreAnnouncedAndNotSentBanThePeer) {
   int more = 0;
   scene.during([&] {
     bool alive = true;
-    // Far more than is asked for, then as many as it takes.
+    // Far more than is asked for at first, then as many as the ban takes.
     for (int i = 0; alive && absl::Now() < start + kHang; ++i) {
       if (i == 20) flood = absl::Now() - start;
       if (i >= 20) more += 10;
@@ -443,7 +444,7 @@ TEST(Hostile, MessagesThatAreAnnouncedAndNotSentBanThePeer) {
     EXPECT_TRUE(attacker.until_closed());
   });
   EXPECT_GT(attacker.heard().wants, 0U);
-  // Of the 200000 that came at first no more than 5000 a heartbeat.
+  // Of the first 200000, at most 5000 per heartbeat are asked for.
   const auto heartbeats = static_cast<std::size_t>(flood / Gossipsub::Params{}.heartbeat);
   EXPECT_LE(attacker.heard().wants, 5000 * (heartbeats + 2) + static_cast<std::size_t>(more));
   EXPECT_EQ(scene.victim.metric("bans_total{reason=\"behaviour\"}"), 1);
@@ -468,7 +469,7 @@ TEST(Hostile, OneMessageIsServedToAPeerThreeTimes) {
   const std::size_t before = attacker.heard().messages;
   for (int i = 0; i < 100; ++i)
     ASSERT_TRUE(attacker.control({.have = {}, .want = views(thousand), .dont_want = {}, .graft = {}, .prune = {}}));
-  // What comes next comes behind all that was asked for.
+  // The next message arrives after everything that was requested.
   scene.honest_is_heard();
   EXPECT_TRUE(attacker.until([&] { return attacker.heard().last_message != last; }));
   EXPECT_EQ(attacker.heard().messages - before, 4U) << "three copies, and the next block";
@@ -480,7 +481,7 @@ TEST(Hostile, GraftsInsideTheBackoffBanThePeer) {
   Attacker attacker = scene.attacker();
   ASSERT_TRUE(attacker.join(topic()));
   ASSERT_TRUE(eventually([&] { return scene.victim.in_mesh() == 2; }));
-  // The longest back-off that can be written is no overflow: its own grafts fall inside it.
+  // The longest back-off that can be encoded does not overflow: the attacker's own grafts fall within it.
   ASSERT_TRUE(attacker.control(
       {.have = {}, .want = {}, .dont_want = {}, .graft = {}, .prune = {{topic(), ~std::uint64_t{0}}}}));
   scene.during([&] {
@@ -521,7 +522,7 @@ TEST(Hostile, FloodsOfUnknownTopicsAndOfIdontwantCostNothing) {
   const std::size_t before = attacker.heard().messages;
   scene.honest_is_heard();
   EXPECT_TRUE(attacker.until([&] { return attacker.heard().messages > before; })) << "it is in the mesh as before";
-  // More in one RPC than anybody has.
+  // More in one RPC than any peer may send.
   Log log;
   Bytes rpc;
   for (int n = 0; n < 300; ++n) p2p::GossipRpcWriter::subscription(unknown(n), true, rpc);
@@ -540,7 +541,7 @@ TEST(Hostile, PeersThatForwardNothingAndReadNothingDoNotKeepBlocksFromOthers) {
     if (i % 2 == 0) silent.back()->stop_reading();
   }
   ASSERT_TRUE(eventually([&] { return scene.victim.in_mesh() >= 12; })) << "they have taken the mesh";
-  // It comes too late for the mesh, and hears of the blocks by gossip.
+  // This peer is too late for the mesh, and learns of the blocks by gossip.
   Peer late{3, true, {scene.victim.address()}};
   ASSERT_TRUE(eventually([&] { return scene.victim.connected(late); }));
   for (std::uint64_t n = 1001; n <= 1010; ++n) {
@@ -570,14 +571,14 @@ TEST(Hostile, FutureAndReplayedBlocksGoNoFurther) {
   };
   EXPECT_TRUE(eventually([&] { return blocks("too_new") == 1; }));
 
-  // A good block, which the attacker gets, and says again and again.
+  // A valid block, which the attacker receives and repeats again and again.
   EXPECT_TRUE(scene.honest.network->publish(kTopic, message(6000, key(200))).ok());
   ASSERT_TRUE(attacker.until([&] { return attacker.heard().messages > 0; }));
   EXPECT_TRUE(eventually([&] { return behind.has(6000); }));
   const Bytes good = attacker.heard().last_message;
   const double taken = blocks("none");
   for (int i = 0; i < 200; ++i) ASSERT_TRUE(attacker.publish(topic(), good));
-  // The same with the other signature that can be made of it, which is another message.
+  // The same block with its other valid signature, which makes a different message.
   Bytes twin = *gossip_block::decompress(good);
   const Bytes order = *parse_hex("0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141");
   int borrow = 0;
@@ -589,7 +590,7 @@ TEST(Hostile, FutureAndReplayedBlocksGoNoFurther) {
   }
   twin[64] ^= 1U;
   ASSERT_TRUE(attacker.publish(topic(), gossip_block::compress(twin)));
-  // And on the topic of another version.
+  // The same block on the topic of another version.
   ASSERT_TRUE(attacker.publish(gossip_block::topic_names(kChain)[2], good));
   EXPECT_TRUE(eventually([&] { return scene.victim.metric("messages_total{result=\"duplicate\"}") >= 200; }));
   EXPECT_TRUE(eventually(
@@ -625,7 +626,7 @@ TEST(Hostile, AFloodOfWronglySignedBlocksBansItsSender) {
   EXPECT_TRUE(eventually([&] { return scene.ended("handshake", "banned") == 1; }));
 }
 
-/// How many checks of signatures the flood of one peer causes; it may not be punished.
+/// The number of signature checks that a flood from one peer causes, if the peer must not be punished.
 TEST(Hostile, SignatureChecksAreLimitedPerPeerWhateverItsScore) {
   Scene scene{[](NetworkConfig& c) { c.ban_peers = false; }};
   scene.victim.network->suspend_penalties(true);
@@ -658,15 +659,15 @@ TEST(Hostile, AFloodByAPeerThatIsNotBannedIsNotHeardForLong) {
   scene.during([&] {
     for (std::uint64_t n = 0; n < 2000; ++n) ASSERT_TRUE(attacker.publish(topic(), wrongly_signed(7000 + n)));
   });
-  // Ten of them: it is heard no more; some more may have waited for validation, and what it lost comes back slowly: one
-  // or two in each second.
+  // After ten, the peer is no longer heard; some more may have waited for validation. Its lost score recovers slowly:
+  // one or two messages per second.
   EXPECT_LE(scene.victim.metric("blocks_total{rule=\"signature\"}"),
             140 + 2 * absl::ToDoubleSeconds(absl::Now() - start));
   EXPECT_TRUE(scene.victim.connected(attacker.id()));
   EXPECT_TRUE(scene.victim.network->bans().empty());
 }
 
-/// Copies of a message are thrown away, but only after they were unpacked.
+/// Copies of a message are discarded, but only after decompression.
 TEST(Hostile, BombsArePaidForByWhatTheyUnpackTo) {
   Scene scene;
   Attacker attacker = scene.attacker();
@@ -677,7 +678,7 @@ TEST(Hostile, BombsArePaidForByWhatTheyUnpackTo) {
   scene.during([&] {
     for (int i = 0; i < 100; ++i) ASSERT_TRUE(attacker.publish(topic(), bomb));
   });
-  // 40 tokens each, of 400 and 100 a second.
+  // 40 tokens each, from a bucket of 400 that refills at 100 per second.
   const double most = 10 + 2.5 * absl::ToDoubleSeconds(absl::Now() - start) + 1;
   EXPECT_TRUE(eventually([&] { return scene.victim.metric("messages_total{result=\"throttled\"}") >= 99 - most; }));
   EXPECT_LE(scene.victim.metric("messages_total{result=\"duplicate\"}"), most);

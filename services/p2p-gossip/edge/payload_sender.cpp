@@ -30,7 +30,7 @@ struct payload_sender_state {
   std::size_t next = 0;
   StreamPtr call;
 
-  /// False: there is no more.
+  /// Returns false once everything was sent.
   bool send() {
     if (!blocks || !call) return true;
     if (next < blocks->size()) {

@@ -1,8 +1,8 @@
-// An answer to StreamPayloads: an actor for each call, that ends with it.
+// The answer to StreamPayloads: an actor per call, which ends with it.
 //
-// Owns: the blocks that are still to be sent. In: the stretch of the store, room, the end of the call. Out: one payload
-// when the one before has gone to the transport, so that a slow reader holds one message. If the store is gone the call
-// ends with UNAVAILABLE.
+// Owns: the blocks still to be sent. In: the blocks from the store, room in the transport, the end of the call. Out:
+// each payload once the transport has taken the previous one, so that a slow reader costs one message. If the store is
+// gone, the call ends with UNAVAILABLE.
 #pragma once
 #include <caf/actor_system.hpp>
 
@@ -12,7 +12,7 @@
 
 namespace towline::gossip {
 
-/// What we are called as a source.
+/// The name of this source in responses.
 inline constexpr const char* kEndpoint = "p2p-gossip";
 
 /// `place` is held until the call is over.

@@ -1,4 +1,4 @@
-// The signer from L1 over real connections: endpoints that agree, lie, lag, cannot prove, or are away.
+// The signer from L1 over real connections: endpoints that agree, lie, lag, cannot prove, or are unavailable.
 #include "services/p2p-gossip/actors/signer_poller.hpp"
 
 #include <absl/strings/str_cat.h>
@@ -35,7 +35,7 @@ Address address(std::uint8_t n) {
   return a;
 }
 
-/// A trie of one leaf.
+/// A trie with a single leaf.
 Bytes leaf(BytesView key, BytesView value) {
   Bytes path{0x20}, fields, out;
   path.insert(path.end(), key.begin(), key.end());
@@ -63,12 +63,12 @@ struct State {
   }
 };
 
-/// An L1 node on a port of its own.
+/// An L1 node on its own port.
 class FakeL1 {
  public:
   struct Options {
     std::uint64_t head = kHead;
-    /// Who signs by its headers, and by its proofs.
+    /// The signer according to its headers, and according to its proofs.
     Address signer = address(1), proves = address(1);
     bool has_proofs = true;
   };
@@ -78,7 +78,7 @@ class FakeL1 {
     });
     port_ = server_.bind_to_any_port("127.0.0.1");
     thread_ = std::thread{[this] { server_.listen_after_bind(); }};
-    while (!server_.is_running()) std::this_thread::yield();  // a stop() before would be lost
+    while (!server_.is_running()) std::this_thread::yield();  // an earlier stop() would be lost
   }
   FakeL1() : FakeL1(Options{}) {}
   ~FakeL1() {
@@ -118,7 +118,7 @@ class FakeL1 {
   std::thread thread_;
 };
 
-/// The watch with a validator that takes address 9 as the signer, by flag or table.
+/// The poller, with a validator whose first signer is address 9, as from a flag or the table.
 class Watch {
  public:
   explicit Watch(const std::vector<std::string>& urls)

@@ -55,7 +55,7 @@ class Dial : public std::enable_shared_from_this<Dial> {
     });
   }
 
-  /// Whatever else comes is late.
+  /// Later events are ignored.
   void end(absl::StatusOr<DialledSocket> result) {
     if (!done_) return;
     ErrorCode ignored;

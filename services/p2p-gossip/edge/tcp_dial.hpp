@@ -1,5 +1,5 @@
-// One attempt to connect to a peer's address: the name is resolved, and the first of its addresses that takes the
-// connection is used.
+// One attempt to connect to a peer's address: resolves the name, and uses the first of its addresses that accepts the
+// connection.
 #pragma once
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
@@ -16,8 +16,8 @@ struct DialledSocket {
   p2p::SocketAddress address;
 };
 
-/// `done` is called once, on the loop. `timeout` is for the name and the connection together. DEADLINE_EXCEEDED,
-/// UNAVAILABLE.
+/// `done` is called once, on the loop. `timeout` covers name resolution and connection together. DEADLINE_EXCEEDED: it
+/// is over. UNAVAILABLE: no address, or no connection.
 void tcp_dial(boost::asio::io_context& io, const p2p::Multiaddr& address, absl::Duration timeout,
               std::function<void(absl::StatusOr<DialledSocket>)> done);
 

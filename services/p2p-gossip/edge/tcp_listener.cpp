@@ -16,7 +16,7 @@ absl::Status TcpListener::start(const std::string& ip, std::uint16_t port, Accep
   const asio::ip::tcp::endpoint endpoint{address, port};
   acceptor_.open(endpoint.protocol(), ec);
   if (!ec) acceptor_.set_option(asio::socket_base::reuse_address{true}, ec);
-  // "::" listens for both families, as everywhere.
+  // "::" listens for both families, as usual.
   if (!ec && address.is_v6()) acceptor_.set_option(asio::ip::v6_only{!address.is_unspecified()}, ec);
   if (!ec) acceptor_.bind(endpoint, ec);
   if (!ec) acceptor_.listen(asio::socket_base::max_listen_connections, ec);
@@ -40,7 +40,7 @@ void TcpListener::accept() {
   acceptor_.async_accept([this](ErrorCode ec, asio::ip::tcp::socket socket) {
     if (ec == asio::error::operation_aborted) return;
     if (ec) {
-      // Out of descriptors: the connections that are open must be let go first.
+      // Probably out of file descriptors: wait until connections have closed.
       pause_.expires_after(std::chrono::milliseconds{100});
       pause_.async_wait([this](ErrorCode e) {
         if (!e) accept();

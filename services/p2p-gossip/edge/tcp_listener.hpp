@@ -1,5 +1,4 @@
-// A listening socket on an Asio loop: hands over what it accepts, and goes on when there are no descriptors for a
-// while.
+// A listening socket on an Asio loop: hands over accepted sockets, and survives a lack of file descriptors.
 #pragma once
 #include <absl/status/status.h>
 
@@ -15,11 +14,11 @@ class TcpListener {
   using Accepted = std::function<void(boost::asio::ip::tcp::socket)>;
   explicit TcpListener(boost::asio::io_context& io) : acceptor_{io}, pause_{io} {}
 
-  /// `port` 0: any. `accepted` is called on the loop. INVALID_ARGUMENT: `ip` is none. UNAVAILABLE: it cannot be
-  /// listened on.
+  /// `port` 0: any. `accepted` is called on the loop. INVALID_ARGUMENT: `ip` is not an IP address. UNAVAILABLE: the
+  /// socket cannot listen.
   absl::Status start(const std::string& ip, std::uint16_t port, Accepted accepted);
   std::uint16_t port() const { return port_; }
-  /// On the loop.
+  /// To be called on the loop.
   void close();
 
  private:

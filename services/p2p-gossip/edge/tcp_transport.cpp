@@ -30,7 +30,7 @@ using p2p::PeerId;
 using ErrorCode = boost::system::error_code;
 
 constexpr std::size_t kReadBytes = 64U << 10U, kWriteBytes = 64U << 10U;
-/// What a failed connection has for saying why.
+/// The time that a failed connection has to send the reason.
 constexpr auto kLastWords = std::chrono::seconds{1};
 constexpr absl::Duration kTrimEach = absl::Seconds(10);
 constexpr absl::Duration kShowEach = absl::Seconds(1);
@@ -143,7 +143,7 @@ class Network::Loop final : private p2p::Node::Handler {
     tcp::socket socket;
     asio::steady_timer last_words;
     bool inbound = false;
-    /// Of an accepted connection whose peer is not known yet.
+    /// Set for an accepted connection whose peer is not known yet.
     std::optional<p2p::SocketAddress> handshake_with;
     std::optional<PeerId> dialled;
     std::array<std::uint8_t, kReadBytes> in{};
@@ -169,7 +169,7 @@ class Network::Loop final : private p2p::Node::Handler {
   }
 
   void advertise() { node_.set_listen_addrs(advertised(), steady_now()); }
-  /// Without the peer id, as identify has it; an address that says "any" tells nobody anything.
+  /// Without the peer id, as identify requires; an unspecified address is of no use to others.
   std::vector<p2p::Multiaddr> advertised() const {
     std::vector<p2p::Multiaddr> out;
     for (auto a : addresses()) {
@@ -217,7 +217,7 @@ class Network::Loop final : private p2p::Node::Handler {
     });
   }
 
-  /// Starts what has become possible to write, and ends what has failed.
+  /// Starts writes that have become possible, and ends connections that have failed.
   void flush() {
     for (const ConnectionId id : node_.take_dirty()) {
       const auto it = sockets_.find(id);
@@ -228,7 +228,7 @@ class Network::Loop final : private p2p::Node::Handler {
   void write(const SocketPtr& s) {
     const absl::Status status = node_.status(s->id);
     if (!status.ok() && !s->ending) {
-      // Also for one that reads nothing, whose last write never ends.
+      // Also applies to a peer that reads nothing, to which the last write never ends.
       s->ending = true;
       s->last_words.expires_after(kLastWords);
       s->last_words.async_wait([this, s, status](ErrorCode ec) {
@@ -257,7 +257,7 @@ class Network::Loop final : private p2p::Node::Handler {
     s->last_words.cancel(ignored);
     s->socket.close(ignored);
     if (sockets_.erase(s->id) == 0) return;
-    // The peer may have gone because of what we found wrong with it.
+    // The peer may have closed because of a fault that we found first.
     const absl::Status first = node_.status(s->id), why = first.ok() ? last : first;
     const char* const stage = s->handshake_with || s->dialled ? "handshake" : "open";
     if (s->handshake_with)
@@ -360,7 +360,7 @@ class Network::Loop final : private p2p::Node::Handler {
     if (!config_.ban_peers || manager_.is_static(peer)) return;
     const ScoreFault fault = fault_of(score, node_.gossip().view(peer));
     metrics_.counter("towline_gossip_bans_total", "Peers banned for their score.", {{"reason", fault.reason}}).inc();
-    // Not from within the heartbeat that found it.
+    // Deferred, because the heartbeat that found the score is still running.
     post([this, peer, why = fault.why] {
       for (const std::string& target : ban_targets(peer, swarm())) keep_out(target, config_.ban_duration, why);
       flush();

@@ -1,8 +1,8 @@
-// The p2p network on sockets: one thread with an Asio loop owns the libp2p node, the connection manager and every
-// socket. Nothing in the loop blocks: blocks are checked elsewhere (actors/checker, actors/judge) and their results
-// come back as tasks. If this thread dies the process does.
+// The p2p network on sockets: one thread with an Asio loop owns the libp2p node, the connection manager and all
+// sockets. Blocks are checked elsewhere (actors/checker, actors/judge), and their results come back as tasks; the loop
+// blocks only while it writes the bans file. If this thread dies, the process does.
 //
-// In: bytes, the clock, calls of the edge. Out: messages to validate, validated blocks by way of the validator.
+// In: bytes, the clock, calls of the edge. Out: messages to validate, and valid blocks to peers.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -21,7 +21,7 @@ namespace towline::gossip {
 struct NetworkConfig {
   std::string listen_ip = "0.0.0.0";
   std::uint16_t listen_port = 9222;  // 0: any
-  /// What others are told, where it differs from what is listened on.
+  /// The address announced to others, if it differs from the one listened on.
   std::string advertise_ip;
   std::uint16_t advertise_port = 0;
   std::vector<p2p::Multiaddr> static_peers;
@@ -30,13 +30,13 @@ struct NetworkConfig {
   absl::Duration dial_timeout = absl::Seconds(10);
   bool ban_peers = true;
   absl::Duration ban_duration = absl::Hours(1);
-  /// Bans are kept here; empty: in memory only.
+  /// The file for the bans; empty: in memory only.
   std::string bans_file;
 };
 
 class Network {
  public:
-  /// Called on the loop; answers with done() on any thread.
+  /// Validate is called on the loop; `Done` may be called on any thread.
   using Done = std::function<void(p2p::Gossipsub::Verdict)>;
   using Validate = std::function<void(p2p::Gossipsub::Validation, Done)>;
 
@@ -44,7 +44,8 @@ class Network {
           Metrics& metrics);
   ~Network();
 
-  /// Listens, and dials from then on. INVALID_ARGUMENT, ALREADY_EXISTS: the address cannot be used.
+  /// Listens and starts dialling. INVALID_ARGUMENT: `listen_ip` or the bans file is wrong. UNAVAILABLE: the socket
+  /// cannot listen.
   absl::Status start();
   void stop();
 
@@ -56,28 +57,31 @@ class Network {
     std::vector<p2p::Multiaddr> addresses;
   };
 
-  // Any thread; they return at once, and `done` is called on the loop: hand over and return. A loop that was stopped
-  // calls nobody.
+  // For any thread. These calls return at once; `done` runs on the loop, so it must hand over and return. A stopped
+  // loop calls nobody.
   void look(std::function<void(View)> done);
-  /// A validated message of our own. The number of peers that it was sent to at once; ALREADY_EXISTS: it was seen
-  /// before.
+  /// Publishes a validated message of our own. The answer is the number of peers that it was sent to at once.
+  /// ALREADY_EXISTS: it was seen before.
   void publish(std::size_t topic, std::shared_ptr<const Bytes> message,
                std::function<void(absl::StatusOr<std::size_t>)> done);
+  /// INVALID_ARGUMENT: not a peer id or an address. FAILED_PRECONDITION: a static peer. Other errors: the ban is in
+  /// force, but the file cannot be written.
   void ban(const std::string& target, absl::Duration how_long, const std::string& reason,
            std::function<void(absl::Status)> done);
+  /// NOT_FOUND: the target is not banned.
   void unban(const std::string& target, std::function<void(absl::Status)> done);
   void bans(std::function<void(std::vector<Ban>)> done);
-  /// Done when it is connected, or the dial has failed.
+  /// Answers when the peer is connected or the dial has failed.
   void connect(const p2p::Multiaddr& address, std::function<void(absl::Status)> done);
 
-  // Any thread; they return at once.
+  // For any thread; these calls return at once.
   void add_candidate(const p2p::Multiaddr& address);
   void suspend_penalties(bool on);
   /// The address at which others see us has changed.
   void set_external_address(const p2p::Ip& ip);
   bool wants_peers() const;
   bool stopped() const;
-  /// `turn` is called when the loop gets to it.
+  /// `turn` runs on the loop, for the watchdog.
   void ask_turn(std::function<void()> turn);
 
  private:

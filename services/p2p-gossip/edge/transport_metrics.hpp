@@ -1,4 +1,4 @@
-// What the p2p node counts, as metrics.
+// The counters of the p2p node, as metrics.
 #pragma once
 #include "libs/p2p/node.hpp"
 #include "libs/telemetry/metrics.hpp"
@@ -8,7 +8,7 @@ namespace towline::gossip {
 class TransportMetrics {
  public:
   TransportMetrics(Metrics& metrics, std::size_t topics) : metrics_{metrics}, topics_{topics} {}
-  /// On the loop that owns the node, now and then.
+  /// To be called periodically, on the loop that owns the node.
   void show(const p2p::Node& node, std::uint64_t bytes_in, std::uint64_t bytes_out);
 
  private:

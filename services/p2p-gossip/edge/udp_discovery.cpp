@@ -54,7 +54,7 @@ class Discovery::Loop final : private discv5::Service::Handler {
     discv5::Service::Options o;
     o.fields = fields();
     o.address_is_fixed = o.fields.ip4 || o.fields.ip6;
-    // A restart is newer, without a file that would have to say so.
+    // The sequence number is the time in milliseconds, so that each start has a higher one without a file.
     o.first_seq = static_cast<std::uint64_t>(absl::ToUnixMillis(absl::Now()));
     o.ip4 = !v6_ || dual_;
     o.ip6 = v6_;
@@ -163,7 +163,7 @@ class Discovery::Loop final : private discv5::Service::Handler {
   void receive() {
     socket_.async_receive_from(asio::buffer(in_), from_, [this](ErrorCode ec, std::size_t n) {
       if (ec == asio::error::operation_aborted || !socket_.is_open()) return;
-      // An error is that of a packet sent before (ICMP); the socket goes on.
+      // An error belongs to a packet sent earlier (ICMP); the socket stays usable.
       if (!ec) service_->on_packet({to_ip(from_.address()), from_.port()}, BytesView{in_}.first(n), steady_now());
       receive();
     });
@@ -190,7 +190,7 @@ class Discovery::Loop final : private discv5::Service::Handler {
   // ---------------------------------------------------------------- discv5::Service::Handler
 
   void send(const discv5::SocketAddress& to, const Bytes& packet) override {
-    ErrorCode ignored;  // a packet that cannot be sent is a packet that was lost
+    ErrorCode ignored;  // a packet that cannot be sent counts as lost
     const udp::endpoint endpoint{v6_ ? asio::ip::address{to_address_v6(to.ip)} : to_address(to.ip), to.port};
     socket_.send_to(asio::buffer(packet), endpoint, 0, ignored);
   }
@@ -223,7 +223,7 @@ class Discovery::Loop final : private discv5::Service::Handler {
         if (record.ok() && service_->add_boot_node(*record) && ++read >= kMaxKept) break;
       }
     }
-    // Without it everything works, only the first minute is slower.
+    // Everything works without this file; only the first minute is slower.
     if (read == 0) log::warn("no node found before can be read", {log::kv("file", config_.nodes_file)});
   }
 

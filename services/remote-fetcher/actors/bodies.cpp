@@ -24,10 +24,10 @@ absl::string_view text(simdjson::dom::element e) {
   return {s.data(), s.size()};
 }
 
-/// How much larger than expected an answer may be, and how much room it gets when it was larger.
+/// How much larger than expected an answer may be, and the growth of that room after an answer that was larger.
 constexpr std::size_t kMoreRoom = 4;
 
-/// A malformed body does not verify either.
+/// A malformed body counts as one that does not verify.
 absl::Status as_data_loss(const char* field, const absl::Status& st) {
   return absl::DataLossError(absl::StrCat(field, ": ", st.message()));
 }
@@ -148,7 +148,7 @@ absl::StatusOr<Bodies::Transactions> Bodies::read(const jsonrpc::Answer& a, bool
 Task<absl::StatusOr<std::vector<Served>>> Bodies::fetch(std::vector<HashedHeader> wanted, std::size_t expected,
                                                         bool urgent, CancelPtr cancelled, std::size_t* bytes) {
   std::vector<std::optional<Served>> got(wanted.size());
-  /// A replica may know a new block by its number only.
+  /// The blocks to ask for by number: a replica may know a new block only by its number.
   std::set<std::size_t> by_number;
   absl::Time since = pool_.now();
   std::size_t usual = std::max<std::size_t>(kLeastGuess, expected * kMoreRoom);
@@ -221,7 +221,7 @@ Task<absl::StatusOr<std::vector<Served>>> Bodies::fetch(std::vector<HashedHeader
       const jsonrpc::Absence absence = result.absence;
       const bool in_json = absl::IsUnimplemented(result.payload.status()) && !raw;
       if (in_json) {
-        // Other requests are made for it.
+        // Releases the reply's memory share before other requests are made.
         reply = absl::CancelledError();
         absl::StatusOr<Transactions> txs = co_await raw_transactions(i, w, result.unreadable, usual, cancelled);
         result = result_of(std::move(txs), w);
@@ -246,7 +246,7 @@ Task<absl::StatusOr<std::vector<Served>>> Bodies::fetch(std::vector<HashedHeader
         if (!gone && by_number.insert(left[k]).second) continue;
         trial.not_found(i);
       } else if (absl::IsUnimplemented(last) && raw) {
-        // It was taken from it since the probe; JSON will do.
+        // debug_getRawBlock was removed since the probe; JSON will do.
         pool_.update(i, [](Endpoint& e) { e.set_raw_methods(false); });
       } else if (absl::IsUnimplemented(last)) {
         const std::string why = absl::StrCat(question(), ": ", last.message());

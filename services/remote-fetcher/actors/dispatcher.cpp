@@ -17,10 +17,10 @@
 namespace towline::fetcher {
 namespace {
 
-/// Headers kept of proofs that failed: a window.
+/// Headers kept from failed proofs: at most one window.
 constexpr std::size_t kMaxKept = 8192;
-/// Questions of a lane that are asked at once; they hold memory alone. Bodies: as many as there can be requests in
-/// flight, within reason.
+/// Tasks of each lane that run at once; waiting tasks only cost memory. The bodies lane has one for each possible
+/// request in flight, up to kMostBodies.
 constexpr std::size_t kCallers = 64, kHeaders = 64, kMostBodies = 48;
 
 StepPtr step(std::function<void()> f) { return std::make_shared<const std::function<void()>>(std::move(f)); }
@@ -41,7 +41,7 @@ class DispatcherState : public Host {
   static inline const char* name = "dispatcher";
   explicit DispatcherState(dispatcher_actor::pointer self) : self_{self} {}
   ~DispatcherState() override {
-    // Tasks hold parts of what the pool owns.
+    // The tasks refer to objects owned by the pool, so they are destroyed first.
     loop_.drop_all();
   }
   DispatcherState(const DispatcherState&) = delete;
@@ -176,7 +176,7 @@ class DispatcherState : public Host {
     });
   }
 
-  /// Whatever can go on now does.
+  /// Does everything that is possible now.
   void go_on() {
     bool some = true;
     while (some) {
@@ -212,7 +212,7 @@ class DispatcherState : public Host {
         l.waiting.pop_front();
         ++l.running;
         const CancelPtr cancel = begin(q->owner);
-        // Its function lives as long as its task.
+        // The question has to outlive its coroutine.
         loop_.start(q->ask(sources(), cancel), [this, q, &l, cancel] {
           --l.running;
           done(q->owner, cancel);
@@ -239,7 +239,7 @@ class DispatcherState : public Host {
     }
     return some;
   }
-  /// Some blocks of a batch.
+  /// Fetches some blocks of a batch.
   void fetch_bodies(const FetchQueue::Key& key, const std::vector<std::size_t>& blocks) {
     LaneState& l = lane(Lane::bodies);
     ++l.running;
@@ -264,7 +264,7 @@ class DispatcherState : public Host {
     for (Served& s : *got) served.push_back(std::make_shared<const Served>(std::move(s)));
     cache_->on_fetched(key, std::move(served), bytes);
   }
-  /// Batches that are whole, and work of those that waited for one that failed.
+  /// Delivers complete batches, and restarts those that waited for a failed one.
   bool hand_out() {
     bool some = false;
     for (auto& d : cache_->take_done()) {
@@ -292,7 +292,7 @@ class DispatcherState : public Host {
   std::map<std::uint64_t, Owner> owners_;
   std::vector<std::uint64_t> idle_;
   std::deque<StepPtr> jobs_;
-  /// The first of the jobs, as many as these.
+  /// The number of urgent jobs, which are at the front of jobs_.
   std::size_t urgent_ = 0;
   std::optional<FetchQueue> queue_;
   std::optional<BodyCache> cache_;
@@ -326,7 +326,7 @@ Dispatcher::Dispatcher(caf::actor_system& system, DispatcherConfig config, Endpo
   actor_ =
       actors_.add(system.spawn(dispatcher, std::make_shared<const Setup>(Setup{std::move(config), view_, &heads, forks,
                                                                                &metrics, http_, finds, verifiers})));
-  // They end first: their jobs refer to what tasks of the dispatcher own.
+  // Verifiers end before the dispatcher: their jobs refer to objects owned by its tasks.
   for (const auto& v : verifiers) actors_.add(v);
 }
 

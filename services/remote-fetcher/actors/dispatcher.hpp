@@ -1,15 +1,14 @@
-// The actor that owns the endpoints and all that is asked of them: who may ask which endpoint now (pool), polls of
-// heads (head_poller), questions of callers and of streams (headers, bodies). Each is a task, which holds no thread
-// while it waits, so their number costs memory alone. It also owns what is shared between streams: their order and
-// their bytes (core/fetch_queue), verified payloads (core/body_cache), and headers that proofs which failed leave
-// behind.
+// The actor that owns the endpoints and all requests to them: which request may be sent to which endpoint now (pool),
+// polls of heads (head_poller), and questions of callers and streams (headers, bodies). Each of these is a task, which
+// holds no thread while it waits, so their number costs only memory. The dispatcher also owns what streams share: their
+// order and their bytes (core/fetch_queue), verified payloads (core/body_cache), and the headers left over from failed
+// proofs.
 //
-// In: questions, batches of bodies that are wanted, what was held in memory and is free; answers of the HTTP client,
-// and results of verifiers. Out: requests to the HTTP client; to verifiers what costs processor time (unpacking, JSON,
-// hashes): they are detached, one a core; to callers and streams what they asked for; what is known of the endpoints
-// (endpoint_view), of heads (head_hub) and of bad data (evidence). Timers: one for whoever waits for a turn, one for
-// each poller, one for each question with a limit. What throws, here or in a verifier, ends the process. A caller that
-// is gone is told of by itself (close_atom): its tasks go on with CANCELLED.
+// In: questions, orders for batches of bodies, released memory, responses of the HTTP client, and results of verifiers.
+// Out: requests to the HTTP client; expensive work (decompression, JSON, hashes) to verifiers, which are detached, one
+// per core; answers to callers and streams; the state of the endpoints (endpoint_view), of heads (head_hub), and bad
+// data (evidence). Timers: for waiting turns, pollers, and requests with a limit. An exception here or in a verifier
+// ends the process. When a caller is gone, its call says so (close_atom), and its tasks end with CANCELLED.
 #pragma once
 #include <atomic>
 #include <caf/typed_actor.hpp>
@@ -32,28 +31,28 @@ struct Sources {
   Headers& headers;
   Bodies& bodies;
 };
-/// Each has a number of its own: a long range keeps no question of a caller waiting.
+/// Each lane has its own limit of running tasks: a long range does not delay the questions of callers.
 enum class Lane : std::uint8_t { callers, headers, bodies };
 struct Question {
-  /// Who is told of by close().
+  /// The owner, as in close().
   std::uint64_t owner = 0;
   Lane lane = Lane::callers;
-  /// A coroutine that hands over what it has; it lives as long as its task.
+  /// A coroutine that delivers its result itself; it lives as long as its task.
   std::function<Task<void>(Sources, CancelPtr)> ask;
-  /// Instead, when too many wait.
+  /// Called instead if too many questions wait.
   std::function<void(const absl::Status&)> refuse;
 };
 using QuestionPtr = std::shared_ptr<const Question>;
-/// A batch of bodies that a stream wants: `count` blocks from `at` on.
+/// A batch of bodies for a stream: `count` blocks from position `at`.
 struct BodiesOrder {
   ProvenHeaders headers;
   std::size_t at = 0, count = 0, expected_bytes = 0;
-  /// Runs in the dispatcher, and hands over.
+  /// Runs in the dispatcher, so it must hand over and return.
   std::function<void(absl::StatusOr<std::vector<ServedPtr>>, std::size_t bytes)> done;
 };
 using BodiesOrderPtr = std::shared_ptr<const BodiesOrder>;
 using KeptPtr = std::shared_ptr<const std::vector<HashedHeader>>;
-/// Runs where it is sent to.
+/// A function that runs in the actor that receives it.
 using StepPtr = std::shared_ptr<const std::function<void()>>;
 struct Change {
   std::function<void(Endpoint&)> make;
@@ -90,22 +89,22 @@ using dispatcher_actor = caf::typed_actor<
     caf::reacts_to<ask_atom, QuestionPtr>,
     // A batch of bodies: stream, batch.
     caf::reacts_to<bodies_atom, std::uint64_t, std::uint64_t, BodiesOrderPtr>,
-    // The reader has a batch, or it never comes: it holds no memory.
+    // The reader has the batch, or the batch will never come: release its memory.
     caf::reacts_to<free_atom, std::uint64_t, std::uint64_t>,
     // A caller or a stream is over.
     caf::reacts_to<close_atom, std::uint64_t>,
-    // Headers for another try, and those that are kept from one number to another: they are kept no longer.
+    // Keep headers for another attempt; hand over, and no longer keep, those from one number to another.
     caf::reacts_to<keep_atom, KeptPtr>, caf::replies_to<kept_atom, std::uint64_t, std::uint64_t>::with<KeptPtr>,
-    // Of an endpoint, by an operator.
+    // A change of an endpoint, by an operator or by a new number of replicas.
     caf::reacts_to<change_atom, std::uint64_t, ChangePtr>,
-    // Something has come that a task waits for.
+    // A task's awaited result has arrived.
     caf::reacts_to<step_atom, StepPtr>,
-    // A verifier is idle again.
+    // A verifier is idle.
     caf::reacts_to<idle_atom, std::uint64_t>,
-    // Everything that waits ends with CANCELLED.
+    // End everything that waits with CANCELLED.
     caf::reacts_to<halt_atom>>;
 
-/// Runs a job, and tells the dispatcher.
+/// Runs a job, then reports to the dispatcher that it is idle.
 using verifier_actor = caf::typed_actor<caf::reacts_to<step_atom, dispatcher_actor, std::uint64_t, StepPtr>>;
 
 struct DispatcherConfig {
@@ -116,19 +115,19 @@ struct DispatcherConfig {
   absl::Duration poll_interval;
   /// --check.block-times
   bool check_times = true;
-  /// Requests in flight to each endpoint.
+  /// Requests in flight per endpoint.
   int max_in_flight = 16;
-  /// Of all payloads that wait for readers, those on their way included.
+  /// Bytes of all payloads that wait for readers, including those being fetched.
   std::size_t max_bytes = 64U << 20U;
-  /// Of those that are kept for others.
+  /// Bytes of payloads cached for other streams.
   std::size_t cache_bytes = 64U << 20U;
-  /// Questions of callers that wait while others are asked.
+  /// Callers' questions that may wait for a task.
   std::size_t most_waiting = 256;
-  /// One a core.
+  /// One per core.
   std::size_t verifiers = 2;
 };
 
-/// The dispatcher for whoever has a question, on any thread.
+/// A handle to the dispatcher, usable on any thread.
 class Dispatcher {
  public:
   Dispatcher(caf::actor_system& system, DispatcherConfig config, EndpointViewPtr view, const Heads& heads,
@@ -139,20 +138,22 @@ class Dispatcher {
 
   const EndpointView& view() const { return *view_; }
   EndpointView& view() { return *view_; }
+  /// A number for a caller or a stream, for Question::owner and close().
   std::uint64_t new_owner() const { return ++last_owner_; }
+  // These send the messages of dispatcher_actor, see there.
   void ask(Question q) const;
   void fetch(std::uint64_t stream, std::uint64_t batch, BodiesOrder order) const;
   void free(std::uint64_t stream, std::uint64_t batch) const;
   void close(std::uint64_t owner) const;
   void keep(std::vector<HashedHeader> headers) const;
-  /// `done` runs in the dispatcher, once the change can be seen.
+  /// `done` runs in the dispatcher, once the change is published.
   void change(std::size_t endpoint, std::function<void(Endpoint&)> change, std::function<void()> done) const;
   const dispatcher_actor& actor() const { return actor_; }
-  /// Cancels what is under way, and what is asked later.
+  /// Cancels all current and later requests.
   void stop() const;
-  /// Waits for the verifiers and the dispatcher.
+  /// Ends the verifiers, the dispatcher and the evidence actor, and waits for them.
   void end(caf::actor_system& system);
-  /// For a watchdog: see http::Client; and the same of the dispatcher.
+  /// For the watchdog, see http::Client; the second one is for the dispatcher itself.
   void ask_http_turn(std::function<void()> turn) { http_->ask_turn(std::move(turn)); }
   void ask_turn(std::function<void()> turn) const;
 

@@ -12,14 +12,14 @@
 namespace towline::fetcher {
 namespace {
 
-/// host:port and the place in the list: nothing of the URL that could be secret.
+/// host:port and the position in the list: no part of the URL that could be secret.
 std::string name_of(const std::string& url, std::size_t i) {
   const std::string shown = http::redact_url(url);
   const auto slashes = shown.find("//");
   return absl::StrCat(slashes == std::string::npos ? shown : shown.substr(slashes + 2), "#", i + 1);
 }
 
-/// Called by the dispatcher only.
+/// Only the dispatcher calls the returned function.
 Jitter make_jitter() {
   auto random = std::make_shared<std::mt19937_64>(std::random_device{}());
   return [random] { return std::uniform_real_distribution<>{0, 1}(*random); };

@@ -1,5 +1,5 @@
-// What is known of the endpoints, for whoever may not wait for the dispatcher, which owns it: status, readiness, the
-// troubles that heads tell of. Thread safe.
+// The state of the endpoints, for users that must not wait for the dispatcher, its owner: status, readiness, and the
+// troubles reported with heads. Thread-safe.
 #pragma once
 #include <atomic>
 #include <memory>
@@ -19,9 +19,9 @@ struct EndpointConfig {
   std::vector<std::string> headers;
   std::string ca_file;
   EndpointLimits limits;
-  /// As http::Request::proxy.
+  /// See http::Request::proxy.
   std::optional<std::string> proxy = std::nullopt;
-  /// The view names it. Group "": trust_group_of its host.
+  /// The view sets its name. An empty group becomes trust_group_of() the host.
   Voter voter = {};
 };
 
@@ -32,25 +32,26 @@ class EndpointView {
   std::size_t size() const { return names_.size(); }
   const std::string& name(std::size_t i) const { return names_[i]; }
   const std::vector<Voter>& voters() const { return voters_; }
+  /// nullopt: there is no endpoint of this name.
   std::optional<std::size_t> find(const std::string& name) const;
   std::shared_ptr<const Endpoint> get(std::size_t i) const { return published_[i]->get(); }
 
-  /// ELs that may be used for blocks, now or after a back-off.
+  /// ELs that can serve blocks, now or after a back-off.
   std::vector<std::size_t> usable_els() const;
-  /// How many ELs can be asked for blocks right now.
+  /// The number of ELs that can serve blocks now.
   std::size_t ready_els() const;
-  /// Why endpoints give no heads, or no blocks: of the first that has a trouble; nullopt if none has.
+  /// The trouble of the first concerned endpoint that has one; nullopt if none has.
   std::optional<contract::SourceTrouble> trouble(bool (*concerned)(contract::EndpointKind)) const;
-  /// No probe has ended yet: nothing can be said of any endpoint.
+  /// No probe has ended yet, so nothing is known about any endpoint.
   bool nothing_asked_yet() const;
-  /// Of the execution endpoints that are heard, or were not asked yet, most serve what does not verify.
+  /// Whether most execution endpoints, those not asked yet included, serve data that does not verify.
   bool most_serve_bad_data() const;
-  /// Whether the last range that was asked for could be served.
+  /// Whether the last requested range could be served.
   void note_blocks_served(bool served) { blocks_served_ = served; }
-  /// Set while it could not.
+  /// The trouble, while the last requested range could not be served; else nullopt.
   std::optional<contract::SourceTrouble> blocks_trouble() const;
 
-  /// For the dispatcher.
+  /// Called by the dispatcher only.
   void publish(std::size_t i, const Endpoint& e) { published_[i]->set(e); }
 
  private:

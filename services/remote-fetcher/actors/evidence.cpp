@@ -22,7 +22,7 @@ void write(const std::string& path, const std::string& endpoint, const std::stri
   std::error_code ec;
   if (const auto size = std::filesystem::file_size(path, ec); !ec && size > kMaxBytes) {
     std::filesystem::rename(path, path + ".1", ec);
-    // What cannot be put away must not grow for ever.
+    // A file that cannot be rotated must not grow for ever.
     if (ec) return log::warn("the evidence is not kept", {log::kv("why", ec.message())});
   }
   const std::string line =
@@ -38,7 +38,7 @@ void write(const std::string& path, const std::string& endpoint, const std::stri
 absl::Status append_private(const std::string& path, absl::string_view text) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  // It may be there already.
+  // The file may exist already with other permissions.
   const bool done = ::fchmod(fd, 0600) == 0 && ::write(fd, text.data(), text.size()) >= 0;
   const absl::Status st = done ? absl::OkStatus() : absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
   ::close(fd);

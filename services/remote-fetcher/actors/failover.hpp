@@ -1,5 +1,5 @@
-// One question put to one endpoint after the other, and the judgement once it is over: endpoints whose answers do not
-// verify are charged only when another could do it.
+// Puts one question to one endpoint after the other, and attributes faults in the end. Endpoints whose answers do not
+// verify are reported if another endpoint's answer verified, or if their failed checks differ.
 #pragma once
 #include <set>
 
@@ -13,7 +13,7 @@ class Failover {
  public:
   Failover(Pool& pool, const Heads& heads) : pool_{pool}, heads_{heads} {}
 
-  /// Not to be asked (again) for this.
+  /// Endpoints not to be asked (again) for this question.
   const std::set<std::size_t>& asked() const { return asked_; }
   bool not_found_somewhere() const { return not_found_; }
 
@@ -22,16 +22,16 @@ class Failover {
     asked_.insert(i);
     not_found_ = true;
   }
-  /// `what` starts with the field that does not verify.
+  /// `what` starts with the name of the field that does not verify.
   void does_not_verify(std::size_t i, std::string what) {
     asked_.insert(i);
     failed_.emplace(i, std::move(what));
   }
 
-  /// Endpoint `i` could do it, so those whose answers did not verify lie.
+  /// Endpoint `i` served a valid answer, so those whose answers did not verify served bad data.
   void solved_by(std::size_t i);
-  /// Nobody could. What it means: UNAVAILABLE (that nothing verifies, or `last`), NOT_FOUND when an endpoint has not
-  /// got it.
+  /// No endpoint could answer. Returns UNAVAILABLE (nothing verified, or `last`), or NOT_FOUND if an endpoint lacks the
+  /// block and no answer failed to verify.
   absl::Status unsolved(const std::string& question, const absl::Status& last);
 
  private:

@@ -1,7 +1,7 @@
-// The actor that owns the fork schedule (core/fork_schedule), so that what is new of it is logged once.
+// The actor that owns the fork schedule (core/fork_schedule), so that each of its news is logged once.
 //
-// In: what sources say of their forks, and headers that were proven. Out: lines in the log. No timers. It depends on no
-// other actor.
+// In: what sources report about their forks, and proven headers. Out: log lines. No timers, no dependencies on other
+// actors.
 #pragma once
 #include <caf/typed_actor.hpp>
 #include <memory>
@@ -11,7 +11,7 @@
 
 namespace towline::fetcher {
 
-/// An answer, and what keeps its elements valid.
+/// An answer, and the owner of its elements.
 struct ForkAnswer {
   std::string endpoint;
   jsonrpc::Answer answer;
@@ -33,11 +33,12 @@ using forget_atom = caf::atom_constant<caf::atom("forget")>;
 using headers_atom = caf::atom_constant<caf::atom("headers")>;
 
 using fork_watch_actor = caf::typed_actor<
-    // The answer to optimism_rollupConfig (a CL) or eth_config (an EL); an error or null means that it does not say.
+    // The answer to optimism_rollupConfig (a CL) or eth_config (an EL); an error or null means that the source does not
+    // say.
     caf::reacts_to<rollup_atom, ForkAnswerPtr>, caf::reacts_to<eth_atom, ForkAnswerPtr>,
-    // An endpoint is of another chain.
+    // An endpoint is on another chain.
     caf::reacts_to<forget_atom, std::string>,
-    // Headers whose hashes verify: they are good, whatever the schedule says.
+    // Headers whose hashes verify: they are valid, whatever the schedule says.
     caf::reacts_to<headers_atom, HeadersPtr>>;
 
 fork_watch_actor::behavior_type fork_watch(fork_watch_actor::pointer self, const rollup::Config& own);

@@ -99,7 +99,7 @@ class HeadHubState {
   BoardSlot slot_;
   std::optional<HeadBoard> board_;
   std::map<std::uint64_t, Watching> watching_;
-  /// When the timer that counts goes off.
+  /// When the current timer fires.
   absl::Time armed_ = absl::InfiniteFuture();
   std::uint64_t tick_ = 0;
   bool stopped_ = false;

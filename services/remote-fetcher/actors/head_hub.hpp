@@ -1,9 +1,9 @@
-// The actor that owns what the endpoints said of their heads (core/head_board), and those who watch it.
+// The actor that owns the reported heads of the endpoints (core/head_board), and the subscribers to them.
 //
-// In: looks at endpoints, and whom to drop; a rule that we seem to miss; subscribers that come and go. Out: a copy of
-// the board for whoever may not wait (Heads::now), and to each subscriber what core/head_watch says. Timers: one, for
-// the subscriber that is to be told next. It depends on no other actor; a subscriber that is gone is told of by its
-// call. On stop every subscription ends.
+// In: looks at endpoints, endpoints to drop, a rule that seems to be missing, subscribers that join and leave. Out: a
+// copy of the board for users that must not wait (Heads::now), and messages to each subscriber, as core/head_watch
+// decides. Timers: one, for the next due subscriber. No dependencies on other actors; when a subscriber is gone, its
+// call says so. On stop, every subscription ends.
 #pragma once
 #include <caf/typed_actor.hpp>
 #include <functional>
@@ -15,7 +15,7 @@
 
 namespace towline::fetcher {
 
-/// One look at an endpoint: its heads, and what it has at the heights that were asked for.
+/// The result of a look at an endpoint: its heads, and its blocks at the requested heights.
 struct Look {
   contract::HeadSnapshot heads;
   std::vector<std::uint64_t> asked;
@@ -23,7 +23,7 @@ struct Look {
 };
 using LookPtr = std::shared_ptr<const Look>;
 
-/// Its functions run in the hub: they hand over and return.
+/// The functions run in the hub, so they must hand over and return.
 struct HeadSubscriber {
   std::optional<eth::BlockId> confirmed_finalized;
   std::function<void(const HeadWatch::Message&, absl::Time now)> tell;
@@ -53,39 +53,39 @@ using stop_atom = caf::atom_constant<caf::atom("stop")>;
 using tick_atom = caf::atom_constant<caf::atom("tick")>;
 
 using head_hub_actor = caf::typed_actor<
-    // A look.
+    // The result of a look.
     caf::reacts_to<put_atom, LookPtr>,
-    // An endpoint names a head of this Unix time, which is what the block's number says.
+    // An endpoint names a head of this Unix time, which matches the block's number.
     caf::reacts_to<heard_atom, std::string, std::uint64_t>,
-    // What an endpoint said counts no more.
+    // An endpoint's word no longer counts.
     caf::reacts_to<drop_atom, std::string>,
-    // A check that every source fails; empty: a block verifies.
+    // A check that every source fails; empty: a block verified.
     caf::reacts_to<rules_atom, std::string>,
-    // By the caller's number for it.
+    // Subscribers are identified by the caller's number.
     caf::reacts_to<watch_atom, std::uint64_t, HeadSubscriberPtr>, caf::reacts_to<unwatch_atom, std::uint64_t>,
     caf::reacts_to<stop_atom>>;
 
 struct HeadHubConfig {
   Vote vote;
   ChainClock clock;
-  /// Of polls.
+  /// The poll interval.
   absl::Duration interval;
-  /// Asked in the hub: it may not block.
+  /// Called in the hub: it must not block.
   std::function<SourceTroubles(const HeadBoard& board, absl::Time now)> troubles;
 };
 
-/// The hub for whoever has to do with it, on any thread.
+/// A handle to the hub, usable on any thread.
 class Heads {
  public:
   Heads(caf::actor_system& system, HeadHubConfig config);
 
-  /// As it was after the last message.
+  /// The board after the last processed message.
   std::shared_ptr<const HeadBoard> now() const { return board_->get(); }
   void put(Look look) const;
   void heard(const std::string& endpoint, std::uint64_t head_time) const;
   void drop(const std::string& endpoint) const;
   void set_unknown_rules(std::string what) const;
-  /// A block verifies.
+  /// A block verified.
   void clear_unknown_rules() const;
   void watch(std::uint64_t subscriber, HeadSubscriberPtr s) const;
   void unwatch(std::uint64_t subscriber) const;

@@ -20,7 +20,7 @@ class HeadHub : public towline::testing::ActorTest {
               return SourceTroubles{{"no_heads", "nobody"}, {}, false};
             }};
   }
-  /// What a subscriber is told goes into `told`: a block's number, or a code.
+  /// Appends each message to `told`: a block's number, or a code.
   void watch(std::uint64_t id, std::vector<std::string>& told, std::optional<eth::BlockId> confirmed = {}) {
     heads.watch(id, std::make_shared<const HeadSubscriber>(HeadSubscriber{
                         confirmed,

@@ -13,15 +13,15 @@
 namespace towline::fetcher {
 namespace {
 
-/// Requests in one poll that bring nothing: a batch of 100 is halved seven times.
+/// Failed requests in one poll: a batch of 100 can be halved seven times.
 constexpr int kMostTries = 9;
 constexpr int kMostChances = 4;
-/// Requests of one poll in the search for the lowest block.
+/// Requests per poll in the search for the lowest block.
 constexpr int kSearchSteps = 5;
-/// Heads are a few seconds ahead of a clock that is in order, at most.
+/// A correct clock is at most a few seconds behind the heads.
 constexpr absl::Duration kLate = absl::Seconds(30);
 
-/// The server answered, though not with JSON-RPC: another method may fare better.
+/// The server answered, but not with JSON-RPC: another method may work.
 bool said_something(Problem p) {
   switch (p) {
     case Problem::forbidden:
@@ -103,7 +103,7 @@ bool HeadPoller::may_poll() const {
 Task<absl::StatusOr<std::vector<jsonrpc::Answer>>> HeadPoller::ask_all(std::vector<jsonrpc::Call> calls, Asked what) {
   replies_.clear();
   std::vector<jsonrpc::Answer> out;
-  // Each failure halves the batch, or ends it.
+  // Each failure halves the batch or ends the poll.
   int tries = 0;
   int chances = 0;
   while (out.size() < calls.size()) {
@@ -113,7 +113,7 @@ Task<absl::StatusOr<std::vector<jsonrpc::Answer>>> HeadPoller::ask_all(std::vect
     absl::StatusOr<Reply> reply =
         co_await config_.pool->poll(config_.index, std::move(some), what, &trouble_, config_.pool->stopping());
     if (absl::IsResourceExhausted(reply.status()) && ++tries < kMostTries) continue;
-    // A server that fails by chance is asked again at once.
+    // A server that failed by chance is asked again at once.
     if (!reply.ok() && trouble_.problem == Problem::http_error && may_poll() && ++chances < kMostChances) continue;
     if (!reply.ok()) co_return reply.status();
     replies_.push_back(*std::move(reply));
@@ -144,7 +144,7 @@ Task<absl::Status> HeadPoller::check_el(absl::StatusOr<std::uint64_t> chain_id) 
   TOWLINE_CO_ASSIGN_OR_RETURN(
       const auto genesis,
       co_await ask("eth_getBlockByNumber", block_params(to_quantity(c.l2_genesis.number)), Asked::header));
-  // A pruned node has no header that old; its chain id has to do.
+  // A pruned node lacks the genesis header; its chain id has to suffice.
   if (genesis.kind != jsonrpc::Answer::Kind::result || genesis.result.is_null()) co_return absl::OkStatus();
   simdjson::dom::element hash;
   if (genesis.result["hash"].get(hash) != simdjson::SUCCESS || text(hash) != to_hex(c.l2_genesis.hash.view())) {
@@ -185,7 +185,7 @@ Task<absl::Status> HeadPoller::probe() {
   Pool& pool = *config_.pool;
   const std::size_t i = config_.index;
   const contract::EndpointKind before = pool.get(i).kind();
-  // One URL may serve both kinds. A gateway that refuses one method with any status may well serve the other.
+  // One URL may serve both kinds. A gateway that refuses one method with any status may still serve the other.
   const absl::StatusOr<jsonrpc::Answer> chain = co_await ask("eth_chainId", "[]", Asked::small);
   const bool has_chain = chain.ok() && chain->kind == jsonrpc::Answer::Kind::result;
   const auto chain_id = has_chain ? parse_quantity(text(chain->result)) : absl::StatusOr<std::uint64_t>{0};
@@ -193,7 +193,7 @@ Task<absl::Status> HeadPoller::probe() {
   if (!chain.ok() && !said_something(without_chain.problem)) co_return chain.status();
   const absl::StatusOr<jsonrpc::Answer> sync = co_await ask("optimism_syncStatus", "[]", Asked::small);
   if (!sync.ok() && !said_something(trouble_.problem)) co_return sync.status();
-  // A side that was there is away, and not gone, until it is said that there is no such method.
+  // A side that was there counts as temporarily unavailable until the server says that the method does not exist.
   const bool el = has_chain || (contract::serves_blocks(before) && !says_unsupported(chain));
   const bool cl = (sync.ok() && sync->kind == jsonrpc::Answer::Kind::result) ||
                   (contract::serves_sync_status(before) && !says_unsupported(sync));
@@ -211,8 +211,7 @@ Task<absl::Status> HeadPoller::probe() {
   Trouble syncing = pool.get(i).syncing() ? pool.get(i).trouble(config_.pool->now()) : Trouble{};
   if (has_chain) {
     TOWLINE_CO_RETURN_IF_ERROR(co_await check_el(chain_id));
-    // Nothing depends on these: a rate limit ends them, and what was known is kept. A look that fails otherwise says
-    // no.
+    // These are optional: a rate limit ends them, and earlier results are kept. Any other failure means no.
     if (const auto a = co_await look_for("debug_getRawBlock", "[\"latest\"]", Asked::block))
       raw_methods = a->kind == jsonrpc::Answer::Kind::result && a->result.is_string();
     if (const auto a = co_await look_for("eth_syncing", "[]", Asked::small))
@@ -267,8 +266,8 @@ void HeadPoller::read(const std::vector<jsonrpc::Answer>& answers, Look& look) {
 
 Task<absl::StatusOr<Look>> HeadPoller::look_at_el() {
   Look look;
-  // The lowest first: in several requests the chain may grow between the answers, and must not look out of order for
-  // it.
+  // The lowest label first: if several requests are needed, the chain may grow in between, and the labels must still be
+  // in order.
   std::vector<jsonrpc::Call> calls;
   for (const char* label : {"finalized", "safe", "latest"}) calls.push_back(block_call(label));
   look.asked = config_.heads->now()->heights(config_.pool->name(config_.index), config_.pool->now());
@@ -286,7 +285,7 @@ Task<absl::StatusOr<Look>> HeadPoller::look_at_cl(contract::EndpointKind kind) {
   const std::string& endpoint = config_.pool->name(config_.index);
   look.asked = config_.heads->now()->heights(endpoint, config_.pool->now());
   if (!contract::serves_blocks(kind)) {
-    // It tells of its chain by its labels, and below its safe block by outputs.
+    // A CL shows its chain by its labels, and below its safe block by outputs.
     const auto own = config_.heads->now()->of(endpoint);
     const std::uint64_t safe = own && own->safe ? own->safe->number : 0;
     std::erase_if(look.asked,
@@ -295,7 +294,7 @@ Task<absl::StatusOr<Look>> HeadPoller::look_at_cl(contract::EndpointKind kind) {
   for (const std::uint64_t n : look.asked)
     calls.push_back(contract::serves_blocks(kind) ? block_call(to_quantity(n)) : output_call(n));
   TOWLINE_CO_ASSIGN_OR_RETURN(const auto a, co_await ask_all(std::move(calls), Asked::header));
-  // Its consensus client may be away behind the same URL.
+  // The CL behind this URL may be unavailable while its EL is not.
   if (a[0].kind != jsonrpc::Answer::Kind::result && contract::serves_blocks(kind)) co_return co_await look_at_el();
   if (a[0].kind != jsonrpc::Answer::Kind::result)
     co_return fail(Problem::http_error, absl::StrCat("optimism_syncStatus: ", a[0].error.message));
@@ -389,7 +388,7 @@ Task<void> HeadPoller::poll() {
   const State state = pool.get(i).state(now);
   if (state == State::rejected || state == State::cordoned || state == State::quarantined)
     config_.heads->drop(endpoint);
-  if (!may_poll()) co_return;  // backing off, or not to be used
+  if (!may_poll()) co_return;  // backing off, or not in use
   trouble_ = {};
   const auto ended = [&](const Trouble& t) { pool.update(i, [&](Endpoint& x) { x.on_poll(config_.pool->now(), t); }); };
   if (const absl::Status st = co_await identify(); !st.ok()) {
@@ -397,7 +396,7 @@ Task<void> HeadPoller::poll() {
     if (absl::IsUnavailable(st) || absl::IsResourceExhausted(st)) ended(trouble_);
     co_return;
   }
-  // The probe may have used up what a rate limit allows.
+  // The probe may have used up a rate limit.
   if (!may_poll()) co_return;
   if (pool.get(i).syncing()) {
     config_.heads->drop(endpoint);
@@ -417,7 +416,7 @@ Task<void> HeadPoller::poll() {
     if (auto st =
             check_times(s->heads, *config_.rollup, config_.heads->now()->chain_now(config_.pool->now(), absl::Now()));
         !st.ok()) {
-      // Our clock or our configuration may be wrong as well: nobody is charged.
+      // The fault may be our clock or configuration: the endpoint is not reported.
       trouble_ = {absl::IsOutOfRange(st) ? Problem::clock_skew : Problem::wrong_time, std::string{st.message()}};
       s = st;
     }
@@ -430,7 +429,7 @@ Task<void> HeadPoller::poll() {
     ended(trouble_);
     if (bad_header) {
       config_.heads->drop(endpoint);
-      // Else it may be we who miss a rule, and that is noted if it is so at most sources.
+      // Otherwise this program may lack a rule, which is noted if most sources fail in this way.
       if (config_.heads->now()->others_verify(endpoint, config_.pool->now())) pool.report_bad_data(i, "hash", what);
       else if (pool.view().most_serve_bad_data()) config_.heads->set_unknown_rules(what);
     }

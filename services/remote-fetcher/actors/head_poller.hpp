@@ -1,6 +1,7 @@
-// One an endpoint, in the dispatcher: probes it, then asks for its heads each interval, or when it tells of a new one.
-// A hung endpoint holds up its own poller only, and has one head request outstanding at most. What comes of it goes to
-// the head board and to the pool's endpoint. If the endpoint dies its view is dropped and it is asked on.
+// One per endpoint, in the dispatcher: probes the endpoint, then polls its heads once per interval, or when it
+// announces a new head. A hung endpoint delays only its own poller, and has at most one head request in flight. Results
+// go to the head board and to the pool's endpoint. If the endpoint dies, its last heads grow stale for the vote, and
+// polling continues.
 #pragma once
 #include <map>
 
@@ -26,50 +27,50 @@ struct PollerConfig {
 class HeadPoller {
  public:
   explicit HeadPoller(PollerConfig config);
-  /// Until the pool stops.
+  /// Runs until the pool stops.
   Task<void> run();
-  /// A new head was told of: at most one look waits, however many heads are told of during a slow poll.
+  /// The endpoint announced a new head. At most one look is queued, however many heads are announced during a slow
+  /// poll.
   void look_soon();
 
  private:
   Task<void> poll();
-  /// OK once it is known what the endpoint is and that it serves this chain.
+  /// OK once the endpoint is identified and serves this chain.
   Task<absl::Status> probe();
   Task<absl::Status> check_el(absl::StatusOr<std::uint64_t> chain_id);
   Task<absl::Status> check_cl();
-  /// OK when a probe was not due, or went well.
+  /// OK if no probe was due, or the probe succeeded.
   Task<absl::Status> identify();
-  /// From the answers to what was asked, which come after those for the labels.
+  /// Reads the answers for look.asked, which follow those for the labels.
   static void read(const std::vector<jsonrpc::Answer>& answers, Look& look);
-  /// What a source says of its forks.
+  /// Reports what a source says about its forks.
   template <class Atom>
   void tell_forks(Atom what, const jsonrpc::Answer& a);
   Task<absl::StatusOr<Look>> take_look();
   Task<absl::StatusOr<Look>> look_at_el();
   Task<absl::StatusOr<Look>> look_at_cl(contract::EndpointKind kind);
-  /// Some steps towards the lowest block that a pruned endpoint has.
+  /// Takes a few steps in the search for the lowest block of a pruned endpoint.
   Task<void> search_lowest();
-  /// Neither a back-off nor a rate stands against it.
+  /// No back-off and no rate limit prevents a poll now.
   bool may_poll() const;
-  /// Asks the calls in order, in as few requests as the endpoint takes. The results of what was asked before are gone.
+  /// Asks the calls in order, in as few requests as the endpoint takes. Invalidates the answers of earlier calls.
   Task<absl::StatusOr<std::vector<jsonrpc::Answer>>> ask_all(std::vector<jsonrpc::Call> calls, Asked what);
   Task<absl::StatusOr<jsonrpc::Answer>> ask(const char* method, std::string params, Asked what);
-  /// Nothing depends on this answer: a rate limit ends it (nullopt), and what was known is kept. One that fails
-  /// otherwise says no.
+  /// An optional question: a rate limit returns nullopt, and the earlier result is kept. Any other failure means no.
   Task<std::optional<jsonrpc::Answer>> look_for(const char* method, const char* params, Asked what);
-  /// The poll fails for this reason, whatever was the trouble before.
+  /// Fails the poll for this reason, replacing any earlier trouble.
   absl::Status fail(Problem p, std::string why);
   void show(const contract::HeadSnapshot& s);
-  /// Once for the process: how late its clock is, as most sources have it.
+  /// Shows, once per process, how late its clock is according to most sources.
   void show_clock();
   void show_state();
   const PollerConfig config_;
   Metrics::Counter rejected_, dropped_as_wrong_, dropped_as_error_;
   bool clock_was_late_ = false;
-  /// While it waits for the next look; and a head was told of meanwhile.
+  /// Set while waiting for the next look; and whether a head was announced in the meantime.
   std::shared_ptr<Once<bool>> waiting_;
   bool told_ = false;
-  /// Why this poll fails, and the replies that its answers point into.
+  /// Why this poll fails, and the replies that own the current answers.
   Trouble trouble_;
   std::vector<Reply> replies_;
 };

@@ -17,8 +17,8 @@
 namespace towline::fetcher {
 namespace {
 
-/// How often a block near the head that an endpoint announced but does not have, is asked for: its URL may lead to
-/// several replicas.
+/// How often to ask for a block near the head that an endpoint announced but does not have: its URL may lead to several
+/// replicas.
 constexpr int kReplicaTries = 4;
 
 std::vector<std::uint64_t> range(std::uint64_t first, std::size_t count) {
@@ -106,7 +106,7 @@ Task<absl::StatusOr<Headers::View>> Headers::view_of(Turn turn, std::vector<std:
     unanswered.insert(unanswered.end(), left.begin() + static_cast<std::ptrdiff_t>(asked.size()), left.end());
     left = std::move(unanswered);
     if (left.empty()) break;
-    // The rest from the same endpoint: one view of the chain.
+    // The rest comes from the same endpoint, for one consistent view of the chain.
     const absl::StatusOr<Turn> next = co_await pool_.turn_with(i, question(left.size(), since), cancelled);
     if (!next.ok()) co_return next.status();
     turn = *next;
@@ -164,7 +164,7 @@ Task<absl::StatusOr<eth::Header>> Headers::by_hash(Hash32 hash, CancelPtr cancel
     if (absl::IsCancelled(reply.status())) co_return reply.status();
     if (!reply.ok()) {
       last = reply.status();
-      // Its back-off paces the next try; another may be asked meanwhile.
+      // The endpoint's back-off paces the next attempt; another endpoint may be asked meanwhile.
       if (pool_.out_of_patience(since)) trial.skip(i);
       continue;
     }
@@ -241,7 +241,7 @@ Task<absl::StatusOr<Testimony>> Headers::ask_el(std::size_t i, std::vector<std::
     const absl::StatusOr<Turn> turn = co_await pool_.turn_with(i, question(numbers.size(), since), cancelled);
     if (!turn.ok()) co_return turn.status();
     const absl::StatusOr<View> view = co_await view_of(*turn, numbers, cancelled);
-    // Its back-off paces the next try.
+    // The endpoint's back-off paces the next attempt.
     if (absl::IsUnavailable(view.status())) continue;
     if (!view.ok()) co_return view.status();
     Testimony out;
@@ -260,7 +260,7 @@ Task<absl::StatusOr<Testimony>> Headers::ask_cl(std::size_t i, std::vector<std::
     for (std::size_t k = at; k < end; ++k) calls.push_back(output_call(numbers[k]));
     Trouble trouble;
     const absl::StatusOr<Reply> reply = co_await pool_.poll(i, std::move(calls), Asked::small, &trouble, cancelled);
-    // Fewer calls may get an answer.
+    // A smaller batch may be answered.
     if (absl::IsResourceExhausted(reply.status())) continue;
     if (!reply.ok()) co_return reply.status();
     for (std::size_t k = at; k < end; ++k)
@@ -278,7 +278,7 @@ Task<Headers::Heard> Headers::ask(std::size_t i, std::vector<std::uint64_t> numb
     else said = co_await ask_cl(i, numbers, cancelled);
   }
   if (said.ok()) co_return Heard{*std::move(said), {}};
-  // What is known of it says more than that it gave no answer in time.
+  // The known trouble explains more than a missing answer does.
   const Trouble t = pool_.get(i).trouble(pool_.now());
   co_return Heard{{},
                   t                                  ? t.why
@@ -318,7 +318,8 @@ Task<WindowProof::Headers> Headers::batch_of(std::vector<std::uint64_t> left, Ca
         out.status = trial.unsolved(absl::StrCat("header ", left.front()), last);
         co_return out;
       }
-      // Others than who lied; one that failed is asked again when nobody else can: its back-off paces it.
+      // An endpoint that served bad data is not asked again. One that failed is asked again if no other can be; its
+      // back-off paces that.
       if (absl::IsDataLoss(last)) trial.does_not_verify(i, std::string{last.message()});
       continue;
     }
@@ -326,7 +327,7 @@ Task<WindowProof::Headers> Headers::batch_of(std::vector<std::uint64_t> left, Ca
     std::vector<std::uint64_t> again;
     for (std::size_t k = 0; k < got->size(); ++k) {
       Found& f = (*got)[k];
-      // What it does not have for good is asked of others, and of nobody if there is none.
+      // Blocks that the endpoint no longer has are asked of others, if there are any.
       const bool gone = f.kind == Found::Kind::absent && pool_.get(i).has_gone(pool_.now(), left[k]);
       if (f.kind == Found::Kind::unanswered || gone) again.push_back(left[k]);
       if (f.kind == Found::Kind::header) out.found.push_back({std::move(f.header), i});
@@ -347,7 +348,7 @@ Task<absl::StatusOr<WindowProof::Closed>> Headers::close(WindowProof::AskGap ask
   if (suspected) tried.insert(*gap.suspect);
   int absent = 0;
   while (true) {
-    // Its view of the headers below, too: a suspect is seldom wrong in one place.
+    // Also asks for the headers below: a suspect is seldom wrong in a single place.
     const std::size_t below = static_cast<std::size_t>(gap.number - ask.lowest) + 1;
     Wanted wanted;
     wanted.calls = below;
@@ -361,7 +362,7 @@ Task<absl::StatusOr<WindowProof::Closed>> Headers::close(WindowProof::AskGap ask
     std::vector<std::uint64_t> numbers = range(gap.number + 1 - turn->calls, turn->calls);
     absl::StatusOr<Founds> got = co_await batch(*turn, std::move(numbers), false, cancelled);
     if (absl::IsCancelled(got.status())) co_return got.status();
-    // Not answered: its back-off, or a smaller batch, comes before the next try.
+    // Not answered: a back-off or a smaller batch precedes the next attempt.
     const bool unanswered = got.ok() ? got->back().kind == Found::Kind::unanswered : !absl::IsDataLoss(got.status());
     if (unanswered && !pool_.out_of_patience(since)) continue;
     if (got.ok() && got->back().kind == Found::Kind::absent && ++absent < kReplicaTries) continue;
@@ -383,7 +384,7 @@ Task<absl::StatusOr<WindowProof::Closed>> Headers::close(WindowProof::AskGap ask
   if (!h.ok()) co_return h.status();
   if (h->number != gap.number)
     co_return absl::FailedPreconditionError("the numbers of linked headers do not follow each other");
-  // Nobody is known to have what is below it: no suspect.
+  // No endpoint is known to have the chain below this block, so there is no suspect.
   out.found.push_back({{gap.hash, *std::move(h)}, kNobody});
   co_return out;
 }
@@ -393,7 +394,7 @@ Task<absl::Status> Headers::judge(std::shared_ptr<const std::vector<HashedHeader
   const std::vector<HashedHeader>& out = *linked;
   const std::uint64_t first = out.front().header.number;
   const std::uint64_t last = out.back().header.number;
-  // Whoever named the tip may lie: what a quorum says goes before it.
+  // The tip may come from a lying source: the vote of a quorum takes precedence.
   if (const auto vote = heads_.now()->choose(pool_.now())) {
     const auto range = [&](std::uint64_t n) {
       return n >= first && n <= last ? std::optional{out[n - first].hash} : std::nullopt;
@@ -404,7 +405,7 @@ Task<absl::Status> Headers::judge(std::shared_ptr<const std::vector<HashedHeader
       else pool_.hold(s.endpoint, s.evidence);
     }
   }
-  // Its hash is the one that the chain names: every source has it so.
+  // The chain commits to these hashes, so every source has the same headers.
   auto job = [linked]() -> absl::StatusOr<HeadersPtr> {
     std::vector<eth::Header> verified;
     verified.reserve(linked->size());

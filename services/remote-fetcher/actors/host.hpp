@@ -1,5 +1,5 @@
-// What work inside the dispatcher (dispatcher.hpp) needs of it: time, and what goes on elsewhere. Whatever comes back
-// does so in the dispatcher.
+// What work inside the dispatcher (dispatcher.hpp) needs from it: time, and work done elsewhere. All callbacks run in
+// the dispatcher.
 #pragma once
 #include <absl/time/time.h>
 
@@ -19,15 +19,15 @@ class Host {
   virtual Loop& loop() = 0;
   virtual absl::Time now() const = 0;
   virtual void after(absl::Duration wait, std::function<void()> then) = 0;
-  /// `job` runs on a verifier, `then` here. A job that is `urgent` overtakes those that are not.
+  /// `job` runs on a verifier, `then` in the dispatcher. An `urgent` job overtakes those that are not.
   virtual void compute(bool urgent, std::function<void()> job, std::function<void()> then) = 0;
-  /// The answer comes as it was packed.
+  /// The response is still compressed.
   virtual std::uint64_t post(http::Request request, std::function<void(http::Response)> then) = 0;
   virtual void cancel_post(std::uint64_t id) = 0;
 };
 
-/// What `f` returns, which a verifier runs. It may refer to what the task that awaits it owns: verifiers end before the
-/// dispatcher.
+/// Runs `f` on a verifier and returns its result. `f` may refer to objects owned by the awaiting task, since verifiers
+/// end before the dispatcher.
 template <class F>
 auto computed(Host& host, bool urgent, F f) -> Task<std::invoke_result_t<F&>> {
   using Result = std::invoke_result_t<F&>;

@@ -15,7 +15,7 @@ namespace {
 
 using Effects = RangeSession::Effects;
 constexpr std::uint64_t kMaxLines = 48;
-/// The dispatcher answers at once.
+/// Generous: the dispatcher answers at once.
 constexpr auto kDispatcher = std::chrono::seconds{30};
 
 SessionEventPtr event(std::function<Effects(RangeSession&)> f) {

@@ -1,8 +1,8 @@
-// One call of StreamPayloads: an actor that owns a core/range_session and ends with the call.
+// One call of StreamPayloads: an actor that owns a core/range_session and ends with its call.
 //
-// In: from the call, that its reader has room or is gone; from the dispatcher, what came of what the session asked for.
-// Out: questions to the dispatcher, payloads and the end to the call. No timers. When the call ends, whatever is under
-// way for it is cancelled, and the memory that it held is free.
+// In: from the call, that its reader has room or is gone; from the dispatcher, answers to the session's requests. Out:
+// questions to the dispatcher; payloads and the end to the call. No timers. When the call ends, its pending work is
+// cancelled and its memory is released.
 #pragma once
 #include <caf/typed_actor.hpp>
 #include <functional>
@@ -13,22 +13,22 @@
 
 namespace towline::fetcher {
 
-/// The call; its functions hand over and return.
+/// The call. The functions must hand over and return.
 struct PayloadReader {
-  /// Payloads behind those before; room_atom comes when the transport has them all.
+  /// Appends payloads; room_atom comes once the transport has taken all of them.
   std::function<void(const std::vector<ServedPtr>&)> write;
-  /// Errors as in payload_source.proto.
+  /// Errors are those of payload_source.proto.
   std::function<void(const absl::Status&)> end;
 };
 using PayloadReaderPtr = std::shared_ptr<const PayloadReader>;
-/// What came of something that the session asked for.
+/// An answer to a request of the session.
 using SessionEvent = std::function<RangeSession::Effects(RangeSession&)>;
 using SessionEventPtr = std::shared_ptr<const SessionEvent>;
 
 struct StreamConfig {
   std::uint64_t id = 0;
   eth::BlockId parent, tip;
-  /// Requests in flight to each endpoint.
+  /// Requests in flight per endpoint.
   int max_in_flight = 16;
   Dispatcher* dispatcher = nullptr;
 };
@@ -46,7 +46,7 @@ using begin_atom = caf::atom_constant<caf::atom("begin")>;
 using event_atom = caf::atom_constant<caf::atom("event")>;
 
 using payload_stream_actor = caf::typed_actor<
-    // First of all.
+    // The first message.
     caf::reacts_to<begin_atom, PayloadReaderPtr>, caf::reacts_to<room_atom>, caf::reacts_to<gone_atom>>;
 using payload_stream_impl = payload_stream_actor::extend<caf::reacts_to<event_atom, SessionEventPtr>>;
 
@@ -72,7 +72,7 @@ class PayloadStreamState {
   void run(const RangeSession::Keep& k);
   void run(const RangeSession::NoBorder& n);
   void run(const RangeSession::End& e);
-  /// A question for the dispatcher: the event that `ask`, a coroutine, returns comes back here.
+  /// Puts a question to the dispatcher; the event that the coroutine `ask` returns is sent back to this actor.
   void ask(Lane lane, std::function<Task<SessionEvent>(Sources, CancelPtr)> ask);
 
   payload_stream_impl::pointer self_;

@@ -26,7 +26,7 @@ Problem problem_of(http::Failure f) {
   }
 }
 
-/// In the order of the enum.
+/// In the order of Result.
 constexpr std::array kResults = {"ok",        "gaps",    "rate_limited", "http_error", "batch_failed", "malformed",
                                  "cancelled", "timeout", "too_large",    "transport",  "unusable"};
 
@@ -42,7 +42,7 @@ Pool::Pool(std::vector<EndpointConfig> endpoints, absl::Duration request_timeout
   for (std::size_t i = 0; i < configs_.size(); ++i) {
     secrets_.push_back(secrets_of(configs_[i].url, configs_[i].headers));
     all_.push_back(endpoints_.emplace_back(std::make_unique<Endpoint>(*view_->get(i))).get());
-    // All from the start: an alarm on an increase misses the step from nothing to one.
+    // All counters exist from the start: an alarm on an increase would miss the step from nothing to one.
     const Labels labels{{"endpoint", name(i)}};
     Counters& c = counters_.emplace_back();
     for (std::size_t r = 0; r < kResults.size(); ++r) {
@@ -156,7 +156,7 @@ Task<Pool::Answered> Pool::ask(http::Request request, std::size_t calls, bool ur
       a.outcome = read_http_answer({a.response.status, std::move(a.response.body), a.response.retry_after}, calls);
     return a;
   };
-  // There is nothing to unpack or to read.
+  // Nothing to decompress or parse.
   if (!arrived) co_return read();
   co_return co_await computed(host_, urgent, std::move(read));
 }
@@ -276,7 +276,7 @@ Task<void> Pool::run(std::shared_ptr<Race> race, std::size_t k, Turn turn, std::
 std::optional<Turn> Pool::second_of(const Turn& turn, const Hedge& hedge) {
   std::set<std::size_t> except = hedge.except;
   except.insert(turn.endpoint);
-  // The calls stay as they are.
+  // The request is sent unchanged, so the other endpoint must accept the same calls.
   for (std::size_t i = 0; i < size(); ++i) {
     const bool fits = get(i).max_batch(turn.work, now()) >= turn.calls &&
                       (turn.work != Work::bodies || get(i).raw_methods() == get(turn.endpoint).raw_methods());
@@ -326,7 +326,7 @@ Task<absl::StatusOr<Reply>> Pool::hedged(Turn turn, std::vector<jsonrpc::Call> c
 Task<absl::StatusOr<Reply>> Pool::poll(std::size_t i, std::vector<jsonrpc::Call> calls, Asked what, Trouble* trouble,
                                        CancelPtr cancelled) {
   update(i, [&](Endpoint& e) { e.on_request(Work::poll, calls.size(), now()); });
-  // A poll may hold the answers before: it does not wait for ever.
+  // A poll may be what its caller waits for, so it gets a time limit.
   const auto limit = std::make_shared<Cancel>();
   host_.after(timeout_ * 2, [weak = std::weak_ptr<Cancel>{limit}] {
     if (const auto l = weak.lock()) l->call();

@@ -1,6 +1,5 @@
-// All endpoints of this process and the calls to them: a task takes a turn with an endpoint that may be asked now,
-// makes its call, and what came of it is what the endpoint's state becomes. It lives in the dispatcher, as all that
-// uses it does.
+// All endpoints of this process and the calls to them. A task takes a turn with an endpoint that may be asked now,
+// makes its call, and the result updates the endpoint's state. Lives in the dispatcher, like all its users.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -25,10 +24,10 @@
 
 namespace towline::fetcher {
 
-/// Requests of all tasks that wait for an endpoint.
+/// Requests that may wait for an endpoint, over all tasks.
 inline constexpr std::size_t kMostWaiting = 4096;
 
-/// A part of a budget, until it is gone.
+/// A share of a budget, returned on destruction.
 class Share {
  public:
   Share(std::function<void(std::size_t)> give_back, std::size_t bytes)
@@ -44,7 +43,7 @@ class Share {
   ~Share() {
     if (give_back_) give_back_(bytes_);
   }
-  /// The rest is given back.
+  /// Returns all but `bytes` now.
   void keep(std::size_t bytes) {
     if (bytes >= bytes_) return;
     give_back_(bytes_ - bytes);
@@ -56,19 +55,19 @@ class Share {
   std::size_t bytes_;
 };
 
-/// Answers; a call that was left out is `missing`: ask again. Texts in it are presentable.
+/// The answers; an unanswered call is `missing` and should be asked again. Texts in it are presentable.
 struct Reply {
-  /// Shared with who reads it on a verifier.
+  /// Shared with the verifier that reads it.
   std::shared_ptr<const jsonrpc::Answers> answers;
-  /// Of the whole body.
+  /// The size of the whole body.
   std::size_t bytes = 0;
   Share share;
-  /// Who answered.
+  /// The endpoint that answered.
   std::size_t endpoint = 0;
   const jsonrpc::Answer& at(std::size_t k) const { return answers->answers[k]; }
 };
 
-/// Whom a request may be put to as well, when it takes long: as Wanted says it.
+/// Allows a slow request to be sent to a second endpoint as well; the fields are those of Wanted.
 struct Hedge {
   std::set<std::size_t> except;
   std::optional<std::uint64_t> number;
@@ -89,44 +88,45 @@ class Pool {
   http::Request request_to(std::size_t i) const;
   const std::string& url(std::size_t i) const { return configs_[i].url; }
 
-  /// A turn, when there is one (core/waiting_line). The caller makes its call(). Errors as there, and CANCELLED.
+  /// Waits for a turn (core/waiting_line); the caller then makes its call(). Errors of the waiting line, and CANCELLED.
   Task<absl::StatusOr<Turn>> turn(Wanted wanted, CancelPtr cancelled);
-  /// With endpoint `i` and no other.
+  /// A turn with endpoint `i` only.
   Task<absl::StatusOr<Turn>> turn_with(std::size_t i, Wanted wanted, CancelPtr cancelled);
-  /// No source has answered any bulk request for kPatience, nor was one asked before `since`.
+  /// Whether more than kPatience has passed since `since`, and since any source last answered a bulk request.
   bool out_of_patience(absl::Time since) const { return line_.out_of_patience(since, now()); }
-  /// The one request of a turn, with as many calls as it has. RESOURCE_EXHAUSTED: no answer, and fewer calls may get
-  /// one. OUT_OF_RANGE: larger than allowed, and more may be asked for. UNAVAILABLE: it failed, was over a rate limit,
-  /// or so large that the endpoint is charged with it. CANCELLED: broken off. The reply holds a part of what all
-  /// answers may have together: no other request may be waited for meanwhile.
-  /// `hedge`: another endpoint may be asked too, and answer first.
+  /// Makes the one request of a turn, with at most its number of calls. RESOURCE_EXHAUSTED: no answer; a smaller batch
+  /// may get one. OUT_OF_RANGE: the answer exceeded the allowance, and a larger one may be given. UNAVAILABLE: the
+  /// request failed or hit a rate limit, or the answer was so large that the endpoint is reported. CANCELLED. The reply
+  /// holds a share of the memory for all answers, so its holder must not wait for another request.
+  /// `hedge`: a second endpoint may be asked as well, and may answer first.
   Task<absl::StatusOr<Reply>> call(Turn turn, std::vector<jsonrpc::Call> calls, Allowance allowance,
                                    CancelPtr cancelled, std::optional<Hedge> hedge = {});
   /// Calls that the next poll of endpoint `i` may hold in one request.
   std::size_t poll_batch(std::size_t i) const { return get(i).max_batch(Work::poll, now()); }
-  /// Takes no turn: for polls and probes, which are paced already. Errors as above; `trouble` says why for
-  /// Endpoint::on_poll(), and outlives the task.
+  /// A request without a turn, for polls and probes, which have their own pace. Errors as above; `trouble` tells the
+  /// reason for Endpoint::on_poll(), and must outlive the task.
   Task<absl::StatusOr<Reply>> poll(std::size_t i, std::vector<jsonrpc::Call> calls, Asked what, Trouble* trouble,
                                    CancelPtr cancelled);
 
   void update(std::size_t i, const std::function<void(Endpoint&)>& change);
-  /// An answer that arrived is of no use: the endpoint backs off.
+  /// An answer arrived but cannot be used: the endpoint backs off.
   void useless(std::size_t i, Problem problem, const std::string& why);
-  /// Endpoint `i` says that it does not have block `number`. True: the block is gone there, and not only late.
+  /// Endpoint `i` says that it lacks block `number`. True: the block is gone there, and not merely late.
   bool note_absent(std::size_t i, std::uint64_t number, jsonrpc::Absence absence);
-  /// Quarantined, counted, logged, and the evidence is kept. `what`: the check that fails, in a word.
+  /// Quarantines the endpoint, counts, logs, and keeps the evidence. `what`: the failed check in one word.
   void report_bad_data(std::size_t i, const std::string& what, const std::string& shown);
-  /// On another branch than what is asked for, above what is final: the same for a moment, and it is no lie.
+  /// The endpoint is on another branch above the finalized block, which is no proof of bad data: it is not asked for a
+  /// moment, with the same records.
   void hold(std::size_t i, const std::string& shown);
 
-  /// Whoever waits for a turn may have got one: after each message, as for Loop::run().
+  /// Serves waiting turns. Call it after each message, like Loop::run().
   void go_on();
   void stop() { stopping_->call(); }
   bool stopped() const { return stopping_->called(); }
   const CancelPtr& stopping() const { return stopping_; }
 
  private:
-  /// An answer that was unpacked and read on a verifier.
+  /// An answer that a verifier decompressed and parsed.
   struct Answered {
     http::Response response;
     std::size_t size = 0;
@@ -155,7 +155,7 @@ class Pool {
     std::map<std::uint64_t, std::pair<std::size_t, std::shared_ptr<Once<std::optional<Share>>>>> waiting;
   };
 
-  /// A request that is put to one endpoint, or to two.
+  /// A request that is sent to one or two endpoints.
   struct Race {
     struct Racer {
       std::size_t endpoint = 0;
@@ -171,7 +171,7 @@ class Pool {
                  Allowance allowance);
   Task<absl::StatusOr<Reply>> hedged(Turn turn, std::vector<jsonrpc::Call> calls, Allowance allowance,
                                      CancelPtr cancelled, Hedge hedge, absl::Duration after);
-  /// Another endpoint that may be asked the same at once.
+  /// Another endpoint that may be sent the same request now.
   std::optional<Turn> second_of(const Turn& turn, const Hedge& hedge);
   Task<std::optional<Share>> share_of(Line* line, std::size_t bytes, CancelPtr cancelled);
   void grant(Line& line);
@@ -182,7 +182,7 @@ class Pool {
   void wake_at(absl::Time at);
 
   const std::vector<EndpointConfig> configs_;
-  /// What must not be shown, by endpoint.
+  /// The secrets of each endpoint, which must not be shown.
   std::vector<std::vector<std::string>> secrets_;
   const absl::Duration timeout_;
   const EndpointViewPtr view_;
@@ -195,11 +195,11 @@ class Pool {
   std::uint64_t last_id_ = 0;
   WaitingLine line_{kMostWaiting};
   std::map<std::uint64_t, std::shared_ptr<Once<absl::StatusOr<Turn>>>> turns_;
-  /// Something has changed that those who wait for a turn depend on.
+  /// Something changed that waiting turns depend on.
   bool changed_ = false;
   absl::Time wake_at_ = absl::InfiniteFuture();
   HedgeAllowance hedges_;
-  /// Apart, so that bulk work never keeps a poll waiting.
+  /// Separate budgets, so that bulk work never delays a poll.
   Line bulk_{kBulkBytes}, polls_{kPollBytes};
 };
 

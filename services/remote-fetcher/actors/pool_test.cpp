@@ -8,7 +8,7 @@
 namespace towline::fetcher {
 namespace {
 
-/// Time that the test moves, and servers that answer when the test says so.
+/// A host with time that the test advances, and servers that answer when the test says so.
 class FakeHost final : public Host {
  public:
   struct Post {
@@ -78,7 +78,7 @@ class PoolTest : public ::testing::Test {
     host.loop().start(asking(hedged, std::move(except)));
     pool->go_on();
   }
-  /// The post that is under way to a node.
+  /// The pending request to a node.
   std::uint64_t at(const std::string& node) {
     for (const auto& [id, p] : host.posts)
       if (p.url.find(node) != std::string::npos) return id;
@@ -93,7 +93,7 @@ class PoolTest : public ::testing::Test {
     host.advance(d);
     pool->go_on();
   }
-  /// Both nodes answer within 100 ms, and one request in twenty may be asked twice.
+  /// Teaches the pool that both nodes answer within 100 ms; one request in twenty may be sent twice.
   void learn() {
     for (int k = 0; k < 20; ++k) {
       ask(false, {1});
@@ -108,7 +108,7 @@ class PoolTest : public ::testing::Test {
   EndpointViewPtr view;
   std::unique_ptr<Pool> pool;
   CancelPtr cancel = std::make_shared<Cancel>();
-  /// Who answered, or an error, for each question.
+  /// For each question, the endpoint that answered, or an error.
   std::vector<std::string> answers;
 
  private:

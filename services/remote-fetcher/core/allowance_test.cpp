@@ -21,7 +21,7 @@ TEST(Allowance, OneAnswerThatIsTooLargeIsBadDataAndABatchIsAskedForLess) {
 }
 
 TEST(Allowance, ABodyIsBoundedByItsGas) {
-  // All of the gas for zero bytes, or for bare transfers.
+  // All gas spent on zero bytes, or on bare transfers.
   for (const std::uint64_t gas : {30'000'000U, 60'000'000U, 400'000'000U}) {
     EXPECT_GT(largest_body(gas), gas / 4 * 2);
     EXPECT_GT(largest_body(gas), gas / 21'000 * 1200);

@@ -34,7 +34,7 @@ void BatchSize::on_failed(std::size_t calls, absl::Time now) {
   if (trial) trial_in_flight_ = 0;
   if (calls <= 1) return;
   if (calls <= works_) {
-    // It has worked, and may have failed by chance.
+    // A size that worked before may have failed by chance.
     if (++failures_ == 1) return;
     failed_ = calls;
     if (before_ == 0) {
@@ -48,7 +48,7 @@ void BatchSize::on_failed(std::size_t calls, absl::Time now) {
     }
     return;
   }
-  // Others that were sent with the size that has just been given up.
+  // Other requests of the size that was given up just now.
   if (!trial) return;
   failed_ = calls;
   if (calls / 2 > works_) {
@@ -60,7 +60,7 @@ void BatchSize::on_failed(std::size_t calls, absl::Time now) {
 }
 
 void BatchSize::on_single_failed(absl::Time now) {
-  // The trial that failed tells no more than a single does.
+  // The failed trial says no more than a single call does.
   trial_at_ = std::min(trial_at_, now);
   if (before_ == 0) return;
   works_ = before_;

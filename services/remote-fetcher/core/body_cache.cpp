@@ -41,7 +41,7 @@ std::vector<std::size_t> BodyCache::begin(const Key& k, std::vector<Hash32> bloc
   for (std::size_t i = 0; i < b.blocks.size(); ++i) {
     const Hash32& hash = b.blocks[i];
     if (auto served = find(hash)) {
-      // An answer would have had two digits for each byte.
+      // An answer in hex would have had two digits per byte.
       b.bytes += 2 * size_of(*served);
       b.got[i] = std::move(served);
       --b.missing;
@@ -90,7 +90,7 @@ void BodyCache::on_fetched(const Key& k, absl::StatusOr<std::vector<ServedPtr>> 
       for (const Key& other : others) give(other, blocks[j], served, true);
       continue;
     }
-    // Whoever waited for it finds out by itself: the batch may have failed because its caller is gone.
+    // The others fetch the block themselves: the batch may have failed only because its caller is gone.
     for (const Key& other : others) {
       const auto it = batches_.find(other);
       if (it == batches_.end()) continue;
@@ -109,7 +109,7 @@ std::vector<std::pair<BodyCache::Key, std::vector<std::size_t>>> BodyCache::take
   std::vector<std::pair<Key, std::vector<std::size_t>>> out;
   for (auto it = again_.begin(); it != again_.end();) {
     const Key& k = it->first;
-    // It fetches others yet: when these have come.
+    // The batch is still fetching other blocks: wait for them.
     if (fetching_.contains(k)) {
       ++it;
       continue;

@@ -1,5 +1,5 @@
-// Verified payloads by block hash, bounded in bytes, and who waits for which of them: so that many streams over one
-// range cost the sources about one. Pure.
+// Verified payloads by block hash, bounded in bytes, and which batch waits for which block. Many streams over one range
+// cost the sources about as much as one. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -20,12 +20,12 @@ class BodyCache {
   using Key = FetchQueue::Key;
   explicit BodyCache(std::size_t max_bytes) : max_bytes_{max_bytes} {}
 
-  /// A batch of these blocks begins. Which of them it has to fetch: those that are neither here nor on their way for
-  /// another batch. It may be complete at once, see take_done().
+  /// Starts a batch of these blocks. Returns the indices that it has to fetch: blocks neither cached nor being fetched
+  /// for another batch. The batch may be complete at once, see take_done().
   std::vector<std::size_t> begin(const Key& k, std::vector<Hash32> blocks);
-  /// What came of the blocks that a batch had to fetch, in their order; `bytes` is what the answers took.
+  /// The result for the blocks that a batch had to fetch, in their order. `bytes`: size of the answers.
   void on_fetched(const Key& k, absl::StatusOr<std::vector<ServedPtr>> got, std::size_t bytes);
-  /// The batches of a stream that is over. What is on its way for it stays so: on_fetched() comes.
+  /// Drops the batches of a stream that is over. Its pending fetches still report to on_fetched().
   void drop(std::uint64_t stream);
 
   struct Done {
@@ -33,9 +33,9 @@ class BodyCache {
     absl::StatusOr<std::vector<ServedPtr>> got;
     std::size_t bytes = 0;
   };
-  /// Batches that are complete, or have failed.
+  /// Returns batches that are complete or have failed.
   std::vector<Done> take_done() { return std::exchange(done_, {}); }
-  /// Batches that have to fetch some of their blocks now, because the batch that they waited for has failed.
+  /// Returns batches that have to fetch blocks themselves, because the batch that they waited for failed.
   std::vector<std::pair<Key, std::vector<std::size_t>>> take_again();
   std::size_t bytes() const { return bytes_; }
 
@@ -57,12 +57,12 @@ class BodyCache {
   void finish(const Key& k);
 
   const std::size_t max_bytes_;
-  /// The one that was used last in front.
+  /// The most recently used in front.
   std::list<Cached> used_;
   std::map<Hash32, std::list<Cached>::iterator> by_hash_;
   std::size_t bytes_ = 0;
   std::map<Key, Batch> batches_;
-  /// The blocks that a batch fetches; how many batches fetch a block, and which wait for it.
+  /// The blocks that a batch fetches; the number of batches that fetch a block; and the batches that wait for a block.
   std::map<Key, std::vector<Hash32>> fetching_;
   std::map<Hash32, std::size_t> coming_;
   std::map<Hash32, std::set<Key>> waiting_;

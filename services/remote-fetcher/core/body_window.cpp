@@ -6,7 +6,7 @@ namespace towline::fetcher {
 
 std::optional<BodyWindow::Batch> BodyWindow::take() {
   if (!failure_.ok() || next_ == headers_->size()) return std::nullopt;
-  // Small at the start, so that the first block leaves soon.
+  // A small first batch lets the first block leave soon.
   const std::size_t limit = next_ == 0 ? std::min<std::size_t>(2, size_.blocks()) : size_.blocks();
   Batch b{next_, std::min(limit, headers_->size() - next_), 0};
   b.expected_bytes = size_.expected_bytes(b.count);

@@ -1,5 +1,5 @@
-// The bodies of one window of proven headers: cut into batches, fetched many at once, given out in order. What lies
-// before a failure is still given out. Pure.
+// The bodies of one window of proven headers: cut into batches, fetched in parallel, delivered in order. Blocks before
+// a failure are still delivered. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -15,7 +15,7 @@
 
 namespace towline::fetcher {
 
-/// A verified payload, and the name of the endpoint that it is from.
+/// A verified payload, and the name of the endpoint that served it.
 struct Served {
   eth::Payload payload;
   std::string endpoint;
@@ -23,7 +23,7 @@ struct Served {
 
 using ServedPtr = std::shared_ptr<const Served>;
 
-/// Headers that link, ascending.
+/// Linked headers, ascending.
 using ProvenHeaders = std::shared_ptr<const std::vector<HashedHeader>>;
 
 class BodyWindow {
@@ -36,25 +36,25 @@ class BodyWindow {
     std::size_t count = 0;
     std::size_t expected_bytes = 0;
   };
-  /// The next batch to ask for; nullopt: there is no more to do.
+  /// The next batch to request; nullopt: none left.
   std::optional<Batch> take();
-  /// What came of a batch: `bytes` is what its answers took.
+  /// The result of a batch. `bytes`: size of its answers.
   void put(const Batch& b, absl::StatusOr<std::vector<ServedPtr>> got, std::size_t bytes);
-  /// The next batch for the reader, where it begins; nullopt: it has not come.
+  /// The next batch for the reader, with its position; nullopt: not there yet.
   struct Ready {
     std::size_t at = 0;
     std::vector<ServedPtr> payloads;
   };
   std::optional<Ready> next();
-  /// All that lies before a failure has been given out.
+  /// The failure, once all blocks before it are delivered; nullopt: none, or not yet.
   std::optional<absl::Status> failure() const;
   bool done() const { return given_ == headers_->size(); }
 
  private:
   const ProvenHeaders headers_;
   BodyBatch size_;
-  std::size_t next_ = 0;   // the first block that was not asked for
-  std::size_t given_ = 0;  // the first block that was not given out
+  std::size_t next_ = 0;   // the first block that was not requested
+  std::size_t given_ = 0;  // the first block that was not delivered
   std::map<std::size_t, std::vector<ServedPtr>> ready_;
   absl::Status failure_;
   std::size_t failed_at_ = 0;

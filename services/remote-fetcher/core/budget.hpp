@@ -1,6 +1,6 @@
-// Bytes that all answers in flight may have together: a request takes its share before it leaves, and gives it back
-// when its answer is done with. First come, first served. Who holds a share takes no other one: waiting for it could
-// last for ever. Pure.
+// A budget of bytes for all answers in flight: a request takes its share before it is sent, and returns it when its
+// answer is no longer needed. First come, first served. The holder of a share must not wait for another share: that
+// could be a deadlock. Pure.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -13,14 +13,14 @@ class Budget {
  public:
   explicit Budget(std::size_t bytes) : free_{bytes} {}
 
-  /// `bytes` is at most the whole budget. granted() tells when the share is there.
+  /// `bytes` must not exceed the whole budget. granted() reports when the share is available.
   void ask(std::uint64_t id, std::size_t bytes) { line_.push_back({id, bytes}); }
-  /// It waits no more, and has nothing.
+  /// Withdraws a waiting request.
   void forget(std::uint64_t id) {
     std::erase_if(line_, [id](const Waiting& w) { return w.id == id; });
   }
   void give_back(std::size_t bytes) { free_ += bytes; }
-  /// Those whose share is there now.
+  /// Returns the requests whose share is granted now.
   std::vector<std::uint64_t> granted() {
     std::vector<std::uint64_t> out;
     for (; !line_.empty() && line_.front().bytes <= free_; line_.pop_front()) {

@@ -1,5 +1,5 @@
-// How far the chain has come, by most of several trust groups: no honest source has a block of the future, so a clock
-// that says less is late. Pure.
+// The chain's time, according to a majority of several trust groups. No honest source has a block from the future, so a
+// clock below this time is late. Pure.
 #pragma once
 #include <absl/time/time.h>
 
@@ -15,15 +15,14 @@ class ChainClock {
  public:
   explicit ChainClock(std::vector<Voter> voters) : voters_{std::move(voters)} {}
 
-  /// `endpoint` names a head of that time, which is what the block's number says.
+  /// `endpoint` names a head with the time `head`, which matches the block's number.
   void heard(const std::string& endpoint, absl::Time head, absl::Time now) { heads_[endpoint] = {head - now, now}; }
-  /// It is not earlier than this. InfinitePast: there is one group only, or fewer than most were heard in the last
-  /// minute.
+  /// A lower bound for the time. InfinitePast: there is only one group, or no majority was heard in the last minute.
   absl::Time at_least(absl::Time now) const;
 
  private:
   struct Heard {
-    /// How far its head was ahead of our clock.
+    /// How far the head was ahead of our clock.
     absl::Duration ahead;
     absl::Time at;
   };

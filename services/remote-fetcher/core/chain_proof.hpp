@@ -1,5 +1,5 @@
-// The proof that a run of headers links, from a tip down. Headers come from anywhere and in any order, with
-// hashes that were computed from them; what counts is only that each is the one that its child names. Pure.
+// The proof that a run of headers links, from a tip downward. Headers may come from any source and in any order, with
+// hashes computed from them. A header counts only if its child names its hash. Pure.
 #pragma once
 #include <optional>
 #include <vector>
@@ -20,24 +20,24 @@ class ChainProof {
 
   std::uint64_t first() const { return first_; }
   std::size_t size() const { return slots_.size(); }
-  /// Fills or replaces the slot of its number; what is proven already, or out of the range, is left alone.
+  /// Sets or replaces the header of this number; ignored if that is already proven or out of range.
   void put(HashedHeader h, std::size_t endpoint);
 
-  /// A header of that number of the range was put.
+  /// Whether a header of this number was put. `number` must be in the range.
   bool has(std::uint64_t number) const { return slots_[static_cast<std::size_t>(number - first())].has_value(); }
-  /// The headers that were put, proven or not: for another try.
+  /// The headers put so far, proven or not, for another attempt.
   std::vector<HashedHeader> give_up() &&;
 
-  /// A header that is needed: the one at `number` with `hash`.
+  /// The next header that is needed: the one at `number` with hash `hash`.
   struct Gap {
     std::uint64_t number = 0;
     Hash32 hash;
-    /// The endpoint whose header there has another hash, if one was put.
+    /// The endpoint that gave a header with another hash, if any.
     std::optional<std::size_t> suspect;
   };
-  /// Goes on down from the tip as far as the headers put so far link; nullopt when the lowest one is reached.
+  /// Continues down from the tip as far as the headers link; nullopt: the lowest one is reached.
   std::optional<Gap> next_gap();
-  /// After next_gap() gave nullopt: the headers, ascending.
+  /// After next_gap() returned nullopt: the headers, ascending.
   std::vector<HashedHeader> take() &&;
 
  private:
@@ -47,7 +47,7 @@ class ChainProof {
   };
   const std::uint64_t first_;
   std::vector<std::optional<Slot>> slots_;
-  /// Slots from here on are proven; `expected_` is the hash that the one below must have.
+  /// Slots from here on are proven; `expected_` is the hash that the slot below must have.
   std::size_t proven_from_;
   Hash32 expected_;
 };

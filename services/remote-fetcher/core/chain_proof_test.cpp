@@ -9,7 +9,7 @@
 namespace towline::fetcher {
 namespace {
 
-/// `count` linked headers after `parent`; `salt` makes another branch of them.
+/// `count` linked headers after `parent`; `salt` selects the branch.
 std::vector<HashedHeader> chain_after(eth::BlockId parent, std::size_t count, std::uint64_t salt) {
   std::vector<HashedHeader> out;
   for (std::size_t i = 0; i < count; ++i) {

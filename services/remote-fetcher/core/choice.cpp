@@ -12,12 +12,12 @@ Choice choose_el(std::span<const Endpoint* const> endpoints, const std::set<std:
     return contract::serves_blocks(e.kind()) && !except.contains(i) && (s == State::ready || s == State::backing_off) &&
            !(number && e.has_gone(now, *number));
   };
-  // A rate-limited endpoint is healthy, but if it has to wait for long the failed ones are worth a try.
+  // A rate-limited endpoint is healthy; but if its wait is long, the failed ones are worth a try.
   bool healthy = false;
   for (std::size_t i = 0; i < endpoints.size(); ++i) {
     healthy = healthy || (candidate(i) && endpoints[i]->healthy() && endpoints[i]->state(now) == State::ready);
   }
-  // When a fast one can be asked. Where all slots are taken one is free soon.
+  // When a fast endpoint can be asked. One whose slots are all taken counts as free now, since a slot frees soon.
   std::optional<absl::Time> fast;
   for (std::size_t i = 0; i < endpoints.size(); ++i) {
     const Endpoint& e = *endpoints[i];

@@ -7,7 +7,7 @@
 namespace towline::fetcher {
 namespace {
 
-/// All of them, or those with that vote.
+/// All groups, or those with this vote.
 std::set<std::string> groups_of(const std::vector<Voter>& voters, bool Voter::*vote = nullptr) {
   std::set<std::string> groups;
   for (const Voter& v : voters)
@@ -15,7 +15,7 @@ std::set<std::string> groups_of(const std::vector<Voter>& voters, bool Voter::*v
   return groups;
 }
 
-/// The one hash of more than half of `groups`; a group that has several has none. `said`: by group.
+/// The hash that more than half of `groups` have; a group with several hashes has no vote. `said`: hashes by group.
 std::optional<Hash32> most(const std::map<std::string, std::set<Hash32>>& said, std::size_t groups) {
   std::map<Hash32, std::size_t> votes;
   for (const auto& [group, hashes] : said)

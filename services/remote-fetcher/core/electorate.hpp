@@ -1,4 +1,4 @@
-// Who votes, and what votes on single blocks come to: one trust group is one vote, however many endpoints it has. Pure.
+// Who votes, and the result of votes on single blocks. A trust group has one vote, however many endpoints it has. Pure.
 #pragma once
 #include <absl/functional/function_ref.h>
 #include <absl/status/status.h>
@@ -15,37 +15,38 @@
 
 namespace towline::fetcher {
 
-/// An endpoint as it is configured; their order is best first.
+/// An endpoint's configuration; the order of the list is best first.
 struct Voter {
   std::string endpoint;
-  /// Who runs it: those of one group have one vote together.
+  /// Who runs the endpoint: all endpoints of one group share one vote.
   std::string group;
-  /// On which labels it has a say.
+  /// The labels on which the endpoint has a vote.
   bool unsafe = true, safe = true, finalized = true;
 };
 
-/// Groups that must have a block for a label to move there. 0: a majority of those that are configured.
+/// The number of groups that must have a block before a label moves there. 0: a majority of the configured groups.
 struct Quorum {
   std::size_t safe = 0, finalized = 0;
 };
 
-/// INVALID_ARGUMENT: nobody votes on a label, or a quorum is larger than the groups.
+/// INVALID_ARGUMENT: no endpoint votes on a label, or a quorum exceeds the number of groups.
 absl::Status check(const std::vector<Voter>& voters, const Quorum& quorum);
-/// Groups with a vote on each label, and how many of them are needed.
+/// The number of groups with a vote on each label, and the quorums.
 struct Electorate {
   std::size_t unsafe = 0, safe = 0, finalized = 0;
   std::size_t safe_quorum = 0, finalized_quorum = 0;
 };
 Electorate electorate(const std::vector<Voter>& voters, const Quorum& quorum);
 
-/// Trust groups that are configured.
+/// The number of configured trust groups.
 std::size_t count_groups(const std::vector<Voter>& voters);
 
-/// The hash that all have who answered, else the one that a majority of the configured groups has: a group whose
-/// members differ has no vote. `answers`: by voter. nullopt: neither.
+/// The hash that all answering voters have, else the one that a majority of the configured groups has. A group whose
+/// members differ has no vote. `answers`: by index of the voter. nullopt: neither.
 std::optional<Hash32> elect(const std::vector<Voter>& voters, const std::map<std::size_t, Hash32>& answers);
 
-/// What most of `groups` have come to, of how far each is; nullopt: fewer are known, or there is one only.
+/// The value that a majority of `groups` has reached; `far`: by group. nullopt: too few are known, or there is only one
+/// group.
 template <class T>
 std::optional<T> most_reach(const std::map<std::string, T>& far, std::size_t groups) {
   const std::size_t most = groups / 2 + 1;
@@ -56,24 +57,24 @@ std::optional<T> most_reach(const std::map<std::string, T>& far, std::size_t gro
   return furthest[most - 1];
 }
 
-/// Up to here no chain has another block than that of the vote; 0: no quorum says so.
+/// The height up to which the vote is final; 0: there is no quorum for it.
 std::uint64_t final_up_to(const contract::HeadSnapshot& vote);
-/// A range of blocks that was proven by their hashes: the one at a height, nullopt outside of it.
+/// A proven range of blocks: the hash at a height, nullopt outside the range.
 using ProvenRange = absl::FunctionRef<std::optional<Hash32>(std::uint64_t number)>;
-/// FAILED_PRECONDITION: the range passes by a block that the vote calls safe or final, or that most have.
+/// FAILED_PRECONDITION: the range misses a block that the vote calls safe or finalized, or that a majority has.
 absl::Status check_range(const contract::HeadSnapshot& vote, ProvenRange range);
-/// The range goes through the final block of the vote, and `number` is not above that: whoever has another block there
-/// is on no chain that may still be right. Anybody else may only be on another branch.
+/// True if the range contains the vote's finalized block and `number` is not above it. A source with another block
+/// there is wrong; above it, a source may merely be on another branch.
 bool is_settled(const contract::HeadSnapshot& vote, ProvenRange range, std::uint64_t number);
 
-/// What an endpoint has at some heights, asked for by itself.
+/// The blocks of one endpoint at some heights, as it reported them.
 struct Testimony {
-  /// The hashes were recomputed; else they are the word of a CL.
+  /// True: hashes recomputed from headers of an EL. False: claimed by a CL.
   bool by_el = true;
   std::map<std::uint64_t, Hash32> has;
 };
-/// Where more than half of the configured groups have one and the same block. `said`: by voter. A group that is silent,
-/// or whose endpoints differ, has none. Of a group with both the EL counts.
+/// The blocks that more than half of the configured groups have in common. `said`: by index of the voter. A silent
+/// group, or one whose endpoints differ, has no vote. In a group with both kinds, the ELs count.
 std::map<std::uint64_t, Hash32> majority(const std::vector<Voter>& voters,
                                          const std::map<std::size_t, Testimony>& said);
 

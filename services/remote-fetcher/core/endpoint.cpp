@@ -10,28 +10,28 @@ namespace {
 
 constexpr absl::Duration kFirstHold = absl::Milliseconds(200);
 constexpr absl::Duration kLongestHold = absl::Seconds(15);
-/// A poll that fails is made again after the poll interval at the earliest, so its back-off may start low.
+/// A failed poll waits for the poll interval in any case, so its back-off may start low.
 constexpr absl::Duration kFirstPollHold = absl::Milliseconds(500);
-/// An endpoint that was never usable is asked less and less often.
+/// An endpoint that never worked is probed ever more rarely.
 constexpr absl::Duration kLongestProbeHold = absl::Minutes(1);
 constexpr absl::Duration kRateLimitHold = absl::Seconds(1);
 constexpr absl::Duration kFirstQuarantine = absl::Seconds(10);
 constexpr absl::Duration kLongestQuarantine = absl::Minutes(30);
 constexpr absl::Duration kHold = absl::Seconds(3);
-/// A URL may lead to another node one day.
+/// The URL may lead to another node one day.
 constexpr absl::Duration kProbeEach = absl::Minutes(1);
-/// A node that syncs is looked at more often: it is wanted as soon as it is done.
+/// A syncing node is probed more often: it is wanted as soon as it has synced.
 constexpr absl::Duration kProbeSyncingEach = absl::Seconds(5);
-/// A balancer may have led to a node of another chain for a while.
+/// A load balancer may have led to a node of another chain for a while.
 constexpr absl::Duration kProbeRejectedEach = absl::Minutes(5);
 constexpr std::uint64_t kFailuresBeforeProbe = 5;
-/// A node may get its old blocks back, or learn a transaction type.
+/// A node may get old blocks back, or learn a transaction type.
 constexpr absl::Duration kForget = absl::Minutes(10);
-/// Replicas behind one URL are not further apart than this.
+/// Replicas behind one URL differ by at most this many blocks.
 constexpr std::uint64_t kReplicasApart = 64;
-/// Heads that are older are not used.
+/// A longer pause would make the heads stale for the vote (Vote::Ages).
 constexpr absl::Duration kLongestPollPause = absl::Seconds(8);
-/// Of the operator's requests a second, polls take this share at most.
+/// Polls take at most this share of the operator's requests per second.
 constexpr double kPollShare = 0.25;
 
 absl::Duration doubled(absl::Duration first, std::uint64_t times, absl::Duration limit) {
@@ -101,7 +101,7 @@ Trouble Endpoint::trouble(absl::Time now) const {
 
 std::size_t Endpoint::max_batch(Work w, absl::Time now) const {
   if (w == Work::poll) return light_.limit(now);
-  // Whether it works again at all is found out with one call.
+  // A single call finds out whether the endpoint works again at all.
   if (bulk_.failures > 0) return 1;
   const std::size_t n = w == Work::headers ? light_.limit(now) : std::min(heavy_.limit(now), light_.works());
   return std::min(n, pace_.most_calls());
@@ -115,7 +115,7 @@ absl::Time Endpoint::next_poll(absl::Time now) const {
 
 absl::Time Endpoint::next_bulk(absl::Time now) const {
   if (rejected_ || cordoned_ || in_flight_ >= limits_.max_in_flight) return absl::InfiniteFuture();
-  // One that failed gets one request, and more when that is answered.
+  // After a failure, one request at a time until one is answered.
   if (bulk_.failures > 0 && in_flight_ > 0) return absl::InfiniteFuture();
   return std::max({bulk_.hold, bulk_.limited, retry_after_, quarantined_until_, elsewhere_, pace_.next(), now});
 }
@@ -162,7 +162,7 @@ void Endpoint::fail(Lane& lane, absl::Time now, Trouble t) {
   if (t.problem == Problem::unreachable) failed_since_probe_ = true;
   lane.trouble = std::move(t);
   polled_since_failure_ = false;
-  // Several requests that fail together are one failure.
+  // Requests that fail together count as one failure.
   if (now >= lane.hold) lane.hold = now + backoff(kFirstHold, lane.failures++, kLongestHold);
 }
 
@@ -181,7 +181,7 @@ void Endpoint::on_rate_limit(Work w, std::size_t calls, std::size_t answered, bo
   if (retry_after) {
     retry_after_ = std::max(retry_after_, now + *retry_after);
   } else if (now >= l.limited) {
-    // Where calls were answered the limit is a rate, and the next second brings more.
+    // If some calls were answered, the limit is a rate, and the next second allows more.
     if (answered > 0) l.limited_in_a_row = 0;
     l.limited = now + backoff(kRateLimitHold, l.limited_in_a_row++, kLongestHold);
   }
@@ -244,7 +244,7 @@ void Endpoint::on_poll(absl::Time now, const Trouble& t) {
     return;
   }
   poll_.trouble = t;
-  // Another node may answer after a restart; a node that is busy is the same one.
+  // After a restart another node may answer; a busy node is still the same one.
   if (t.problem == Problem::unreachable || poll_.failures + 1 >= kFailuresBeforeProbe) failed_since_probe_ = true;
   const absl::Duration longest = kind_ == contract::EndpointKind::unknown ? kLongestProbeHold : kLongestHold;
   poll_.hold = now + backoff(kFirstPollHold, poll_.failures++, longest);

@@ -1,5 +1,5 @@
-// What is known of one remote RPC, and when it may be asked for what: probing, back-off, rates, batch sizes, which
-// blocks it has, being quarantined. Head polls and bulk work (headers, bodies) have a back-off each, so that neither
+// What is known about one remote RPC, and when it may be asked for what: probing, back-off, rates, batch sizes,
+// available blocks, quarantine. Head polls and bulk work (headers, bodies) have separate back-offs, so that neither
 // starves the other. Pure.
 #pragma once
 #include <absl/status/status.h>
@@ -22,26 +22,26 @@ namespace towline::fetcher {
 enum class State { probing, ready, backing_off, quarantined, cordoned, rejected };
 const char* name(State s);
 
-/// What a request is for. Polls have a back-off of their own; bodies a batch size of their own.
+/// The purpose of a request. Polls have a back-off of their own, bodies a batch size of their own.
 enum class Work { poll, headers, bodies };
 
 struct EndpointLimits {
   int max_in_flight = 16;
-  /// 0: no limit.
+  /// Requests per second; 0: no limit.
   double max_requests_per_s = 0;
-  /// Calls in one batch at most; 0: learned.
+  /// Largest number of calls in one batch; 0: learned.
   std::size_t max_batch = 0;
-  /// As share_between(), from the start.
+  /// See share_between().
   std::size_t processes = 1;
 };
 
-/// Uniform in [0, 1): spreads the back-off of processes that failed together.
+/// Uniform in [0, 1): spreads the retries of processes that failed together.
 using Jitter = std::function<double()>;
 
 class Endpoint {
  public:
   static constexpr std::size_t kMaxBatch = 100;
-  /// How often a slow endpoint is asked, to find out whether it is fast again.
+  /// How often a slow endpoint gets a request, to find out whether it is fast again.
   static constexpr absl::Duration kTrialEach = absl::Seconds(5);
 
   Endpoint(std::string name, EndpointLimits limits, Jitter jitter);
@@ -50,83 +50,85 @@ class Endpoint {
   contract::EndpointKind kind() const { return kind_; }
   /// backing_off and quarantined end by themselves.
   State state(absl::Time now) const;
-  /// Why it is in that state, or what it cannot do although it is ready; none when all is well.
+  /// The reason for the state, or what a ready endpoint cannot do; none if all is well.
   Trouble trouble(absl::Time now) const;
   bool raw_methods() const { return raw_methods_; }
   int in_flight() const { return in_flight_; }
-  /// Its last bulk answer was good. One that failed is not given work while another can do it, until a poll succeeds.
+  /// False after a failed bulk request, until one succeeds or a poll does. Such an endpoint gets no work while another
+  /// can do it.
   bool healthy() const { return bulk_.failures == 0 || polled_since_failure_; }
 
-  /// The limit of requests a second is for this many remote-fetchers together.
+  /// The limit of requests per second applies to this many remote-fetchers together.
   void share_between(std::size_t processes);
 
   /// Calls that the next request for `w` may hold.
   std::size_t max_batch(Work w, absl::Time now) const;
-  /// When the next poll may leave: its own back-off, Retry-After and being quarantined; polls do not wait for a slot.
-  /// InfiniteFuture while it may not be used at all.
+  /// When the next poll may be sent, after back-off, Retry-After and quarantine; polls do not wait for a slot. A
+  /// rejected endpoint is polled every few minutes. InfiniteFuture while it is cordoned.
   absl::Time next_poll(absl::Time now) const;
-  /// When the next bulk request may leave; InfiniteFuture while all its slots are taken.
+  /// When the next bulk request may be sent. InfiniteFuture while all slots are taken, after a failure while a request
+  /// is pending, and while the endpoint is rejected or cordoned.
   absl::Time next_bulk(absl::Time now) const;
 
   void on_request(Work w, std::size_t calls, absl::Time now);
-  /// Each call has an answer.
+  /// Each call was answered.
   void on_answered(Work w, std::size_t calls, absl::Time now, absl::Duration latency);
-  /// A batch with gaps: `answered` calls have an answer.
+  /// A batch with gaps: `answered` calls were answered.
   void on_gaps(Work w, std::size_t calls, std::size_t answered, absl::Time now);
-  /// The server is busy for everybody, and named a wait: it holds for all work.
+  /// The server is busy for everybody. The wait that it named applies to all work.
   void on_busy(Work w, std::size_t calls, absl::Time now, std::optional<absl::Duration> retry_after);
-  /// A rate limit; `answered` calls have an answer all the same. A wait that the server named holds for all work.
-  /// `by_call`: each call was refused by itself.
+  /// A rate limit; `answered` calls were answered all the same. A wait that the server named applies to all work.
+  /// `by_call`: each call was refused separately.
   void on_rate_limit(Work w, std::size_t calls, std::size_t answered, bool by_call, absl::Time now,
                      std::optional<absl::Duration> retry_after);
-  /// No answer to a batch that fewer calls may get.
+  /// No answer to a batch; a smaller batch may get one.
   void on_batch_failed(Work w, std::size_t calls, absl::Time now, Trouble t);
-  /// No whole answer in time: the batch may be too much, or the endpoint hangs.
+  /// No complete answer in time: the batch may be too large, or the endpoint hangs.
   void on_timeout(Work w, std::size_t calls, absl::Time now, Trouble t);
-  /// No answer at all. A poll's caller counts its failures itself: on_poll().
+  /// No answer at all. For polls, the caller counts failures by on_poll().
   void on_error(Work w, std::size_t calls, absl::Time now, Trouble t);
-  /// A bulk answer that came is of no use.
+  /// A bulk answer arrived but cannot be used.
   void on_useless_answer(absl::Time now, Trouble t);
-  /// Another has answered while this one took `took` already; the request is cancelled next.
+  /// Another endpoint answered first, after this one had already taken `took`. The request is cancelled next.
   void on_overtaken(Work w, std::size_t calls, absl::Time now, absl::Duration took);
-  /// A request that was cancelled says nothing of the endpoint.
+  /// A cancelled request says nothing about the endpoint.
   void on_cancelled(Work w, std::size_t calls);
 
-  /// How a whole poll (or probe) went.
+  /// The result of a whole poll or probe.
   void on_poll(absl::Time now, const Trouble& t);
   void on_probed(absl::Time now, contract::EndpointKind kind, bool raw_methods);
-  /// Who it is has to be asked (again): never probed, failed since, or long ago.
+  /// Whether the endpoint has to be identified (again): never probed, failed since the last probe, or probed long ago.
   bool probe_due(absl::Time now) const;
   void set_raw_methods(bool has) { raw_methods_ = has; }
-  /// eth_syncing told of blocks that it does not have yet; none: it is synced.
+  /// eth_syncing reported blocks still missing; none: synced.
   void set_syncing(Trouble t) { syncing_ = std::move(t); }
   bool syncing() const { return static_cast<bool>(syncing_); }
-  /// It gives a transaction that we cannot read, and no raw form of it.
+  /// The endpoint served a transaction of an unknown type, and has no raw form of it.
   void on_unknown_transactions(absl::Time now, std::string why);
 
-  /// Its head, as it says.
+  /// The head that the endpoint reports.
   void on_head(std::uint64_t number) { head_ = number; }
-  /// It says that it does not have block `number`. True: that is far below its head, so the block is gone, and blocks
-  /// at or below it are not asked of it for a while. False: one of its replicas may only be behind.
+  /// The endpoint reports that it lacks block `number`. True: the block is far below its head, so it is gone, and
+  /// blocks up to it are not asked of this endpoint for a while. False: one of its replicas may merely be behind.
   bool on_missing(absl::Time now, std::uint64_t number);
-  /// It says that block `number` is gone.
+  /// The endpoint reports that block `number` is gone.
   void on_gone(absl::Time now, std::uint64_t number);
-  /// What the search for its lowest block has found.
+  /// The search for the lowest block found that the endpoint has `number`.
   void on_has(std::uint64_t number) { has_ = number; }
   bool has_gone(absl::Time now, std::uint64_t number) const { return gone_ && now < gone_until_ && number <= *gone_; }
-  /// The number to ask for next to find the lowest block that it has; nullopt: nothing is to be found out.
+  /// The next number to ask for in the search for the lowest block; nullopt: nothing to find out.
   std::optional<std::uint64_t> search_lowest(absl::Time now) const;
 
-  /// Another chain or genesis: until a probe says otherwise, which is made now and then.
+  /// The endpoint is on another chain: rejected until a later probe says otherwise.
   void refuse(absl::Time now, std::string why);
-  /// It served data that does not verify, or that contradicts what is final. Each time for longer; false: it is in
-  /// quarantine already, and this was on its way when it was found out.
+  /// The endpoint served data that does not verify or that contradicts the finalized chain. The quarantine grows each
+  /// time. Returns false if it is already in quarantine: this answer was already on its way.
   bool quarantine(absl::Time now, std::string why);
-  /// It is on another branch than the one that is asked for, and may be honest all the same: for a moment it is not
-  /// asked for blocks. Its heads count on.
+  /// The endpoint is on another branch than the requested one, and may be honest: no blocks are asked of it for 3 s.
+  /// Its heads still count.
   void hold(absl::Time now, std::string why);
   void cordon(std::string why);
-  /// Lifts a cordon, and what it was quarantined for. FAILED_PRECONDITION: it is refused; it is probed at once.
+  /// Ends a cordon, and a quarantine. FAILED_PRECONDITION: the endpoint is rejected; it is probed again at once.
   absl::Status uncordon();
 
   struct Counts {
@@ -136,20 +138,20 @@ class Endpoint {
     std::uint64_t integrity_failures = 0;
   };
   const Counts& counts() const { return counts_; }
-  /// Moving mean over the last answers.
+  /// Exponential moving average.
   absl::Duration latency() const { return latency_; }
   const Latency& latency_of(Work w) const { return latencies_[static_cast<std::size_t>(w)]; }
-  /// Others are asked before it (core/ranking), and how long it takes.
+  /// slow(): other endpoints are asked first (core/ranking). takes(): its typical time per request.
   bool slow(Work w) const { return slow_[static_cast<std::size_t>(w)].is; }
   absl::Duration takes(Work w) const { return slow_[static_cast<std::size_t>(w)].takes; }
   void set_slow(Work w, bool slow, absl::Duration takes = absl::InfiniteDuration()) {
     slow_[static_cast<std::size_t>(w)] = {slow, takes};
   }
-  /// A slow one is asked all the same, with one request.
+  /// Whether a slow endpoint should get one request as a trial.
   bool trial_due(absl::Time now) const { return in_flight_ == 0 && now - asked_ > kTrialEach; }
 
  private:
-  /// One back-off: of polls, or of bulk work.
+  /// A back-off, for polls or for bulk work.
   struct Lane {
     std::uint64_t failures = 0;
     absl::Time hold = absl::InfinitePast();
@@ -176,12 +178,12 @@ class Endpoint {
   absl::Time unknown_transactions_until_ = absl::InfinitePast();
   Lane poll_, bulk_;
   bool polled_since_failure_ = false;
-  /// Of what the server named; for all work.
+  /// Until when the server asked to wait, for all work.
   absl::Time retry_after_ = absl::InfinitePast();
   BatchSize light_, heavy_;
   Pace pace_;
   absl::Time next_poll_ = absl::InfinitePast();
-  /// Of the poll that is under way.
+  /// Requests of the current poll.
   std::uint64_t poll_requests_ = 0;
   int in_flight_ = 0;
   bool failed_since_probe_ = false;
@@ -190,7 +192,7 @@ class Endpoint {
   absl::Time elsewhere_ = absl::InfinitePast();
   std::string elsewhere_why_;
   std::optional<std::uint64_t> head_;
-  /// The highest block known to be gone and the lowest known to be there.
+  /// The highest block known to be gone, and the lowest known to be there.
   std::optional<std::uint64_t> gone_, has_;
   absl::Time gone_until_ = absl::InfinitePast();
   absl::Duration latency_;
@@ -200,7 +202,7 @@ class Endpoint {
     absl::Duration takes;
   };
   std::array<Slow, 3> slow_;
-  /// For bulk work.
+  /// When bulk work was last requested.
   absl::Time asked_ = absl::InfinitePast();
   Counts counts_;
 };

@@ -18,7 +18,7 @@ using testing::HasSubstr;
 const absl::Time t0 = absl::FromUnixSeconds(1'700'000'000);
 constexpr absl::Duration kRtt = absl::Milliseconds(50);
 
-/// A jitter of 1: what it waits is what the table says.
+/// A jitter factor of exactly 1: waits are those of the table.
 Endpoint endpoint(EndpointLimits limits = {}) {
   return Endpoint{"node:8545#1", limits, [] { return 0.5; }};
 }
@@ -251,7 +251,7 @@ TEST(Endpoint, BlocksThatAreGoneAreNotAskedForAgainAndTheLowestIsFound) {
 TEST(BatchSize, IsHalvedToSinglesAndGrowsByTrying) {
   absl::Time now = t0;
   BatchSize b{100};
-  // Takes three at most.
+  // The server takes at most three.
   int failed = 0;
   const auto ask = [&] {
     const std::size_t n = b.limit(now);
@@ -357,7 +357,7 @@ TEST(BatchSize, ATrialThatToldNothingIsMadeAgain) {
   EXPECT_EQ(b.limit(t0), 100U);
 }
 
-/// A server that takes this many calls (or requests) each second, asked as fast as the pace allows.
+/// A server that takes this many calls (or requests) per second, asked as fast as the pace allows.
 struct Limited {
   double calls_per_s = 0;
   double requests_per_s = 0;

@@ -1,4 +1,5 @@
-// Who is wrong when bodies of one block do not verify: the source, or we who miss a rule of a new fork. Pure.
+// Who is wrong if the bodies of a block do not verify: the source, or this program that lacks a rule of a new fork.
+// Pure.
 #pragma once
 #include <map>
 #include <optional>
@@ -6,11 +7,12 @@
 
 namespace towline::fetcher {
 
-/// What did not verify for one block, by endpoint; messages start with "<field>: ".
+/// The failed check of each endpoint, for one block; messages start with "<field>: ".
 using Failures = std::map<std::size_t, std::string>;
 
-/// Nobody could serve the block. The check that everyone fails: it is we who miss a rule, and nobody is to be charged.
-/// nullopt when somebody does not have the block (nothing is known then), or the checks differ (those who failed lie).
+/// For a block that no endpoint could serve: the check that fails at all of them, in which case this program lacks a
+/// rule and no endpoint is at fault. nullopt: an endpoint does not have the block (inconclusive), or the checks differ
+/// (those endpoints served bad data).
 std::optional<std::string> rule_we_miss(const Failures& failures, bool somebody_has_it_not);
 
 }  // namespace towline::fetcher

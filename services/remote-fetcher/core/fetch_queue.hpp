@@ -1,5 +1,5 @@
-// Which batch of bodies is fetched next: the streams in turn, within the bytes that all payloads which wait for readers
-// may have together. A stream that holds nothing may always fetch: it is what its reader waits for. Pure.
+// Which batch of bodies is fetched next: round-robin over the streams, within a bound in bytes for all payloads that
+// wait for readers. A stream that holds nothing may always fetch, because its reader waits. Pure.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -11,20 +11,20 @@ namespace towline::fetcher {
 
 class FetchQueue {
  public:
-  /// Of the process. Each stream may have its part of it, and the last batch may go over.
+  /// The bound for the process. Each stream has an equal part of it; its last batch may exceed the part.
   explicit FetchQueue(std::size_t max_bytes) : max_bytes_{max_bytes} {}
 
   struct Key {
     std::uint64_t stream = 0, batch = 0;
     auto operator<=>(const Key&) const = default;
   };
-  /// A batch that is expected to take `bytes`; those of a stream in the order of its reader.
+  /// Adds a batch that is expected to take `bytes`; the batches of a stream in reading order.
   void add(const Key& k, std::size_t bytes) { streams_[k.stream].waiting.push_back({k.batch, bytes}); }
-  /// The next batch to fetch, charged with what it is expected to take; nullopt: none may be.
+  /// The next batch to fetch, charged with its expected size; nullopt: none may be fetched now.
   std::optional<Key> next();
-  /// What a batch that was fetched takes in fact.
+  /// The actual size of a fetched batch.
   void on_size(const Key& k, std::size_t bytes);
-  /// Its reader has it, or it will never come.
+  /// The reader has the batch, or the batch will never come.
   void free(const Key& k) { on_size(k, 0); }
   /// The stream is over.
   void drop(std::uint64_t stream);
@@ -43,7 +43,7 @@ class FetchQueue {
   const std::size_t max_bytes_;
   std::map<std::uint64_t, Stream> streams_;
   std::size_t held_ = 0;
-  /// Whose turn was last.
+  /// The stream that was served last.
   std::uint64_t last_ = 0;
 };
 

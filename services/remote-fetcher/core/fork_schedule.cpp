@@ -15,10 +15,10 @@ constexpr std::size_t at(Fork f) { return static_cast<std::size_t>(f); }
 
 std::string text(const std::optional<std::uint64_t>& t) { return t ? absl::StrCat(*t) : "never"; }
 
-/// One of the three parts of eth_config.
+/// One of the three forks in eth_config.
 struct EthFork {
   std::uint64_t time = 0;
-  /// The latest fork of those that change headers that is active then.
+  /// The latest header-changing fork that must be active then.
   std::optional<Fork> at_least;
 };
 
@@ -69,7 +69,7 @@ absl::Status ForkSchedule::on_eth_config(const std::string& endpoint, simdjson::
     if (std::any_of(own_.fork_times.begin(), own_.fork_times.end(), is) ||
         std::any_of(own_.unknown_forks.begin(), own_.unknown_forks.end(), [&](const auto& f) { return is(f.second); }))
       continue;
-    // A fork that we have later, or not at all: it came at that time at the latest.
+    // A fork that is later here, or not scheduled here: it was active at that time at the latest.
     const auto f = fork->at_least;
     if (f && (!own_.fork_times[at(*f)] || fork->time < *own_.fork_times[at(*f)])) {
       auto& t = forks.times[at(*f)];
@@ -112,7 +112,7 @@ std::vector<ForkNews> ForkSchedule::differences(const View& v, std::uint64_t now
     for (std::size_t f = rollup::kForkCount; f-- > 1;) {
       const auto& here = own_.fork_times[f];
       const auto& there = v.rollup->times[f];
-      // A fork that is not told, but a later one: some clients leave out the old ones.
+      // A missing fork with a later one present: some clients omit old forks.
       if (here && (there ? effective(*here) != effective(*there) : !later)) differs(f, there);
       later = later || there;
     }
@@ -148,7 +148,7 @@ void ForkSchedule::learn() {
     std::size_t voters = 0;
     std::map<std::uint64_t, std::size_t> votes;
     for (const auto& [endpoint, v] : views_) {
-      // A rollup config that does not name a fork says never; eth_config says nothing of most.
+      // In a rollup config a missing fork means never; eth_config does not name most forks.
       const auto said = v.rollup ? v.rollup->times[f] : v.eth ? v.eth->times[f] : std::nullopt;
       if (v.rollup || said) ++voters;
       if (said) ++votes[*said];

@@ -1,6 +1,6 @@
-// When the chain's forks come. The operator, the rollup file and the table say it (rollup::Config); sources are asked,
-// too, and compared. What they say counts only for a fork of which nothing here says anything, and then by majority.
-// The schedule decides nothing about a block whose hash verifies: the EL has the last word. Pure.
+// When the chain's forks activate. The operator, the rollup file and the built-in table say so (rollup::Config).
+// Sources are asked as well, and compared. Their word counts only for a fork that is not scheduled here, and then by
+// majority. The schedule decides nothing about a block whose hash verifies: the EL decides. Pure.
 #pragma once
 #include <absl/status/status.h>
 #include <simdjson.h>
@@ -15,11 +15,11 @@
 
 namespace towline::fetcher {
 
-/// Something about forks that an operator should read once: a line for the log.
+/// Something about forks that an operator should read once, as a log line.
 struct ForkNews {
   std::string what;
   std::string fork;
-  /// Times in Unix seconds, or "never"; empty: it is not about that.
+  /// Times in Unix seconds, or "never"; empty: not about a time.
   std::string here, there;
   bool operator==(const ForkNews&) const = default;
 };
@@ -28,26 +28,26 @@ class ForkSchedule {
  public:
   explicit ForkSchedule(rollup::Config own) : own_{own}, config_{std::move(own)} {}
 
-  /// An endpoint's result of optimism_rollupConfig, at `now` in Unix seconds. What is new is added to `news`: once for
-  /// each difference, and again when it changes. INVALID_ARGUMENT: the result has no schedule, and counts for nothing.
+  /// optimism_rollupConfig of an endpoint, at `now` in Unix seconds. Adds news to `news`: once per difference, and
+  /// again if it changes. INVALID_ARGUMENT: there is no schedule in the result.
   absl::Status on_rollup_config(const std::string& endpoint, simdjson::dom::element result, std::uint64_t now,
                                 std::vector<ForkNews>& news);
-  /// The same of eth_config (EIP-7910). It names no forks: what its times mean is told by the system contracts beside
-  /// them, and a time that is none of ours is a fork that is not known here.
+  /// The same for eth_config (EIP-7910), which names no forks. The system contracts beside a time tell what it means; a
+  /// time that is not scheduled here is an unknown fork.
   absl::Status on_eth_config(const std::string& endpoint, simdjson::dom::element result, std::uint64_t now,
                              std::vector<ForkNews>& news);
-  /// It is refused: what it said counts no more.
+  /// The endpoint is rejected: its word no longer counts.
   void forget(const std::string& endpoint);
 
-  /// What is known here, and what most sources say of the rest.
+  /// The schedule known here, completed by what most sources say.
   const rollup::Config& config() const { return config_; }
 
-  /// For a header whose hash verifies: what of it does not fit the schedule. Once for each field and fork; the header
-  /// is good all the same.
+  /// What does not fit the schedule in a header whose hash verifies. Reported once per field and fork; the header is
+  /// valid all the same.
   std::optional<ForkNews> on_header(const eth::Header& h);
 
  private:
-  /// What one endpoint says, as far as it says it.
+  /// The schedules that one endpoint reported.
   struct View {
     std::optional<rollup::Forks> rollup;
     std::optional<rollup::Forks> eth;
@@ -55,7 +55,7 @@ class ForkSchedule {
   void look(const std::string& endpoint, std::uint64_t now, std::vector<ForkNews>& news);
   std::vector<ForkNews> differences(const View& v, std::uint64_t now) const;
   void learn();
-  /// All times up to the chain's first block are the same.
+  /// All times up to the chain's first block are equivalent.
   std::uint64_t effective(std::uint64_t t) const { return t <= own_.l2_time ? 0 : t; }
 
   rollup::Config own_;

@@ -16,7 +16,7 @@ using ::testing::SizeIs;
 
 constexpr std::uint64_t kNow = 1000;
 
-/// Isthmus at 500 and nothing later, on a chain that began at 100.
+/// Isthmus at 500 and nothing later, on a chain that starts at 100.
 rollup::Config own() {
   rollup::Config c;
   c.l2_time = 100;
@@ -58,7 +58,7 @@ class Schedule {
 TEST(ForkSchedule, ASourceThatSaysTheSameIsNoNews) {
   Schedule s;
   EXPECT_THAT(s.rollup_config("a", kSame), IsEmpty());
-  // At genesis is at genesis, however it is written; and old forks may be left out.
+  // Times up to genesis are equivalent, and old forks may be omitted.
   EXPECT_THAT(s.rollup_config("b", R"("regolith_time":100,"ecotone_time":50,"fjord_time":200,"granite_time":200,)"
                                    R"("holocene_time":200,"isthmus_time":500,"block_time":2,"cel2_times":"odd")"),
               IsEmpty());
@@ -125,7 +125,7 @@ TEST(ForkSchedule, AForkNameThatIsNotKnownIsToldWithItsDate) {
   EXPECT_THAT(news[1].what, HasSubstr("active since 1970-01-01 00:15:00 UTC"));
   EXPECT_THAT(s.rollup_config("a", mesa, 1999), IsEmpty());
   EXPECT_THAT(s.rollup_config("a", mesa, 2000), SizeIs(1)) << "now it is active";
-  // What the rollup file or the table names is told at start already.
+  // Forks named by the rollup file or the table are reported at start already.
   rollup::Config c = own();
   c.unknown_forks = {{"mesa_time", 2000}, {"base.azul", 900}};
   Schedule known{c};
@@ -161,13 +161,13 @@ TEST(ForkSchedule, EthConfigIsReadByWhatIsBesideItsTimes) {
   Schedule s;
   EXPECT_THAT(s.eth_config("a", config(entry(500, kPrague))), IsEmpty());
   EXPECT_THAT(s.eth_config("a", config(entry(0, kCancun), entry(500, kPrague), entry(500, kPrague))), IsEmpty());
-  // Prague's rules before we have them.
+  // Prague's rules, before they are active here.
   auto news = s.eth_config("a", config(entry(400, kPrague)));
   ASSERT_THAT(news, SizeIs(1));
   EXPECT_EQ(news[0].fork, "isthmus");
   EXPECT_EQ(news[0].here, "500");
   EXPECT_EQ(news[0].there, "400");
-  // A fork after it that has no name here, told once though it is next and last.
+  // A later fork without a name here: reported once, though it is both next and last.
   news = s.eth_config("a", config(entry(500, kPrague), entry(3000, kPrague), entry(3000, kPrague)));
   ASSERT_THAT(news, SizeIs(1));
   EXPECT_EQ(news[0].fork, "eth_config");
@@ -181,7 +181,7 @@ TEST(ForkSchedule, EthConfigFillsWhatIsNotKnownHere) {
   Schedule s{c};
   s.eth_config("a", config(entry(0, kCancun), entry(1500, kPrague), entry(1500, kPrague)));
   EXPECT_EQ(s.time_of(Fork::isthmus), 1500U);
-  // A source that says more says it better, and one that says nothing of it has no vote.
+  // A source that says more replaces its word; one that says nothing about the fork has no vote.
   s.eth_config("b", config(entry(0, kCancun)));
   EXPECT_EQ(s.time_of(Fork::isthmus), 1500U);
   s.rollup_config("a", R"("holocene_time":200,"isthmus_time":1400)");

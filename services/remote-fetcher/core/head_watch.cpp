@@ -10,7 +10,7 @@ std::optional<HeadWatch::Message> HeadWatch::look(std::optional<contract::HeadSn
   if (!s && !sent_ && (now < patience_ || troubles.nothing_asked_yet)) return std::nullopt;
   if (s) {
     s->blocks_trouble = troubles.blocks;
-    // Looks at other endpoints bring us here too.
+    // News of other endpoints leads here as well.
     if (sent_ && same_heads(*sent_, *s) && now < next_) return std::nullopt;
   } else if (!sent_ && now < next_) {
     return std::nullopt;

@@ -1,5 +1,5 @@
-// When a subscriber to heads is told something: news at once, and the same again each poll interval, so that silence
-// means trouble. Pure.
+// When a subscriber to heads gets a message: changes at once, and an unchanged state once per poll interval, so that
+// silence means trouble. Pure.
 #pragma once
 #include <absl/time/time.h>
 
@@ -10,31 +10,32 @@
 
 namespace towline::fetcher {
 
-/// What is known of the sources beside their heads.
+/// What is known about the sources beside their heads.
 struct SourceTroubles {
   /// Why no endpoint gives heads.
   contract::SourceTrouble heads;
-  /// Why none gives the blocks that were asked for last.
+  /// Why no endpoint gives the blocks that were requested last.
   std::optional<contract::SourceTrouble> blocks;
-  /// No probe has ended yet: nothing can be said of any endpoint.
+  /// No probe has ended yet, so nothing is known about any endpoint.
   bool nothing_asked_yet = false;
 };
 
 class HeadWatch {
  public:
-  /// The first look at the endpoints may still be under way: without heads nothing is said for a moment.
+  /// The first look at the endpoints may still be in progress: without heads, nothing is sent for a moment.
   HeadWatch(absl::Time now, absl::Duration interval)
       : interval_{interval}, next_{now}, due_{now}, patience_{now + std::max(interval * 3, absl::Seconds(2))} {}
 
   using Message = std::variant<contract::HeadSnapshot, contract::SourceTrouble>;
-  /// `s`: what this subscriber is to follow now, nullopt: nobody leads. What to send; nullopt: nothing yet.
+  /// `s`: the heads that this subscriber should follow; nullopt: no source leads. Returns the message to send; nullopt:
+  /// none yet.
   std::optional<Message> look(std::optional<contract::HeadSnapshot> s, const SourceTroubles& troubles, absl::Time now);
-  /// When to look again though nothing changes.
+  /// When to look again even if nothing changes.
   absl::Time due() const { return due_; }
 
  private:
   const absl::Duration interval_;
-  /// What was sent is repeated from here on.
+  /// From here on an unchanged state is repeated.
   absl::Time next_;
   absl::Time due_;
   const absl::Time patience_;

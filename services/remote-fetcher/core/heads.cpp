@@ -68,7 +68,7 @@ absl::StatusOr<contract::HeadSnapshot> snapshot_from_cl(simdjson::dom::element s
   s.local_safe = ref(status, "local_safe_l2");
   s.safe = ref(status, "safe_l2");
   s.finalized = ref(status, "finalized_l2");
-  // Zero while the source starts or replays: told apart from a source that has none to tell.
+  // A zero current_l1 means that the source starts or replays, which differs from a source without this field.
   s.current_l1 = ref(status, "current_l1").value_or(eth::BlockRef{});
   if (!s.unsafe) return absl::UnavailableError("optimism_syncStatus: no unsafe_l2 yet");
   return s;

@@ -34,7 +34,7 @@ contract::HeadSnapshot heads(const std::string& endpoint, contract::EndpointKind
   return s;
 }
 
-/// The header of a real block as eth_getBlockByNumber gives it.
+/// The header of a real block, as eth_getBlockByNumber returns it.
 std::string real_header() {
   std::ifstream in{TOWLINE_SOURCE_DIR "/tests/vectors/devnet-forks-042-jovian.json"};
   const std::string text{std::istreambuf_iterator<char>{in}, {}};
@@ -108,7 +108,7 @@ TEST(Snapshot, MustBeInOrder) {
            [](contract::HeadSnapshot& x) { x.finalized = block(96); },
            [](contract::HeadSnapshot& x) { x.local_safe = block(94); },
            [](contract::HeadSnapshot& x) { x.safe.reset(), x.finalized = block(101); },
-           [](contract::HeadSnapshot& x) { x.finalized = block(95, 2); },  // the height of safe, another block
+           [](contract::HeadSnapshot& x) { x.finalized = block(95, 2); },  // at the height of safe, but another block
        }) {
     contract::HeadSnapshot broken = heads("a", contract::EndpointKind::cl, 100);
     broken.local_safe = block(97);
@@ -122,7 +122,7 @@ TEST(Snapshot, TimesAreWhatNumbersSay) {
   chain.l2_genesis.number = 10;
   chain.l2_time = 20;
   chain.block_time = 2;
-  const contract::HeadSnapshot good = heads("a", contract::EndpointKind::el, 100);  // block n is of second 2n
+  const contract::HeadSnapshot good = heads("a", contract::EndpointKind::el, 100);  // block n has time 2n
   EXPECT_TRUE(check_times(good, chain, absl::FromUnixSeconds(140)).ok());
   EXPECT_TRUE(absl::IsOutOfRange(check_times(good, chain, absl::FromUnixSeconds(139)))) << "61 s ahead";
   for (const auto label :

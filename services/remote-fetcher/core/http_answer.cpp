@@ -10,7 +10,7 @@ namespace {
 using Kind = Outcome::Kind;
 using jsonrpc::Answer;
 
-/// As with a Retry-After header.
+/// The same limit as for a Retry-After header.
 constexpr double kLongestWaitSeconds = 300;
 
 std::string http(long status) { return absl::StrCat("HTTP ", status); }
@@ -23,16 +23,16 @@ std::optional<absl::Duration> wait_of(const HttpAnswer& a, const jsonrpc::Error&
 
 bool busy(const HttpAnswer& a) { return a.status == 503 && a.retry_after; }
 
-/// The server says, or leaves open, when to come again.
+/// The server asks, explicitly or not, to come again later.
 bool later(const HttpAnswer& a) { return a.status == 429 || busy(a); }
 
-/// The server failed, and the same call may well be answered the next time.
+/// The server failed; the same call may succeed the next time.
 bool transient(const HttpAnswer& a, const jsonrpc::Error& e) {
   return (a.status == 408 || a.status >= 500) && !jsonrpc::is_unsupported(e) && !jsonrpc::is_not_found(e) &&
          !jsonrpc::is_pruned(e);
 }
 
-/// The status refuses the caller and not the call, whatever the body is.
+/// The status refuses the caller and not the call, whatever the body says.
 bool refuses_caller(long status) { return status == 401 || status == 402; }
 
 Outcome without_json_rpc(const HttpAnswer& a, std::size_t calls, absl::string_view why) {
@@ -46,7 +46,7 @@ Outcome without_json_rpc(const HttpAnswer& a, std::size_t calls, absl::string_vi
   const Problem p = problem_of_status(a.status);
   out.trouble = {p, a.status == 200 ? std::string{why} : http(a.status)};
   out.kind = calls > 1 && p != Problem::redirects ? Kind::batch_failed : Kind::failed;
-  // Statuses with which gateways refuse a method that they do not pass on.
+  // Gateways use these statuses to refuse a method that they do not forward.
   if (calls == 1 && (a.status == 404 || a.status == 405 || a.status == 415)) {
     out.trouble = {};
     out.kind = Kind::answered;
@@ -79,7 +79,7 @@ Outcome single(const HttpAnswer& a, jsonrpc::Answers answers) {
   return out;
 }
 
-/// One object for a whole batch, or one error for each of its calls that is not about the call.
+/// One object for the whole batch, or one error per call that is not about the call.
 Outcome whole_batch(const HttpAnswer& a, const jsonrpc::Error& e) {
   Outcome out;
   if (later(a) || (jsonrpc::is_rate_limit(e) && !jsonrpc::may_be_batch_limit(e))) {
@@ -116,7 +116,7 @@ Outcome batch(const HttpAnswer& a, jsonrpc::Answers answers) {
     }
   }
   const std::size_t total = answers.answers.size();
-  // go-ethereum puts the one error for a batch that is too large in the place of its first call.
+  // go-ethereum returns the single error for an oversized batch in place of the first call's answer.
   const auto none = std::none_of(answers.answers.begin(), answers.answers.end(),
                                  [](const Answer& x) { return x.kind == Answer::Kind::result; });
   if (none && missing > 0 && missing < total && limited == 0) {
@@ -147,7 +147,7 @@ Outcome batch(const HttpAnswer& a, jsonrpc::Answers answers) {
 }  // namespace
 
 Outcome read_http_answer(const HttpAnswer& a, std::size_t calls) {
-  // A redirect's body is a page for people.
+  // The body of a redirect is a page for humans.
   auto answers = a.status >= 300 && a.status < 400 ? absl::StatusOr<jsonrpc::Answers>{absl::InvalidArgumentError("")}
                                                    : jsonrpc::Answers::parse(a.body, calls, calls > 1);
   if (!answers.ok()) return without_json_rpc(a, calls, answers.status().message());

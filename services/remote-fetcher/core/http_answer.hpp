@@ -1,4 +1,4 @@
-// What an HTTP answer to JSON-RPC calls is worth. Providers and gateways say the same things in many ways
+// Classifies an HTTP answer to JSON-RPC calls. Providers and gateways express the same conditions in many ways
 // (docs/endpoints.md); here they become one of five outcomes. Pure.
 #pragma once
 #include <absl/time/time.h>
@@ -20,21 +20,21 @@ struct HttpAnswer {
 struct Outcome {
   enum class Kind {
     answered,      // every call has a result or an error of its own
-    gaps,          // some calls have, others were left out
-    rate_limited,  // some calls or none have; the others were over a limit
-    batch_failed,  // nothing; fewer calls at once may work
-    failed,        // nothing
+    gaps,          // some calls have one, others were left out
+    rate_limited,  // some calls or none have one; the others exceeded a limit
+    batch_failed,  // no call has one; a smaller batch may work
+    failed,        // no call has one
   } kind = Kind::failed;
-  /// Calls without an answer are `missing`; a JSON-RPC error of the call itself is an answer.
+  /// Unanswered calls are `missing`. A JSON-RPC error about the call itself is an answer.
   jsonrpc::Answers answers;
   std::size_t answered = 0;
-  /// Calls of a batch were refused one by one, for a rate.
+  /// The calls of a batch were refused one by one because of a rate limit.
   bool by_call = false;
-  /// Only busy, for everybody: nothing is to be learned of a rate.
+  /// The server is merely busy, for everybody: nothing can be learned about a rate.
   bool busy = false;
-  /// What the server asked for with a rate limit.
+  /// The wait that the server asked for.
   std::optional<absl::Duration> wait;
-  /// For the last two: what to tell.
+  /// The reason, for batch_failed and failed.
   Trouble trouble;
 };
 

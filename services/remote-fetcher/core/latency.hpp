@@ -1,4 +1,4 @@
-// How long an endpoint took for its last answers to one kind of work, as quantiles. Pure.
+// An endpoint's recent response times for one kind of work, as quantiles. Pure.
 #pragma once
 #include <absl/time/time.h>
 
@@ -10,17 +10,17 @@ namespace towline::fetcher {
 
 class Latency {
  public:
-  /// Answers that are looked at, and how long each counts.
+  /// The number of answers that are kept, and how long each of them counts.
   static constexpr std::size_t kMost = 64;
   static constexpr absl::Duration kFresh = absl::Minutes(2);
-  /// Fewer say nothing.
+  /// Fewer answers give no quantile.
   static constexpr std::size_t kLeast = 4;
 
-  /// `calls` of a batch share what it took.
+  /// The calls of a batch share its time.
   void add(absl::Duration took, std::size_t calls, absl::Time now);
-  /// 0 < q < 1. nullopt: too few answers.
+  /// 0 < q < 1. nullopt: too few recent answers.
   std::optional<absl::Duration> quantile(double q, absl::Time now) const;
-  /// Of a single call.
+  /// The same per call.
   std::optional<absl::Duration> per_call(double q, absl::Time now) const;
 
  private:

@@ -6,16 +6,16 @@
 namespace towline::fetcher {
 namespace {
 
-/// Requests that are limited together are one event.
+/// Requests limited within this time count as one event.
 constexpr absl::Duration kOneEvent = absl::Seconds(1);
 constexpr absl::Duration kGrowEach = absl::Seconds(5);
-/// What was answered longer ago says nothing of the rate.
+/// Older answers say nothing about the rate.
 constexpr absl::Duration kWindow = absl::Seconds(10);
 constexpr double kGrowth = 1.5;
-/// A learned rate above this is no limit any more.
+/// A learned rate above this counts as no limit.
 constexpr double kUnlimitedCalls = 5000;
 constexpr double kUnlimitedRequests = 200;
-/// A little below what was answered.
+/// A little less than what was answered.
 constexpr double kMargin = 0.9;
 constexpr double kSlowest = 0.5;
 
@@ -26,7 +26,7 @@ double lower(double limit, double learned) { return limit == 0 ? learned : std::
 void Pace::share_between(std::size_t processes) {
   if (whole_limit_ == 0) return;
   const double part = whole_limit_ / static_cast<double>(std::max<std::size_t>(1, processes));
-  // What was learned below it stays; at the limit, or with none in force, the new one counts.
+  // A lower learned rate stays. A rate at the old limit, or none, becomes the new limit.
   requests_ = requests_ == requests_limit_ ? part : std::min(requests_, part);
   requests_limit_ = part;
 }

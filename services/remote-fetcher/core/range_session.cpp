@@ -150,7 +150,7 @@ RangeSession::Effects RangeSession::go_on() {
     }
   }
   while (!ended_ && bodies_) {
-    // Nothing is being written: the next batch, or the end of the window.
+    // Nothing is being written: write the next batch, or end the window.
     if (!writing_) {
       if (auto ready = bodies_->next()) {
         const auto held = held_.extract(ready->at);

@@ -1,5 +1,5 @@
-// One call for the payloads of a range, from its first header to its last body: windows of headers, each proven while
-// the bodies of the one before travel, bodies in batches, written in order. Events go in, what is to be done comes out.
+// One call for the payloads of a range, from its first header to its last body. Windows of headers are proven while the
+// bodies of the previous window are fetched; bodies come in batches and are written in order. Events in, effects out.
 // Pure.
 #pragma once
 #include <map>
@@ -12,40 +12,40 @@ namespace towline::fetcher {
 
 class RangeSession {
  public:
-  /// Headers that are proven and held at once. A longer range is cut at blocks that most have: a first window that is
-  /// soon proven, then large ones.
+  /// The number of proven headers held at once. A longer range is cut at blocks that a majority has: first a small
+  /// window, which is proven soon, then large ones.
   static constexpr std::uint64_t kWindow = 8192, kFirstWindow = 2048;
 
-  /// parent+1 .. tip.
+  /// Blocks parent+1 .. tip.
   RangeSession(const eth::BlockId& parent, const eth::BlockId& tip) : parent_{parent}, tip_{tip} {}
 
-  /// Which block do most have at a border between two windows? on_border()
+  /// Ask for the majority's block at the border between two windows; on_border().
   struct AskBorder {
     std::uint64_t number = 0;
   };
-  /// Headers of an earlier try that are kept for this range: on_kept().
+  /// Ask for headers kept from an earlier attempt at this range; on_kept().
   struct AskKept {
     std::uint64_t first = 0, last = 0;
   };
-  /// on_bodies()
+  /// Ask for a batch of bodies; on_bodies().
   struct AskBodies {
     std::uint64_t id = 0;
     ProvenHeaders headers;
     BodyWindow::Batch batch;
   };
-  /// Payloads for the reader: on_written().
+  /// Write payloads to the reader; on_written().
   struct Write {
     std::vector<ServedPtr> payloads;
   };
-  /// What a batch held in memory is free.
+  /// Release the memory of a batch.
   struct Free {
     std::uint64_t id = 0;
   };
-  /// Headers of a proof that failed, for another try.
+  /// Keep the headers of a failed proof for another attempt.
   struct Keep {
     std::vector<HashedHeader> headers;
   };
-  /// The sources do not agree on the way: the headers of the whole range come first, from its tip down.
+  /// The sources disagree about a border: the headers of the whole range are fetched first, from its tip down.
   struct NoBorder {
     absl::Status why;
     eth::BlockId from;
@@ -57,7 +57,7 @@ class RangeSession {
                               AskBodies, Write, Free, Keep, NoBorder, End>;
   using Effects = std::vector<Effect>;
 
-  /// `lines`: how many batches of bodies are asked for at once.
+  /// `lines`: the number of batches of bodies in flight.
   Effects start(std::size_t lines);
   Effects on_border(const absl::StatusOr<eth::BlockId>& border);
   Effects on_kept(std::vector<HashedHeader> kept);
@@ -67,7 +67,7 @@ class RangeSession {
   Effects on_bodies(std::uint64_t id, absl::StatusOr<std::vector<ServedPtr>> got, std::size_t bytes);
   /// The reader has room for more.
   Effects on_written();
-  /// The caller is gone: nothing more comes but what is to be kept.
+  /// The caller is gone: only headers to keep and the end are still returned.
   Effects on_gone();
 
  private:
@@ -76,32 +76,32 @@ class RangeSession {
   };
   void prove_from(const eth::BlockId& from, std::uint64_t width);
   void prove(const Range& range);
-  /// The next stretch of the way down from the tip.
+  /// Proves the next stretch on the way down from the tip.
   void walk();
   void proven(const ProvenHeaders& headers);
   void not_proven(const absl::Status& why);
   void begin_bodies(ProvenHeaders headers);
   void end(absl::Status st);
-  /// Whatever can go on now does.
+  /// Does everything that is possible now.
   Effects go_on();
 
   const eth::BlockId parent_, tip_;
   std::size_t lines_ = 1;
   Effects out_;
   bool ended_ = false;
-  /// What is being proven; without a proof its kept headers are asked for.
+  /// The range being proven; while proof_ is empty, its kept headers are awaited.
   std::optional<Range> range_;
   std::optional<WindowProof> proof_;
   /// The window that waits for its border.
   eth::BlockId border_from_;
   std::uint64_t border_ = 0;
-  /// Of a range whose sources do not agree on the way: the tip's own.
+  /// Borders found by walking down from the tip, when the sources disagree.
   std::map<std::uint64_t, Hash32> borders_;
-  /// While the way down is walked: where it goes on.
+  /// While walking down: the block from which to continue.
   std::optional<eth::BlockId> walking_;
 
   std::optional<BodyWindow> bodies_;
-  /// Proven, and waits for the bodies of the window before; or why it cannot be.
+  /// A proven window that waits for the bodies of the previous one; or why it could not be proven.
   ProvenHeaders ready_;
   absl::Status failure_;
   struct Asked {
@@ -109,7 +109,7 @@ class RangeSession {
   };
   std::uint64_t last_id_ = 0;
   std::map<std::uint64_t, Asked> asked_;
-  /// By where a batch begins: those that have come and hold memory.
+  /// Fetched batches that hold memory, by the position where they begin.
   std::map<std::size_t, std::uint64_t> held_;
   /// The batch that is being written.
   std::optional<std::uint64_t> writing_;

@@ -23,7 +23,7 @@ HashedHeader header(std::uint64_t n) {
   return h;
 }
 
-/// Answers what a session asks for, as a world without faults does, and keeps what it may not answer.
+/// Answers a session's requests like a world without faults, and collects those that the test withholds.
 class World {
  public:
   World(std::uint64_t parent, std::uint64_t tip) : session{block(parent), block(tip)} {}
@@ -91,13 +91,13 @@ class World {
     take<RangeSession::Write>();
     add(session.on_written());
   }
-  /// Until it has a window of headers.
+  /// Runs until a window of headers is proven.
   void prove_window() {
     answer_kept();
     while (count<WindowProof::AskHeaders>() > 0) answer_headers();
     answer_judge();
   }
-  /// Everything, as it comes.
+  /// Answers everything as it comes.
   void run() {
     for (int k = 0; k < 1'000'000 && !end; ++k) {
       if (count<RangeSession::AskKept>() > 0) answer_kept();

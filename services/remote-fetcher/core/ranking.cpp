@@ -8,7 +8,7 @@ void rank(std::span<Endpoint* const> endpoints, Work w, absl::Time now) {
   std::optional<absl::Duration> fastest;
   std::optional<absl::Duration> fastest_call;
   for (const Endpoint* e : endpoints) {
-    // One that cannot be asked makes nobody slow.
+    // An endpoint that cannot be asked makes no other one slow.
     if (!e->healthy() || e->state(now) != State::ready) continue;
     const Latency& l = e->latency_of(w);
     if (const auto took = l.quantile(0.5, now)) fastest = std::min(fastest.value_or(*took), *took);
@@ -18,10 +18,10 @@ void rank(std::span<Endpoint* const> endpoints, Work w, absl::Time now) {
   for (Endpoint* e : endpoints) {
     const auto took = e->latency_of(w).quantile(0.5, now);
     const auto each = e->latency_of(w).per_call(0.5, now);
-    // It keeps its rank until it is measured again: Endpoint::trial_due().
+    // An unmeasured endpoint keeps its rank until a trial: Endpoint::trial_due().
     if (!took || !each) continue;
     const double times = e->slow(w) ? kFastAgain : kSlow;
-    // Large batches take long, and single calls little, so both have to be slow.
+    // Large batches take long per request, small ones per call, so both measures have to be slow.
     const bool slow = *took > *fastest * times && *took > *fastest + kNoDifference && *each > *fastest_call * times;
     e->set_slow(w, slow, *took);
   }

@@ -1,5 +1,5 @@
-// Which endpoints are slow: others are asked before them. By the medians of the last answers, and with hysteresis, so
-// that two endpoints which are about alike do not change places all the time. Pure.
+// Which endpoints are slow, so that others are asked first. Uses the median of recent answers, with hysteresis, so that
+// two similar endpoints do not swap places all the time. Pure.
 #pragma once
 #include <optional>
 #include <span>
@@ -8,13 +8,13 @@
 
 namespace towline::fetcher {
 
-/// A slow endpoint takes so many times as long as the fastest, for a request and for a call of it, and is slow until it
-/// takes less than kFastAgain times as long.
+/// An endpoint becomes slow when it takes kSlow times as long as the fastest one, both per request and per call. It is
+/// fast again below kFastAgain times.
 inline constexpr double kSlow = 4, kFastAgain = 2;
-/// A difference below this is none.
+/// Smaller differences do not count.
 inline constexpr absl::Duration kNoDifference = absl::Milliseconds(50);
 
-/// Sets Endpoint::slow() of each for `w`, headers or bodies.
+/// Sets Endpoint::slow() of all endpoints for `w`, headers or bodies.
 void rank(std::span<Endpoint* const> endpoints, Work w, absl::Time now);
 
 }  // namespace towline::fetcher

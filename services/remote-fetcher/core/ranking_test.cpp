@@ -68,8 +68,8 @@ TEST_F(Ranking, Table) {
   for (const Case& c : {
            Case{ms(100), ms(120), ms(110), 10, "---"},
            Case{ms(100), ms(120), ms(2000), 10, "--s"},
-           Case{ms(100), ms(120), ms(390), 10, "---"},   // below four times as long
-           Case{ms(2), ms(3), ms(30), 10, "---"},        // no difference that anybody feels
+           Case{ms(100), ms(120), ms(390), 10, "---"},   // below four times the fastest
+           Case{ms(2), ms(3), ms(30), 10, "---"},        // the difference is too small
            Case{ms(100), ms(120), ms(900), 100, "---"},  // a large batch
            Case{ms(2000), ms(2100), ms(1900), 10, "---"},
        }) {

@@ -10,7 +10,7 @@ namespace towline::fetcher {
 namespace {
 
 constexpr std::size_t kLongest = 200;
-/// Shorter words ("v1", "rpc") are no secrets, and would make holes in honest text.
+/// Shorter words ("v1", "rpc") are no secrets, and redacting them would garble harmless text.
 constexpr std::size_t kShortestSecret = 6;
 
 void add_words(absl::string_view part, std::vector<std::string>& out) {
@@ -34,13 +34,13 @@ std::vector<std::string> secrets_of(absl::string_view url, const std::vector<std
     const auto colon = h.find(':');
     if (colon != std::string::npos) add_words(absl::StripAsciiWhitespace(absl::string_view{h}.substr(colon + 1)), out);
   }
-  // Longer ones first, so that no part of one is left over.
+  // Longer ones first, so that no part of a secret remains.
   std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.size() > b.size(); });
   return out;
 }
 
 std::string presentable(absl::string_view text, const std::vector<std::string>& secrets) {
-  // A secret that the cut would split must go first; but what is huge is not searched whole.
+  // Secrets are removed before the cut, which could split one; but a huge text is not searched completely.
   std::string out{text.substr(0, 20 * kLongest)};
   for (const auto& s : secrets) out = absl::StrReplaceAll(out, {{s, "***"}});
   if (out.size() > kLongest) out = out.substr(0, kLongest) + "...";

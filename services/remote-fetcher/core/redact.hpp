@@ -1,5 +1,5 @@
-// Text of remote origin, made fit for logs, metrics and answers: short, printable, and without what is secret in the
-// endpoint's URL and headers (servers like to quote them in their errors). Pure.
+// Makes remote text fit for logs, metrics and answers: short, printable, and free of the secrets in the endpoint's URL
+// and headers, which servers tend to quote in errors. Pure.
 #pragma once
 #include <absl/strings/string_view.h>
 
@@ -8,9 +8,10 @@
 
 namespace towline::fetcher {
 
-/// The parts of a URL and headers ("Name: value") that must not be shown: userinfo, path, query, header values, and
-/// their longer words.
+/// The secret parts of a URL and of headers ("Name: value"): userinfo, path, query, header values, and the longer words
+/// in them.
 std::vector<std::string> secrets_of(absl::string_view url, const std::vector<std::string>& headers);
+/// `text` without `secrets`, at most about 200 bytes, with '?' for bytes that are not printable ASCII.
 std::string presentable(absl::string_view text, const std::vector<std::string>& secrets);
 
 }  // namespace towline::fetcher

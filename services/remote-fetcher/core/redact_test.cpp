@@ -21,7 +21,7 @@ TEST(Redact, TakesOutWhatIsSecret) {
 TEST(Redact, MakesTextShortAndPrintable) {
   EXPECT_EQ(presentable("line\nnext\x1b[31m\xff", {}), "line?next?[31m?");
   EXPECT_EQ(presentable(std::string(5000, 'x'), {}).size(), 203U);
-  // A secret that lies across the cut goes too.
+  // A secret across the cut is removed, too.
   const std::string secret = "verysecretkey";
   EXPECT_EQ(presentable(std::string(195, ' ') + secret, {secret}).find("very"), std::string::npos);
 }

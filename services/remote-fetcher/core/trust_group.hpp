@@ -1,4 +1,4 @@
-// Who is likely to run an endpoint: whoever can answer for its host. Pure.
+// Who probably runs an endpoint: the owner of its host name. Pure.
 #pragma once
 #include <absl/strings/string_view.h>
 
@@ -6,8 +6,8 @@
 
 namespace towline::fetcher {
 
-/// The registrable domain of a host (https://publicsuffix.org): rpc.eu.example.co.uk is of example.co.uk. The host
-/// itself where it is an IP address or has no public suffix, as names of a private network.
+/// The registrable domain of a host (https://publicsuffix.org): example.co.uk for rpc.eu.example.co.uk. The host itself
+/// if it is an IP address or has no public suffix, like names of a private network.
 std::string trust_group_of(absl::string_view host);
 
 }  // namespace towline::fetcher

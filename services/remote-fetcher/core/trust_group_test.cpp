@@ -12,7 +12,7 @@ TEST(TrustGroup, IsTheRegistrableDomainOrTheHost) {
       {"rpc.eu.example.com", "example.com"},
       {"RPC.Example.COM.", "example.com"},
       {"a.node.example.co.uk", "example.co.uk"},
-      {"one.github.io", "one.github.io"},  // a suffix under which anybody can have a name
+      {"one.github.io", "one.github.io"},  // a public suffix: anybody can have a name under it
       {"co.uk", "co.uk"},
       {"127.0.0.1", "127.0.0.1"},
       {"2001:db8::1", "2001:db8::1"},

@@ -8,10 +8,10 @@
 namespace towline::fetcher {
 namespace {
 
-/// A source that has another unsafe block at this many looks in a row is on another branch. Before, one of several
-/// replicas behind its URL may only be late.
+/// A source that had another unsafe block at this many looks in a row is on another branch. With fewer, one of several
+/// replicas behind its URL may merely be late.
 constexpr int kUnsettled = 3;
-/// Heights that one look compares at most.
+/// The most heights compared in one look.
 constexpr std::size_t kMostHeights = 16;
 
 constexpr std::uint64_t kAnyHeight = std::numeric_limits<std::uint64_t>::max();
@@ -63,13 +63,13 @@ std::vector<std::uint64_t> Vote::heights(const std::string& endpoint, absl::Time
       if (label) labels.insert(label->number);
   }
   if (const auto own = views_.find(endpoint); own != views_.end()) {
-    // Asked for as its own label.
+    // The look asks for these labels anyway.
     for (const auto& label : {own->second.heads.safe, own->second.heads.finalized})
       if (label && own->second.heads.kind == contract::EndpointKind::el) labels.erase(label->number);
   }
   std::vector<std::uint64_t> out{labels.begin(), labels.end()};
   if (sources.size() > 1 && lowest && !labels.contains(*lowest)) out.push_back(*lowest);
-  // The highest are those that matter.
+  // The highest heights matter most.
   if (out.size() > kMostHeights) out.erase(out.begin(), out.end() - kMostHeights);
   return out;
 }
@@ -79,7 +79,7 @@ void Vote::put(contract::HeadSnapshot s, const std::vector<std::uint64_t>& asked
   View v;
   const auto before = views_.find(s.endpoint);
   const std::uint64_t number = number_of(s.unsafe);
-  // Two replicas that hang at different heights answer in turn: that is no rise.
+  // Two replicas that hang at different heights answer in turn: their changes are no progress.
   const bool rose = before == views_.end() || number > before->second.highest;
   v.highest = rose ? number : before->second.highest;
   v.moved = rose ? s.observed : before->second.moved;
@@ -89,7 +89,7 @@ void Vote::put(contract::HeadSnapshot s, const std::vector<std::uint64_t>& asked
     v.chain[label->number] = label->hash;
     if (label->number > 0) v.chain.emplace(label->number - 1, label->parent_hash);
   }
-  // What an EL has by number goes before the word of the CL beside it.
+  // A block that an EL has by number overrides the claim of the CL behind the same URL.
   for (const auto& [n, hash] : has) v.chain[n] = hash;
   if (before != views_.end()) {
     const View& last = before->second;
@@ -141,7 +141,7 @@ std::optional<Hash32> Vote::Word::at(std::uint64_t number) const {
       it = v->before.find(number);
       if (it == v->before.end()) continue;
     }
-    // A CL's word counts where no EL of its group has the block.
+    // A CL's claim counts only where no EL of its group has the block.
     const bool el = contract::serves_blocks(v->heads.kind);
     if (by_el && !el) continue;
     if (out && el == by_el && *out != it->second) return std::nullopt;
@@ -153,7 +153,7 @@ std::optional<Hash32> Vote::Word::at(std::uint64_t number) const {
 
 std::optional<Vote::Word> Vote::word(const std::vector<Source>& members, Has may, Label label) const {
   Word w;
-  // One that hangs does not hold up its own group.
+  // A stalled endpoint does not hold up its own group.
   const bool all_stalled = std::all_of(members.begin(), members.end(), [&](const auto& m) { return stalled(*m.view); });
   std::optional<std::uint64_t> lowest;
   bool by_cl = false;
@@ -162,14 +162,14 @@ std::optional<Vote::Word> Vote::word(const std::vector<Source>& members, Has may
     w.chain.push_back(m.view);
     const auto& named = m.view->heads.*label;
     if (!(m.voter->*may) || !named) continue;
-    // A CL derives; the labels of an EL are what a CL told it.
+    // A CL derives; an EL's labels are what some CL told it.
     const bool cl = contract::serves_sync_status(m.view->heads.kind);
     if (by_cl && !cl) continue;
     lowest = cl && !by_cl ? named->number : std::min(lowest.value_or(named->number), named->number);
     by_cl = by_cl || cl;
   }
   if (!lowest) return std::nullopt;
-  // ELs go first in at(): so that a CL's word is never taken before an EL's.
+  // ELs first, so that at() never takes a CL's claim before an EL's.
   std::stable_partition(w.chain.begin(), w.chain.end(),
                         [](const View* v) { return contract::serves_blocks(v->heads.kind); });
   w.label = *lowest;
@@ -196,7 +196,7 @@ Vote::Voted Vote::vote(const std::vector<Source>& sources, const std::set<std::s
         if (b) candidates.insert({{b->number, b->hash}, *b});
     }
   }
-  // What no execution client has at its height is nobody's chain.
+  // A block that no EL has at its height is on nobody's chain.
   const auto canonical = [&](const eth::BlockRef& b) {
     return !els || std::any_of(sources.begin(), sources.end(), [&](const Source& s) {
       const Word own{b.number, {s.view}, false};
@@ -214,7 +214,7 @@ Vote::Voted Vote::vote(const std::vector<Source>& sources, const std::set<std::s
     if (static_cast<std::size_t>(has) >= needed && canonical(b)) out.block = b;
   }
   if (out.hold != contract::Hold::none) return out;
-  // The chains of two groups agree as far as both labels reach.
+  // Whether the chains of two groups agree as far as both labels reach.
   const auto agree = [](const Word& a, const Word& b) {
     if (a.split || b.split) return false;
     const std::uint64_t up_to = std::min(a.label, b.label);
@@ -319,7 +319,7 @@ bool Vote::behind(const Source& s, const std::vector<Source>& sources) const {
 }
 
 Vote::Blemish Vote::blemish(const Source& s, const std::vector<Source>& sources, absl::Time now) const {
-  // A CL of which no execution client has a single label may be on any chain.
+  // A CL that shares no label with any EL may be on any chain.
   bool els = false, confirmed = false;
   for (const Source& el : sources) {
     if (!contract::serves_blocks(el.view->heads.kind)) continue;
@@ -328,12 +328,12 @@ Vote::Blemish Vote::blemish(const Source& s, const std::vector<Source>& sources,
   }
   const contract::HeadSnapshot& h = s.view->heads;
   if (els && !confirmed) return Blemish::unconfirmed;
-  // A CL that starts or replays shows what it knew before.
+  // A CL that starts or replays shows its old knowledge.
   if (h.current_l1 && h.current_l1->hash.is_zero()) return Blemish::replays;
   if (now - h.observed > ages_.late) return Blemish::late;
   if (stalled(*s.view)) return Blemish::stalled;
   if (behind(s, sources)) return Blemish::behind;
-  // Of three or more: not who is on another branch, for as long as that is not settled.
+  // A source that differs from most of the other groups does not lead until this is settled.
   std::map<std::string, bool> apart;
   for (const Source& x : sources)
     if (x.voter->unsafe && x.voter->group != s.voter->group) apart[x.voter->group] |= looks_apart(s, x) > 0;
@@ -352,15 +352,16 @@ std::optional<contract::HeadSnapshot> Vote::choose(absl::Time now,
   };
   for (const Source& s : sources)
     if (contradicts(s)) contradicting.insert(s.voter->group);
-  // A group of which one has the block has no word against it: the other is on its own.
+  // If one member of a group has the confirmed finalized block, the group does not contradict it; the other member
+  // stands alone.
   for (const Source& s : sources)
     if (confirmed_finalized && s.view->chain.contains(confirmed_finalized->number) && !contradicts(s))
       contradicting.erase(s.voter->group);
   const bool most_contradict = contradicting.size() * 2 > count_groups(voters_);
   if (most_contradict) {
-    contradicting.clear();  // they are followed no more than the confirmed finalized block allows, and shown
+    contradicting.clear();  // they are shown, but followed only as far as the confirmed finalized block allows
   } else {
-    // What was looked at before the confirmed finalized block was known was not checked against it.
+    // A view from before the confirmed finalized block was known was not compared with it.
     std::erase_if(sources, [&](const Source& s) {
       return contradicts(s) || (confirmed_finalized && contract::serves_blocks(s.view->heads.kind) &&
                                 !s.view->asked.contains(confirmed_finalized->number) &&
@@ -380,14 +381,14 @@ std::optional<contract::HeadSnapshot> Vote::choose(absl::Time now,
   const auto all_branches = branches(leaders);
   std::vector<Blemish> blemishes(voters_.size());
   for (const Source& s : leaders) blemishes[s.order] = blemish(s, sources, now);
-  // Of the branch that has most votes; of others where they have as many.
+  // Candidates: the branch with most votes, and branches with equally many.
   std::vector<Source> order;
   const std::size_t most = votes(all_branches.front(), all_branches);
   for (const auto& branch : all_branches) {
     if (votes(branch, all_branches) < most) break;
     const auto from = static_cast<std::ptrdiff_t>(order.size());
     order.insert(order.end(), branch.begin(), branch.end());
-    // Best first otherwise.
+    // Within a branch, by blemish and then by the order of the list.
     std::stable_sort(order.begin() + from, order.end(),
                      [&](const auto& a, const auto& b) { return blemishes[a.order] < blemishes[b.order]; });
   }
@@ -396,7 +397,7 @@ std::optional<contract::HeadSnapshot> Vote::choose(absl::Time now,
     const contract::HeadSnapshot& h = order[i].view->heads;
     if (h.unsafe) out.others.push_back({h.endpoint, h.kind, *h.unsafe});
   }
-  // One source's word for what is derived from L1 is an unsafe head's at best.
+  // A single source's claim of a derived block is worth no more than an unsafe head.
   if (out.local_safe && electorate_.unsafe > 1 && !most_have(out.local_safe->id(), sources)) out.local_safe.reset();
   out.groups = electorate_.unsafe;
   out.agree = std::min(most, agreeing(order.front(), sources));

@@ -1,5 +1,5 @@
-// Whom to believe. What each source says of its chain goes in; the labels that a quorum of groups has, and the source
-// whose unsafe head leads, come out. One trust group is one vote, however many endpoints it has. Pure.
+// Which sources to believe. In: what each source says about its chain. Out: the labels that a quorum of groups has, and
+// the source whose unsafe head leads. A trust group has one vote, however many endpoints it has. Pure.
 #pragma once
 #include <absl/time/time.h>
 
@@ -16,36 +16,36 @@ namespace towline::fetcher {
 
 class Vote {
  public:
-  /// What counts as seen of a source: heads older than `late_after` lead only where there are no others, as do heads
-  /// that have stood still for `stalled_after` while another's moved on; views older than `stale_after` are not used.
+  /// A source leads only if there is no other when its heads are older than `late`, or have stood still for `stalled`
+  /// while another's moved. A view older than `stale` is not used.
   struct Ages {
     absl::Duration late, stale, stalled;
   };
   Vote(std::vector<Voter> voters, Quorum quorum, Ages ages);
 
-  /// Heights to compare: what the next look at `endpoint` asks for beside its labels.
+  /// The heights that the next look at `endpoint` should ask for, beside its labels.
   std::vector<std::uint64_t> heights(const std::string& endpoint, absl::Time now) const;
-  /// A look: its heads, and the hashes that it has at the heights that were asked for (what it lacks is left out).
+  /// The result of a look: heads, and the hashes at the requested heights (missing ones are left out).
   void put(contract::HeadSnapshot s, const std::vector<std::uint64_t>& asked,
            const std::map<std::uint64_t, Hash32>& has);
-  /// It was quarantined or cordoned.
+  /// For an endpoint that was quarantined, cordoned or rejected.
   void drop(const std::string& endpoint) { views_.erase(endpoint); }
 
-  /// What a subscriber that holds `confirmed_finalized` as final is to follow: the leader's snapshot, with the labels
-  /// of the vote. nullopt: nobody may lead.
+  /// What a subscriber with this confirmed finalized block should follow: the leader's snapshot with the labels of the
+  /// vote. nullopt: no source may lead.
   std::optional<contract::HeadSnapshot> choose(absl::Time now,
                                                const std::optional<eth::BlockId>& confirmed_finalized = {}) const;
-  /// Somebody is heard, whether or not somebody may lead.
+  /// Whether any source is heard, even if none may lead.
   bool anybody(absl::Time now) const { return !heard(now).empty(); }
-  /// Its own word, as it said it last.
+  /// The endpoint's own heads at the last look.
   std::optional<contract::HeadSnapshot> of(const std::string& endpoint) const;
-  /// Its head stands still, and another's has moved on since for `stalled`.
+  /// Its head has stood still for `stalled` while another's moved.
   bool stalled(const std::string& endpoint) const;
-  /// Another EL's headers verify.
+  /// Headers of another EL verify.
   bool others_verify(const std::string& endpoint, absl::Time now) const;
-  /// How it stands to the others, for a person.
+  /// The endpoint's position relative to the others, for display.
   struct Standing {
-    /// It is not of the branch that most have.
+    /// The endpoint is not on the majority's branch.
     bool dissents = false;
     std::string text;
   };
@@ -55,22 +55,22 @@ class Vote {
   struct View {
     contract::HeadSnapshot heads;
     std::set<std::uint64_t> asked;
-    /// Its labels, and what it has at the heights that were asked for.
+    /// Its labels and their parents, and its blocks at the requested heights.
     std::map<std::uint64_t, Hash32> chain;
-    /// What it had at or below its safe block at the look before, where nothing newer is known: two sources that are
-    /// looked at in turn, and move, have no height in common otherwise.
+    /// Its blocks up to its safe block at the previous look, where nothing newer is known. Otherwise two moving sources
+    /// that are polled in turn would have no height in common.
     std::map<std::uint64_t, Hash32> before;
-    /// Its highest unsafe head, and when that was seen first.
+    /// Its highest unsafe head, and when that was first seen.
     std::uint64_t highest = 0;
     absl::Time moved;
-    /// Looks in a row at which it had another unsafe block than the source named.
+    /// By source: the number of looks in a row at which their unsafe blocks differed.
     std::map<std::string, int> differed;
 
     /// It has another block at that height.
     bool contradicts(const eth::BlockId& b) const;
-    /// Both have one block.
+    /// They have a block in common.
     bool shares_block_with(const View& other) const;
-    /// They have different ones at some height from `low` to `high`.
+    /// They have different blocks at some height from `low` to `high`.
     bool differs_from(const View& other, std::uint64_t low, std::uint64_t high) const;
   };
   struct Source {
@@ -78,7 +78,7 @@ class Vote {
     std::size_t order;
     const View* view;
   };
-  /// A group's word on one label.
+  /// A group's position on one label.
   struct Word {
     std::uint64_t label = 0;
     std::vector<const View*> chain;
@@ -98,21 +98,21 @@ class Vote {
   std::optional<Word> word(const std::vector<Source>& members, Has vote, Label label) const;
   Voted vote(const std::vector<Source>& sources, const std::set<std::string>& contradicting, Has may, Label label,
              std::size_t quorum) const;
-  /// Why it leads only where there is no better one; the worst of it.
+  /// Why a source leads only if there is no better one; the worst reason that applies.
   enum class Blemish { none, no_vote, apart, behind, stalled, late, replays, unconfirmed };
-  /// Its head is behind what most have by more than sources that are looked at in turn are.
+  /// Its head lags behind the majority's by more than the polling of sources in turn explains.
   bool behind(const Source& s, const std::vector<Source>& sources) const;
   Blemish blemish(const Source& s, const std::vector<Source>& sources, absl::Time now) const;
-  /// Looks in a row at which they had different blocks; kUnsettled or more: they are of two branches. One or two may be
-  /// replicas behind a balancer that are not at one height.
+  /// Looks in a row at which they had different blocks. From kUnsettled on they are on two branches; below, replicas
+  /// behind a load balancer may be at different heights.
   static int looks_apart(const Source& a, const Source& b);
-  /// Groups with a vote on unsafe heads that had no other block than `s` at the last looks, its own among them.
+  /// The number of groups voting on unsafe heads, its own included, that had no other block than `s` at the last looks.
   std::size_t agreeing(const Source& s, const std::vector<Source>& sources) const;
-  /// Of the sources in the order of the list; the branch with most votes first.
+  /// Groups the sources, in the order of the list, by branch; the branch with most votes first.
   std::vector<std::vector<Source>> branches(const std::vector<Source>& sources) const;
-  /// The highest block that most of several groups are known to have.
+  /// The highest block that a majority of several groups is known to have.
   std::optional<eth::BlockId> agreed(const std::vector<Source>& sources) const;
-  /// Most of the configured groups have that block, whatever they call it.
+  /// Whether a majority of the configured groups has that block, under any label.
   bool most_have(const eth::BlockId& b, const std::vector<Source>& sources) const;
   std::size_t votes(const std::vector<Source>& branch, const std::vector<std::vector<Source>>& all) const;
 

@@ -15,7 +15,7 @@ using ::testing::HasSubstr;
 const absl::Time t0 = absl::FromUnixSeconds(1'700'000'000);
 constexpr Vote::Ages kAges{absl::Seconds(3), absl::Seconds(13), absl::Seconds(10)};
 
-/// A branch leaves the honest chain (0) somewhere, and has blocks of its own from there on.
+/// A branch leaves the honest chain (0) at some height, and has its own blocks from there on.
 struct Chain {
   std::uint8_t branch = 0;
   std::uint64_t leaves_after = 0;
@@ -28,7 +28,7 @@ struct Chain {
   }
 };
 
-/// A source as it is asked: by label, and by number.
+/// A source, with what it answers by label and by number.
 struct Node {
   std::string name;
   contract::EndpointKind kind = contract::EndpointKind::el;
@@ -60,7 +60,7 @@ Vote vote_of(const std::vector<Voter>& voters, Quorum quorum = {}) {
   return Vote{voters, quorum, kAges};
 }
 
-/// All are looked at several times, as long as one takes to be told apart.
+/// Looks at all sources several times, enough to tell branches apart.
 std::optional<contract::HeadSnapshot> after_looks(Vote& v, const std::vector<Node>& nodes,
                                                   const std::optional<eth::BlockId>& confirmed_finalized = {}) {
   for (int look = 0; look < 4; ++look)
@@ -248,7 +248,7 @@ TEST(Vote, OneThatStandsStillDoesNotHoldUpItsOwnGroup) {
     Node proxy{"proxy", contract::EndpointKind::cl}, el{"el"};
     for (int second = 0; second <= 60; ++second) {
       const absl::Time now = t0 + absl::Seconds(second);
-      // Two replicas that hang at two heights. A block each 2 s, and no more from second 40 on.
+      // Two replicas that hang at two heights. One block per 2 s, and none after second 40.
       proxy.unsafe = 100 - (second % 2 == 0 ? 0 : apart);
       el.unsafe = 100 + static_cast<std::uint64_t>(std::min(second, 40) / 2);
       el.safe = el.unsafe - 5;
@@ -302,7 +302,7 @@ TEST(Vote, WhoContradictsTheConfirmedFinalizedHasNoVoteAndMostOfThemAreShown) {
 }
 
 TEST(Vote, OfAGroupThatIsSplitAtTheConfirmedFinalizedOnlyWhoContradictsItIsLeftOut) {
-  // The lying source stands first in the list, and its head is the higher one.
+  // The lying source is first in the list, and has the higher head.
   Vote v = vote_of({{"lying", "x"}, {"a", "x"}});
   const auto s = after_looks(v, {{.name = "lying", .chain = kForged, .unsafe = 110}, {"a"}}, Chain{}.at(85).id());
   ASSERT_TRUE(s);
@@ -351,7 +351,7 @@ TEST(Vote, WhereAllDifferALookStillFitsIntoTwoBatchesOfTen) {
     }
     Vote v = vote_of(voters);
     after_looks(v, nodes);
-    // Three labels, and an confirmed_finalized.
+    // Three labels, and one confirmed finalized block.
     EXPECT_LE(v.heights("n0", t0).size() + 4, 20U) << n;
   }
 }
@@ -363,7 +363,7 @@ TEST(Vote, WhatMostHaveIsNamedAndWhoIsFarBehindItDoesNotLead) {
   EXPECT_EQ(s->agreed, Chain{}.at(100).id());
   EXPECT_EQ(s->groups, 3U);
   EXPECT_EQ(s->agree, 2U);
-  // Blocks of 2 s; what stands still for 10 s is passed over, and so is what stays so far behind.
+  // Blocks of 2 s; a source that stands still for 10 s is passed over, and so is one that stays this far behind.
   Vote lag = vote_of({{"a", "x"}, {"b", "y"}, {"c", "z"}});
   EXPECT_EQ(after_looks(lag, {{"a", contract::EndpointKind::el, {}, 95, 90, 85}, {"b"}, {"c"}})->endpoint, "a");
   EXPECT_EQ(after_looks(lag, {{"a", contract::EndpointKind::el, {}, 94, 90, 85}, {"b"}, {"c"}})->endpoint, "b");
@@ -388,7 +388,7 @@ TEST(Vote, WhoStartsOrReplaysLeadsOnlyWhereNobodyElseIs) {
 }
 
 TEST(Vote, WhoContradictsAVotedLabelLeadsNowhere) {
-  // Of the three only the lying source has a vote on unsafe heads.
+  // Only the lying source of the three has a vote on unsafe heads.
   Vote v = vote_of({{"lying", "x"}, {"b", "y", false}, {"c", "z", false}});
   const auto s = after_looks(v, {{"lying", contract::EndpointKind::el, kForged, 130, 129, 128}, {"b"}, {"c"}});
   ASSERT_TRUE(s);
@@ -397,7 +397,7 @@ TEST(Vote, WhoContradictsAVotedLabelLeadsNowhere) {
 }
 
 TEST(Vote, WhatOneSaysIsDerivedCountsIfMostHaveIt) {
-  // It is with the others in all but this.
+  // The source agrees with the others in everything else.
   const auto local_safe_of = [](const std::vector<Voter>& voters, const Chain& chain, std::uint64_t number) {
     Vote v = vote_of(voters);
     std::optional<contract::HeadSnapshot> s;
@@ -481,8 +481,8 @@ TEST(Vote, AMajorityIsOfAllThatAreConfigured) {
   }
 }
 
-/// LyingSources in a minority say anything: nothing of theirs is ever safe or final, and the head is the honest ones'
-/// as soon as they have been looked at often enough.
+/// A minority of lying sources says anything: none of their blocks ever becomes safe or finalized, and the head is the
+/// honest one as soon as there were enough looks.
 TEST(Vote, AMinorityOfLyingSourcesNeverMovesALabel) {
   const std::uint64_t seed = std::random_device{}();
   SCOPED_TRACE(absl::StrCat("seed ", seed));
@@ -505,7 +505,7 @@ TEST(Vote, AMinorityOfLyingSourcesNeverMovesALabel) {
       for (std::size_t i = 0; i < groups; ++i) {
         Node n{absl::StrCat("n", i)};
         if (i < lying) {
-          if (below(4) == 0) continue;  // it withholds
+          if (below(4) == 0) continue;  // it withholds an answer
           n.kind = std::array{contract::EndpointKind::el, contract::EndpointKind::cl,
                               contract::EndpointKind::both}[below(3)];
           n.chain = {static_cast<std::uint8_t>(1 + below(2)), 60 + below(60)};

@@ -43,7 +43,7 @@ std::vector<WaitingLine::Outcome> WaitingLine::go_on(std::span<Endpoint* const> 
     } else if (out_of_patience(x.since, now)) {
       out.push_back({w.id, absl::DeadlineExceededError("no source answered in time")});
     } else {
-      // A millisecond more: patience ends after it, not at it.
+      // One millisecond more, since patience ends only after kPatience.
       next_ = std::min({next_, c.not_before, std::max(x.since, progress_) + kPatience + absl::Milliseconds(1)});
       still.push_back(std::move(w));
     }

@@ -1,5 +1,5 @@
-// Who waits to ask an execution endpoint, and who may do so now: choice.hpp says which endpoint. Questions of callers
-// come first, then whoever waits longest. Pure.
+// Which requests wait for an execution endpoint, and which may be sent now; choice.hpp picks the endpoint. Requests
+// that a caller waits for come first, then the oldest. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -13,26 +13,26 @@
 
 namespace towline::fetcher {
 
-/// How long work waits while no source answers anything.
+/// How long a request waits while no source answers anything.
 inline constexpr absl::Duration kPatience = absl::Seconds(20);
 
-/// What a request is wanted for.
+/// The requirements of a request.
 struct Wanted {
   Work work = Work::headers;
-  /// Calls of it that one request may hold.
+  /// The number of its calls that one request may hold.
   std::size_t calls = 1;
-  /// Not to be asked.
+  /// Endpoints not to be asked.
   std::set<std::size_t> except;
-  /// The endpoint must have it.
+  /// A block that the endpoint must have.
   std::optional<std::uint64_t> number;
   std::optional<std::size_t> prefer;
-  /// Since when it has waited, other endpoints before included.
+  /// Since when the work has waited, including attempts at other endpoints.
   absl::Time since = absl::InfinitePast();
   /// A caller waits for this very answer.
   bool urgent = false;
 };
 
-/// Leave to make one request of `calls` calls at most.
+/// Permission for one request of at most `calls` calls.
 struct Turn {
   std::size_t endpoint = 0;
   Work work = Work::headers;
@@ -41,26 +41,26 @@ struct Turn {
 
 class WaitingLine {
  public:
-  /// RESOURCE_EXHAUSTED: as many wait as may.
+  /// RESOURCE_EXHAUSTED from add(): `most` requests wait already.
   explicit WaitingLine(std::size_t most) : most_{most} {}
 
   absl::Status add(std::uint64_t id, Wanted w);
-  /// It waits no more.
+  /// Withdraws a waiting request.
   void forget(std::uint64_t id);
   struct Outcome {
     std::uint64_t id = 0;
     absl::StatusOr<Turn> turn;
   };
-  /// Those who wait no more. A turn is counted as a request of its endpoint. UNAVAILABLE: no endpoint can be used for
-  /// it. DEADLINE_EXCEEDED: out_of_patience().
+  /// Returns the requests that wait no longer. A turn already counts as a request of its endpoint. UNAVAILABLE: no
+  /// endpoint can serve it. DEADLINE_EXCEEDED: out_of_patience().
   std::vector<Outcome> go_on(std::span<Endpoint* const> endpoints, absl::Time now);
-  /// When go_on() may have more to say, if nothing is heard of an endpoint before.
+  /// When go_on() may have news, unless an endpoint changes earlier.
   absl::Time next() const { return next_; }
   std::size_t size() const { return line_.size(); }
 
-  /// A source has answered.
+  /// A source answered.
   void on_progress(absl::Time now) { progress_ = now; }
-  /// No source has answered any request for kPatience, nor was one asked before `since`.
+  /// Whether more than kPatience has passed since `since`, and since any source last answered a request.
   bool out_of_patience(absl::Time since, absl::Time now) const { return now - std::max(since, progress_) > kPatience; }
 
  private:

@@ -27,7 +27,7 @@ class Line : public ::testing::Test {
     w.urgent = urgent;
     return w;
   }
-  /// The ids that wait no more, and what they got: an endpoint, or a code.
+  /// The ids that wait no longer, and their result: an endpoint, or a code.
   std::string go_on() {
     std::string out;
     for (const auto& o : line.go_on(endpoints, now))

@@ -1,5 +1,5 @@
-// One window of headers on its way to a proof: batches asked for by number, then what is missing or of another branch,
-// one gap after the other from the tip down, then the judgement of the whole. Pure.
+// The proof of one window of headers: first batches by number, then one gap after the other from the tip down (missing
+// headers, or headers of another branch), then a check of the whole. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -12,47 +12,47 @@
 
 namespace towline::fetcher {
 
-/// An endpoint that has another block in a range than the one that was proven there.
+/// An endpoint that has another block than the proven one, within the range.
 struct Suspect {
   std::size_t endpoint = 0;
   std::uint64_t number = 0;
   std::string evidence;
 };
 
-/// A header, and who gave it.
+/// A header, and the endpoint that gave it.
 struct GivenHeader {
   HashedHeader header;
   std::size_t endpoint = 0;
 };
-/// A header that no endpoint is answerable for.
+/// A header that no endpoint is responsible for.
 inline constexpr std::size_t kNobody = SIZE_MAX;
 
 class WindowProof {
  public:
-  /// Of the headers first .. tip.number, at least one. `kept`: of an earlier try.
+  /// For the headers first .. tip.number, at least one. `kept`: headers from an earlier attempt.
   WindowProof(std::uint64_t first, const eth::BlockId& tip, std::vector<HashedHeader> kept);
 
   struct AskHeaders {
     std::vector<std::uint64_t> numbers;
   };
-  /// The header of a gap, and what is below it down to `lowest`.
+  /// The header of a gap, and the headers below it down to `lowest`.
   struct AskGap {
     ChainProof::Gap gap;
     std::uint64_t lowest = 0;
     eth::BlockId tip;
   };
-  /// The whole, linked: is it of the chain that a quorum has, does it keep the rules?
+  /// Check the linked window: is it on the quorum's chain, and does it obey the fork's rules?
   struct Judge {
     std::shared_ptr<const std::vector<HashedHeader>> headers;
     std::vector<Suspect> suspects;
   };
   using Ask = std::variant<AskHeaders, AskGap, Judge>;
-  /// What to ask for now beside what is under way.
+  /// The next request; several may be pending at once. nullopt: none now.
   std::optional<Ask> next();
 
   struct Headers {
     absl::Status status;
-    /// Those that came before a failure, too.
+    /// Includes headers received before a failure.
     std::vector<GivenHeader> found;
   };
   void on_headers(Headers got);
@@ -63,9 +63,9 @@ class WindowProof {
   void on_gap(absl::StatusOr<Closed> got);
   void on_judged(const absl::Status& st);
 
-  /// How it ended; nullopt: it goes on.
+  /// The result; nullopt: not finished.
   std::optional<absl::StatusOr<std::shared_ptr<const std::vector<HashedHeader>>>> result() const { return result_; }
-  /// What has come, for another try: nothing once all of it had.
+  /// The headers received so far, for another attempt; empty once all headers of the window have arrived.
   std::vector<HashedHeader> give_up() &&;
 
  private:

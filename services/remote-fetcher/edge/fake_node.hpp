@@ -1,5 +1,5 @@
-// A JSON-RPC node for tests: a chain of real hashes over HTTP, with every fault that a source can have, switched while
-// it runs.
+// A JSON-RPC node for tests: a chain with real hashes over HTTP, with the faults that a source can have, which can be
+// switched while it runs.
 #pragma once
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
@@ -22,7 +22,7 @@ namespace towline::fetcher::testing {
 
 using towline::testing::SampleBlock;
 
-/// A chain of `count` linked blocks from number 0; `branch_seed` makes others above `fork_at`.
+/// A chain of `count` linked blocks from number 0; `branch_seed` changes the blocks from `fork_at` on.
 inline std::vector<SampleBlock> make_chain(std::size_t count, std::uint64_t branch_seed = 0,
                                            std::size_t fork_at = SIZE_MAX, std::size_t input_size = 40) {
   std::vector<SampleBlock> out;
@@ -43,12 +43,12 @@ class FakeNode {
     std::atomic<bool> hang{false}, lie_in_body{false}, lie_in_header{false}, html{false}, truncate{false},
         slow_drip{false}, no_batches{false}, batch_gaps{false}, raw{false}, bodies_gone{false};
     std::atomic<std::uint64_t> chain_id{901};
-    std::atomic<std::size_t> oversize{0};         // bytes of padding
-    std::atomic<std::size_t> batch_limit{1000};   // HTTP 413 above
-    std::atomic<int> rate_limit{0};               // this many answers are 429: wait a second
-    std::atomic<bool> rate_limit_in_body{false};  // said in the error, not in Retry-After
+    std::atomic<std::size_t> oversize{0};         // padding in bytes
+    std::atomic<std::size_t> batch_limit{1000};   // HTTP 413 above this size
+    std::atomic<int> rate_limit{0};               // this many answers are 429 with a wait of one second
+    std::atomic<bool> rate_limit_in_body{false};  // the wait is in the error object instead of Retry-After
     std::atomic<int> delay_ms{0};
-    std::atomic<bool> new_type{false};  // answers with a transaction type that nobody knows in JSON
+    std::atomic<bool> new_type{false};  // JSON bodies have an unknown transaction type
   } faults;
 
   explicit FakeNode(std::vector<SampleBlock> chain, bool cl = false) : cl_{cl} {
@@ -84,7 +84,7 @@ class FakeNode {
     latest_ = latest, safe_ = safe, finalized_ = finalized;
   }
   int requests() const { return requests_; }
-  /// How many requests came within `d` after the last answer that was a rate limit.
+  /// The number of requests that arrived within `d` after the last rate-limit answer.
   std::ptrdiff_t requests_after_limit(absl::Duration d) const {
     std::lock_guard lock{mutex_};
     return std::count_if(arrivals_.begin(), arrivals_.end(),
@@ -134,7 +134,7 @@ class FakeNode {
       out = "[";
       std::size_t k = 0;
       for (const auto call : calls) {
-        // A gap, and one id twice.
+        // A gap in the batch.
         if (faults.batch_gaps && calls.size() > 3 && k++ == 1) continue;
         absl::StrAppend(&out, out.size() > 1 ? "," : "", answer(call));
       }
@@ -230,12 +230,12 @@ class FakeNode {
     return absl::StrCat("\"result\":{", towline::testing::header_fields_json(h, b.hash), R"(,"transactions":[]})");
   }
 
-  /// Not a type that the library would spend a second on compressing.
+  /// A content type that the library does not try to compress.
   static constexpr const char* kType = "application/octet-stream";
   const bool cl_;
   mutable std::mutex mutex_;
   std::vector<SampleBlock> chain_;
-  std::vector<std::string> full_;  // honest answers, made once
+  std::vector<std::string> full_;  // honest answers, cached
   std::map<std::string, std::uint64_t> by_hash_;
   std::uint64_t latest_ = 0, safe_ = 0, finalized_ = 0;
   std::map<std::string, int> calls_;

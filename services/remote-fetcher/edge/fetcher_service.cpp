@@ -38,10 +38,11 @@ grpc::Status no_such_endpoint(const std::string& name) {
   return {grpc::StatusCode::NOT_FOUND, absl::StrCat("no endpoint \"", name, "\"; `towline endpoints` lists them")};
 }
 
-/// For an endpoint's answer to somebody who asks all of them.
+/// How long an endpoint may take when all endpoints are compared.
 constexpr absl::Duration kTestimonyPatience = absl::Seconds(5);
 
-/// The dispatcher answers: `ask`, a coroutine, returns the response, and stops when nobody waits for it.
+/// A call that the dispatcher answers: the coroutine `ask` returns the response, and is cancelled when the caller is
+/// gone.
 template <class Response, class F>
 grpc::ServerUnaryReactor* answer_later(const Dispatcher& dispatcher, Response* response, F ask) {
   Question q;
@@ -63,7 +64,7 @@ Task<void> ask_one(Headers* headers, std::size_t i, std::vector<std::uint64_t> n
   *out = co_await headers->ask(i, std::move(numbers), std::move(cancelled));
 }
 
-/// What each endpoint has, and what most groups have.
+/// The blocks of each endpoint, and those of the majority of groups.
 v1::CompareEndpointsResponse compared(const EndpointView& endpoints, const std::vector<Headers::Heard>& heard) {
   const auto write = [](const std::map<std::uint64_t, Hash32>& blocks, auto* out) {
     for (const auto& [number, hash] : blocks) *out->Add() = wire::to_proto(eth::BlockId{number, hash});
@@ -83,7 +84,7 @@ v1::CompareEndpointsResponse compared(const EndpointView& endpoints, const std::
   return out;
 }
 
-/// Each once.
+/// Ascending, without duplicates.
 std::vector<std::uint64_t> sorted(const google::protobuf::RepeatedField<std::uint64_t>& numbers) {
   std::vector<std::uint64_t> out{numbers.begin(), numbers.end()};
   std::sort(out.begin(), out.end());
@@ -132,7 +133,7 @@ grpc::ServerWriteReactor<v1::WatchHeadsResponse>* FetcherService::WatchHeads(grp
     v1::WatchHeadsResponse message;
     if (const auto* s = std::get_if<contract::HeadSnapshot>(&m)) *message.mutable_snapshot() = wire::to_proto(*s, now);
     else *message.mutable_trouble() = wire::to_proto(std::get<contract::SourceTrouble>(m));
-    // A slow reader gets the newest.
+    // A slow reader gets only the newest message.
     stream->offer(std::move(message));
   };
   subscriber.end = [stream] { stream->close({grpc::StatusCode::UNAVAILABLE, "shutting down"}); };

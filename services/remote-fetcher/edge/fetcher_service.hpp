@@ -1,5 +1,5 @@
-// The gRPC services RemoteFetcher and PayloadSource: messages to values and back. A call is an object that an actor
-// answers, and costs no thread.
+// The gRPC services RemoteFetcher and PayloadSource: convert messages to values and back. A call is an object that an
+// actor answers, and holds no thread.
 #pragma once
 #include <atomic>
 
@@ -11,7 +11,7 @@
 
 namespace towline::fetcher {
 
-/// Why the sources cannot be used.
+/// Why the sources give no heads or no blocks.
 SourceTroubles troubles_of(const EndpointView& endpoints, const HeadBoard& board, absl::Time now);
 
 class FetcherService final : public v1::RemoteFetcher::CallbackService {
@@ -44,7 +44,7 @@ class FetcherService final : public v1::RemoteFetcher::CallbackService {
 
 class PayloadService final : public v1::PayloadSource::CallbackService {
  public:
-  /// `stream`: what its payload streams have in common.
+  /// `stream`: the common part of its payload streams' configurations.
   PayloadService(caf::actor_system& system, StreamConfig stream) : system_{system}, stream_{std::move(stream)} {}
 
   grpc::ServerUnaryReactor* GetPayload(grpc::CallbackServerContext*, const v1::GetPayloadRequest*,

@@ -1,5 +1,5 @@
-// The whole service but its main(): gRPC calls on one side, fake nodes on the other, and a test for each fault that a
-// source can have.
+// The whole service except its main(): gRPC calls on one side, fake nodes on the other, and a test for each fault that
+// a source can have.
 #include <absl/strings/str_replace.h>
 #include <absl/time/clock.h>
 #include <gmock/gmock.h>
@@ -31,7 +31,7 @@ using towline::testing::kHang;
 using towline::testing::SampleBlock;
 
 constexpr absl::Duration kInterval = absl::Milliseconds(50);
-/// Of one request; an honest node needs less on the slowest machine.
+/// For one request; an honest node needs less, even on the slowest machine.
 constexpr absl::Duration kTimeout = absl::Seconds(5);
 
 rollup::Config config_for(const std::vector<SampleBlock>& chain) {
@@ -48,7 +48,7 @@ rollup::Config config_for(const std::vector<SampleBlock>& chain) {
 
 eth::BlockId id(const SampleBlock& b) { return {b.header.number, b.hash}; }
 
-/// The fetcher with the nodes as endpoints. Destroyed before them.
+/// The fetcher with the nodes as endpoints. Must be destroyed before them.
 class Fetcher {
  public:
   Fetcher(rollup::Config config, const std::vector<const FakeNode*>& nodes, EndpointLimits limits = {},
@@ -57,7 +57,7 @@ class Fetcher {
         evidence_{std::filesystem::path{::testing::TempDir()} /
                   absl::StrCat("evidence-", getpid(), "-", ++count_, ".jsonl")} {
     std::vector<EndpointConfig> endpoints;
-    // A vote each.
+    // Each node has its own vote.
     for (const FakeNode* n : nodes)
       endpoints.push_back({n->url() + suffix, {}, {}, limits, {}, {"", absl::StrCat("group", endpoints.size())}});
     view_ = std::make_shared<EndpointView>(endpoints);
@@ -97,13 +97,13 @@ class Fetcher {
     others.add(board_->actor());
     dispatcher_->end(system_);
     others.end(system_);
-    // A stream that was told that its reader is gone looks at the dispatcher once more.
+    // A stream whose reader is gone still uses the dispatcher once.
     system_.await_all_actors_done();
     std::error_code ec;
     std::filesystem::remove(evidence_, ec);
   }
 
-  /// Waits until the service says so; the test fails after a while.
+  /// Waits until the condition holds; the test fails after kHang.
   void eventually(const std::string& what, const std::function<bool()>& condition) {
     const absl::Time end = absl::Now() + kHang;
     while (!condition()) {
@@ -141,7 +141,7 @@ class Fetcher {
     return std::nullopt;
   }
 
-  /// The first trouble that WatchHeads tells with a message that fits.
+  /// The first WatchHeads trouble whose message fits.
   v1::SourceTrouble trouble(const std::function<bool(const v1::WatchHeadsResponse&)>& fits) {
     grpc::ClientContext ctx;
     auto reader = heads->WatchHeads(&ctx, {});
@@ -205,7 +205,7 @@ class Fetcher {
   std::unique_ptr<v1::PayloadSource::Stub> payloads;
 };
 
-/// Every payload is the chain's, in order, and hashes to what it says.
+/// Every payload belongs to the chain, comes in order, and has the hash that it claims.
 void expect_chain(const Fetcher::Streamed& got, const std::vector<SampleBlock>& chain, std::size_t first,
                   std::size_t last) {
   ASSERT_TRUE(got.status.ok()) << got.status.error_message();
@@ -257,7 +257,7 @@ TEST(Fetcher, StreamsFromRawBlocks) {
   f.until_ready(0);
   EXPECT_TRUE(f.endpoint(0).raw_methods());
   expect_chain(f.stream(id(chain[0]), id(chain[29])), chain, 1, 29);
-  node.faults.raw = false;  // they are taken away
+  node.faults.raw = false;  // the raw methods are removed
   expect_chain(f.stream(id(chain[29]), id(chain[59])), chain, 30, 59);
 }
 
@@ -293,7 +293,7 @@ TEST(Fetcher, TakesTheHeadsOfTheFirstAndBlocksOfAnEl) {
   FakeNode cl{chain, true}, el{chain};
   Fetcher f{config_for(chain), {&cl, &el}};
   const auto s = f.head([](const auto& x) {
-    // The EL is asked for that block at the next look.
+    // The next look asks the EL for that block.
     return x.kind() == v1::ENDPOINT_KIND_CL && x.has_local_safe();
   });
   ASSERT_TRUE(s);
@@ -515,7 +515,7 @@ TEST(Fetcher, AWholeForeignBranchIsNotFollowed) {
   f.until_ready(0);
   f.until_ready(1);
   for (int i = 0; i < 3; ++i) expect_chain(f.stream(id(chain[40]), id(chain[99])), chain, 41, 99);
-  // It may be honest, and the one that is right: after a moment it is asked again.
+  // The source may be honest and right: it is asked again after a moment.
   f.until_ready(0);
   expect_chain(f.stream(id(foreign[40]), id(foreign[99])), foreign, 41, 99);
   EXPECT_EQ(f.endpoint(0).integrity_failures() + f.endpoint(1).integrity_failures(), 0U)
@@ -559,7 +559,7 @@ TEST(Fetcher, FailsOverWithoutAGapWhenOneHangs) {
     if (n == 60) a.faults.hang = true;
   });
   expect_chain(got, chain, 1, 299);
-  // Timeouts that follow each other would add up.
+  // Successive timeouts would add up.
   EXPECT_LT(absl::Now() - start, 12 * kTimeout) << "it is left alone after its first timeout";
 }
 
@@ -625,7 +625,7 @@ TEST(Fetcher, SaysWhyItsOnlySourceGivesNoHeadsAndWhyNoBlocks) {
   node.faults.html = false;
   f.until_ready(0);
   node.faults.bodies_gone = true;
-  // A batch further on may have told before the first one is asked for.
+  // A later batch may have reported before the first one is requested.
   EXPECT_THAT(f.stream(id(chain[0]), id(chain[20])).status.error_code(),
               AnyOf(grpc::StatusCode::NOT_FOUND, grpc::StatusCode::UNAVAILABLE));
   EXPECT_EQ(f.stream(id(chain[0]), id(chain[20])).status.error_code(), grpc::StatusCode::UNAVAILABLE)
@@ -725,7 +725,7 @@ TEST(Fetcher, CancellingAStreamStopsWhatIsInFlight) {
   auto reader = f.payloads->StreamPayloads(&ctx, req);
   f.eventually("requests are in flight", [&] { return f.endpoint(0).in_flight() >= 2; });
   ctx.TryCancel();
-  // By no timeout. The head poll that hangs may stay.
+  // Ended by the cancellation, not by a timeout. The hanging head poll may remain.
   f.eventually("they are gone", [&] { return f.endpoint(0).in_flight() <= 1; });
   reader->Finish();
 }
@@ -747,14 +747,14 @@ TEST(Fetcher, StopsSoonWhileEverythingHangs) {
 }
 
 TEST(Fetcher, BackPressureHoldsTheStream) {
-  const auto chain = make_chain(150, 0, SIZE_MAX, 20'000);  // 40 kB a block
+  const auto chain = make_chain(150, 0, SIZE_MAX, 20'000);  // 40 kB per block
   FakeNode node{chain};
   Fetcher f{config_for(chain), {&node}, {}, kTimeout, {}, 1U << 20U};
   f.until_ready(0);
   bool held = false;
   const auto got = f.stream(id(chain[0]), id(chain[149]), [&](std::size_t n) {
     if (n != 5) return;
-    // The reader sleeps: after a while nothing more is asked for.
+    // The reader sleeps, so requests stop after a while.
     f.eventually("quiet", [&] {
       const int before = node.calls("eth_getBlockByHash");
       absl::SleepFor(absl::Milliseconds(400));
@@ -815,7 +815,7 @@ TEST(Fetcher, AStreamCostsNoThread) {
     std::unique_ptr<grpc::ClientReader<v1::WatchHeadsResponse>> heads;
   };
   std::vector<std::unique_ptr<Call>> calls;
-  // Each has begun, and waits for a reader that sleeps.
+  // Each has started, and waits for a reader that sleeps.
   const auto open = [&](std::size_t streams, std::size_t watches) {
     while (streams-- > 0) {
       auto& c = *calls.emplace_back(std::make_unique<Call>());
@@ -839,7 +839,7 @@ TEST(Fetcher, AStreamCostsNoThread) {
   const auto with_ten = threads();
   open(22, 40);
   const auto with_all = threads();
-  // gRPC starts some of its own when it likes.
+  // gRPC starts threads of its own at any time.
   EXPECT_LE(with_ten, with_one + 4);
   EXPECT_LE(with_all, with_one + 4);
   grpc::ClientContext ctx;

@@ -18,7 +18,7 @@ absl::StatusOr<std::deque<Decision>> load_decisions(const std::string& path) {
   const auto doc = nlohmann::json::parse(*file, nullptr, false);
   const auto bad = absl::DataLossError(absl::StrCat(path, " is damaged"));
   if (!doc.is_array()) return bad;
-  // On disk it is the wall clock's time, here the steady one's.
+  // The file has wall-clock times, memory has steady-clock times.
   const absl::Duration ahead = steady_ahead();
   std::deque<Decision> out;
   for (const auto& d : doc) {
@@ -57,7 +57,7 @@ absl::Status save_decisions(const std::string& path, const std::deque<Decision>&
   }
   if (const auto ec = make_private_directory(std::filesystem::path{path}.parent_path()))
     return absl::UnavailableError(absl::StrCat("--data-dir: cannot make ", path, ": ", ec.message()));
-  // The text of an EL or a source may be in it.
+  // A reason may quote an EL or a source, so its bytes may be no valid UTF-8.
   return write_state_file(path, doc.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 

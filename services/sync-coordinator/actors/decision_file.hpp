@@ -1,5 +1,5 @@
-// The decisions on disk: they tell what happened when the coordinator itself was restarted. One JSON document, replaced
-// by rename; as bounded as the decisions are.
+// Keeps the decisions on disk across a restart of the coordinator. One JSON document, replaced by rename, and bounded
+// like the decision log.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -10,7 +10,8 @@
 
 namespace towline::coordinator {
 
-/// Empty where there is no file. DATA_LOSS: it is none of ours. INVALID_ARGUMENT: it cannot be read.
+/// Returns an empty list if there is no file. DATA_LOSS: not a decision file. INVALID_ARGUMENT: the file cannot be
+/// read.
 absl::StatusOr<std::deque<Decision>> load_decisions(const std::string& path);
 absl::Status save_decisions(const std::string& path, const std::deque<Decision>& decisions);
 

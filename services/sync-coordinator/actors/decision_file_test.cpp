@@ -47,7 +47,7 @@ TEST_F(DecisionFile, WhatWasDecidedIsThereAfterARestart) {
     const Decision &a = told[i], &b = (*kept)[i];
     EXPECT_EQ(std::tie(a.sequence, a.action, a.reason, a.state, a.repeated, a.fold),
               std::tie(b.sequence, b.action, b.reason, b.state, b.repeated, b.fold));
-    // The wall clock is read twice, and it may be set between.
+    // The wall clock is read twice, and it may be set in between.
     EXPECT_LT(absl::AbsDuration(a.time - b.time), absl::Minutes(10));
   }
 }

@@ -14,7 +14,7 @@ namespace towline::coordinator {
 namespace {
 
 constexpr auto kOpenAgain = std::chrono::milliseconds{300};
-/// While the head stands still the other sources are looked at so often.
+/// How often the other sources are polled while the head stands still.
 constexpr absl::Duration kSourcesEvery = absl::Seconds(2);
 
 StatusPtr shared(absl::Status s) { return std::make_shared<const absl::Status>(std::move(s)); }
@@ -57,7 +57,8 @@ head_link_impl::behavior_type head_link_state::make_behavior(FetcherClient* fetc
   return {[this](stop_atom) { stopped_ = true; },
           [this](local_atom, const StatePtr& s) {
             confirmed_finalized_ = s->confirmed_finalized;
-            // An operator has taken it back: who does not have it has a vote again. A higher one can wait.
+            // An operator moved the block back: a source that lacks the old one has a vote again. A higher block can
+            // wait for the next regular watch.
             if (opened_with_ && confirmed_finalized_ && *confirmed_finalized_ != *opened_with_ &&
                 confirmed_finalized_->number <= opened_with_->number)
               open();
@@ -115,7 +116,7 @@ void head_link_state::on_snapshot(const SnapshotPtr& s) {
 void head_link_state::on_end(const absl::Status& why) {
   close_ = nullptr;
   if (stopped_) return;
-  // Such a watch ends by itself after a while; that is no loss.
+  // A watch ends regularly after its time limit; no source was lost.
   if (absl::IsDeadlineExceeded(why) && spoke_) return open();
   lost({"no_heads", absl::StrCat("no heads from the remote-fetcher: ", why.message())});
   self_->delayed_send(self_, kOpenAgain, open_atom{});
@@ -158,7 +159,7 @@ gossip_link_impl::behavior_type gossip_link(gossip_link_impl::stateful_pointer<g
             if (self->state.stopped) return;
             show(0);
             for (const tow_actor& t : tows) self->send(t, gossip_atom{}, lost_atom{});
-            // A stack without p2p is in order, too.
+            // A deployment without p2p-gossip is valid as well, so this is logged once and not as an error.
             if (!std::exchange(self->state.said, true))
               log::info("no blocks from p2p-gossip, trying on", {log::kv("why", std::string{why->message()})});
             self->delayed_send(self, kOpenAgain, open_atom{});

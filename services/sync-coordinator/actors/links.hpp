@@ -1,10 +1,10 @@
-// The streams from other services: each is opened, handed on message by message, and opened again after a pause when it
-// is lost.
+// The streams from other services. Each link opens its stream, forwards every message, and reopens a lost stream after
+// a pause.
 //
-// driver_link, one a tow: the driver's state, to the tow and to its head_link. head_link, one a tow: the remote heads,
-// seen from the tow's confirmed finalized block, and the other sources' heads while the head stands still. gossip_link,
-// one for all tows: blocks of the p2p network. Owns: whether the stream is open. Timers: the pause. A service that is
-// gone, or hangs, is told to the tow as lost. They end with stop, after which nothing is opened.
+// driver_link, one per tow: the driver's state, to the tow and to its head_link. head_link, one per tow: the remote
+// heads as seen from the tow's confirmed finalized block, and the heads of the other sources while the head stands
+// still. gossip_link, one for all tows: blocks from the p2p network. Owns: the state of its stream. Timers: the pause.
+// A lost stream is reported to the tow. After `stop` no stream is opened again; the actors end with the service.
 #pragma once
 #include <caf/typed_actor.hpp>
 #include <vector>
@@ -13,7 +13,7 @@
 
 namespace towline::coordinator {
 
-/// With the number of the stream that it belongs to: a message of one that is over means nothing.
+/// Carries the number of its stream, so that messages of an earlier stream are ignored.
 using ended_atom = caf::atom_constant<caf::atom("ended")>;
 using open_atom = caf::atom_constant<caf::atom("open")>;
 
@@ -43,7 +43,7 @@ class head_link_state {
  public:
   static inline const char* name = "head_link";
   explicit head_link_state(head_link_impl::pointer self) : self_{self} {}
-  /// `head_age`: how long a head may stand still.
+  /// `head_age`: how long the head may stand still.
   head_link_impl::behavior_type make_behavior(FetcherClient* fetcher, tow_actor tow, absl::Duration head_age);
 
  private:
@@ -70,10 +70,10 @@ struct gossip_link_state {
   static inline const char* name = "gossip_link";
   gossip_link_state() {}
   bool stopped = false;
-  /// Said once each time that it is lost.
+  /// The loss was logged; reset by the next message.
   bool said = false;
 };
-/// `connected`: 1 while it streams, one gauge a tow.
+/// `connected`: one gauge per tow, 1 while blocks are streamed.
 gossip_link_impl::behavior_type gossip_link(gossip_link_impl::stateful_pointer<gossip_link_state> self,
                                             GossipClient* gossip, std::vector<tow_actor> tows,
                                             std::vector<Metrics::Gauge> connected);

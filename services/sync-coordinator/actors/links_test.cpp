@@ -1,4 +1,4 @@
-// The links among services of a test, in virtual time.
+// The links between the services, in virtual time with fake clients.
 #include "services/sync-coordinator/actors/links.hpp"
 
 #include <gmock/gmock.h>

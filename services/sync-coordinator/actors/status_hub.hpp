@@ -1,7 +1,8 @@
-// What the tows tell of themselves, for the gRPC service and the status page.
+// The published status of all tows, for the gRPC service and the status page.
 //
-// Owns: the last view and the decisions of each tow, and who watches. In: views and decisions from the tows,
-// subscribers that join and leave. Out: all views to each subscriber at each change and each second.
+// Owns: the subscribers; sets the last view and the decisions of each tow in `latest`. In: views and decisions from the
+// tows, subscribers that join and leave. Out: all views to each subscriber, at each new view and once a second. Timers:
+// that second.
 #pragma once
 #include <caf/typed_actor.hpp>
 #include <deque>
@@ -15,23 +16,23 @@
 
 namespace towline::coordinator {
 
-/// How the EL gets to the source's head while it is far below.
+/// How an EL that is far behind gets to the source's head.
 struct StartView {
   std::string mode;
-  /// Empty: it is not.
+  /// "import", "elsync" or "snapshot"; empty if the EL is not far behind.
   std::string way;
   std::string reason;
 };
 struct TowView {
   std::string driver;
   TowReadiness readiness;
-  /// When the readiness's state was entered.
+  /// When the state in `readiness` was entered.
   absl::Time since;
   std::optional<contract::EngineState> local;
   std::optional<contract::HeadSnapshot> remote;
   std::optional<eth::BlockRef> target;
   std::optional<std::uint64_t> distance;
-  /// When the source was heard of last.
+  /// When the source was last heard.
   absl::Time source_heard;
   std::optional<eth::BlockId> diverged_remote;
   std::uint64_t term = 0;
@@ -40,7 +41,7 @@ struct TowView {
 using TowViewPtr = std::shared_ptr<const TowView>;
 using DecisionsPtr = std::shared_ptr<const std::deque<Decision>>;
 
-/// By the tow's index.
+/// Keyed by the index of the tow.
 struct SyncStatus {
   std::map<std::size_t, TowViewPtr> views;
   std::map<std::size_t, DecisionsPtr> decisions;
@@ -63,7 +64,7 @@ struct status_hub_state {
   Subscribers<SyncStatus> subscribers;
 };
 
-/// `latest` outlives it; only this actor sets it.
+/// `latest` must outlive the actor, which is its only writer.
 status_hub_impl::behavior_type status_hub(status_hub_impl::stateful_pointer<status_hub_state> self,
                                           Published<SyncStatus>* latest);
 

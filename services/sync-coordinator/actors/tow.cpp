@@ -14,9 +14,9 @@
 namespace towline::coordinator {
 namespace {
 
-/// Decisions go to disk so often at most.
+/// Decisions are written to disk at most this often.
 constexpr absl::Duration kKeepEvery = absl::Seconds(5);
-/// What does not happen is seen by then.
+/// How soon the absence of events is noticed.
 constexpr auto kTick = std::chrono::seconds{1};
 
 }  // namespace
@@ -29,7 +29,7 @@ tow_impl::behavior_type tow_state::make_behavior(TowConfig config) {
     keep();
     self_->quit(m.reason);
   });
-  // They exist from the start: what counts an increase misses one that appears with it.
+  // All counters exist from the start: an increase() over a counter misses the increment that creates it.
   for (const ActionText& a : kActions) decisions_total(a.action);
   if (!config_->decisions_file.empty()) {
     auto kept = load_decisions(config_->decisions_file);
@@ -207,7 +207,7 @@ Done<contract::CommandResult> tow_state::answer_to(std::uint64_t id) {
 }
 
 void tow_state::carry_out(const Compare& c) {
-  // First the source, which may be far; then the EL, so that what it shows is not old.
+  // The source, which may be far, is asked first. The EL is asked after it, so that its answer is recent.
   config_->fetcher->headers(
       c.numbers, c.endpoint,
       [me = tow_impl{self_}, driver = config_->driver, c](absl::StatusOr<std::vector<eth::BlockRef>> remote) {

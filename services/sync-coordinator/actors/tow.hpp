@@ -1,9 +1,9 @@
-// One tow: the actor around the follower's machine.
+// One tow: the actor around the follower's state machine.
 //
-// Owns: the machine and what is told of it. In: the driver's state, remote heads and gossiped blocks from the links
-// (actors/links.hpp), and what came of the machine's effects. Out: the effects, as calls that do not block, one at a
-// time; views and decisions to status_hub. Timers: the machine's next wake, and a tick for what does not happen. If a
-// service dies, the call in flight ends with an error, which the machine decides about.
+// Owns: the machine, its readiness facts, and the decision file. In: the driver's state, remote heads and gossiped
+// blocks from the links (actors/links.hpp), and the results of the machine's effects. Out: the effects, as non-blocking
+// calls, one at a time; views and decisions to status_hub. Timers: the machine's next wake-up, and a tick that notices
+// the absence of events. If a service dies, the pending call ends with an error, and the machine decides what follows.
 #pragma once
 #include <caf/typed_actor.hpp>
 
@@ -18,7 +18,7 @@ namespace towline::coordinator {
 using SnapshotPtr = std::shared_ptr<const contract::HeadSnapshot>;
 using TroublePtr = std::shared_ptr<const contract::SourceTrouble>;
 using StatePtr = std::shared_ptr<const contract::EngineState>;
-/// Of the p2p network; nullopt: it is there and brings nothing at the moment.
+/// A block from the p2p network; nullopt is a keep-alive.
 using BlockPtr = std::shared_ptr<const std::optional<eth::BlockRef>>;
 using SourcesPtr = std::shared_ptr<const std::vector<Witness::OtherHead>>;
 struct Compared {
@@ -60,7 +60,7 @@ using tow_actor =
                      caf::reacts_to<pause_atom, std::string>, caf::reacts_to<resume_atom>,
                      caf::reacts_to<gossip_atom, BlockPtr>, caf::reacts_to<gossip_atom, lost_atom>,
                      caf::reacts_to<remote_atom, SourcesPtr>,
-                     // The process ends: nothing is commanded any more.
+                     // The process is stopping: no further command is sent.
                      caf::reacts_to<stop_atom>>;
 using tow_impl = tow_actor::extend<caf::reacts_to<done_atom, ComparedPtr>, caf::reacts_to<done_atom, CommandDonePtr>,
                                    caf::reacts_to<wake_atom, std::uint64_t>, caf::reacts_to<tick_atom>>;
@@ -75,7 +75,7 @@ struct TowConfig {
   FetcherClient* fetcher = nullptr;
   status_hub_actor hub;
   Metrics* metrics = nullptr;
-  std::string decisions_file;  // empty: they are not kept
+  std::string decisions_file;  // empty: decisions are not kept
 };
 
 class tow_state {
@@ -93,7 +93,7 @@ class tow_state {
   void carry_out(const SetForkchoice& e);
   void carry_out(const Rewind& e);
   void carry_out(const StartElSync& e);
-  /// For the answer to command `id`.
+  /// The callback for the result of command `id`.
   Done<contract::CommandResult> answer_to(std::uint64_t id);
   void publish();
   void measure();
@@ -107,13 +107,13 @@ class tow_state {
   TowState shown_ = TowState::starting;
   std::uint64_t last_decision_ = 0;
   std::uint64_t decided_ = 0;
-  /// There are decisions that are not on disk.
+  /// Some decisions are not on disk yet.
   bool keep_ = false;
   absl::Time kept_ = absl::InfinitePast();
   bool stopped_ = false;
 };
 
-/// The clients outlive it.
+/// The clients and the metrics must outlive the actor.
 tow_impl::behavior_type tow(tow_impl::stateful_pointer<tow_state> self, TowConfig config);
 
 }  // namespace towline::coordinator

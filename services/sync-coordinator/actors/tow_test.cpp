@@ -1,4 +1,4 @@
-// A tow and the calls that it makes of what its follower asks for. What is decided, and after how long, is in core/.
+// A tow, and the calls that it makes for the effects of its follower. Decisions and their times are tested in core/.
 #include "services/sync-coordinator/actors/tow.hpp"
 
 #include <gmock/gmock.h>

@@ -44,7 +44,7 @@ AncestorSearch::Result AncestorSearch::on_answers(const Blocks& remote, const Bl
   if (r == Walkback::Result::stuck) return Result::stuck;
   if (r == Walkback::Result::diverged) return Result::diverged;
   rounds_ = rounds;
-  // The target was lower when the search began: a source that restarted.
+  // The target was lower when the search began, for example because the source had just restarted.
   return ancestor_.number == high_ && reach > high_ ? Result::grown : Result::found;
 }
 

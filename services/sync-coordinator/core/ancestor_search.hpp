@@ -1,5 +1,5 @@
-// One search for the highest block that our chain and the source's have in common: one height first, since most heads
-// are on our chain, then core/walkback. What was asked says nothing once our head has moved. Pure.
+// One search for the highest block that our chain and the source's chain have in common. Most heads are on our chain,
+// so one height is compared first; core/walkback follows if it differs. Answers are void once our head has moved. Pure.
 #pragma once
 #include <optional>
 #include <vector>
@@ -13,30 +13,30 @@ class AncestorSearch {
   using Numbers = std::vector<std::uint64_t>;
   using Blocks = std::vector<eth::BlockRef>;
 
-  /// `width`: heights in a batch.
+  /// `width`: heights in one batch.
   explicit AncestorSearch(std::size_t width) : width_{width} {}
 
-  // Each begins anew, while our head is `head`, and gives the heights that are asked for.
-  /// Whether the source's `block` is ours.
+  // Each of these starts a new search while our head is `head`, and returns the heights to ask for.
+  /// Is the source's `block` on our chain?
   Numbers compare(const eth::BlockRef& block, const Hash32& head);
-  /// Our own blocks; what the source has there does not matter.
+  /// Asks for blocks of our own chain; the source's answer is ignored.
   Numbers ask_ours(Numbers numbers, const Hash32& head);
-  /// Down from `high` to `low`, which is ours and final.
+  /// Searches from `high` down to `low`, which is on our chain and finalized.
   Numbers search(const eth::BlockId& low, std::uint64_t high, const Hash32& head);
   void stop() { walkback_.reset(); }
 
   enum class Result {
     outdated,  // our head has moved
-    ours,      // what was asked of our own chain
+    ours,      // the requested blocks of our own chain
     same,      // the compared block is ours
-    differs,   // it is not: search
-    ask,       // numbers() are asked for next
-    stuck,     // the answers do not fit together: again later
-    diverged,  // the chains differ at the lowest block already: ancestor() is ours, theirs() theirs
+    differs,   // the compared block is not ours: search
+    ask,       // ask for numbers() next
+    stuck,     // the answers do not fit together: try again later
+    diverged,  // the chains already differ at the lowest block; ancestor() is ours, theirs() is the source's
     found,     // ancestor() is the highest common block
-    grown,     // it was all in common, and by now there is more above: search again
+    grown,     // everything was common, and the chains are longer now: search again
   };
-  /// `head`: ours by now. `reach`: up to where there may be common blocks by now.
+  /// `head`: our head now. `reach`: the highest height at which the chains can share a block now.
   Result on_answers(const Blocks& remote, const Blocks& local, const Hash32& head, std::uint64_t reach);
 
   bool of_ours() const { return kind_ == Kind::ours; }
@@ -44,7 +44,7 @@ class AncestorSearch {
   const eth::BlockRef& compared() const { return compared_; }
   const eth::BlockId& ancestor() const { return ancestor_; }
   const std::optional<eth::BlockId>& theirs() const { return theirs_; }
-  /// Of the last search that found a block.
+  /// Rounds of the last search that found a block.
   int rounds() const { return rounds_; }
 
  private:

@@ -11,7 +11,7 @@ using Result = AncestorSearch::Result;
 
 class AncestorSearchTest : public ::testing::Test {
  protected:
-  /// The source leaves our chain after `common`.
+  /// The source's chain leaves ours after `common`.
   Result answer(const AncestorSearch::Numbers& numbers, std::uint64_t common, std::uint64_t reach = 100) {
     AncestorSearch::Blocks ours, theirs;
     for (const std::uint64_t n : numbers) {

@@ -3,16 +3,16 @@
 namespace towline::coordinator {
 namespace {
 
-/// engine-driver takes no term so far above the one it knows.
+/// engine-driver refuses a term this far above the one it knows.
 constexpr std::uint64_t kTermLeap = 1'000;
-/// Another coordinator that is alive watches, and sends commands with every block.
+/// A live coordinator watches the driver and sends a command with every block. After this idle time it counts as gone.
 constexpr absl::Duration kOtherIsGone = absl::Seconds(30);
 
 }  // namespace
 
 bool Authority::on_state(const contract::EngineState& s) {
   const std::uint64_t next = s.term + 1;
-  // A driver that lost its state begins again, and takes no leap.
+  // A driver that lost its state starts again from a low term, and refuses such a leap.
   if ((term_ == 0 && s.status != contract::EngineStatus::starting) || term_ > s.term + kTermLeap) term_ = next;
   const bool ours = s.authority.empty() || s.authority == kElector;
   superseded_ = !ours || (term_ != 0 && s.term > term_);

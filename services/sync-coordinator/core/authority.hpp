@@ -1,4 +1,4 @@
-// Whether this coordinator may command the engine-driver: in which term, and whether another one does. Pure.
+// Whether this coordinator may command the engine-driver, in which term, or whether another coordinator does. Pure.
 #pragma once
 #include "libs/contract/engine.hpp"
 
@@ -6,12 +6,12 @@ namespace towline::coordinator {
 
 class Authority {
  public:
-  /// The elector of a coordinator without etcd.
+  /// The name of the elector when there is no etcd.
   static constexpr const char* kElector = "single";
 
-  /// True: it takes over from another coordinator that is gone.
+  /// Returns true if this coordinator takes over from another one that is gone.
   bool on_state(const contract::EngineState& s);
-  /// The gate said that another one commands.
+  /// The driver's gate refused a command because another coordinator has the driver.
   void on_refused() { superseded_ = true; }
 
   bool superseded() const { return superseded_; }

@@ -6,7 +6,7 @@
 namespace towline::coordinator {
 namespace {
 
-/// Far above the longest wait.
+/// Already far above the longest wait.
 constexpr int kMaxDoublings = 10;
 
 }  // namespace

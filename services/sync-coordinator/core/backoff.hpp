@@ -1,5 +1,5 @@
-// When something that failed is tried again: later each time, until it goes well. A value: the time and the luck come
-// from outside. Pure.
+// When to retry something that failed: later each time, until it succeeds. A value type: time and jitter are arguments.
+// Pure.
 #pragma once
 #include <absl/time/time.h>
 
@@ -14,19 +14,19 @@ class Backoff {
   explicit Backoff(absl::Duration first = absl::Milliseconds(200), absl::Duration longest = absl::Seconds(10))
       : first_{first}, longest_{longest} {}
 
-  /// The wait is twice the last one. `luck` is a factor of it, so that several do not try at the same moment.
+  /// Doubles the wait, up to `longest`. `luck` is a jitter factor, so that several retries do not coincide.
   void failed(absl::Time now, double luck = 1);
-  /// The next wait is as long as after this many failures in a row at least.
+  /// The next wait is at least as long as after this many failures in a row.
   void at_least(int failures);
-  /// Instead of a wait that failures make.
+  /// Sets the end of the wait directly; the failure count stays.
   void wait_until(absl::Time t) { until_ = t; }
   void stop_waiting() { until_.reset(); }
   void succeeded();
 
   bool waits(absl::Time now) const { return until_ && now < *until_; }
-  /// A wait that is over is told by due() no more.
+  /// After a wait has ended, due() no longer reports it.
   void expire(absl::Time now);
-  /// The end of the wait; InfiniteFuture: there is none.
+  /// The end of the wait; InfiniteFuture if there is none.
   absl::Time due() const { return until_.value_or(absl::InfiniteFuture()); }
 
  private:
@@ -35,20 +35,20 @@ class Backoff {
   std::optional<absl::Time> until_;
 };
 
-/// What a tow waits for. Trouble with the source does not hold up the p2p network, nor the other way round; trouble
-/// with the engine holds up all.
+/// The waits of one tow. A failing source does not delay the p2p network, and the p2p network does not delay the
+/// source. A failing engine delays both.
 class Backoffs {
  public:
-  /// The luck is drawn from `seed`.
+  /// `seed` is for the jitter.
   explicit Backoffs(std::uint64_t seed = 1) : random_{seed} {}
 
   Backoff engine, source;
-  /// p2p-gossip did not give its payloads.
+  /// p2p-gossip did not deliver its payloads.
   Backoff gossip{absl::Seconds(1), absl::Seconds(1)};
 
   void engine_failed(absl::Time now) { engine.failed(now, luck()); }
   void source_failed(absl::Time now) { source.failed(now, luck()); }
-  /// Nothing is asked of the source.
+  /// True: the source must not be asked for anything.
   bool waits(absl::Time now) const { return engine.waits(now) || source.waits(now); }
   void expire(absl::Time now);
   void stop_waiting();

@@ -1,5 +1,5 @@
-// How soon branches may be changed again on the word of unsafe heads alone: two of them may contradict each other for a
-// while. What is derived from L1 changes our branch at any time. Pure.
+// How soon the tow may switch branches again on unsafe heads alone, since two unsafe heads may contradict each other
+// for a while. A block derived from L1 may switch the branch at any time. Pure.
 #pragma once
 #include <absl/time/time.h>
 
@@ -9,9 +9,9 @@ namespace towline::coordinator {
 
 class BranchHold {
  public:
-  /// An import begins while our head is `head`.
+  /// An import starts while our head is `head`.
   void on_import(bool switches_on_unsafe, const Hash32& head);
-  /// If the branch was switched the next switch waits, longer each time they go on.
+  /// If the branch was switched, the next switch has to wait. Switches in quick succession double the wait.
   void on_head(const Hash32& head, absl::Time now);
 
   bool holds(absl::Time now) const { return now < until_; }

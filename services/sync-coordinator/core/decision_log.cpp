@@ -7,7 +7,7 @@
 namespace towline::coordinator {
 namespace {
 
-/// A decision is folded into one of this many last ones: several that alternate are folded, too.
+/// A decision may be folded into any of this many last entries, so that alternating decisions are folded as well.
 constexpr std::size_t kFoldWithin = 8;
 
 constexpr bool in_order() {

@@ -1,4 +1,4 @@
-// What a follower decided: the last decisions, of which the same one counts up instead of coming again. Pure.
+// The last decisions of a follower. A repeated decision increments a counter instead of adding an entry. Pure.
 #pragma once
 #include <absl/strings/string_view.h>
 #include <absl/time/time.h>
@@ -45,13 +45,13 @@ enum class Action : std::uint8_t {
   unsupported,
   walkback,
   walkback_again,
-  unknown,  // was read from a file of another version
+  unknown,  // read from a file that another version wrote
 };
 struct ActionText {
   Action action;
   absl::string_view text;
 };
-/// Every action there is.
+/// All actions, in the order of the enum.
 inline constexpr ActionText kActions[] = {
     {Action::cancelled, "cancelled"},
     {Action::command_failed, "command_failed"},
@@ -88,6 +88,7 @@ inline constexpr ActionText kActions[] = {
     {Action::walkback_again, "walkback_again"},
 };
 absl::string_view text(Action a);
+/// `unknown` for a text that names no action.
 Action action_of(absl::string_view text);
 
 struct Decision {
@@ -97,16 +98,16 @@ struct Decision {
   std::string reason;
   TowState state = TowState::starting;
   std::uint64_t repeated = 0;
-  /// Decisions with the same one are the same decision, whatever the numbers in their reasons.
+  /// Decisions with an equal `fold` count as the same decision, even if their reasons differ in numbers.
   std::string fold;
 };
 
-/// What is to be told.
+/// A decision to be logged.
 struct Note {
   Action action;
   std::string reason;
-  /// Of what comes with every block at the tip: one entry holds them all, with the last one's reason. Empty: only what
-  /// has the same reason is the same.
+  /// The key under which notes are folded into one entry, which keeps the latest reason; for notes that come with every
+  /// block at the tip. Empty: only notes with the same reason are folded.
   std::string fold;
 };
 
@@ -115,11 +116,11 @@ class DecisionLog {
   static constexpr std::size_t kMaxDecisions = 1024;
 
   void add(Note n, TowState state, absl::Time now);
-  /// What an earlier process decided.
+  /// Loads the decisions of an earlier process.
   void restore(std::deque<Decision> decisions);
 
   const std::deque<Decision>& decisions() const { return decisions_; }
-  /// Grows with every decision, folded or not.
+  /// Increases with every decision, folded or not.
   std::uint64_t decided() const { return decided_; }
 
  private:

@@ -1,4 +1,4 @@
-// What a follower asks for. `id` comes back with the answer; an answer with an old id is ignored. Pure values.
+// What a follower requests. `id` comes back with the answer; an answer with an old id is ignored. Pure values.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -5,10 +5,10 @@
 namespace towline::coordinator {
 namespace {
 
-/// A few blocks at the tip are no catch-up.
+/// An import of so few blocks at the tip is not reported as a catch-up.
 constexpr std::uint64_t kTipBlocks = 8;
 
-/// The EL does not take what stands on `parent`: it waits, rewinds, or asks for an operator.
+/// The EL does not accept blocks on `parent`: wait, rewind the EL, or ask for an operator.
 Next cannot_go_on(const ImportRun& run, const std::string& why, Views& v, Report& report, absl::Time now) {
   Stuck::Answer a = v.stuck.on_refused(run.range.parent, run.switches(), why, v.local, v.remote, now);
   if (a.rewind) {
@@ -26,8 +26,8 @@ Next after_invalid(const contract::CommandResult& r, const ImportRun& run, Views
   if (run.range.from_gossip()) v.gossip.on_invalid(bad.hash);
   else if (demote(r.reason, v, report, now)) return ChooseAgain{};
   if (!run.range.from_gossip() && v.remote.several_lead()) {
-    // Several of the branch that most have, and all lead to it: no other branch is followed for that, or an EL that
-    // is out of date would hand itself to a lying source.
+    // Several sources of the majority branch can lead, and all lead to this block. No other branch is followed: an
+    // outdated EL would otherwise follow a lying source.
     v.stuck.stay_at(run.range.parent, now);
     report.enter(TowState::needs_operator, ReasonCode::el_refuses_majority,
                  absl::StrCat("the EL refuses what most sources have: ", r.reason), now);
@@ -41,11 +41,11 @@ Next after_invalid(const contract::CommandResult& r, const ImportRun& run, Views
 Next after_source_reorged(const contract::CommandResult& r, const ImportRun& run, Views& v, Report& report,
                           absl::Time now) {
   if (!run.searched) return Search{"the target is not a descendant of our head"};
-  // Gossiped blocks may be what the source knows no way to.
+  // The source may know no way to a gossiped block.
   const bool gap = v.gossip.on_gap_failed(run.range.tip.hash, v.local, v.remote, now);
   if (!gap && demote(r.reason, v, report, now)) return ChooseAgain{};
-  // What the search found does not hold any more: the source is changing, or does not know itself. Its next snapshot
-  // may tell.
+  // The search result no longer holds: the source is changing branches, or its backends disagree. Its next snapshot may
+  // settle it.
   v.retry.source_failed(now);
   return Wait{};
 }
@@ -74,16 +74,16 @@ Next follow_up(Reaction reaction, const contract::CommandResult& r, const Import
       return Wait{};
     case Reaction::other_way: return after_source_reorged(r, run, v, report, now);
     case Reaction::forget_blocks:
-      // They were evicted, or p2p-gossip was restarted.
+      // p2p-gossip evicted the blocks, or was restarted.
       v.gossip.on_evicted(moved ? r.labels.unsafe->id() : run.range.parent, run.range.tip.hash);
       return ChooseAgain{};
     case Reaction::from_new_head:
-      // An EL that is empty may have to sync by itself first.
+      // An empty EL may need a sync of its own first.
       if (!moved && v.local.has_head() && v.local.head().number <= v.local.state()->genesis.number &&
           v.start.on_not_executed(v.local.state()->engine_session))
         return ChooseAgain{};
       if (!moved) return cannot_go_on(run, r.reason, v, report, now);
-      // What was imported has its state.
+      // The EL has the state of the blocks that it imported.
       v.retry.progress();
       return ChooseAgain{};
     case Reaction::stuck:
@@ -98,7 +98,7 @@ Next follow_up(Reaction reaction, const contract::CommandResult& r, const Import
       break;
     case Reaction::other_source: return after_source_unavailable(r, moved, v, report, now);
     case Reaction::wait_for_gossip:
-      // It is p2p-gossip that is away, not the blocks.
+      // p2p-gossip is unavailable, which says nothing about the blocks.
       if (moved) v.retry.progress();
       v.retry.gossip.failed(now);
       return ChooseAgain{};
@@ -129,7 +129,7 @@ Next contradicted(const eth::BlockId& ours, const std::optional<eth::BlockId>& t
     diverged(ours, theirs, v, report, now);
     return Wait{};
   }
-  // Of several sources most have not said so: it is the one that leads.
+  // The majority of several sources does not contradict us, only the leading source does.
   const std::string why = absl::StrCat(heads.endpoint, " has another block where ", eth::to_string(ours), " is final");
   if (demote(why, v, report, now)) return ChooseAgain{};
   report.enter(TowState::waiting_for_source, ReasonCode::source_other_branch, why, now);
@@ -175,7 +175,7 @@ void tell_import(const ImportRun& run, const Views& v, Report& report, absl::Tim
             absl::StrCat(run.blocks(), " block(s) from ", eth::to_string(run.range.parent), " to ",
                          eth::to_string(run.range.tip), gossip ? ", which the p2p network brought" : ""),
             {}};
-  // A block or a few at the tip, as they come, is nothing that anybody looks for later.
+  // A few blocks at the tip are routine: they share one log entry.
   if (state == TowState::at_tip && few && !run.switches())
     note.fold = gossip ? "import of gossip" : "import of the source";
   report.note(std::move(note), now);
@@ -185,11 +185,11 @@ void tell_import(const ImportRun& run, const Views& v, Report& report, absl::Tim
                               heads->unknown_rules),
                  now);
   } else if (heads && heads->blocks_trouble && state == TowState::waiting_for_source) {
-    // It was tried in vain before: said until blocks come.
+    // An earlier import failed for this reason, which stays on display until blocks arrive.
   } else if (few &&
              ((state == TowState::importing && run.goes_on) || (state == TowState::walking_back && !run.switches()))) {
-    // The source is slow: whenever its blocks have been imported there are some more. Or its replicas lag: what one
-    // shows as the head another does not have yet, and there was nothing to walk back.
+    // The source may be slow, so that a few new blocks exist after each import. Or its replicas lag: one replica does
+    // not have the head that another shows, and the search found nothing to walk back.
     report.enter(TowState::at_tip, ReasonCode::at_tip,
                  absl::StrCat("following the source, ", run.blocks(), " block(s) behind"), now);
   } else if (!needs_operator(v, report) && (state != TowState::at_tip || !few)) {

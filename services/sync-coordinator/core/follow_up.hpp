@@ -1,5 +1,5 @@
-// What follows from how a command ended, and from a block that contradicts what is final: the views and what is said of
-// the tow are changed, and the next thing to do is named. Pure.
+// What follows from the end of a command, and from a block that contradicts our finalized chain. Updates the views and
+// the report, and names the next step. Pure.
 #pragma once
 #include "services/sync-coordinator/core/next.hpp"
 #include "services/sync-coordinator/core/outcome_table.hpp"
@@ -8,36 +8,36 @@
 
 namespace towline::coordinator {
 
-/// An import that is under way, or was the last one.
+/// The current import, or the last one.
 struct ImportRun {
   contract::ImportRange range;
   Hash32 head_before;
-  /// Its parent was found by a search.
+  /// `range.parent` was found by a search.
   bool searched = false;
-  /// It goes on where the one before it ended.
+  /// The import continues where the previous one ended.
   bool goes_on = false;
   std::uint64_t blocks() const { return range.tip.number - range.parent.number; }
-  /// It leads to another branch.
+  /// The import leads to another branch.
   bool switches() const { return range.parent.hash != head_before; }
 };
 
-/// `run`: the import that ended; of another command it is the last one and does not matter.
+/// `run`: the import that ended. For other commands it is the last import, and is not used.
 Next follow_up(Reaction reaction, const contract::CommandResult& r, const ImportRun& run, Views& v, Report& report,
                absl::Time now);
 
-/// The branch that leads has another block than one that is final here.
+/// The leading branch has a different block at a height that is finalized here.
 Next contradicted(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs, Views& v, Report& report,
                   absl::Time now);
 void diverged(const eth::BlockId& ours, const std::optional<eth::BlockId>& theirs, Views& v, Report& report,
               absl::Time now);
-/// False: there is no other source that may lead.
+/// Returns false if no other source can lead.
 bool demote(const std::string& why, Views& v, Report& report, absl::Time now);
 
-/// Shown while it is tried again and again, until the EL takes a block.
+/// True while the tow retries a block that the EL does not accept and shows NEEDS_OPERATOR.
 bool needs_operator(const Views& v, const Report& report);
-/// No source serves the blocks that are needed.
+/// No source serves the blocks that the tow needs.
 void wait_for_blocks(const std::string& why, const Views& v, Report& report, absl::Time now);
-/// An import begins.
+/// Logs an import that starts, and updates the state that the tow shows.
 void tell_import(const ImportRun& run, const Views& v, Report& report, absl::Time now);
 
 }  // namespace towline::coordinator

@@ -47,7 +47,7 @@ std::optional<Effect> Follower::on_remote(const contract::HeadSnapshot& s, absl:
       report_.enter(TowState::importing, ReasonCode::importing,
                     absl::StrCat("importing to ", eth::to_string(import_->range.tip)), now);
     } else if (of_blocks && s.blocks_trouble) {
-      // What the source says of its trouble may come after the import has ended for it.
+      // The snapshot that names the source's trouble may arrive after the import has already failed for that trouble.
       wait_for_blocks({}, views_, report_, now);
     }
   }
@@ -188,7 +188,7 @@ std::optional<Effect> Follower::step(absl::Time now) {
 std::optional<std::optional<Effect>> Follower::not_by_blocks(absl::Time now) {
   const auto goal = views_.goal();
   if (!goal || !remote() || views_.remote.replaying() || views_.retry.waits(now)) return std::nullopt;
-  // What is final here comes first.
+  // A contradiction of our finalized chain is handled first.
   const eth::BlockId ours = views_.local.confirmed_finalized();
   if (const auto& theirs = remote()->finalized; theirs && theirs->number == ours.number && theirs->hash != ours.hash)
     return std::nullopt;

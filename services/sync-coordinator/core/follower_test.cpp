@@ -1,5 +1,5 @@
-// One behaviour a test, with both sides played: what the follower asks for is answered from two chains, or as the test
-// says. Names with D and a number stand in docs/edge-cases.md.
+// One behaviour per test, with both sides simulated: the follower's requests are answered from two chains, or as the
+// test says. Test names with D and a number are listed in docs/edge-cases.md.
 #include "services/sync-coordinator/core/follower.hpp"
 
 #include <absl/strings/str_cat.h>
@@ -20,7 +20,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-/// Blocks 0 .. tip; a fork is another branch from some height on.
+/// Blocks 0 .. tip; a fork is another branch from some height upward.
 class Chain {
  public:
   explicit Chain(std::uint64_t tip) { grow(tip, 0); }
@@ -55,13 +55,13 @@ std::string show(const std::optional<eth::BlockId>& b) { return b ? absl::StrCat
 
 class FollowerTest : public ::testing::Test {
  protected:
-  /// Both at 100, safe 90, finalized 80.
+  /// Both sides at 100, safe 90, finalized 80.
   FollowerTest() { follower_.emplace(Follower::Options{.genesis = theirs.at(0)->id()}); }
 
   Chain ours{100}, theirs{100};
   Chain network{100};                                                    // what the sequencer gossips
-  std::optional<std::uint64_t> safe = 90, finalized = 80;                // ours
-  std::optional<std::uint64_t> remote_safe = 90, remote_finalized = 80;  // theirs
+  std::optional<std::uint64_t> safe = 90, finalized = 80;                // labels of the EL
+  std::optional<std::uint64_t> remote_safe = 90, remote_finalized = 80;  // labels of the source
   bool remote_has_unsafe = true;
   std::size_t groups = 1, agree = 1;
   contract::Hold safe_hold = contract::Hold::none;
@@ -72,10 +72,10 @@ class FollowerTest : public ::testing::Test {
     return s;
   }();
   absl::Time now = absl::FromUnixSeconds(1'700'000'000);
-  /// What was commanded: "import 100..110 safe 105 finalized 95", "labels safe - finalized 90", "rewind 85"; and
-  /// "compare" once a round.
+  /// The commands: "import 100..110 safe 105 finalized 95", "labels safe - finalized 90", "rewind 85"; and "compare"
+  /// once per round.
   std::vector<std::string> did;
-  /// Instead of an EL that takes everything.
+  /// Replaces the EL that accepts everything.
   std::function<absl::StatusOr<CommandResult>(const Import&)> on_import;
   std::optional<contract::Refusal> refuse_labels;
   std::function<void()> on_compare;
@@ -114,12 +114,12 @@ class FollowerTest : public ::testing::Test {
     local();
     remote();
   }
-  /// Blocks of the p2p network arrive, in this order.
+  /// Blocks from the p2p network arrive, in this order.
   void gossip(std::initializer_list<std::uint64_t> numbers) {
     for (const std::uint64_t n : numbers) play(follower().on_gossip(*network.at(n), now));
   }
   void with_gossip(bool remote_too) { restart({.unsafe_from_remote = remote_too, .unsafe_from_gossip = true}); }
-  /// Lets the time pass to where something is due, at most `limit`.
+  /// Advances the time to the next due event, by at most `limit`.
   bool wake(absl::Duration limit = absl::Hours(1)) {
     if (follower().next_wake() > now + limit) return false;
     now = std::max(now, follower().next_wake());
@@ -197,7 +197,7 @@ class FollowerTest : public ::testing::Test {
     }
     EXPECT_LE(finalized.value_or(0), safe.value_or(finalized.value_or(0)));
   }
-  /// A new follower, whose imports are all refused, has both views.
+  /// A new follower that has both views, and whose imports are all refused.
   void start_refused(contract::Refusal r) {
     restart({});
     did.clear();
@@ -218,7 +218,7 @@ TEST_F(FollowerTest, ASourceThatIsSlowIsNoReasonToBeImportingForEver) {
   std::vector<TowState> seen;
   on_import = [&](const Import& i) {
     seen.push_back(follower().state());
-    // While it is imported the chain goes on.
+    // The chain advances during the import.
     const CommandResult r = import(i);
     if (seen.size() < 4) {
       theirs.grow(theirs.tip() + 5, 0);
@@ -244,7 +244,7 @@ TEST_F(FollowerTest, WhyNoSourceServesBlocksIsSaidUntilBlocksCome) {
   s.blocks_trouble->why = "a: it has no blocks below 160";
   play(follower().on_remote(s, now));
   EXPECT_EQ(follower().reason(), "a: it has no blocks below 160");
-  // It is tried again, and still said meanwhile.
+  // The import is retried, and the reason stays visible meanwhile.
   std::vector<std::string> codes;
   on_import = [&](const Import&) {
     codes.emplace_back(follower().reason_code().text());
@@ -572,7 +572,7 @@ TEST_F(FollowerTest, D30_TheSourceTakesAnotherBranchInTheMiddleOfASearch) {
 TEST_F(FollowerTest, D30_AReorgDuringACatchUp) {
   theirs.grow(1000, 0);
   on_import = [&](const Import&) {
-    // Half of it, then the source leaves that branch, below what we have by then.
+    // Half of the import succeeds, then the source leaves that branch, below the new head.
     ours = theirs.fork(600, 0, 600);
     theirs = theirs.fork(550, 1, 1005);
     on_import = nullptr;
@@ -707,7 +707,7 @@ TEST_F(FollowerTest, D38_ASyncOfTheElsOwnEndsWithValidAndThenLabelsAreSet) {
   EXPECT_EQ(follower().state(), TowState::el_syncing);
   now += absl::Seconds(5);
   ours.grow(500, 0);
-  ++driver.engine_session;  // the EL was away for a moment: no label is restored meanwhile
+  ++driver.engine_session;  // the EL was briefly away: no label is restored meanwhile
   both();
   EXPECT_THAT(taken(), IsEmpty());
   now += absl::Seconds(5);
@@ -748,7 +748,7 @@ TEST_F(FollowerTest, AnEmptyElThatExecutesNothingIsToSyncByItselfOnce) {
   EXPECT_EQ(follower().state(), TowState::needs_operator);
   EXPECT_EQ(follower().reason_code(), Code{ReasonCode::el_sync_stalled});
   EXPECT_THAT(actions(), Contains("el_sync_stalled"));
-  // An operator has restarted it.
+  // An operator restarted the EL.
   ++driver.engine_session;
   on_import = nullptr;
   local();
@@ -792,7 +792,7 @@ TEST_F(FollowerTest, ABranchTooDeepNeedsAnOperatorAfterAWhileAndGoesOnByItself) 
   EXPECT_EQ(follower().state(), TowState::at_tip);
 }
 
-/// A branch that leaves ours 200 blocks below the head, of which the EL does not have the state.
+/// A branch that leaves ours 200 blocks below the head; the EL lacks the state there.
 class RewindTest : public FollowerTest {
  protected:
   RewindTest() {
@@ -813,7 +813,7 @@ class RewindTest : public FollowerTest {
     remote();
     taken();
   }
-  /// Sources and the clock go on for so long; the rewind, if there was one.
+  /// Sources and clock advance for this long. Returns the rewind, if there was one.
   std::string for_seconds(int seconds) {
     for (const absl::Time end = now + absl::Seconds(seconds); now < end; now += absl::Seconds(1)) {
       while (wake(absl::ZeroDuration())) {
@@ -892,7 +892,7 @@ TEST_F(FollowerTest, AnEngineThatDoesNotTakeTheForksNeedsAnOperator) {
   EXPECT_LT(follower().next_wake(), absl::InfiniteFuture());
 }
 
-/// Whatever ends an import, again and again: it is tried again, later each time, and never in a loop.
+/// Whatever ends an import every time, it is retried after growing pauses, and never in a tight loop.
 TEST_F(FollowerTest, NoOutcomeIsForgottenAndNoneIsRepeatedWithoutAPause) {
   for (const Outcome o : {Outcome::missing_state, Outcome::invalid, Outcome::not_applied, Outcome::engine_unavailable,
                           Outcome::source_unavailable, Outcome::source_reorged, Outcome::unsupported,
@@ -978,7 +978,7 @@ TEST_F(FollowerTest, ARefusalForAnOldTermStopsIt) {
   }
 }
 
-/// What it says beside that does not matter.
+/// The text of the refusal does not matter.
 TEST_F(FollowerTest, AParentThatIsNotOnTheElsChainIsLookedForAgain) {
   theirs.grow(105, 0);
   bool once = false;
@@ -1205,7 +1205,7 @@ TEST_F(FollowerTest, GapsThatTheSourceCannotFillDoNotKeepItsOwnHeadOut) {
   with_gossip(false);
   both();
   taken();
-  // Pieces of a branch that the source has left; one of them is always due again.
+  // Pieces of a branch that the source has left; one of them is always due for a retry.
   network = theirs.fork(90, 1, 150);
   for (std::uint64_t n = 110; n < 150; n += 5) gossip({n});
   theirs.grow(150, 0);
@@ -1221,7 +1221,7 @@ TEST_F(FollowerTest, ATipFarAheadDoesNotDisturbACatchUp) {
   network = theirs = Chain{50'000};
   gossip({49'999, 50'000});
   std::vector<std::uint64_t> ids;
-  // The import takes a while; blocks arrive meanwhile.
+  // The import takes a while, and blocks arrive meanwhile.
   const std::optional<Effect> first = [&] {
     driver.labels = labels();
     play(follower().on_local(driver, now));
@@ -1285,7 +1285,7 @@ TEST_F(FollowerTest, ABranchThatTheSafeChainHasLeftIsNotFed) {
   network.grow(103, 0);
   gossip({101, 102, 103});
   taken();
-  // The source derives another branch, its safe head is on it; the old sequencer gossips on.
+  // The source derives another branch, with its safe head on it. The old sequencer keeps gossiping.
   theirs = theirs.fork(99, 1, 102);
   remote_safe = 101;
   remote();
@@ -1374,7 +1374,7 @@ TEST_F(FollowerTest, TheHeadNeverSwingsBackAndForth) {
   with_gossip(true);
   both();
   const Chain one = network.fork(100, 1, 200), two = network.fork(100, 2, 200);
-  // Two sequencers sign, and the source changes its mind each second.
+  // Two sequencers sign, and the source changes branches each second.
   int switches = 0;
   std::uint8_t last = 0;
   const absl::Time start = now;
@@ -1469,7 +1469,7 @@ TEST_F(FollowerTest, ASafeBlockBelowOurHeadIsLookedAtBeforeItsBranchIsFed) {
     taken();
     network.grow(152, 0);
     theirs.grow(150, 0);
-    // Meanwhile the source derives, and gossip for what is imported arrives.
+    // Meanwhile the source derives, and gossip on top of the import arrives.
     on_import = [&](const Import& i) -> absl::StatusOr<CommandResult> {
       on_import = nullptr;
       ours = theirs;
@@ -1545,15 +1545,15 @@ TEST_F(FollowerTest, ASignedBranchIsTakenFromWhereItLeavesOurs) {
   network.grow(103, 0);
   gossip({101, 102, 103});
   taken();
-  // Of its way 101 and 102 are ours already.
+  // 101 and 102 of this branch are already ours.
   network = network.fork(102, 1, 105);
   gossip({103, 104, 105});
   EXPECT_THAT(taken(), ElementsAre("gossip 102..105 safe 90 finalized -"));
 }
 
 TEST_F(FollowerTest, WhereASignedBranchLeavesOursIsAskedForIfItIsNotKnown) {
-  // A source that led alone brought the EL onto a branch of its own; what others gossiped meanwhile goes on beside it,
-  // and what is left of an older branch is as high and stands on nothing.
+  // A source that led alone brought the EL onto a branch of its own. The other sequencer's blocks continue beside it.
+  // Leftovers of an older branch are as high, and connect to nothing.
   remote_has_unsafe = false;
   network = network.fork(92, 1, 110);
   with_gossip(false);
@@ -1595,7 +1595,7 @@ TEST_F(FollowerTest, WhatWasKnownOfABranchThatWasLeftCountsNoMore) {
   remote();
   ASSERT_EQ(ours.at(120)->hash, theirs.at(120)->hash);
   taken();
-  // The source goes back to the first branch: a block that was ours once is not an ancestor of our head now.
+  // The source returns to the first branch: a block that was once ours is no ancestor of our head now.
   theirs = network;
   now += absl::Seconds(20);
   remote();
@@ -1684,7 +1684,7 @@ TEST_F(FollowerTest, SwitchesOnUnsafeHeadsAloneComeLessAndLessOften) {
 
 class VoteTest : public FollowerTest {
  protected:
-  /// "a" leads with a head that nobody has; "b" of the same branch may lead after it.
+  /// "a" leads with a head that no other source has; "b" of the same branch can lead after it.
   contract::HeadSnapshot invented() {
     contract::HeadSnapshot s = snapshot();
     s.unsafe = theirs.at(theirs.tip());
@@ -1794,7 +1794,7 @@ TEST_F(VoteTest, BetweenTwoBranchesSignedGossipDecides) {
     s.others = {{"b", contract::EndpointKind::el, *honest.at(110)}};
     return s;
   };
-  // Before it is heard the first of the list leads.
+  // Before any gossip arrives, the first source of the list leads.
   ours = Chain{100}.fork(92, 1, 100);
   theirs = forged;
   local();
@@ -1805,7 +1805,7 @@ TEST_F(VoteTest, BetweenTwoBranchesSignedGossipDecides) {
   play(follower().on_remote(disagree(), now));
   EXPECT_TRUE(follows_b());
   EXPECT_EQ(ours.at(110), honest.at(110));
-  // The other one is silent for a while: the first leads again, and leads nobody off what gossip names.
+  // The other source is silent for a while. The first leads again, but leads nobody off the chain that gossip names.
   network.grow(111, 0);
   gossip({111});
   theirs = forged.fork(111, 1, 114);
@@ -1890,7 +1890,7 @@ TEST_F(VoteTest, WhoIsKnownToHaveLedUsOffIsNotAskedOnceMore) {
   groups = 3;
   agree = 2;
   const Chain honest{110}, forged = Chain{100}.fork(92, 1, 105);
-  for (std::uint64_t tip = 97; tip <= 105; ++tip) {  // each block of the branch was our head
+  for (std::uint64_t tip = 97; tip <= 105; ++tip) {  // each block of the branch was our head once
     ours = forged.fork(tip, 1, tip);
     local();
   }

@@ -1,5 +1,4 @@
-// The signed unsafe blocks that the p2p network brought lately, as far as decisions need them: who stands on whom.
-// Bounded. Pure.
+// Recent signed unsafe blocks from the p2p network, reduced to what decisions need: their parent links. Bounded. Pure.
 #pragma once
 #include <absl/container/btree_set.h>
 #include <absl/container/flat_hash_map.h>
@@ -13,32 +12,32 @@ namespace towline::coordinator {
 
 class GossipBlocks {
  public:
-  /// Far more than lie between the unsafe and the safe head of a healthy chain; of a branch that runs away the oldest
-  /// go.
+  /// Far more than the distance between the unsafe and the safe head of a healthy chain. Beyond it the lowest blocks
+  /// are dropped.
   static constexpr std::size_t kMaxBlocks = 1024;
 
   void add(const eth::BlockRef& b);
-  /// The block and whatever stands on it.
+  /// Drops the block and its descendants.
   void drop(const Hash32& hash);
-  /// The cache does not lead from `base` to `tip` any more. It loses the oldest blocks first: the lower half of the way
-  /// goes, at least one block, and what stands on it waits for the source to fill the gap.
+  /// The cache of p2p-gossip no longer leads from `base` to `tip`. That cache evicts the oldest blocks first: the lower
+  /// half of the way is dropped, at least one block, and the rest waits until the source fills the gap.
   void drop_lower_half(const eth::BlockId& base, const Hash32& tip);
-  /// What is not above `number` is of no use any more.
+  /// Drops all blocks up to `number`, which are of no use any more.
   void drop_up_to(std::uint64_t number);
 
   const eth::BlockRef* find(const Hash32& hash) const;
-  /// If it is here and one lower: a signer may write any number, and a way down must end.
+  /// The parent of `b`, if known and exactly one lower. A signer may write any block number, and a walk down must end.
   const eth::BlockRef* parent_of(const eth::BlockRef& b) const;
-  /// The highest block that stands on `base` by way of blocks that are here; of two the one that came first.
+  /// The highest known block that descends from `base` through known blocks; of equally high ones the first to arrive.
   std::optional<eth::BlockRef> tip_above(const eth::BlockId& base) const;
-  /// Of `tip`, at that height; the lowest that is here if the way ends above.
+  /// The ancestor of `tip` at height `number`; the lowest known one if the walk ends above that height.
   const eth::BlockRef& ancestor(const eth::BlockRef& tip, std::uint64_t number) const;
-  /// The highest block of all, and the lowest that it stands on by way of blocks that are here.
+  /// A block, and its lowest known ancestor.
   struct Chain {
     eth::BlockRef lowest, tip;
   };
   std::optional<Chain> highest() const;
-  /// All of them, one for each lowest block, highest first.
+  /// All chains, one for each lowest block, highest first.
   std::vector<Chain> chains() const;
   std::size_t size() const { return blocks_.size(); }
 
@@ -47,7 +46,7 @@ class GossipBlocks {
     eth::BlockRef block;
     std::uint64_t arrival;
   };
-  /// Down from `b` to the lowest that is here, or to the one that stands on `base`.
+  /// The ancestor of `b` that is the child of `base`, or the lowest known ancestor.
   const eth::BlockRef& root_of(const eth::BlockRef& b, const Hash32& base) const;
 
   absl::flat_hash_map<Hash32, Entry> blocks_;

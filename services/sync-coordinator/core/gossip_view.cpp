@@ -5,7 +5,7 @@
 namespace towline::coordinator {
 namespace {
 
-/// The p2p network's word for our chain counts for so long.
+/// How long a named block counts for our chain.
 constexpr absl::Duration kFresh = absl::Seconds(30);
 constexpr absl::Duration kGapAside = absl::Seconds(30);
 
@@ -43,7 +43,7 @@ std::optional<eth::BlockRef> GossipView::highest() const {
 
 std::optional<eth::BlockRef> GossipView::gap(const LocalChain& local, const RemoteView& remote) const {
   if (!on_ || !remote.heads() || !local.has_head()) return std::nullopt;
-  // An old branch may be higher than the one that grows: the first whose gap the source can fill.
+  // An old branch may be higher than the growing one: take the first gap that the source can fill.
   for (const GossipBlocks::Chain& waiting : blocks_.chains()) {
     if (gaps_aside_.contains(waiting.lowest.hash)) continue;
     const auto g = gap_below(waiting, local, remote);
@@ -57,12 +57,12 @@ std::optional<eth::BlockRef> GossipView::gap_below(const GossipBlocks::Chain& wa
   const std::uint64_t head = local.head().number;
   const eth::BlockRef& lowest = waiting.lowest;
   if (lowest.number == 0) return std::nullopt;
-  // What stands on our own chain needs nothing of the source.
+  // A chain that stands on our own chain needs nothing from the source.
   if (lowest.number - 1 > head) return eth::BlockRef{lowest.number - 1, lowest.parent_hash, {}, lowest.timestamp};
   const auto ours = local.ours_at(lowest.number - 1);
   if (!ours || *ours == lowest.parent_hash || waiting.tip.number < head + kLonger) return std::nullopt;
   if (eth::BlockRef unknown; passes_derived(waiting.tip, local, remote, unknown) == false) return std::nullopt;
-  // It leaves ours further down. What is not above our head is no way forward.
+  // The chain leaves ours further down. Only blocks above our head are progress.
   return blocks_.ancestor(waiting.tip, head + 1);
 }
 
@@ -79,7 +79,7 @@ std::optional<bool> GossipView::passes_derived(const eth::BlockRef& tip, const L
                     : at.number == b.number + 1 ? at.parent_hash == b.hash
                                                 : local.has(b);
     if (on == false) return false;
-    if (on || !remote.heads() || remote.replaying()) continue;  // nobody there to be asked
+    if (on || !remote.heads() || remote.replaying()) continue;  // no source can be asked
     unknown = b;
     return std::nullopt;
   }
@@ -102,7 +102,7 @@ std::vector<std::uint64_t> GossipView::unknown_below(const GossipBlocks::Chain& 
        n <= std::min(head, branch.tip.number) && out.size() < most_; ++n) {
     const auto ours = local.ours_at(n);
     if (!ours) out.push_back(n);
-    // It stands on a block that is not ours: no question about ours helps.
+    // The branch stands on a block that is not ours: asking about our chain does not help.
     if (ours && n < branch.lowest.number && *ours != branch.lowest.parent_hash) return {};
   }
   return out;

@@ -5,7 +5,7 @@
 namespace towline::coordinator {
 namespace {
 
-/// The safe block of the vote. What fewer groups than must agree say counts on a chain that signed gossip names.
+/// The safe block of the vote. Without a quorum it counts only on a chain that signed gossip names.
 std::optional<eth::BlockRef> voted_safe(const Views& v, absl::Time now) {
   const auto& heads = *v.remote.heads();
   if (heads.safe_hold != contract::Hold::quorum_lost) return heads.safe;
@@ -30,7 +30,7 @@ contract::ImportRange with_labels(contract::ImportRange r, const Views& v, absl:
   if (safe && safe->number <= r.tip.number && safe->number >= confirmed_finalized &&
       (!have_safe || safe->number > have_safe->number || switches))
     r.safe = safe->id();
-  // Finalized is safe, too: a label that lags behind is lifted with it.
+  // A finalized block is safe as well: a safe label that lags behind is raised with finalized.
   if (r.finalized) {
     const std::uint64_t safe_number = r.safe ? r.safe->number : number_of(have_safe);
     if (safe_number < r.finalized->number) r.safe = r.finalized;

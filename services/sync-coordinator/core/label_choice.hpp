@@ -1,5 +1,5 @@
-// Which safe and finalized to ask the EL for. They follow the vote, never go back, and are set on our own chain only.
-// Pure.
+// Which safe and finalized blocks to ask the EL for. The labels follow the vote and are set only on our own chain.
+// Finalized never moves back; safe does so only with a switch of branches. Pure.
 #pragma once
 #include <optional>
 #include <vector>
@@ -10,18 +10,18 @@
 
 namespace towline::coordinator {
 
-/// `r` with the labels to ask for when the head will be its tip.
+/// Adds to `r` the labels to set once its tip is the head.
 contract::ImportRange with_labels(contract::ImportRange r, const Views& v, absl::Time now);
 
-/// An EL that came back may show older labels than were confirmed: they are lifted before anything else. nullopt: they
-/// need not be.
+/// The labels to set first after an EL restart, if the EL shows an older finalized block than was confirmed. nullopt:
+/// nothing to restore.
 std::optional<contract::Forkchoice> labels_to_restore(const LocalChain& local);
 
-/// What is done while our head stays where it is. `goal`: the source's, of which our head is the same or a descendant.
+/// What to do while our head stays. `goal`: the source's goal, which is our head or an ancestor of it.
 struct LabelChoice {
-  /// nullopt: nothing is asked for.
+  /// nullopt: no label has to move.
   std::optional<contract::Forkchoice> wanted;
-  /// Told in this order.
+  /// Reported in this order: `before`, `status`, `after`.
   std::vector<Note> before;
   std::optional<Status> status;
   std::optional<Note> after;

@@ -59,7 +59,7 @@ void LocalChain::note_head(const GossipBlocks& gossip) {
     return it != recent_.end() && it->second == hash;
   };
   if (knows(head().number, head().hash)) return;
-  // Down by parents until what is known is reached. If it is not, nothing that was known may be on this chain.
+  // Walk down by parents until a known block is reached. If none is, the known blocks may all be off this chain.
   std::map<std::uint64_t, Hash32> way;
   auto linked = recent_.end();
   for (const eth::BlockRef* at = &head(); at != nullptr && at->number > 0 && linked == recent_.end();) {
@@ -96,7 +96,7 @@ eth::BlockId LocalChain::confirmed_finalized() const {
 }
 
 eth::BlockId LocalChain::search_floor() const {
-  // An EL that came back below what is final has nothing of it: any block that it shares with the remote will do.
+  // A restarted EL below the finalized block has none of that chain: any block that it shares with the source will do.
   return head().number < confirmed_finalized().number ? genesis_ : confirmed_finalized();
 }
 

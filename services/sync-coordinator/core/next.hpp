@@ -1,4 +1,4 @@
-// What a follower does after an answer: one of these. Pure values.
+// What a follower does next after an answer: one of these. Pure values.
 #pragma once
 #include <optional>
 #include <string>
@@ -9,22 +9,22 @@
 
 namespace towline::coordinator {
 
-/// By what is known now.
+/// Choose again from current knowledge.
 struct ChooseAgain {};
-/// Until a back-off is over, or an event comes.
+/// Wait for the end of a back-off, or for an event.
 struct Wait {};
-/// Both sides for their blocks at these heights.
+/// Ask both sides for their blocks at these heights.
 struct Ask {
   std::vector<std::uint64_t> numbers;
 };
-/// For the highest common block.
+/// Search for the highest common block.
 struct Search {
   std::string why;
 };
-/// From the common block that was found.
+/// Import from the common block that was found.
 struct ImportFound {
   contract::ImportRange range;
-  /// Of our chain, which is left; nullopt: it goes on from our head.
+  /// Blocks of our chain that are abandoned; nullopt: the import continues from our head.
   std::optional<std::uint64_t> reorg_depth;
 };
 struct RewindTo {

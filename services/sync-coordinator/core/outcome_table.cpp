@@ -12,9 +12,9 @@ using enum Reaction;
 
 struct Row {
   Ending ending;
-  /// In the order of kOrigins.
+  /// One for each of kOrigins, in its order.
   std::array<Reaction, std::size(kOrigins)> reactions;
-  /// Of an import; what else ends in another way than done is noted as failed.
+  /// The action to log after an import; noted() has the exceptions for other commands.
   std::optional<Action> noted;
 };
 

@@ -1,4 +1,4 @@
-// How a command may end, and the one reaction to each: docs/outcome-reactions.md is this table for people. Pure.
+// How a command can end, and the one reaction to each ending. docs/outcome-reactions.md shows the same table. Pure.
 #pragma once
 #include <optional>
 #include <string>
@@ -10,42 +10,43 @@
 
 namespace towline::coordinator {
 
-/// What was commanded: an import by payloads of the source or of the p2p network, a rewind, other labels, a sync of the
+/// The command: an import with payloads of the source or of the p2p network, a rewind, a label update, or a sync of the
 /// EL's own.
 enum class Origin { remote, gossip, rewind, forkchoice, el_sync };
 inline constexpr Origin kOrigins[] = {Origin::remote, Origin::gossip, Origin::rewind, Origin::forkchoice,
                                       Origin::el_sync};
 
 using Ending = std::variant<contract::Outcome, contract::Refusal>;
+/// The refusal if there is one, else the outcome.
 Ending ending_of(const contract::CommandResult& r);
 std::string name(const Ending& e);
 
 enum class Reaction {
   go_on,            // choose again at once
-  retry,            // choose again, later each time
-  give_way,         // another coordinator commands: keep out of its way
+  retry,            // choose again after a back-off
+  give_way,         // another coordinator commands the driver: send nothing
   search,           // look for the highest common block
-  other_way,        // the source does not lead from here to there: search, or if that was done ask another source
-  forget_blocks,    // p2p-gossip does not have them any more: the source brings the older ones
-  from_new_head,    // what was imported is the head: on from there; if nothing was, as `stuck`
+  other_way,        // the source knows no way from our parent to its tip: search; after a search, try another source
+  forget_blocks,    // p2p-gossip no longer has the lower blocks: the source fills them in
+  from_new_head,    // continue from the new head; if nothing was imported, as `stuck`, or an own sync for an empty EL
   stuck,            // nothing was imported: wait, rewind, or ask for an operator; else as `retry`
-  other_branch,     // another source leads; of one that most have no other branch is taken
-  drop_block,       // the block and what stands on it are forgotten
-  contradicted,     // one source: `diverged`; of several, of which most do not say so, another one leads
-  diverged,         // nothing is followed until the source heals
-  wait_for_engine,  // the EL is away
-  other_source,     // another one leads, or blocks are waited for
+  other_branch,     // let another source lead, but follow no other branch than the majority's
+  drop_block,       // drop the block and its descendants
+  contradicted,     // one source, or a majority: as `diverged`; else another source leads
+  diverged,         // follow nothing until the source is repaired
+  wait_for_engine,  // the EL is not available
+  other_source,     // let another source lead, or wait for blocks
   wait_for_gossip,  // the source leads meanwhile
-  upgrade,          // an operator must: the EL does not know the chain's forks
-  el_syncs,         // the EL is on its way by itself: what it tells of that is waited for
-  rewind_by_hand,   // an operator must
+  upgrade,          // needs an operator: the EL does not support the chain's forks
+  el_syncs,         // the EL is syncing by itself: wait for its reports
+  rewind_by_hand,   // needs an operator
 };
 const char* name(Reaction r);
 
 Reaction react(const Ending& e, Origin o);
-/// What is told of it; nullopt: nothing.
+/// The action to log; nullopt: none.
 std::optional<Action> noted(const Ending& e, Origin o);
-/// Every ending there is, in the order of the page.
+/// All endings, in the order of docs/outcome-reactions.md.
 std::vector<Ending> endings();
 
 }  // namespace towline::coordinator

@@ -7,7 +7,7 @@
 namespace towline::coordinator {
 namespace {
 
-/// engine-driver speaks once a second.
+/// engine-driver sends its state once a second.
 constexpr absl::Duration kDriverSilent = absl::Seconds(10);
 
 std::string seconds(absl::Duration d) { return absl::StrCat(absl::ToInt64Seconds(d), " s"); }
@@ -44,7 +44,7 @@ TowReadiness readiness_of(const Facts& f, const Limits& limits, absl::Time now) 
     return TowReadiness{s, code, std::move(reason), false};
   };
   if (f.state == TowState::paused || f.code == ReasonCode::superseded) return {f.state, f.code, f.reason, false};
-  // What the follower was at when it asked for something that has no answer yet.
+  // In these states the follower may be waiting for an answer, and notices nothing else.
   const bool follows = f.state == TowState::at_tip || f.state == TowState::importing ||
                        f.state == TowState::walking_back || f.state == TowState::el_syncing;
   if (!f.engine && follows)
@@ -60,7 +60,7 @@ TowReadiness readiness_of(const Facts& f, const Limits& limits, absl::Time now) 
                      absl::StrCat("no news of the source for ", seconds(now - f.source_heard)));
   if (f.state != TowState::at_tip) return {f.state, f.code, f.reason, false};
 
-  // The follower is content. So far it may be wrong:
+  // The follower reports AT_TIP. The checks below look for what it cannot see.
   if (!f.source_head) {
     if (f.code == ReasonCode::gossip_only) return {TowState::waiting_for_source, f.code, f.reason, false};
     return not_ready(TowState::waiting_for_source, ReasonCode::no_heads, "the source gives no heads");
@@ -96,7 +96,7 @@ TowReadiness readiness_of(const Facts& f, const Limits& limits, absl::Time now) 
     return not_ready(
         TowState::waiting_for_engine, ReasonCode::labels_stuck,
         absl::StrCat("the EL's safe or finalized is below the source's for ", seconds(now - f.labels_wait)));
-  // What the vote holds does not stand still for the chain's sake.
+  // The vote holds the labels: they do not stand still because of the chain.
   if (f.hold == contract::Hold::sources_disagree) {
     const std::string why = "the sources have different blocks, and none has a quorum: safe and finalized stand";
     if (f.gossip != true) return not_ready(TowState::waiting_for_source, ReasonCode::sources_disagree, why);
@@ -127,7 +127,7 @@ void Witness::on_local(const contract::EngineState& s, absl::Time now) {
 }
 
 void Witness::on_remote(const contract::HeadSnapshot& s, absl::Time now) {
-  // The same look at the source may be told again.
+  // The same snapshot may be sent again; it is no news from the source.
   if (s.observed != observed_) facts_.source_heard = now;
   observed_ = s.observed;
   const auto& head = s.unsafe ? s.unsafe : s.safe;

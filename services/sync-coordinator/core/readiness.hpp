@@ -1,55 +1,56 @@
-// The one rule for what is said of a tow: its state, the reason, and whether it is ready. /readyz, the gRPC health
-// check, the metrics, `towline status` and `status --check` all say what readiness_of() says. Pure.
+// The single rule for what is reported about a tow: its state, the reason, and whether it is ready. /readyz, the gRPC
+// health check, the metrics, `towline status` and `status --check` all report readiness_of(). Pure.
 //
-// The follower's own state is what it decided last, and it decides only when something happens. AT_TIP means more:
-// head, safe and finalized follow a source that moves. So what does not happen counts here, too.
+// The follower's state is its last decision, and it decides only on events. AT_TIP promises more: head, safe and
+// finalized follow a source that moves. So the absence of events counts here as well.
 #pragma once
 #include "services/sync-coordinator/core/follower.hpp"
 
 namespace towline::coordinator {
 
 struct Limits {
-  /// Most blocks behind.
+  /// Largest distance to the target, in blocks, at which a tow is ready.
   std::uint64_t blocks = 5;
-  /// How long the source may be silent or its head stand still.
+  /// How long the source may be silent, or its head may stand still.
   absl::Duration head_age = absl::Seconds(30);
-  /// How long safe and finalized may stand still. A batcher of a small chain waits up to 5 h, and after 12 h (the
-  /// sequencing window) the chain makes safe blocks without one.
+  /// How long safe and finalized may stand still. The batcher of a small chain may wait up to 5 h. After 12 h (the
+  /// sequencing window) the chain derives safe blocks without a batcher.
   absl::Duration safe_age = absl::Hours(6);
 };
 
-/// What is known of a tow. Times are InfinitePast for what never happened.
+/// What is known about a tow. A time is InfinitePast if the event never happened.
 struct Facts {
-  /// The follower's own.
+  /// State, code, reason and distance are the follower's own.
   TowState state = TowState::starting;
   Code code = ReasonCode::starting;
   std::string reason;
   std::optional<std::uint64_t> distance;
 
-  /// nullopt: engine-driver was not heard of, or was lost.
+  /// nullopt: engine-driver was not reached yet, or was lost.
   std::optional<contract::EngineStatus> engine;
   std::string engine_reason;
   absl::Time driver_heard = absl::InfinitePast();
-  /// The EL shows safe and finalized; the source does.
+  /// Whether the EL, and the source, show both safe and finalized.
   bool labels_set = false;
   bool source_labels_set = false;
-  /// When the EL's labels changed last.
+  /// When the EL's labels last changed.
   absl::Time safe_moved = absl::InfinitePast();
   absl::Time finalized_moved = absl::InfinitePast();
-  /// Since when the source's labels on our chain are above the EL's, which do not move; InfiniteFuture: they are not.
+  /// Since when the source's labels on our chain have been above the EL's, and the EL's have not moved; InfiniteFuture
+  /// if they are not above.
   absl::Time labels_wait = absl::InfiniteFuture();
 
-  /// The head of the source that is followed, and when it changed last; nullopt: there is no source.
+  /// The head of the followed source, and when it last changed; nullopt: no source, or a source without a head.
   std::optional<std::uint64_t> source_head;
   absl::Time source_heard = absl::InfinitePast();
   absl::Time source_moved = absl::InfinitePast();
-  /// The highest block that the p2p network or another source has shown.
+  /// The highest block that the p2p network or another source showed.
   std::uint64_t highest_elsewhere = 0;
-  /// Sources that show the followed one's head.
+  /// Number of sources whose head is that of the followed source.
   int sources_at_head = 0;
   /// Why the vote of the sources holds safe or finalized.
   contract::Hold hold = contract::Hold::none;
-  /// Whether p2p-gossip speaks; nullopt: it is not asked.
+  /// Whether p2p-gossip is connected; nullopt: p2p-gossip is not used.
   std::optional<bool> gossip;
 };
 
@@ -60,19 +61,19 @@ struct TowReadiness {
   bool ready = false;
 };
 
-/// What the EL's status alone says; nullopt: it can be worked with.
+/// What the EL's status alone implies; nullopt: the EL can be worked with.
 std::optional<TowReadiness> engine_trouble(contract::EngineStatus status, const std::string& reason);
 
 TowReadiness readiness_of(const Facts& f, const Limits& limits, absl::Time now);
 
-/// Keeps the facts up to date from what arrives.
+/// Collects the facts from incoming events.
 class Witness {
  public:
-  /// `gossip`: p2p-gossip is asked for blocks.
+  /// `gossip`: p2p-gossip is used.
   explicit Witness(bool gossip) {
     if (gossip) facts_.gossip = false;
   }
-  /// What another source shows as its head.
+  /// The head of any source.
   struct OtherHead {
     std::uint64_t number;
     Hash32 hash;
@@ -83,7 +84,7 @@ class Witness {
   void on_sources(const std::vector<OtherHead>& heads);
   void on_gossip(const std::optional<eth::BlockRef>& block);
   void on_gossip_lost() { facts_.gossip = false; }
-  /// With what the follower says now.
+  /// The facts, with the follower's present state.
   Facts facts(const Follower& f, absl::Time now);
 
  private:

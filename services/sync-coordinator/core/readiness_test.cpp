@@ -1,4 +1,4 @@
-// The table of what is said of a tow.
+// The table of reported readiness.
 #include "services/sync-coordinator/core/readiness.hpp"
 
 #include <gtest/gtest.h>
@@ -13,7 +13,7 @@ using contract::EngineStatus;
 const absl::Time kNow = absl::FromUnixSeconds(1'700'000'000);
 const Limits kLimits{5, absl::Seconds(30), absl::Hours(6)};
 
-/// Everything follows.
+/// Everything is in order.
 Facts at_tip() {
   Facts f;
   f.state = TowState::at_tip;
@@ -178,7 +178,7 @@ TEST(TowReadiness, TheTable) {
   }
 }
 
-/// The witness beside a follower that is at the tip of block 100.
+/// The witness, with a follower at the tip of block 100.
 class WitnessTest : public ::testing::Test {
  protected:
   static eth::BlockRef block(std::uint64_t n) {

@@ -30,7 +30,7 @@ void RemoteView::choose_lead(const GossipBlocks& gossip, absl::Time now) {
   std::erase_if(demoted_, [&](const auto& d) { return now >= d.second; });
   heads_ = offered_;
   const auto& others = offered_->others;
-  // Where no branch has most of the votes signed gossip decides, else the order.
+  // Where no branch has a majority, signed gossip decides which source leads, then the order of the list.
   std::vector<bool> rounds = {false};
   if (no_majority() && by_gossip_) rounds.insert(rounds.begin(), true);
   for (const bool gossiped : rounds) {

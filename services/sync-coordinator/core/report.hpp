@@ -1,4 +1,4 @@
-// What is said of a tow: what it is at, and what was decided on the way there. Pure.
+// What is reported about a tow: its state, and the decisions that led there. Pure.
 #pragma once
 #include "services/sync-coordinator/core/decision_log.hpp"
 #include "services/sync-coordinator/core/tow_status.hpp"

@@ -15,7 +15,7 @@ Next found(const AncestorSearch& s, const eth::BlockRef& goal, Views& v, Report&
   v.stuck.on_common_block();
   const BranchChoice choice = choose_branch(v, goal, s.ancestor(), now);
   if (std::holds_alternative<Behind>(choice)) {
-    // The target moved while we searched, or who leads does not have the head that it names.
+    // The target moved during the search, or the chain of the leading source does not contain the head that it names.
     if (demote("its chain has another block than the head that it names", v, report, now)) return ChooseAgain{};
     v.retry.engine_failed(now);
     return Wait{};
@@ -55,7 +55,7 @@ Next begin_search(AncestorSearch& s, const std::string& why, Views& v, Report& r
   const std::uint64_t high = std::min(head.number, goal ? goal->number : head.number);
   report.note(Action::walkback, why, now);
   if (high < floor.number) {
-    // Below what is final there is nothing to go back to; a source that merely lags heals by itself.
+    // Blocks below the finalized one are never replaced. A source that merely lags recovers by itself.
     if (demote("its head is below our finalized block", v, report, now)) return ChooseAgain{};
     report.enter(TowState::waiting_for_source, ReasonCode::source_below_finalized,
                  absl::StrCat("the source's head is below our finalized ", eth::to_string(floor)), now);
@@ -68,7 +68,7 @@ Next begin_search(AncestorSearch& s, const std::string& why, Views& v, Report& r
 
 Next after_answers(AncestorSearch& s, const Answer& remote, const Answer& local, Views& v, Report& report,
                    absl::Time now) {
-  // Of our own chain the source need not be heard.
+  // A question about our own chain does not need the source.
   const bool of_ours = s.of_ours();
   const auto goal = v.goal();
   if (!v.local.has_head() || (!of_ours && !goal)) {

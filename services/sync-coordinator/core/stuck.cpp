@@ -5,12 +5,12 @@
 namespace towline::coordinator {
 namespace {
 
-/// An EL that misses the state of a branch may still get it by itself for so long.
+/// How long an EL may take to get the missing state of a branch by itself.
 constexpr absl::Duration kOperatorAfter = absl::Seconds(30);
-/// Most sources have had the branch for so long before the EL is rewound for it.
+/// How long the majority must have had the branch before the EL is rewound to it.
 constexpr absl::Duration kRewindAfter = absl::Minutes(1);
-/// One that is not seen for less than that goes on: sources are looked at in turn, and a lying source takes a part in
-/// what is seen of a majority for a look now and then.
+/// A shorter interruption does not reset kRewindAfter: sources are polled in turn, and a lying source can hide a
+/// majority for one poll now and then.
 constexpr absl::Duration kLapse = absl::Seconds(5);
 
 }  // namespace
@@ -47,9 +47,9 @@ Stuck::Answer Stuck::on_refused(const eth::BlockId& parent, bool switches, const
                           ": it is rewound there if most sources have that branch for ",
                           absl::ToInt64Seconds(*may_rewind_since_ + kRewindAfter - now), " s more")}};
   }
-  // A killed op-geth that came back lower keeps blocks above its head and does not move onto them: a rewind to its own
-  // head clears them away. One such answer can also be a call that was repeated to a client that had just come back, so
-  // it takes two.
+  // A killed op-geth that restarted at a lower block keeps blocks above its head and does not move onto them. A rewind
+  // to its own head removes them. A single such answer may also come from a call repeated to an EL that has just
+  // restarted, so two answers are needed.
   if (local.state()->can_rewind && against.empty() && (switches || again)) {
     return {switches ? absl::StrCat("the EL does not have the state of ", at, ": rewinding it there")
                      : absl::StrCat("the EL does not move from its head ", at,

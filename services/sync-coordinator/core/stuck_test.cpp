@@ -11,7 +11,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-/// The sources are on a branch that leaves ours after 85.
+/// The sources are on a branch that leaves ours after block 85.
 class StuckTest : public ::testing::Test, protected ViewsFixture {
  protected:
   StuckTest() {

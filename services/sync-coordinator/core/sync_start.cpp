@@ -9,8 +9,8 @@
 namespace towline::coordinator {
 namespace {
 
-/// A sync that moves gets a newer target so often: op-geth's snap sync needs one that is not much older than the head
-/// of its peers.
+/// How often a sync that makes progress gets a newer target: op-geth's snap sync needs a target that is not much older
+/// than its peers' head.
 constexpr absl::Duration kAgain = absl::Seconds(10);
 constexpr absl::Duration kAgainGivenUp = absl::Seconds(30);
 
@@ -20,7 +20,7 @@ std::string peers_of(const StartFacts& f) {
   return absl::StrCat("it has ", *f.peers, " peer(s)");
 }
 
-/// For an EL that neither syncs nor executes.
+/// The advice for an EL that neither syncs nor executes blocks.
 std::string restart_command(const StartFacts& f) {
   const std::string client = absl::AsciiStrToLower(f.client);
   const auto named = [&](absl::string_view what) { return absl::StrContains(client, what); };
@@ -76,7 +76,7 @@ std::optional<std::string> SyncStart::wants_el_sync(const StartFacts& f, std::ui
   if (gap > kMostByImport)
     return absl::StrCat(gap, " blocks, of which ", kMostByImport, " at most are imported unless --sync-start=import");
   if (gap > kFar && f.peers && *f.peers > 0) return absl::StrCat(gap, " blocks, and ", peers_of(f));
-  // An engine-driver that told it to is older than this process.
+  // An earlier process of sync-coordinator started this sync.
   if (f.el_sync && f.el_sync->target) return absl::StrCat(gap, " blocks, and it was told to before");
   return std::nullopt;
 }
@@ -124,12 +124,12 @@ SyncStart::Way SyncStart::choose(const StartFacts& f, std::vector<Note>& notes, 
 SyncStart::Way SyncStart::run(const StartFacts& known, std::uint64_t gap, std::vector<Note>& notes, absl::Time now) {
   Run& r = *running_;
   StartFacts f = known;
-  // It has arrived. Whether it is done is asked of this very block: a newer one would send it on its way again, for
-  // ever where the chain is fast.
+  // The EL has arrived. The next command repeats this very target to learn whether the sync is done: on a fast chain, a
+  // newer target would keep the sync going for ever.
   const bool arrived = r.target && f.head.hash == r.target->hash;
   if (arrived) f.target = f.head;
   const std::uint64_t steps = f.el_sync ? f.el_sync->steps : 0;
-  // What an import moves is no sync of the EL's own.
+  // Progress made by an import is not progress of the EL's own sync.
   const bool moves = steps != r.steps || (f.head.number != r.head && way_ == "elsync");
   if (moves) r.moved = now;
   r.head = f.head.number;

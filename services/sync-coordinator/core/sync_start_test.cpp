@@ -1,4 +1,4 @@
-// Which way an EL gets to a head that is far, how long, and what is said of it.
+// Which way an EL takes to a head that is far, for how long, and what is reported.
 #include "services/sync-coordinator/core/sync_start.hpp"
 
 #include <gmock/gmock.h>
@@ -18,7 +18,7 @@ eth::BlockRef block(std::uint64_t n) {
 
 class SyncStartTest : public ::testing::Test {
  protected:
-  /// An EL at `head`, a source at `goal` whose safe block is 10 below.
+  /// An EL at `head`, and a source at `goal` whose safe block is 10 lower.
   void at(std::uint64_t head, std::uint64_t goal) {
     facts.head = block(head);
     facts.empty = head == 0;
@@ -26,7 +26,7 @@ class SyncStartTest : public ::testing::Test {
     facts.target = goal > 10 ? std::optional{block(goal - 10)} : std::nullopt;
   }
   void named(StartMode m) { start.emplace(SyncStart::Options{m, absl::Seconds(60)}); }
-  /// "follow", "begin 990" or "rest", and the reason code of what is said.
+  /// Returns "follow", or "begin 990" or "rest" with the reason code of the status.
   std::string choose() {
     notes.clear();
     const SyncStart::Way way = start->choose(facts, notes, now);
@@ -41,7 +41,7 @@ class SyncStartTest : public ::testing::Test {
     }
     return "follow";
   }
-  /// The EL says something new of its sync.
+  /// The EL reports progress of its own sync.
   void moves(std::uint64_t current) {
     if (!facts.el_sync) facts.el_sync.emplace();
     facts.el_sync->current = current;
@@ -151,7 +151,7 @@ TEST_F(SyncStartTest, OneThatStandsStillIsGivenUpForAnImport) {
   EXPECT_EQ(start->way(), "import");
   EXPECT_THAT(start->reason(), HasSubstr("it has no peers"));
   EXPECT_THAT(told.back(), HasSubstr("sync_start import: the EL does not sync by itself (it has no peers)"));
-  // What the import moves is no sync.
+  // Progress by the import is not progress of the sync.
   for (const std::uint64_t head : {100U, 500U, 900U}) {
     at(head, 1'000);
     pass(10);
@@ -196,7 +196,7 @@ TEST_F(SyncStartTest, TooManyBlocksAreNotImportedUnasked) {
 
 TEST_F(SyncStartTest, AnEmptyElThatExecutesNothingIsToSyncByItself) {
   at(0, 5'000);
-  facts.client = "go-ethereum/0.1.0-untagged";  // as op-geth calls itself on the Engine API
+  facts.client = "go-ethereum/0.1.0-untagged";  // the name of op-geth on the Engine API
   facts.session = 3;
   EXPECT_EQ(choose(), "follow");
   EXPECT_TRUE(start->on_not_executed(3));
@@ -206,7 +206,7 @@ TEST_F(SyncStartTest, AnEmptyElThatExecutesNothingIsToSyncByItself) {
   pass(61);
   EXPECT_EQ(choose(), "rest el_sync_stalled");
   EXPECT_THAT(said.reason, HasSubstr("restart op-geth with --syncmode=full"));
-  facts.session = 4;  // it was
+  facts.session = 4;  // the EL was restarted
   EXPECT_EQ(choose(), "follow");
   EXPECT_EQ(start->way(), "import");
 }

@@ -7,7 +7,7 @@
 namespace towline::coordinator {
 namespace {
 
-/// What stands on our head, of a branch that the source's safe chain has not left.
+/// Gossiped blocks on our head, unless the source's safe chain has left their branch.
 std::optional<Target> choose_next_blocks(const Views& v, const eth::BlockRef& tip, absl::Time now) {
   eth::BlockRef unknown;
   const auto passes = v.gossip.passes_derived(tip, v.local, v.remote, unknown);
@@ -16,11 +16,11 @@ std::optional<Target> choose_next_blocks(const Views& v, const eth::BlockRef& ti
   return ImportGossip{v.local.head().id(), tip};
 }
 
-/// Another signed branch, from a block of ours on.
+/// Another signed branch, from a block of ours upward.
 std::optional<Target> choose_signed_branch(const Views& v, absl::Time now, Choice& c) {
   const eth::BlockRef& head = v.local.head();
   const auto& heads = v.remote.heads();
-  // What was left behind may be higher than the one that grows.
+  // An abandoned branch may be higher than the growing one.
   for (const GossipBlocks::Chain& other : v.gossip.blocks().chains()) {
     if (other.tip.number < head.number + GossipView::kLonger) break;
     if (v.stuck.is_invalid(other.tip.hash)) continue;
@@ -52,7 +52,7 @@ std::optional<Target> choose_signed_branch(const Views& v, absl::Time now, Choic
   return std::nullopt;
 }
 
-/// What the p2p network has for our head; nullopt: nothing.
+/// The gossiped blocks to import next; nullopt: none.
 std::optional<Target> choose_gossip(const Views& v, absl::Time now, Choice& c) {
   if (!v.gossip.on() || v.retry.gossip.waits(now)) return std::nullopt;
   const auto tip = v.gossip.blocks().tip_above(v.local.head().id());
@@ -60,11 +60,11 @@ std::optional<Target> choose_gossip(const Views& v, absl::Time now, Choice& c) {
   return choose_signed_branch(v, now, c);
 }
 
-/// On the source's own chain.
+/// The next step on the source's own chain.
 Target choose_remote(const Views& v, const eth::BlockRef& goal, absl::Time now, bool may_demote) {
   const auto& heads = *v.remote.heads();
   const eth::BlockRef& head = v.local.head();
-  // Who leads may have led us off what most have.
+  // The leading source may have led us off the majority's chain.
   if (const auto& most = heads.agreed; most && most->number <= head.number && goal.number >= most->number) {
     const eth::BlockRef block{most->number, most->hash, {}, 0};
     const auto has = v.local.has(block);
@@ -139,14 +139,14 @@ Choice choose_target(const Views& v, absl::Time now, bool may_demote) {
 BranchChoice choose_branch(const Views& v, const eth::BlockRef& goal, const eth::BlockId& ancestor, absl::Time now) {
   const eth::BlockRef& head = v.local.head();
   if (goal.number <= ancestor.number) return Behind{};
-  // Not on fewer votes than made it safe.
+  // A safe block is not replaced by fewer votes than made it safe.
   if (ancestor.number < number_of(v.local.safe()) && v.remote.no_majority())
     return HoldBranch{"a branch that leaves ours below the safe block has no majority", {}};
   if (ancestor.hash == head.hash) return Switch{};
-  // Nor off the chain that signed gossip names.
+  // A branch without a majority does not replace the chain that signed gossip names.
   if (v.remote.no_majority() && v.gossip.names_ours(v.local, now) && v.gossip.named().number > ancestor.number)
     return HoldBranch{"a branch that has no majority leaves the one that the p2p network brings", {}};
-  // Unsafe heads may contradict each other for a while; only what is derived from L1 changes our branch at any time.
+  // Unsafe heads may contradict each other for a while; only a block derived from L1 may switch the branch at any time.
   if (!v.remote.derived_above(ancestor.number) && v.hold.holds(now)) {
     return HoldBranch{"the source's unsafe head is on another branch, but branches were changed just now",
                       v.hold.until()};

@@ -1,4 +1,4 @@
-// What to do next while nothing is under way: whom to follow where, in which order. Pure.
+// What to do next when nothing is pending: which source or branch to follow, up to which block, in which order. Pure.
 #pragma once
 #include <optional>
 #include <string>
@@ -11,13 +11,13 @@
 
 namespace towline::coordinator {
 
-/// What is known is as it should be, or an event is waited for.
+/// Nothing to do, or an event has to come first.
 struct Hold {
   std::optional<Status> status = {};
-  /// The status is not told at the tip.
+  /// Do not show the status at the tip.
   bool unless_at_tip = false;
 };
-/// The source contradicts what is final here.
+/// The source contradicts our finalized chain.
 struct Diverged {
   eth::BlockId ours;
   std::optional<eth::BlockId> theirs;
@@ -25,28 +25,28 @@ struct Diverged {
 struct RestoreLabels {
   contract::Forkchoice forkchoice;
 };
-/// From our head to `goal`.
+/// Import from our head to `goal`.
 struct ImportRemote {
   eth::BlockRef goal;
 };
-/// From a block of ours to `tip`, by payloads of the p2p network.
+/// Import from a block of ours to `tip`, with payloads from the p2p network.
 struct ImportGossip {
   eth::BlockId parent;
   eth::BlockRef tip;
 };
-/// Is the source's block on our chain? If not a common one is searched.
+/// Compare the source's block with our chain. If it is not ours, a search for a common block follows.
 struct CompareBlock {
   eth::BlockRef block;
 };
-/// Which blocks has our chain there?
+/// Ask our EL for its blocks at these heights.
 struct AskOurs {
   std::vector<std::uint64_t> numbers;
 };
-/// Our head stays; safe and finalized may move.
+/// The head stays; safe and finalized may move.
 struct MoveLabels {
   eth::BlockRef goal;
 };
-/// Another source is to lead.
+/// Let another source lead.
 struct Demote {
   std::string why;
 };
@@ -58,26 +58,27 @@ using Target = std::variant<Hold, Diverged, RestoreLabels, ImportRemote, ImportG
 
 struct Choice {
   Target target;
-  /// Told before.
+  /// Logged before the target is carried out.
   std::vector<Note> notes = {};
-  /// Depth of a switch of branches.
+  /// Blocks of our chain that a branch switch abandons.
   std::optional<std::uint64_t> reorg_depth = {};
-  /// An EL that came back has its labels, or is given them.
+  /// A restarted EL has its labels, or is about to get them.
   bool labels_checked = false;
 };
 
-/// The EL has a head and may be commanded. `may_demote`: false if it was tried and there is no other source.
+/// Requires that the EL has a head and may be commanded. `may_demote`: false after a failed attempt to find another
+/// source.
 Choice choose_target(const Views& v, absl::Time now, bool may_demote = true);
 
-/// The source's chain leaves ours after `ancestor`, which a search found.
-struct Behind {};  // our head is on it already
+/// A search found `ancestor`, after which the source's chain leaves ours.
+struct Behind {};  // our head is already on the source's chain
 struct HoldBranch {
   std::string why;
-  /// nullopt: it is tried again soon.
+  /// nullopt: try again soon.
   std::optional<absl::Time> until;
 };
 struct Switch {
-  /// Of our chain, which the source's leaves; nullopt: it goes on from our head.
+  /// Blocks of our chain that are abandoned; nullopt: the branch continues from our head.
   std::optional<std::uint64_t> depth;
 };
 using BranchChoice = std::variant<Behind, HoldBranch, Switch>;

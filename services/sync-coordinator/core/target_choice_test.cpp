@@ -32,7 +32,7 @@ std::string chosen(const ViewsFixture& f) {
 TEST(TargetChoice, TheTable) {
   const struct {
     const char* what;
-    /// What is known beside labels at 100, 90 and 80 on both sides.
+    /// Changes to the fixture, which has labels at 100, 90 and 80 on both sides.
     std::function<void(ViewsFixture&)> change;
     const char* chosen;
   } rows[] = {

@@ -1,5 +1,5 @@
-// What a tow is at, why, and since when. Every state and every reason code that the coordinator gives of its own is
-// here; docs/errors.md has the same list for people, which a test compares. Pure.
+// The state of a tow, its reason, and since when. Lists all states and all reason codes of the coordinator itself;
+// docs/errors.md has the same list, and a test compares the two. Pure.
 #pragma once
 #include <absl/strings/string_view.h>
 #include <absl/time/time.h>
@@ -25,7 +25,7 @@ enum class TowState {
 };
 const char* name(TowState s);
 
-/// A stable word for programs.
+/// A stable identifier for programs.
 enum class ReasonCode : std::uint8_t {
   starting,
   importing,
@@ -76,15 +76,15 @@ enum class ReasonCode : std::uint8_t {
 };
 absl::string_view text(ReasonCode c);
 
-/// A reason code of ours, or one of the table of remote-fetcher (services/remote-fetcher/core/problem), which comes as
-/// text and is told on as it came.
+/// A reason code of the coordinator, or one of remote-fetcher's codes (services/remote-fetcher/core/problem), which
+/// arrives as text and is passed on unchanged.
 class Code {
  public:
   Code(ReasonCode ours) : code_{ours} {}
   static Code of_source(absl::string_view text);
 
   absl::string_view text() const;
-  /// Ours is equal to what a source calls by the same name.
+  /// A code received as text equals our own code of the same name.
   bool operator==(const Code&) const = default;
 
  private:
@@ -95,7 +95,7 @@ class Code {
 struct Status {
   TowState state = TowState::starting;
   Code code = ReasonCode::starting;
-  /// One line for a person.
+  /// One line for display.
   std::string reason;
   bool operator==(const Status&) const = default;
 };

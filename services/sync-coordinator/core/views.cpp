@@ -23,7 +23,7 @@ StartFacts Views::start_facts(const eth::BlockRef& goal) const {
                .session = s.engine_session};
   f.target = h.finalized;
   if (h.safe && h.safe_hold != contract::Hold::quorum_lost && h.safe->number >= number_of(f.target)) f.target = h.safe;
-  // A chain of which nothing is safe yet.
+  // A chain without any safe block yet.
   if (!f.target && !remote.no_majority()) f.target = h.unsafe;
   return f;
 }

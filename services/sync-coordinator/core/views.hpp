@@ -1,4 +1,4 @@
-// What a follower knows, in one place for those who choose. Pure.
+// All that a follower knows, in one place for the choices. Pure.
 #pragma once
 #include "services/sync-coordinator/core/backoff.hpp"
 #include "services/sync-coordinator/core/branch_hold.hpp"
@@ -19,11 +19,12 @@ struct Views {
   Backoffs retry;
   SyncStart start = SyncStart{};
 
-  /// What the source is followed to: its head, or the block before those that the p2p network has already brought.
+  /// The block up to which the source is followed: its head, or the block below those that the p2p network already
+  /// delivered.
   std::optional<eth::BlockRef> goal() const;
-  /// For the way to `goal`, which a source that is heard shows.
+  /// The facts for the way to `goal`. Requires a source that is heard.
   StartFacts start_facts(const eth::BlockRef& goal) const;
-  /// What the tow is on its way to, for people, and how far it is; nullopt: not known.
+  /// The block that the tow is heading for, for display, and its distance in blocks; nullopt if unknown.
   std::optional<eth::BlockRef> target() const;
   std::optional<std::uint64_t> distance() const;
 };

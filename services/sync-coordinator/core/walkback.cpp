@@ -13,7 +13,7 @@ Walkback::Walkback(const eth::BlockId& low, std::uint64_t high, std::size_t widt
 }
 
 void Walkback::plan() {
-  // Unknown heights: (low, high).
+  // The unknown heights are those between low and high, both excluded.
   std::set<std::uint64_t> pick;
   std::uint64_t top = high_;
   if (!low_compared_) pick.insert(low_.number);
@@ -47,7 +47,7 @@ Walkback::Result Walkback::on_answers(const std::vector<eth::BlockRef>& remote,
       }
     }
   }
-  // One common height makes all below it common, one that differs all above it.
+  // A common height makes all heights below it common. A height that differs makes all heights above it differ.
   for (const auto& b : remote) {
     const auto it = ours.find(b.number);
     if (it == ours.end() || b.number <= before.number || b.number >= high_before) continue;

@@ -7,7 +7,7 @@
 namespace towline::coordinator {
 namespace {
 
-/// Two chains that are one up to and with `common`, as a function of the height: no need to hold a million blocks.
+/// Two chains that are equal up to and including `common`, computed from the height: no million blocks in memory.
 struct Fork {
   std::uint64_t common;
   eth::BlockRef ours(std::uint64_t n) const { return block(n, n <= common ? 0 : 1); }
@@ -51,7 +51,7 @@ Outcome search(const Fork& f, std::uint64_t low, std::uint64_t high, std::size_t
   return {result, w.ancestor().number, w.rounds()};
 }
 
-// The slow oracle is the fork itself: the highest common height is known.
+// The fork itself is the oracle: it knows the highest common height.
 TEST(Walkback, FindsTheHighestCommonBlock) {
   const std::uint64_t seed = std::random_device{}();
   SCOPED_TRACE(testing::Message() << "seed " << seed);
@@ -88,7 +88,7 @@ TEST(Walkback, ShallowReorgsCostTwoRoundsAtMost) {
   }
 }
 
-// Each round leaves at most ceil(n / (width + 1)) of n unknown heights.
+// Of n unknown heights, each round leaves at most ceil(n / (width + 1)).
 TEST(Walkback, SmallBatchesDegradeAsTheFormulaSays) {
   for (const std::size_t width : {2U, 3U, 5U, 10U, 20U, 50U}) {
     double unknown = 1'000'000;
@@ -127,7 +127,7 @@ TEST(Walkback, MissingHeightsDoNotMisleadIt) {
       }
       result = w.on_answers(remote, local);
     }
-    // It may give up, it may not be wrong.
+    // The search may give up, but it must not be wrong.
     if (result == Walkback::Result::found) {
       ASSERT_EQ(w.ancestor().number, f.common);
     }

@@ -17,17 +17,17 @@ namespace {
 using std::chrono::seconds;
 
 constexpr seconds kReadWithin{30};
-/// The driver gives a command up before.
+/// engine-driver gives a command up earlier than this.
 constexpr seconds kCommandWithin{120};
-/// The watch of the heads speaks at least once each poll interval, and is opened again with a newer confirmed finalized
-/// block.
+/// remote-fetcher sends heads at least once per poll interval. The watch is reopened after this time, with a newer
+/// confirmed finalized block.
 constexpr seconds kHeadsFor{60};
-/// It answers from memory.
+/// remote-fetcher answers from memory.
 constexpr seconds kSourcesWithin{2};
 
 using CallsPtr = std::shared_ptr<grpc_kit::OpenCalls>;
 
-/// A call with one answer, which `read` makes of the response. `start(context, request, response, callback)`.
+/// A unary call; `read` converts the response. `start` is called as start(context, request, response, callback).
 template <class Request, class Response, class T, class Start, class Read>
 void ask(const CallsPtr& calls, seconds within, Request request, Start start, Read read, Done<T> done) {
   const auto call = std::make_shared<grpc_kit::UnaryRequest<Request, Response>>(calls);
@@ -39,7 +39,7 @@ void ask(const CallsPtr& calls, seconds within, Request request, Start start, Re
   });
 }
 
-/// A stream of messages of which `take` says what is wrong. `start(context, reactor)`.
+/// A stream; `take` returns an error for a message that ends it. `start` is called as start(context, reactor).
 template <class Response, class Start, class Take>
 std::shared_ptr<grpc_kit::StreamReader<Response>> watch(const CallsPtr& calls, Start start, Take take, OnEnd on_end) {
   using Reader = grpc_kit::StreamReader<Response>;
@@ -82,7 +82,7 @@ class GrpcDriver final : public DriverClient {
   }
 
   void import(const Import& e, Done<contract::CommandResult> done) override {
-    // It speaks several times a second, but one payload may take long: no deadline.
+    // No deadline: engine-driver reports progress several times a second, but a single payload may take long.
     const auto last = std::make_shared<v1::CommandResult>();
     const auto request = wire::to_proto(e.command, e.range);
     coordinator::watch<v1::ImportRangeResponse>(
@@ -92,7 +92,7 @@ class GrpcDriver final : public DriverClient {
           return absl::OkStatus();
         },
         [last, done = std::move(done)](const absl::Status& end) {
-          // A stream that ends well says UNAVAILABLE here; what it brought counts.
+          // watch() reports UNAVAILABLE even for a stream that ended well, so a received result takes precedence.
           if (last->outcome() != v1::OUTCOME_UNSPECIFIED) return done(result_from(*last));
           done(end);
         });

@@ -1,5 +1,5 @@
-// The coordinator's outgoing calls over gRPC: an object each, and no thread. A call that stops making progress ends:
-// deadlines on single calls, silence on streams.
+// The coordinator's outgoing gRPC calls: one object each, no thread. Unary calls have a deadline. A stream whose peer
+// is gone ends by HTTP/2 keepalive, and the watch of the heads also by a deadline.
 #pragma once
 #include <grpcpp/channel.h>
 
@@ -10,7 +10,7 @@
 
 namespace towline::coordinator {
 
-/// `calls`: cancelled when the process ends, and waited for before the channels go.
+/// `calls`: cancelled when the process stops; must be idle before the channels are released.
 std::unique_ptr<DriverClient> make_driver_client(const std::shared_ptr<grpc::Channel>& channel,
                                                  std::shared_ptr<grpc_kit::OpenCalls> calls);
 std::unique_ptr<FetcherClient> make_fetcher_client(const std::shared_ptr<grpc::Channel>& channel,

@@ -33,7 +33,7 @@ v1::TowState to_proto(TowState s) {
   return v1::TOW_STATE_UNSPECIFIED;
 }
 
-/// For people, of a time that was taken by the steady clock.
+/// Converts a steady-clock time to Unix milliseconds, for display.
 std::uint64_t millis(absl::Time t) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(0, absl::ToUnixMillis(t - steady_ahead())));
 }

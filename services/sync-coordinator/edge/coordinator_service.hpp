@@ -14,12 +14,12 @@ v1::SyncStatus to_proto(const SyncStatus& status, absl::Time now);
 
 class CoordinatorService final : public v1::SyncCoordinator::CallbackService {
  public:
-  /// Where the others are, as the operator configured it.
+  /// The addresses of the other services, as the operator configured them.
   struct Targets {
     std::string remote_fetcher, p2p_gossip;
     std::vector<std::string> drivers;
   };
-  /// `tows` in the order of their drivers.
+  /// `tows` are in the order of `targets.drivers`.
   CoordinatorService(const Published<SyncStatus>& latest, status_hub_actor hub, std::vector<tow_actor> tows,
                      Targets targets)
       : latest_{latest}, hub_{std::move(hub)}, tows_{std::move(tows)}, targets_{std::move(targets)} {}

@@ -1,5 +1,5 @@
-// Views for the table tests of the choices: both sides at block 100, safe 90, finalized 80, known by their labels and
-// by whatever a test adds.
+// Views for the table tests of the choices. Both sides are at block 100, safe 90, finalized 80, known by these labels
+// and by whatever a test adds.
 #pragma once
 #include "services/sync-coordinator/core/views.hpp"
 

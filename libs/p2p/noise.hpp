@@ -98,7 +98,7 @@ class NoiseHandshake {
 class NoiseSession {
  public:
   static constexpr std::size_t kMaxText = 65535 - 16;
-  explicit NoiseSession(NoiseXx::Ciphers ciphers) : ciphers_{std::move(ciphers)} {}
+  explicit NoiseSession(const NoiseXx::Ciphers& ciphers) : ciphers_{ciphers} {}
   /// Appends messages that carry `text`.
   void seal(BytesView text, Bytes& out);
   /// Eats all of `in` and appends the text. DATA_LOSS: the session is over.

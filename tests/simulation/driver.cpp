@@ -34,7 +34,6 @@ driver::EngineAnswer from(const sim::ElAnswer& said) {
     return a;
   }
   a.kind = driver::EngineAnswer::Kind::status;
-  a.latest_valid_hash = said.latest_valid_hash;
   switch (said.status) {
     case sim::ElStatus::valid: a.status = driver::PayloadStatus::valid; break;
     case sim::ElStatus::invalid: a.status = driver::PayloadStatus::invalid; break;

@@ -174,7 +174,8 @@ void World::run_pending() {
     const coordinator::Effect effect = *pending_;
     if (const auto* c = std::get_if<coordinator::Compare>(&effect)) {
       pending_.reset();
-      const auto remote = remotes_.headers(c->numbers, c->endpoint, now_);
+      const auto remote = c->ours_only ? absl::StatusOr<std::vector<eth::BlockRef>>{std::vector<eth::BlockRef>{}}
+                                       : remotes_.headers(c->numbers, c->endpoint, now_);
       absl::StatusOr<std::vector<eth::BlockRef>> local = std::vector<eth::BlockRef>{};
       for (const auto n : c->numbers) {
         if (const auto b = el().by_number(n)) local->push_back(*b);

@@ -130,7 +130,6 @@ class CommandSession {
  private:
   /// A write in progress, sent until its outcome is known.
   struct Write {
-    Call call = Call::new_payload;
     Effect send;
     /// The update, if the write is one.
     std::optional<contract::Forkchoice> update = {};

@@ -162,9 +162,11 @@ TEST_F(SessionTest, ARewindNeedsTheAdminRpcAndStaysAboveTheConfirmedFinalized) {
   EXPECT_EQ(rewind(270)->refusal, contract::Refusal::below_finalized);
   EXPECT_THAT(writes(), IsEmpty());
   // The answer is lost; the labels show the outcome.
-  for (const bool applied : {true, false}) {
-    script_ = [&](const std::string& c, CommandSession&) -> std::optional<Event> {
-      if (c == "setHead 295") return absl::Status{absl::DeadlineExceededError("no answer")};
+  for (const auto& [lost, applied] : {std::pair{absl::DeadlineExceededError("no answer"), true},
+                                      std::pair{absl::DeadlineExceededError("no answer"), false},
+                                      std::pair{absl::CancelledError("the process stops"), true}}) {
+    script_ = [&, said = lost, applied = applied](const std::string& c, CommandSession&) -> std::optional<Event> {
+      if (c == "setHead 295") return absl::Status{said};
       const bool after = c == "labels" && std::find(calls_.begin(), calls_.end(), "setHead 295") != calls_.end();
       return after && applied ? std::optional<Event>{ReadLabels::Answer{contract::Labels{ref(295), {}, {}}}}
                               : std::nullopt;

@@ -16,7 +16,6 @@ constexpr absl::Duration kReadBackWait = absl::Milliseconds(100);
 
 Effect CommandSession::send_payload(std::shared_ptr<const PreparedPayload> payload, Then<EngineAnswer> then) {
   Write w;
-  w.call = Call::new_payload;
   w.send = SendPayload{std::move(payload)};
   w.then = std::move(then);
   return write(std::move(w));
@@ -56,7 +55,7 @@ Effect CommandSession::send_write() {
 }
 
 Effect CommandSession::on_write_answer(EngineAnswer a) {
-  if (react(write_.call, a) != Reaction::retry) {
+  if (react(a) != Reaction::retry) {
     memory_.heard = now_;
     return write_ended(std::move(a));
   }
@@ -81,7 +80,7 @@ Effect CommandSession::failed(Call call, const EngineAnswer& a, const eth::Block
                                         eth::to_string(block), ": ", describe(a));
   const auto set_status = [&](contract::EngineStatus status) { note(StateChange{.status = {{status, said}}}); };
   const auto ends = [&](contract::Outcome o) { return ended(o, said, block, std::move(then)); };
-  switch (react(call, a)) {
+  switch (react(a)) {
     case Reaction::missing_state:
       set_status(contract::EngineStatus::syncing);
       return ends(contract::Outcome::missing_state);
@@ -147,13 +146,11 @@ Effect CommandSession::send_update(const contract::Forkchoice& f, Tries tries, T
     return then(std::move(bad));
   };
   Write w;
-  w.call = Call::forkchoice_updated;
   w.send = SendForkchoice{f};
   w.update = f;
   w.tries = tries;
   w.then = [this, f, tries, head_before = memory_.shown.unsafe, rests](EngineAnswer a) {
-    if (react(Call::forkchoice_updated, a) != Reaction::proceed)
-      return failed(Call::forkchoice_updated, a, f.head, tries, rests);
+    if (react(a) != Reaction::proceed) return failed(Call::forkchoice_updated, a, f.head, tries, rests);
     return read_back(f, 1, head_before, rests);
   };
   return write(std::move(w));
@@ -198,7 +195,8 @@ Effect CommandSession::rewind(const eth::BlockRef& from, const eth::BlockId& to,
   note(Count{Counter::rewinds});
   return ask(SetHead{to.number}, [this, then = std::move(then)](absl::Status st) {
     note(HeadMoves{});
-    return then(absl::IsUnavailable(st) || absl::IsDeadlineExceeded(st) ? absl::OkStatus() : st);
+    const bool unknown = absl::IsUnavailable(st) || absl::IsDeadlineExceeded(st) || absl::IsCancelled(st);
+    return then(unknown ? absl::OkStatus() : st);
   });
 }
 

@@ -110,8 +110,7 @@ const std::vector<Row>& rows() {
 
 TEST(Reactions, EachAnswerHasItsReaction) {
   for (const Row& r : rows()) {
-    EXPECT_EQ(react(Call::new_payload, r.answer), r.reaction) << r.name;
-    EXPECT_EQ(react(Call::forkchoice_updated, r.answer), r.reaction) << r.name;
+    EXPECT_EQ(react(r.answer), r.reaction) << r.name;
     EXPECT_FALSE(describe(r.answer).empty());
   }
 }
@@ -168,8 +167,7 @@ TEST(ReadBack, AWriteThatWasLostIsRepeatedOnlyToTheSameEl) {
     const Then then = !a ? Then::again : a->kind == EngineAnswer::Kind::came_back ? Then::start_over : Then::applied;
     EXPECT_EQ(then, row.then) << row.name;
     if (!a) continue;
-    EXPECT_EQ(react(Call::forkchoice_updated, *a), then == Then::applied ? Reaction::proceed : Reaction::start_over)
-        << row.name;
+    EXPECT_EQ(react(*a), then == Then::applied ? Reaction::proceed : Reaction::start_over) << row.name;
     EXPECT_THAT(describe(*a), HasSubstr(then == Then::applied ? "VALID" : "reads back as")) << row.name;
   }
 }

@@ -58,7 +58,7 @@ Effect ElSyncSession::on_payload(const Payload& payload) {
   }
   note(HeadMoves{id.hash});
   return ask(SendPayload{payload}, [this, id](const EngineAnswer& a) {
-    const Reaction r = react(Call::new_payload, a);
+    const Reaction r = react(a);
     if (r == Reaction::proceed || r == Reaction::missing_state) return update(id);
     return failed(Call::new_payload, a, id, Tries::until_known, [this](Result x) { return end(std::move(x)); });
   });
@@ -73,7 +73,7 @@ Effect ElSyncSession::update(const eth::BlockId& head) {
 }
 
 Effect ElSyncSession::on_answer(const eth::BlockId& head, const EngineAnswer& a) {
-  const Reaction r = react(Call::forkchoice_updated, a);
+  const Reaction r = react(a);
   if (r == Reaction::proceed) return read_back(head);
   if (r != Reaction::missing_state)
     return failed(Call::forkchoice_updated, a, head, Tries::until_known,
@@ -94,7 +94,9 @@ Effect ElSyncSession::read_back(const eth::BlockId& head) {
                       head);
     }
     return check_canonical(target_.id(), "the block to sync to", [this, el = *el](const absl::Status& st) {
-      if (!st.ok()) return end(st);
+      if (contract::refusal_of(st))
+        return end_with(contract::Outcome::not_applied, std::string{st.message()}, target_.id());
+      if (!st.ok()) return end_with(contract::Outcome::engine_unavailable, std::string{st.message()}, target_.id());
       // The EL got this chain from its peers: it must not contradict the confirmed finalized block.
       return check_confirmed_finalized({el.unsafe->id(), {}, target_.id()}, [this, el](const absl::Status& fence) {
         if (fence.ok()) return done(el);

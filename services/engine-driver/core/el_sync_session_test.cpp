@@ -84,6 +84,21 @@ TEST_F(ElSyncTest, AChainOfItsPeersBesideWhatIsFinalIsFoundOut) {
   EXPECT_EQ(memory_.gate.state().confirmed_finalized, id(285));
 }
 
+TEST_F(ElSyncTest, AChainWithoutTheTargetIsNoneThatWasAskedFor) {
+  give_peers();
+  ASSERT_EQ(el_sync(1000)->outcome, Outcome::missing_state);
+  el_.sync(1000);
+  script_ = [this](const std::string& call, CommandSession&) -> std::optional<Event> {
+    if (call != "block 1000" || writes().empty()) return std::nullopt;
+    eth::BlockRef other = ref(1000);
+    other.hash.bytes[5] = 77;
+    return ReadBlock::Answer{other};
+  };
+  const auto r = el_sync(1000);
+  ASSERT_TRUE(r.ok()) << r.status();
+  EXPECT_EQ(r->outcome, Outcome::not_applied) << "`refused` would mean that nothing was sent";
+}
+
 TEST_F(ElSyncTest, ValidIsNoProof) {
   once("forkchoice 1000", status(PayloadStatus::valid));
   const auto r = el_sync(1000);

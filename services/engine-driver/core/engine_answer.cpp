@@ -18,7 +18,7 @@ const char* name(Reaction r) {
   return "?";
 }
 
-Reaction react(Call call, const EngineAnswer& a) {
+Reaction react(const EngineAnswer& a) {
   switch (a.kind) {
     case EngineAnswer::Kind::status:
       switch (a.status) {
@@ -51,7 +51,6 @@ Reaction react(Call call, const EngineAnswer& a) {
     case EngineAnswer::Kind::malformed: return Reaction::retry;
     case EngineAnswer::Kind::came_back: return Reaction::start_over;
   }
-  static_cast<void>(call);
   return Reaction::retry;
 }
 

@@ -1,10 +1,8 @@
 // The possible answers of an EL to a write, and the one reaction to each. docs/engine-reactions.md shows the same
 // table. Pure.
 #pragma once
-#include <optional>
+#include <cstdint>
 #include <string>
-
-#include "libs/base/bytes.hpp"
 
 namespace towline::driver {
 
@@ -24,7 +22,6 @@ struct EngineAnswer {
     came_back,  // no answer, and afterwards the labels are not those that the call was based on (core/read_back.hpp)
   } kind = Kind::transport;
   PayloadStatus status = PayloadStatus::syncing;
-  std::optional<Hash32> latest_valid_hash;
   std::int64_t code = 0;  // JSON-RPC error code or HTTP status
   std::string message;    // for display
 };
@@ -41,7 +38,7 @@ enum class Reaction {
 };
 const char* name(Reaction r);
 
-Reaction react(Call call, const EngineAnswer& answer);
+Reaction react(const EngineAnswer& answer);
 /// The EL's answer, for display.
 std::string describe(const EngineAnswer& answer);
 

@@ -116,7 +116,7 @@ Effect ImportSession::on_payload(Payload payload) {
 }
 
 Effect ImportSession::on_answer(const Payload& payload, const EngineAnswer& a) {
-  switch (react(Call::new_payload, a)) {
+  switch (react(a)) {
     case Reaction::proceed: return on_valid(payload);
     case Reaction::missing_state: return on_missing_state(payload, a);
     default: break;

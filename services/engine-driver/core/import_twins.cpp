@@ -7,9 +7,9 @@ namespace {
 
 constexpr absl::Duration kLookAgain = absl::Milliseconds(250);
 
-absl::Status proceeds(Call call, const EngineAnswer& a, const char* what) {
-  return react(call, a) == Reaction::proceed ? absl::OkStatus()
-                                             : absl::FailedPreconditionError(absl::StrCat(what, ": ", describe(a)));
+absl::Status proceeds(const EngineAnswer& a, const char* what) {
+  return react(a) == Reaction::proceed ? absl::OkStatus()
+                                       : absl::FailedPreconditionError(absl::StrCat(what, ": ", describe(a)));
 }
 
 }  // namespace
@@ -77,7 +77,7 @@ Effect ImportSession::send_twin(const Payload& payload, Twin twin, Then<absl::St
   body->body = std::move(twin.new_payload);
   return ask(SendPayload{std::move(body)},
              [this, payload, hash = twin.hash, then = std::move(then)](const EngineAnswer& a) {
-               if (auto st = proceeds(Call::new_payload, a, "newPayload of a twin"); !st.ok()) return then(st);
+               if (auto st = proceeds(a, "newPayload of a twin"); !st.ok()) return then(st);
                return move_through_twin(payload, hash, then);
              });
 }
@@ -85,11 +85,9 @@ Effect ImportSession::send_twin(const Payload& payload, Twin twin, Then<absl::St
 Effect ImportSession::move_through_twin(const Payload& payload, const Hash32& twin, Then<absl::StatusOr<bool>> then) {
   return ask(SendForkchoice{{{payload->ref.number, twin}, {}, {}}}, [this, payload, then = std::move(then)](
                                                                         const EngineAnswer& onto_twin) {
-    if (auto st = proceeds(Call::forkchoice_updated, onto_twin, "forkchoiceUpdated to a twin"); !st.ok())
-      return then(st);
+    if (auto st = proceeds(onto_twin, "forkchoiceUpdated to a twin"); !st.ok()) return then(st);
     return ask(SendForkchoice{{payload->ref.id(), {}, {}}}, [this, payload, then](const EngineAnswer& onto_block) {
-      if (auto st = proceeds(Call::forkchoice_updated, onto_block, "forkchoiceUpdated after a twin"); !st.ok())
-        return then(st);
+      if (auto st = proceeds(onto_block, "forkchoiceUpdated after a twin"); !st.ok()) return then(st);
       return ask(ReadLabels{}, [this, payload, then](absl::StatusOr<contract::Labels> labels) {
         if (!labels.ok()) return then(labels.status());
         memory_.shown = *labels;

@@ -186,10 +186,6 @@ EngineAnswer EngineClient::write(const char* method, std::string body, const cha
     std::string_view detail;
     if (status["validationError"].get(detail) == simdjson::SUCCESS)
       a.message = cut_text({detail.data(), detail.size()}, 300);
-    std::string_view valid;
-    if (status["latestValidHash"].get(valid) == simdjson::SUCCESS) {
-      if (auto h = parse_fixed_hex<32>({valid.data(), valid.size()}); h.ok()) a.latest_valid_hash = *h;
-    }
   }
   metrics_
       .histogram("towline_driver_engine_call_seconds", "Duration of writes to the EL.",
@@ -200,7 +196,7 @@ EngineAnswer EngineClient::write(const char* method, std::string body, const cha
 
 EngineAnswer EngineClient::new_payload(std::string body) {
   const EngineAnswer a = write("newPayload", std::move(body), nullptr);
-  answers(Call::new_payload, react(Call::new_payload, a)).inc();
+  answers(Call::new_payload, react(a)).inc();
   return a;
 }
 
@@ -210,7 +206,7 @@ EngineAnswer EngineClient::forkchoice_updated(const contract::Forkchoice& f) {
                                 f.finalized ? f.finalized->hash : Hash32{}, params);
   const EngineAnswer a =
       write("forkchoiceUpdated", jsonrpc::request({"engine_forkchoiceUpdatedV3", std::move(params)}), "payloadStatus");
-  answers(Call::forkchoice_updated, react(Call::forkchoice_updated, a)).inc();
+  answers(Call::forkchoice_updated, react(a)).inc();
   return a;
 }
 

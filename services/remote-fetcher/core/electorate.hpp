@@ -52,6 +52,7 @@ std::optional<T> most_reach(const std::map<std::string, T>& far, std::size_t gro
   const std::size_t most = groups / 2 + 1;
   if (groups < 2 || far.size() < most) return std::nullopt;
   std::vector<T> furthest;
+  furthest.reserve(far.size());
   for (const auto& [group, reached] : far) furthest.push_back(reached);
   std::sort(furthest.begin(), furthest.end(), std::greater<>{});
   return furthest[most - 1];

@@ -7,7 +7,7 @@
 namespace towline::fetcher {
 
 std::string trust_group_of(absl::string_view host) {
-  const std::string name = absl::AsciiStrToLower(absl::StripSuffix(host, "."));
+  std::string name = absl::AsciiStrToLower(absl::StripSuffix(host, "."));
   const psl_ctx_t* list = psl_builtin();
   const auto top = name.rfind('.');
   if (list == nullptr || top == std::string::npos) return name;

@@ -34,7 +34,7 @@ absl::StatusOr<std::deque<Decision>> load_decisions(const std::string& path) {
     x.time = absl::FromUnixMillis(static_cast<std::int64_t>(number("time_ms"))) + ahead;
     x.action = action_of(text("action"));
     x.reason = text("reason");
-    x.state = static_cast<TowState>(std::min<std::uint64_t>(number("state"), static_cast<int>(TowState::paused)));
+    x.state = tow_state_of(text("state")).value_or(TowState::starting);
     x.repeated = number("repeated");
     x.fold = text("fold");
     out.push_back(std::move(x));
@@ -51,7 +51,7 @@ absl::Status save_decisions(const std::string& path, const std::deque<Decision>&
          {"time_ms", static_cast<std::uint64_t>(std::max<std::int64_t>(0, absl::ToUnixMillis(d.time - ahead)))},
          {"action", std::string{text(d.action)}},
          {"reason", d.reason},
-         {"state", static_cast<int>(d.state)},
+         {"state", name(d.state)},
          {"repeated", d.repeated},
          {"fold", d.fold}});
   }

@@ -35,7 +35,7 @@ TEST_F(DecisionFile, WhatWasDecidedIsThereAfterARestart) {
                     .time = steady_now() - absl::Hours(3) + absl::Seconds(i),
                     .action = Action::import,
                     .reason = absl::StrCat("blocks to ", i),
-                    .state = static_cast<TowState>(i % (static_cast<int>(TowState::paused) + 1)),
+                    .state = static_cast<TowState>(i % (static_cast<int>(TowState::el_syncing) + 1)),
                     .repeated = i,
                     .fold = "import"});
   }
@@ -70,8 +70,8 @@ TEST_F(DecisionFile, DamageIsNamedAndNeverACrash) {
     ASSERT_TRUE(write_state_file(path_, odd).ok());
     EXPECT_TRUE(absl::IsDataLoss(load_decisions(path_).status())) << odd;
   }
-  ASSERT_TRUE(write_state_file(path_, R"([{"sequence":-1,"time_ms":1e99,"action":null,"state":99}])").ok());
-  EXPECT_EQ(load_decisions(path_)->front().state, TowState::paused);
+  ASSERT_TRUE(write_state_file(path_, R"([{"sequence":-1,"time_ms":1e99,"action":null,"state":"LATER"}])").ok());
+  EXPECT_EQ(load_decisions(path_)->front().state, TowState::starting);
 }
 
 TEST_F(DecisionFile, ADirectoryThatCannotBeMadeIsAnError) {

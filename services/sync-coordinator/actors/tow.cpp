@@ -207,14 +207,15 @@ Done<contract::CommandResult> tow_state::answer_to(std::uint64_t id) {
 }
 
 void tow_state::carry_out(const Compare& c) {
+  using Blocks = absl::StatusOr<std::vector<eth::BlockRef>>;
+  const auto ask_ours = [me = tow_impl{self_}, driver = config_->driver, c](Blocks remote) {
+    driver->canonical_blocks(c.numbers, [me, id = c.id, remote = std::move(remote)](Blocks local) {
+      caf::anon_send(me, done_atom{}, std::make_shared<const Compared>(Compared{id, remote, std::move(local)}));
+    });
+  };
   // The source, which may be far, is asked first. The EL is asked after it, so that its answer is recent.
-  config_->fetcher->headers(
-      c.numbers, c.endpoint,
-      [me = tow_impl{self_}, driver = config_->driver, c](absl::StatusOr<std::vector<eth::BlockRef>> remote) {
-        driver->canonical_blocks(c.numbers, [me, c, remote](absl::StatusOr<std::vector<eth::BlockRef>> local) {
-          caf::anon_send(me, done_atom{}, std::make_shared<const Compared>(Compared{c.id, remote, std::move(local)}));
-        });
-      });
+  if (c.ours_only) ask_ours(Blocks{std::vector<eth::BlockRef>{}});
+  else config_->fetcher->headers(c.numbers, c.endpoint, ask_ours);
 }
 void tow_state::carry_out(const Import& e) { config_->driver->import(e, answer_to(e.id)); }
 void tow_state::carry_out(const SetForkchoice& e) { config_->driver->set_forkchoice(e, answer_to(e.id)); }

@@ -13,6 +13,7 @@ struct Compare {  // ask both sides for the same heights
   std::uint64_t id;
   std::vector<std::uint64_t> numbers;
   std::string endpoint;
+  bool ours_only = false;  // the source is not asked
 };
 struct Import {
   std::uint64_t id;

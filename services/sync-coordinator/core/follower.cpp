@@ -282,7 +282,7 @@ std::optional<Effect> Follower::act(const ChooseAgain&, absl::Time now) { return
 std::optional<Effect> Follower::act(const Wait&, absl::Time) { return {}; }
 
 std::optional<Effect> Follower::act(const Ask& a, absl::Time) {
-  return Compare{begin(Pending::compare), a.numbers, remote() ? remote()->endpoint : ""};
+  return Compare{begin(Pending::compare), a.numbers, remote() ? remote()->endpoint : "", search_.of_ours()};
 }
 
 std::optional<Effect> Follower::act(const Search& s, absl::Time now) {
@@ -300,11 +300,11 @@ std::optional<Effect> Follower::act(const RewindTo& r, absl::Time) {
 
 // ---------------------------------------------------------------- commands
 
-std::optional<Effect> Follower::import(contract::ImportRange range, bool searched, absl::Time now) {
+std::optional<Effect> Follower::import(const contract::ImportRange& range, bool searched, absl::Time now) {
   const Hash32 head = views_.local.head().hash;
   const bool goes_on = import_ && import_->range.tip == range.parent;
   if (range.parent.hash != head) views_.local.forget_compared();
-  import_ = ImportRun{with_labels(std::move(range), views_, now), head, searched, goes_on};
+  import_ = ImportRun{with_labels(range, views_, now), head, searched, goes_on};
   const bool derived = !import_->range.from_gossip() && views_.remote.derived_above(import_->range.parent.number);
   views_.hold.on_import(import_->switches() && !derived, head);
   tell_import(*import_, views_, report_, now);

@@ -117,7 +117,7 @@ class Follower {
   std::optional<Effect> act(const ImportFound& i, absl::Time now);
   std::optional<Effect> act(const RewindTo& r, absl::Time now);
 
-  std::optional<Effect> import(contract::ImportRange range, bool searched, absl::Time now);
+  std::optional<Effect> import(const contract::ImportRange& range, bool searched, absl::Time now);
   std::optional<Effect> set_labels(const contract::Forkchoice& f);
   contract::CommandStamp command() const;
 

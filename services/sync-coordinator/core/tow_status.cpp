@@ -87,6 +87,12 @@ const char* name(TowState s) {
   return "?";
 }
 
+std::optional<TowState> tow_state_of(absl::string_view known) {
+  for (int i = 0; i <= static_cast<int>(TowState::el_syncing); ++i)
+    if (name(static_cast<TowState>(i)) == known) return static_cast<TowState>(i);
+  return std::nullopt;
+}
+
 absl::string_view text(ReasonCode c) { return kTexts[static_cast<std::size_t>(c)].text; }
 
 Code Code::of_source(absl::string_view text) {

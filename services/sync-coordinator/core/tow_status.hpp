@@ -5,6 +5,7 @@
 #include <absl/time/time.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -24,6 +25,7 @@ enum class TowState {
   el_syncing,
 };
 const char* name(TowState s);
+std::optional<TowState> tow_state_of(absl::string_view name);
 
 /// A stable identifier for programs.
 enum class ReasonCode : std::uint8_t {

@@ -1,4 +1,4 @@
-// What may be done in a time. Pure.
+// A rate limit with bursts. Pure.
 #pragma once
 #include <absl/time/time.h>
 

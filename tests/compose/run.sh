@@ -1,8 +1,8 @@
 #!/bin/bash
-# The compose files of deploy/ on a real Docker engine, with an image of the programs that were built. Arguments go to pytest.
-# TOWLINE_REQUIRE_DOCKER=1: where no engine answers one of its own is started (as root, where dockerd is installed), with a data root and a socket of its
-# own, and ended again, and where that cannot be it is a failure. Without it only what needs no engine runs where none answers, and it is said. Where the
-# base image is not there it is made by debootstrap.
+# The compose files of deploy/ on a real Docker engine, with an image of the built programs. Arguments go to pytest.
+# Where no engine answers, only the tests that need none run, and the output says so. With TOWLINE_REQUIRE_DOCKER=1 an engine is started then (as root, if
+# dockerd is installed), with a data root and a socket of its own, and stopped at the end; where that is impossible the run fails. A missing base image is
+# made by debootstrap.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 own=$here/../../build/compose
@@ -22,7 +22,7 @@ if ! docker version >/dev/null 2>&1; then
   fi
   mkdir -p "$own"
   own=$(cd "$own" && pwd)
-  # A socket's path may have 107 characters only.
+  # The path of a socket may have at most 107 characters.
   run=$(mktemp -d /tmp/towline-docker.XXXXXX)
   export DOCKER_HOST=unix://$run/docker.sock
   dockerd --data-root "$own/docker" --exec-root "$run/exec" --pidfile "$run/pid" --host "$DOCKER_HOST" >"$own/dockerd.log" 2>&1 &

@@ -29,6 +29,7 @@ enum class PayloadOrigin {
   gossip,  // p2p-gossip's cache
 };
 
+/// The import of parent+1 .. tip.
 struct ImportRange {
   eth::BlockId parent;
   eth::BlockId tip;

@@ -19,6 +19,7 @@ struct Labels {
   bool operator==(const Labels&) const = default;
 };
 
+/// As EngineStatus in engine_driver.proto, which explains each.
 enum class EngineStatus {
   starting,
   ready,
@@ -75,6 +76,7 @@ struct ElSync {
   bool operator==(const ElSync&) const = default;
 };
 
+/// As EngineState in engine_driver.proto.
 struct EngineState {
   EngineStatus status = EngineStatus::starting;
   std::string reason = "the EL was not asked yet";

@@ -41,12 +41,14 @@ struct Lead {
   bool operator==(const Lead&) const = default;
 };
 
+/// One view of the remote heads: by the vote of all sources, or of one source. Absent labels are not known.
 struct HeadSnapshot {
   std::string endpoint;
   EndpointKind kind = EndpointKind::el;
   std::optional<eth::BlockRef> unsafe, local_safe, safe, finalized;
   /// From a CL only. Number 0 with a zero hash: the CL is still starting or replaying.
   std::optional<eth::BlockRef> current_l1;
+  /// When the answer arrived, by steady_now().
   absl::Time observed;
   /// Of the vote; the snapshot of a single source has none. With `quorum_lost` the safe block is the one that the
   /// remaining groups agree on.

@@ -27,6 +27,7 @@ absl::Status chacha_open(const Hash32& key, const FixedBytes<12>& nonce, BytesVi
 
 /// AES-128-GCM: the ciphertext and its 16-byte tag.
 Bytes aes128_gcm_seal(const FixedBytes<16>& key, const FixedBytes<12>& nonce, BytesView aad, BytesView plain);
+/// The plaintext. DATA_LOSS: not sealed with this key, nonce and aad.
 absl::StatusOr<Bytes> aes128_gcm_open(const FixedBytes<16>& key, const FixedBytes<12>& nonce, BytesView aad,
                                       BytesView sealed);
 /// AES-128-CTR is its own inverse.

@@ -38,6 +38,7 @@ class Service {
     virtual void send(const SocketAddress& to, const Bytes& packet) = 0;
     /// A verified record of a node of our chain that can be dialled; called each time that the node is met.
     virtual void discovered(const Enr& record) = 0;
+    /// Our own record changed.
     virtual void local_changed(const Enr& record) = 0;
   };
   using Random = discv5::Random;

@@ -40,6 +40,8 @@ class Connection final : private Yamux::Handler {
   absl::Status on_timer(absl::Time now);
   absl::Time next_timer() const;
 
+  /// Opens a stream for one of `protocols`, best first; on_stream() tells which. RESOURCE_EXHAUSTED: too many streams
+  /// that the peer has not acknowledged.
   absl::StatusOr<StreamId> open(std::vector<std::string> protocols, absl::Time now);
   void write(StreamId id, SharedBytes data) { yamux_->write(id, std::move(data)); }
   void finish(StreamId id) { yamux_->finish(id); }

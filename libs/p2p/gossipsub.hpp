@@ -40,6 +40,8 @@ class Gossipsub {
     std::size_t max_cache_bytes = 16U << 20U;
   };
   enum class Version { floodsub, v1_0, v1_1, v1_2 };
+  /// The result of a validation. accept: the message is forwarded; ignore: dropped without a penalty; reject: dropped,
+  /// and counts against every peer that brought it.
   enum class Verdict { accept, ignore, reject };
 
   /// The id of a message and its decoded bytes, null if it does not decode.
@@ -47,12 +49,14 @@ class Gossipsub {
     MessageId id;
     SharedBytes body;
   };
+  /// The topic's message encoding.
   struct Codec {
     std::function<Identified(const std::string& topic, BytesView data)> identify;
     /// The size of the decoded bytes. It must be cheap: the sender is charged before the message is decoded.
     std::function<std::size_t(BytesView data)> size;
   };
 
+  /// A message to validate.
   struct Validation {
     MessageId id;
     std::size_t topic;  // index into the topics

@@ -52,6 +52,7 @@ class Metrics {
   void declare(const std::string& name, const std::string& help, const std::string& label,
                const std::vector<std::string>& values);
   Gauge gauge(const std::string& name, const std::string& help, const Labels& labels = {});
+  /// `buckets`: their upper bounds, ascending.
   Histogram histogram(const std::string& name, const std::string& help, const std::vector<double>& buckets,
                       const Labels& labels = {});
 

@@ -34,7 +34,7 @@ class PatientSequencer(HttpProxy):
 
 class Devnet:
     """history_s: start the chain so long ago; the sequencer then builds the missing blocks at full speed.
-    fork_every_s: start at Bedrock and take one fork each so many seconds. per_block: transactions in each
+    fork_every_s: start at Bedrock and take one fork each fork_every_s seconds. per_block: transactions in each
     block of the history; tip_rate: transactions a second after it. l1_epoch: L1 slots in an epoch; L1's finalized is two epochs behind its head.
     mixed_mining: L1 mines a block for each batch too, which lets its clock run ahead of L2's."""
 

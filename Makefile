@@ -1,4 +1,4 @@
-# The front door. `make` alone explains itself.
+# The commands of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PREFIX ?= /usr/local
@@ -38,7 +38,7 @@ bench: build-all ## measure against a real client; prints a table, writes JSON
 format: deps ## format the C++ sources
 	@git ls-files '*.hpp' '*.cpp' | xargs clang-format-14 -i
 
-lint: deps ## contracts, layers, format, documents
+lint: deps ## layers, format, protos, and a configure run without tests
 	@scripts/lint.sh
 
 tidy: build-all ## clang-tidy on what changed since the newest tag, or on core/

@@ -1,5 +1,5 @@
-# Debian packages (make package): `towline` with the programs, their units, pages and completion, and `towline-devnet`. Debug symbols are packages beside them.
-# Only what has the component `system` goes to absolute places, so that an install of the programs alone touches nothing but its prefix.
+# Debian packages (make package): `towline` with the programs, their units, manual pages and completion, and `towline-devnet`. Debug symbols are packages of their
+# own. Only the component `system` installs to absolute paths, so that an install of the programs alone touches nothing but its prefix.
 set(deploy ${PROJECT_SOURCE_DIR}/deploy)
 install(FILES ${deploy}/systemd/towline@.service ${deploy}/systemd/towline.target ${deploy}/systemd/towline-probe@.service ${deploy}/systemd/towline-probe@.timer
   DESTINATION /lib/systemd/system COMPONENT system)
@@ -7,7 +7,7 @@ install(DIRECTORY ${deploy}/systemd/towline@engine-driver.service.d DESTINATION 
 install(DIRECTORY ${deploy}/systemd/etc/ DESTINATION /etc/towline COMPONENT system FILE_PERMISSIONS OWNER_READ OWNER_WRITE)
 install(FILES ${PROJECT_SOURCE_DIR}/README.md DESTINATION /usr/share/doc/towline COMPONENT system)
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION /usr/share/doc/towline RENAME copyright COMPONENT system)
-# scripts/pages.py makes them of the programs' flags.
+# scripts/pages.py makes these from the programs' flags.
 install(DIRECTORY ${PROJECT_BINARY_DIR}/pages/man/ DESTINATION /usr/share/man/man1 COMPONENT system OPTIONAL)
 install(DIRECTORY ${PROJECT_BINARY_DIR}/pages/completions/ DESTINATION /usr/share/bash-completion/completions COMPONENT system OPTIONAL)
 

@@ -5,7 +5,7 @@ if(TOWLINE_SANITIZE STREQUAL "address")
   add_compile_options(-fsanitize=address,undefined -fno-sanitize=null -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
 elseif(TOWLINE_SANITIZE STREQUAL "thread")
-  # Debian's CAF and gRPC are not instrumented: only pure libraries and thread code free of both give true reports.
+  # Debian's CAF and gRPC are not instrumented: reports are true only for code that uses neither.
   add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
   add_link_options(-fsanitize=thread)
 elseif(TOWLINE_SANITIZE)

@@ -3,21 +3,21 @@
 #   towline_test(NAME rlp_test LAYER pure SRCS a_test.cpp DEPS towline::rlp [LABELS unit])
 #   towline_executable(NAME remote-fetcher SRCS main.cpp DEPS ...)      one of the programs, see below
 #   towline_fuzz(NAME fuzz_rlp SRCS fuzz_rlp.cpp DEPS towline::rlp)
-# Layers: pure < glue < edge < app. A target may depend on its own layer and on lower ones only, and a pure one on
-# nothing that does I/O. Services share libs/ and speak gRPC: a target of one uses no target and no header of another.
+# Layers: pure < glue < edge < app. A target may depend only on its own layer and on lower ones, and a pure target on
+# nothing that does I/O. Services share libs/ and speak gRPC: a source of one service includes no header of another.
 # Configure fails otherwise.
 #
-# The programs are what towline_executable() made, and nothing else is a list of them: the target `programs` builds them (`make build`,
-# `make demo`, the image), install puts them into bin, and the tests compare the property TOWLINE_PROGRAMS with what must name them.
+# The calls of towline_executable() are the only list of the programs: the target `programs` builds them (`make build`, `make demo`, the image),
+# install puts them into bin, and tests compare the property TOWLINE_PROGRAMS with the files that must name them.
 add_custom_target(programs)
-# The tests of what does no I/O, which scripts/sanitize.sh builds a second time.
+# The tests of the pure layer, which scripts/sanitize.sh builds with sanitizers.
 add_custom_target(pure_tests)
 
 set(TOWLINE_LAYERS pure glue edge app)
 # Third-party targets that a pure library may use.
 set(TOWLINE_PURE_EXTERNALS "^(absl::.*|simdjson::simdjson|nlohmann_json::nlohmann_json|CryptoPP::cryptopp|OpenSSL::Crypto|Snappy::snappy|secp256k1::secp256k1|PSL::psl)$")
 
-# Seconds of one test program. No measure of anything: on the slowest machine only what hangs reaches it.
+# The time limit of a test program in seconds. Only a hang reaches it, even on the slowest machine.
 set(TOWLINE_TEST_TIMEOUT 1800)
 
 function(_towline_check_layer name layer)
@@ -42,7 +42,7 @@ function(_towline_check_layer name layer)
   endforeach()
 endfunction()
 
-# The service that a path of the project belongs to; empty: none.
+# Sets `out` to the service that a path of the project belongs to; empty: none.
 function(_towline_service_of path out)
   if(path MATCHES "^services/([^/]+)/")
     set(${out} "${CMAKE_MATCH_1}" PARENT_SCOPE)
@@ -51,7 +51,7 @@ function(_towline_service_of path out)
   endif()
 endfunction()
 
-# What is built in services/A includes nothing of services/B.
+# Sources in services/A must not include headers of services/B.
 function(_towline_check_service name)
   file(RELATIVE_PATH here ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/x)
   _towline_service_of("${here}" mine)

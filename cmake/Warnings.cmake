@@ -1,4 +1,4 @@
-# One interface target that every target of ours links privately. Warnings are errors.
+# An interface target that every target of ours links privately. Warnings are errors.
 add_library(towline_warnings INTERFACE)
 target_compile_options(towline_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion

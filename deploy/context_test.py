@@ -1,6 +1,6 @@
-""".dockerignore lets through all that the programs are built from, and no test or document. Arguments: the repository, and a folder where they were built.
+""".dockerignore lets through every file that the programs are built from, and no test or document. Arguments: the repository, and a folder where they were built.
 
-What ninja recorded is the truth: sources and headers of the target `programs`, and the files that CMake reads.
+The truth is ninja's record: sources and headers of the target `programs`, and the files that CMake reads.
 """
 import fnmatch
 import os
@@ -13,7 +13,7 @@ rules = [line for line in (root / ".dockerignore").read_text().split("\n") if li
 
 
 def covers(pattern, path):
-    """Of the path itself or a folder above it."""
+    """Whether the pattern matches the path itself or a folder above it."""
     parts = path.split("/")
     if pattern.startswith("**/"):
         return any(fnmatch.fnmatchcase(part, pattern[3:]) for part in parts)
@@ -46,7 +46,7 @@ for line in ninja("deps"):
         of_programs = line.split(":")[0] in objects
     elif of_programs:
         needed.add(line.strip())
-# What CMake reads for the tests alone is not needed.
+# Files that CMake reads only for the tests are not needed.
 read = ours(line.strip(" |") for line in ninja("query", "build.ninja") if line.startswith("    "))
 needed = ours(needed) | {f for f in read if not (f.startswith("tests/") and f.endswith("CMakeLists.txt"))}
 missing = sorted(f for f in needed if not in_context(f))

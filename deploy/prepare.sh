@@ -1,6 +1,6 @@
 #!/bin/sh
-# The first container of compose.network.yaml: checks what the operator gave, makes the two secrets once, and ends. Everything else waits for it, so that a
-# mistake is one clear line here and nothing half running. Its mounts are /jwt /token /el /gossip /driver /coordinator /evidence, and /compose.yaml.
+# The first container of compose.network.yaml: checks the operator's settings, makes the two secrets once, and ends. All other containers wait for it, so a
+# mistake is one clear line here and nothing runs half. Its mounts are /jwt /token /el /gossip /driver /coordinator /evidence, and /compose.yaml.
 set -eu
 umask 077
 bad=0
@@ -9,7 +9,7 @@ wrong() {
   bad=1
 }
 
-# What the compose file reads: ${NAME...}, and "? NAME", which hands the variable on to a service.
+# The variables that the compose file reads: ${NAME...}, and "? NAME", which hands the variable on to a service.
 reads=" $(grep -oE '\$\{[A-Z][A-Z0-9_]+|\? [A-Z][A-Z0-9_]+' /compose.yaml | tr -cd 'A-Z0-9_\n' | tr '\n' ' ')"
 for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
   case "$name" in PATH | HOME | HOSTNAME | PWD | OLDPWD | SHLVL | _ | COMPOSE_*) continue ;; esac
@@ -53,7 +53,7 @@ user=${EL_USER:-10001}
 [ "$owner" = "${user%%:*}" ] ||
   wrong "EL_DATA belongs to user $owner, and the client runs as user ${user%%:*}: chown it on the host, or set EL_USER"
 
-# make NAME DIGITS FILE: a file that is there stays as it is.
+# make NAME DIGITS FILE: an existing file is kept.
 make() {
   [ -e "$3" ] || { od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' >"$3.new" && mv "$3.new" "$3"; }
   if [ ! -r "$3" ]; then

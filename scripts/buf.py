@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs buf, as pinned in scripts/buf (npm), with npm from the machine or from a pinned wheel."""
+"""Runs buf at the version pinned in scripts/buf (npm), with the machine's npm or one from a pinned wheel."""
 import os
 import shutil
 import subprocess

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the build and the tests need of Debian 12's packages, and the packages that are named. Quick when everything is there; starts no daemon.
+# Installs the missing Debian 12 packages of the build and the tests, and the packages given as arguments. Quick if none is missing; starts no daemon.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 missing=$(dpkg-query -W -f '${Package} ${Status}\n' 2>/dev/null |
@@ -16,8 +16,8 @@ if [ "$(id -u)" -ne 0 ]; then
   exit 1
 fi
 echo "installing:" $missing
-# A package that would start a daemon may not: policy-rc.d says no (101) while we install, and goes again. dash runs no EXIT trap when a
-# signal ends it, so the signals have traps of their own.
+# policy-rc.d forbids packages to start daemons (101) while we install, and is removed afterwards. dash runs no EXIT trap when a signal ends
+# it, so the signals have traps of their own.
 policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
 if [ ! -e "$policy" ]; then
   trap 'rm -f "$policy"' EXIT

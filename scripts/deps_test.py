@@ -1,6 +1,6 @@
-"""deps.sh leaves no policy-rc.d behind, however it ends, and never takes away one that was there.
+"""deps.sh leaves no policy-rc.d behind, however it ends, and never removes an existing one.
 
-With a dpkg-query that knows no package, an apt-get that installs none, and a policy file of its own: nothing of this machine is touched.
+The test has a dpkg-query that knows no package, an apt-get that installs none, and a policy file of its own, so it changes nothing on this machine.
 """
 import os
 import signal
@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 
 DEPS = Path(__file__).resolve().parent / "deps.sh"
-# Says that it runs (and whether a policy is there), then waits for its exit code.
+# Reports that it runs (and whether a policy exists), then waits for its exit code.
 APT_GET = """#!/bin/sh
 [ "$1" = update ] || exit 0
 [ -x "$POLICY_RC_D" ] && echo policy >running || echo "no policy" >running
@@ -32,7 +32,7 @@ class Deps(unittest.TestCase):
             os.mkfifo(self.dir / fifo)
 
     def begin(self):
-        """deps.sh where its apt-get waits, in a process group of its own as at a terminal."""
+        """deps.sh at the point where its apt-get waits, in a process group of its own as in a terminal."""
         env = {**os.environ, "PATH": f"{self.dir}:{os.environ['PATH']}", "POLICY_RC_D": str(self.policy)}
         p = subprocess.Popen(["/bin/sh", DEPS], cwd=self.dir, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
         self.addCleanup(p.communicate)

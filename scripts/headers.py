@@ -3,7 +3,7 @@
 
     headers.py [BUILD]      BUILD has a compile_commands.json (default: build/release)
 
-A header that is the first include of a source is proven by the build. The others are parsed here, alone, with the flags of a source that includes them.
+The build proves a header that is the first include of a source. The other headers are parsed here alone, with the flags of a source that includes them.
 """
 import json
 import re
@@ -19,7 +19,7 @@ INCLUDE = re.compile(r'^#include ["<]([^">]+)[">]', re.M)
 
 
 def flags_of(command):
-    """The compiler and what it is told, without its launcher, files, and debug information."""
+    """The compiler and its options, without launcher, file names and debug information."""
     words, out = shlex.split(command), []
     while Path(words[0]).name in ("ccache",) or (Path(words[0]).parts[-2:] == ("cmake", "ccache")):
         words = words[1:]
@@ -46,7 +46,7 @@ def main():
             continue
         seen = INCLUDE.findall(source.read_text())
         proven.update(seen[:1])
-        # What it includes by way of other headers, too.
+        # Also the headers that it includes through others.
         todo, reached = list(seen), set()
         while todo:
             if (h := todo.pop()) not in reached and h in includes:

@@ -1,4 +1,4 @@
-"""Manual pages and shell completion, made of what the programs say of their flags: pages.py PROGRAMS OUT makes OUT/man/*.1 and OUT/completions/*."""
+"""Manual pages and shell completion from the programs' own description of their flags: pages.py PROGRAMS OUT makes OUT/man/*.1 and OUT/completions/*."""
 import json
 import re
 import subprocess

@@ -1,6 +1,6 @@
 #!/bin/sh
-# What a release consists of, in build/dist: the programs with their pages and units, their symbols, the Debian packages, what they are linked with, and the
-# checksums of all that. The programs must have been built (preset release).
+# Makes a release in build/dist: the programs with manual pages and units, their symbols, the Debian packages, an SBOM, and the checksums of all these. The
+# programs must be built (preset release).
 set -eu
 cd "$(dirname "$0")/.."
 version=$(cat VERSION)
@@ -18,7 +18,7 @@ cp -r "$build/pages/man" "$build/pages/completions" deploy/systemd LICENSE READM
 scripts/runtime-packages.sh "$dist/$name"/bin/* >"$dist/$name/debian-packages.txt"
 # shellcheck disable=SC2046
 /usr/bin/python3 scripts/sbom.py "$version" $(cat "$dist/$name/debian-packages.txt") >"$dist/$name.cdx.json"
-# The same sources make the same archive, whoever packs them and when.
+# The archive depends on the sources alone, not on user or time.
 for folder in "$name" "$name-symbols"; do
   tar -C "$dist" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$(git log -1 --format=%ct 2>/dev/null || echo 0)" -c "$folder" | gzip -n >"$dist/$folder.tar.gz"
   rm -rf "${dist:?}/$folder"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The tests of the pure layer (every core/ and every decoder of foreign bytes) under the address and undefined-behaviour sanitizers, in build/asan, and
-# some schedules of the simulation. Actors and edges are left out: they take CAF's and gRPC's headers, and twice the time.
+# some schedules of the simulation. Actors and edges are left out: with CAF's and gRPC's headers the build would take twice the time.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"

@@ -1,4 +1,4 @@
-"""The software bill of materials of the programs, CycloneDX 1.5 as JSON: sbom.py VERSION PACKAGE... - Towline, and the installed Debian packages that it is linked with."""
+"""The software bill of materials in CycloneDX 1.5 JSON: Towline, and the installed Debian packages that it is linked with. sbom.py VERSION PACKAGE..."""
 import json
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 
 def fields(package, *names):
     form = "\\t".join("${%s}" % n for n in names)
-    # A package may be installed for two architectures: the first line is one of them, and their versions are the same.
+    # A package may be installed for two architectures of the same version: the first line is one of them.
     return subprocess.run(["dpkg-query", "-W", "-f", form + "\\n", package], capture_output=True, text=True, check=True).stdout.splitlines()[0].split("\t")
 
 

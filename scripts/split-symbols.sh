@@ -1,6 +1,6 @@
 #!/bin/sh
-# Takes the symbols out of all programs of a folder: split-symbols.sh PROGRAMS SYMBOLS. gdb finds those of a program by its build id, where SYMBOLS is its
-# debug-file-directory.
+# Moves the symbols of all programs in a folder to another one: split-symbols.sh PROGRAMS SYMBOLS. With SYMBOLS as its debug-file-directory gdb finds the symbols of
+# a program by its build id.
 set -eu
 for program in "$1"/*; do
   id=$(readelf -n "$program" | sed -n 's/.*Build ID: //p')

@@ -1,10 +1,10 @@
 #!/bin/bash
-# All tests, and one line at the end that sums them up: "N passed, N failed".
+# Runs all tests; the last line is the sum: "N passed, N failed".
 #   test.sh quick    unit, actor and edge tests only: no network, no peers
 #   test.sh all      those, then the suites of real processes and real nodes, and the checks of the sources
 #
-# Most suites wait for blocks, which come by the clock, so several lanes run side by side. In a lane one suite follows the other. The output of a suite is
-# shown in one piece when it ends; while it runs it is in build/test-output/NAME.txt.
+# Most suites wait for blocks, which come by the clock, so lanes of suites run side by side. In a lane one suite follows the other. The output of a suite is
+# shown in one piece when it ends; until then it is in build/test-output/NAME.txt.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
@@ -12,7 +12,7 @@ out=build/test-output
 rm -rf "$out" "$out.txt"
 mkdir -p "$out"
 
-# count FILE CODE: "passed failed" as the closing lines of ctest or pytest in it say.
+# count FILE CODE: prints "passed failed" from the closing lines of ctest or pytest in FILE.
 count() {
   local p f ctest_line
   p=$(grep -oE '[0-9]+ passed' "$1" | tail -n 1 | cut -d' ' -f1)
@@ -27,16 +27,16 @@ count() {
   echo "${p:-0} ${f:-0}"
 }
 
-# say COMMAND...: what it prints, in one piece.
+# say COMMAND...: prints the output of COMMAND in one piece.
 say() {
   flock "$out/lock" "$@"
 }
 
-# suite NAME COMMAND...: runs it, and shows what it said when it has ended.
+# suite NAME COMMAND...: runs COMMAND, and shows its output when it has ended.
 suite() {
   local name=$1 start=$SECONDS code
   shift
-  echo "0 1" >"$out/$name.count" # until it has ended: one that is cut off has failed
+  echo "0 1" >"$out/$name.count" # until it has ended: a suite that is cut off has failed
   say echo "== $name: started"
   "$@" >"$out/$name.txt" 2>&1 </dev/null
   code=$?
@@ -46,7 +46,7 @@ suite() {
   return "$code"
 }
 
-# Each lane is a process group of its own, so that an interrupt reaches what it has started, and pytest takes its processes down.
+# Each lane is a process group of its own, so that an interrupt reaches its processes, and pytest ends its own.
 set -m
 lanes=()
 lane() {
@@ -61,7 +61,7 @@ interrupted() {
 }
 trap interrupted INT TERM
 
-# Real nodes, in two lanes with a chain each. op-geth and its like are built first, beside the other lanes.
+# Real nodes, in two lanes with a chain each. op-geth and the other peers are built first, beside the other lanes.
 peers() {
   suite peers nice -n 19 tests/interop/run.sh prepare
 }
@@ -83,7 +83,7 @@ processes() {
   suite dialects tests/dialects/run.sh -q
   suite compose tests/compose/run.sh -q
 }
-# What only computes takes the time that all others leave.
+# Checks that only compute take the CPU time that the other lanes leave.
 sources() {
   suite lint scripts/lint.sh
   suite headers nice -n 19 scripts/headers.py

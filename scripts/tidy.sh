@@ -1,6 +1,6 @@
 #!/bin/sh
-# clang-tidy, with the checks of .clang-tidy, on the sources that changed since the newest tag; where there is no tag, on all of core/. Arguments are
-# sources instead. The headers that they include are checked with them.
+# Runs clang-tidy with the checks of .clang-tidy on the sources that changed since the newest tag; without a tag, on all of core/. Arguments name other sources.
+# Included headers are checked, too.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"

@@ -1,5 +1,5 @@
-// Actors in a test: one thread and virtual time, so that a test decides what comes first. Nothing else may send into
-// `system`, no thread of gRPC or HTTP.
+// Actors in a test: one thread and virtual time, so that a test decides the order of events. No other thread, such as
+// gRPC's or HTTP's, may send into `system`.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -21,15 +21,15 @@ class ActorTest : public ::testing::Test {
     scheduler.run();
   }
 
-  /// Ends with the test, so that its timers do not go on for ever.
+  /// Keeps an actor that ends with the test, so that its timers do not go on for ever.
   template <class Handle>
   Handle own(Handle h) {
     owned_.push_back(caf::actor_cast<caf::strong_actor_ptr>(h));
     return h;
   }
-  /// Every message that waits is handled; timers stay.
+  /// Handles every waiting message; timers stay.
   void dispatch() { scheduler.run(); }
-  /// In steps, so that timers which are set anew go off as they would.
+  /// Moves the time on in steps, so that timers which are set meanwhile also go off in time.
   void advance(std::chrono::milliseconds total, std::chrono::milliseconds step = std::chrono::milliseconds{10}) {
     for (auto t = std::chrono::milliseconds{0}; t < total; t += step) {
       scheduler.advance_time(step);

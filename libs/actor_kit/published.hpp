@@ -1,4 +1,4 @@
-// The latest value of what an actor owns, for whoever may not wait for its answer: a status page, a readiness check.
+// The latest value of an actor's data, for readers that may not wait for its answer: a status page, a readiness check.
 #pragma once
 #include <atomic>
 #include <memory>
@@ -6,7 +6,7 @@
 
 namespace towline {
 
-/// One writer, any readers; none of them waits for another.
+/// One writer, any number of readers; none waits for another.
 template <class T>
 class Published {
  public:

@@ -1,5 +1,5 @@
-// Whoever is told each new value of what an actor owns. The callbacks run in the actor: hand over and return. A
-// subscriber that does not read costs one value that waits for it (grpc_kit::StreamCall::offer).
+// The subscribers of an actor, which get each new value. Their callbacks run in the actor: hand over and return. A
+// subscriber that does not read costs one waiting value (grpc_kit::StreamCall::offer).
 #pragma once
 #include <caf/atom.hpp>
 #include <functional>
@@ -11,11 +11,11 @@ namespace towline {
 template <class T>
 struct Subscriber {
   std::function<void(const T&)> show;
-  /// No value comes any more: we end.
+  /// The actor ends: no more values come.
   std::function<void()> end;
 };
 
-/// To an actor that has subscribers, with the subscriber.
+/// The message that adds a subscriber to an actor.
 using join_atom = caf::atom_constant<caf::atom("join")>;
 using leave_atom = caf::atom_constant<caf::atom("leave")>;
 
@@ -24,12 +24,12 @@ class Subscribers {
  public:
   using Ptr = std::shared_ptr<const Subscriber<T>>;
 
-  /// After end() it is told so at once.
+  /// After end() the subscriber's `end` is called at once.
   void join(const Ptr& s) {
     if (ended_) return s->end();
     all_.push_back(s);
   }
-  /// False: it was none.
+  /// False: it was no subscriber.
   bool leave(const Ptr& s) { return std::erase(all_, s) != 0; }
   void show(const T& value) const {
     for (const Ptr& s : all_) s->show(value);

@@ -1,6 +1,5 @@
-// Work inside one actor that waits for answers and holds no thread meanwhile: it is a coroutine, which reads from top
-// to bottom and goes on when what it waits for has come. Everything here belongs to one actor: nothing is thread safe,
-// and nothing needs to be.
+// Work inside one actor that waits for answers without holding a thread: a coroutine, which reads from top to bottom
+// and goes on when the answer has come. Everything here belongs to one actor, so nothing is thread safe.
 #pragma once
 #include <absl/status/status.h>
 
@@ -33,7 +32,7 @@ namespace towline {
 namespace task_detail {
 
 struct PromiseBase {
-  /// It goes on where the task was awaited.
+  /// Goes on in the coroutine that awaits the task.
   struct Final {
     bool await_ready() const noexcept { return false; }
     template <class P>
@@ -44,7 +43,7 @@ struct PromiseBase {
   };
   std::suspend_always initial_suspend() const noexcept { return {}; }
   Final final_suspend() const noexcept { return {}; }
-  /// Out of the actor's handler: its guard ends the process.
+  /// The exception leaves the actor's handler, and guard() ends the process.
   [[noreturn]] void unhandled_exception() const { throw; }
   std::coroutine_handle<> waiting;
 };
@@ -69,8 +68,8 @@ struct Promise<void> : PromiseBase {
 
 }  // namespace task_detail
 
-/// It starts when it is awaited, which happens once. What it refers to must live until then, and until it is done: a
-/// lambda that is a coroutine must outlive its task.
+/// A coroutine with a result. It starts when it is awaited, which may happen once. Everything that it refers to must
+/// live until it is done: a lambda that is a coroutine must outlive its task.
 template <class T = void>
 class [[nodiscard]] Task {
  public:
@@ -100,14 +99,14 @@ class [[nodiscard]] Task {
   Handle handle_;
 };
 
-/// What goes on when the actor is done with a message. The actor calls run() at the end of each handler.
+/// The tasks of one actor, and those that are ready to go on. The actor calls run() at the end of each handler.
 class Loop {
  public:
   Loop() = default;
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  /// `done` is called when the task is; not when it ends with the loop.
+  /// `done` is called when the task is done, but not when drop_all() ends it.
   void start(Task<void> task, std::function<void()> done = {}) {
     const std::uint64_t id = ++last_;
     const auto [it, added] = roots_.emplace(id, root(*this, id, std::move(task), std::move(done)));
@@ -124,7 +123,7 @@ class Loop {
   }
   /// Tasks that were started and are not done.
   std::size_t size() const { return roots_.size(); }
-  /// They end where they are.
+  /// Ends all tasks where they stand.
   void drop_all() {
     ready_.clear();
     roots_.clear();
@@ -143,7 +142,7 @@ class Loop {
   std::uint64_t last_ = 0;
 };
 
-/// A value that comes once, for one task that awaits it. Shared with whoever sets it.
+/// A value that is set once, for the one task that awaits it. Shared with the code that sets it.
 template <class T>
 class Once {
  public:
@@ -172,7 +171,7 @@ class Once {
   std::coroutine_handle<> waiting_;
 };
 
-/// All of them at once; done when the last one is.
+/// Runs all tasks at once; done when the last one is.
 inline Task<void> all(Loop& loop, std::vector<Task<void>> tasks) {
   if (tasks.empty()) co_return;
   const auto left = std::make_shared<std::size_t>(tasks.size());
@@ -185,7 +184,7 @@ inline Task<void> all(Loop& loop, std::vector<Task<void>> tasks) {
   co_await *last;
 }
 
-/// Whether something is wanted no more. Whoever waits for it is told at once.
+/// Says that something is no longer wanted. Its hooks run at once.
 class Cancel {
  public:
   bool called() const { return called_; }
@@ -194,7 +193,7 @@ class Cancel {
     for (auto& [id, f] : std::exchange(hooks_, {})) f();
   }
 
-  /// Runs `f` when it is called, while the hook lives.
+  /// Runs `f` when call() is called, as long as the hook lives; at once if it was called before.
   class Hook {
    public:
     Hook(std::shared_ptr<Cancel> of, std::function<void()> f) : of_{std::move(of)} {

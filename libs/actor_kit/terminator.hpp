@@ -1,4 +1,4 @@
-// The end of a service's actors, in an order: what works with another ends before it.
+// Ends a service's actors in order: an actor ends before the actors that it works with.
 #pragma once
 #include <caf/actor_cast.hpp>
 #include <caf/actor_system.hpp>
@@ -9,14 +9,14 @@ namespace towline {
 
 class Terminator {
  public:
-  /// Ends before those that were added earlier.
+  /// The actor ends before those that were added earlier.
   template <class Handle>
   Handle add(Handle actor) {
     actors_.push_back(caf::actor_cast<caf::actor>(actor));
     return actor;
   }
-  /// Waits for each, and lets it go: the thread of a detached actor lasts as long as a handle to it. What blocks in one
-  /// of them was told to end before.
+  /// Waits for each actor and drops its handle: the thread of a detached actor lasts as long as a handle to it. Calls
+  /// that block in an actor must have been told to end before.
   void end(caf::actor_system& system) {
     caf::scoped_actor self{system};
     for (; !actors_.empty(); actors_.pop_back()) {

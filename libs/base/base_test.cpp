@@ -149,7 +149,7 @@ TEST(Files, AStateIsReplacedWholeOrStays) {
   std::filesystem::create_directory(path + ".new");
   EXPECT_TRUE(absl::IsUnavailable(write_state_file(path, "three")));
   EXPECT_EQ(*read_state_file(path), std::string("two\0", 4));
-  // What is there and cannot be read is not "none": that would forget what it guards.
+  // A file that cannot be read is not "none": its state would be forgotten.
   EXPECT_TRUE(absl::IsInvalidArgument(read_state_file(path + ".new").status()));
   EXPECT_TRUE(absl::IsInvalidArgument(read_state_file(path + "/below").status()));
   std::filesystem::remove_all(top);

@@ -92,7 +92,7 @@ class ByteReader {
 template <std::size_t N>
 struct std::hash<towline::FixedBytes<N>> {
   std::size_t operator()(const towline::FixedBytes<N>& f) const noexcept {
-    // Keys are hashes: any eight bytes are as good as the rest.
+    // Keys are hashes, so any eight bytes will do.
     std::size_t h = 0;
     std::memcpy(&h, f.bytes.data() + (N > 8 ? N - 8 : 0), N < 8 ? N : 8);
     return h;

@@ -31,7 +31,7 @@ absl::StatusOr<std::string> read_state_file(const std::string& path) {
   if (!in && errno == ENOENT) return absl::NotFoundError(absl::StrCat("there is no ", path));
   std::stringstream text;
   text << in.rdbuf();
-  in.peek();  // fails where reading did, which the line above does not tell from an empty file
+  in.peek();  // tells a failed read from an empty file, which the line above does not
   if (in.fail()) return absl::InvalidArgumentError(absl::StrCat("cannot read ", path, ": ", std::strerror(errno)));
   return text.str();
 }
@@ -45,7 +45,7 @@ absl::Status write_state_file(const std::string& path, const std::string& text) 
   ::close(fd);
   if (!failure.ok()) return failure;
   if (::rename(fresh.c_str(), path.c_str()) != 0) return unavailable(absl::StrCat("cannot replace ", path));
-  // The rename itself lives in the directory.
+  // The rename is durable once the directory is synced.
   const std::string directory = std::filesystem::path{path}.parent_path();
   if (const int dir = ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
       dir >= 0) {

@@ -1,4 +1,4 @@
-// Files of the process's own.
+// The files in which a process keeps its state.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -7,14 +7,14 @@
 
 namespace towline {
 
-/// The directory and those above it. One that is made is for its owner alone; one that is there stays as it is.
+/// Makes the directory and its parents, for their owner alone. An existing directory is left as it is.
 std::error_code make_private_directory(const std::string& path);
 
-/// A small file that outlives the process. NOT_FOUND: there is none. INVALID_ARGUMENT: it cannot be read.
+/// The text of a state file. NOT_FOUND: there is no file. INVALID_ARGUMENT: it cannot be read.
 absl::StatusOr<std::string> read_state_file(const std::string& path);
 
-/// Written whole or not at all, whatever ends the process or the machine; for its owner alone. UNAVAILABLE: it cannot
-/// be written; the old one is still there.
+/// Writes the file whole or not at all, also if the process or the machine ends meanwhile; for its owner alone.
+/// UNAVAILABLE: it cannot be written; the old file is still there.
 absl::Status write_state_file(const std::string& path, const std::string& text);
 
 }  // namespace towline

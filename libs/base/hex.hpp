@@ -12,7 +12,7 @@ namespace towline {
 
 /// "0x" and two lower-case digits a byte.
 std::string to_hex(BytesView v);
-/// The digits alone, appended; the hot path of engine bodies.
+/// Appends the digits alone; the hot path of Engine API bodies.
 void append_hex_digits(BytesView v, std::string& out);
 /// "0x1f"; zero is "0x0".
 std::string to_quantity(std::uint64_t n);
@@ -23,7 +23,7 @@ std::string short_hex(BytesView v);
 
 /// DATA of any length; the prefix is required.
 absl::StatusOr<Bytes> parse_hex(absl::string_view s);
-/// Appends instead; nothing is appended on error.
+/// As parse_hex(), but appends; nothing is appended on error.
 absl::Status parse_hex_into(absl::string_view s, Bytes& out);
 /// DATA of exactly out.size() bytes.
 absl::Status parse_hex_exact(absl::string_view s, std::span<std::uint8_t> out);

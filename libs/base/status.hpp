@@ -1,4 +1,4 @@
-// The two macros that Abseil 20220623 does not ship. Both return from the enclosing function on error.
+// Two macros that Abseil 20220623 lacks. Both return from the enclosing function on error.
 #pragma once
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>

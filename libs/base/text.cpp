@@ -3,7 +3,7 @@
 namespace towline {
 namespace {
 
-/// Bytes of the character that `s` begins with; 0: there is none. Overlong forms and surrogates are none.
+/// The size in bytes of the UTF-8 character that `s` begins with; 0: none. Overlong forms and surrogates are none.
 std::size_t character(absl::string_view s) {
   const auto at = [&](std::size_t i) { return static_cast<unsigned char>(s[i]); };
   const unsigned char first = at(0);

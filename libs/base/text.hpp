@@ -1,4 +1,4 @@
-// Text of remote origin, made fit to be kept in reasons and JSON. Pure.
+// Makes text of remote origin fit for reasons and JSON. Pure.
 #pragma once
 #include <absl/strings/string_view.h>
 
@@ -6,7 +6,7 @@
 
 namespace towline {
 
-/// Valid UTF-8 of at most `max` bytes: cut between two characters, and "?" for each byte that belongs to none.
+/// At most `max` bytes of `s` as valid UTF-8: cut between two characters, with "?" for each byte that belongs to none.
 std::string cut_text(absl::string_view s, std::size_t max);
 
 }  // namespace towline

@@ -13,12 +13,12 @@
 
 namespace towline::contract {
 
-/// Who commands, and on what view of the EL.
+/// Who commands, and which head of the EL the command was decided on.
 struct CommandStamp {
   std::string authority;
   std::uint64_t term = 0;
   Hash32 expected_head;
-  /// It is not earlier, by the chain's own clock.
+  /// The earliest possible time, by the chain's own clock (HeadSnapshot::chain_time); InfinitePast: not known.
   absl::Time chain_time = absl::InfinitePast();
   bool operator==(const CommandStamp&) const = default;
 };
@@ -26,13 +26,14 @@ struct CommandStamp {
 /// Where the payloads of an import come from.
 enum class PayloadOrigin {
   remote,
-  gossip,  // the p2p network's cache
+  gossip,  // p2p-gossip's cache
 };
 
+/// The import of parent+1 .. tip.
 struct ImportRange {
   eth::BlockId parent;
   eth::BlockId tip;
-  /// Wanted labels. One at or below the parent must be canonical in the EL.
+  /// Wanted labels; absent: leave as it is. A label at or below the parent must be canonical in the EL.
   std::optional<eth::BlockId> safe;
   std::optional<eth::BlockId> finalized;
   PayloadOrigin origin = PayloadOrigin::remote;
@@ -40,7 +41,7 @@ struct ImportRange {
   bool operator==(const ImportRange&) const = default;
 };
 
-/// As ForkchoiceStateV1 of the Engine API; an absent label is sent as zero: leave it as it is.
+/// ForkchoiceStateV1 of the Engine API. An absent label is sent as a zero hash, which leaves it as it is.
 struct Forkchoice {
   eth::BlockId head;
   std::optional<eth::BlockId> safe;
@@ -54,6 +55,7 @@ struct StartElSync {
   bool operator==(const StartElSync&) const = default;
 };
 
+/// As Outcome in engine_driver.proto, which explains each.
 enum class Outcome {
   done,
   missing_state,
@@ -74,15 +76,15 @@ struct CommandResult {
   Outcome outcome = Outcome::done;
   /// One line for a person.
   std::string reason;
-  /// The block that it is about, where there is one.
+  /// The block that the outcome is about, if any.
   std::optional<eth::BlockId> block;
-  /// As they were read last.
+  /// The EL's labels, as they were read last.
   Labels labels;
-  /// Why, where the outcome is `refused`.
+  /// Absent unless the outcome is `refused`, and where this version does not know the refusal.
   std::optional<Refusal> refusal = {};
   bool operator==(const CommandResult&) const = default;
 };
-/// What the gate refuses is how a command ended, too; any other error stays one.
+/// Turns an error of the gate (contract::refuse()) into a result with outcome `refused`; any other error stays one.
 absl::StatusOr<CommandResult> with_refusal(absl::StatusOr<CommandResult> r);
 
 }  // namespace towline::contract

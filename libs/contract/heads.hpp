@@ -1,4 +1,4 @@
-// What remote-fetcher tells of the remote chain. Pure values.
+// What remote-fetcher reports of the remote chain. Pure values.
 #pragma once
 #include <absl/time/time.h>
 
@@ -29,7 +29,7 @@ enum class Hold {
   none,
   /// Fewer trust groups are heard than must agree.
   quorum_lost,
-  /// They are heard, and have different blocks.
+  /// Enough groups are heard, but they have different blocks.
   sources_disagree,
 };
 
@@ -41,29 +41,31 @@ struct Lead {
   bool operator==(const Lead&) const = default;
 };
 
+/// One view of the remote heads: by the vote of all sources, or of one source. Absent labels are not known.
 struct HeadSnapshot {
   std::string endpoint;
   EndpointKind kind = EndpointKind::el;
   std::optional<eth::BlockRef> unsafe, local_safe, safe, finalized;
-  /// A CL only.
+  /// From a CL only. Number 0 with a zero hash: the CL is still starting or replaying.
   std::optional<eth::BlockRef> current_l1;
+  /// When the answer arrived, by steady_now().
   absl::Time observed;
-  /// Of the vote; a source's own word has none. A safe block that is held for `quorum_lost` is what the groups that are
-  /// left agree on.
+  /// Of the vote; the snapshot of a single source has none. With `quorum_lost` the safe block is the one that the
+  /// remaining groups agree on.
   Hold safe_hold = Hold::none, finalized_hold = Hold::none;
-  /// Of the vote: who else may lead, in this order, if what this one names comes to nothing.
+  /// Of the vote: the next sources to lead, in this order, if the head that this one names comes to nothing.
   std::vector<Lead> others;
-  /// Of the vote: the trust groups that are configured with a vote on unsafe heads, and those of them on this branch.
+  /// Of the vote: the number of configured trust groups with a vote on unsafe heads, and of those on this branch.
   std::size_t groups = 0, agree = 0;
   /// Of the vote: the highest block that most of several configured groups are known to have.
   std::optional<eth::BlockId> agreed;
-  /// Of the vote: it is not earlier, by the heads of most of several trust groups.
+  /// Of the vote: the earliest possible time, by the heads of most of several trust groups; InfinitePast: not known.
   absl::Time chain_time = absl::InfinitePast();
   /// A majority of the configured trust groups contradicts the subscriber's confirmed finalized block.
   bool contradicts_finalized = false;
-  /// Every source fails the same check of block verification; empty: not so.
+  /// The check of block verification that every source fails; empty: there is none.
   std::string unknown_rules;
-  /// Heads come, but no source serves the blocks that were asked for last.
+  /// Present where heads come, but no source serves the blocks that were asked for last.
   std::optional<SourceTrouble> blocks_trouble;
   bool operator==(const HeadSnapshot&) const = default;
 };

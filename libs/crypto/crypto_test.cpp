@@ -1,5 +1,5 @@
 // Known answers from RFC 5869 (HKDF), RFC 7748 (X25519), RFC 8439 (ChaCha20-Poly1305), the discv5 wire vectors (ECDH,
-// id signature), and the properties that callers lean on.
+// id signature), and the properties that callers rely on.
 #include <gtest/gtest.h>
 
 #include "libs/base/hex.hpp"

@@ -25,7 +25,7 @@ using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Free<EVP_PKEY_CTX_free>>;
 
 constexpr std::size_t kTag = 16;
 
-/// libcrypto fails here only when memory is gone or the library is broken.
+/// Calls of libcrypto that fail only when memory is exhausted or the library is broken.
 void must(bool ok) {
   if (!ok) std::abort();
 }

@@ -12,7 +12,7 @@
 namespace towline::secp256k1 {
 namespace {
 
-/// Made once and never changed, so it may be shared by threads.
+/// Made once and never changed, so threads may share it.
 const secp256k1_context* context() {
   static const secp256k1_context* const c = secp256k1_context_create(SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY);
   return c;
@@ -20,7 +20,7 @@ const secp256k1_context* context() {
 
 absl::StatusOr<secp256k1_pubkey> parse(BytesView bytes) {
   secp256k1_pubkey key;
-  // The library ends the process when it is given no bytes at all.
+  // The library aborts the process on empty input.
   if (bytes.empty() || secp256k1_ec_pubkey_parse(context(), &key, bytes.data(), bytes.size()) != 1)
     return absl::InvalidArgumentError("not a secp256k1 public key");
   return key;
@@ -46,7 +46,7 @@ bool verify_parsed(const PublicKey& key, const Hash32& digest, secp256k1_ecdsa_s
   return secp256k1_ecdsa_verify(context(), &sig, digest.data(), &*parsed) == 1;
 }
 
-/// The shared point itself instead of a hash of it.
+/// Returns the shared point itself instead of its hash.
 int point_of(unsigned char* out, const unsigned char* x, const unsigned char* y, void*) {
   out[0] = static_cast<unsigned char>(2U | (y[31] & 1U));
   std::copy_n(x, 32, out + 1);

@@ -1,5 +1,6 @@
-// Our own address as the PONGs of others show it. It is believed when 10 voters and more than half of those that saw an
-// address of the same family agree. One address has one vote, which counts for 30 minutes; 100 votes at most. Pure.
+// Our own address as the PONGs of others show it. An address is believed when 10 voters, and more than half of those
+// that saw an address of the same family, agree. A voter's address has one vote, which counts for 30 minutes; at most
+// 100 votes are kept. Pure.
 #pragma once
 #include <absl/container/flat_hash_map.h>
 #include <absl/time/time.h>
@@ -13,8 +14,8 @@ class AddressVote {
   static constexpr std::size_t kVotesWanted = 10, kMaxVotes = 100;
   static constexpr absl::Duration kCountsFor = absl::Minutes(30);
 
-  /// Whether `seen` is our address now. Votes from or for a local network do not count: a neighbour there sees another
-  /// address than the world.
+  /// Counts a vote; whether `seen` is our address now. Votes from or for a local network do not count: a neighbour
+  /// there sees another address than the rest of the world.
   bool vote(const p2p::Ip& voter, const p2p::SocketAddress& seen, absl::Time now);
 
  private:

@@ -3,7 +3,7 @@
 namespace towline::discv5 {
 namespace {
 
-// The lists that op-node and kona-node begin with; many are nodes of other chains: discv5 is one network.
+// The boot nodes of op-node and kona-node. Many belong to other chains: discv5 is one network for all.
 constexpr absl::string_view kMainnet[] = {
     "enr:-J64QBbwPjPLZ6IOOToOLsSjtFUjjzN66qmBZdUexpO32Klrc458Q24kbty2PdRaLacHM5z-cZQr8mjeQu3pik6jPSOGAYYF"
     "IqBfgmlkgnY0gmlwhDaRWFWHb3BzdGFja4SzlAUAiXNlY3AyNTZrMaECmeSnJh7zjKrDSPoNMGXoopeDF4hhpj5I0OsQUUt4u8uD"

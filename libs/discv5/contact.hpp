@@ -1,4 +1,4 @@
-// Who is at the other end: a node that can be asked, and the pair of node and address that a session belongs to. Pure.
+// The other end: a node that can be asked, and the pair of node and address that a session belongs to. Pure.
 #pragma once
 #include "libs/discv5/packet.hpp"
 
@@ -13,7 +13,7 @@ struct Contact {
   SocketAddress address;
 };
 
-/// A node id is proven for one address only.
+/// A handshake proves a node id for one address only.
 struct SessionId {
   NodeId node;
   SocketAddress address;

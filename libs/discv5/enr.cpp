@@ -33,7 +33,7 @@ absl::StatusOr<p2p::Ip> ip(const rlp::Item& item, std::size_t size) {
   return out;
 }
 
-/// A string of uvarint chain id and uvarint version; what follows is tolerated, as go does.
+/// The `opstack` entry: a string of uvarint chain id and uvarint version. Trailing bytes are tolerated, as in op-node.
 absl::StatusOr<OpStack> opstack(const rlp::Item& item) {
   OpStack out;
   BytesView in = item.payload;
@@ -63,7 +63,7 @@ Bytes number_item(std::uint64_t n) {
 NodeId node_id_of(const secp256k1::PublicKey& key) { return keccak256(secp256k1::uncompressed(key).view()); }
 
 Enr Enr::make(const secp256k1::SecretKey& key, std::uint64_t seq, const Fields& f) {
-  std::map<std::string, Bytes> entries;  // the record wants them sorted
+  std::map<std::string, Bytes> entries;  // EIP-778 requires sorted keys
   entries["id"] = string_item(as_bytes("v4"));
   entries["secp256k1"] = string_item(key.public_key().view());
   if (f.ip4) entries["ip"] = string_item(f.ip4->view().subspan(12));

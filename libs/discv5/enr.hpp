@@ -22,11 +22,11 @@ struct OpStack {
   bool operator==(const OpStack&) const = default;
 };
 
-/// A record whose signature is good.
+/// A record with a valid signature.
 class Enr {
  public:
   static constexpr std::size_t kMaxSize = 300;
-  /// What a node tells of itself; addresses of both families.
+  /// What a node publishes of itself, with addresses of both families.
   struct Fields {
     std::optional<p2p::Ip> ip4, ip6;
     std::optional<std::uint16_t> tcp4, udp4, tcp6, udp6;
@@ -42,9 +42,9 @@ class Enr {
   const secp256k1::PublicKey& public_key() const { return key_; }
   const NodeId& node_id() const { return node_id_; }
   const Fields& fields() const { return fields_; }
-  /// The libp2p peer of the same key.
+  /// The libp2p peer id of the same key.
   p2p::PeerId peer_id() const;
-  /// Where to dial it by TCP: IPv4 if it has both. nullopt: it tells no address.
+  /// The TCP address to dial: IPv4 if the record has both. nullopt: the record has no TCP address.
   std::optional<p2p::Multiaddr> multiaddr() const;
   const Bytes& encoded() const { return encoded_; }
   std::string to_string() const;

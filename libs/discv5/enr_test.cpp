@@ -29,7 +29,7 @@ TEST(Enr, ExampleOfTheEip) {
   EXPECT_EQ(e->fields().udp4, 30303);
   EXPECT_FALSE(e->multiaddr()) << "it has no TCP port";
   EXPECT_EQ(e->to_string(), text);
-  // The same, made with its key: signatures are deterministic.
+  // The same record made with its key: signatures are deterministic.
   const auto key =
       secp256k1::SecretKey::from(*parse_hex("0xb71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291"));
   Enr::Fields f;

@@ -1,6 +1,6 @@
 // The handshake (discv5-wire, "handshake"): which WHOAREYOU challenges are sent and wait for an answer, and whether a
-// handshake proves the identity of its sender. A challenge costs a hash, a handshake three operations on the curve, so
-// both are limited per second, by address and in all; that also bounds the challenges that wait. Pure.
+// handshake proves the identity of its sender. A challenge costs a hash, a handshake three curve operations, so both
+// are limited per second, by address and in total. The limits also bound the challenges that wait. Pure.
 #pragma once
 #include <absl/container/flat_hash_map.h>
 
@@ -14,7 +14,7 @@ namespace towline::discv5 {
 
 class Handshakes {
  public:
-  /// A second, from one address and in all.
+  /// Per second: from one address, and in total.
   static constexpr std::uint32_t kChallenges[] = {20, 500}, kHandshakes[] = {20, 200};
 
   enum class Refusal { unexpected, limited, bad_proof };
@@ -28,16 +28,16 @@ class Handshakes {
     Handshake handshake;
   };
 
-  /// `timeout`: how long a challenge waits for its answer. `key` is referred to.
+  /// `timeout`: how long a challenge waits for its answer. `key` must outlive this.
   Handshakes(const secp256k1::SecretKey& key, const NodeId& local, absl::Duration timeout, const Random& random);
 
-  /// A packet of `who` could not be read: the WHOAREYOU to send, or null if there were too many. It stays the same
-  /// while it waits, because a second one would make void the handshake that answers the first.
+  /// The WHOAREYOU to send when a packet of `who` could not be read; null: too many were sent. The challenge stays the
+  /// same while it waits, because a second one would invalidate the handshake that answers the first.
   const Bytes* challenge(const SessionId& who, const Nonce& nonce, const Enr* known, const Random& random,
                          absl::Time now);
-  /// A challenge stays after a wrong proof: anybody can send one in the name of another node.
+  /// A challenge stays after a wrong proof, because anybody can send one in the name of another node.
   std::variant<Accepted, Refusal> accept(const SessionId& from, const Packet& p, const Handshake& h, absl::Time now);
-  /// Our answer to the WHOAREYOU of `to`. nullopt: its key is no key for us.
+  /// Our answer to the WHOAREYOU of `to`. nullopt: no shared secret can be made with its key.
   std::optional<Answer> answer(const Contact& to, const Packet& p, const WhoAreYou& w, const Enr& local,
                                const Random& random) const;
   void expire(absl::Time now);

@@ -24,9 +24,9 @@ std::optional<Contact> Lookup::next() {
 }
 
 std::vector<std::vector<std::uint64_t>> Lookup::questions(const NodeId& node, bool small_network) const {
-  // Nobody answers for more than three distances at a time.
+  // Nodes answer for three distances at a time at most.
   if (small_network) return {{256, 255, 254}, {253, 252, 251}, {250, 249, 248}};
-  // The target's bucket there, and the ones beside it.
+  // The bucket of that node in which the target lies, and its neighbours.
   const std::uint64_t d = std::clamp<std::uint64_t>(log_distance(node, target_), 2, 255);
   return {{d, d + 1, d - 1}};
 }

@@ -18,14 +18,14 @@ class Lookup {
   bool has_candidates() const { return !nearest_first_.empty(); }
 
   void add(const Contact& c);
-  /// Whom to ask now; each candidate is named once. nullopt: nobody, or not yet.
+  /// The candidate to ask now; each is named once. nullopt: none, or not yet.
   std::optional<Contact> next();
   /// The lists of distances to ask a candidate for, one request each. `small_network`: the table holds so few nodes
-  /// that a walk meets hardly anybody, so each is asked for nearly all that it can know.
+  /// that a walk would meet hardly any, so each candidate is asked for nearly all that it can know.
   std::vector<std::vector<std::uint64_t>> questions(const NodeId& node, bool small_network) const;
   void on_asked();
   void on_end(const NodeId& node, bool answered);
-  /// No question is under way.
+  /// No question waits for an answer.
   bool idle() const { return in_flight_ == 0; }
 
  private:

@@ -15,7 +15,7 @@ using MaskingIv = FixedBytes<16>;
 using Nonce = FixedBytes<12>;
 using IdNonce = FixedBytes<16>;
 using SessionKey = FixedBytes<16>;
-/// Chosen by who asks, at most 8 bytes.
+/// Chosen by the asker, at most 8 bytes.
 using RequestId = Bytes;
 
 inline constexpr std::size_t kMinPacket = 63, kMaxPacket = 1280;
@@ -56,7 +56,7 @@ struct TalkResponse {
 using Message = std::variant<Ping, Pong, FindNode, Nodes, TalkRequest, TalkResponse>;
 
 Bytes encode(const Message& m);
-/// INVALID_ARGUMENT: malformed. UNIMPLEMENTED: a type that is not known.
+/// INVALID_ARGUMENT: malformed. UNIMPLEMENTED: an unknown type.
 absl::StatusOr<Message> decode_message(BytesView in);
 
 struct Ordinary {
@@ -70,26 +70,26 @@ struct Handshake {
   NodeId source;
   secp256k1::Signature id_signature;
   secp256k1::PublicKey ephemeral_key;
-  Bytes record;  // RLP, empty where the other has it
+  Bytes record;  // RLP; empty where the receiver has it already
 };
 
-/// A packet that was unmasked; its message is still sealed.
+/// An unmasked packet; its message is still encrypted.
 struct Packet {
-  Nonce nonce;  // of a WHOAREYOU: that of the packet which it answers
+  Nonce nonce;  // in a WHOAREYOU: the nonce of the packet that it answers
   std::variant<Ordinary, WhoAreYou, Handshake> auth;
-  /// masking-iv ‖ header, unmasked: what the message is bound to, and for a WHOAREYOU the challenge data.
+  /// masking-iv ‖ header, unmasked: the associated data of the message, and the challenge data of a WHOAREYOU.
   Bytes header;
   Bytes sealed;
 };
-/// INVALID_ARGUMENT: no packet for the node `local`.
+/// INVALID_ARGUMENT: not a packet for the node `local`.
 absl::StatusOr<Packet> decode_packet(const NodeId& local, BytesView in);
-/// The message of an ordinary or a handshake packet. DATA_LOSS: not sealed with this key.
+/// The message of an ordinary or a handshake packet. DATA_LOSS: not encrypted with this key.
 absl::StatusOr<Message> open(const Packet& p, const SessionKey& key);
 
-/// A packet for `to`. With a message it is sealed with `key`.
+/// An ordinary packet for `to`, its message encrypted with `key`.
 Bytes encode_ordinary(const NodeId& to, const NodeId& from, const MaskingIv& iv, const Nonce& nonce,
                       const SessionKey& key, const Message& m);
-/// No session is there: `noise` instead of a message makes the other ask who we are.
+/// A packet without a session: `noise` in place of a message makes the receiver answer with WHOAREYOU.
 Bytes encode_noise(const NodeId& to, const NodeId& from, const MaskingIv& iv, const Nonce& nonce, BytesView noise);
 Bytes encode_handshake(const NodeId& to, const MaskingIv& iv, const Nonce& nonce, const Handshake& h,
                        const SessionKey& key, const Message& m);
@@ -102,7 +102,7 @@ Challenge encode_whoareyou(const NodeId& to, const MaskingIv& iv, const Nonce& r
 struct SessionKeys {
   SessionKey initiator, recipient;
 };
-/// `shared` is the ECDH of the ephemeral and the other's static key; a the initiator of the handshake, b its recipient.
+/// `shared`: ECDH of the ephemeral and the other's static key. `a`: the initiator of the handshake; `b`: its recipient.
 SessionKeys derive_keys(const secp256k1::PublicKey& shared, BytesView challenge_data, const NodeId& a, const NodeId& b);
 /// What the initiator signs to prove its identity.
 Hash32 id_signature_digest(BytesView challenge_data, const secp256k1::PublicKey& ephemeral, const NodeId& recipient);

@@ -1,5 +1,4 @@
-// The wire of discv5 against the vectors of its specification, bit for bit in both directions, and what must be
-// refused.
+// The wire of discv5 against the vectors of its specification, bit for bit in both directions, and malformed input.
 #include "libs/discv5/packet.hpp"
 
 #include <gtest/gtest.h>

@@ -115,7 +115,7 @@ TEST(Lookup, EndsAfterTheNearestOrTheLastQuestion) {
     ++asked;
   }
   EXPECT_EQ(asked, Lookup::kResult);
-  // Nobody answers, so the next nearest take their places.
+  // No candidate answers, so the next nearest take their places.
   Lookup deaf{node_id(0)};
   for (unsigned n = 1; n <= 100; ++n) deaf.add(contact(n));
   asked = 0;

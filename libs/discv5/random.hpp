@@ -7,7 +7,7 @@
 
 namespace towline::discv5 {
 
-/// Fills the bytes; nobody may be able to foretell them.
+/// Fills the bytes; they must be unpredictable.
 using Random = std::function<void(std::span<std::uint8_t>)>;
 
 template <std::size_t N>

@@ -1,5 +1,5 @@
-// So much per second from one address, and so much in all. Its memory does not grow with the addresses: they share
-// slots. Pure.
+// A rate limit per address and in total. Its memory does not grow with the addresses, because addresses share slots.
+// Pure.
 #pragma once
 #include <absl/hash/hash.h>
 #include <absl/time/time.h>
@@ -12,7 +12,7 @@ namespace towline::discv5 {
 
 class RateLimit {
  public:
-  /// `seed`: so that nobody can choose addresses that share a slot with another's.
+  /// `seed`: keeps others from choosing addresses that share a slot with a victim's.
   RateLimit(std::uint32_t per_address, std::uint32_t in_all, std::uint64_t seed)
       : per_address_{per_address}, in_all_{in_all}, seed_{seed} {}
 

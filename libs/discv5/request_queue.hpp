@@ -1,5 +1,5 @@
-// Our requests that wait for an answer. Those to one node wait for each other, so that one handshake serves all: only
-// the first is on the way. 128 nodes at a time, and 4 requests to each. Pure.
+// Our requests that wait for an answer. Only the first request to a node is on the way, the others wait for it, so that
+// one handshake serves all. At most 128 nodes at a time, and 4 requests to each. Pure.
 #pragma once
 #include <absl/container/flat_hash_map.h>
 #include <absl/time/time.h>
@@ -17,11 +17,11 @@ struct Request {
   Message message;
   Purpose purpose;
   RequestId id;
-  /// Of the packet that was sent last: a WHOAREYOU repeats it.
+  /// The nonce of the packet that was sent last, which a WHOAREYOU repeats.
   Nonce nonce{};
   bool challenged = false;
   absl::Time deadline = absl::InfiniteFuture();
-  /// What the NODES messages have brought so far, and their number.
+  /// The records of the NODES messages so far, and the number of these messages.
   std::vector<Enr> found{};
   std::size_t answers = 0;
 };
@@ -31,13 +31,13 @@ class RequestQueue {
   static constexpr std::size_t kMaxNodes = 128, kMaxPerNode = 4;
 
   bool has_room(const NodeId& node) const;
-  /// There must be room. The request if it is to be sent now; null: it waits for others.
+  /// There must be room. The request, if it is to be sent now; null: it waits for others.
   Request* push(Request r);
   /// The request that a WHOAREYOU with this nonce answers; null: none.
   Request* challenged_by(const Nonce& nonce, const SocketAddress& from);
   /// The request that an answer with this id belongs to; null: none.
   Request* answered_by(const SessionId& from, const RequestId& id);
-  /// Takes out the first request to a node, which has one.
+  /// Takes out the first request to a node, which must have one.
   Request pop(const NodeId& node);
   /// The next request to a node; null: none.
   Request* front(const NodeId& node);

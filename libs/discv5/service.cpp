@@ -7,13 +7,13 @@
 namespace towline::discv5 {
 namespace {
 
-/// NODES messages that one question may be answered with.
+/// NODES messages in the answer to one question.
 constexpr std::size_t kMaxAnswers = 5;
 constexpr std::uint16_t kLeastPort = 1024;
 constexpr absl::Duration kLookupInterval = absl::Seconds(5), kIdleLookupInterval = absl::Seconds(20);
 constexpr absl::Duration kCheckInterval = absl::Milliseconds(500), kLiveFor = absl::Minutes(2);
 constexpr absl::Duration kRecheckAfter = absl::Seconds(10);
-/// A second, from one address and in all.
+/// Per second: from one address, and in total.
 constexpr std::uint32_t kRequests[] = {200, 5000};
 
 Contact contact_of(const Table::Node& n) { return {n.record.node_id(), n.record.public_key(), n.address}; }

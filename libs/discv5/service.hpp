@@ -23,52 +23,53 @@ namespace towline::discv5 {
 class Service {
  public:
   struct Options {
-    /// What our record says at first. The ports stand there also where the address is not known yet.
+    /// The contents of our first record. It has the ports even where the address is not known yet.
     Enr::Fields fields;
-    /// Of our record; must be higher than at the last start.
+    /// The sequence number of our first record; must be higher than at the last start.
     std::uint64_t first_seq = 1;
-    /// The address in `fields` is the operator's word: what others see does not change it.
+    /// The operator gave the address in `fields`: votes of others do not change it.
     bool address_is_fixed = false;
-    /// What the socket can reach.
+    /// The address families that the socket can reach.
     bool ip4 = true, ip6 = false;
     absl::Duration request_timeout = absl::Milliseconds(700), handshake_timeout = absl::Seconds(1);
   };
   struct Handler {
     virtual ~Handler() = default;
     virtual void send(const SocketAddress& to, const Bytes& packet) = 0;
-    /// A verified record of a node of our chain that can be dialled; each time it is met.
+    /// A verified record of a node of our chain that can be dialled; called each time that the node is met.
     virtual void discovered(const Enr& record) = 0;
+    /// Our own record changed.
     virtual void local_changed(const Enr& record) = 0;
   };
   using Random = discv5::Random;
   struct Stats {
     std::uint64_t packets_in = 0, packets_out = 0;
-    /// Packets that were dropped: no packet of the protocol; answers to nothing that we asked; more than the limits
-    /// allow; a handshake with a wrong proof.
+    /// Dropped packets: not of the protocol; answers to no question of ours; more than the limits allow; handshakes
+    /// with a wrong proof.
     std::uint64_t malformed = 0, unexpected = 0, limited = 0, bad_handshake = 0;
     std::uint64_t handshakes = 0, requests = 0, timeouts = 0, lookups = 0;
   };
 
   static constexpr std::size_t kMaxSessions = SessionTable::kMaxSessions;
-  /// on_timer() wants to be called this often.
+  /// How often to call on_timer().
   static constexpr absl::Duration kTick = absl::Milliseconds(100);
 
   Service(const secp256k1::SecretKey& key, Options options, Handler& handler, Random random);
 
-  /// Asked for their records while nobody else is known. False: its record has no address that we can use.
+  /// Boot nodes are asked while no other node is known. False: the record has no address that we can use.
   bool add_boot_node(const Enr& record);
   void add_boot_node(const Contact& node) { boot_nodes_.push_back(node); }
 
   void on_packet(const SocketAddress& from, BytesView packet, absl::Time now);
   void on_timer(absl::Time now);
-  /// More peers are wanted: lookups come every 5 s, else every 20 s.
+  /// Whether more peers are wanted: then lookups come every 5 s, else every 20 s.
   void want_more(bool more) { want_more_ = more; }
 
   const Enr& local() const { return local_; }
   const Table& table() const { return table_; }
   const Stats& stats() const { return stats_; }
   std::size_t sessions() const { return sessions_.size(); }
-  /// Live nodes of our chain.
+  /// The number of live nodes of our chain.
   std::size_t peers_known() const;
 
  private:
@@ -80,14 +81,14 @@ class Service {
 
   void on_message(const SessionId& from, const Message& m, absl::Time now);
   void reply(const SessionId& to, const Message& m);
-  /// The request of ours that a message answers. Null, and counted as unexpected: none.
+  /// Our request that a message answers. Null: none; the message counts as unexpected.
   Request* answered_by(const SessionId& from, const RequestId& id);
   void on_pong(const SessionId& from, const Pong& m, absl::Time now);
   void on_nodes(const SessionId& from, const Nodes& m, absl::Time now);
 
   bool request(const Contact& to, Message m, Request::Purpose purpose, absl::Time now);
   void transmit(Request& r, absl::Time now);
-  /// Asks for the record of a node that we know, if it is newer than ours.
+  /// Asks a node for its record if `seq` is newer than the record that we have.
   void ask_record(const Contact& to, std::uint64_t seq, absl::Time now);
   void succeed(const NodeId& node, absl::Time now);
   void fail(const NodeId& node, absl::Time now);
@@ -99,7 +100,7 @@ class Service {
 
   /// Where a node listens for us; nullopt: its record names no address that we can reach.
   std::optional<SocketAddress> address_of(const Enr& record) const;
-  /// Takes a verified record that `sender` told of. Returns where the node can be asked.
+  /// Takes a verified record that `sender` told us. Returns the contact for asking that node.
   std::optional<Contact> learn(const Enr& record, const p2p::Ip& sender);
   void on_address_seen(const p2p::Ip& voter, const SocketAddress& seen, absl::Time now);
   absl::Time next_check(absl::Time now);

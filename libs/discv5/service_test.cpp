@@ -1,5 +1,5 @@
-// discv5 as a network of services that talk through the test: lost packets, restarts, liars and floods. The clock and
-// the random bytes are the test's.
+// discv5 as a network of services that talk through the test: lost packets, restarts, false records and floods. The
+// clock and the random bytes are the test's.
 #include "libs/discv5/service.hpp"
 
 #include <gtest/gtest.h>
@@ -30,7 +30,7 @@ secp256k1::SecretKey key_of(unsigned n) {
   return *secp256k1::SecretKey::from(bytes.view());
 }
 
-/// Each node is in a network of its own, so that the limits per network do not bite.
+/// Each node is in a network of its own, so that no limit per network applies.
 SocketAddress address_of(unsigned n) {
   return {p2p::ip4(44, static_cast<std::uint8_t>(n >> 8U), static_cast<std::uint8_t>(n), 1), 9222};
 }
@@ -230,7 +230,7 @@ TEST(Discv5, BothFamilies) {
   net.add(0, address6_of(0), {}, fields_of(address6_of(0)));
   for (unsigned n = 1; n < 6; ++n)
     net.add(n, address6_of(n), {contact_of(0, address6_of(0))}, fields_of(address6_of(n)));
-  // Of one that has both, the IPv4 address is used.
+  // The IPv4 address of a node with both is used.
   net.add(6, address_of(6), {contact_of(0, address6_of(0))}, both(6));
   net.run(absl::Minutes(1));
   for (const auto& [a, n] : net.nodes) EXPECT_EQ(n->met.size(), 6U) << "node " << n->number;
@@ -289,7 +289,7 @@ TEST(Discv5, LearnsItsAddressFromOthers) {
   EXPECT_GT(hidden.changes[0].seq(), static_cast<std::uint64_t>(absl::ToUnixMillis(kStart)));
 }
 
-/// A node of the attacker's: what it sends is up to the test.
+/// A node of the attacker: the test decides what it sends.
 struct Attack : ::testing::Test {
   Net net;
   Node& victim = net.add(1);
@@ -378,11 +378,11 @@ TEST_F(Attack, AHandshakeWithAnotherKeyIsRefusedAndTheTrueOneStillServed) {
   victim.service->on_packet(address_of(9), handshake(honest), net.now);
   EXPECT_EQ(victim.service->stats().handshakes, 1U);
   EXPECT_EQ(sent().size(), 1U) << "the PONG";
-  // The same again finds no challenge; from another address neither.
+  // The same handshake again finds no challenge, nor does it from another address.
   victim.service->on_packet(address_of(9), handshake(honest), net.now);
   victim.service->on_packet(address_of(8), handshake(honest), net.now);
   EXPECT_EQ(victim.service->stats().handshakes, 1U);
-  // Signatures are checked so many times a second and no more.
+  // The number of checked signatures per second is limited.
   victim.service->on_packet({address_of(9).ip, 1234}, noise(from), net.now);
   sent();
   for (int i = 0; i < 1000; ++i) victim.service->on_packet({address_of(9).ip, 1234}, handshake(honest), net.now);
@@ -390,7 +390,7 @@ TEST_F(Attack, AHandshakeWithAnotherKeyIsRefusedAndTheTrueOneStillServed) {
 }
 
 TEST_F(Attack, OfAnAnswerOnlyWhatWasAskedForAndCanBeReachedIsBelieved) {
-  // The victim asks its boot node, the liar, for its record; the liar tells what it likes.
+  // The victim asks its boot node, the liar, for its record, and gets a false one.
   const auto key = key_of(9);
   const NodeId liar = node_id_of(key.public_key());
   const auto told = [&](std::vector<Enr> records, std::uint64_t total) {

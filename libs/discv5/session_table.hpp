@@ -1,5 +1,5 @@
-// The keys shared with other nodes (discv5-wire, "sessions"): one session for each node and address, 1000 at most. The
-// one that was not used for the longest time makes room. Pure.
+// The keys shared with other nodes (discv5-wire, "sessions"): one session for each node and address, at most 1000. The
+// least recently used session makes room. Pure.
 #pragma once
 #include <absl/container/flat_hash_map.h>
 
@@ -14,11 +14,12 @@ namespace towline::discv5 {
 struct Session {
   SessionId id;
   SessionKey read, write;
-  /// Of the session before. When both nodes shake hands at once, each ends with the keys of the other's handshake.
+  /// The read key of the session before. When both nodes shake hands at once, each ends with the keys of the other's
+  /// handshake.
   std::optional<SessionKey> old_read{};
   std::uint32_t sent = 0;
 
-  /// A counter and random bytes: no key ever sees a nonce twice, and nobody can foretell one.
+  /// A counter and random bytes: a nonce is used once per key and is unpredictable.
   Nonce next_nonce(const Random& random);
 };
 
@@ -26,7 +27,7 @@ class SessionTable {
  public:
   static constexpr std::size_t kMaxSessions = 1000;
 
-  /// Null: none. The session counts as used. Pointers are valid until put().
+  /// Null: no session. A session that is found counts as used. Pointers are valid until put().
   Session* find(const SessionId& id);
   Session& put(const SessionId& id, const SessionKey& read, const SessionKey& write);
   std::size_t size() const { return last_used_first_.size(); }

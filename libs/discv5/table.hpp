@@ -1,5 +1,5 @@
-// The nodes that we know, by distance from us: Kademlia buckets as devp2p's discv5-theory has them, with limits on how
-// many may share a network. Pure.
+// The known nodes by distance from us: Kademlia buckets as in devp2p's discv5-theory, with limits on how many may share
+// a network. Pure.
 #pragma once
 #include <absl/time/time.h>
 
@@ -24,18 +24,18 @@ class Table {
   struct Node {
     Enr record;
     p2p::SocketAddress address;
-    /// It has answered at this address. Others are not told of one that has not.
+    /// The node has answered at this address. Only live nodes are told to others.
     bool live = false;
     int failures = 0;
     absl::Time next_check = absl::InfinitePast();
   };
   explicit Table(const NodeId& local) : local_{local} {}
 
-  /// A new node, or the newer record of a known one. False: there is no room for it, or nothing new.
+  /// Adds a new node, or the newer record of a known one. False: no room, or nothing new.
   bool add(const Enr& record, const p2p::SocketAddress& address);
-  /// It answered from `address`.
+  /// The node answered from `address`.
   void on_answer(const NodeId& id, const p2p::SocketAddress& address);
-  /// It did not answer. One that never did goes at once, others after some failures.
+  /// The node did not answer. A node that never did is removed at once, others after three failures in a row.
   void on_failure(const NodeId& id, absl::Time next_check);
 
   void schedule(const NodeId& id, absl::Time next_check);
@@ -43,9 +43,9 @@ class Table {
   const Node* find(const NodeId& id) const;
   /// At most n, the nearest first.
   std::vector<const Node*> closest(const NodeId& target, std::size_t n) const;
-  /// Those that others may be told of.
+  /// The live nodes at a distance, which may be told to others.
   std::vector<const Node*> live_at(std::uint64_t distance) const;
-  /// The one whose check is overdue the longest.
+  /// The node whose check is overdue the longest; null: none is due.
   const Node* due(absl::Time now) const;
   std::vector<const Node*> all() const;
   std::size_t size() const;
@@ -54,7 +54,7 @@ class Table {
  private:
   struct Bucket {
     std::vector<Node> nodes;
-    /// Wait for a place; the newest last.
+    /// Nodes that wait for a place; the newest last.
     std::vector<Node> spares;
   };
   std::size_t bucket_of(const NodeId& id) const;
@@ -62,7 +62,7 @@ class Table {
   bool network_has_room(const Bucket& bucket, const p2p::SocketAddress& address, const NodeId& except) const;
 
   const NodeId local_;
-  /// The last is the farthest half of the space; all that is nearer than 2^240 shares the first.
+  /// The last bucket is the farthest half of the id space; all nodes nearer than 2^240 share the first.
   std::array<Bucket, kBuckets> buckets_;
 };
 

@@ -17,7 +17,7 @@ absl::Status at_field(const char* name, const absl::Status& st) {
   return absl::InvalidArgumentError(absl::StrCat(name, ": ", st.message()));
 }
 
-/// simdjson speaks std::string_view, Debian's Abseil a type of its own.
+/// simdjson uses std::string_view, Debian's Abseil a string_view of its own.
 std::optional<absl::string_view> text(element value) {
   std::string_view s;
   if (value.get(s) != simdjson::SUCCESS) return std::nullopt;
@@ -52,7 +52,7 @@ absl::StatusOr<FixedBytes<N>> fixed_field(element obj, const char* name) {
   return parsed(obj, name, parse_fixed_hex<N>);
 }
 
-/// Numbers come as QUANTITY; some sources give JSON numbers.
+/// Numbers are QUANTITY; some sources give JSON numbers.
 absl::StatusOr<std::optional<std::uint64_t>> optional_u64(element obj, const char* name) {
   element value;
   if (obj[name].get(value) != simdjson::SUCCESS || value.is_null()) return std::nullopt;
@@ -80,7 +80,7 @@ absl::StatusOr<std::optional<FixedBytes<N>>> optional_fixed(element obj, const c
   return *v;
 }
 
-/// Appends the fields of one transaction to an RLP payload; the first error sticks.
+/// Appends the fields of one transaction to an RLP payload and keeps the first error.
 class TxFields {
  public:
   explicit TxFields(element tx) : tx_{tx} {}
@@ -92,7 +92,7 @@ class TxFields {
     rlp::append_u256(*n, payload_);
     return *this;
   }
-  /// Absent, null and zero are all the empty string.
+  /// Absent, null and zero all encode as the empty string.
   TxFields& number_or_zero(const char* name) {
     if (!status_.ok()) return *this;
     auto s = optional_string(tx_, name);
@@ -109,7 +109,7 @@ class TxFields {
     rlp::append_string(v->view(), payload_);
     return *this;
   }
-  /// Null or absent for a contract creation.
+  /// A contract creation has null or no recipient.
   TxFields& to() {
     if (!status_.ok()) return *this;
     auto v = optional_fixed<20>(tx_, "to");
@@ -144,7 +144,7 @@ class TxFields {
     if (!s.ok()) return fail(s.status());
     return number(*s ? "yParity" : "v");
   }
-  /// Absent when empty with some sources.
+  /// Some sources leave out an empty list.
   TxFields& access_list() {
     if (!status_.ok()) return *this;
     Bytes list;
@@ -382,7 +382,7 @@ absl::StatusOr<JsonHeader> header_from_json(element block) {
   TOWLINE_ASSIGN_OR_RETURN(h.parent_beacon_block_root, optional_fixed<32>(block, "parentBeaconBlockRoot"));
   TOWLINE_ASSIGN_OR_RETURN(h.requests_hash, optional_fixed<32>(block, "requestsHash"));
   TOWLINE_ASSIGN_OR_RETURN(h.block_access_list_hash, optional_fixed<32>(block, "blockAccessListHash"));
-  // Part of the header only together: a source may tell a slot beside a header that has none.
+  // Both belong to the header or neither: a source may tell a slot beside a header without one.
   if (h.block_access_list_hash) {
     TOWLINE_ASSIGN_OR_RETURN(h.slot_number, optional_u64(block, "slotNumber"));
   }
@@ -402,7 +402,7 @@ absl::StatusOr<std::vector<Bytes>> verified_transactions_from_json(element block
   TOWLINE_ASSIGN_OR_RETURN(auto out, read_transactions(block, false));
   absl::Status body = verify_body(verified, out);
   if (body.ok()) return out;
-  // Either a transaction is not what its object says, or these are not the block's transactions.
+  // Either a transaction differs from its JSON object, or these are not the block's transactions.
   TOWLINE_RETURN_IF_ERROR(read_transactions(block, true).status());
   return body;
 }

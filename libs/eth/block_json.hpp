@@ -1,5 +1,5 @@
-// Blocks as eth_getBlockBy* gives them. Nothing is trusted: hashes are recomputed by verify_header() and verify_body(),
-// and each re-encoded transaction must hash to what the source claims. Pure.
+// Blocks from eth_getBlockBy* JSON. Nothing is trusted: verify_header() and verify_body() recompute the hashes, and
+// each re-encoded transaction must have the hash that the source claims. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 #include <simdjson.h>
@@ -19,12 +19,12 @@ struct JsonHeader {
 absl::StatusOr<JsonHeader> header_from_json(simdjson::dom::element block);
 
 /// Raw transactions from full transaction objects; `withdrawals` must be absent or empty. UNIMPLEMENTED: a transaction
-/// type that can only be had raw; DATA_LOSS: a transaction does not hash to its claimed hash; INVALID_ARGUMENT:
-/// malformed.
+/// of an unknown type, which must be fetched raw. DATA_LOSS: a transaction does not have its claimed hash.
+/// INVALID_ARGUMENT: malformed.
 absl::StatusOr<std::vector<Bytes>> transactions_from_json(simdjson::dom::element block);
 
-/// The same for a header that is already verified, in half the time: only the transactions root is computed, and single
-/// hashes are looked at when it does not match, to name the transaction. What it returns needs no verify_body().
+/// The same for a header that is already verified, in half the time: only the transactions root is computed. Single
+/// hashes are checked when the root does not match, to name the transaction. The result needs no verify_body().
 absl::StatusOr<std::vector<Bytes>> verified_transactions_from_json(simdjson::dom::element block,
                                                                    const Header& verified);
 

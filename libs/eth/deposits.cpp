@@ -81,7 +81,7 @@ absl::StatusOr<L1Info> decode_l1_info(BytesView first_transaction) {
   TOWLINE_ASSIGN_OR_RETURN(Deposit d, decode_deposit(first_transaction));
   if (d.from != kDepositor || d.to != kL1Block)
     return absl::InvalidArgumentError("the first deposit is not the L1-info deposit");
-  // Selector, and what every layout has at the same place.
+  // The selector, and the fields that every layout has at the same place.
   if (d.data.size() < 164) return absl::InvalidArgumentError("L1-info deposit: too short");
   const BytesView data = d.data;
   const auto selector = static_cast<std::uint32_t>(*ByteReader{data}.be(4));

@@ -34,8 +34,8 @@ struct L1Info {
   std::uint64_t sequence_number = 0;
 };
 
-/// From the first transaction of a block. The layout follows from selector and exact length; one that this version does
-/// not know is read as far as all known layouts agree and flagged `unknown`. The deposit's source hash must match.
+/// Reads the first transaction of a block. The layout follows from selector and exact length. Of an unknown layout the
+/// fields that all known layouts share are read, and `unknown` is set. The deposit's source hash must match.
 absl::StatusOr<L1Info> decode_l1_info(BytesView first_transaction);
 
 }  // namespace towline::eth

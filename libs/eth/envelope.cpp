@@ -8,7 +8,7 @@
 namespace towline::eth {
 namespace {
 
-/// Integers are as wide as the widest client reads them: a block that any client takes must pass.
+/// Integers have the largest width that a client accepts: a block that any client takes must pass.
 enum class Kind { u64, u256, boolean, address, address_or_none, hash, bytes, hashes, access_list, authorizations };
 
 struct Field {

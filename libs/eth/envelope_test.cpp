@@ -1,4 +1,4 @@
-// Envelopes of transactions: real ones pass, and what a client may take for another transaction, or for none, does not.
+// Envelopes of transactions: real ones pass; bytes that clients may read in different ways do not.
 #include "libs/eth/envelope.hpp"
 
 #include <absl/strings/str_cat.h>
@@ -19,7 +19,7 @@ namespace {
 
 Bytes hex(const std::string& text) { return *parse_hex(text); }
 
-/// The raw transactions of every real block, those of L1 with blob transactions among them.
+/// The raw transactions of all real blocks, including L1 blocks with blob transactions.
 std::vector<Bytes> real_transactions() {
   std::vector<Bytes> out;
   const auto add = [&](const nlohmann::json& list) {

@@ -134,7 +134,7 @@ TEST(VerifyHeader, EachFieldIsPartOfTheHash) {
   EXPECT_TRUE(changed([](Header& h) { h.requests_hash->bytes[0] ^= 1; }));
 }
 
-// L1 only so far: what reads L1 headers must hash them.
+// On L1 only so far: the readers of L1 headers must hash them.
 TEST(Amsterdam, HeadersOnBothSidesOfTheForkVerify) {
   for (const char* name : {"l1-devnet-191-prague.json", "l1-devnet-192-amsterdam.json"}) {
     const Vector v = load(name);
@@ -182,7 +182,7 @@ TEST(Amsterdam, ThePayloadCarriesTheListThatTheHeaderHashes) {
   EXPECT_EQ(doc[0].at("slotNumber"), "0xc0");
 }
 
-// Our params, parsed back, must say what the file says.
+// Our parameters, parsed back, must equal those of the file.
 TEST(EngineJson, SaysWhatTheVectorSays) {
   for (const char* name : {"devnet-forks-001-regolith.json", "devnet-forks-005-canyon-activation.json",
                            "devnet-forks-017-ecotone.json", "devnet-forks-042-jovian.json"}) {
@@ -223,7 +223,7 @@ TEST(EngineJson, ForkchoiceParams) {
   EXPECT_EQ(doc[0].at("finalizedBlockHash"), to_hex(head.view()));
 }
 
-// The layout of an activation block is still the one before.
+// An activation block still has the layout of the fork before.
 TEST(Deposits, LayoutOfEachFork) {
   const std::map<std::string, L1InfoLayout> expected = {
       {"devnet-forks-001-regolith.json", L1InfoLayout::bedrock},
@@ -291,7 +291,7 @@ TEST(TransactionJson, RandomTransactionsOfEveryTypeReencode) {
   }
 }
 
-// What sources do differently: padded and plain numbers, `data` for `input`, no yParity, no empty access list, null
+// Differences between sources: padded and plain numbers, `data` for `input`, no yParity, no empty access list, null
 // fields.
 TEST(TransactionJson, SourcesMayWriteItInOtherWays) {
   towline::testing::Random random{7};
@@ -397,7 +397,7 @@ TEST(BlockJson, MissingOrMalformedHeaderFieldsAreNamed) {
       EXPECT_EQ(st.code(), absl::StatusCode::kInvalidArgument) << field << ' ' << wrong;
       EXPECT_TRUE(std::string{st.message()}.starts_with(field)) << st;
     }
-    // Left out it is missed, or (the fields of later forks) the header no longer verifies.
+    // A missing field is named, or (for fields of later forks) the header no longer verifies.
     auto bad = good;
     bad.erase(field);
     const std::string text = bad.dump();
@@ -417,7 +417,7 @@ TEST(RawBlock, RefusesWhatIsNotABlock) {
   Bytes longer = good;
   longer.push_back(0x80);
   EXPECT_FALSE(decode_raw_block(longer).ok());
-  // A legacy transaction inside a string has a second form.
+  // A legacy transaction inside a string would be a second encoding.
   Bytes wrapped = encode_header(block.header);
   Bytes txs;
   towline::testing::Random random{1};

@@ -16,7 +16,7 @@ inline constexpr Hash32 kEmptyRequests{{0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c
 
 Bytes encode_header(const Header& h);
 Hash32 hash_header(const Header& h);
-/// Strict: canonical RLP, and a trailing field only with all before it.
+/// Strict: canonical RLP, and a trailing field only after all fields before it.
 absl::StatusOr<Header> decode_header(BytesView rlp);
 inline BlockRef ref_of(const Header& h, const Hash32& hash) { return {h.number, hash, h.parent_hash, h.timestamp}; }
 

@@ -61,15 +61,15 @@ Payload make_payload(const Header& h, const Hash32& hash, std::vector<Bytes> tra
   p.blob_gas_used = h.blob_gas_used;
   p.excess_blob_gas = h.excess_blob_gas;
   p.parent_beacon_block_root = h.parent_beacon_block_root;
-  // Before Isthmus the root is that of an empty list and does not travel.
+  // Before Isthmus the root is that of an empty list and is no field of the payload.
   if (h.requests_hash) p.withdrawals_root = h.withdrawals_root;
-  // The access list itself is not in the header: who needs it adds it.
+  // The header has only the hash of the access list; callers that need the list add it.
   p.slot_number = h.slot_number;
   return p;
 }
 
 absl::Status verify_header(const Header& h, const Hash32& expected_hash) {
-  // A field left out before one that is there would shift the encoding: the hash could match and the fields be wrong.
+  // A missing field before a present one would shift the encoding: the hash could match although the fields are wrong.
   const struct {
     const char* field;
     bool present;
@@ -88,11 +88,11 @@ absl::Status verify_header(const Header& h, const Hash32& expected_hash) {
     }
     if (!t.present && absent == nullptr) absent = t.field;
   }
-  // Cancun's three came together.
+  // Cancun's three fields come together.
   if (h.blob_gas_used && !h.parent_beacon_block_root) {
     return absl::DataLossError(absl::StrCat(absent, ": absent in block ", h.number, ", which has blobGasUsed"));
   }
-  // As Amsterdam's two.
+  // So do Amsterdam's two.
   if (h.block_access_list_hash && !h.slot_number) {
     return absl::DataLossError(absl::StrCat(absent, ": absent in block ", h.number, ", which has blockAccessListHash"));
   }

@@ -1,4 +1,4 @@
-// Execution payloads in SSZ, as the block topics carry them (OP specs, rollup-node-p2p). Pure.
+// Execution payloads in SSZ, the encoding of the block topics (OP specs, rollup-node-p2p). Pure.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -11,13 +11,13 @@ enum class PayloadVersion : std::uint8_t { v1 = 1, v2 = 2, v3 = 3, v4 = 4 };
 
 struct SszPayload {
   Payload payload;
-  /// Withdrawals that it lists; more than none is against the rules but not against the encoding.
+  /// The number of withdrawals in it. The rules forbid any, the encoding does not.
   std::size_t withdrawals = 0;
 };
 
 /// INVALID_ARGUMENT names the field that is wrong. `parent_beacon_block_root` is not part of the encoding.
 absl::StatusOr<SszPayload> decode_ssz(PayloadVersion version, BytesView in);
-/// Appends; the exact inverse for payloads of this version.
+/// Appends the encoding: the exact inverse for payloads of this version.
 void encode_ssz(PayloadVersion version, const Payload& p, Bytes& out);
 
 }  // namespace towline::eth

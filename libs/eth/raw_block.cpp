@@ -19,7 +19,7 @@ absl::StatusOr<RawBlock> decode_raw_block(BytesView in) {
     // Typed transactions are strings inside the list, legacy ones are lists.
     const BytesView raw = tx.kind == rlp::Kind::string ? tx.payload : tx.encoding;
     if (raw.empty()) return absl::InvalidArgumentError("transactions: an empty one");
-    // EIP-2718: types are below 0x80; else a legacy one could be written in two ways.
+    // EIP-2718: types are below 0x80, or a legacy transaction would have two encodings.
     if (tx.kind == rlp::Kind::string && raw[0] > 0x7f)
       return absl::InvalidArgumentError("transactions: not a transaction type");
     out.transactions.emplace_back(raw.begin(), raw.end());

@@ -1,4 +1,4 @@
-// The values that the whole of Towline speaks in. Pure.
+// The basic values of all of Towline. Pure.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -16,7 +16,7 @@ struct BlockId {
   auto operator<=>(const BlockId&) const = default;
 };
 
-/// A block with what is needed to place it on a chain.
+/// A block with the fields that place it on a chain.
 struct BlockRef {
   std::uint64_t number = 0;
   Hash32 hash;
@@ -26,14 +26,14 @@ struct BlockRef {
   BlockId id() const { return {number, hash}; }
 };
 
-/// 0 for none.
+/// The block's number; 0 for no block.
 inline std::uint64_t number_of(const std::optional<BlockRef>& b) { return b ? b->number : 0; }
 
 /// "123 (0x1234..cdef)", for logs and reasons.
 std::string to_string(const BlockId& b);
 inline std::string to_string(const BlockRef& b) { return to_string(b.id()); }
 
-/// A block header of any fork. Trailing fields are present exactly when the fork has them, in this order.
+/// A block header of any fork. A trailing field is present exactly when the fork has it, in this order.
 struct Header {
   Hash32 parent_hash;
   Hash32 sha3_uncles;
@@ -61,7 +61,7 @@ struct Header {
   bool operator==(const Header&) const = default;
 };
 
-/// ExecutionPayload of the Engine API with what travels beside it. Optional fields as in `Header`.
+/// ExecutionPayload of the Engine API with the parameters that travel beside it. Optional fields as in `Header`.
 struct Payload {
   Hash32 parent_hash;
   Address fee_recipient;

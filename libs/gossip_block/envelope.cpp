@@ -19,7 +19,7 @@ absl::StatusOr<std::size_t> declared_size(BytesView message) {
   if (!snappy::GetUncompressedLength(chars(message), message.size(), &size))
     return absl::InvalidArgumentError("snappy: no length");
   if (size > kMaxMessage) return absl::ResourceExhaustedError("snappy: declares more than 10 MiB");
-  // A copy of 64 bytes takes 3 bytes at least, so a declared length beyond that is a lie and costs no memory.
+  // A snappy copy of 64 bytes takes at least 3 bytes: a declared length beyond that ratio is false and costs no memory.
   if (size > 22 * message.size()) return absl::InvalidArgumentError("snappy: declares more than it can hold");
   return size;
 }

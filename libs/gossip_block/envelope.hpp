@@ -14,32 +14,32 @@ namespace towline::gossip_block {
 
 using eth::PayloadVersion;
 
-/// Of a message, compressed or not.
+/// Bytes of a message, compressed or not.
 inline constexpr std::size_t kMaxMessage = 10U << 20U;
 
 /// "/optimism/10/3/blocks" for v4.
 std::string topic_name(std::uint64_t chain_id, PayloadVersion v);
 /// All four, v1 first.
 std::vector<std::string> topic_names(std::uint64_t chain_id);
-/// The version whose topic a block of this time belongs to.
+/// The version of the topic for blocks of this time.
 PayloadVersion version_at(const rollup::Config& config, std::uint64_t timestamp);
 
-/// Snappy's block format. RESOURCE_EXHAUSTED: it declares more than kMaxMessage; looked at before any memory is taken.
-/// INVALID_ARGUMENT: not snappy.
+/// Snappy's block format. RESOURCE_EXHAUSTED: the declared length is above kMaxMessage; this is checked before memory
+/// is allocated. INVALID_ARGUMENT: not snappy.
 absl::StatusOr<Bytes> decompress(BytesView message);
-/// What decompress() would make memory and work for; looks at the first bytes only.
+/// The bytes that decompress() would allocate, read from the first bytes only.
 std::size_t decompressed_size(BytesView message);
 Bytes compress(BytesView body);
 
-/// What the sequencer signs. `signed_part` is everything behind the signature.
+/// The hash that the sequencer signs. `signed_part` is everything after the signature.
 Hash32 signing_hash(std::uint64_t chain_id, BytesView signed_part);
 /// beacon root (v3, v4) ‖ SSZ payload.
 Bytes signed_part(PayloadVersion v, const eth::Payload& p);
 /// A whole message: signed, encoded and compressed.
 Bytes encode_message(std::uint64_t chain_id, PayloadVersion v, const eth::Payload& p, const secp256k1::SecretKey& key);
 
-/// SHA-256 with op-node's domains, and the topic, cut to 20 bytes. `body`: the decompressed message where it does
-/// decompress.
+/// SHA-256 of op-node's domain, the topic and the message, cut to 20 bytes. `body`: the decompressed message; null if
+/// it does not decompress.
 FixedBytes<20> message_id(const std::string& topic, BytesView message, const Bytes* body);
 
 }  // namespace towline::gossip_block

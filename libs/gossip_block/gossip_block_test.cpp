@@ -1,5 +1,4 @@
-// The gossip envelope and its rules: op-node's golden messages, one block for each rule that it breaks, and round
-// trips.
+// The gossip envelope and its rules: op-node's golden messages, a block that breaks each rule, and round trips.
 #include "libs/gossip_block/envelope.hpp"
 
 #include <gtest/gtest.h>
@@ -52,7 +51,7 @@ TEST(GoldenMessages, VerifyAndEncodeBitForBit) {
     const absl::Time at = absl::FromUnixSeconds(static_cast<std::int64_t>(g.timestamp));
     Checked c = check(config, {kGoldenChain}, g.version, &*body, signers, at);
     if (g.version == PayloadVersion::v4) {
-      // Its signer is unknown and its block hash zero: with whoever signed it taken as good, exactly the hash is wrong.
+      // Its signer is unknown and its block hash zero: with the signer accepted, only the hash is wrong.
       ASSERT_EQ(c.rule, Failure::signature);
       signers = {*c.signer};
       c = check(config, {kGoldenChain}, g.version, &*body, signers, at);
@@ -181,7 +180,7 @@ TEST(Rules, EachRefusesByItself) {
     body[64] += 27;
     EXPECT_EQ(good.run_body(body).rule, Failure::signature) << "v of 27 or 28 is not what a sequencer writes";
 
-    // Signed as it stands, but cut: the signature is good, the encoding is not.
+    // Cut before it is signed: the signature is good, the encoding is not.
     Bytes cut = signed_part(v, good.payload);
     cut.resize(100);
     const auto sig = good.key.sign_recoverable(signing_hash(kGoldenChain, cut));
@@ -225,7 +224,7 @@ TEST(Rules, EachRefusesByItself) {
   }
 }
 
-// What the EL is kept from is good gossip: op-node passes it on and punishes nobody for it.
+// A block that engine-driver keeps from the EL is valid gossip: op-node passes it on and punishes nobody.
 TEST(Rules, TransactionsAreOpaque) {
   testing::Random random{8};
   for (const auto v : kAll) {
@@ -253,7 +252,7 @@ TEST(SeenBlocks, CountsAsOpNodeDoes) {
   EXPECT_EQ(seen.admit(block(1, 0)), Failure::too_many_at_height) << "from then on known ones too";
   EXPECT_EQ(seen.admit(block(2, 0)), Failure::none);
   EXPECT_EQ(seen.admit(block(2, 0)), Failure::seen);
-  // A thousand heights later height 2 is forgotten, one that was used in between is not.
+  // A thousand heights later height 2 is forgotten; a height that was used in between is not.
   EXPECT_EQ(seen.admit(block(3, 0)), Failure::none);
   for (std::uint64_t n = 10; n < 1007; ++n) seen.admit(block(n, 0));
   EXPECT_EQ(seen.admit(block(3, 0)), Failure::seen);
@@ -286,7 +285,7 @@ TEST(Ssz, RoundTrips) {
     const auto back = eth::decode_ssz(v, out);
     ASSERT_TRUE(back.ok()) << back.status();
     EXPECT_EQ(back->payload, s.payload);
-    // Whatever is changed, what is read encodes to what was read.
+    // Whatever is changed: a message that decodes encodes to the same bytes.
     out[random() % out.size()] ^= static_cast<std::uint8_t>(1U << random() % 8);
     const auto changed = eth::decode_ssz(v, out);
     if (!changed.ok() || changed->withdrawals > 0) continue;

@@ -78,9 +78,9 @@ Checked check(const rollup::Config& config, const Options& options, PayloadVersi
   out.payload = std::make_shared<const eth::Payload>(std::move(decoded->payload));
   const eth::Payload& p = *out.payload;
 
-  // As numbers, since a time from the network may be any.
+  // As floating-point numbers, since a time from the network may have any value.
   const auto time = static_cast<double>(p.timestamp);
-  // In whole seconds, as op-node: what it passes on we do not refuse.
+  // In whole seconds, as in op-node, so that we refuse no block that op-node passes on.
   const double off = time - static_cast<double>(absl::ToUnixSeconds(now));
   if (off < -absl::ToDoubleSeconds(options.past))
     return fail(Failure::too_old, absl::StrCat("its time is ", static_cast<std::int64_t>(-off), " s ago"));
@@ -89,7 +89,7 @@ Checked check(const rollup::Config& config, const Options& options, PayloadVersi
     return fail(Failure::block_hash,
                 absl::StrCat("its fields give the hash ", to_hex(h.view()), ", it says ", to_hex(p.block_hash.view())));
   if (withdrawals > 0) return fail(Failure::withdrawals, "it lists withdrawals");
-  // The version's layout decides which fields are there; what is left is their values.
+  // The layout of the version decides which fields are present; only their values are left to check.
   if (p.blob_gas_used.value_or(0) != 0 && config.fork_at(p.timestamp) < rollup::Fork::jovian)
     return fail(Failure::blob_gas, "it has blob gas before Jovian");
   if (p.excess_blob_gas.value_or(0) != 0) return fail(Failure::excess_blob_gas, "it has excess blob gas");
@@ -104,9 +104,9 @@ Failure SeenBlocks::admit(const eth::BlockId& block) {
   if (heights_.size() > kHeights) {
     heights_.erase(ages_.front());
     ages_.pop_front();
-    return admit(block);  // the table may have moved
+    return admit(block);  // erasing may have moved the entries
   }
-  // op-node counts before it looks whether the block is a known one.
+  // op-node counts before it checks whether the block is known.
   if (h.hashes.size() > kMaxPerHeight) return Failure::too_many_at_height;
   if (std::find(h.hashes.begin(), h.hashes.end(), block.hash) != h.hashes.end()) return Failure::seen;
   h.hashes.push_back(block.hash);

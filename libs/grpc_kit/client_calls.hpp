@@ -1,4 +1,4 @@
-// Calls to another service by the callback API: an object each, and no thread.
+// Calls to another service by gRPC's callback API: each is an object, none costs a thread.
 #pragma once
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
@@ -14,18 +14,18 @@
 
 namespace towline::grpc_kit {
 
-/// The calls that are out. gRPC 1.51 frees its callback queue on a thread of that very queue, and dies, if the last
-/// reference to a channel goes with a call that ends: so cancel the calls, wait here, and only then let go of the
+/// The open calls of a client. If the last reference to a channel goes with a call that ends, gRPC 1.51 frees its
+/// callback queue on a thread of that queue and crashes. So cancel the calls, wait here, and only then release the
 /// channel.
 class OpenCalls {
  public:
-  /// Ends every call, and each that begins later.
+  /// Ends every open call, and every call that begins later.
   void cancel() {
     const std::lock_guard lock{mutex_};
     cancelled_ = true;
     for (grpc::ClientContext* c : contexts_) c->TryCancel();
   }
-  /// Held as long as `context` lives.
+  /// Lives as long as `context`.
   class Cancellable {
    public:
     Cancellable(std::shared_ptr<OpenCalls> calls, grpc::ClientContext& context)
@@ -45,7 +45,7 @@ class OpenCalls {
     const std::shared_ptr<OpenCalls> calls_;
     grpc::ClientContext& context_;
   };
-  /// Held until nothing of the call is left.
+  /// Lives until nothing of the call is left.
   class Place {
    public:
     explicit Place(std::shared_ptr<OpenCalls> calls) : calls_{std::move(calls)} {
@@ -63,7 +63,7 @@ class OpenCalls {
     const std::shared_ptr<OpenCalls> calls_;
   };
 
-  /// False: some were still open after `limit`.
+  /// False: some calls were still open after `limit`.
   bool wait_until_none(std::chrono::milliseconds limit) {
     std::unique_lock lock{mutex_};
     return none_.wait_for(lock, limit, [this] { return open_ == 0; });
@@ -77,12 +77,12 @@ class OpenCalls {
   bool cancelled_ = false;
 };
 
-/// A stream of answers that is read one message at a time: what is not asked for stays in the transport, whose flow
-/// control holds the sender back. Thread safe; its callbacks run on threads of gRPC.
+/// A stream of answers that is read one message at a time. The other messages stay in the transport, whose flow control
+/// holds the sender back. Thread safe; its callbacks run on gRPC's threads.
 template <class Response>
 class StreamReader final : public grpc::ClientReadReactor<Response> {
  public:
-  /// After a message: read on, wait until next() asks for one, or end the call.
+  /// After a message: read on, wait until next() asks for another one, or end the call.
   enum class Then { read_on, wait, end };
   struct Events {
     std::function<Then(Response&)> on_message;
@@ -96,25 +96,25 @@ class StreamReader final : public grpc::ClientReadReactor<Response> {
     std::shared_ptr<StreamReader> reader{new StreamReader{std::move(calls), std::move(events)}};
     reader->self_ = reader;
     start(&reader->context_, reader.get());
-    // Reads begin outside of reactions, too; let go of with the last one.
+    // Reads also begin outside of reactions. The failed last read removes the hold.
     reader->AddHold();
     reader->StartRead(&reader->message_);
     reader->StartCall();
     return reader;
   }
 
-  /// Asks for one more, from within on_message as well.
+  /// Asks for one more message; may be called within on_message.
   void next() {
     const std::lock_guard lock{mutex_};
     if (idle_) read();
     else asked_ = true;
   }
-  /// No message comes any more; on_end does.
+  /// No message comes any more, but on_end does.
   void cancel() {
     context_.TryCancel();
     const std::lock_guard lock{mutex_};
     cancelled_ = true;
-    // It fails, and lets go of the hold.
+    // This read fails and removes the hold.
     read();
   }
 
@@ -145,7 +145,7 @@ class StreamReader final : public grpc::ClientReadReactor<Response> {
     self_.reset();
   }
 
-  // First, so that it goes after the context has let go of the channel.
+  // First, so that it is destroyed after the context, which refers to the channel.
   const OpenCalls::Place place_;
   const Events events_;
   std::mutex mutex_;

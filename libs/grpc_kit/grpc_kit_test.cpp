@@ -132,7 +132,7 @@ TEST_F(GrpcKit, ThereIsRoomOnceAllOfABatchIsSent) {
 TEST_F(GrpcKit, OfWhatIsOfferedTheLatestAloneWaits) {
   const auto reader = open();
   const auto stream = service_.stream.get_future().get();
-  // More than the transport takes, while nobody reads: at most one is with gRPC and one waits.
+  // More than the transport takes while nobody reads: gRPC has at most one message, and one waits.
   const std::string large(1 << 20, 'x');
   for (int i = 0; i < 200; ++i) stream->offer(message(std::to_string(i) + large));
   stream->offer(message("last"));

@@ -1,5 +1,6 @@
-// Calls of the callback API that an actor answers: an object each, and no thread. gRPC's threads call into these and
-// only ever hand over (anon_send); actors call finish(), offer(), push() and close(), which never block. Thread safe.
+// Calls of gRPC's callback API that an actor answers: each is an object, none costs a thread. The callbacks run on
+// gRPC's threads and only hand over (anon_send). Actors call finish(), offer(), push() and close(), which never block.
+// Thread safe.
 #pragma once
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
@@ -15,11 +16,11 @@
 
 namespace towline::grpc_kit {
 
-/// A call with one answer. Held by gRPC until it is over and by whoever still may answer; the first answer counts.
+/// A call with one answer; the first answer counts. It lives until gRPC is done with it and nobody can answer any more.
 template <class Response>
 class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
-  /// `on_gone`: the caller waits no more. On a thread of gRPC.
+  /// `on_gone`: called when the caller no longer waits, on a thread of gRPC.
   static std::shared_ptr<UnaryCall> make(Response* response, std::function<void()> on_gone = {}) {
     std::shared_ptr<UnaryCall> call{new UnaryCall{response, std::move(on_gone)}};
     call->self_ = call;
@@ -49,15 +50,15 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   std::shared_ptr<UnaryCall> self_;
 };
 
-/// A stream of answers. At most one message is with gRPC and the others wait here: offer() keeps the latest alone,
-/// which bounds them; who pushes waits for `on_room`.
+/// A stream of answers. gRPC has at most one message, and the others wait here. Callers bound them: offer() keeps only
+/// the latest; after push() wait for `on_room`.
 template <class Response>
 class StreamCall final : public grpc::ServerWriteReactor<Response> {
  public:
   struct Events {
-    /// A message was handed to the transport, and nothing waits. On a thread of gRPC.
+    /// A message was handed to the transport and none waits. On a thread of gRPC.
     std::function<void()> on_room;
-    /// Once, when the caller is gone or the call is over; nothing that is sent afterwards arrives. On a thread of gRPC.
+    /// Once, when the caller is gone or the call is over; later messages do not arrive. On a thread of gRPC.
     std::function<void()> on_gone;
   };
 
@@ -67,25 +68,25 @@ class StreamCall final : public grpc::ServerWriteReactor<Response> {
     return call;
   }
 
-  /// In place of whatever still waits.
+  /// Sends `r` in place of the messages that still wait.
   void offer(Response r) {
     const std::lock_guard lock{mutex_};
     waiting_.clear();
     add(std::move(r));
   }
-  /// Behind what waits.
+  /// Sends `r` after the messages that wait.
   void push(Response r) {
     const std::lock_guard lock{mutex_};
     add(std::move(r));
   }
-  /// All of them, and `on_room` once, when the transport has the last.
+  /// Sends all of them; `on_room` comes once, when the transport has the last.
   void push_all(std::vector<Response> all) {
     const std::lock_guard lock{mutex_};
     if (ending_) return;
     for (Response& r : all) waiting_.push_back(std::move(r));
     go_on();
   }
-  /// What waits is sent before the call ends.
+  /// Ends the call once the waiting messages are sent.
   void close(grpc::Status status) {
     const std::lock_guard lock{mutex_};
     end(std::move(status));
@@ -94,7 +95,7 @@ class StreamCall final : public grpc::ServerWriteReactor<Response> {
  private:
   explicit StreamCall(Events events) : events_{std::move(events)} {}
 
-  // All of them with the lock held: gRPC runs no reaction within Start*() or Finish().
+  // These are called with the lock held: gRPC runs no reaction within Start*() or Finish().
   void add(Response r) {
     if (ending_) return;
     waiting_.push_back(std::move(r));
@@ -157,14 +158,14 @@ class StreamCall final : public grpc::ServerWriteReactor<Response> {
   std::shared_ptr<StreamCall> self_;
 };
 
-/// A call that is answered where it comes in.
+/// Answers a call in its handler.
 inline grpc::ServerUnaryReactor* answer(grpc::CallbackServerContext* context, grpc::Status status = grpc::Status::OK) {
   auto* reactor = context->DefaultReactor();
   reactor->Finish(std::move(status));
   return reactor;
 }
 
-/// A stream that is refused.
+/// Refuses a stream.
 template <class Response>
 grpc::ServerWriteReactor<Response>* refuse(grpc::Status status) {
   const auto call = StreamCall<Response>::make({});

@@ -1,4 +1,5 @@
-// A stream that tells whatever an actor with subscribers (actor_kit/subscribers.hpp) shows, the latest value alone.
+// A stream of the values that an actor with subscribers (actor_kit/subscribers.hpp) shows; a slow reader gets only the
+// latest.
 #pragma once
 #include <caf/send.hpp>
 #include <memory>
@@ -9,10 +10,11 @@
 
 namespace towline::grpc_kit {
 
-/// Joins `hub` until the caller is gone. `place` is held until the call is over; `message(value)` makes the response.
+/// Subscribes to `hub` until the caller is gone. `place` is held until the call is over; `message(value)` makes the
+/// response.
 template <class Response, class T, class Hub, class Message>
 grpc::ServerWriteReactor<Response>* watch(std::shared_ptr<void> place, const Hub& hub, Message message) {
-  // The subscriber holds the call, so the call does not hold it.
+  // The subscriber owns the call, so the call has only a weak reference to it.
   const auto slot = std::make_shared<std::weak_ptr<const Subscriber<T>>>();
   const auto call = StreamCall<Response>::make({{}, [place = std::move(place), slot, hub] {
                                                   if (const typename Subscribers<T>::Ptr s = slot->lock())

@@ -22,9 +22,9 @@
 namespace towline::http {
 namespace {
 
-/// libcurl keeps all lines, and sets no limit to their number.
+/// Bytes of header lines, for which libcurl has no limit.
 constexpr std::size_t kMaxHeaderBytes = 64U << 10U;
-/// How soon a waiting caller looks whether it is still wanted.
+/// How often a waiting caller asks whether the request was cancelled.
 constexpr std::chrono::milliseconds kLook{100};
 
 struct Transfer {
@@ -58,14 +58,14 @@ std::size_t on_header(char* data, std::size_t, std::size_t n, void* user) {
     t.too_large = true;
     return 0;
   }
-  // Another answer begins: what came before was a proxy's, or "100 Continue".
+  // A new answer begins: the one before was a proxy's, or "100 Continue".
   if (absl::StartsWith(line, "HTTP/")) t.response.encoding.clear();
   const std::pair<absl::string_view, absl::string_view> field = absl::StrSplit(line, absl::MaxSplits(':', 1));
   read_header(field.first, absl::StripAsciiWhitespace(field.second), t.response);
   return n;
 }
 
-/// What a transfer that ended so leaves to be said.
+/// The response for the result code of a transfer.
 Response outcome_of(CURLcode code, const Transfer& t) {
   long connect_status = 0;
   curl_easy_getinfo(t.easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
@@ -98,7 +98,7 @@ Response outcome_of(CURLcode code, const Transfer& t) {
     case CURLE_PEER_FAILED_VERIFICATION: {
       long verified = 0;
       curl_easy_getinfo(t.easy, CURLINFO_SSL_VERIFYRESULT, &verified);
-      // libcurl compares the name itself, before it asks OpenSSL for more than "unspecified".
+      // libcurl checks the host name itself, and OpenSSL's result is then still OK or "unspecified".
       const bool is_name = verified == X509_V_OK || verified == X509_V_ERR_UNSPECIFIED;
       return unavailable(Failure::tls, why_unverified(is_name ? X509_V_ERR_HOSTNAME_MISMATCH : verified));
     }
@@ -106,7 +106,7 @@ Response outcome_of(CURLcode code, const Transfer& t) {
     case CURLE_SSL_CONNECT_ERROR: return no_tls();
     default: break;
   }
-  // Curl's own texts for codes name no URL.
+  // libcurl's texts for codes contain no URL.
   return unavailable(Failure::other, curl_easy_strerror(code));
 }
 
@@ -122,7 +122,7 @@ struct Client::Impl {
   bool cancel_everything = false;
 
   CURLM* multi = nullptr;
-  std::unordered_map<std::uint64_t, std::unique_ptr<Transfer>> active;  // the thread's alone
+  std::unordered_map<std::uint64_t, std::unique_ptr<Transfer>> active;  // used by the thread only
   std::thread thread;
   WebSockets websockets;
 
@@ -133,7 +133,7 @@ struct Client::Impl {
     x.easy = curl_easy_init();
     x.headers = curl_slist_append(nullptr, "Content-Type: application/json");
     x.headers = curl_slist_append(x.headers, "Expect:");
-    // Asked for as any header is, so that libcurl leaves the body as it comes: decoded() has the rest.
+    // Set as a plain header, so that libcurl does not unpack the body: decoded() does.
     x.headers = curl_slist_append(x.headers, "Accept-Encoding: gzip");
     for (const auto& h : x.request.headers) x.headers = curl_slist_append(x.headers, h.c_str());
     curl_easy_setopt(x.easy, CURLOPT_URL, x.request.url.c_str());
@@ -146,14 +146,14 @@ struct Client::Impl {
     curl_easy_setopt(x.easy, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
     curl_easy_setopt(x.easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(x.easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    // It would unpack a Transfer-Encoding without having asked for one.
+    // Otherwise libcurl would unpack a Transfer-Encoding that nobody asked for.
     curl_easy_setopt(x.easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
     curl_easy_setopt(x.easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
     const auto url = parse_url(x.request.url);
     const std::string proxy = url.ok() ? proxy_for(*url, x.request.proxy, process_environment()) : "";
     x.proxied = !proxy.empty();
     curl_easy_setopt(x.easy, CURLOPT_PROXY, proxy.c_str());
-    curl_easy_setopt(x.easy, CURLOPT_NOPROXY, "");  // proxy_for() has looked at it
+    curl_easy_setopt(x.easy, CURLOPT_NOPROXY, "");  // proxy_for() has applied NO_PROXY
     if (!x.request.ca_file.empty()) curl_easy_setopt(x.easy, CURLOPT_CAINFO, x.request.ca_file.c_str());
     curl_easy_setopt(x.easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(x.easy, CURLOPT_WRITEDATA, &x);
@@ -226,7 +226,8 @@ Client::Client() : impl_{std::make_unique<Impl>()} {
 }
 
 Client::~Client() {
-  // First: what its callbacks post over HTTP is then cancelled below, and what HTTP's callbacks post to it is at once.
+  // First, because its callbacks may post over HTTP: those requests are cancelled below. Requests that HTTP's callbacks
+  // post to it are cancelled at once.
   impl_->websockets.stop();
   {
     std::lock_guard lock{impl_->mutex};
@@ -234,7 +235,7 @@ Client::~Client() {
   }
   curl_multi_wakeup(impl_->multi);
   impl_->thread.join();
-  // What was posted after the thread's last look.
+  // Requests that were posted after the thread's last look.
   for (auto& t : impl_->incoming) t->done(cancelled("shutting down"));
   curl_multi_cleanup(impl_->multi);
 }
@@ -292,7 +293,7 @@ void Client::ask_turn(std::function<void()> turn) {
 }
 
 Response Client::post_and_wait(Request request, const std::function<bool()>& cancelled) {
-  // Shared: the callback may still be returning when this function is gone.
+  // Shared, because the callback may still run when this function has returned.
   struct Slot {
     std::mutex mutex;
     std::condition_variable arrived;

@@ -12,7 +12,7 @@ constexpr std::size_t kChunk = 64U << 10U;
 
 Response refused(absl::string_view why) { return unavailable(Failure::encoding, why); }
 
-/// The time that this takes is bounded with its output: deflate gives at most 1,032 bytes for one.
+/// The limit of the output also bounds the time: deflate yields at most 1,032 bytes for one.
 Response gunzip(const std::string& packed, std::size_t max_bytes, std::string& out) {
   z_stream z{};
   if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK) return refused("the answer cannot be unpacked: no memory");

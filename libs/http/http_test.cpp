@@ -16,7 +16,7 @@
 namespace towline::http {
 namespace {
 
-/// A server whose answers each test chooses; hung handlers are let go at the end.
+/// A server whose answers each test chooses; hanging handlers are released at the end.
 class HttpTest : public ::testing::Test {
  protected:
   HttpTest() {
@@ -193,7 +193,7 @@ TEST_F(HttpTest, ManyAreAllAnsweredEachWithItsOwn) {
   EXPECT_EQ(answered, kRequests);
 }
 
-/// Gives every connection the same bytes, then `more` as often as the other side takes it.
+/// Sends the same bytes on every connection, then `more` as often as the other side takes it.
 test::Acceptor raw_server(std::string answer, std::string more = {}) {
   return test::Acceptor{"127.0.0.1", [answer = std::move(answer), more = std::move(more)](test::tcp::socket s) {
                           boost::system::error_code ec;
@@ -236,7 +236,7 @@ std::string deflated(const std::string& plain, int window_bits, int flush) {
 
 std::string gzip(const std::string& plain) { return deflated(plain, 16 + MAX_WBITS, Z_FINISH); }
 
-/// 30 kB that are some 10^13 bytes of empty blocks inside four layers of gzip: they unpack to nothing for hours.
+/// 30 kB that hold some 10^13 bytes of empty blocks in four layers of gzip: unpacking takes hours and yields nothing.
 std::string four_layers() {
   const std::string header{"\x1f\x8b\x08\0\0\0\0\0\0\x03", 10};
   std::string first = header;

@@ -66,7 +66,7 @@ void read_header(absl::string_view name, absl::string_view value, Response& resp
     if (!absl::EqualsIgnoreCase(value, "identity"))
       absl::StrAppend(&response.encoding, response.encoding.empty() ? "" : ", ", absl::AsciiStrToLower(value));
   } else if (absl::EqualsIgnoreCase(name, "transfer-encoding")) {
-    // Chunks are none of our business; everything else is a layer that nobody asked for.
+    // The transport handles chunks; any other encoding is a layer that nobody asked for.
     if (!absl::EqualsIgnoreCase(value, "chunked"))
       absl::StrAppend(&response.encoding, "transfer ", absl::AsciiStrToLower(value));
   } else if (absl::EqualsIgnoreCase(name, "retry-after")) {

@@ -1,4 +1,4 @@
-// When a subscription that ended is set up again, and how much a server may send unasked. Pure.
+// When a subscription that ended is set up again, and how many messages a server may send unasked. Pure.
 #pragma once
 #include <absl/time/time.h>
 
@@ -9,14 +9,14 @@ namespace towline::http {
 
 class PushBackoff {
  public:
-  /// Of a source that does not know the subscription, or lets us not in: that is seldom changed.
+  /// For a source that does not know the subscription or refuses us: that seldom changes.
   static constexpr absl::Duration kRefused = absl::Minutes(5);
   static constexpr absl::Duration kFirst = absl::Seconds(1), kLongest = absl::Minutes(1);
-  /// One that ends sooner has not lived.
+  /// A subscription that ends sooner counts as a failure.
   static constexpr absl::Duration kLived = absl::Seconds(30);
 
   void on_live(absl::Time now) { live_since_ = now; }
-  /// How long to wait. `random` in [0, 1) spreads those that ended together.
+  /// How long to wait. `random` in [0, 1) spreads subscriptions that ended together.
   absl::Duration on_end(absl::Time now, bool refused, std::optional<absl::Duration> retry_after, double random) {
     if (live_since_ && now - *live_since_ >= kLived) next_ = kFirst;
     live_since_.reset();
@@ -36,7 +36,7 @@ class FloodGuard {
  public:
   static constexpr int kPerSecond = 200;
 
-  /// False: too many.
+  /// False: too many messages.
   bool admit(absl::Time now) {
     if (now - window_ >= absl::Seconds(1)) {
       window_ = now;

@@ -1,5 +1,5 @@
-// Servers for the tests of this library: certificates made on the spot, a WebSocket server that does as it is told, and
-// an HTTP proxy. Each connection has its own thread; the destructors end them all.
+// Servers for the tests of this library: new certificates, a WebSocket server that follows a script, and an HTTP proxy.
+// Each connection has its own thread; the destructors end them all.
 #pragma once
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
@@ -48,7 +48,7 @@ class Pki {
   struct Leaf {
     std::string cert_file, key_file;
   };
-  /// `names` as OpenSSL writes them: "DNS:a.test,IP:127.0.0.1". A negative life has ended already.
+  /// `names` in OpenSSL's form: "DNS:a.test,IP:127.0.0.1". With negative `seconds` the certificate has expired already.
   Leaf leaf(const std::string& names, long seconds = 3600) {
     const auto key = make_key();
     const auto cert = make(key.get(), "leaf", names, seconds, ca_.get());
@@ -123,7 +123,7 @@ class Acceptor {
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
 
-  /// While it lives, the destructor of the acceptor shuts the socket down.
+  /// While a guard lives, the acceptor's destructor shuts the socket down.
   class Guard {
    public:
     Guard(Acceptor& a, int fd) : a_{a}, fd_{fd} {
@@ -172,13 +172,13 @@ class Acceptor {
   std::thread thread_;
 };
 
-/// One accepted WebSocket as a script of a test sees it. Its functions throw when the client is gone.
+/// One accepted WebSocket, for the script of a test. Its functions throw when the client is gone.
 class Peer {
  public:
   virtual ~Peer() = default;
   virtual std::string read() = 0;
   virtual void write(const std::string& message) = 0;
-  /// Bytes past the framing.
+  /// Sends bytes without framing.
   virtual void raw(const std::string& bytes) = 0;
   /// Returns when the client has hung up.
   void wait_for_the_end() {
@@ -204,9 +204,9 @@ class PeerOn final : public Peer {
 
 class WsServer {
  public:
-  /// The place of the connection in their order, from 0.
+  /// `connection`: the number of the connection, from 0.
   using Script = std::function<void(Peer&, int connection)>;
-  /// What is said instead of "yes" to an upgrade.
+  /// The response that refuses an upgrade; nullopt: accepted.
   using Refuse = std::function<std::optional<UpgradeResponse>(const UpgradeRequest&)>;
 
   explicit WsServer(Script script, std::optional<Pki::Leaf> tls = {}, const std::string& address = "127.0.0.1")
@@ -278,7 +278,7 @@ class WsServer {
   Acceptor acceptor_;
 };
 
-/// CONNECT to any host leads to one port of this machine. Other requests it answers itself, with "{}".
+/// A proxy: CONNECT to any host leads to one port of this machine. It answers other requests itself, with "{}".
 class ProxyServer {
  public:
   explicit ProxyServer(std::uint16_t to)
@@ -287,7 +287,7 @@ class ProxyServer {
   std::string url(const std::string& user = "") const {
     return "http://" + user + "127.0.0.1:" + std::to_string(acceptor_.port);
   }
-  /// What it was asked, headers and all.
+  /// The requests that it got, with their headers.
   std::vector<UpgradeRequest> requests() {
     const std::lock_guard lock{mutex_};
     return requests_;

@@ -28,9 +28,9 @@ namespace {
 namespace ip = boost::asio::ip;
 using Handle = std::unique_ptr<CURLU, decltype(&curl_url_cleanup)>;
 
-/// Shorter words ("v1", "rpc") are no secrets.
+/// Shorter words ("v1", "rpc") count as no secrets.
 constexpr std::size_t kShortestSecret = 6;
-/// A longer word of a path may be a key that we have not seen.
+/// A longer word of a path may be an unknown key.
 constexpr std::size_t kLongestShown = 20;
 constexpr std::size_t kLongestTarget = 200;
 
@@ -96,7 +96,7 @@ absl::StatusOr<Url> parse_url(const std::string& url) {
   if (colon != std::string::npos) out.scheme = absl::AsciiStrToLower(url.substr(0, colon));
   if (out.scheme != "http" && out.scheme != "https" && !out.websocket())
     return absl::InvalidArgumentError("not an http://, https://, ws:// or wss:// URL");
-  // This libcurl knows no WebSocket; its parser reads the rest as that of HTTP.
+  // This libcurl knows no WebSocket, so it parses such URLs as HTTP.
   const Handle u = new_handle();
   const std::string as_http = absl::StrCat(out.tls() ? "https" : "http", url.substr(colon));
   if (curl_url_set(u.get(), CURLUPART_URL, as_http.c_str(), 0) != CURLUE_OK)
@@ -134,7 +134,7 @@ std::string redact_url(const std::string& url) {
 
 std::string redirect_target(const std::string& url, const std::string& location) {
   const auto from = parse_url(url);
-  // Resolving a relative one needs a scheme that libcurl knows.
+  // libcurl resolves a relative URL only with a scheme that it knows.
   const Handle u = new_handle();
   if (!from.ok() ||
       curl_url_set(u.get(), CURLUPART_URL,
@@ -204,7 +204,7 @@ std::string proxy_for(const Url& url, const std::optional<std::string>& wanted, 
     return {};
   };
   if (is_exempt(url.host, first_of({"no_proxy", "NO_PROXY"}))) return {};
-  // HTTP_PROXY in capitals is what a CGI server makes of a request's header "Proxy".
+  // HTTP_PROXY in capitals is not read: a CGI server sets it from a request's header "Proxy".
   return url.tls() ? first_of({"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})
                    : first_of({"http_proxy", "all_proxy", "ALL_PROXY"});
 }

@@ -101,7 +101,7 @@ TEST(Proxy, TheRulesOfCurl) {
       {"https://[2001:db8::1]", {}, {{"ALL_PROXY", "http://p"}, {"no_proxy", "[2001:db8::1]"}}, ""},
       {"https://[2001:db8::1]", {}, {{"ALL_PROXY", "http://p"}, {"no_proxy", "10.0.0.0/8"}}, "http://p"},
       {"https://host", {}, {{"ALL_PROXY", "http://p"}, {"no_proxy", "*"}}, ""},
-      // This machine is reached without one, whatever is wanted.
+      // This machine is reached without a proxy, whatever is wanted.
       {"http://localhost", "http://mine", {}, ""},
       {"http://127.8.8.8", "http://mine", {{"http_proxy", "http://p"}}, ""},
       {"ws://[::1]", "http://mine", {}, ""},
@@ -148,7 +148,7 @@ TEST(PushBackoff, DoublesUntilOneHasLived) {
   PushBackoff b;
   absl::Time now = absl::UnixEpoch();
   for (const int s : {1, 2, 4, 8, 16, 32, 60, 60}) EXPECT_EQ(b.on_end(now, false, {}, 0), absl::Seconds(s));
-  // One that was live for a moment has not lived.
+  // A subscription that was live for a moment only still counts as failed.
   b.on_live(now);
   EXPECT_EQ(b.on_end(now + absl::Seconds(1), false, {}, 0), absl::Minutes(1));
   b.on_live(now);

@@ -49,7 +49,7 @@ class WebSockets::Loop {
       if (stopped_) return;
       stopped_ = true;
       if (!thread_.joinable()) return;
-      // The last that is posted; what is left to do after it ends by itself.
+      // The last function that is posted; io_ ends by itself after it.
       asio::post(io_, [this] {
         end_all();
         tick_.cancel();
@@ -59,7 +59,7 @@ class WebSockets::Loop {
     thread_.join();
   }
 
-  /// False: it is stopped, and `f` never runs.
+  /// Runs `f` on the thread. False: the thread was stopped, and `f` never runs.
   bool run(std::function<void()> f) {
     const std::lock_guard lock{mutex_};
     if (stopped_) return false;
@@ -130,7 +130,7 @@ class WebSockets::Loop {
     if (!ticking_) tick();
   }
 
-  /// `id` was not answered.
+  /// Ends a request without an answer.
   void end(std::uint64_t id, Response why) {
     const auto it = running_.find(id);
     if (it == running_.end()) return;
@@ -169,7 +169,7 @@ class WebSockets::Loop {
   asio::io_context io_;
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
   asio::steady_timer tick_{io_};
-  // The thread's alone.
+  // Used by the thread only.
   bool ticking_ = false;
   bool cancelled_ = false;
   std::map<std::uint64_t, Running> running_;

@@ -1,7 +1,7 @@
-// JSON-RPC over WebSocket, used as HTTP/1.1 is: one request at a time on a connection, a few connections to each
-// server, more requests wait. So the answer is the message that comes next, and one that is late finds its connection
-// closed. Subscriptions have connections of their own. One thread does all the work (ws_server, ws_subscription,
-// ws_connection); it begins with the first use. The frames of RFC 6455 are Beast's.
+// JSON-RPC over WebSocket, used like HTTP/1.1: one request at a time on a connection, a few connections to each server;
+// further requests wait. So the next message is the answer, and a late answer finds its connection closed.
+// Subscriptions have connections of their own. One thread, started by the first use, does all the work (ws_server,
+// ws_subscription, ws_connection). Beast does the frames of RFC 6455.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -16,7 +16,7 @@ class WebSockets {
   static constexpr std::size_t kMaxConnections = 4;  // to one server
   static constexpr std::size_t kMaxWaiting = 256;
 
-  /// `idle`: how long a connection is kept unused.
+  /// `idle`: how long an unused connection is kept.
   explicit WebSockets(absl::Duration idle = absl::Seconds(30));
   ~WebSockets();
   WebSockets(const WebSockets&) = delete;
@@ -27,9 +27,9 @@ class WebSockets {
   void subscribe_heads(std::uint64_t id, Request request, std::function<void(Push)> tell);
   void cancel(std::uint64_t id);
   void cancel_all();
-  /// `turn` is called when the thread gets to it, or at once where there is none.
+  /// Calls `turn` when the thread gets to it, or at once if there is no thread.
   void ask_turn(std::function<void()> turn);
-  /// cancel_all(), and the thread has ended.
+  /// cancel_all(), then ends the thread.
   void stop();
 
  private:

@@ -1,4 +1,4 @@
-// Over WebSocket, TLS and proxies, against servers that behave and servers that do not.
+// WebSocket, TLS and proxies, against correct servers and faulty ones.
 #include "libs/http/websocket.hpp"
 
 #include <absl/strings/str_cat.h>
@@ -35,7 +35,7 @@ Request to(const std::string& url, std::string body = "{}") {
   Request r;
   r.url = url;
   r.body = std::move(body);
-  r.timeout = absl::Seconds(60);  // where the test is not about it
+  r.timeout = absl::Seconds(60);  // for tests that are not about time-outs
   return r;
 }
 
@@ -118,7 +118,7 @@ TEST(WebSocket, OnlySoManyWait) {
     }
     for (int i = 0; i < kTooMany; ++i) ended.take();
   }
-  // Those that were given a connection in time made room for as many.
+  // Requests that got a connection in time made room for as many others.
   EXPECT_GE(refused, kTooMany);
   EXPECT_EQ(refused + cancelled, kAll);
 }
@@ -339,7 +339,7 @@ TEST(WebSocket, AServerThatAllowsTwoConnectionsIsUsedWithTwo) {
     return UpgradeResponse{boost::beast::http::status::too_many_requests, 11};
   });
   Client c;
-  // One after the other, so that the first two are open when the third is refused.
+  // In sequence, so that the first two are open when the third is refused.
   EXPECT_TRUE(c.post_and_wait(to(server.url(), "first")).transport.ok());
   Inbox<Response> answers;
   for (int i = 0; i < 50; ++i) c.post(to(server.url(), "x"), [&](Response r) { answers.put(std::move(r)); });

@@ -39,10 +39,10 @@ using Task = asio::awaitable<T>;
 
 /// From the host name to the upgrade.
 constexpr auto kOpen = std::chrono::seconds{10};
-/// For one of the host's addresses, of which the first ones are tried.
+/// To connect to one of the host's addresses; the first kMaxAddresses are tried.
 constexpr auto kConnect = std::chrono::seconds{4};
 constexpr std::size_t kMaxAddresses = 8;
-/// Half of it without a word from the server brings it a ping, all of it ends the connection.
+/// After half of this silence the server gets a ping; after all of it the connection ends.
 constexpr auto kSilence = std::chrono::seconds{30};
 constexpr std::size_t kUnasked = 1U << 20U;
 constexpr std::size_t kChunk = 64U << 10U;
@@ -108,7 +108,7 @@ class Connection final : public WsConnection, public std::enable_shared_from_thi
   }
   bool closed() const { return handler_ == nullptr; }
 
-  /// What ends it is told by down(), by whoever finds out.
+  /// The code that finds the end of the connection reports it with down().
   static Task<void> run(std::shared_ptr<Connection> self) {
     try {
       Response why = co_await self->open();
@@ -121,12 +121,12 @@ class Connection final : public WsConnection, public std::enable_shared_from_thi
       self->handler_->on_open(*self);
       while (!self->closed()) co_await self->read();
     } catch (const std::exception&) {
-      // A header of the configuration that is no header, or no memory.
+      // A malformed header from the configuration, or no memory.
       self->down(unavailable(Failure::other, "no WebSocket connection: an internal error"));
     }
   }
 
-  /// Sets open_, or says why not.
+  /// Sets open_, or returns why it cannot.
   Task<Response> open() {
     const bool proxied = !target_.proxy.empty();
     Url hop = target_.url;
@@ -258,7 +258,7 @@ class Connection final : public WsConnection, public std::enable_shared_from_thi
         [&](auto& ws) {
           ws.set_option(limits);
           ws.set_option(websocket::stream_base::decorator{headers});
-          ws.read_message_max(0);  // read() counts, and ends a connection without waiting for its peer
+          ws.read_message_max(0);  // read() counts itself, to end the connection without waiting for its peer
         },
         *ws_);
     const std::string host = host_header(target_.url);
@@ -315,11 +315,11 @@ class Connection final : public WsConnection, public std::enable_shared_from_thi
 
   asio::io_context& io_;
   const WsTarget target_;
-  /// None once it is closed.
+  /// Null once the connection is closed.
   Handler* handler_;
   tcp::resolver resolver_;
   asio::steady_timer timer_;
-  /// Before it becomes a part of ws_.
+  /// The socket, before it becomes a part of ws_.
   std::optional<beast::tcp_stream> tcp_;
   std::optional<asio::ssl::context> tls_;
   std::optional<std::variant<Plain, Tls>> ws_;

@@ -1,4 +1,4 @@
-// What a message over WebSocket is taken for.
+// Which kind a message over WebSocket counts as.
 #include "libs/http/ws_message.hpp"
 
 #include <gtest/gtest.h>

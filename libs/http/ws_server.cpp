@@ -8,7 +8,7 @@
 namespace towline::http {
 namespace {
 
-/// How long no further connection is opened beside those that work, after the server has refused one.
+/// After the server refused a connection: how long no further one is opened beside those that work.
 constexpr absl::Duration kPause = absl::Seconds(10);
 
 }  // namespace
@@ -62,7 +62,7 @@ void WsServer::go_on() {
   while (!waiting_.empty()) {
     Line* best = nullptr;
     for (auto& l : lines_) {
-      // The one used last, so that connections that are not needed grow old and are closed.
+      // The most recently used one, so that surplus connections become idle and are closed.
       if (l.open && !l.job && (best == nullptr || l.used > best->used)) best = &l;
     }
     if (best == nullptr) break;

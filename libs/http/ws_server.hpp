@@ -1,6 +1,6 @@
-// The requests to one server over WebSocket: which connection takes which request, when a further one is opened, and
-// what an answer, a notification and a lost connection lead to. A connection carries one request at a time, so the next
-// message is its answer. It runs on the thread of its io_context, as do all calls.
+// The requests to one server over WebSocket: which connection takes which request, when another connection is opened,
+// and what follows from an answer, a notification and a lost connection. A connection carries one request at a time, so
+// the next message is its answer. It runs on the thread of its io_context, as do all calls.
 #pragma once
 #include <absl/time/time.h>
 
@@ -23,7 +23,7 @@ struct WsJob {
   std::function<void(Response)> done;
   absl::Time started;
   std::unique_ptr<boost::asio::steady_timer> deadline;
-  /// It was sent again after an idle connection turned out to be closed. That happens once.
+  /// The request was sent again because an idle connection turned out to be closed. That happens once.
   bool again = false;
 };
 
@@ -33,7 +33,7 @@ class WsServer final : private WsConnection::Handler {
   struct Limits {
     std::size_t connections, waiting;
   };
-  /// The job is over.
+  /// Called when a job is over.
   using Finish = std::function<void(WsJob&, Response)>;
 
   WsServer(boost::asio::io_context& io, WsTarget target, Limits limits, Finish finish)
@@ -43,9 +43,9 @@ class WsServer final : private WsConnection::Handler {
   WsServer& operator=(const WsServer&) = delete;
 
   void add(std::shared_ptr<WsJob> job);
-  /// The job ended without an answer. Its connection is closed, because the answer may still come.
+  /// Drops a job that ended without an answer. Its connection is closed, because the answer may still come.
   void forget(std::uint64_t id);
-  /// Closes connections that were idle for so long.
+  /// Closes connections that were idle for `idle`.
   void reap(absl::Time now, absl::Duration idle);
   bool empty() const { return lines_.empty() && waiting_.empty(); }
 

@@ -1,5 +1,5 @@
-// One subscription to newHeads over a WebSocket connection of its own. It tells when it is live, that there may be a
-// new head (once in 100 ms at most), and when it ended; then it is set up anew. It runs on the thread of its
+// One subscription to newHeads over a WebSocket connection of its own. It reports that it is live, that there may be a
+// new head (at most once in 100 ms), and that it ended; then it is set up again. It runs on the thread of its
 // io_context, as do all calls.
 #pragma once
 #include <absl/time/time.h>
@@ -27,7 +27,7 @@ class WsSubscription final : private WsConnection::Handler {
   void start();
 
  private:
-  /// Timers may have expired when this is gone.
+  /// `f`, unless this object is gone: an expired timer may call it later.
   std::function<void()> guarded(std::function<void()> f);
   void on_open(WsConnection& c) override;
   void on_message(WsConnection& c, std::string message) override;
@@ -40,7 +40,7 @@ class WsSubscription final : private WsConnection::Handler {
   const absl::Duration timeout_;
   const std::function<void(Push)> tell_;
   std::shared_ptr<WsConnection> connection_;
-  /// Until it is live, and until the next attempt.
+  /// Limits an attempt, and waits for the next one.
   boost::asio::steady_timer attempt_;
   boost::asio::steady_timer news_;
   bool live_ = false;

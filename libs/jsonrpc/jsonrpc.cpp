@@ -22,7 +22,7 @@ std::string_view text(element e) {
   return e.get(s) == simdjson::SUCCESS ? s : std::string_view{};
 }
 
-/// Of an error: as much as a person reads.
+/// The text of an error, cut to what a person reads.
 std::string short_text(element e) {
   const std::string_view s = text(e);
   return cut_text({s.data(), s.size()}, kMaxText);
@@ -63,7 +63,7 @@ bool read_answer(element e, Answer& a) {
   return false;
 }
 
-/// Ours are small numbers; some servers give them back as strings.
+/// Our ids are small numbers; some servers return them as strings.
 std::optional<std::uint64_t> read_id(element e) {
   element v;
   std::uint64_t id = 0;
@@ -82,7 +82,7 @@ bool mentions(const Error& e, std::initializer_list<absl::string_view> words) {
   return std::any_of(words.begin(), words.end(), [&](absl::string_view w) { return absl::StrContains(message, w); });
 }
 
-/// A DOM takes 12 bytes and more for each of these, and they may be all that a text is made of. Answers that are of use
+/// A DOM takes 12 bytes or more for each punctuation character, and a text may consist of nothing else. Useful answers
 /// have one in 20 bytes; short ones (batches of nulls) one in 6.
 bool mostly_punctuation(const std::string& body) {
   constexpr std::size_t kShort = 64U << 10U;
@@ -121,7 +121,7 @@ absl::StatusOr<Answers> Answers::parse(const std::string& body, std::size_t coun
     if (!doc.is_object() || !read_answer(doc, out.answers[0])) {
       return absl::InvalidArgumentError("the answer is JSON but not JSON-RPC");
     }
-    // Errors may come with a null id, or none.
+    // Errors may have a null id, or none.
     if (has_id(doc) ? read_id(doc) != 0U : out.answers[0].kind == Answer::Kind::result) {
       return absl::InvalidArgumentError("the answer is for another request");
     }
@@ -146,7 +146,7 @@ absl::StatusOr<Answers> Answers::parse(const std::string& body, std::size_t coun
     const auto id = read_id(item);
     if (!id || *id >= count) continue;
     auto& before = seen[*id];
-    // The same answer twice is one; of two different ones for one id neither can be trusted.
+    // A repeated answer counts once; of two different answers for one id neither can be trusted.
     if (before) {
       if (simdjson::minify(*before) != simdjson::minify(item)) out.answers[*id] = Answer{};
       continue;

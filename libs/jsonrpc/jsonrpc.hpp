@@ -10,7 +10,7 @@
 
 namespace towline::jsonrpc {
 
-/// `params` is a JSON array, written as it is.
+/// A method and its parameters; `params` is a JSON array that is copied unchanged.
 struct Call {
   std::string method;
   std::string params;
@@ -24,9 +24,9 @@ std::string batch(const std::vector<Call>& calls);
 struct Error {
   std::int64_t code = 0;
   std::string message;
-  /// `data.err` (geth's detail), or `data` where that is a string; else empty.
+  /// `data.err` (geth's detail), or `data` if that is a string; else empty.
   std::string detail;
-  /// Seconds to wait that the error names in `data.rate.backoff_seconds`; 0: none.
+  /// Seconds to wait, from `data.rate.backoff_seconds` of the error; 0: none.
   double backoff_s = 0;
 };
 
@@ -40,10 +40,10 @@ struct Answer {
 /// The parsed body of an answer. Owns the parser that its elements point into.
 class Answers {
  public:
-  /// For a request (`batch` false, count 1) or a batch of `count` calls. An id with two different answers counts as
-  /// missing, a strange one is ignored; in a batch a number as string is accepted. INVALID_ARGUMENT: not JSON-RPC (an
-  /// HTML page, a proxy's text, a result beside an error), or a single answer for another id. A single error object as
-  /// answer to a batch is in `whole_batch_error`.
+  /// Parses the answer to a request (`batch` false, count 1) or to a batch of `count` calls. An id with two different
+  /// answers counts as missing, an unknown id is ignored, and a number as a string is accepted as an id.
+  /// INVALID_ARGUMENT: not JSON-RPC (an HTML page, a proxy's text, a result beside an error), or a single answer with
+  /// another id. A single error object in answer to a batch sets `whole_batch_error`.
   static absl::StatusOr<Answers> parse(const std::string& body, std::size_t count, bool batch);
 
   std::vector<Answer> answers;
@@ -54,20 +54,20 @@ class Answers {
   std::unique_ptr<simdjson::dom::parser> parser_;
 };
 
-/// The error says that a label or block is not set or not known there.
+/// The error says that the node does not have a label or a block.
 bool is_not_found(const Error& e);
 /// The block was there once and is gone (EIP-4444 and the like).
 bool is_pruned(const Error& e);
-/// What the answer to a question for a block says of its absence: null or is_not_found(), or is_pruned().
+/// Whether an answer says that a block is missing. `absent`: null or is_not_found(); `pruned`: is_pruned().
 enum class Absence { none, absent, pruned };
 Absence absence(const Answer& a);
 /// The error is a rate limit.
 bool is_rate_limit(const Error& e);
-/// The code of a rate limit that some servers use for batches that are too large, too.
+/// The code is one of rate limits that some servers also use for batches that are too large.
 bool may_be_batch_limit(const Error& e);
-/// The method does not exist there, or is not allowed.
+/// The server does not have the method, or does not allow it.
 bool is_unsupported(const Error& e);
-/// The batch or its answer is too large, or batches are not taken at all: ask for less at once.
+/// The batch or its answer is too large, or the server takes no batches: ask for less at once.
 bool is_too_large(const Error& e);
 
 }  // namespace towline::jsonrpc

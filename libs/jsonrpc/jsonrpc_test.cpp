@@ -59,7 +59,7 @@ TEST(SingleAnswer, OneThatIsNothingButPunctuationIsNotParsed) {
   }
   EXPECT_FALSE(with_junk(dense));
   EXPECT_TRUE(with_junk(loose));
-  EXPECT_TRUE(with_junk(dense.substr(0, 2'001)));  // a short one is no danger
+  EXPECT_TRUE(with_junk(dense.substr(0, 2'001)));  // a short text is no danger
 }
 
 TEST(SingleAnswer, ALongMessageIsCutBetweenTwoCharacters) {
@@ -95,7 +95,7 @@ TEST(BatchAnswer, MissingDoubledAndStrangeIdsLoseOnlyTheirOwn) {
   // A third answer with the same id does not bring it back.
   a = Answers::parse(R"([{"id":0,"result":1},{"id":0,"result":2},{"id":0,"result":1}])", 1, true);
   EXPECT_EQ(a->answers[0].kind, Kind::missing);
-  // The same answer twice is one.
+  // A repeated answer counts once.
   a = Answers::parse(R"([{"id":0,"result":1},{"id":0,"result":1}])", 1, true);
   EXPECT_EQ(number(a->answers[0]), 1U);
 }

@@ -15,20 +15,20 @@ class Connection final : private Yamux::Handler {
  public:
   struct Handler {
     virtual ~Handler() = default;
-    /// The peer is known and streams can be opened. An error refuses it.
+    /// The peer is authenticated and streams can be opened. An error refuses the peer.
     virtual absl::Status on_ready(const PublicKey& key, const PeerId& peer) = 0;
-    /// Both ends agreed on the protocol of a stream, ours or theirs.
+    /// Both ends agreed on the protocol of a stream; `inbound`: the peer opened it.
     virtual void on_stream(StreamId id, const std::string& protocol, bool inbound) = 0;
     virtual void on_stream_data(StreamId id, BytesView data) = 0;
-    /// The peer has sent all that it will.
+    /// The peer will send no more on the stream.
     virtual void on_stream_end(StreamId id) = 0;
-    /// The stream is gone; also when the peer speaks none of the protocols that it was opened for.
+    /// The stream is gone, also if the peer speaks none of the protocols that it was opened for.
     virtual void on_stream_gone(StreamId id) = 0;
   };
   struct Options {
-    /// What the peer may open streams for.
+    /// The protocols that the peer may open streams for.
     std::vector<std::string> protocols;
-    /// From the first byte until on_ready, and for the negotiation on a stream.
+    /// The limit from the first byte until on_ready, and for the negotiation on each stream.
     absl::Duration negotiation_timeout = absl::Seconds(10);
     Yamux::Options yamux;
   };
@@ -40,6 +40,8 @@ class Connection final : private Yamux::Handler {
   absl::Status on_timer(absl::Time now);
   absl::Time next_timer() const;
 
+  /// Opens a stream for one of `protocols`, best first; on_stream() tells which. RESOURCE_EXHAUSTED: too many streams
+  /// that the peer has not acknowledged.
   absl::StatusOr<StreamId> open(std::vector<std::string> protocols, absl::Time now);
   void write(StreamId id, SharedBytes data) { yamux_->write(id, std::move(data)); }
   void finish(StreamId id) { yamux_->finish(id); }
@@ -84,7 +86,7 @@ class Connection final : private Yamux::Handler {
   std::optional<NoiseSession> session_;
   std::unique_ptr<Yamux> yamux_;
   absl::flat_hash_map<StreamId, Negotiation> negotiations_;
-  /// The time of the call that is going on, for streams that open in it.
+  /// The time of the current call, for streams that open in it.
   absl::Time now_;
   Bytes plain_output_;
   Bytes text_, frames_;

@@ -204,7 +204,7 @@ TEST(ValidationQueue, OnePeerCannotTakeAllPlaces) {
   unsigned n = 0;
   for (; queue.has_room(flooder, 1); ++n) queue.add(message_id(n), 0, bytes(1), 1, flooder, kStart);
   EXPECT_EQ(n, 4U) << "a share of the number";
-  // Peers with one message each take all places; with more they stop at three quarters.
+  // Peers with one message each fill all places; peers with more stop at three quarters.
   for (unsigned i = 2; queue.has_room(peer_id(i), 1); ++i)
     queue.add(message_id(n++), 0, bytes(1), 1, peer_id(i), kStart);
   EXPECT_EQ(n, 16U);

@@ -9,7 +9,7 @@ absl::string_view text(BytesView v) { return {reinterpret_cast<const char*>(v.da
 
 absl::Status too_many() { return absl::ResourceExhaustedError("gossip rpc: more parts than a peer may send"); }
 
-/// Calls `on_field` for each field that is bytes, `on_number` for each that is a number.
+/// Calls `on_field` for each field of bytes, `on_number` for each number.
 template <typename OnBytes, typename OnNumber>
 absl::Status walk(BytesView in, OnBytes on_bytes, OnNumber on_number) {
   for (pb::Reader r{in}; !r.empty();) {

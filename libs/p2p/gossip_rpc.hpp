@@ -18,7 +18,7 @@ struct GossipRpc {
   struct Message {
     absl::string_view topic;
     BytesView data;
-    /// It has one of the fields that StrictNoSign forbids, even if empty: from, seqno, signature, key.
+    /// The message has a field that StrictNoSign forbids, even if empty: from, seqno, signature or key.
     bool is_signed = false;
   };
   struct Have {
@@ -36,16 +36,16 @@ struct GossipRpc {
   std::vector<absl::string_view> graft;
   std::vector<Prune> prune;
 
-  /// More of anything than a peer of this kind ever sends; what is over is an error and not cut off silently.
+  /// Bounds above the numbers that an honest peer sends. An RPC above a bound is an error and not cut off silently.
   static constexpr std::size_t kMaxMessages = 5000;
   static constexpr std::size_t kMaxIds = 20000;
   static constexpr std::size_t kMaxTopics = 256;
 
-  /// INVALID_ARGUMENT: not an RPC. RESOURCE_EXHAUSTED: over the bounds.
+  /// The views point into `in`. INVALID_ARGUMENT: not an RPC. RESOURCE_EXHAUSTED: above a bound.
   static absl::StatusOr<GossipRpc> parse(BytesView in);
 };
 
-/// The parts of an RPC, appended. Views must live until the call returns.
+/// Appends the parts of an RPC. Views must live until the call returns.
 struct GossipRpcWriter {
   static void subscription(absl::string_view topic, bool subscribe, Bytes& out);
   static void message(absl::string_view topic, BytesView data, Bytes& out);
@@ -60,7 +60,7 @@ struct GossipRpcWriter {
     std::vector<std::string> graft;
     struct Prune {
       std::string topic;
-      /// nullopt for a peer of version 1.0, which knows none.
+      /// nullopt for a peer of version 1.0, which has no back-off.
       std::optional<std::uint64_t> backoff_s;
     };
     std::vector<Prune> prune;

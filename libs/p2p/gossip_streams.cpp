@@ -31,7 +31,7 @@ absl::Status GossipStreams::check_in(absl::Time now) const {
 }
 
 void GossipStreams::on_out_gone(absl::Time now) {
-  // An open stream was lost: the peer restarted that part of itself. One that never opened was refused: the peer has no
+  // An open stream was lost: the peer restarted its gossip. A stream that never opened was refused: the peer has no
   // gossip, or not yet.
   const bool was_open = out_.has_value();
   out_.reset();

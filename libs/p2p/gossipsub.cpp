@@ -9,12 +9,12 @@ namespace {
 
 using Control = GossipRpcWriter::Control;
 
-// Where no other source is named these are op-node's values.
+// op-node's values, unless a comment says otherwise.
 constexpr double kGossipFactor = 0.25;
 constexpr int kServeTimes = 3;
 constexpr std::size_t kMaxIhaveIds = 5000;
 constexpr int kMaxIhaveMessages = 10;
-/// A GRAFT this soon after our PRUNE is no misunderstanding.
+/// A GRAFT so soon after our PRUNE is deliberate and costs a second penalty.
 constexpr absl::Duration kGraftFlood = absl::Seconds(10);
 constexpr std::uint64_t kBackoffExpiryHeartbeats = 15;
 constexpr std::size_t kIdontwantSize = 1024, kMaxIdontwantIds = 1000;
@@ -109,7 +109,7 @@ std::vector<PeerId> Gossipsub::candidates(std::size_t topic, double least_score)
         score_.score(id) >= least_score)
       out.push_back(id);
   }
-  // The order of the map differs from run to run. Sorted first, the result depends on the seed alone.
+  // The order of the map differs from run to run. Sorting first makes the result depend on the seed alone.
   std::sort(out.begin(), out.end());
   std::shuffle(out.begin(), out.end(), random_);
   return out;

@@ -1,6 +1,6 @@
 // The router of gossipsub v1.0, v1.1 and v1.2 (libp2p specs, pubsub/gossipsub) as OP Stack nodes run it: fixed topics,
-// all subscribed, StrictNoSign, no peer exchange. It decides what each RPC of a peer leads to, whom a message is sent
-// to, and what is announced and asked for. Its parts decide the rest: mesh, peer_score, backoff_table, promises,
+// all subscribed, StrictNoSign, no peer exchange. It decides the reaction to each RPC, the receivers of a message, and
+// which messages are announced and requested. Its parts decide the rest: mesh, peer_score, backoff_table, promises,
 // seen_cache, message_cache, validation_queue. RPCs and the time in; RPCs and messages to validate out. Pure.
 #pragma once
 #include <absl/container/flat_hash_map.h>
@@ -28,18 +28,20 @@ namespace towline::p2p {
 class Gossipsub {
  public:
   struct Params : Mesh::Degrees {
-    /// Peers outside the mesh that each heartbeat announces messages to, at least.
+    /// The least number of peers outside the mesh to which each heartbeat announces messages.
     int d_lazy = 6;
-    /// Our own messages go to all subscribed peers, not to the mesh alone.
+    /// Our own messages go to all subscribed peers, not only to the mesh.
     bool flood_publish = false;
     absl::Duration heartbeat = absl::Milliseconds(500);
     double gossip_threshold = -10, publish_threshold = -40, graylist_threshold = -40, ban_threshold = -100;
-    /// Bounds of the validation queue. The largest message takes twice 10 MiB: as it came and as it decodes.
+    /// Bounds of the validation queue. The largest message takes twice 10 MiB: received and decoded.
     std::size_t max_pending = 256;
     std::size_t max_pending_bytes = 32U << 20U;
     std::size_t max_cache_bytes = 16U << 20U;
   };
   enum class Version { floodsub, v1_0, v1_1, v1_2 };
+  /// The result of a validation. accept: the message is forwarded; ignore: dropped without a penalty; reject: dropped,
+  /// and counts against every peer that brought it.
   enum class Verdict { accept, ignore, reject };
 
   /// The id of a message and its decoded bytes, null if it does not decode.
@@ -47,27 +49,29 @@ class Gossipsub {
     MessageId id;
     SharedBytes body;
   };
+  /// The topic's message encoding.
   struct Codec {
     std::function<Identified(const std::string& topic, BytesView data)> identify;
-    /// The size of the decoded bytes. It must be cheap: the message is charged for before it is decoded.
+    /// The size of the decoded bytes. It must be cheap: the sender is charged before the message is decoded.
     std::function<std::size_t(BytesView data)> size;
   };
 
+  /// A message to validate.
   struct Validation {
     MessageId id;
     std::size_t topic;  // index into the topics
     SharedBytes data;
-    SharedBytes body;  // null: it does not decode
+    SharedBytes body;  // decoded; null: it does not decode
     PeerId from;
     absl::Time received;
   };
   struct Handler {
     virtual ~Handler() = default;
-    /// An RPC behind its length. A droppable one is dropped when the peer reads too slowly.
+    /// Sends an RPC with its length prefix. A droppable RPC is dropped if the peer reads too slowly.
     virtual void send(const PeerId& to, SharedBytes frame, bool droppable) = 0;
     /// Answer with validated(), now or later.
     virtual void validate(Validation v) = 0;
-    /// The score fell below the ban threshold, or too many messages were rejected. Once for each connection.
+    /// The peer's score fell below the ban threshold, or too many of its messages were rejected. Once per connection.
     virtual void on_bad_score(const PeerId& peer, double score) = 0;
   };
 
@@ -80,11 +84,11 @@ class Gossipsub {
   /// An error: close the connection.
   absl::Status on_rpc(const PeerId& from, BytesView rpc, absl::Time now);
   void validated(const MessageId& id, Verdict verdict, absl::Time now);
-  /// Sends a message of our own. False: it was seen before.
+  /// Sends a message of our own. False: the message was seen before.
   bool publish(std::size_t topic, BytesView data, absl::Time now);
   void on_heartbeat(absl::Time now);
 
-  /// While a wrong clock or a wrong signer of ours may be the cause, nothing is counted against peers.
+  /// While our own clock or signer may be wrong, invalid messages and penalties are not counted against peers.
   void suspend_penalties(bool on) { score_.suspend_penalties(on); }
 
   const std::vector<std::string>& topics() const { return topics_; }
@@ -95,7 +99,7 @@ class Gossipsub {
     std::uint64_t accepted = 0, rejected = 0, duplicates = 0;
   };
   PeerView view(const PeerId& peer) const;
-  /// To one of our topics at least.
+  /// Whether the peer subscribes to at least one of our topics.
   bool subscribed(const PeerId& peer) const;
   std::size_t mesh_size(std::size_t topic) const { return mesh_[topic].size(); }
 
@@ -121,7 +125,7 @@ class Gossipsub {
     int ihave_messages = 0;
     std::size_t asked_ids = 0, unwanted_ids = 0, served_bytes = 0;
     bool reported_bad = false;
-    /// Ids that the peer does not want (IDONTWANT), and until which heartbeat.
+    /// Ids that the peer does not want (IDONTWANT), and the heartbeat until which each counts.
     absl::flat_hash_map<MessageId, std::uint64_t> unwanted;
     /// How often the peer got a message with IWANT.
     absl::flat_hash_map<MessageId, int> served;
@@ -147,7 +151,7 @@ class Gossipsub {
   void send_idontwant(std::size_t topic, const MessageId& id, const PeerId& from);
   void send_control(const PeerId& to, const GossipRpcWriter::Control& c, bool droppable);
   SharedBytes message_frame(std::size_t topic, BytesView data) const;
-  /// The peer has left the mesh: it is told, and the back-off begins.
+  /// After a peer left the mesh: tells it with a PRUNE, and begins the back-off.
   void announce_prune(const PeerId& peer, std::size_t topic, GossipRpcWriter::Control& c, absl::Time now);
   void on_invalid(const PeerId& id, Peer& peer);
   /// Subscribed peers that speak gossipsub, outside the mesh, in random order.

@@ -1,4 +1,4 @@
-// The router against played peers: mesh, forwarding, gossip, back-off, scores and the bounds that hold against floods.
+// The router against scripted peers: mesh, forwarding, gossip, back-off, scores and the bounds against floods.
 #include "libs/p2p/gossipsub.hpp"
 
 #include <absl/strings/str_cat.h>
@@ -25,7 +25,7 @@ MessageId id_of(const std::string& topic, BytesView data) {
   return *MessageId::from(crypto::sha256({as_bytes(topic), data}).view().first(20));
 }
 
-/// A message says by its first byte how many MiB it would be.
+/// The first byte of a message is its decoded size in MiB.
 std::size_t decoded_size(BytesView data) { return data.empty() || data[0] > 10 ? data.size() : data[0] << 20U; }
 
 class GossipsubTest : public ::testing::Test, public Gossipsub::Handler {
@@ -36,7 +36,7 @@ class GossipsubTest : public ::testing::Test, public Gossipsub::Handler {
   std::map<PeerId, std::vector<Bytes>> sent;
   std::vector<Gossipsub::Validation> waiting;
   std::map<PeerId, double> bad;
-  /// So many times its size.
+  /// The decoded size in multiples of its size.
   std::size_t unpacks_to = 1;
 
   void start(Gossipsub::Params params = {}) {
@@ -85,7 +85,7 @@ class GossipsubTest : public ::testing::Test, public Gossipsub::Handler {
   void verdict(Verdict v) {
     for (const auto& w : std::exchange(waiting, {})) router().validated(w.id, v, now);
   }
-  /// What a peer was sent since the last look, as one RPC's parts.
+  /// The parts of all RPCs that a peer was sent since the last call.
   struct Got {
     std::size_t messages = 0, subscriptions = 0, have = 0, want = 0, dont_want = 0;
     std::vector<std::string> graft, prune;
@@ -251,7 +251,7 @@ TEST_F(GossipsubTest, AsksForWhatItDoesNotHaveAndRemembersBrokenPromises) {
   verdict(Verdict::accept);
   beat(8);
   EXPECT_EQ(router().view(p).behaviour, 0) << "whoever brought it, it is here";
-  // Eight that never come.
+  // Eight promised messages that never come.
   for (std::uint8_t i = 10; i < 18; ++i) {
     const MessageId id = id_of(topic, Bytes(10, i));
     GossipRpcWriter::Control c;
@@ -335,14 +335,14 @@ TEST_F(GossipsubTest, WhatWaitsOfAFloodLeavesRoomForOthers) {
   message(honest, Bytes(9, 20));
   EXPECT_EQ(waiting.size(), 65U);
   verdict(Verdict::ignore);
-  // Both forms of a message count, and the last 8 of 32 MiB are for those of whom nothing waits.
+  // Both forms of a message count, and the last 8 of 32 MiB are for peers of which nothing waits.
   now += absl::Seconds(10);
   for (std::uint8_t i = 0; i < 20; ++i) message(flooder, Bytes(1U << 20U, static_cast<std::uint8_t>(50 + i)));
   EXPECT_EQ(waiting.size(), 12U);
   message(honest, Bytes(1U << 20U, 20));
   EXPECT_EQ(waiting.size(), 13U);
   verdict(Verdict::ignore);
-  // The largest that there may be.
+  // The largest message that is allowed.
   now += absl::Seconds(10);
   message(flooder, Bytes(10U << 20U, 99));
   EXPECT_EQ(waiting.size(), 1U);
@@ -419,7 +419,7 @@ TEST_F(GossipsubTest, BackOffIsKeptBothWays) {
   beat(6);
   EXPECT_EQ(got(p).graft.size(), 1U);
 
-  // We prune a peer, it grafts at once: refused and punished, twice as it was so soon.
+  // A peer that we pruned grafts at once: refused, with two penalties because it came so soon.
   const auto q = join(2);
   control(p, prune);
   GossipRpcWriter::Control huge;

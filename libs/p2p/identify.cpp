@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::size_t kMaxProtocols = 1000, kMaxAddrs = 500, kMaxText = 256;
 
-/// A peer's own words end up in logs and tables.
+/// Text of a peer that ends up in logs and tables.
 std::string printable(BytesView v) {
   std::string out = to_string(v.first(std::min(v.size(), kMaxText)));
   for (char& c : out)

@@ -18,7 +18,7 @@ struct Identify {
   std::string agent_version;
 
   Bytes encode() const;
-  /// go may send it in several parts: each is merged into what was read before. RESOURCE_EXHAUSTED: over the bounds.
+  /// Merges one part: go-libp2p may send the message in several. RESOURCE_EXHAUSTED: above a bound.
   absl::Status merge(BytesView in);
 };
 

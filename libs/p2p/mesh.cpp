@@ -42,7 +42,7 @@ void Mesh::shrink(const Degrees& degrees, const Peers& peers, std::mt19937_64& r
   std::stable_sort(members.begin(), members.end(),
                    [&](const PeerId& a, const PeerId& b) { return peers.score(a) > peers.score(b); });
   std::shuffle(members.begin() + degrees.d_score, members.end(), random);
-  // The first d stay. Peers that we dialled are moved there until there are d_out of them.
+  // The first d stay. Peers that we dialled are moved to the front until d_out of them stay.
   const auto pruned = members.begin() + degrees.d;
   auto outbound = std::count_if(members.begin(), pruned, peers.outbound);
   for (auto spare = pruned; spare != members.end() && outbound < degrees.d_out; ++spare) {

@@ -1,6 +1,6 @@
 // The mesh of one topic: the peers that get each message in full (gossipsub v1.0 and v1.1, "mesh maintenance"). Each
 // heartbeat decides who is grafted and pruned: members with a negative score leave; a mesh below d_low grows to d; one
-// above d_high shrinks to d, where d_score members with the best scores and d_out that we dialled stay; once in 30 s,
+// above d_high shrinks to d, and keeps the d_score members with the best scores and d_out that we dialled; every 30 s,
 // if the median score is low, two better peers are grafted. Pure.
 #pragma once
 #include <absl/container/btree_set.h>
@@ -19,10 +19,10 @@ class Mesh {
   struct Degrees {
     int d = 8, d_low = 6, d_high = 12, d_score = 4, d_out = 2;
   };
-  /// What is known of peers.
+  /// Facts about peers.
   struct Peers {
     std::function<double(const PeerId&)> score;
-    /// We dialled it.
+    /// Whether we dialled the peer.
     std::function<bool(const PeerId&)> outbound;
     /// Peers outside the mesh that may be grafted, in random order.
     std::function<std::vector<PeerId>()> candidates;
@@ -39,11 +39,11 @@ class Mesh {
   bool contains(const PeerId& peer) const { return members_.contains(peer); }
   bool insert(const PeerId& peer) { return members_.insert(peer).second; }
   bool erase(const PeerId& peer) { return members_.erase(peer) > 0; }
-  /// Whether a GRAFT is accepted. A full mesh still takes peers that we dialled: strangers that dial us must not be
-  /// able to fill it, and the next heartbeat makes room.
+  /// Whether a GRAFT is accepted. A full mesh still takes peers that we dialled, so that strangers who dial us cannot
+  /// fill it; the next heartbeat makes room.
   bool admits(double score, bool outbound, const Degrees& degrees) const;
 
-  /// A heartbeat; the changes are made.
+  /// Runs a heartbeat: changes the mesh and returns the changes.
   Changes maintain(const Degrees& degrees, const Peers& peers, std::mt19937_64& random);
 
  private:

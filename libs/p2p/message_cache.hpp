@@ -18,14 +18,14 @@ class MessageCache {
 
   explicit MessageCache(std::size_t max_bytes) : max_bytes_{max_bytes} {}
 
-  /// `frame` is the RPC as it is sent, so that all who get it share the bytes.
+  /// `frame` is the encoded RPC, whose bytes all receivers share.
   void put(const MessageId& id, std::size_t topic, SharedBytes frame);
-  /// Null: not here.
+  /// Null: not in the cache.
   SharedBytes get(const MessageId& id) const;
   bool contains(const MessageId& id) const { return index_.contains(id); }
   /// The ids to announce, oldest first. The views are valid until put() or shift().
   std::vector<BytesView> gossip_ids(std::size_t topic, std::size_t max) const;
-  /// A heartbeat begins.
+  /// Called at the begin of a heartbeat.
   void shift();
   std::size_t bytes() const { return bytes_; }
 

@@ -170,7 +170,7 @@ absl::StatusOr<Multiaddr> Multiaddr::decode(BytesView in) {
     if (!ip) return bad();
     out.ip = ip4(0, 0, 0, 0);
     std::copy(ip->begin(), ip->end(), out.ip.bytes.begin() + static_cast<std::ptrdiff_t>(16 - n));
-    // An IPv4 address in IPv6's form would be another address as text.
+    // An IPv4-mapped address would be written as an ip4 address.
     if (is_ip4(out.ip) != (form->code == kIp4)) return bad();
   } else {
     TOWLINE_ASSIGN_OR_RETURN(const std::uint64_t n, varint());

@@ -37,7 +37,7 @@ void Multistream::send(absl::string_view token) {
 }
 
 absl::StatusOr<std::optional<std::string>> Multistream::token(BytesView& in) {
-  // Byte by byte: what follows the token is not ours.
+  // Byte by byte: the bytes after the token belong to the protocol.
   while (true) {
     TOWLINE_ASSIGN_OR_RETURN(const auto length, read_uvarint(partial_));
     if (length) {

@@ -1,5 +1,5 @@
-// multistream-select 1.0: the two ends of a stream agree on a protocol. Exact about where the negotiation ends, because
-// a peer that knows what we speak sends the first bytes of the protocol right behind its proposal. Pure.
+// multistream-select 1.0: the two ends of a stream agree on a protocol. It consumes exactly the negotiation, because a
+// peer that knows our protocols sends the protocol's first bytes right after its proposal. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -14,15 +14,15 @@ namespace towline::p2p {
 
 class Multistream {
  public:
-  /// Proposes `protocols`, best first. Its first output is the header and the first proposal in one.
+  /// Proposes `protocols`, best first. The first output is the header together with the first proposal.
   static Multistream dialer(std::vector<std::string> protocols);
   /// Accepts the first proposal that is one of `protocols`.
   static Multistream listener(std::vector<std::string> protocols);
 
-  /// What to send; empty if nothing.
+  /// The bytes to send; may be empty.
   Bytes take_output() { return std::exchange(output_, {}); }
-  /// Eats from the front of `in` what belongs to the negotiation. The protocol once both have agreed, nullopt before.
-  /// INVALID_ARGUMENT: not multistream. NOT_FOUND: no protocol in common. RESOURCE_EXHAUSTED: proposals without end.
+  /// Removes the bytes of the negotiation from the front of `in`. Returns the protocol once both ends agreed, nullopt
+  /// before. INVALID_ARGUMENT: not multistream. NOT_FOUND: no common protocol. RESOURCE_EXHAUSTED: too many proposals.
   absl::StatusOr<std::optional<std::string>> on_bytes(BytesView& in);
 
  private:

@@ -9,7 +9,7 @@
 namespace towline::p2p {
 namespace {
 
-/// The first heartbeat comes soon, so that a mesh is there soon.
+/// The first heartbeat comes early, so that a mesh forms soon.
 constexpr absl::Duration kFirstHeartbeat = absl::Milliseconds(100);
 
 }  // namespace
@@ -56,8 +56,8 @@ void Node::remove_connection(ConnectionId id, const absl::Status& why, absl::Tim
 absl::Status Node::admit(Session& session, const PeerId& peer, absl::Time now) {
   TOWLINE_RETURN_IF_ERROR(handler_.admit(peer, session.remote(), session.outbound()));
   if (Session* other = session_of(peer)) {
-    // With one connection each way both ends dialled at once, and both keep the one that the smaller id dialled. Else
-    // the peer came back before its old connection was seen to be dead.
+    // Two connections in opposite directions: both ends dialled at once, and both keep the connection that the smaller
+    // id dialled. Otherwise the peer came back before its old connection was found dead.
     const bool keep_outbound = identity_.peer_id() < peer;
     if (other->outbound() != session.outbound() && session.outbound() != keep_outbound)
       return absl::AlreadyExistsError("connected twice");
@@ -97,7 +97,7 @@ absl::Status Node::status(ConnectionId id) const {
 
 void Node::on_timer(absl::Time now) {
   if (now < next_heartbeat_) return;
-  // A heartbeat that is late is not made up for.
+  // Missed heartbeats are not made up for.
   next_heartbeat_ = std::max(next_heartbeat_ + options_.gossip.heartbeat, now + options_.gossip.heartbeat / 2);
   gossip_.on_heartbeat(now);
   for (auto& [id, session] : sessions_) {

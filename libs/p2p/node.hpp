@@ -1,7 +1,7 @@
-// A libp2p node without its sockets: which peers it has, and which of two connections to one peer stays. A session runs
-// the protocols of each connection (identify, ping, gossip), and gossipsub routes the messages. Bytes and the time in;
-// bytes, messages to validate and peers out. A connection that failed is marked. Its owner sends what output() still
-// has, then closes it. Pure.
+// A libp2p node without its sockets: its peers, and which of two connections to one peer stays. A session runs the
+// protocols of each connection (identify, ping, gossip), and gossipsub routes the messages. Bytes and the time in;
+// bytes, messages to validate and peers out. A failed connection is marked (status()); its owner sends the rest of
+// output(), then closes it. Pure.
 #pragma once
 #include <absl/container/flat_hash_map.h>
 #include <absl/container/flat_hash_set.h>
@@ -28,7 +28,7 @@ class Node final : private Gossipsub::Handler {
     /// The addresses that identify tells peers.
     std::vector<Multiaddr> listen_addrs;
     absl::Duration negotiation_timeout = absl::Seconds(10);
-    /// Bound of the bytes of messages that have arrived in part, over all peers. Above it the peer with the most is
+    /// Bound of the bytes of partly received messages, over all peers. Above it the peer with the most bytes is
     /// disconnected.
     std::size_t max_inbound_bytes = 24U << 20U;
   };
@@ -38,7 +38,7 @@ class Node final : private Gossipsub::Handler {
     bool outbound = false;
     std::string agent, protocol_version;
     std::vector<std::string> protocols;
-    /// Binary multiaddrs, as the peer's identify has them.
+    /// Binary multiaddrs from the peer's identify.
     std::vector<Bytes> listen_addrs;
     absl::Time connected_at;
     absl::Duration latency;
@@ -60,7 +60,7 @@ class Node final : private Gossipsub::Handler {
        absl::Time now);
   ~Node() override;
 
-  /// A socket was connected; `expected` is the peer that was dialled.
+  /// A socket is connected; `expected`: the peer that was dialled.
   void add_connection(ConnectionId id, bool dialer, const SocketAddress& remote, std::optional<PeerId> expected,
                       absl::Time now);
   void on_bytes(ConnectionId id, BytesView in, absl::Time now);
@@ -68,7 +68,7 @@ class Node final : private Gossipsub::Handler {
   void remove_connection(ConnectionId id, const absl::Status& why, absl::Time now);
   bool wants_output(ConnectionId id) const;
   void output(ConnectionId id, Bytes& out, std::size_t max);
-  /// The connections that have something to send or failed since the last call.
+  /// The connections that have bytes to send or failed since the last call.
   std::vector<ConnectionId> take_dirty();
   /// An error: close it once output() is sent.
   absl::Status status(ConnectionId id) const;
@@ -82,7 +82,7 @@ class Node final : private Gossipsub::Handler {
   }
   bool publish(std::size_t topic, BytesView data, absl::Time now) { return gossip_.publish(topic, data, now); }
   void suspend_penalties(bool on) { gossip_.suspend_penalties(on); }
-  /// Peers are told.
+  /// Changes the addresses and tells the peers.
   void set_listen_addrs(std::vector<Multiaddr> addrs, absl::Time now);
   void disconnect(const PeerId& peer, const absl::Status& why);
 

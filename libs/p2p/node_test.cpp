@@ -1,5 +1,5 @@
-// Whole nodes that talk over played wires: from the first byte to a gossiped message, and what becomes of peers that
-// break off, come back, or send garbage.
+// Whole nodes that talk over simulated wires: from the first byte to a gossiped message, and peers that break off, come
+// back, or send garbage.
 #include "libs/p2p/node.hpp"
 
 #include <absl/strings/str_cat.h>
@@ -79,7 +79,7 @@ class World {
     to.node.add_connection(id, false, {ip4(10, 0, 0, 2), port}, {}, now);
     return id;
   }
-  /// Until nothing moves.
+  /// Runs until nothing moves.
   void settle() {
     for (bool moved = true; moved;) {
       moved = false;
@@ -203,7 +203,7 @@ TEST(Node, AnAdmittedPeerThatComesBackReplacesItself) {
   Member& b = w.add();
   w.connect(a, b);
   w.settle();
-  w.connect(a, b);  // b never saw that the first one was dead
+  w.connect(a, b);  // b did not notice that the first connection was dead
   w.settle();
   EXPECT_EQ(w.wires(), 1U);
   EXPECT_EQ(b.connected[a.identity.peer_id()], 1);
@@ -253,7 +253,7 @@ TEST(Node, GarbageAtEachStageEndsTheConnectionOnly) {
   w.connect(a, honest);
   w.settle();
   for (int i = 0; i < 300; ++i) {
-    // A good peer whose bytes are spoilt from somewhere on.
+    // A good peer whose bytes are corrupted from some point on.
     Member bad{static_cast<unsigned>(100 + i % 100), w.now};
     const ConnectionId id = 1000 + static_cast<ConnectionId>(i);
     bad.node.add_connection(id, true, {ip4(10, 0, 0, 3), 1}, a.identity.peer_id(), w.now);
@@ -273,7 +273,7 @@ TEST(Node, GarbageAtEachStageEndsTheConnectionOnly) {
       bad.node.on_bytes(id, back, w.now);
     }
   }
-  // What looks like the beginning of something long ends when nothing more comes of it.
+  // The beginning of a long message times out when the rest does not come.
   w.pass(absl::Seconds(60));
   for (ConnectionId id = 1000; id < 1300; ++id) {
     EXPECT_FALSE(a.node.status(id).ok()) << id;

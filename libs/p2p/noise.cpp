@@ -11,10 +11,10 @@
 namespace towline::p2p {
 namespace {
 
-// 32 bytes exactly, so that the name itself is the first hash.
+// Exactly 32 bytes, so the name itself is the first hash.
 constexpr absl::string_view kName = "Noise_XX_25519_ChaChaPoly_SHA256";
 constexpr absl::string_view kSignedPrefix = "noise-libp2p-static-key:";
-/// A handshake message with the largest key that we take; a peer may not make us buffer 64 KiB before it is known.
+/// Enough for the largest key that we accept. An unauthenticated peer must not make us buffer 64 KiB.
 constexpr std::size_t kMaxHandshakeMessage = 8192;
 constexpr std::size_t kTag = 16;
 constexpr std::size_t kMaxMuxers = 100;
@@ -80,7 +80,7 @@ absl::Status NoiseXx::decrypt(BytesView sealed, Bytes& out) {
 Bytes NoiseXx::write(BytesView payload) {
   Bytes out;
   const Hash32 e = crypto::x25519_public(ephemeral_secret_);
-  // Their points were checked when they were read, so the agreements here cannot fail.
+  // read() checked the peer's points, so the key agreements here cannot fail.
   switch (step_++) {
     case 0:  // -> e
       out.assign(e.bytes.begin(), e.bytes.end());
@@ -112,7 +112,7 @@ absl::StatusOr<Bytes> NoiseXx::read(BytesView message) {
     TOWLINE_ASSIGN_OR_RETURN(const BytesView e, take(32));
     remote_ephemeral_ = *Hash32::from(e);
     mix_hash(e);
-    // Refuses a point of low order before anything is made of it.
+    // Refuses a point of low order before it is used.
     return crypto::x25519(ephemeral_secret_, remote_ephemeral_).status();
   };
   const auto read_static = [&]() -> absl::Status {
@@ -202,7 +202,7 @@ absl::Status NoiseHandshake::read_payload(BytesView in) {
 
 absl::StatusOr<std::optional<NoiseHandshake::Result>> NoiseHandshake::on_bytes(BytesView& in) {
   while (!xx_.done()) {
-    // Only what this message still lacks is taken: behind the last one stands the session's first byte.
+    // Takes only the missing bytes of this message: after the last one the session begins.
     const auto want = [&]() -> std::size_t {
       if (partial_.size() < 2) return 2;
       return 2U + (static_cast<std::size_t>(partial_[0]) << 8U | partial_[1]);
@@ -214,7 +214,7 @@ absl::StatusOr<std::optional<NoiseHandshake::Result>> NoiseHandshake::on_bytes(B
       if (want() > kMaxHandshakeMessage) return absl::ResourceExhaustedError("noise: handshake message too long");
     }
     if (partial_.size() < want()) return std::nullopt;
-    // The initiator's first message has no identity yet.
+    // The initiator's first message carries no identity.
     const bool has_identity = xx_.step() > 0;
     TOWLINE_ASSIGN_OR_RETURN(const Bytes payload_in, xx_.read(BytesView{partial_}.subspan(2)));
     partial_.clear();
@@ -242,7 +242,7 @@ void NoiseSession::seal(BytesView text, Bytes& out) {
 
 absl::Status NoiseSession::open(BytesView in, Bytes& text) {
   const auto length = [](BytesView v) { return static_cast<std::size_t>(v[0]) << 8U | v[1]; };
-  // The rest of a message that came in part is joined; whole ones are opened where they are.
+  // The rest of a partly received message is joined; whole messages are decrypted in place.
   if (!partial_.empty()) {
     while (!in.empty() && (partial_.size() < 2 || partial_.size() < 2 + length(partial_))) {
       const std::size_t whole = partial_.size() < 2 ? 2 : 2 + length(partial_);

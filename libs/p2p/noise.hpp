@@ -1,4 +1,4 @@
-// Noise_XX_25519_ChaChaPoly_SHA256 (Noise Protocol Framework, revision 34) and what libp2p puts into it (libp2p specs,
+// Noise_XX_25519_ChaChaPoly_SHA256 (Noise Protocol Framework, revision 34) with libp2p's payloads (libp2p specs,
 // noise): identity keys in the handshake, muxers as early data. Pure: keys come in.
 #pragma once
 #include <absl/status/statusor.h>
@@ -15,7 +15,7 @@ namespace towline::p2p {
 class NoiseCipher {
  public:
   explicit NoiseCipher(const Hash32& key) : key_{key} {}
-  /// Appends the sealed text. At most 2^64-2 messages; a session does not live that long.
+  /// Appends the encrypted text. The limit of 2^64-2 messages is beyond the life of a session.
   void seal(BytesView aad, BytesView plain, Bytes& out);
   absl::Status open(BytesView aad, BytesView sealed, Bytes& out);
 
@@ -29,18 +29,18 @@ class NoiseCipher {
 class NoiseXx {
  public:
   NoiseXx(bool initiator, const Hash32& static_secret, const Hash32& ephemeral_secret);
-  /// The next message of ours, and the next of theirs; calls alternate, the initiator writes first.
+  /// Our next message, and the peer's next message; calls alternate, the initiator writes first.
   Bytes write(BytesView payload);
   absl::StatusOr<Bytes> read(BytesView message);
   /// Messages written and read so far.
   int step() const { return step_; }
   bool done() const { return step_ == 3; }
-  /// Known once it was read.
+  /// Known after the peer's message with it was read.
   const Hash32& remote_static() const { return remote_static_; }
   struct Ciphers {
     NoiseCipher send, receive;
   };
-  /// After done().
+  /// Valid after done().
   Ciphers split() const;
 
  private:
@@ -57,25 +57,26 @@ class NoiseXx {
   std::optional<NoiseCipher> cipher_;
 };
 
-/// The handshake as libp2p does it: bytes in, bytes out, each message behind its 16-bit length.
+/// libp2p's handshake: bytes in, bytes out, each message with a 16-bit length prefix.
 class NoiseHandshake {
  public:
   struct Keys {
     Hash32 static_secret, ephemeral_secret;
   };
-  /// `expected`: refuse everyone else. `muxers` travel as early data.
+  /// `expected`: any other peer is refused. `muxers` are sent as early data.
   NoiseHandshake(bool initiator, const Identity& identity, const Keys& keys, std::optional<PeerId> expected,
                  std::vector<std::string> muxers);
 
   struct Result {
     PublicKey remote_key;
     PeerId remote;
-    /// The muxer that early data settled; else multistream decides.
+    /// The muxer that early data agreed on; nullopt: multistream decides.
     std::optional<std::string> muxer;
     NoiseXx::Ciphers ciphers;
   };
   Bytes take_output() { return std::exchange(output_, {}); }
-  /// Eats from the front of `in`. UNAUTHENTICATED: a bad signature, another peer than expected, or ourselves.
+  /// Removes the handshake's bytes from the front of `in`. UNAUTHENTICATED: a bad signature, another peer than
+  /// expected, or ourselves.
   absl::StatusOr<std::optional<Result>> on_bytes(BytesView& in);
 
  private:
@@ -94,14 +95,14 @@ class NoiseHandshake {
   Bytes output_;
 };
 
-/// An established session: whole messages of up to 65519 bytes of text, each behind its length.
+/// An established session: messages of up to 65519 bytes of text, each with a length prefix.
 class NoiseSession {
  public:
   static constexpr std::size_t kMaxText = 65535 - 16;
   explicit NoiseSession(const NoiseXx::Ciphers& ciphers) : ciphers_{ciphers} {}
   /// Appends messages that carry `text`.
   void seal(BytesView text, Bytes& out);
-  /// Eats all of `in` and appends the text. DATA_LOSS: the session is over.
+  /// Takes all of `in` and appends the decrypted text. DATA_LOSS: the session is over.
   absl::Status open(BytesView in, Bytes& text);
 
  private:

@@ -27,7 +27,7 @@ struct Free {
 using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
 using Digest = std::unique_ptr<EVP_MD_CTX, Free<EVP_MD_CTX_free>>;
 
-/// RSA and ECDSA keys stand there as SubjectPublicKeyInfo.
+/// RSA and ECDSA keys are encoded as SubjectPublicKeyInfo.
 Key load(KeyType type, BytesView data) {
   if (type == KeyType::ed25519)
     return Key{EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, data.data(), data.size())};
@@ -35,7 +35,7 @@ Key load(KeyType type, BytesView data) {
   Key k{d2i_PUBKEY(nullptr, &p, static_cast<long>(data.size()))};
   if (!k || p != data.data() + data.size()) return nullptr;
   const int bits = EVP_PKEY_bits(k.get());
-  // The upper bound is what a verification may cost us.
+  // The upper bound limits the cost of a verification.
   if (type == KeyType::rsa && (EVP_PKEY_base_id(k.get()) != EVP_PKEY_RSA || bits < 2048 || bits > 8192)) return nullptr;
   if (type == KeyType::ecdsa && EVP_PKEY_base_id(k.get()) != EVP_PKEY_EC) return nullptr;
   return k;

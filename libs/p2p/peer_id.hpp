@@ -13,7 +13,7 @@ namespace towline::p2p {
 enum class KeyType : std::uint8_t { rsa = 0, ed25519 = 1, secp256k1 = 2, ecdsa = 3 };
 const char* name(KeyType t);
 
-/// The multihash that names a peer.
+/// The multihash that identifies a peer.
 class PeerId {
  public:
   PeerId() = default;
@@ -38,7 +38,7 @@ class PeerId {
   std::string multihash_;
 };
 
-/// A peer's key as it stands in its PublicKey protobuf.
+/// A peer's public key, as encoded in its PublicKey protobuf.
 class PublicKey {
  public:
   /// INVALID_ARGUMENT: not a PublicKey, an unknown type, or bytes that are no key of that type; RSA keys must have 2048
@@ -47,10 +47,10 @@ class PublicKey {
   static PublicKey of(const secp256k1::PublicKey& key);
 
   KeyType type() const { return type_; }
-  /// The protobuf, canonical.
+  /// The canonical protobuf.
   const Bytes& encoded() const { return encoded_; }
   PeerId peer_id() const;
-  /// As libp2p signs: see the table in libp2p's peer-ids spec.
+  /// Verifies a signature of the key's type (libp2p specs, peer-ids).
   bool verify(BytesView message, BytesView signature) const;
 
  private:
@@ -59,7 +59,7 @@ class PublicKey {
   Bytes encoded_;
 };
 
-/// The node's own key: secp256k1, as op-node and kona have it, because discv5 needs the same one.
+/// The node's own key: secp256k1, as in op-node and kona, because discv5 needs the same key.
 class Identity {
  public:
   explicit Identity(secp256k1::SecretKey key);
@@ -74,7 +74,7 @@ class Identity {
   PeerId peer_id_;
 };
 
-/// Bitcoin's alphabet.
+/// Base58 with Bitcoin's alphabet.
 std::string to_base58(BytesView in);
 absl::StatusOr<Bytes> parse_base58(absl::string_view text);
 

@@ -1,10 +1,10 @@
-// The score of each peer (gossipsub v1.1, "peer scoring") as op-node has it now, and beside it one of our own for the
-// validity of a peer's messages:
+// The score of each peer (gossipsub v1.1, "peer scoring") with op-node's parts (colocation, behaviour) and one of our
+// own for the validity of a peer's messages (app):
 //   score = app + colocation + behaviour
-//   app         -4 for each invalid message, +0.1 for each that was the first of its kind and valid, 3 at most
+//   app         -4 for each invalid message, +0.1 for each valid message that this peer brought first, 3 at most
 //   colocation  -35 * n^2, n: the peers over 10 behind one address (IPv4) or network (IPv6); loopback is exempt
 //   behaviour   -16 * n^2, n: the penalties over 6 (a GRAFT inside the back-off, a broken promise)
-// So the first invalid message costs a peer its place in the mesh, and ten of them get its RPCs ignored (graylist).
+// So the first invalid message costs a peer its place in the mesh, and more than ten get its RPCs ignored (graylist).
 // Counters decay to 1 % in two minutes. A bad score is kept for 20 minutes after the peer has left, for 4096 peers at
 // most. Pure.
 #pragma once
@@ -19,8 +19,8 @@ namespace towline::p2p {
 class PeerScore {
  public:
   static constexpr double kInvalidMessage = -4, kFirstDelivery = 0.1, kMaxApp = 3;
-  /// A peer with more invalid messages than 4, in about half a minute, is to be banned. The score does not say so: it
-  /// sinks no further once a peer is graylisted.
+  /// Invalid messages that ban a peer when they come within some ten seconds; later the count has decayed too far. The
+  /// score cannot ban: it sinks no further once a peer is graylisted.
   static constexpr double kBanInvalidMessages = 5;
   static constexpr double kColocationWeight = -35;
   static constexpr int kColocationThreshold = 10;
@@ -38,15 +38,15 @@ class PeerScore {
   void add_peer(const PeerId& peer, const Ip& ip, absl::Time now);
   void remove_peer(const PeerId& peer, absl::Time now);
 
-  // What a peer that is not connected does changes nothing.
+  // Calls for a peer that is not connected change nothing.
   void first_delivery(const PeerId& peer);
   void invalid_message(const PeerId& peer);
   void add_penalty(const PeerId& peer);
   void on_heartbeat(absl::Time now);
-  /// While a wrong clock or a wrong signer of ours may be the cause, nothing is counted against peers.
+  /// While our own clock or signer may be wrong, invalid messages and penalties are not counted.
   void suspend_penalties(bool on) { suspended_ = on; }
 
-  /// Zeros for a peer that is not connected.
+  /// All zero for a peer that is not connected.
   Parts parts(const PeerId& peer) const;
   double score(const PeerId& peer) const { return parts(peer).score(); }
   bool too_many_invalid_messages(const PeerId& peer) const;

@@ -15,21 +15,21 @@ struct GossipProtocol {
   const char* id;
   Gossipsub::Version version;
 };
-/// The best first.
+/// Best first.
 inline constexpr GossipProtocol kGossip[] = {{"/meshsub/1.2.0", Gossipsub::Version::v1_2},
                                              {"/meshsub/1.1.0", Gossipsub::Version::v1_1},
                                              {"/meshsub/1.0.0", Gossipsub::Version::v1_0},
                                              {"/floodsub/1.0.0", Gossipsub::Version::floodsub}};
 
-/// What we open a gossip stream for.
+/// The protocols that we propose for a gossip stream.
 inline std::vector<std::string> gossip_protocols() {
   std::vector<std::string> out;
   for (const auto& g : kGossip) out.emplace_back(g.id);
   return out;
 }
 
-/// What a peer may open streams to us for. Floodsub is missing, because nobody needs us to flood: a peer that speaks
-/// nothing else is still served on our own stream to it.
+/// The protocols that a peer may open streams to us for. Floodsub is not among them: a peer that speaks nothing else is
+/// still served on our own stream to it.
 inline std::vector<std::string> served_protocols() {
   std::vector<std::string> out{kIdentify, kIdentifyPush, kPing};
   for (const auto& g : kGossip)

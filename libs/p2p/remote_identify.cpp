@@ -16,7 +16,7 @@ absl::StatusOr<RemoteIdentify::Next> RemoteIdentify::on_data(Stream& stream, Byt
     TOWLINE_RETURN_IF_ERROR(merged.merge(**message));
     if (!merged.public_key.empty() && merged.public_key != key.encoded())
       return absl::UnauthenticatedError("identify: another key than the connection's");
-    // A push says what has changed, often only the protocols and addresses.
+    // A push contains only changes, often just the protocols and addresses.
     if (merged.agent_version.empty()) merged.agent_version = identify_.agent_version;
     if (merged.protocol_version.empty()) merged.protocol_version = identify_.protocol_version;
     identify_ = std::move(merged);

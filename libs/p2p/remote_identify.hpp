@@ -1,6 +1,6 @@
-// What a peer says of itself with identify and identify push (libp2p specs, identify). The messages of a stream are
-// merged, 8192 bytes each at most; after the tenth the stream is reset. A peer that names another key than its
-// connection's is disconnected. Pure.
+// A peer's own description by identify and identify push (libp2p specs, identify). The messages of a stream are merged,
+// at most 8192 bytes each; after the tenth the stream is reset. A peer that names another key than its connection's is
+// disconnected. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 

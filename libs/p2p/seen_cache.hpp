@@ -1,5 +1,5 @@
-// Which messages were seen: a copy is neither validated nor forwarded again, and a copy of a rejected message is as bad
-// as the first. Entries live for 65 s (op-node's value); 65,536 at most, the oldest goes first. Pure.
+// The ids of seen messages: a copy is neither validated nor forwarded again, and a copy of a rejected message counts
+// like the first. Entries live for 65 s (op-node's value); at most 65,536, the oldest goes first. Pure.
 #pragma once
 #include <absl/container/flat_hash_map.h>
 #include <absl/time/time.h>

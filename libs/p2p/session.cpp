@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::ptrdiff_t kMaxPingStreams = 2;
 constexpr std::size_t kMaxPingQueued = 4096;
-/// go-libp2p asks who we are once for each connection. Where that fails it never subscribes, and takes the place of a
-/// peer that would. So it is disconnected: the next connection asks again.
+/// go-libp2p runs identify once per connection. If that fails it never subscribes, and holds the place of a peer that
+/// would. So it is disconnected: the next connection runs identify again.
 constexpr absl::Duration kSubscribes = absl::Minutes(1);
 
 SharedBytes shared(Bytes b) { return std::make_shared<const Bytes>(std::move(b)); }
@@ -71,7 +71,7 @@ void Node::Session::send_gossip(SharedBytes frame, bool droppable) {
 
 void Node::Session::push_identify(absl::Time now) {
   now_ = now;
-  // A stream that cannot be opened now is no loss: the peer asks when it connects again.
+  // A failure to open the stream is harmless: the peer runs identify when it connects again.
   if (identify_.speaks(kIdentifyPush)) (void)open(Kind::identify_push_out, {kIdentifyPush});
   node_.mark(id_);
 }
@@ -166,7 +166,7 @@ void Node::Session::on_stream_end(StreamId id) {
   const auto it = streams_.find(id);
   if (it == streams_.end()) return;
   const Kind kind = it->second.kind;
-  // The peer's half of our gossip stream is never used, so its end says nothing.
+  // The peer's half of our gossip stream is never used, so its end means nothing.
   if (kind == Kind::gossip_out) return;
   streams_.erase(it);
   if (kind == Kind::gossip_in) {

@@ -20,7 +20,7 @@ class Node::Session final : private Connection::Handler {
 
   void on_bytes(BytesView in, absl::Time now);
   void on_timer(absl::Time now);
-  /// The connection is to be closed. The first cause stays.
+  /// Marks the connection to be closed. The first cause is kept.
   void fail(absl::Status why);
   void lose_gossip_in() { gossip_.lose_in(); }
   void send_gossip(SharedBytes frame, bool droppable);
@@ -34,9 +34,9 @@ class Node::Session final : private Connection::Handler {
   ConnectionId id() const { return id_; }
   const SocketAddress& remote() const { return remote_; }
   bool outbound() const { return outbound_; }
-  /// Bytes of a message that has arrived in part.
+  /// Bytes of a partly received message.
   std::size_t buffered() const { return gossip_.buffered(); }
-  /// The peer's current session: of two connections to one peer only one is in by_peer_ and in the gossip.
+  /// Whether this is the peer's current session: of two connections to a peer only one is in by_peer_ and in gossip.
   bool current() const { return current_; }
   void set_current(bool on) { current_ = on; }
   const std::optional<PeerId>& peer() const { return peer_; }

@@ -90,7 +90,7 @@ TEST(GossipStreams, ALostStreamIsOpenedAgainAtOnceButNotForEver) {
   streams.on_out_gone(kStart);
   EXPECT_FALSE(streams.reopen_due(kStart + absl::Seconds(29)));
   EXPECT_TRUE(streams.reopen_due(kStart + GossipStreams::kReopenLater));
-  // Refused: later, or as soon as the peer says that it speaks gossip.
+  // Refused: opened again later, or as soon as the peer says that it speaks gossip.
   streams.on_out_gone(kStart);
   EXPECT_FALSE(streams.reopen_due(kStart));
   streams.reopen_soon(kStart);

@@ -1,4 +1,4 @@
-// What may be done in a time. Pure.
+// A rate limit with bursts. Pure.
 #pragma once
 #include <absl/time/time.h>
 
@@ -10,6 +10,7 @@ namespace towline::p2p {
 class TokenBucket {
  public:
   TokenBucket(double rate, double burst) : rate_{rate}, burst_{burst}, tokens_{burst} {}
+  /// False: fewer than `n` tokens are left, and none is taken.
   bool take(double n, absl::Time now) {
     if (at_ != absl::InfinitePast())
       tokens_ = std::min(burst_, tokens_ + rate_ * std::max(0.0, absl::ToDoubleSeconds(now - at_)));

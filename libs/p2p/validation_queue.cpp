@@ -12,7 +12,7 @@ bool ValidationQueue::has_room(const PeerId& from, std::size_t bytes) const {
 
 void ValidationQueue::add(const MessageId& id, std::size_t topic, SharedBytes data, std::size_t bytes,
                           const PeerId& from, absl::Time now) {
-  // A full seen cache forgets messages that still wait.
+  // The message may wait although the seen cache forgot it, as a full cache does.
   if (entries_.contains(id)) return add_sender(id, from);
   entries_[id] = {topic, std::move(data), bytes, {from}, now + kLifetime};
   bytes_ += bytes;

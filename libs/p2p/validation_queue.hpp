@@ -1,7 +1,7 @@
-// The messages that wait for a verdict, and whether another one may. Number and bytes are bounded in all. No peer may
-// have more than a quarter of the number waiting, and the last quarter of both is kept for peers of which nothing
-// waits: one peer's flood does not keep out the messages of others. A message without a verdict is dropped after 10 s.
-// Pure.
+// The messages that wait for validation, and whether another one fits. Number and bytes are bounded in total. A peer
+// may have at most a quarter of the number waiting, and the last quarter of number and bytes is kept for peers of which
+// nothing waits: one peer's flood does not keep out the messages of others. A message without a result is dropped after
+// 10 s. Pure.
 #pragma once
 #include <absl/container/flat_hash_map.h>
 #include <absl/time/time.h>
@@ -23,9 +23,9 @@ class ValidationQueue {
   struct Entry {
     std::size_t topic;
     SharedBytes data;
-    /// Of the message as it came and as it decodes.
+    /// Bytes of the received and the decoded message.
     std::size_t bytes;
-    /// Who brought it; the first is charged for the place.
+    /// The peers that brought it; the first is charged for the place.
     std::vector<PeerId> senders;
     absl::Time until;
   };
@@ -36,11 +36,11 @@ class ValidationQueue {
   bool has_room(const PeerId& from, std::size_t bytes) const;
   void add(const MessageId& id, std::size_t topic, SharedBytes data, std::size_t bytes, const PeerId& from,
            absl::Time now);
-  /// Another peer brought it, too. Nothing, if it does not wait.
+  /// Another peer brought the message, too. No effect if the message does not wait.
   void add_sender(const MessageId& id, const PeerId& from);
-  /// nullopt: it does not wait (any more).
+  /// Takes a message out. nullopt: it does not wait (any more).
   std::optional<Entry> take(const MessageId& id);
-  /// The number of messages that were dropped.
+  /// Drops expired messages; returns how many.
   std::size_t expire(absl::Time now);
 
  private:

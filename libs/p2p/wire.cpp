@@ -30,7 +30,7 @@ void append_delimited(BytesView message, Bytes& out) {
 }
 
 void DelimitedReader::append(BytesView in) {
-  // It grows by doubling, as ever, but not past the message: of a large one that would be up to twice the memory.
+  // Grows by doubling, but not beyond the message: for a large message that would take up to twice its memory.
   const std::size_t size = buffer_.size() + in.size();
   if (size > buffer_.capacity()) buffer_.reserve(std::max(size, std::min(2 * buffer_.capacity(), wanted_)));
   buffer_.insert(buffer_.end(), in.begin(), in.end());
@@ -38,7 +38,7 @@ void DelimitedReader::append(BytesView in) {
 
 absl::StatusOr<std::optional<BytesView>> DelimitedReader::next() {
   wanted_ = 0;
-  // What was handed out before is let go first: the view had to live until now.
+  // Releases the message that was handed out before: its view had to live until now.
   if (at_ == buffer_.size()) {
     buffer_.clear();
     at_ = 0;
@@ -74,7 +74,7 @@ void Writer::bytes(std::uint32_t field, BytesView v) {
 
 absl::StatusOr<Field> Reader::next() {
   const auto varint = [&]() -> absl::StatusOr<std::uint64_t> {
-    // Protobuf allows padded varints, and go's decoder takes them.
+    // Protobuf allows padded varints, and Go's decoder accepts them.
     std::uint64_t v = 0;
     for (std::size_t i = 0; i < in_.size() && i < 10; ++i) {
       v |= (in_[i] & 0x7fULL) << (7 * i);

@@ -1,6 +1,6 @@
-// The encodings that libp2p's protocols share: unsigned varints, length-delimited messages, and the few protobuf forms
-// that their messages use. Written by hand because absent and empty fields differ here, and every length is bounded
-// before it is believed. Pure.
+// The encodings that libp2p's protocols share: unsigned varints, length-delimited messages, and the protobuf forms of
+// their messages. Written by hand because absent and empty fields differ here, and every length is bounded before it is
+// used. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -21,15 +21,15 @@ struct Uvarint {
 /// nullopt: more bytes are needed. INVALID_ARGUMENT: too long, or not the minimal form.
 absl::StatusOr<std::optional<Uvarint>> read_uvarint(BytesView in);
 
-/// `message` behind its length.
+/// Appends `message` with its length prefix.
 void append_delimited(BytesView message, Bytes& out);
 
-/// Cuts a byte stream into length-delimited messages; memory grows as bytes arrive, never by what a length says.
+/// Cuts a byte stream into length-delimited messages. Memory grows as bytes arrive, never by a declared length.
 class DelimitedReader {
  public:
   explicit DelimitedReader(std::size_t max_message) : max_{max_message} {}
   void append(BytesView in);
-  /// nullopt: more bytes are needed. RESOURCE_EXHAUSTED: longer than the limit. The view holds until the next call.
+  /// nullopt: more bytes are needed. RESOURCE_EXHAUSTED: longer than the limit. The view is valid until the next call.
   absl::StatusOr<std::optional<BytesView>> next();
   std::size_t buffered() const { return buffer_.size() - at_; }
 
@@ -37,13 +37,13 @@ class DelimitedReader {
   std::size_t max_;
   Bytes buffer_;
   std::size_t at_ = 0;
-  /// Of the buffer for the message that has arrived in part.
+  /// The buffer size for the partly received message.
   std::size_t wanted_ = 0;
 };
 
 namespace pb {
 
-/// Fields in the order they are written.
+/// Writes fields in the order of the calls.
 class Writer {
  public:
   explicit Writer(Bytes& out) : out_{out} {}

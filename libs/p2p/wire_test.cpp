@@ -1,5 +1,5 @@
-// Varints, protobuf, peer ids, multiaddresses, multistream, Noise: known answers (libp2p specs, Noise vectors) and what
-// must be refused.
+// Varints, protobuf, peer ids, multiaddresses, multistream, Noise: known answers (libp2p specs, Noise vectors) and
+// malformed input.
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_split.h>
 #include <gtest/gtest.h>

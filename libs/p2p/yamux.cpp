@@ -12,10 +12,9 @@ enum Type : std::uint8_t { kData = 0, kWindowUpdate = 1, kPing = 2, kGoAway = 3 
 enum Flag : std::uint16_t { kSyn = 1, kAck = 2, kFin = 4, kRst = 8 };
 constexpr std::size_t kHeader = 12;
 constexpr std::uint32_t kInitialWindow = 256U << 10U;
-/// What a peer may send on one stream before we have seen it: a whole block of common size. No more than 1 MiB, so that
-/// no frame can be longer.
+/// The receive window of a stream: enough for a whole block of common size. At most 1 MiB, so that no frame is longer.
 constexpr std::uint32_t kOurWindow = 1U << 20U;
-/// Small enough for every peer, and for low latency of what stands behind it.
+/// Small enough for every peer, and for a low latency of the frames behind it.
 constexpr std::uint32_t kMaxFrame = 16U << 10U;
 constexpr std::size_t kMaxUnacknowledged = 256;
 /// Answers to pings, window updates and resets that a peer lets pile up by not reading.
@@ -126,7 +125,7 @@ absl::Status Yamux::on_stream_frame(const Frame& f, absl::Time now) {
   if ((f.flags & kSyn) != 0) TOWLINE_RETURN_IF_ERROR(on_syn(f, now));
   const auto it = streams_.find(f.stream);
   if (it == streams_.end()) {
-    // A stream that we have let go: what is still under way to it is drained.
+    // A stream that we have closed: data still on the way to it is drained.
     if (f.type == kData) {
       if (f.length > kOurWindow) return fail("yamux: a frame over the window");
       body_stream_ = f.stream;
@@ -192,7 +191,7 @@ absl::Status Yamux::on_timer(absl::Time now) {
   if (now < next_ping_) return absl::OkStatus();
   if (ping_sent_ && !heard_) return absl::DeadlineExceededError("yamux: the peer does not answer pings");
   if (ping_sent_) {
-    // No pong, but other frames: it lives and is busy.
+    // No pong, but other frames: the peer lives and is busy.
     ping_sent_.reset();
     next_ping_ = now + options_.ping_interval;
     return absl::OkStatus();
@@ -261,7 +260,7 @@ void Yamux::output(Bytes& out, std::size_t max) {
   };
   take_control();
   if (failed_) return;
-  // One frame of each stream in turn, from behind the one that was served last.
+  // One frame of each stream in turn, beginning after the stream that was served last.
   auto it = streams_.upper_bound(turn_);
   std::size_t idle = 0;
   while (out.size() < max && idle < streams_.size()) {

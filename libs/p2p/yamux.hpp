@@ -1,6 +1,6 @@
 // yamux /yamux/1.0.0: many streams over one connection, with flow control both ways. Bytes and the time in; bytes and
-// calls to the handler out. What arrives is handed on at once and never kept here; what is to be sent waits for the
-// peer's window, and its owner bounds it. Pure.
+// calls to the handler out. Received data is handed on at once and never kept here. Data to send waits for the peer's
+// window, and the owner of this object bounds it. Pure.
 #pragma once
 #include <absl/container/btree_map.h>
 #include <absl/status/statusor.h>
@@ -26,14 +26,14 @@ class Yamux {
     /// The peer opened a stream.
     virtual void on_open(StreamId id) = 0;
     virtual void on_data(StreamId id, BytesView data) = 0;
-    /// The peer will send nothing more.
+    /// The peer will send no more on the stream.
     virtual void on_end(StreamId id) = 0;
-    /// The stream is gone, both ways.
+    /// The stream is gone in both directions.
     virtual void on_reset(StreamId id) = 0;
   };
   struct Options {
     std::size_t max_inbound_streams = 64;
-    /// Opens in 10 s: more is a flood of opens and resets.
+    /// The most streams that a peer may open in 10 s: more is a flood of opens and resets.
     std::size_t max_opens = 1000;
     absl::Duration ping_interval = absl::Seconds(30);
     absl::Duration ping_timeout = absl::Seconds(10);
@@ -46,7 +46,7 @@ class Yamux {
   absl::Status on_timer(absl::Time now);
   absl::Time next_timer() const;
 
-  /// RESOURCE_EXHAUSTED: too many that the peer has not acknowledged.
+  /// RESOURCE_EXHAUSTED: too many streams that the peer has not acknowledged.
   absl::StatusOr<StreamId> open();
   /// Bytes for a stream that is gone or finished are dropped.
   void write(StreamId id, SharedBytes data);
@@ -57,7 +57,7 @@ class Yamux {
   std::size_t queued(StreamId id) const;
 
   bool wants_output() const;
-  /// Appends frames until about `max` bytes; control frames first, then the streams in turn.
+  /// Appends frames, about `max` bytes: control frames first, then the streams in turn.
   void output(Bytes& out, std::size_t max);
 
   /// Round trip of the last ping.
@@ -112,7 +112,7 @@ class Yamux {
   std::size_t opens_ = 0;
   std::uint32_t ping_value_ = 0;
   std::optional<absl::Time> ping_sent_;
-  /// Anything came since the last ping.
+  /// Whether any frame came since the last ping.
   bool heard_ = false;
   /// When the next ping is due, or the answer to the one under way.
   absl::Time next_ping_;

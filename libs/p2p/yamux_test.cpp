@@ -1,5 +1,4 @@
-// yamux: streams between two ends with any chunking, flow control, half-close and reset, and what a hostile peer may
-// send.
+// yamux: streams between two ends with any chunking, flow control, half-close and reset, and hostile frames.
 #include "libs/p2p/yamux.hpp"
 
 #include <gtest/gtest.h>
@@ -139,7 +138,7 @@ TEST(Yamux, PingsAreAnsweredAndSilenceEndsTheSession) {
   const absl::Time later = a.yamux.next_timer();
   ASSERT_TRUE(a.yamux.on_timer(later).ok());
   EXPECT_EQ(to_hex(a.take()), "0x000200010000000000000002");
-  // A pong of another value is no answer, but it is a sign of life.
+  // A pong with another value is no answer, but a sign of life.
   ASSERT_TRUE(a.yamux.on_bytes(frame("000200020000000000000009"), later).ok());
   ASSERT_TRUE(a.yamux.on_timer(later + absl::Seconds(10)).ok());
   const absl::Time again = a.yamux.next_timer();

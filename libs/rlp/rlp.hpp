@@ -1,5 +1,5 @@
-// Recursive Length Prefix (Ethereum yellow paper, appendix B). The reader takes canonical forms only; encoders append.
-// Pure.
+// Recursive Length Prefix (Ethereum yellow paper, appendix B). The reader accepts canonical forms only; encoders
+// append. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -24,7 +24,7 @@ class Reader {
   explicit Reader(BytesView in) : in_{in} {}
   bool empty() const { return in_.empty(); }
 
-  /// INVALID_ARGUMENT: truncated, or not the canonical form.
+  /// The next item. INVALID_ARGUMENT: truncated, or not the canonical form.
   absl::StatusOr<Item> next();
   absl::StatusOr<BytesView> string();
   /// A string of exactly N bytes.
@@ -41,7 +41,7 @@ class Reader {
   absl::StatusOr<Uint256> u256();
   /// The items of a list.
   absl::StatusOr<Reader> list();
-  /// OK if nothing is left.
+  /// OK if no item is left.
   absl::Status finish() const;
 
  private:
@@ -51,9 +51,9 @@ class Reader {
 void append_string(BytesView s, Bytes& out);
 void append_u64(std::uint64_t n, Bytes& out);
 void append_u256(const Uint256& n, Bytes& out);
-/// The header of a list whose payload has `size` bytes.
+/// Appends the header of a list whose payload has `size` bytes.
 void append_list_header(std::size_t size, Bytes& out);
-/// `payload` as a list.
+/// Appends `payload` as a list.
 void append_list(BytesView payload, Bytes& out);
 
 }  // namespace towline::rlp

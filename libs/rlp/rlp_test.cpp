@@ -37,7 +37,7 @@ TEST(Encode, KnownForms) {
   EXPECT_EQ(to_hex(out), "0x807f818088ffffffffffffffff80c0");
 }
 
-// Every form that says the same in more bytes, or says more than there is.
+// Every form that uses more bytes than needed, or declares more than there is.
 TEST(Decode, RefusesWhatIsNotCanonical) {
   for (const char* bad : {
            "",        // nothing
@@ -66,7 +66,7 @@ TEST(Decode, RefusesWhatIsNotCanonical) {
   }
 }
 
-// Complete, so that only the form of the length can be what is refused.
+// The items are complete, so that only the form of the length can be refused.
 TEST(Decode, RefusesLengthsThatAreNotMinimal) {
   const std::string payload(56 * 2, 'a');
   for (const char* header : {"b838", "f838"}) {
@@ -106,7 +106,7 @@ TEST(Decode, KindsAndLengthsMustFit) {
   EXPECT_TRUE(r.finish().ok());
 }
 
-// A random tree, encoded; decoded item by item and encoded again it is the same.
+// A random tree: decoded item by item and encoded again it gives the same bytes.
 void append_random(std::mt19937_64& random, int depth, Bytes& out) {
   if (depth == 0 || random() % 2 == 0) {
     Bytes s(random() % (random() % 8 == 0 ? 400 : 60));
@@ -144,7 +144,7 @@ TEST(Decode, WhatIsReadIsCanonical) {
     Bytes out;
     ASSERT_TRUE(copy(Reader{in}, out).ok());
     ASSERT_EQ(out, in);
-    // Damaged input is refused, or is the canonical form of something else.
+    // Damaged input is refused, or is the canonical form of another value.
     in[random() % in.size()] ^= static_cast<std::uint8_t>(1U << (random() % 8));
     out.clear();
     if (copy(Reader{in}, out).ok()) {

@@ -22,7 +22,7 @@ constexpr const char* kNames[kForkCount] = {"bedrock", "regolith", "canyon",  "d
 
 constexpr std::size_t kMaxUnknownForks = 32;
 
-/// "*_time" keys of rollup.json that are no forks of execution.
+/// Whether a "*_time" key of rollup.json names a fork of the execution rules.
 bool is_fork_time(const std::string& key) {
   return absl::EndsWith(key, "_time") && key != "block_time" && key != "l2_time" && key != "pectra_blob_schedule_time";
 }
@@ -78,7 +78,7 @@ absl::Status read_fork(const std::string& key, const json& value, Forks& out) {
   return absl::OkStatus();
 }
 
-/// A fork that comes before one that it is built on, and that one.
+/// A fork that comes before one that it builds on, and that other fork.
 std::optional<std::pair<std::size_t, std::size_t>> out_of_order(const ForkTimes& times) {
   std::size_t last = 0;
   for (std::size_t f = 1; f < kForkCount; ++f) {
@@ -108,7 +108,7 @@ absl::StatusOr<Forks> read_forks(const json& from) {
   return out;
 }
 
-/// What must hold for a chain from either kind of source.
+/// The rules for a config from a file or from the table.
 absl::Status check(const Config& c) {
   if (c.block_time == 0) return bad("block_time", "must not be 0");
   if (c.l2_chain_id == 0) return bad("l2_chain_id", "must not be 0");
@@ -206,7 +206,7 @@ absl::StatusOr<Config> network(absl::string_view wanted) {
     TOWLINE_ASSIGN_OR_RETURN(Forks forks, read_forks(chain.at("hardforks")));
     c.fork_times = forks.times;
     c.unknown_forks = std::move(forks.unknown);
-    // The registry leaves Regolith out: all its chains have it from genesis.
+    // The registry does not list Regolith: all its chains have it from genesis.
     if (!c.fork_times[1]) c.fork_times[1] = 0;
     TOWLINE_RETURN_IF_ERROR(check(c));
     return c;
@@ -233,7 +233,7 @@ absl::Status check_header_shape(const Config& c, const eth::Header& h) {
   TOWLINE_RETURN_IF_ERROR(check("excessBlobGas", h.excess_blob_gas.has_value(), Fork::ecotone));
   TOWLINE_RETURN_IF_ERROR(check("parentBeaconBlockRoot", h.parent_beacon_block_root.has_value(), Fork::ecotone));
   TOWLINE_RETURN_IF_ERROR(check("requestsHash", h.requests_hash.has_value(), Fork::isthmus));
-  // No fork of the OP Stack has L1's Amsterdam yet.
+  // No OP Stack fork includes L1's Amsterdam yet.
   if (h.block_access_list_hash)
     return absl::DataLossError(
         absl::StrCat("blockAccessListHash: present in block ", h.number, ", but the fork is ", name(f)));

@@ -19,13 +19,13 @@ enum class Fork { bedrock, regolith, canyon, delta, ecotone, fjord, granite, hol
 inline constexpr std::size_t kForkCount = 12;
 const char* name(Fork f);
 
-/// Activation in Unix seconds by fork; absent = never, 0 = at genesis. Bedrock is always 0. Lagoon was `interop_time`
-/// once.
+/// Activation in Unix seconds by fork; absent: never, 0: at genesis. Bedrock is always 0. Lagoon's key was once
+/// `interop_time`.
 using ForkTimes = std::array<std::optional<std::uint64_t>, kForkCount>;
 /// "<name>_time" keys that this version does not know (and "base.<name>", Base's own forks), with their times.
 using UnknownForks = std::vector<std::pair<std::string, std::uint64_t>>;
 
-/// What a rollup.json says of forks.
+/// The forks of a rollup.json.
 struct Forks {
   ForkTimes times{};
   UnknownForks unknown;
@@ -40,14 +40,14 @@ struct Config {
   std::uint64_t l2_time = 0;
   std::uint64_t block_time = 0;
   ForkTimes fork_times{};
-  /// SystemConfig on L1, where it is told.
+  /// The address of SystemConfig on L1; absent: the source does not name it.
   std::optional<Address> l1_system_config;
-  /// Who signs the blocks of the p2p network, from the embedded table; L1 has the last word.
+  /// The signer of the p2p network's blocks, from the embedded table; L1 has the last word.
   std::optional<Address> unsafe_block_signer;
-  /// To be named at start (describe_unknown()). What such a fork changes is not checked.
+  /// Named in the log at start (describe_unknown()). The rules of such a fork are not checked.
   UnknownForks unknown_forks;
 
-  /// The time of block `number`, Unix seconds, by a rule of OP derivation; of the genesis for what is below it.
+  /// The time of block `number` in Unix seconds, by the derivation rule; below the genesis block the genesis time.
   std::uint64_t time_of(std::uint64_t number) const {
     return l2_time + (std::max(number, l2_genesis.number) - l2_genesis.number) * block_time;
   }
@@ -55,27 +55,27 @@ struct Config {
   Fork fork_at(std::uint64_t timestamp) const;
 };
 
-/// op-node's rollup.json; keys that Towline has no use for are ignored. INVALID_ARGUMENT names the key that is missing,
-/// malformed or contradicts another.
+/// Reads op-node's rollup.json; keys that Towline does not use are ignored. INVALID_ARGUMENT names the key that is
+/// missing, malformed or contradicts another.
 absl::StatusOr<Config> parse_config(absl::string_view json);
-/// Only the forks of a rollup.json, whatever else is in it: what a node says to optimism_rollupConfig. INVALID_ARGUMENT
-/// names the key that is malformed or contradicts another.
+/// Reads only the forks of a rollup.json, such as a node's answer to optimism_rollupConfig. INVALID_ARGUMENT names the
+/// key that is malformed or contradicts another.
 absl::StatusOr<Forks> parse_forks(absl::string_view json);
-/// What an operator says of forks goes before the config. INVALID_ARGUMENT: `flag` + name of the one that would make
-/// a fork come before an earlier one. Absent ones change nothing.
+/// Replaces fork times of the config by an operator's; absent ones change nothing. INVALID_ARGUMENT names the flag
+/// (`flag` + fork name) that would put a fork before an earlier one.
 absl::Status override_forks(const ForkTimes& overrides, absl::string_view flag, Config& c);
-/// A line for the log: what it means that this version does not know a fork, by the time `now` (Unix seconds).
+/// A line for the log on a fork that this version does not know. Times in Unix seconds.
 std::string describe_unknown(std::uint64_t fork_time, std::uint64_t now);
 
-/// A network of the embedded table (superchain registry) by name, e.g. "op-mainnet". NOT_FOUND lists what there is.
+/// A network of the embedded table (superchain registry) by name, e.g. "op-mainnet". NOT_FOUND lists the known names.
 absl::StatusOr<Config> network(absl::string_view name);
 std::vector<std::string> network_names();
 
-/// 2, 3 or 4: the engine_newPayload version for a block of this time. A block at hand says it better itself:
+/// 2, 3 or 4: the engine_newPayload version for a block of this time. With the block at hand prefer
 /// eth::new_payload_version_by_shape().
 int new_payload_version(const Config& c, std::uint64_t timestamp);
-/// The fields that a header of this time must have and must not have. DATA_LOSS names the field. A header whose hash
-/// verifies and that fails here is no lie: the schedule is old or wrong.
+/// Checks which fields a header of this time must have and must not have. DATA_LOSS names the field. If a header fails
+/// here although its hash verifies, the fork schedule is outdated or wrong, not the source.
 absl::Status check_header_shape(const Config& c, const eth::Header& h);
 /// The whole verification of a block in one call: eth::verify_header(), check_header_shape(), eth::verify_body().
 /// DATA_LOSS: the message starts with the name of the field that does not verify.

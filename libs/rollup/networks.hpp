@@ -1,4 +1,4 @@
-// The embedded table of networks, networks.json; networks.md says where each entry comes from. Pure.
+// The embedded table of networks, networks.json; networks.md has the origin of each entry. Pure.
 #pragma once
 #include <absl/strings/string_view.h>
 

@@ -114,7 +114,7 @@ TEST(Network, EveryEntryOfTheTableIsWellFormed) {
   }
 }
 
-// What was wrong, or missing, in the registry that the table comes from; networks.md has the origins.
+// Corrections and additions to the registry that the table comes from; networks.md has their origins.
 TEST(Network, WhatTheRegistryHasNot) {
   const struct {
     const char* network;
@@ -165,7 +165,7 @@ TEST(Forks, WhatTheOperatorSaysGoesFirst) {
   ASSERT_EQ(override_forks(overrides, "--override.", c), absl::OkStatus());
   EXPECT_EQ(c.fork_at(1799999999), Fork::jovian);
   EXPECT_EQ(c.fork_at(1800000000), Fork::lagoon);
-  // An order that cannot be is refused, and nothing changes.
+  // An impossible order is refused, and nothing changes.
   const Config before = c;
   ForkTimes late{};
   late[static_cast<std::size_t>(Fork::isthmus)] = 1900000000;
@@ -192,7 +192,7 @@ TEST(Network, KnownFigures) {
   EXPECT_EQ(c->l2_genesis.number, 105235063U);
   EXPECT_EQ(c->fork_times[static_cast<std::size_t>(Fork::jovian)], 1764691201U);
   EXPECT_EQ(c->fork_times[static_cast<std::size_t>(Fork::karst)], 1783526401U);
-  // The file of the same chain says the same.
+  // The rollup.json of the same chain has the same contents.
   auto file = parse_config(towline::testing::read_vector("op-sepolia-rollup.json"));
   auto table = network("op-sepolia");
   ASSERT_TRUE(table.ok()) << table.status();

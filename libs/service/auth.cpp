@@ -81,7 +81,7 @@ const std::map<std::string, Access, std::less<>>& access_of_methods() {
       {"/towline.v1.P2PGossip/ConnectPeer", Access::change},
       {"/towline.v1.PayloadSource/GetPayload", Access::read},
       {"/towline.v1.PayloadSource/StreamPayloads", Access::watch},
-      // Its confirmed_finalized decides which branch of the sources is believed.
+      // The caller's confirmed_finalized decides which branch of the sources is believed.
       {"/towline.v1.RemoteFetcher/WatchHeads", Access::change},
       {"/towline.v1.RemoteFetcher/GetHeaders", Access::read},
       {"/towline.v1.RemoteFetcher/GetHeaderByHash", Access::read},
@@ -112,7 +112,7 @@ absl::Status Guard::check(absl::string_view path, absl::string_view authorizatio
   if (token_.empty()) return absl::OkStatus();
   const auto& methods = access_of_methods();
   const auto at = methods.find(path);
-  // What is not in the list may change anything.
+  // A method that is not in the list counts as one that changes something.
   const Access access = at == methods.end() ? Access::change : at->second;
   if (access == Access::read || (access == Access::watch && loopback_)) return absl::OkStatus();
   if (authorization.empty())

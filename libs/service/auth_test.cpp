@@ -26,7 +26,7 @@ using ::testing::Not;
 const std::string kToken(32, 'a');
 
 TEST(Access, KnowsEveryMethodOfTheProtos) {
-  // A file's descriptor is there when one of its messages is used.
+  // Using a message registers the descriptor of its proto file.
   v1::GetStateRequest::descriptor();
   v1::GetNodeRequest::descriptor();
   v1::GetPayloadRequest::descriptor();
@@ -51,7 +51,7 @@ TEST(Access, KnowsEveryMethodOfTheProtos) {
   for (const auto& [path, access] : access_of_methods())
     if (path.starts_with("/towline.")) in_list.insert(path);
   EXPECT_EQ(in_list, in_protos);
-  // No service of the protos is forgotten above.
+  // No service of the protos is missing above.
   for (const auto& entry : std::filesystem::directory_iterator{TOWLINE_SOURCE_DIR "/proto/towline/v1"}) {
     std::ifstream in{entry.path()};
     for (std::string line; std::getline(in, line);) {

@@ -1,5 +1,4 @@
-// What a service can be told, so that `towline up` offers the flags of the services that it runs and keeps no list of
-// its own.
+// The flags of a service as data, so that `towline up` offers them without a list of its own.
 #pragma once
 #include <initializer_list>
 #include <string>
@@ -10,17 +9,17 @@ class App;
 
 namespace towline::service {
 
-/// The group of flags that hold a secret itself: everybody can read the arguments of a process, so they are taken from
-/// the environment and the config file alone.
+/// The group of flags whose value is a secret. Everybody can read the arguments of a process, so these are accepted
+/// only from the environment and the config file.
 inline constexpr const char* kSecrets = "By environment or --config only";
-/// What is wrong when a flag of that group stands on the command line; empty: nothing.
+/// The error if a flag of that group is on the command line; empty: none is.
 std::string secret_on_command_line(const CLI::App& app, int argc, const char* const* argv);
 
-/// Gives each flag its variable: --a.b-c is TOWLINE_A_B_C.
+/// Gives each flag its environment variable: --a.b-c is TOWLINE_A_B_C.
 void name_environment(CLI::App& app);
 
-/// One JSON object per flag that has a variable: name ("--a.b-c"), env, description, default (may be empty),
-/// switch (it takes no value), repeats (it may be given several times) and secret (see kSecrets).
+/// A JSON array with an object for each flag that has a variable: name ("--a.b-c"), env, description, default (may be
+/// empty), switch (it takes no value), repeats (it may be given several times) and secret (see kSecrets).
 std::string flags_json(const CLI::App& app);
 
 /// The TOWLINE_ variables of this process that no flag of `apps` reads, as "A, B"; empty: none.

@@ -46,7 +46,7 @@ grpc::Status Health::Watch(grpc::ServerContext* ctx, const HealthCheckRequest* r
     }
     std::unique_lock lock{mutex_};
     if (stopped_) break;
-    // The time-out is for a peer that went away, which only IsCancelled() tells, and for what is ready no more.
+    // The time-out finds a peer that went away, which only IsCancelled() tells, and a change of readiness.
     changed_.wait_for(lock, std::chrono::milliseconds{500});
   }
   return grpc::Status::OK;

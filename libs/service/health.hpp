@@ -1,5 +1,5 @@
-// grpc.health.v1.Health, made from our own copy of the proto: the one inside gRPC 1.51 has no descriptor, and without
-// it reflection clients cannot describe any service of the process.
+// grpc.health.v1.Health from our own copy of the proto. The service inside gRPC 1.51 has no descriptor, and without
+// that reflection clients cannot describe any service of the process.
 #pragma once
 #include <atomic>
 #include <condition_variable>
@@ -15,10 +15,10 @@ namespace towline::service {
 
 class Health final : public grpc::health::v1::Health::Service {
  public:
-  /// `ready`: what /readyz says, too.
+  /// `ready`: the readiness that /readyz also shows.
   explicit Health(std::function<bool()> ready) : ready_{std::move(ready)} {}
   void add_service(const std::string& full_name) { services_.insert(full_name); }
-  /// The process ends: from now on it serves nothing, ready or not.
+  /// The process ends: from now on every service is NOT_SERVING.
   void stop();
 
   grpc::Status Check(grpc::ServerContext*, const grpc::health::v1::HealthCheckRequest*,

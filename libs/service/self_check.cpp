@@ -48,7 +48,7 @@ void SelfCheck::run() {
 
 bool SelfCheck::answers() {
   grpc::ChannelArguments args;
-  // Its own connection, and none that another channel of the process has.
+  // A connection of its own, not one that another channel of the process has open.
   args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   const auto stub = grpc::health::v1::Health::NewStub(grpc::CreateCustomChannel(address_, credentials_, args));
@@ -63,7 +63,7 @@ bool SelfCheck::answers() {
   const grpc::Status s = stub->Check(&context, {}, &response);
   std::lock_guard lock{mutex_};
   call_ = nullptr;
-  // A server that has no thread to spare says RESOURCE_EXHAUSTED: busy, and alive.
+  // RESOURCE_EXHAUSTED: the server has no free thread, so it is busy and alive.
   return s.ok() || s.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED;
 }
 

@@ -1,5 +1,5 @@
-// Asks the process's own gRPC server for its health, over a new connection each time: a server that no longer accepts
-// connections still answers on those it has.
+// Asks the process's own gRPC server for its health, over a new connection each time, because a server that no longer
+// accepts connections still answers on its open ones.
 #pragma once
 #include <grpcpp/security/credentials.h>
 
@@ -21,7 +21,7 @@ class SelfCheck {
   SelfCheck(std::string address, std::shared_ptr<grpc::ChannelCredentials> credentials);
   ~SelfCheck();
 
-  /// `done` is called when the server has answered. One question at a time, as a watchdog asks them.
+  /// Calls `done` when the server has answered. One question at a time, as a watchdog asks.
   void ask(std::function<void()> done);
 
  private:

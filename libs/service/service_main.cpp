@@ -33,7 +33,7 @@
 namespace towline::service {
 namespace {
 
-/// Many idle connections shall not be what stops a service.
+/// Raises the soft limit of descriptors, so that many idle connections do not stop a service.
 void use_all_descriptors() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -41,25 +41,25 @@ void use_all_descriptors() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/// gRPC 1.51 has no limit of connections: those that nothing is asked on end soon.
+/// gRPC 1.51 has no limit of connections, so idle connections end soon.
 void bound_connections(grpc::ServerBuilder& b) {
-  // Two processes on one port would share its calls.
+  // With SO_REUSEPORT two processes on one port would share its calls.
   b.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  // Clients look their target up again when a connection ends: that is how they find replicas that were added. Streams
-  // go on to their end.
+  // Clients resolve their target again when a connection ends: so they find new replicas. Open streams go on to their
+  // end.
   b.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, 30'000);
   b.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 5'000);
   b.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 20'000);
   b.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 100);
-  // A peer that is gone holds no stream.
+  // Streams of a dead peer end.
   b.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
   b.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
-  // wire::make_channel() pings each 20 s.
+  // Must be below the 20 s between the pings of wire::make_channel().
   b.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
 }
 
-/// Reflection is a stream that the library answers; it has few places, as other streams have (wire::Watchers). A call
-/// more is cancelled, since an interceptor of gRPC cannot answer.
+/// Bounds the reflection streams, which gRPC's library answers, as wire::Watchers bounds other streams. A call above
+/// the bound is cancelled, since an interceptor of gRPC cannot answer.
 class ReflectionPlaces final : public grpc::experimental::ServerInterceptorFactoryInterface {
  public:
   grpc::experimental::Interceptor* CreateServerInterceptor(grpc::experimental::ServerRpcInfo* info) override {
@@ -86,7 +86,7 @@ class ReflectionPlaces final : public grpc::experimental::ServerInterceptorFacto
   wire::Watchers places_{16};
 };
 
-/// Where this process reaches what listens on `address`.
+/// The address at which this process reaches its own server that listens on `address`.
 std::string own_address(const std::string& address, int port) {
   if (absl::StartsWith(address, "unix:")) return address;
   const std::string host = address.substr(0, address.rfind(':'));
@@ -144,10 +144,10 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
-  // gRPC's own log says in another format what is said anyway; GRPC_VERBOSITY=DEBUG brings it back.
+  // gRPC's own log repeats our log in another format; GRPC_VERBOSITY=DEBUG brings it back.
   setenv("GRPC_VERBOSITY", "NONE", 0);
-  // A catch-up allocates and frees much on many threads. Few arenas that give back what is free keep what it leaves
-  // behind small.
+  // A catch-up allocates and frees much on many threads. Few arenas that return free memory keep the process small
+  // afterwards.
   mallopt(M_ARENA_MAX, 2);
   mallopt(M_TRIM_THRESHOLD, 4 << 20);
 
@@ -156,7 +156,7 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   app.set_config("--config", "", "TOML file; a flag --a.b is the key \"a.b\", environment variables are TOWLINE_A_B")
       ->envname("TOWLINE_CONFIG");
   app.allow_config_extras(CLI::config_extras_mode::error);
-  // Keys hold dots, and there are no subcommands for them to mean.
+  // Keys contain dots, which CLI11 would take for subcommands.
   app.get_config_formatter_base()->parentSeparator('/');
   std::string grpc_addr = info.grpc_addr;
   std::string http_addr = info.http_addr;
@@ -191,7 +191,7 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
     return 2;
   }
   const auto refuse = [&](absl::string_view why, int code = 1) {
-    // In one piece: a thread may log at this moment.
+    // One write, because a thread may log at this moment.
     std::cerr << absl::StrCat(info.name, ": ", why, "\n");
     return code;
   };
@@ -219,7 +219,7 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   if (auto st = program.start(context); !st.ok()) {
     program.stop();
     program.release();
-    // What was asked for cannot be; anything else may be different the next time.
+    // INVALID_ARGUMENT: a flag is wrong, and a restart does not help; after other errors it may.
     return refuse(st.message(), absl::IsInvalidArgument(st) ? 2 : 1);
   }
 
@@ -241,7 +241,7 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   grpc::ResourceQuota quota{info.name};
   quota.SetMaxThreads(256);
-  // gRPC 1.51 reads a message to its end before it refuses it for its size: many at once are bounded by this.
+  // gRPC 1.51 reads a message to its end before it refuses its size: the quota bounds many of them at once.
   quota.Resize(64U << 20U);
   builder.SetResourceQuota(quota);
   builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 4);
@@ -274,7 +274,7 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
     sigwait(&signals, &sig);
     log::info("stopping", {log::kv("signal", sig)});
   }
-  // Whatever hangs, the process ends: nothing it holds needs more than the file system's own guarantees.
+  // Whatever hangs, the process ends. No state is lost: files are written whole or not at all.
   std::thread{[] {
     std::this_thread::sleep_for(kStopWithin);
     log::error("did not stop in time, ending now");

@@ -1,5 +1,5 @@
-// What every service's main() shares: flags (= environment = config file), log, metrics, signals, the gRPC server with
-// reflection and health, and the order of start and stop.
+// The main() of all services: flags (also from environment and config file), log, metrics, signals, the gRPC server
+// with reflection and health, and the order of start and stop.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -27,51 +27,53 @@ namespace towline::service {
 struct Info {
   std::string name;
   std::string summary;    // for --help
-  std::string grpc_addr;  // defaults
-  std::string http_addr;
-  /// The largest message that a caller may send: commands are small.
+  std::string grpc_addr;  // default of --grpc.addr
+  std::string http_addr;  // default of --http.addr
+  /// The largest request in bytes: commands are small.
   int max_request_bytes = 64 << 10;
-  /// Of the watchdog; tests have shorter ones.
+  /// The time between two turns of the watchdog; shorter in tests.
   std::chrono::milliseconds watchdog_turn = std::chrono::seconds{1};
 };
 
 struct Context {
   caf::actor_system& system;
   Metrics& metrics;
-  /// A program names its loops to it, in start().
+  /// A program adds its loops in start().
   Watchdog& watchdog;
-  /// For calls of other services; empty: none.
+  /// The shared token for calls to other services; empty: none.
   const std::string& token;
 };
 
-/// One service. Calls come in this order: add_flags, start, (services run), stop, wait.
+/// One service. Order of the calls: add_flags, start, services, then readiness while it runs, stop, release. After a
+/// start that failed only stop and release follow.
 class Program {
  public:
   virtual ~Program() = default;
   virtual void add_flags(CLI::App& app) = 0;
-  /// After the flags were read. An error is printed as one line and ends the process with exit code 1.
+  /// Called when the flags were read. An error is printed as one line and ends the process: with exit code 2 if it is
+  /// INVALID_ARGUMENT, else 1.
   virtual absl::Status start(Context& context) = 0;
-  /// The gRPC services to offer; valid after start().
+  /// The gRPC services to offer; called after start().
   virtual std::vector<grpc::Service*> services() = 0;
-  /// Asked on /readyz, on any thread.
+  /// For /readyz and the gRPC health check; called on any thread.
   virtual Readiness readiness() = 0;
-  /// Makes everything that blocks return soon: streams end, calls are cancelled. Any thread, returns at once.
+  /// Makes blocking work return soon: ends streams, cancels calls. Returns at once.
   virtual void stop() = 0;
-  /// After the gRPC server is gone: lets actors, channels and clients go.
+  /// Called when the gRPC server has shut down: ends actors, channels and clients.
   virtual void release() = 0;
 };
 
-/// Exit codes: 0 stopped by a signal, 1 cannot start, 2 wrong usage (as CLI11 says it), 3 a loop hangs.
+/// Exit codes: 0 stopped by a signal, 1 cannot start or did not stop in time, 2 wrong usage, 3 a loop hangs.
 constexpr int kHangs = 3;
 int service_main(const Info& info, Program& program, int argc, char** argv);
 
-/// --network / --rollup-config and --override.FORK, which all services take.
+/// --network, --rollup-config and --override.FORK, which all services have.
 struct ChainFlags {
   std::string network;
   std::string rollup_config;
   rollup::ForkTimes overrides{};
   void add(CLI::App& app);
-  /// Reads the chosen config, applies the overrides and names forks that this version does not know in the log.
+  /// Reads the chosen config, applies the overrides, and logs forks that this version does not know.
   absl::StatusOr<rollup::Config> load() const;
 };
 

@@ -32,7 +32,7 @@ int run(Program& program, std::vector<std::string> flags) {
 
 class ServiceMain : public ::testing::Test {
  protected:
-  // The child starts anew: gRPC survives no fork.
+  // The child process starts from main(): gRPC does not survive fork().
   void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
 };
 

@@ -42,7 +42,7 @@ void Watchdog::run(const std::function<void(const std::string&)>& on_hang) {
   std::vector<bool> took_turn(loops_.size());
   while (true) {
     for (Loop& l : loops_) {
-      // A loop that still owes a turn is not asked for another: its queue would grow.
+      // A loop that still owes a turn is not asked for another, or its queue would grow.
       if (l.took_turn->exchange(false)) l.ask([flag = l.took_turn] { *flag = true; });
     }
     {

@@ -1,6 +1,6 @@
-// Finds a loop that no longer takes its turn. Each second every loop is asked for one turn: to run a function that says
-// so. A loop that has not run it after 30 of the watchdog's own seconds hangs. These are counted, not measured: a
-// process that was stopped for an hour has lost one turn of its own, too, and nobody is blamed.
+// Finds a loop that no longer takes its turns. Each second every loop is asked for one turn: to run a given function. A
+// loop that has not run it after 30 turns of the watchdog itself hangs. Turns are counted and not timed: if the process
+// was stopped for an hour, the watchdog has lost one turn, too, and no loop counts as hung.
 #pragma once
 #include <atomic>
 #include <chrono>
@@ -15,12 +15,12 @@
 
 namespace towline::service {
 
-/// The decision. Turns in, the loop that hangs out.
+/// The decision: turns in, the hung loop out.
 class Patience {
  public:
   explicit Patience(int most) : most_{most} {}
-  /// One turn of the watchdog; `took_turn` has one value for each loop, in the same order each time. The first loop
-  /// that has let as many turns go by as there is patience.
+  /// One turn of the watchdog; `took_turn` has one value for each loop, in the same order each time. Returns the first
+  /// loop that missed `most` turns in a row.
   std::optional<std::size_t> turn(const std::vector<bool>& took_turn);
 
  private:
@@ -36,20 +36,20 @@ class Watchdog {
   explicit Watchdog(std::chrono::milliseconds length = std::chrono::seconds{1}) : length_{length} {}
   ~Watchdog() { stop(); }
 
-  /// Before start(). What `ask` uses must live until stop().
+  /// Adds a loop; call it before start(). Objects that `ask` uses must live until stop().
   void watch(std::string name, Ask ask);
-  /// `on_hang` is called once, one turn after hung() has begun to say it, so that /livez tells it, too.
+  /// Calls `on_hang` once, one turn after hung() names the loop, so that /livez shows it, too.
   void start(std::function<void(const std::string& loop)> on_hang);
   void stop();
 
-  /// The loop that hangs, nothing while all of them live. Any thread.
+  /// The name of the loop that hangs; empty: all live. Any thread.
   std::string hung() const;
 
  private:
   struct Loop {
     std::string name;
     Ask ask;
-    /// Shared with the turns that are asked for: one may come when the watchdog is gone.
+    /// Shared with the requested turns, because one may come when the watchdog is gone.
     std::shared_ptr<std::atomic<bool>> took_turn = std::make_shared<std::atomic<bool>>(true);
   };
   void run(const std::function<void(const std::string&)>& on_hang);

@@ -8,7 +8,7 @@
 namespace towline::service {
 namespace {
 
-/// The turn (from 1) at which a loop hangs that took those turns that are 'x' in `history`; 0: it never does.
+/// The turn (from 1) at which a loop counts as hung that took the turns marked 'x' in `history`; 0: never.
 int hangs_at(int patience, const std::string& history) {
   Patience p{patience};
   for (std::size_t i = 0; i < history.size(); ++i)
@@ -53,7 +53,7 @@ TEST(Watchdog, NamesTheLoopThatHangsAndNoOther) {
 
 TEST(Watchdog, LeavesALoopAloneThatTakesItsTurnsLate) {
   Watchdog dog{std::chrono::milliseconds{1}};
-  // Every turn comes when the next loop is asked for the tenth time.
+  // This loop takes each turn only when the other loop is asked for the tenth time.
   std::function<void()> owed;
   int turns = 0, late = 0;
   absl::Notification enough;

@@ -16,10 +16,10 @@ struct ChainOptions {
   std::uint64_t chain_id = 901'901;
   std::uint64_t genesis_time = 0;  // Unix seconds
   std::uint64_t block_time = 2;    // seconds
-  std::size_t transactions = 5;    // a block, beside the L1-info deposit
-  std::size_t input_bytes = 200;   // a transaction
-  std::uint64_t unknown_each = 0;  // every N blocks end with a transaction of a type that nobody knows; 0: none
-  Hash32 genesis_hash = {};        // what block 0 is called, to pose as another chain; zero: what it hashes to
+  std::size_t transactions = 5;    // per block, beside the L1-info deposit
+  std::size_t input_bytes = 200;   // per transaction
+  std::uint64_t unknown_each = 0;  // every N blocks end with a transaction of an unknown type; 0: none
+  Hash32 genesis_hash = {};        // the claimed hash of block 0, to pose as another chain; zero: its real hash
 };
 
 struct Block {
@@ -35,23 +35,23 @@ class Chain {
  public:
   explicit Chain(const ChainOptions& options);
 
-  /// Builds the next block on the head. `malformed`: with a transaction more, which has a byte too many at its end.
+  /// Builds the next block on the head. `malformed`: with one more transaction, which has an extra byte at its end.
   BlockPtr append(bool malformed = false);
-  /// Drops the `depth` highest blocks and builds as many and one more on a new branch. `depth` is cut to what is above
+  /// Drops the `depth` highest blocks and builds `depth` + 1 on a new branch. `depth` is limited to the blocks above
   /// genesis; safe and finalized go down to the fork if they are above it.
   void reorg(std::uint64_t depth);
-  /// Safe and finalized; cut to the head, finalized to safe.
+  /// Sets safe and finalized; safe is limited to the head, finalized to safe.
   void set_labels(std::uint64_t safe, std::uint64_t finalized);
 
   const BlockPtr& head() const { return canonical_.back(); }
   const BlockPtr& safe() const { return canonical_[safe_]; }
   const BlockPtr& finalized() const { return canonical_[finalized_]; }
-  /// On the canonical chain; null: none.
+  /// A block of the canonical chain; null: none.
   BlockPtr by_number(std::uint64_t number) const;
-  /// On any branch; null: none.
+  /// A block of any branch; null: none.
   BlockPtr by_hash(const Hash32& hash) const;
 
-  /// The L1 block that `number` was made from.
+  /// The L1 origin of block `number`.
   eth::BlockRef l1_origin(std::uint64_t number) const;
   /// rollup.json, as op-node takes it.
   std::string rollup_json() const;

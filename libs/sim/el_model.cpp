@@ -5,11 +5,11 @@
 namespace towline::sim {
 namespace {
 
-/// op-geth keeps the state of that many blocks below its head.
+/// op-geth keeps the state of this many blocks below its head.
 constexpr std::uint64_t kStateDepth = 128;
-/// op-geth imports that far above its head without a forkchoice update.
+/// op-geth imports this far above its head without a forkchoice update.
 constexpr std::uint64_t kImportAhead = 129;
-/// What op-geth loses at a SIGKILL (154 and 172 were measured).
+/// Blocks that op-geth loses at a SIGKILL (154 and 172 were measured).
 constexpr std::uint64_t kLostAtKill = 154;
 
 ElAnswer error(std::int64_t code, const char* message) { return {ElStatus::invalid, std::nullopt, code, message}; }
@@ -101,7 +101,7 @@ void ElModel::move_head(const eth::BlockRef& to) {
   while (canonical_[at.number - first_] != at.hash) {
     canonical_[at.number - first_] = at.hash;
     Known& known = blocks_.at(at.hash);
-    known.executed = true;  // op-geth executes again what it lost
+    known.executed = true;  // op-geth executes a lost block again
     at = blocks_.at(known.ref.parent_hash).ref;
   }
   head_ = to;
@@ -130,7 +130,7 @@ ElAnswer ElModel::forkchoice_updated(const Hash32& head, const Hash32& safe, con
   }
   const Known* target = find(head);
   if (target == nullptr) {
-    // One of which it never got the payload begins nothing.
+    // An update to a block without its payload begins no sync.
     if (not_executed_ && not_executed_->hash == head) sync_target_ = not_executed_;
     return {ElStatus::syncing, std::nullopt, 0, {}};
   }

@@ -1,5 +1,5 @@
-// An execution client as its Engine API shows it, over block references: no state, no transactions. Two profiles answer
-// as op-geth v1.101702 and op-reth v1.10 were measured to. Pure.
+// A model of an execution client behind its Engine API, over block references: no state, no transactions. Its two
+// profiles answer as was measured on op-geth v1.101702 and op-reth v1.10. Pure.
 #pragma once
 #include <absl/container/flat_hash_map.h>
 
@@ -26,7 +26,7 @@ struct ElAnswer {
   std::string message;
 };
 
-/// What the server found out about a payload before the model sees it.
+/// The server's findings about a payload, for the model.
 struct PayloadFacts {
   bool hash_matches = true;
   bool version_fits = true;  // engine_newPayloadV<n> is the one of the payload's fork
@@ -38,21 +38,21 @@ class ElModel {
 
   ElProfile profile() const { return profile_; }
   ElAnswer new_payload(const eth::BlockRef& block, PayloadFacts facts = {});
-  /// Without attributes. A zero `safe` or `finalized` leaves that label as it is.
+  /// An update without attributes. A zero `safe` or `finalized` leaves that label as it is.
   ElAnswer forkchoice_updated(const Hash32& head, const Hash32& safe, const Hash32& finalized);
-  /// debug_setHead; false: this profile has none, or there is no such block.
+  /// debug_setHead; false: this profile does not have it, or there is no such block.
   bool set_head(std::uint64_t number);
   /// SIGKILL and restart.
   void kill();
 
-  /// From whom it syncs by itself: a block by its hash. Without peers it waits for some.
+  /// The peers that it syncs from by itself: they give a block by its hash. Without peers it waits.
   using Peers = std::function<std::optional<eth::BlockRef>(const Hash32&)>;
   void set_peers(Peers peers) { peers_ = std::move(peers); }
-  /// As op-geth with --syncmode=snap: nothing is executed on the genesis before a sync of its own has ended.
+  /// As op-geth with --syncmode=snap: executes nothing on the genesis before a sync of its own has ended.
   void set_snap(bool on) { snap_ = on; }
-  /// A sync of its own goes on by so many blocks.
+  /// Moves a sync of its own on by this many blocks.
   void sync(std::uint64_t blocks);
-  /// Where it goes; nullopt: none is under way.
+  /// The target of a sync of its own; nullopt: none runs.
   const std::optional<eth::BlockRef>& sync_target() const { return sync_target_; }
 
   const eth::BlockRef& latest() const { return head_; }
@@ -73,7 +73,7 @@ class ElModel {
   bool canonical(const eth::BlockRef& block) const;
   void move_head(const eth::BlockRef& to);
   bool on_our_chain(eth::BlockRef label) const;
-  /// False: unknown, or on another branch.
+  /// False: the block is unknown, or on another branch.
   bool apply_label(const Hash32& hash, std::optional<eth::BlockRef>& label);
 
   ElAnswer not_executed(const eth::BlockRef& block, ElStatus status);
@@ -81,7 +81,7 @@ class ElModel {
   ElProfile profile_;
   Peers peers_;
   bool snap_ = false;
-  /// The last payload that was not executed: an update to it begins a sync.
+  /// The last payload that was not executed, to which an update begins a sync; and the target of the sync.
   std::optional<eth::BlockRef> not_executed_, sync_target_;
   eth::BlockRef head_;
   std::optional<eth::BlockRef> safe_;

@@ -1,4 +1,4 @@
-// Each test is a row of the table of measured answers, on both profiles where both were measured.
+// Each test is one measured answer, on both profiles if both were measured.
 #include "libs/sim/el_model.hpp"
 
 #include <gtest/gtest.h>

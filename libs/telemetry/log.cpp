@@ -24,7 +24,7 @@ bool has_control(absl::string_view v) {
   return std::any_of(v.begin(), v.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
-/// logfmt and text: quoted when it has a space, a quote, or what would break the line.
+/// For logfmt and text: quoted if it contains a space, a quote, or a character that would break the line.
 std::string quoted_if_needed(const std::string& v) {
   if (!v.empty() && v.find_first_of(" \"=") == std::string::npos && !has_control(v)) return v;
   return nlohmann::json(v).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -61,7 +61,7 @@ void init(Level level, Format format) {
 
 namespace {
 
-/// Standard error, without waiting for whoever reads it.
+/// Writes to standard error without waiting for its reader.
 class Output {
  public:
   void write(const std::string& line);
@@ -76,7 +76,7 @@ class Output {
   std::mutex mutex_;
   std::atomic<std::uint64_t> dropped_{0};
   std::uint64_t untold_ = 0;
-  bool torn_ = false;  // the last line was cut: the next one starts anew
+  bool torn_ = false;  // the last line was cut: the next one begins with a newline
 };
 
 Output g_output;
@@ -107,7 +107,8 @@ std::string format(Level level, absl::string_view message, std::span<const Field
   return line;
 }
 
-/// False: it would have had to wait, or nobody reads any more. A pipe that can be written to takes this much at once.
+/// False: the write would have blocked, or there is no reader any more. `text` is so small that a writable pipe takes
+/// it whole.
 bool Output::put(absl::string_view text) {
   pollfd p{STDERR_FILENO, POLLOUT, 0};
   if (poll(&p, 1, 0) != 1 || (p.revents & POLLOUT) == 0) return false;
@@ -123,7 +124,7 @@ void Output::write(const std::string& line) {
     if (!put(format(Level::warn, "log lines were dropped because nobody read them", lines))) return drop();
     untold_ = 0;
   }
-  // One write call for a line, if it is no longer than this: lines of several processes do not mix.
+  // A line of at most PIPE_BUF bytes is one write call, so lines of several processes do not mix.
   for (std::size_t at = 0; at < line.size(); at += PIPE_BUF) {
     if (put(absl::string_view{line}.substr(at, PIPE_BUF))) continue;
     torn_ = at > 0;

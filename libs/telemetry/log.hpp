@@ -1,5 +1,5 @@
-// Structured log: one line a record, as text, logfmt or JSON, on standard error. Thread safe. It never
-// waits for who reads it: what a full pipe does not take is dropped, counted, and said when there is room again.
+// Structured log: one line per record, as text, logfmt or JSON, on standard error. Thread safe. It never waits for its
+// reader: lines that a full pipe does not take are dropped and counted, and the log says so when there is room again.
 #pragma once
 #include <absl/status/status.h>
 
@@ -20,7 +20,7 @@ enum class Format { text, logfmt, json };
 struct Field {
   std::string key;
   std::string value;
-  bool quoted = true;  // JSON string, not a number or boolean
+  bool quoted = true;  // a JSON string; false: a number or boolean
 };
 
 inline Field kv(std::string key, std::string value) { return {std::move(key), std::move(value), true}; }
@@ -39,7 +39,7 @@ bool parse(const std::string& text, Level& out);
 bool parse(const std::string& text, Format& out);
 
 void init(Level level, Format format);
-/// Lines that were dropped so far.
+/// The number of lines that were dropped so far.
 std::uint64_t dropped();
 void write(Level level, absl::string_view message, std::span<const Field> fields);
 inline void write(Level level, absl::string_view message, std::initializer_list<Field> fields) {

@@ -64,7 +64,7 @@ std::string process_text() {
   out.precision(17);
   std::ifstream stat{"/proc/self/stat"};
   std::string line{std::istreambuf_iterator<char>{stat}, {}};
-  // The command may hold spaces and brackets: fields are counted from behind it.
+  // The command may contain spaces and brackets: fields are counted from after it.
   std::istringstream rest{line.substr(std::min(line.rfind(')') + 2, line.size()))};
   std::vector<std::string> f{std::istream_iterator<std::string>{rest}, {}};
   if (f.size() > 21) {

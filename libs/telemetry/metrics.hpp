@@ -47,11 +47,12 @@ class Metrics {
 
   /// The same name and labels give the same series. Names: towline_<service>_<what>_<unit or total>.
   Counter counter(const std::string& name, const std::string& help, const Labels& labels = {});
-  /// A counter's series exist from its first call on. This makes those of one label exist with 0 before anything
-  /// happens: increase() does not see an event that makes its own series.
+  /// Makes the series of one label exist with 0 before the first event: PromQL's increase() misses an event that
+  /// creates its own series.
   void declare(const std::string& name, const std::string& help, const std::string& label,
                const std::vector<std::string>& values);
   Gauge gauge(const std::string& name, const std::string& help, const Labels& labels = {});
+  /// `buckets`: their upper bounds, ascending.
   Histogram histogram(const std::string& name, const std::string& help, const std::vector<double>& buckets,
                       const Labels& labels = {});
 

@@ -31,7 +31,7 @@ using boost::system::error_code;
 
 constexpr std::size_t kMaxHeaderBytes = 8192;
 constexpr std::ptrdiff_t kMaxHeaderLines = 64;
-// Answers that take time, /readyz and /metrics: so many at once, and so many that wait.
+// For the answers that take time, /readyz and /metrics: how many are made at once, and how many wait.
 constexpr std::size_t kSlowThreads = 2;
 constexpr int kMaxSlowAnswers = 16;
 
@@ -43,7 +43,7 @@ struct Answer {
 
 class Connection;
 
-/// All but `metrics` and `ready`, which the slow threads call, belongs to the server's own thread.
+/// Everything belongs to the server's own thread, except `metrics` and `ready`, which the slow threads call.
 struct Server {
   Server(const Metrics& m, std::function<Readiness()> r, std::function<std::string()> h, StatusServer::Options o)
       : metrics{m}, ready{std::move(r)}, hung{std::move(h)}, options{o} {}
@@ -70,7 +70,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   void start() {
-    // Once for the whole connection.
+    // One limit for the whole connection.
     stream_.expires_after(server_.options.request_time);
     http::async_read_header(stream_, buffer_, parser_,
                             [self = shared_from_this()](error_code ec, std::size_t) { self->on_header(ec); });
@@ -85,7 +85,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void on_header(error_code ec) {
     if (ec == http::error::body_limit) return refuse({http::status::payload_too_large, "text/plain", "no body\n"});
     if (ec == http::error::header_limit || ec == http::error::buffer_overflow) return refuse_header();
-    // The client went away, or its time is over.
+    // The client went away, or its time is up.
     if (ec == http::error::end_of_stream || ec == http::error::partial_message || ec == beast::error::timeout) return;
     if (ec.category() == http::make_error_code(http::error::bad_version).category())
       return refuse({http::status::bad_request, "text/plain", "not HTTP\n"});
@@ -124,7 +124,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     asio::post(server_.slow, [self = shared_from_this(), make]() mutable {
       Answer a = make(self->server_);
       asio::io_context& io = self->server_.io;
-      // The last reference to a connection goes where the connection lives.
+      // The last reference to a connection must be released on the server's own thread.
       asio::post(io, [self = std::move(self), a = std::move(a)]() mutable {
         --self->server_.slow_answers;
         self->answer(std::move(a));
@@ -136,8 +136,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     refuse({http::status::request_header_fields_too_large, "text/plain", "8 KiB and 64 header lines at most\n"});
   }
 
-  /// An answer to a client that may still be sending. A socket that is closed over unread bytes would take the answer
-  /// back, so what comes is thrown away until the client has read it, or its time is over.
+  /// Answers a client that may still be sending. Closing a socket with unread bytes would discard the answer, so
+  /// further bytes are read and dropped until the client has the answer, or its time is up.
   void refuse(Answer a) {
     discard_ = true;
     answer(std::move(a));
@@ -179,7 +179,7 @@ void Server::accept() {
   acceptor.async_accept([this](error_code ec, tcp::socket socket) {
     if (ec == asio::error::operation_aborted) return;
     if (ec) {
-      // No descriptors, for example: asked again at once it would say the same.
+      // For example no free descriptors: an immediate retry would fail, too.
       pause.expires_after(std::chrono::milliseconds{100});
       pause.async_wait([this](error_code stopped) {
         if (!stopped) accept();
@@ -210,7 +210,7 @@ absl::Status listen(Server& s, const std::string& addr) {
   if (ec || found.empty()) return absl::UnavailableError(absl::StrCat("cannot listen on ", addr, ": ", ec.message()));
   const tcp::endpoint at = found.begin()->endpoint();
   s.acceptor.open(at.protocol(), ec);
-  // Not SO_REUSEPORT: two processes on one port would share its requests.
+  // Not SO_REUSEPORT, with which two processes on one port would share its requests.
   if (!ec) s.acceptor.set_option(asio::socket_base::reuse_address{true}, ec);
   if (!ec) s.acceptor.bind(at, ec);
   if (!ec) s.acceptor.listen(asio::socket_base::max_listen_connections, ec);

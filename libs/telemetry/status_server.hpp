@@ -1,6 +1,6 @@
-// The HTTP side of a service: /metrics, /livez and /readyz. Whoever reaches the port may send anything: a connection
-// has one request of 8 KiB and 64 header lines at most, without a body, and 2 seconds for all of it; when there are too
-// many the oldest one goes.
+// The HTTP side of a service: /metrics, /livez and /readyz. Clients are not trusted: a connection has one request of at
+// most 8 KiB and 64 header lines, without a body, and 2 seconds for all of it. When there are too many connections the
+// oldest one is closed.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -14,7 +14,7 @@
 
 namespace towline {
 
-/// What /readyz says. `code` is a stable word for programs.
+/// The answer of /readyz. `code` is a stable word for programs.
 struct Readiness {
   bool ready = false;
   std::string code;
@@ -29,15 +29,15 @@ class StatusServer {
     std::chrono::milliseconds request_time{2000};
   };
 
-  /// Listens on "host:port" (port 0: any). `ready` is called on a thread that nothing but /readyz and /metrics waits
-  /// for. `hung` is called on the server's own thread and must not wait: what it returns is why /livez fails, nothing
-  /// if the process lives. UNAVAILABLE: the address cannot be taken.
+  /// Listens on "host:port" (port 0: any). `ready` is called on a thread for which only /readyz and /metrics wait.
+  /// `hung` is called on the server's own thread and must not block; it returns why /livez fails, empty: the process
+  /// lives. UNAVAILABLE: the address is not available.
   static absl::StatusOr<std::unique_ptr<StatusServer>> start(const std::string& addr, const Metrics& metrics,
                                                              std::function<Readiness()> ready,
                                                              std::function<std::string()> hung, Options options);
   ~StatusServer();
   int port() const;
-  /// `turn` is called when the thread that answers /livez gets to it.
+  /// Calls `turn` when the thread that answers /livez gets to it.
   void ask_turn(std::function<void()> turn);
 
  private:

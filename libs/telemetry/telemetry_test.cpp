@@ -72,7 +72,7 @@ TEST(Metrics, TheSameNameAndLabelsAreOneSeries) {
   EXPECT_THAT(m.text(), HasSubstr("# TYPE process_resident_memory_bytes gauge\n"));
 }
 
-/// A client that sends what it is told to, and no more.
+/// A client that sends exactly the given bytes.
 class RawClient {
  public:
   explicit RawClient(int port) : fd_{socket(AF_INET, SOCK_STREAM, 0)} {
@@ -89,7 +89,7 @@ class RawClient {
   ~RawClient() {
     if (fd_ >= 0) close(fd_);
   }
-  /// What was taken of it.
+  /// The number of bytes that the server took.
   std::size_t send_all(std::string_view text) {
     std::size_t sent = 0;
     while (sent < text.size()) {
@@ -99,7 +99,7 @@ class RawClient {
     }
     return sent;
   }
-  /// Until the server closes. A server that holds on to the connection fails the test.
+  /// Reads until the server closes. A server that keeps the connection open fails the test.
   std::string read_all() {
     std::string out;
     char buffer[4096];
@@ -129,7 +129,7 @@ TEST(Metrics, DeclaredSeriesAreThereBeforeAnythingHappens) {
   EXPECT_THAT(m.text(), HasSubstr("towline_log_lines_dropped_total "));
 }
 
-/// Standard error is a pipe that is read only when the test does.
+/// Standard error is a pipe that only the test reads.
 class FullPipe : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -159,7 +159,7 @@ class FullPipe : public ::testing::Test {
 
 TEST_F(FullPipe, StopsNobodyAndIsCountedAndToldOf) {
   const auto before = log::dropped();
-  // Far more than a pipe holds; before each line the last one has returned.
+  // Far more than a pipe holds; each call returns before the next one.
   for (int i = 0; i < 5000; ++i) log::info("a line", {log::kv("text", std::string(100, 'x'))});
   const auto lost = log::dropped() - before;
   EXPECT_GT(lost, 1000U);
@@ -255,7 +255,7 @@ TEST_F(StatusServerTest, AHungLoopIsSaidByLivez) {
 }
 
 TEST_F(StatusServerTest, SlowClientsAndASlowReadinessKeepNobodyFromLivez) {
-  // No slow client's time ends in this test: whoever waits for one waits for ever.
+  // The time of a slow client does not end in this test: a server that waits for one hangs.
   absl::Notification let_go;
   readiness_waits_for_ = &let_go;
   start({64, std::chrono::hours{1}});

@@ -39,7 +39,7 @@ void append_path(BytesView nibbles, bool leaf, Bytes& out) {
   rlp::append_string(path, out);
 }
 
-/// A node's encoding as its parent holds it: itself when shorter than a hash.
+/// Appends a node as its parent holds it: the encoding itself if shorter than a hash, else its hash.
 void append_reference(BytesView node, Bytes& out) {
   if (node.size() < 32) {
     out.insert(out.end(), node.begin(), node.end());
@@ -48,7 +48,8 @@ void append_reference(BytesView node, Bytes& out) {
   }
 }
 
-/// The node over entries whose first `depth` nibbles are equal. Keys are prefix-free, so no branch holds a value.
+/// The node over entries whose first `depth` nibbles are equal. No key is a prefix of another, so no branch has a
+/// value.
 Bytes encode(std::span<const Entry> entries, std::size_t depth) {
   Bytes payload;
   Bytes out;
@@ -59,7 +60,7 @@ Bytes encode(std::span<const Entry> entries, std::size_t depth) {
     rlp::append_list(payload, out);
     return out;
   }
-  // Sorted, so what first and last have in common all have in common.
+  // The entries are sorted, so a common prefix of the first and the last is common to all.
   const Bytes& first = entries.front().nibbles;
   const Bytes& last = entries.back().nibbles;
   std::size_t shared = depth;

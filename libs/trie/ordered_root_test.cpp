@@ -10,7 +10,7 @@ namespace {
 
 enum { kShort, kLong, kMixed };
 
-/// Short values are embedded in their parents, long ones are hashed.
+/// Short values are embedded in their parents, long values are hashed.
 Bytes value(std::size_t i, int kind) {
   Bytes out(kind == kShort ? 1 + i % 5 : kind == kLong ? 40 + i * 13 % 90 : 1 + i * 17 % 64);
   for (std::size_t j = 0; j < out.size(); ++j) {

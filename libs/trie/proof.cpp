@@ -13,7 +13,7 @@ namespace {
 
 absl::Status bad(const char* why) { return absl::InvalidArgumentError(why); }
 
-/// Nibbles, one after the other, out of bytes. What is left of a key, and the path of a node.
+/// Reads nibbles from bytes: the rest of a key, or the path of a node.
 class Nibbles {
  public:
   explicit Nibbles(BytesView bytes, std::size_t from = 0) : bytes_{bytes}, at_{from} {}
@@ -70,14 +70,14 @@ absl::StatusOr<Node> decode_node(BytesView encoding) {
   return node;
 }
 
-/// Walks down; `take` gives the encoding of the node that a reference names.
+/// Walks down from the root; `take` returns the encoding of the node that a reference names.
 class Walk {
  public:
   Walk(BytesView key, std::span<const Bytes> nodes) : key_{key}, nodes_{nodes} {}
 
   absl::StatusOr<std::optional<BytesView>> from(const Hash32& root) {
     TOWLINE_ASSIGN_OR_RETURN(BytesView encoding, hashed(root.view()));
-    // Each step takes at least one nibble of the key, or ends.
+    // Each step consumes at least one nibble of the key, or ends.
     while (true) {
       TOWLINE_ASSIGN_OR_RETURN(const Node node, decode_node(encoding));
       rlp::Item next;
@@ -114,7 +114,7 @@ class Walk {
     return bad("a leaf without a value");
   }
   absl::StatusOr<BytesView> named_by(const rlp::Item& reference) {
-    // A node that is shorter than a hash stands in its parent itself.
+    // A node that is shorter than a hash is embedded in its parent.
     if (reference.kind == rlp::Kind::list) {
       if (reference.encoding.size() < Hash32::kSize) return reference.encoding;
       return bad("a node stands in its parent that is too long for it");
@@ -139,7 +139,7 @@ class Walk {
 }  // namespace
 
 absl::StatusOr<std::optional<BytesView>> verify_proof(const Hash32& root, BytesView key, std::span<const Bytes> nodes) {
-  // Clients write the proof of an empty trie as no nodes, or as its one empty node.
+  // Clients encode the proof of an empty trie as no node, or as its one empty node.
   if (root == kEmptyRoot && (nodes.empty() || (nodes.size() == 1 && nodes[0] == Bytes{0x80}))) return std::nullopt;
   Walk walk{key, nodes};
   TOWLINE_ASSIGN_OR_RETURN(const std::optional<BytesView> found, walk.from(root));

@@ -1,4 +1,4 @@
-// Proofs: those of real clients and of another implementation, and every way in which one can be none.
+// Proofs of real clients and of another implementation, and every way in which a proof can be invalid.
 #include "libs/trie/proof.hpp"
 
 #include <gtest/gtest.h>
@@ -175,7 +175,7 @@ Bytes branch(const Bytes& child, const Bytes& value = {0x80}) {
   return list_of(items);
 }
 
-// Each node hashes to its root, so nothing but its form can refuse it. The key is 0x12.
+// Each node hashes to the root, so it can be refused only for its form. The key is 0x12.
 TEST(Proof, MalformedNodesAreRefused) {
   const Bytes leaf = list_of({text({0x32}), text({0x07})});  // the rest of the key: 2
   const std::pair<const char*, Bytes> rows[] = {
@@ -213,9 +213,9 @@ TEST(Proof, MalformedNodesAreRefused) {
     const auto found = verify_proof(keccak256(node), key, std::vector<Bytes>{node});
     EXPECT_TRUE(absl::IsInvalidArgument(found.status())) << what << ": " << found.status();
   }
-  // And so that the rows are refused for what they say: the same with nothing wrong.
+  // Counterparts of the rows above without the mistake, so that the rows are refused for it.
   for (const Bytes& good : {branch(leaf), list_of({text({0x20, 0x12}), text({7})}), list_of({text({0x11}), leaf})}) {
-    // The last one has an extension to a leaf, which no trie has, and which proves what it says all the same.
+    // The last one has an extension to a leaf: no trie has that, but the proof holds.
     const std::vector<Bytes> nodes{good};
     const auto found = verify_proof(keccak256(good), key, nodes);
     ASSERT_TRUE(found.ok()) << found.status();

@@ -1,4 +1,4 @@
-// The addresses behind a gRPC target: for what must reach each replica of a service by itself.
+// The addresses behind a gRPC target, for callers that must reach each replica of a service.
 #pragma once
 #include <absl/time/time.h>
 
@@ -9,24 +9,25 @@
 
 namespace towline::wire {
 
-/// "dns:///remote-fetcher:7410" and "remote-fetcher:7410" as one "IP:7410" for each address of the name, in an order,
-/// and the addresses of an ipv4: or ipv6: list. A target of another scheme stays as it is. Empty: it does not resolve.
-/// It may block for seconds.
+/// "dns:///remote-fetcher:7410" and "remote-fetcher:7410" give one "IP:7410" for each address of the name, sorted; an
+/// ipv4: or ipv6: list gives its addresses. A target of another scheme stays as it is. Empty: the name does not
+/// resolve. The call may block for seconds.
 std::vector<std::string> resolve(const std::string& target);
 
-/// As above; a target that does not resolve stays as it is.
+/// As resolve(), but a target that does not resolve stays as it is.
 std::vector<std::string> addresses_of(const std::string& target);
 
-/// Looks a target up again and again, on a thread of its own.
+/// Resolves a target periodically, on a thread of its own.
 class AddressWatch {
  public:
-  /// `on_addresses` runs on that thread, with what resolve() gives where it is not empty: at once, then each `period`.
+  /// `on_addresses` runs on that thread with the result of resolve() if that is not empty: at once, then each `period`.
   /// Hand over and return.
   AddressWatch(std::string target, absl::Duration period,
                std::function<void(const std::vector<std::string>&)> on_addresses);
   AddressWatch(const AddressWatch&) = delete;
   AddressWatch& operator=(const AddressWatch&) = delete;
-  /// Nothing is called any more. It does not wait for a look-up, which nothing can end.
+  /// After it `on_addresses` is not called any more. It does not wait for a look-up in progress, which cannot be
+  /// cancelled.
   ~AddressWatch();
 
  private:

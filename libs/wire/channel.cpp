@@ -7,7 +7,7 @@
 namespace towline::wire {
 namespace {
 
-/// gRPC's own call credentials refuse a plain-text connection.
+/// Adds the token to each call. gRPC's own call credentials refuse a plain-text connection.
 class BearToken final : public grpc::experimental::Interceptor {
  public:
   explicit BearToken(const std::string& authorization) : authorization_{authorization} {}
@@ -38,8 +38,7 @@ std::shared_ptr<grpc::Channel> make_channel(const std::string& target, const std
   grpc::ChannelArguments args;
   args.SetMaxReceiveMessageSize(64 << 20);
   args.SetLoadBalancingPolicyName("round_robin");
-  // One attempt to connect takes this long at least: with the default of 20 s a replica that vanished would be waited
-  // for.
+  // The least time for one connection attempt: with the default of 20 s calls would wait for a replica that vanished.
   args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
   args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
   args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);

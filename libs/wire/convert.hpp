@@ -21,7 +21,7 @@ v1::ExecutionPayload to_proto(const eth::Payload& p);
 absl::StatusOr<eth::BlockId> from_proto(const v1::BlockId& b);
 absl::StatusOr<eth::BlockRef> from_proto(const v1::BlockRef& b);
 absl::StatusOr<eth::Payload> from_proto(const v1::ExecutionPayload& p);
-/// A field that may be absent.
+/// Reads a field that may be absent.
 template <class Message, class Value>
 absl::Status read(bool has, const Message& m, std::optional<Value>& out) {
   out.reset();
@@ -36,7 +36,7 @@ std::uint64_t to_millis(absl::Time t);
 absl::Time from_millis(std::uint64_t ms);
 absl::StatusOr<Hash32> hash_from(const std::string& bytes, const char* field);
 
-/// One code space from end to end.
+/// The same code and message: Abseil's codes are gRPC's.
 grpc::Status to_grpc(const absl::Status& s);
 absl::Status from_grpc(const grpc::Status& s);
 

@@ -18,15 +18,15 @@ v1::ImportRangeRequest to_proto(const contract::CommandStamp& c, const contract:
 v1::SetForkchoiceRequest to_proto(const contract::CommandStamp& c, const contract::Forkchoice& f);
 v1::StartElSyncRequest to_proto(const contract::CommandStamp& c, const contract::StartElSync& s);
 
-// INVALID_ARGUMENT: a hash of the wrong length. What a newer service may say and we do not know is `starting` for a
-// status, nullopt for a refusal, and UNAVAILABLE for an outcome.
+// INVALID_ARGUMENT: a hash of the wrong length. An unknown value from a newer service becomes `starting` for a status,
+// nullopt for a refusal, and the error UNAVAILABLE for an outcome.
 absl::StatusOr<contract::Labels> from_proto(const v1::Labels& l);
 absl::StatusOr<contract::ImportProgress> from_proto(const v1::ImportProgress& p);
 absl::StatusOr<contract::ElSync> from_proto(const v1::ElSync& s);
 absl::StatusOr<contract::EngineState> from_proto(const v1::EngineState& s);
 absl::StatusOr<contract::CommandStamp> from_proto(const v1::Command& c);
 absl::StatusOr<contract::CommandResult> from_proto(const v1::CommandResult& r);
-/// Without their `command`.
+/// The `command` field is not part of these.
 absl::StatusOr<contract::ImportRange> from_proto(const v1::ImportRangeRequest& r);
 absl::StatusOr<contract::Forkchoice> from_proto(const v1::SetForkchoiceRequest& r);
 absl::StatusOr<contract::StartElSync> from_proto(const v1::StartElSyncRequest& r);

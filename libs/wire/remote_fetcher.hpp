@@ -10,7 +10,7 @@ namespace towline::wire {
 
 v1::EndpointKind to_proto(contract::EndpointKind k);
 v1::SourceTrouble to_proto(const contract::SourceTrouble& t);
-/// A time is sent as an age: no clock of another process is to be trusted. `now`: by the clock of `observed`.
+/// A time is sent as an age, so that no process depends on another one's clock. `now`: by the same clock as `observed`.
 v1::HeadSnapshot to_proto(const contract::HeadSnapshot& s, absl::Time now);
 
 contract::SourceTrouble from_proto(const v1::SourceTrouble& t);

@@ -6,10 +6,10 @@
 
 namespace towline::wire {
 
-/// An error names the file and says what is wrong; it never holds what is in it.
+/// An error names the file and says what is wrong; it never contains the file's text.
 absl::StatusOr<std::string> read_token(const std::string& file);
 
-/// Makes the file with a new token, for its owner's eyes only, unless it is there.
+/// Makes the file with a new token, readable by its owner only, unless it exists.
 absl::Status make_token(const std::string& file);
 
 }  // namespace towline::wire

@@ -1,5 +1,5 @@
-// Places for calls that stay open, such as watches: each costs memory, and work at every change, for as long as its
-// client likes. Their number is bounded.
+// Bounds the calls that stay open, such as watches: each costs memory, and work at every change, for as long as its
+// client wants.
 #pragma once
 #include <absl/strings/str_cat.h>
 #include <grpcpp/support/status.h>
@@ -13,7 +13,7 @@ class Watchers {
  public:
   explicit Watchers(int most) : most_{most} {}
 
-  /// Held while the call is open. False: all places are taken, see refusal().
+  /// Held while a call is open. False: all places are taken, see refusal().
   class Place {
    public:
     explicit Place(std::atomic<int>* open) : open_{open} {}

@@ -1,5 +1,5 @@
-// Every message of the protos, filled by reflection field by field, must come back the same: over the wire, and where
-// it has a C++ value by way of that. A field that a codec forgets is missing then.
+// Every message of the protos, filled field by field by reflection, must come back equal: over the wire, and through
+// its C++ value if it has one. So a field that a codec forgets is found.
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
@@ -27,14 +27,14 @@ namespace pb = google::protobuf;
 
 constexpr absl::Time kNow = absl::FromUnixSeconds(1'700'000'000);
 
-/// As long as the comments of the protos say.
+/// As many bytes as the comments of the protos say.
 std::string bytes_of(const std::string& field, int seed) {
   const std::size_t size = field == "logs_bloom" ? 256 : field == "fee_recipient" ? 20 : 32;
   return std::string(size, static_cast<char>(seed));
 }
 
-/// Each field gets a value of its own; of a oneof the field `choice` (modulo their number), of an enum each value in
-/// turn.
+/// Each field gets a different value. `choice` (modulo their number) selects the field of a oneof; enums get each value
+/// in turn.
 void fill(pb::Message& m, int choice, int& seed) {
   const auto* d = m.GetDescriptor();
   const auto* r = m.GetReflection();
@@ -90,7 +90,7 @@ std::pair<std::string, RoundTrip> both_ways() {
             return owned(to_proto(*value));
           }};
 }
-/// A request that carries a command and what is commanded.
+/// A request that carries a command and its parameters.
 template <class M>
 std::pair<std::string, RoundTrip> commanded() {
   return {M::descriptor()->full_name(), [](const pb::Message& m) {

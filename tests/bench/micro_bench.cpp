@@ -1,5 +1,4 @@
-// Micro benchmarks of the hot paths. The block is of the size that Base mainnet has: about 210 transactions, 360 kB of
-// JSON.
+// Micro benchmarks of the hot paths. The block has the size of Base mainnet's: about 210 transactions, 360 kB of JSON.
 #include <benchmark/benchmark.h>
 #include <simdjson.h>
 
@@ -111,7 +110,7 @@ void envelopes(benchmark::State& state) {
 }
 BENCHMARK(envelopes)->Unit(benchmark::kMicrosecond);
 
-/// A gossiped block of about this many bytes, from its compressed message to the verdict.
+/// A gossiped block of about this many bytes, from its compressed message to the validation result.
 void gossip_message_to_verdict(benchmark::State& state) {
   testing::Random random{1};
   eth::Payload p;
@@ -138,7 +137,7 @@ void gossip_message_to_verdict(benchmark::State& state) {
 }
 BENCHMARK(gossip_message_to_verdict)->Arg(10'000)->Arg(100'000)->Arg(1'000'000)->Unit(benchmark::kMicrosecond);
 
-/// A node that takes everything and keeps nothing.
+/// A node that accepts all messages and keeps none.
 struct Member final : p2p::Node::Handler {
   explicit Member(std::uint8_t i)
       : identity{*secp256k1::SecretKey::from(Bytes(32, i))}, node{identity, options(), codec(), *this, i, kNow} {}
@@ -147,7 +146,7 @@ struct Member final : p2p::Node::Handler {
     o.topics = {"/t"};
     return o;
   }
-  /// What naming a message costs is another benchmark's.
+  /// Another benchmark measures the message id.
   static p2p::Gossipsub::Codec codec() {
     return {[](const std::string&, BytesView data) {
               p2p::MessageId id;
@@ -168,8 +167,7 @@ struct Member final : p2p::Node::Handler {
   p2p::Node node;
 };
 
-/// From a message that was found good to the bytes for the sockets of eight mesh peers: framing, flow control,
-/// encryption.
+/// From a valid message to the bytes for the sockets of eight mesh peers: framing, flow control, encryption.
 void gossip_forward_to_8_peers(benchmark::State& state) {
   Member hub{1};
   std::vector<std::unique_ptr<Member>> peers;
@@ -213,7 +211,7 @@ void gossip_forward_to_8_peers(benchmark::State& state) {
       out.clear();
       hub.node.output(i, out, 1U << 24U);
       sent += out.size();
-      state.PauseTiming();  // what the peers do with it
+      state.PauseTiming();  // the peers' work
       peers[i]->node.on_bytes(1, out, now);
       out.clear();
       peers[i]->node.output(1, out, 1U << 24U);

@@ -6,7 +6,7 @@ from containers import attempt, build, build_image
 
 @pytest.fixture(scope="session")
 def image(tmp_path_factory):
-    """TEST_IMAGE names one that was made before."""
+    """The image of Towline; TEST_IMAGE names one that is already built."""
     if given := os.environ.get("TEST_IMAGE"):
         yield given
         return
@@ -15,7 +15,7 @@ def image(tmp_path_factory):
     attempt("docker", "rmi", "--force", name)
 
 
-# Called as op-reth is: a devnet that poses as the network, with the Engine API on 8551, a CL on 8553 and ELs behind it.
+# Started with op-reth's command line: a devnet that poses as the network, with the Engine API on 8551, a CL on 8553 and ELs after it.
 STAND_IN = """#!/bin/sh
 case "$0" in *another-chain) network=base-mainnet ;; *) network=unichain-mainnet ;; esac
 exec towline-devnet --dir /data/devnet --network $network --jwt-secret /jwt/jwt.hex --host 0.0.0.0 --base-port 8550 --sources 2 --blocks 300 --block-time 1 \\

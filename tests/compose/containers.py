@@ -1,4 +1,4 @@
-"""Images of the programs that were built, and one project of compose. C++ is not compiled again: an image is made as deploy/Dockerfile's last stage makes it."""
+"""Images of the built programs, and a compose project. C++ is not compiled again: an image is made by the last stage of deploy/Dockerfile."""
 import json
 import os
 import re
@@ -26,7 +26,7 @@ def run(*command, **more):
 
 
 def last_stage():
-    """What deploy/Dockerfile does behind its build, with the programs from a folder."""
+    """The stage of deploy/Dockerfile after its build, with the programs from a folder."""
     stages = re.split(r"(?m)^(?=FROM )", (ROOT / "deploy/Dockerfile").read_text())
     base = "ARG BASE_IMAGE=debian:bookworm-slim\n"
     return base + stages[-1].replace("COPY --from=build /out/", "COPY ")
@@ -72,7 +72,7 @@ class Compose:
         assert left == "", left
 
     def towline(self, *arguments):
-        """In the coordinator's container; None: not 0."""
+        """The output of `towline` in the coordinator's container; None: its exit code is not 0."""
         r = attempt("docker", "exec", f"{self.project}-sync-coordinator-1", "towline", *arguments)
         return r.stdout if r.returncode == 0 else None
 
@@ -93,7 +93,7 @@ class Compose:
         return int(tow["local"]["labels"]["unsafe"]["number"]) if tow and tow.get("state") == "TOW_STATE_AT_TIP" else 0
 
     def goes_on(self, what):
-        """Ready, at the tip, and two blocks further than now."""
+        """Waits until the tow is at the tip, and two blocks further than now."""
         before = self.wait(f"{what}: at the tip", self.head)
         self.wait(f"{what}: goes on", lambda: self.head() >= before + 2 and self.towline("status", "--check"))
 

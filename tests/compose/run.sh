@@ -16,7 +16,7 @@ no_engine() {
 start_engine() {
   mkdir -p "$own"
   own=$(cd "$own" && pwd)
-  # A socket's path may have 107 characters only.
+  # The path of a socket may have at most 107 characters.
   run=$(mktemp -d /tmp/towline-docker.XXXXXX)
   export DOCKER_HOST=unix://$run/docker.sock
   dockerd --data-root "$own/docker" --exec-root "$run/exec" --pidfile "$run/pid" --host "$DOCKER_HOST" >"$own/dockerd.log" 2>&1 &

@@ -64,7 +64,7 @@ def test_config_that_lacks_something_says_what(tmp_path):
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_config_hands_every_flag_on(service):
-    """What the file sets itself is no operator's business; all else reaches the service that has the flag."""
+    """Every variable that the file does not set itself reaches the service that has the flag."""
     flags = {f["env"] for f in json.loads(run(BIN / service, "--print-flags"))}
     files = {"TOWLINE_CONFIG", "TOWLINE_INSECURE", "TOWLINE_ROLLUP_CONFIG", "TOWLINE_ENDPOINTS_FILE", "TOWLINE_P2P_PRIV_PATH", "TOWLINE_P2P_LISTEN_IP", "TOWLINE_P2P_LISTEN_UDP"}
     assert set(config(NETWORKS[0], EL_IMAGE="client:1")["services"][service]["environment"]) == flags - files
@@ -79,10 +79,10 @@ def test_config_variables_are_explained():
 
 
 def project(name, image, client_image, tmp_path, **more):
-    """Unichain, whose endpoints and client are one devnet that has its chain id and the hash of its genesis."""
+    """Unichain with a devnet as endpoints and client, which has Unichain's chain id and genesis hash."""
     own = {"EL_IMAGE": client_image, "TOWLINE_P2P_LISTEN_TCP": free_port(), "EL_HTTP_PORT": free_port(), "TOWLINE_P2P_NO_DISCOVERY": 1, "EL_MEMORY": "1g",
            "TOWLINE_ENDPOINT": "http://el:8553,group=a,http://el:8554,group=b,http://el:8555,group=c",
-           # The chain is of today, and its number times block time is not what the network's genesis says.
+           # The devnet's genesis is of today, so the times of its blocks do not fit the network's genesis.
            "TOWLINE_CHECK_BLOCK_TIMES": "off", "TOWLINE_READY_MAX_HEAD_AGE": 60, **more}
     path = tmp_path / "own.env"
     path.write_text("".join(f"{k}={v}\n" for k, v in {**variables(ROOT / "deploy/networks/unichain.env"), **own, "ENV_FILE": more.get("ENV_FILE", path)}.items()))
@@ -110,7 +110,7 @@ def test_follows_and_keeps_its_secrets(network):
     for service, there in (("reth", True), ("engine-driver", True), ("remote-fetcher", False), ("p2p-gossip", False), ("sync-coordinator", False)):
         assert (c.attempt("exec", service, "test", "-r", "/jwt/jwt.hex").returncode == 0) == there, service
     assert c("exec", "engine-driver", "stat", "-c", "%a %u %g", "/jwt/jwt.hex").strip() == "640 10001 10001"
-    # Published on loopback, though the network has no way out.
+    # Published on loopback, although the network has no internet access.
     assert http(f"http://127.0.0.1:{c.env['TOWLINE_HTTP_PORT']}/livez")[0] == 200
     secret = c("exec", "engine-driver", "cat", "/jwt/jwt.hex")
     # The same secret, data and network after everything went down.

@@ -1,4 +1,4 @@
-"""deploy/README.md, command by command as it stands there. The image is not compiled again, and a stand-in takes the place of op-reth and of the network."""
+"""Runs the commands of deploy/README.md. The image is not compiled again, and a stand-in replaces op-reth and the network."""
 import os
 import re
 import subprocess
@@ -9,7 +9,7 @@ from containers import HANG_S, ROOT, attempt, free_port
 def test_each_command_works(image, client_image):
     text = (ROOT / "deploy/README.md").read_text()
     commands = [line for block in re.findall(r"(?ms)^```sh\n(.*?)^```", text) for line in block.splitlines()]
-    # Compiles for an hour, as does the stage of the symbols.
+    # These compile for an hour.
     commands = [c for c in commands if not c.startswith("docker build") and "towline-symbols" not in c]
     assert len(commands) == 8, commands
     env = {**os.environ, "TOWLINE_IMAGE": image, "COMPOSE_PROJECT_NAME": f"towline-readme-{os.getpid()}",

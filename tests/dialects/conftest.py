@@ -13,7 +13,7 @@ import table  # noqa: E402
 from stack import Stack  # noqa: E402
 
 AT_ONCE = int(os.environ.get("DIALECTS_AT_ONCE", "10"))
-# A row needs a tenth of a processor to follow the chain. Where that many threads wait for each processor no more than two rows run, so that they get it.
+# A row needs a tenth of a processor to follow the chain. While this many threads wait for each processor only two rows run, so that each gets its share.
 CROWDED = 20
 
 

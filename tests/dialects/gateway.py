@@ -2,9 +2,9 @@
 
     gateway.py DEVNET_DIR OWN_DIR NAME...
 
-DEVNET_DIR holds the devnet's endpoints.json; certificates go to OWN_DIR. It prints one JSON line: the endpoints as the endpoints file has them, and a control address that answers any
-request with counters. It ends with its standard input. It keeps a copy of the devnet's chain and answers from it, so that every view of the chain (replicas, pruned, syncing) is made
-here; what it does not know goes to the devnet.
+DEVNET_DIR has the devnet's endpoints.json; certificates go to OWN_DIR. The gateway prints one JSON line: the endpoints in the form of the endpoints file, and a control address that
+answers any request with counters. It ends with its standard input. It answers from a copy of the devnet's chain, so that it can make every view of the chain (replicas, pruned,
+syncing); other calls go to the devnet.
 """
 import asyncio
 import collections
@@ -78,7 +78,7 @@ class Chain:
 
 @dataclass
 class View:
-    """What one request sees of the chain."""
+    """The view of the chain for one request."""
     head: int
     hash_head: int
     safe: int
@@ -122,7 +122,7 @@ class Request:
 
 @dataclass
 class Counters:
-    """`nothing`: requests that brought nothing: refused, cut, or without one good answer, and those with some bad answers whose good ones were asked for again."""
+    """`nothing`: requests that brought nothing: refused, cut, without one good answer, or with bad answers after which the good ones were asked for again."""
     requests: int = 0
     calls: int = 0
     nothing: int = 0
@@ -141,15 +141,15 @@ class Endpoint:
     def __init__(self, dialect, chain):
         self.dialect, self.layers, self.chain = dialect, dialect.layers, chain
         self.counters, self.begin, self.texts = Counters(), None, {}
-        self.mangled = {}  # call of a request with bad answers -> that request: was it thrown away?
+        self.mangled = {}  # call of a request with bad answers -> that request, to see whether it is asked for again
 
     def age(self):
         return time.monotonic() - self.begin if self.begin else 0.0
 
-    # The chain as it is seen here.
+    # The view of the chain.
 
     def find(self, view, which):
-        """The number of the block; None: there is no such block."""
+        """The number of a block; None: there is no such block."""
         if len(which) == 66:
             number = self.chain.numbers.get(which.lower())
             return number if number is not None and number <= view.hash_head else None
@@ -215,7 +215,7 @@ class Endpoint:
         return m
 
     def note_again(self, request):
-        """A call that a request with bad answers had answered well is asked again: what that request brought was thrown away."""
+        """Counts a request with bad answers as useless when a call that it answered well is asked again."""
         for call in request.calls:
             before = self.mangled.pop(json.dumps([call.get("method", ""), call.get("params") or []]), None)
             if before and not before.thrown_away:
@@ -257,11 +257,11 @@ class Endpoint:
         members = [await self.member(request, view, call) for call in request.calls]
         for x in self.layers:
             members = x.members(request, members)
-        # That there is no such method is an answer, too.
+        # "No such method" is an answer, too.
         good = [m for m in members if not m.bad and (m.error is None or m.error["code"] == -32601)]
         mangled = request.mangled or (request.batch and len(good) < len(members))
         if good and mangled:
-            # Labels move, so that asking for them again says nothing.
+            # Labels move, so asking for them again means nothing.
             self.mangled.update((m.key, request) for m in good if '"0x' in m.key)
         note = "good" if not mangled and good else "partly" if good else "no good answer"
         if request.batch:
@@ -329,7 +329,7 @@ class Endpoint:
 
 
 def raw_transaction(block, index):
-    """Of a raw block: rlp [header, [transactions], ..]."""
+    """The transactions of a raw block: rlp [header, [transactions], ..]."""
     def item(at):
         """(start of the payload, its end)"""
         b = block[at]
@@ -351,7 +351,7 @@ def raw_transaction(block, index):
 
 
 def make_certificate(directory):
-    """A CA, and a certificate of it for 127.0.0.1."""
+    """Makes a CA and its certificate for 127.0.0.1."""
     d = Path(directory)
     d.mkdir(parents=True, exist_ok=True)
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
@@ -365,13 +365,13 @@ def make_certificate(directory):
 
 
 async def listen(dialect, chain, directory):
-    """(the endpoint, or None where nothing answers; what goes into the endpoints file)"""
+    """(the endpoint, or None if nothing answers; its entry in the endpoints file)"""
     if dialect.url:
         return None, {"url": dialect.url}
     if dialect.refuses:
         held = socket.socket()
         held.bind(("127.0.0.1", 0))
-        chain.held = held  # bound and not listening for as long as we live
+        chain.held = held  # bound and not listening as long as this process lives
         return None, {"url": f"http://127.0.0.1:{held.getsockname()[1]}"}
     endpoint, tls, more = Endpoint(dialect, chain), None, {}
     if dialect.tls:
@@ -405,6 +405,6 @@ async def main(devnet, directory, names):
 
 
 if __name__ == "__main__":
-    # Whoever started us may be killed: then we end, too.
+    # The parent process may be killed: then this one ends, too.
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3:]))

@@ -1,4 +1,4 @@
-"""The few habits that every dialect of the table is made of. A layer leaves alone what it does not care about."""
+"""The layers that dialects are made of. A layer passes on everything that it does not change."""
 import base64
 import fnmatch
 import json
@@ -9,7 +9,7 @@ from web import Answer
 
 
 class RpcError(Exception):
-    """`status`: of the HTTP answer, when this is the error of a single call."""
+    """`status`: the HTTP status if this is the error of a single call."""
 
     def __init__(self, code, message, status=200):
         super().__init__(message)
@@ -18,27 +18,27 @@ class RpcError(Exception):
 
 class Layer:
     def refuse(self, request):
-        """An answer to the whole request, before any call is looked at."""
+        """An answer to the whole request before its calls are read; None: none."""
 
     def view(self, request, view):
-        """Changes what this request sees of the chain: head, hash_head, safe, finalized."""
+        """Changes the view of the chain for this request: head, hash_head, safe, finalized."""
 
     def call(self, request, method, params):
-        """The result of a call as JSON text, or raises RpcError; None: the chain answers."""
+        """The result of a call as JSON text; raises RpcError for an error; None: the chain answers."""
 
     def gone(self, number):
-        """True: this block is null; or raises RpcError."""
+        """True: the result for this block is null. Raises RpcError for an error."""
         return False
 
     def block(self, block, full):
-        """Changes a block that is given as an object."""
+        """Changes a block, given as an object."""
 
     def text(self, text, full):
-        """The same, as JSON text."""
+        """Changes a block, given as JSON text."""
         return text
 
     def members(self, request, members):
-        """The answers, changed; `bad` marks those that no longer answer their call. Of a single call there is one."""
+        """Changes the answers; `bad` marks those that no longer answer their call. A single call has one answer."""
         return members
 
     def answer(self, request, answer):
@@ -115,7 +115,7 @@ class BasicAuth(Layer):
 # Methods.
 
 class Deny(Layer):
-    """Methods by pattern: a JSON-RPC error; `status` for a single call. With `body`: that text for the whole request."""
+    """A JSON-RPC error for methods by pattern, with `status` for a single call. `body`: this text answers the whole request."""
 
     def __init__(self, *patterns, code=-32601, message="the method {} does not exist/is not available", status=200, body=None):
         self.patterns, self.code, self.message, self.status, self.body = patterns, code, message, status, body
@@ -133,14 +133,14 @@ class Deny(Layer):
 
 
 class Allow(Deny):
-    """All but these methods."""
+    """Denies all methods but these."""
 
     def denied(self, method):
         return not super().denied(method)
 
 
 class Result(Layer):
-    """The same result for a method; `until`: seconds."""
+    """The same result for a method, for `until` seconds if given."""
 
     def __init__(self, method, result, until=float("inf")):
         self.method, self.result, self.until = method, result, until
@@ -186,7 +186,7 @@ class Rate(Layer):
 
 
 class Lot(Layer):
-    """One of this many requests, by lot."""
+    """Refuses one of this many requests at random."""
 
     def __init__(self, of, how):
         self.of, self.how, self.random = of, how, random.Random(of)
@@ -205,7 +205,7 @@ class Shuffle(Layer):
 
 
 class BadIds(Layer):
-    """Each so-and-so-manieth answer of a batch has another id, or none."""
+    """Every nth answer of a batch has another id, or none."""
 
     def __init__(self, nth, form=None):
         self.nth, self.form = nth, form
@@ -219,7 +219,7 @@ class BadIds(Layer):
 
 
 class Twice(Layer):
-    """Each so-and-so-manieth answer of a batch."""
+    """Every nth answer of a batch comes twice."""
 
     def __init__(self, nth):
         self.nth = nth
@@ -271,7 +271,7 @@ class Shape(Layer):
 
 
 class Fat(Layer):
-    """A field more: this many bytes for a header, so many for a block."""
+    """Adds a field of `header` bytes to a header, of `block` bytes to a block."""
 
     def __init__(self, header, block):
         self.padding = {False: "0" * header, True: "0" * block}
@@ -285,7 +285,7 @@ QUANTITIES = {"number", "gasLimit", "gasUsed", "timestamp", "difficulty", "baseF
 
 
 def _each_object(block, visit):
-    """Of the block, its transactions, and their lists."""
+    """Visits the block, its transactions, and their lists."""
     visit(block)
     for t in block["transactions"]:
         if isinstance(t, dict):
@@ -334,7 +334,7 @@ def no_requests_hash(block, full):
     block.pop("requestsHash")
 
 
-# What is seen of the chain.
+# Views of the chain.
 
 class Replicas(Layer):
     """Each request in turn sees a head that is this many blocks behind."""
@@ -355,7 +355,7 @@ class HashesBehind(Layer):
 
 
 class FinalizedBack(Layer):
-    """Each so-and-so-manieth request sees a finalized block that is so much lower."""
+    """Every nth request sees a finalized block that is `blocks` lower."""
 
     def __init__(self, nth, blocks):
         self.nth, self.blocks = nth, blocks
@@ -393,7 +393,7 @@ class Pruned(Layer):
 
 
 class StopsAt(Layer):
-    """The head stays at a block that it says to be on its way from, or, with `after`, at what it was then."""
+    """The head stays at a block, and eth_syncing says that a sync goes on from it. With `after` the head stays where it was at that second."""
 
     def __init__(self, block=None, after=None):
         self.at, self.after = block, after
@@ -410,7 +410,7 @@ class StopsAt(Layer):
 
 
 class Halts(Layer):
-    """From second `after` on a consensus client's status is what it was then, where nothing else is asked for with it; there is nobody to answer anything else."""
+    """From second `after` on a consensus client's status stands still, in requests for it alone; everything else is refused."""
 
     def __init__(self, after):
         self.after, self.last = after, None

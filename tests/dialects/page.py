@@ -7,17 +7,17 @@ PAGE = Path(__file__).resolve().parents[2] / "docs/endpoints.md"
 
 HEAD = """# Which endpoints work
 
-How providers, gateways and clients answer, and what Towline makes of it. Each row is a test (`tests/dialects`, part of `make test`): a gateway that answers so stands in front of a
-chain, and a fresh execution client is towed by it. This page is generated from the table of these tests (`tests/dialects/page.py`).
+How providers, gateways and clients answer, and what Towline makes of it. Each row is a test (`tests/dialects`, part of `make test`): a fresh execution client is towed through a gateway
+that answers in this way. This page is generated from the table of these tests (`tests/dialects/page.py`).
 
 | what to expect | means |
 |---|---|
 | works | a fresh client reaches the head and follows it; Towline says ready |
-| works, slower | the same; the limits of the endpoint are found out and kept, which costs few requests |
-| a reason code | it cannot work. `towline status`, `/readyz` and `towline endpoints` show this code and the cause within 30 s, and nothing says ready |
-| set aside | the next endpoint is used; `towline endpoints` shows this one with the code |
+| works, slower | the same; Towline learns the limits of the endpoint at the cost of few requests, and keeps to them |
+| a reason code | the endpoint cannot work. `towline status`, `/readyz` and `towline endpoints` show this code and the cause before 150 requests were in vain, and nothing says ready |
+| set aside | the next endpoint is used; `towline endpoints` shows this endpoint with the code |
 
-Of an endpoint that is in no row `towline endpoints` says what is made of it.
+For an endpoint that is in no row, `towline endpoints` shows how Towline treats it.
 """
 
 

@@ -1,4 +1,4 @@
-"""One row of the table, run: a gateway with its dialect in front of the shared devnet, an empty execution client, the services; what is seen of them meanwhile; and what must be true."""
+"""Runs one row of the table: a gateway with the row's dialect in front of the shared devnet, an empty execution client, and the services; samples their state and checks it."""
 import collections
 import http.client as http_client
 import json
@@ -15,22 +15,22 @@ from stack import BIN, HANG_S, SERVICES, Process, Stack, http
 
 HERE = Path(__file__).resolve().parent
 LOOK_S = 0.2
-# No limit below is a time but HANG_S, which only a hang reaches: what the machine is slow at is slow for all that is counted, too.
+# No limit below is a time but HANG_S, which only a hang reaches. Limits count events, which are slow on a slow machine, too.
 NAMED_BY = 150     # requests of the fetcher without a good answer: by then a cause must be named
-STABLE = 20        # looks, and then it must stay named
+STABLE = 20        # looks at which it must stay named
 FOLLOWED = 10      # blocks that are followed after the first head
-BEHIND = 5         # blocks behind the source that a client is which follows
-READY_SHARE = 0.5  # of the looks at a client that is no more behind than that: ready, and AT_TIP
-LOOKS = 20         # of that kind, for a share that says something
-FEW = 60           # requests that bring nothing, while the chain grows by FEW_BLOCKS; more as it grows by more
+BEHIND = 5         # blocks that a client which follows may be behind the source
+READY_SHARE = 0.5  # least share of looks at such a client that show ready, and AT_TIP
+LOOKS = 20         # least number of such looks, for a meaningful share
+FEW = 60           # useless requests while the chain grows by FEW_BLOCKS; more for more blocks
 FEW_BLOCKS = 20
 ALARMS = ("TOW_STATE_DIVERGED", "TOW_STATE_NEEDS_OPERATOR", "TOW_STATE_UNKNOWN_RULES")
-OVER = threading.Event()  # the whole run is: nobody waits any longer
+OVER = threading.Event()  # the whole run is over: all waits end
 CODES = set(re.findall(r"^\| `(\w+)` \|", (HERE / "../../docs/errors.md").read_text().split("## gRPC")[0], re.M))
 
 
 class RowStack(Stack):
-    """The row's services, with an empty execution client of the shared devnet's chain, and default flags but for the endpoints file."""
+    """The row's services, with an empty execution client of the shared devnet's chain. Their flags are defaults, except the endpoints file."""
 
     def __init__(self, directory, net, endpoints_file):
         config = json.loads(Path(net["rollup"]).read_text())
@@ -44,7 +44,7 @@ class RowStack(Stack):
         return [*flags, f"--endpoints-file={self.endpoints_file}"] if service == "remote-fetcher" else flags
 
     def towline(self, *words):
-        """What the command line says; empty: nothing in time."""
+        """The output of the command line; empty: none in time."""
         grpc = {"--sync-coordinator": "sync-coordinator", "--remote-fetcher": "remote-fetcher"}
         at = [x for flag, service in grpc.items() for x in (flag, f"127.0.0.1:{self.ports[service][0]}")]
         try:
@@ -53,14 +53,14 @@ class RowStack(Stack):
             return ""
 
     def labels(self):
-        """{"latest": number, "safe": .., "finalized": ..} of the client; a label that it has not is absent."""
+        """{"latest": number, "safe": .., "finalized": ..} of the client; a label that is not set is absent."""
         tags = ("latest", "safe", "finalized")
         answers = post(self.endpoints["admin"], [block_call(t, False, i) for i, t in enumerate(tags)])
         return {tags[a["id"]]: int(a["result"]["number"], 16) for a in answers if a.get("result")}
 
 
 class Refused(Exception):
-    """A service did not start, and said why."""
+    """A service did not start and said why."""
 
 
 class Run:
@@ -117,14 +117,14 @@ class Run:
         if self.stack:
             self.stack.close()
 
-    # What is seen.
+    # Sampling.
 
     def look_at_status(self):
         while not self.stop.is_set():
             for line in self.watch.stdout:
                 for tow in json.loads(line).get("tows", []):
                     self.status.append((self.now(), tow))
-            # It gives up where nobody answers in time.
+            # Gives up if nobody answers in time.
             if not self.stop.wait(LOOK_S):
                 self.watch.wait()
                 self.start_watch()
@@ -152,12 +152,12 @@ class Run:
         return json.loads(text)["endpoints"] if text else []
 
     def requests(self):
-        """What the fetcher has sent, by its own count: (all, those that ran into their time-out, those with a good answer)."""
+        """The requests that the fetcher has sent, by its own count: (all, timed out, with a good answer)."""
         counts = re.findall(r'^towline_fetcher_requests_total\{endpoint="[^"]*",result="(\w+)"\} (\d+)', self.stack.get("remote-fetcher", "/metrics")[1], re.M)
         return sum(int(n) for _, n in counts), *(sum(int(n) for result, n in counts if result == of) for of in ("timeout", "ok"))
 
     def wait(self, what, probe):
-        """What `probe` gives, once it is true."""
+        """The result of `probe` once it is true."""
         end = time.monotonic() + HANG_S
         while time.monotonic() < end:
             try:
@@ -171,7 +171,7 @@ class Run:
     def wait_for_head(self, what, number):
         self.wait(what, lambda: self.stack.labels()["latest"] >= number())
 
-    # What must be true.
+    # Checks.
 
     def follows(self):
         row, s = self.row, self.stack
@@ -199,7 +199,7 @@ class Run:
             assert asked >= (1 if method == "eth_subscribe" else 5), f"{method} was asked for {asked} times: this side of the endpoint is not used"
 
     def near(self, begin):
-        """(ready, AT_TIP) of each look since then at a client that was as near to the source as one that follows."""
+        """(ready, AT_TIP) of each look since then at a client that was near enough to the source to count as following."""
         return [(code == 200, state == "TOW_STATE_AT_TIP") for at, code, _, state, behind in self.ready if at > begin and behind <= BEHIND + self.row.lag]
 
     def is_ready(self, begin):
@@ -243,12 +243,12 @@ class Run:
                 return None
             bad = (self.endpoints() or [{}])[0]
             self.notes["endpoints"] = bad.get("reason_code", "(no such field)")
-            # What it is in full may take another look than that it is so.
+            # The full reason may come later than the code.
             said = self.notes["reasons"] = (tow["reason"], bad.get("reason", ""))
             return bad.get("reason_code") in row.codes and all(reason and row.text in reason for reason in said)
 
         def named_in_time():
-            # Those that ran into their time-out show that the machine is busy, and nothing of the endpoint.
+            # Requests that timed out show a busy machine, not the endpoint.
             sent, late, good = self.requests()
             if named():
                 return True
@@ -261,8 +261,8 @@ class Run:
         self.notes["named after s"], self.notes["requests"] = round(self.now(), 1), sent - late
 
         def stays():
-            """It stayed so for a number of looks. These begin anew where a request ran into its time-out, which has a code of its own, and where a quarantine
-            ended, after which the endpoint is tried again (each is longer than the one before)."""
+            """The code stayed for a number of looks. The count starts again after a request that timed out, which has a code of its own, and after the end of a
+            quarantine, when the endpoint is tried again (each quarantine is longer than the one before)."""
             self.wait(what, named)
             quarantined = any(int(e.get("integrity_failures", 0)) for e in self.endpoints())
             at, (sent, late, _) = self.now(), self.requests()
@@ -287,7 +287,7 @@ class Run:
             assert tow["state"] != "TOW_STATE_AT_TIP", f"AT_TIP ({tow['reason_code']}) after {at:.1f} s"
 
     def refused_at_start(self, said):
-        """A service that ends at once with one line that says why is as good as a reason code."""
+        """A service that ends at once with one line of explanation is as good as a reason code."""
         assert self.row.must == table.NAMES_IT and self.row.codes, "a service did not start:\n" + said
         lines = [line for line in said.splitlines() if line]
         assert len(lines) == 1 and self.row.text in lines[0], f"not one line with {self.row.text!r}:\n" + said
@@ -304,7 +304,7 @@ class Run:
         assert bad["reason"] and row.text in bad["reason"], f"endpoints does not say {row.text!r}: {bad['reason']!r}"
 
     def check(self):
-        """Empty: all is well; else what is wrong, with all that was seen."""
+        """Runs and checks the row. Returns what is wrong, with all samples; empty: all is well."""
         must = self.row.must
         try:
             try:
@@ -334,7 +334,7 @@ class Run:
         last = {}
         for at, what in sorted(changes):
             kind = what.startswith("readyz")
-            # Numbers in a reason change all the time.
+            # The numbers in a reason change all the time.
             if re.sub(r"\d+", "", what) != last.get(kind):
                 last[kind] = re.sub(r"\d+", "", what)
                 out.append(f"{at:7.1f} s  {what}")

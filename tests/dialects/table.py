@@ -1,4 +1,4 @@
-"""How real endpoints answer, and what Towline must make of it: one row each. docs/endpoints.md is generated from this table (page.py)."""
+"""How real endpoints answer, and how Towline must react: one row each. page.py generates docs/endpoints.md from this table."""
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,24 +7,24 @@ import layers as x
 
 FOLLOWS, FOLLOWS_SLOWER, NAMES_IT, ASIDE = "FOLLOWS", "FOLLOWS_SLOWER", "NAMES_IT", "ASIDE"
 
-# What the operator does about a reason code: docs/errors.md has it, and a test compares that with what the programs say.
+# The advice for each reason code, from docs/errors.md; a test compares that page with the programs.
 ADVICE = dict(re.findall(r"^\| `(source_\w+)` \| .* \| (.*) \|$", (Path(__file__).resolve().parents[2] / "docs/errors.md").read_text(), re.M))
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How an endpoint answers: its layers, asked one after the other, and what stands below them."""
+    """How an endpoint answers: its layers, asked in order, and the node below them."""
     layers: tuple = ()
     kind: str = "el"  # el, cl, both
     raw_transactions: bool = False
-    # Where it listens and how its URL looks.
+    # Its address and the form of its URL.
     host: str = "127.0.0.1"
     path: str = ""
     userinfo: str = ""
     tls: str = ""  # named: the endpoints file names the CA; unknown: it does not
     websocket: bool = False
     refuses: bool = False  # nothing listens
-    url: str = ""          # of somewhere else
+    url: str = ""          # another URL instead of the gateway's
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,19 @@ class Row:
     then: tuple = ()     # names of the endpoints after it
     codes: tuple = ()    # reason codes that are right; the first is the usual one
     text: str = ""       # a part of the reason that says what only this endpoint can say
-    lag: int = 0         # blocks that it is behind by nature, beside those that anybody needs
+    lag: int = 0         # blocks that the endpoint is behind by nature
     labels: bool = True  # safe and finalized can be known; else `labels_unset` is said, and nothing says ready
-    asks: tuple = ()     # methods that must have been asked for five times at least
-    first_s: int = 0     # what is odd begins so many seconds after the first request
+    asks: tuple = ()     # methods that must be called at least five times
+    first_s: int = 0     # seconds after the first request at which the special behaviour begins
     unknown_type: bool = False  # the chain has transactions of an unknown type
-    do: str = ""         # what the operator does, where the code does not say it
+    do: str = ""         # advice for the operator, if the reason code has none
 
 
 @dataclass(frozen=True)
 class Section:
     title: str
     rows: tuple
-    do: str = "nothing"  # what the operator does, where nothing else is said
+    do: str = "nothing"  # advice for the operator, if the row has none
 
 
 def el(*layers, **more):

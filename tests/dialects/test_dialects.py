@@ -1,4 +1,4 @@
-"""Each row of the table, as it must be."""
+"""Runs each row of the table."""
 import pytest
 
 import table
@@ -9,4 +9,4 @@ def test_dialect(name, results, record_property):
     wrong, notes = results[name].result()
     record_property("measured", f"{name:20} {wrong.splitlines()[0] if wrong else ''} {notes}")
     if wrong:
-        pytest.fail(wrong, pytrace=False)  # it says all; where in the harness it was raised says nothing
+        pytest.fail(wrong, pytrace=False)  # the text is complete; a traceback into the harness adds nothing

@@ -20,7 +20,7 @@ class Answer:
 
 
 async def read_request(reader):
-    """(method, path, headers with names in small letters, body); None: the client has gone."""
+    """(method, path, headers with lower-case names, body); None: the client is gone."""
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, path, _ = head[0].split(" ", 2)
@@ -40,7 +40,7 @@ async def read_request(reader):
 
 
 async def write_answer(writer, a):
-    """False: the connection is at its end."""
+    """False: the connection must be closed."""
     keep = a.wire in ("length", "chunked") and not a.close
     headers = {"Content-Type": "application/json", **a.headers}
     if a.wire == "chunked":
@@ -63,7 +63,7 @@ async def write_answer(writer, a):
 
 
 class WebSocket:
-    """The server's end, after the handshake."""
+    """The server's end of a connection, after the handshake."""
 
     def __init__(self, reader, writer):
         self.reader, self.writer = reader, writer
@@ -74,7 +74,7 @@ class WebSocket:
         await self.writer.drain()
 
     async def receive(self):
-        """A whole message; None: the client has gone."""
+        """A whole message; None: the client is gone."""
         message = b""
         try:
             while True:

@@ -1,4 +1,4 @@
-// What the fuzz targets share.
+// Common parts of the fuzz targets.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace towline::fuzz {
 
-/// Ends the process as a finding. (assert() is off in release builds, where the corpus is replayed too.)
+/// Ends the process as a finding unless `holds`. (assert() is off in release builds, which also replay the corpus.)
 inline void require(bool holds) {
   if (!holds) std::abort();
 }

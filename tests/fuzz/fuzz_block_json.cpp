@@ -1,4 +1,4 @@
-// eth_getBlockBy*: any JSON; what is read of a block can be encoded, and verified bodies have the header's root.
+// eth_getBlockBy* with any JSON: a block that is read can be encoded, and verified bodies have the header's root.
 #include "libs/eth/block_json.hpp"
 #include "libs/eth/header.hpp"
 #include "libs/eth/payload.hpp"

@@ -1,4 +1,4 @@
-// Packets and messages of discv5: a message that is read is written again as it came.
+// Packets and messages of discv5: a decoded message encodes to the same bytes.
 #include "libs/discv5/packet.hpp"
 #include "tests/fuzz/fuzz.hpp"
 

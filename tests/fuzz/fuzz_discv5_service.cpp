@@ -1,5 +1,5 @@
-// A node with which we share keys sends what it likes: each input is a list of messages (a length byte each), and the
-// service's own requests go on between them.
+// A node with which we share keys sends arbitrary messages: each input is a list of messages with a length byte each.
+// The service's own requests go on between them.
 #include "libs/discv5/service.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
@@ -51,7 +51,7 @@ void feed(BytesView in) {
     peer.sent.clear();
     service.on_timer(now);
     if (!m.ok()) continue;
-    // Answers are for what was asked last.
+    // Answers use the id of the last request.
     for (const Bytes& p : peer.sent) {
       const auto q = decode_packet(them, p);
       if (!q.ok() || !std::holds_alternative<Ordinary>(q->auth)) continue;

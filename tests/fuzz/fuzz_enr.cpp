@@ -1,4 +1,4 @@
-// Node records and enode URLs: what is taken is signed, and is written again as it came.
+// Node records and enode URLs: an accepted record is signed, and encodes to the same text.
 #include "libs/discv5/enr.hpp"
 #include "tests/fuzz/fuzz.hpp"
 

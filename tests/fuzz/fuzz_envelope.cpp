@@ -1,5 +1,5 @@
-// Transactions as the last gate looks at them. What passes has one encoding only, and whatever passes as a deposit is
-// one to the decoder, too.
+// The check of transactions at the last gate. A transaction that passes has only one encoding, and one that passes as a
+// deposit also decodes as a deposit.
 #include "libs/eth/deposits.hpp"
 #include "libs/eth/envelope.hpp"
 #include "libs/rlp/rlp.hpp"
@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!good) return 0;
   fuzz::require(size > 1 && raw[0] != 0 && (raw[0] < 0x80 || raw[0] >= 0xc0));
   if (!deposit && raw[0] > 4 && raw[0] < 0x80) return 0;
-  // One list, to the last byte: with anything more it is another message.
+  // The transaction ends with its last byte: with one more it does not pass.
   Bytes longer{raw.begin(), raw.end()};
   longer.push_back(0);
   fuzz::require(!eth::check_envelope(longer).ok());

@@ -1,4 +1,4 @@
-// What sources answer to optimism_rollupConfig and eth_config: whatever it is, what is known here stays, and the
+// Answers of sources to optimism_rollupConfig and eth_config: whatever they are, known fork times stay, and the
 // schedule stays in order.
 #include "services/remote-fetcher/core/fork_schedule.hpp"
 #include "tests/fuzz/fuzz.hpp"
@@ -24,7 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz::require(*t >= last);
     last = *t;
   }
-  // Nothing new the second time.
+  // The same answer brings no news the second time.
   news.clear();
   if (schedule.on_rollup_config("a", element, 1'800'000'000, news).ok()) fuzz::require(news.empty());
   return 0;

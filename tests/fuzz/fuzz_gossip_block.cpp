@@ -1,4 +1,4 @@
-// A block as it comes from the network: snappy, envelope, SSZ. What decodes encodes to the same bytes.
+// A block from the network: snappy, envelope, SSZ. A message that decodes encodes to the same bytes.
 #include "libs/gossip_block/validator.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
@@ -20,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   config.l2_chain_id = 10;
   const auto c = gossip_block::check(config, {10}, version, b, {Address{}}, absl::FromUnixSeconds(1'700'000'000));
   fuzz::require(c.rule != gossip_block::Failure::none);
-  // With the signer taken as good the rest of the rules is reached.
+  // With the signer accepted the other rules are reached.
   if (c.signer) (void)gossip_block::check(config, {10}, version, b, {*c.signer}, absl::FromUnixSeconds(1'700'000'000));
   return 0;
 }

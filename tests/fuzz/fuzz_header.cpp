@@ -1,4 +1,4 @@
-// Headers: a decoded header encodes to the bytes that it came from.
+// Headers: a decoded header encodes to the same bytes.
 #include "libs/eth/header.hpp"
 #include "libs/eth/payload.hpp"
 #include "tests/fuzz/fuzz.hpp"
@@ -12,7 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::require(eth::encode_header(*h) == Bytes(in.begin(), in.end()));
   const Hash32 hash = eth::hash_header(*h);
   if (!eth::verify_header(*h, hash).ok()) return 0;
-  // A verified header survives the way through a payload, but for the root of transactions that are not here.
+  // A verified header survives the conversion to a payload and back, except the root of its transactions, which are
+  // not here.
   eth::Header again = eth::header_of(eth::make_payload(*h, hash, {}));
   again.transactions_root = h->transactions_root;
   fuzz::require(again == *h);

@@ -1,4 +1,4 @@
-// Hex: what is read is written back as the same value.
+// Hex: a value that is read is written as the same value.
 #include "libs/base/hex.hpp"
 #include "tests/fuzz/fuzz.hpp"
 

@@ -1,4 +1,4 @@
-// Answers of JSON-RPC servers, taken as the answer to one request and to a batch.
+// Answers of JSON-RPC servers, parsed as the answer to one request and to a batch.
 #include "libs/jsonrpc/jsonrpc.hpp"
 #include "tests/fuzz/fuzz.hpp"
 

@@ -1,4 +1,4 @@
-// A peer that does the handshake honestly and then says anything at all: yamux frames, streams, gossip, identify.
+// A peer that does a correct handshake and then sends arbitrary bytes: yamux frames, streams, gossip, identify.
 #include "libs/p2p/node.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
@@ -36,7 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                  1,
                  now};
   node.add_connection(1, false, {p2p::ip4(10, 0, 0, 1), 1}, {}, now);
-  // The peer's side by hand: multistream, Noise with early data, then whatever the input says.
+  // The peer's side by hand: multistream, Noise with early data, then the input.
   auto select = p2p::Multistream::dialer({"/noise"});
   Bytes out = select.take_output();
   node.on_bytes(1, out, now);

@@ -1,4 +1,4 @@
-// What the first bytes of a peer can be: multistream tokens, multiaddrs, peer ids, public keys, identify, gossip RPCs.
+// The decoders of a peer's bytes: multistream tokens, multiaddrs, peer ids, public keys, identify, gossip RPCs.
 #include "libs/p2p/gossip_rpc.hpp"
 #include "libs/p2p/identify.hpp"
 #include "libs/p2p/multiaddr.hpp"

@@ -1,5 +1,4 @@
-// debug_getRawBlock: a decoded block encodes to the bytes that it came from, but for the optional empty withdrawals
-// list.
+// debug_getRawBlock: a decoded block encodes to the same bytes, except for the optional empty withdrawals list.
 #include "libs/eth/payload.hpp"
 #include "libs/eth/raw_block.hpp"
 #include "tests/fuzz/fuzz.hpp"

@@ -1,4 +1,4 @@
-// RLP: what the strict reader takes is the one canonical encoding of what it says.
+// RLP: bytes that the strict reader accepts are the one canonical encoding of their value.
 #include "libs/rlp/rlp.hpp"
 #include "tests/fuzz/fuzz.hpp"
 

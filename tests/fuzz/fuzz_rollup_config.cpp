@@ -1,4 +1,4 @@
-// op-node's rollup.json: what is accepted is consistent.
+// op-node's rollup.json: an accepted config is consistent.
 #include "libs/rollup/config.hpp"
 #include "tests/fuzz/fuzz.hpp"
 

@@ -1,5 +1,5 @@
-// Merkle-Patricia proofs. The input is a list of a key and nodes; where a node holds the marker, the hash of the next
-// one is written, so that the walk goes deeper than one node. Whatever is accepted is accepted for its root alone.
+// Merkle-Patricia proofs. The input is a key and nodes. A marker in a node is replaced by the hash of the next node, so
+// that the walk goes deeper than one node. A proof is accepted for its own root only.
 #include <algorithm>
 
 #include "libs/crypto/keccak.hpp"

@@ -1,5 +1,5 @@
-// Runs a fuzz target over files, or over every file of directories: a corpus as a regression test, and one crash to
-// debug, with any compiler. Fails when there is nothing to run.
+// Runs a fuzz target over files, or over all files of directories, with any compiler: a corpus as a regression test, or
+// one crash for debugging. Fails if there is no input.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
       return 1;
     }
     const std::vector<char> data{std::istreambuf_iterator<char>{in}, {}};
-    std::fprintf(stderr, "%s\n", f.c_str());  // the last one named is the one that crashed
+    std::fprintf(stderr, "%s\n", f.c_str());  // so the last name is that of the input that crashed
     LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(data.data()), data.size());
   }
   std::printf("%zu inputs replayed\n", files.size());

@@ -1,5 +1,5 @@
 #!/bin/sh
-# run.sh SECONDS: each fuzz target of build/fuzz for so long, from its corpus; what it finds stays in build/fuzz/found.
+# run.sh SECONDS: runs each fuzz target of build/fuzz for this time from its corpus; findings stay in build/fuzz/found.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 found="$root/build/fuzz/found"

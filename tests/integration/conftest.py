@@ -4,7 +4,7 @@ from stack import Stack
 
 @pytest.fixture
 def stack(tmp_path):
-    """A function that starts a devnet; whatever runs at the end of the test is killed."""
+    """A function that starts a devnet; processes that still run at the end of the test are killed."""
     made = []
 
     def make(**flags):

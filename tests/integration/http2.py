@@ -1,4 +1,4 @@
-"""As much HTTP/2 as an attacker needs to call gRPC: frames, and headers that are written out."""
+"""The part of HTTP/2 that an attacker needs to call gRPC: frames, and uncompressed headers."""
 import socket
 import struct
 
@@ -12,7 +12,7 @@ def frame(kind, flags, stream, payload=b""):
 
 
 def header(name, value):
-    # Literal, never indexed, without Huffman; all lengths are below 127.
+    # A literal that is never indexed, without Huffman coding; all lengths are below 127.
     return bytes([0x10, len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
 
 
@@ -24,7 +24,7 @@ class Connection:
         self.initial, self.window = 65535, {0: 65535}
 
     def call(self, path, message=b"", declared=None):
-        """Opens a call and sends its only message, of which `declared` bytes are announced."""
+        """Opens a call and begins its only message, which declares `declared` bytes."""
         headers = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "x"), ("te", "trailers"), ("content-type", "application/grpc")]
         stream, self.next = self.next, self.next + 2
         size = len(message) if declared is None else declared
@@ -33,7 +33,7 @@ class Connection:
         return stream
 
     def more(self, stream, data):
-        """The rest of a message, as fast as the other side takes it, until the call has ended."""
+        """Sends the rest of a message as fast as the server takes it, until the call has ended."""
         at = 0
         while at < len(data):
             room = min(16384, len(data) - at, self.window[0], self.initial + self.window.get(stream, 0))

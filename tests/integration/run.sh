@@ -1,5 +1,5 @@
 #!/bin/sh
-# The services as real processes against towline-devnet: prepares a virtual environment, runs the tests. Arguments go to pytest.
+# Tests the services as real processes against towline-devnet: prepares a virtual environment, runs pytest with the arguments.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)

@@ -14,8 +14,8 @@ from ports import free_port  # noqa: E402
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("TEST_BIN") or ROOT / "build/release/bin")
 SERVICES = ("remote-fetcher", "engine-driver", "sync-coordinator")
-GOSSIP = "p2p-gossip"  # only where a test asks for it: it would hide the faults of the sources
-# Nothing takes so long on the slowest machine: only what hangs does.
+GOSSIP = "p2p-gossip"  # only if a test asks for it: it would hide faults of the sources
+# Only a hang takes this long, even on the slowest machine.
 HANG_S = 600
 
 
@@ -26,7 +26,7 @@ def http(url, body=None, timeout=HANG_S):
 
 
 def fake_clock(directory):
-    """A file that says how far the wall clock is off, and the environment of a process that believes it."""
+    """A file with the offset of the wall clock, and the environment of a process that uses it (libfaketime)."""
     clock = Path(directory) / "clock"
     set_clock(clock, "+0")
     listed = subprocess.run(["dpkg", "-L", "libfaketime"], capture_output=True, text=True, check=True).stdout.split()
@@ -35,7 +35,7 @@ def fake_clock(directory):
 
 
 def set_clock(clock, offset):
-    """Whole at once: a process may read it at any time."""
+    """Replaces the file at once: a process may read it at any time."""
     fresh = clock.with_suffix(".new")
     fresh.write_text(offset + "\n")
     fresh.rename(clock)
@@ -56,7 +56,7 @@ class Process:
         self.popen.wait()
 
     def stop(self):
-        """SIGTERM; the exit code. A service that needs 5 s for it ends itself with 1: that it does not is what a test asks."""
+        """SIGTERM; returns the exit code. A service that needs 5 s to stop ends itself with 1, so tests expect 0."""
         if self.popen and self.popen.poll() is None:
             self.popen.send_signal(signal.SIGTERM)
             try:
@@ -71,7 +71,7 @@ class Process:
 
 
 class Stack:
-    """devnet flags as keywords: blocks=500 is --blocks 500."""
+    """Takes devnet flags as keywords: blocks=500 is --blocks 500."""
 
     def __init__(self, directory, **flags):
         self.dir = Path(directory)
@@ -90,7 +90,7 @@ class Stack:
         e = self.endpoints
         grpc, status = self.ports[service]
         own = {
-            # Of less than a second are the blocks' times in no block.
+            # With block times below a second the timestamps do not follow the rule.
             "remote-fetcher": ["--poll-interval=200ms", f"--check.block-times={'on' if self.block_time >= 1 else 'off'}", f"--evidence-file={self.evidence}", *(f"--endpoint={u}" for u in endpoints or [e["cl"], *e["sources"]])],
             "engine-driver": [f"--engine={e['engine']}", f"--jwt-secret={e['jwt']}", f"--engine.admin-rpc={e['admin']}", f"--data-dir={self.dir / 'data'}",
                               f"--remote-fetcher=dns:///127.0.0.1:{self.ports['remote-fetcher'][0]}",
@@ -112,7 +112,7 @@ class Stack:
         return self
 
     def second_coordinator(self):
-        """A newer one for the same driver; the ports of "sync-coordinator" are its from now on."""
+        """Starts a second coordinator for the same driver; self.ports has its ports from now on."""
         self.ports["sync-coordinator"] = (free_port(), free_port())
         second = self.dir / "second"
         second.mkdir()
@@ -126,7 +126,7 @@ class Stack:
         return json.loads(http(self.endpoints["control"] + "/stats")[1])
 
     def timestamp(self):
-        """Of the chain's head."""
+        """The timestamp of the chain's head."""
         request = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": ["latest", False]}
         return int(json.loads(http(self.endpoints["sources"][0], json.dumps(request).encode())[1])["result"]["timestamp"], 16)
 
@@ -148,7 +148,7 @@ class Stack:
         raise AssertionError(f"{what}: not within {HANG_S} s; last: {last}\n" + "\n".join(p.tail() for p in [self.devnet, *self.processes.values()]))
 
     def wait_tip(self):
-        """The client is on the remote chain, at most two blocks behind, with labels."""
+        """Waits until the client is on the remote chain, at most two blocks behind, with labels."""
         def there():
             s = self.stats()
             if not s["el"]["safe"] or not s["el"]["finalized"] or s["chain"]["head"]["number"] - s["el"]["head"]["number"] > 2:
@@ -157,7 +157,7 @@ class Stack:
         return self.wait("at the tip", there)
 
     def wait_same_head(self):
-        """Production stops, and the client ends on exactly the remote's labels."""
+        """Stops production, and waits until the client has exactly the remote's labels."""
         self.ctl("produce", on=False)
         def same():
             s = self.stats()
@@ -168,7 +168,7 @@ class Stack:
         return [json.loads(line) for line in self.trace.read_text().splitlines()] if self.trace.exists() else []
 
     def check_trace(self):
-        """The invariants that hold for whatever happened: every answer was expected, finalized never went back, labels were in order."""
+        """Checks the invariants: every answer was expected, finalized never went back, labels were in order."""
         number, finalized = {"0x" + "00" * 32: -1}, -1
         for r in self.records():
             if r["kind"] == "newPayload":

@@ -1,4 +1,4 @@
-"""Whoever reaches a port may do anything there: the service stays, its memory too, and commands find their way."""
+"""Attacks on open ports: the service lives on, its memory stays bounded, and commands still get through."""
 import fcntl
 import os
 import re
@@ -14,7 +14,7 @@ from stack import BIN, HANG_S, SERVICES, Process
 
 
 def towline(stack, *command, env=None):
-    """Exit code and what it said."""
+    """Runs `towline`; returns exit code and output."""
     own = [f"--sync-coordinator=127.0.0.1:{stack.ports['sync-coordinator'][0]}", f"--remote-fetcher=127.0.0.1:{stack.ports['remote-fetcher'][0]}"]
     p = subprocess.run([BIN / "towline", *own, *command], capture_output=True, text=True, timeout=HANG_S, check=False, env={**os.environ, **(env or {})}, cwd=stack.dir)
     return p.returncode, p.stdout + p.stderr
@@ -31,13 +31,13 @@ def connections(port, n):
         try:
             made.append(socket.create_connection(("127.0.0.1", port), timeout=5))
         except OSError:
-            break  # no place in the queue of the listening socket any more
+            break  # the queue of the listening socket is full
     return made
 
 
 @pytest.fixture
 def few_descriptors():
-    """What systemd and shells give: 1,024 unless a program asks for what it may have."""
+    """The limits that systemd and shells give: 1,024 descriptors unless a program raises its soft limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     yield lambda s, h=hard: resource.setrlimit(resource.RLIMIT_NOFILE, (s, h))
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -59,14 +59,14 @@ def test_idle_connections_leave_grpc_its_descriptors(stack, few_descriptors, all
 
     def answers():
         if allowed and fetcher.popen.poll() is not None:
-            # gRPC listens no more once it had no descriptor left: the service has seen that and ended, and whoever watches over it starts it again.
+            # gRPC stops listening once it had no free descriptor. The service noticed and ended, for its supervisor to restart it.
             assert fetcher.popen.returncode == 3 and "a loop hangs, ending now  loop=grpc" in fetcher.log.read_text()
             fetcher.start()
         return towline(s, "endpoints")[0] == 0
 
     s.wait("gRPC answers", answers)
     s.wait("alive", lambda: s.get("remote-fetcher", "/livez")[0] == 200)
-    # None of them is kept.
+    # No connection is kept.
     for c in held:
         c.settimeout(HANG_S)
         try:
@@ -99,7 +99,7 @@ def test_watchers_leave_room_for_commands(stack):
 
 
 def test_streams_cost_no_thread(stack):
-    """Fifty streams are answered by the threads that answer one. Those that gRPC has for itself come and go, a few."""
+    """The threads that answer one stream answer fifty. gRPC's own threads, a few, come and go."""
     s = stack(blocks=20).start()
     s.wait_tip()
     watches = {"remote-fetcher": "RemoteFetcher/WatchHeads", "sync-coordinator": "SyncCoordinator/WatchSyncStatus", "engine-driver": "EngineDriver/WatchState"}
@@ -121,7 +121,7 @@ def test_streams_cost_no_thread(stack):
 
 
 def test_endpoints_cost_no_thread(stack):
-    """Fifty endpoints are asked by the threads that ask one."""
+    """The threads that ask one endpoint ask fifty."""
     s = stack(blocks=20)
     counts = {}
     for n in (1, 50):
@@ -140,7 +140,7 @@ def test_many_messages_that_are_too_large_take_little_memory(stack):
     before = {service: resident_mib(s.processes[service]) for service in SERVICES}
     calls = {"remote-fetcher": "RemoteFetcher/GetHeaders", "sync-coordinator": "SyncCoordinator/Pause", "engine-driver": "EngineDriver/ImportRange"}
 
-    # Small fields that nobody knows: decoded they would be eight times as large.
+    # Small unknown fields: decoded they would be eight times as large.
     message = b"\x78\x00" * (29 << 20)
 
     def send(service):
@@ -148,7 +148,7 @@ def test_many_messages_that_are_too_large_take_little_memory(stack):
         try:
             c.more(c.call(f"/towline.v1.{calls[service]}", declared=58 << 20), message)
         except OSError:
-            pass  # gRPC closes connections when its memory is used up
+            pass  # gRPC closes connections when its memory quota is used up
         c.close()
 
     threads = [threading.Thread(target=send, args=(service,)) for service in SERVICES for _ in range(16)]

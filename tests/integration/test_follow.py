@@ -49,7 +49,7 @@ def test_deep_reorg_of_the_unsafe_chain(stack):
 
 @pytest.mark.parametrize("fault", [{"hang": True}, {"disconnect": True}, {"error_rate": 1.0}, {"html": True}, {"error_rate": 0.3}])
 def test_faults_of_the_engine(stack, fault):
-    """Nothing is lost by what an EL does not answer: the same payloads are sent again when it answers."""
+    """Requests that the EL does not answer lose nothing: the same payloads are sent again when it answers."""
     s = stack(blocks=600, el_exec_us=2000).start()
     s.wait("some blocks", lambda: s.stats()["el"]["head"]["number"] >= 60)
     s.ctl("fault", node="engine", **fault)

@@ -1,4 +1,4 @@
-"""p2p-gossip with the other services on the simulated chain, whose sequencer gossips; and what an operator may get wrong."""
+"""p2p-gossip with the other services on the simulated chain, whose sequencer gossips; and an operator's mistakes."""
 import http.server
 import json
 import subprocess
@@ -56,7 +56,7 @@ def test_a_reorg_of_the_sequencer_is_followed(stack):
 
 @pytest.mark.parametrize("source", ["gossip", "remote"])
 def test_a_block_with_a_transaction_that_is_no_envelope_never_reaches_the_client(stack, source):
-    """Signed and good by the rules of the network, and what every source has: the client is not shown it, nobody is punished, and another branch is followed."""
+    """A malformed block that is valid gossip and that every source has: the client does not get it, nobody is punished, and another branch is followed."""
     s = stack(blocks=50, block_time=0).start(gossip=True, coordinator_extra=[f"--unsafe-source={source}"])
     s.wait("a mesh", lambda: s.stats()["gossip"]["mesh"] == 1)
     s.ctl("append")
@@ -69,7 +69,7 @@ def test_a_block_with_a_transaction_that_is_no_envelope_never_reaches_the_client
     s.wait("both blocks by gossip", lambda: accepted(s) == 2)
     sender = json.loads(cli(s, "peers", "--json"))["peers"]["peers"][0]
     assert not sender.get("rejected") and sender.get("score", 0) >= 0, sender
-    # Its second block is not of the future then, which would be refused.
+    # Then its second block is not in the future, which would be refused.
     s.wait("the time of the other branch", lambda: time.time() >= s.timestamp() + 2)
     s.ctl("reorg", depth=1)
     s.wait("the other branch", lambda: s.stats()["el"]["head"] == s.stats()["chain"]["head"])
@@ -105,7 +105,7 @@ def test_killed_and_started_again(stack):
 
 
 def test_an_outage_of_the_network_and_its_return(stack):
-    """The p2p process is away for some blocks; what it missed comes from the sources, and then it leads again."""
+    """p2p-gossip is away for some blocks; the sources serve them, and then gossip leads again."""
     s = stack(blocks=50, block_time=1).start(gossip=True, coordinator_extra=["--unsafe-source=gossip"])
     s.wait_tip()
     s.wait("gossiped blocks", lambda: accepted(s) >= 5)
@@ -163,12 +163,12 @@ def test_publishing_from_outside(stack):
 
 
 def test_a_clock_that_is_ahead_is_told_by_the_sources(stack, tmp_path):
-    """40 s ahead: blocks look old, though not too old to be taken; a source's own clock tells."""
+    """A clock 40 s ahead: blocks look old, but not too old to be accepted; the clock of a source shows the error."""
     s = stack(blocks=5)
     preload = subprocess.run(["dpkg", "-L", "libfaketime"], capture_output=True, text=True, check=True).stdout.split()
     library = next(f for f in preload if f.endswith("libfaketimeMT.so.1"))
     env = {"LD_PRELOAD": library, "FAKETIME": "+40s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    # It answers 501, with the time.
+    # An HTTP server that answers 501, with the time.
     clock = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
     threading.Thread(target=clock.serve_forever, daemon=True).start()
     p = Process(GOSSIP, [*s.flags(GOSSIP), f"--clock-source=http://127.0.0.1:{clock.server_port}"], tmp_path, env).start()

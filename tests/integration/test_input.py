@@ -1,4 +1,4 @@
-"""What an operator may get wrong: one clear line each, and no secret in any output."""
+"""An operator's mistakes: one clear line each, and no secret in any output."""
 import re
 import socket
 import subprocess

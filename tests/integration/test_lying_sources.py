@@ -1,4 +1,4 @@
-"""One trust group of several lies about its chain or its labels: nothing of it is believed, and nothing stops for it."""
+"""One of several trust groups lies about its chain or its labels: it is not believed, and following goes on."""
 import json
 import subprocess
 import time
@@ -8,7 +8,7 @@ from stack import BIN, HANG_S, Process, fake_clock, http, set_clock
 
 
 def groups(*urls):
-    """A vote each, the first best."""
+    """A trust group for each URL, the first is the best."""
     return [f"{u},group=g{i}" for i, u in enumerate(urls)]
 
 
@@ -24,7 +24,7 @@ def endpoints(s):
 
 
 def follows(s, blocks=6, honest=1, after=0):
-    """The client follows the chain of an honest source for this many blocks, with labels that move. `after`: calls that count for nothing."""
+    """Checks that the client follows the chain of an honest source for this many blocks, with labels that move. `after`: the number of earlier calls to ignore."""
     begin = s.wait_tip()
 
     def further():
@@ -45,8 +45,8 @@ def has(s, source, block):
     return json.loads(http(s.endpoints["sources"][source], json.dumps(call).encode())[1])["result"] is not None
 
 
-# What the lying source says: a branch of its own that is safe and final at once; the true chain, with its newest block safe and final; a chain that stands still;
-# heads that nobody has.
+# The lies: a branch of its own that is safe and final at once; the true chain with its newest block safe and final; a chain that stands still; heads that
+# nobody has.
 BRANCH = {"cmd": "fork", "depth": 40, "safe_lag": 0, "finalized_lag": 0}
 LABELS = {"cmd": "fork", "depth": 0, "safe_lag": 0, "finalized_lag": 0}
 FROZEN = {"cmd": "fork", "depth": 0, "grows": False}
@@ -161,7 +161,7 @@ def test_sources_of_one_group_are_said_to_be_one_vote(stack):
 
 @pytest.mark.parametrize("behind_s", [0, 3600], ids=["at the tip", "an hour behind"])
 def test_no_block_is_safe_or_final_before_its_time(stack, behind_s):
-    """One source, which is believed, calls its newest block safe and final. Far behind the tip labels move, and nothing is confirmed for good."""
+    """A single source, which is believed, calls its newest block safe and final. Far behind the tip labels move, but nothing is confirmed for good."""
     blocks = 120
     s = stack(blocks=blocks, block_time=1, sources=1, genesis_time=int(time.time()) - blocks - behind_s)
     s.ctl("fork", node=0, depth=0, safe_lag=0, finalized_lag=0)
@@ -183,7 +183,7 @@ def test_no_block_is_safe_or_final_before_its_time(stack, behind_s):
 
 @pytest.mark.parametrize("sources, lying", [(3, 0), (2, 1)], ids=["of three", "of two"])
 def test_a_lying_source_at_the_border_of_a_long_range(stack, sources, lying):
-    """A range that is longer than one proof is cut at blocks that most groups have; where there is no majority, at the blocks that its own tip leads down to."""
+    """A range that is longer than one proof is cut at blocks that most groups have; without a majority, at the ancestors of its own tip."""
     s = stack(blocks=8600, tx_per_block=0, sources=sources)
     s.ctl("fork", node=lying, depth=8500, safe_lag=0, finalized_lag=0)
     s.start(endpoints=groups(*s.endpoints["sources"]))
@@ -196,7 +196,7 @@ def test_a_lying_source_at_the_border_of_a_long_range(stack, sources, lying):
 
 
 def test_a_change_of_the_replica_is_no_switch_of_branches(stack):
-    """Each replica of remote-fetcher votes by itself, of the same configuration; a tow watches one at a time."""
+    """Each replica of remote-fetcher votes by itself, with the same configuration; a tow watches one at a time."""
     s = stack(blocks=120, block_time=1, sources=3)
     s.ctl("fork", node=0, depth=40, safe_lag=0, finalized_lag=0)
     endpoints = groups(*s.endpoints["sources"])
@@ -230,7 +230,7 @@ def test_a_change_of_the_replica_is_no_switch_of_branches(stack):
 
 
 def test_a_clock_that_is_late_refuses_nobody(stack):
-    """Most of three groups have blocks that a clock five minutes late calls of the future."""
+    """Most of three groups have blocks that are in the future for a clock five minutes late."""
     s = stack(blocks=120, block_time=1, sources=3)
     clock, env = fake_clock(s.dir)
     set_clock(clock, "-300")

@@ -14,7 +14,7 @@ def resident_mib(process):
 
 
 def test_fifty_clients_cost_the_source_about_one(stack, tmp_path):
-    # The same seed and times make the same chain: each devnet lends its client, the first one its sources, too.
+    # The same seed and times make the same chain. Each devnet provides its client, the first one also the sources.
     genesis = int(time.time()) - 2 * BLOCKS
     s = stack(blocks=BLOCKS, block_time=0, genesis_time=genesis)
     others, drivers, targets, nets = [], [], [], [s.endpoints]

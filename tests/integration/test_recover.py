@@ -1,4 +1,4 @@
-"""A block was confirmed as final here that most sources contradict: `towline recover --force` takes it back, and nothing else does."""
+"""A block that is confirmed as final is contradicted by most sources: only `towline recover --force` lowers it."""
 import json
 import subprocess
 
@@ -10,7 +10,7 @@ LYING, HONEST = 1, (0, 2)
 
 
 def recover(s, *args):
-    """(exit code, what is said of the one tow)"""
+    """(exit code, the JSON of the one tow)"""
     run = subprocess.run([BIN / "towline", "recover", "--json", *args, "--sync-coordinator", f"127.0.0.1:{s.ports['sync-coordinator'][0]}"],
                          capture_output=True, text=True, timeout=HANG_S, check=False)
     assert run.stdout, run
@@ -32,7 +32,7 @@ def restart(s, service, flags):
 
 
 def poisoned(stack, depth=40, admin=True, **flags):
-    """The lying source was the only source until a block of its own was final here; now the others are configured, too."""
+    """The lying source was the only one until a block of its own was final here; now the others are configured, too."""
     s = stack(blocks=300, sources=3, **flags)
     common = s.ctl("fork", node=LYING, depth=depth, safe_lag=0, finalized_lag=0)["chain"]["head"]["number"] - depth
     s.start(endpoints=[s.endpoints["sources"][LYING]])
@@ -41,7 +41,7 @@ def poisoned(stack, depth=40, admin=True, **flags):
         restart(s, "engine-driver", [f for f in s.flags("engine-driver") if "admin-rpc" not in f])
     s.processes["remote-fetcher"].kill()
     s.wait("it is not followed any more", lambda: readyz(s)[0] == 503)
-    # What was on its way when it was killed may still become final.
+    # Blocks that were on their way when it was killed may still become final.
     s.wait("the honest ones have that height", lambda: block(s, HONEST[0], confirmed_finalized(s)["number"] + 5))
     restart(s, "remote-fetcher", s.flags("remote-fetcher", groups(*s.endpoints["sources"])))
     s.wait("diverged", lambda: readyz(s) == (503, "diverged"))
@@ -68,7 +68,7 @@ def test_a_forged_final_block_is_taken_back(stack, depth):
     s.wait("all is well", lambda: readyz(s) == (200, "at_tip"))
     s.wait("an honest block is final", lambda: confirmed_finalized(s)["number"] > common)
     assert confirmed_finalized(s)["hash"] == block(s, HONEST[0], confirmed_finalized(s)["number"])["hash"]
-    # Nobody is measured by the old block any more: with one honest source away the other leads, and not the lying source.
+    # The old block no longer counts: with one honest source away the other one leads, and not the lying source.
     s.ctl("fault", node=HONEST[1], hang=True)
     begin = s.stats()["el"]["head"]["number"]
     s.wait("blocks more", lambda: s.stats()["el"]["head"]["number"] >= begin + 8)
@@ -83,7 +83,7 @@ def test_without_a_majority_nothing_is_lowered(stack):
     code, said = recover(s, "--force")
     assert code == 1 and said["finality"]["result"] == "no_majority" and said["finality"]["says"][2]["silence"], said
     s.ctl("fault", node=HONEST[1])
-    # Each has a block of its own there.
+    # Each source has another block there.
     s.ctl("fork", node=HONEST[1], depth=200)
     code, said = recover(s, "--force")
     assert code == 1 and said["finality"]["result"] == "no_majority", said
@@ -105,7 +105,7 @@ def test_a_client_that_is_brought_back_by_hand(stack, profile):
         return subprocess.run([BIN / "towline", "recover", "--sync-coordinator", f"127.0.0.1:{s.ports['sync-coordinator'][0]}"],
                               capture_output=True, text=True, timeout=HANG_S, check=False).stdout
 
-    # Until each source was asked for the block that is final at the client, none but the leader is known to contradict it.
+    # Before each source was asked for the client's final block, only the leader is known to contradict it.
     s.wait("the steps are printed", lambda: steps in printed())
     assert s.stats()["el"]["finalized"]["number"] >= forged["number"] and readyz(s) == (503, "diverged")
     if profile == "op-reth":

@@ -1,11 +1,11 @@
-"""Several remote-fetchers behind one target share a range: each its part, also those that appear or die on a running stack."""
+"""Several remote-fetchers behind one target share a range, also when replicas appear or die on a running stack."""
 import re
 import subprocess
 import time
 
 from stack import BIN, HANG_S, Process, free_port
 
-CAP = 30  # bodies a second of each source: it, and not the machine, says how fast a replica is
+CAP = 30  # bodies a second of each source: this limits a replica, not the machine
 
 
 class Fetchers:
@@ -24,7 +24,7 @@ class Fetchers:
         directory = s.dir / f"fetcher{n}"
         directory.mkdir()
         shared = [f for f in s.flags("remote-fetcher", [sources[n % len(sources)]]) if not f.startswith(("--grpc.addr", "--http.addr", "--evidence"))]
-        # Few and small requests: what is on its way when a replica loses its window is little.
+        # Few and small requests, so that little is on its way when a replica loses its window.
         flags = [*shared, f"--grpc.addr={self.addresses[n]}", "--http.addr=127.0.0.1:0", "--max-in-flight=4", "--max-batch=4", *self.extra]
         s.processes[f"fetcher{n}"] = Process("remote-fetcher", flags, directory).start()
 
@@ -62,7 +62,7 @@ def test_three_share_a_range_and_one_that_is_killed_loses_nothing(stack):
         f.start_one(n)
     f.start_the_rest()
     served, _ = f.wait_for(900)
-    # Three sources of one speed: each replica its third, less what a window is.
+    # Three sources of the same speed: each replica serves a third, less one window.
     assert min(shares(served)) >= 0.2, served
     status = subprocess.run([BIN / "towline", "status", "--sync-coordinator", f"127.0.0.1:{f.s.ports['sync-coordinator'][0]}"], capture_output=True, text=True,
                             timeout=HANG_S, check=True).stdout
@@ -83,14 +83,14 @@ def test_replicas_that_appear_on_a_running_stack_get_their_part(stack):
     assert before[0] == sum_before
     f.start_one(1)
     f.start_one(2)
-    # A minute of three sources is 5,400 blocks; a third of that has to be enough.
+    # Three sources serve 5,400 blocks in a minute; a third of that must suffice.
     served, _ = f.wait_for(sum_before + 1800)
     assert min(shares(served, before)) >= 0.2, (before, served)
     f.finish(2400)
 
 
 def test_a_limit_of_requests_is_of_the_source_and_not_of_each_replica(stack):
-    """Three replicas with one source and --replicas: together they ask no more of it than one may."""
+    """Three replicas with one source and --replicas: together they send no more requests than one may."""
     rps = 20
     f = Fetchers(stack, 600, sources=1, extra=[f"--max-rps={rps}"])
     f.extra.append(f"--replicas={f.target}")
@@ -102,7 +102,7 @@ def test_a_limit_of_requests_is_of_the_source_and_not_of_each_replica(stack):
         return f.s.stats()["nodes"]["source0"]["requests"]
 
     f.wait_for(60)
-    # A machine that is slow asks for less.
+    # A slow machine sends fewer requests.
     first, began = requests(), time.monotonic()
     f.wait_for(400)
     last, ended = requests(), time.monotonic()

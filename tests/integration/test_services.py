@@ -1,4 +1,4 @@
-"""What every service offers beside its own work: reflection, health, readiness, metrics, one setting in three places; and who may command."""
+"""The common parts of all services: reflection, health, readiness, metrics, a setting in three places; and who may command."""
 import json
 import os
 import re
@@ -15,7 +15,7 @@ OWN = {"remote-fetcher": ["towline.v1.PayloadSource", "towline.v1.RemoteFetcher"
 
 
 def buf_curl(url, *flags):
-    """A client that knows no proto file: what it prints it has from the service's reflection."""
+    """A client without proto files: it uses the service's reflection."""
     p = subprocess.run([sys.executable, ROOT / "scripts/buf.py", "curl", "--protocol", "grpc", "--http2-prior-knowledge", *flags, url],
                        capture_output=True, text=True, timeout=HANG_S, check=False)
     assert p.returncode == 0, p.stderr
@@ -36,7 +36,7 @@ def test_reflection_health_and_a_call(stack):
 
 
 def test_the_coordinator_knows_where_the_others_are(stack):
-    """A person needs its address alone; what concerns one source reaches each remote-fetcher."""
+    """A person needs only the coordinator's address; commands about a source reach each remote-fetcher."""
     s = stack(blocks=20).start(gossip=True)
     s.wait_tip()
 
@@ -129,7 +129,7 @@ def test_the_older_of_two_coordinators_stays_out(stack):
 
 
 def test_a_newer_command_ends_the_older_import(stack):
-    """Whoever takes over does not wait for the end of a long catch-up of the one before."""
+    """A coordinator that takes over does not wait for the end of its predecessor's long catch-up."""
     s = stack(blocks=3000, el_exec_us=20000).start()
     s.wait("some blocks", lambda: s.stats()["el"]["head"]["number"] >= 60)
     older = s.processes["sync-coordinator"]
@@ -157,7 +157,7 @@ def test_nothing_is_commanded_after_sigterm(stack):
 
 
 def test_a_day_at_the_tip_is_five_megabytes_of_log(stack):
-    """Of all services together, where a block comes each 2 s."""
+    """The writes of all services together, with a block every 2 s."""
     bound, blocks = 5_000_000 // 43_200, 50
     s = stack(blocks=50).start(gossip=True)
     s.wait("ready", lambda: s.get("sync-coordinator", "/readyz")[0] == 200)
@@ -166,7 +166,7 @@ def test_a_day_at_the_tip_is_five_megabytes_of_log(stack):
         return sum(s.processes[service].log.stat().st_size for service in (*SERVICES, GOSSIP))
 
     def a_quiet_stretch():
-        """What a busy machine makes late may be said: one stretch without that will come."""
+        """A busy machine may cause extra log lines: one stretch without them suffices."""
         at, before = s.stats()["el"]["head"]["number"], written()
         s.wait("blocks", lambda: s.stats()["el"]["head"]["number"] >= at + blocks)
         each = (written() - before) / blocks
@@ -177,7 +177,7 @@ def test_a_day_at_the_tip_is_five_megabytes_of_log(stack):
 
 
 def test_a_clock_that_goes_back_one_hour(stack):
-    """Nothing that a restart relies on is a time: the term still grows, the confirmed finalized block holds. The EL refuses the token until the clock is right, and that is said."""
+    """No state across a restart is a time: the term still grows, the confirmed finalized block holds. The EL refuses the token until the clock is right, and Towline says so."""
     s = stack(blocks=200).start()
     s.wait_tip()
     kept = s.dir / "data" / "state.json"
@@ -205,7 +205,7 @@ def test_a_clock_that_goes_back_one_hour(stack):
 
 @pytest.mark.parametrize("service", ["remote-fetcher", "sync-coordinator", GOSSIP])
 def test_a_clock_that_is_set_while_it_runs(stack, service):
-    """An hour forward and two back: nothing that waits or ages stands still for it."""
+    """The clock goes an hour forward and two back: no wait and no age stops because of it."""
     s = stack(blocks=100, block_time=1)
     clock, env = fake_clock(s.dir)
     s.start(env=env, env_of=[service], gossip=True)

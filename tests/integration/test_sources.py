@@ -72,7 +72,7 @@ def test_stops_in_time_with_a_hung_source_and_a_hung_client(stack):
 
 
 class Bomber(http.server.ThreadingHTTPServer):
-    """An EL that is honest but for full blocks: each comes with a junk field that is 750 MB when it is unpacked, packed in `layers` of gzip."""
+    """An EL that is honest, except that each full block has a junk field of 750 MB in `layers` of gzip."""
 
     daemon_threads, request_queue_size = True, 128
     JUNK_MB = 750

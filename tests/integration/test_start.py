@@ -26,7 +26,7 @@ def is_syncing(s):
 
 
 def check_labels(s):
-    """No label before the EL has said VALID."""
+    """Checks that no label was set before the EL said VALID."""
     updates = [r for r in s.records() if r["kind"] == "forkchoice"]
     first = next(i for i, r in enumerate(updates) if r["status"] == "VALID")
     assert first > 0, "the EL did not sync"

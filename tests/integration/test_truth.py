@@ -1,4 +1,4 @@
-"""What is said of each fault, everywhere that it is said, and after how many seconds. The table is printed."""
+"""What each output says of each fault, and after how many seconds. The table is printed."""
 import http.client
 import http.server
 import json
@@ -17,7 +17,7 @@ HEAD_AGE, SAFE_AGE, ENGINE_TIMEOUT = 5, 12, 3
 
 
 class Source:
-    """A proxy before a source: it can freeze it, and take its labels away."""
+    """A proxy in front of a source, which can freeze it or remove its labels."""
 
     def __init__(self, url):
         target, own = urllib.parse.urlparse(url).netloc, self
@@ -70,7 +70,7 @@ def test_what_is_said_of_each_fault(stack):
         return status, json.loads(text)["code"]
 
     def said():
-        """(status, --check, /readyz, metric, health), which must be one rule; and whether a person is needed."""
+        """(status, --check, /readyz, metric, health), which must agree; and whether a person is needed."""
         status = subprocess.run([BIN / "towline", "status", "--json", "--check", "--sync-coordinator", grpc], capture_output=True, text=True, timeout=HANG_S, check=False)
         tow = json.loads(status.stdout)["tows"][0]
         recover = subprocess.run([BIN / "towline", "recover", "--json", "--sync-coordinator", grpc], capture_output=True, text=True, timeout=HANG_S, check=False)
@@ -96,11 +96,11 @@ def test_what_is_said_of_each_fault(stack):
         s.ctl("labels", **({} if on else {"follow": True}))
 
     def disk_full(on):
-        """Nothing can replace the driver's state."""
+        """Makes the driver's state file irreplaceable, or undoes that."""
         in_the_way = s.dir / "data" / "state.json.new"
         if not on:
             return in_the_way.rmdir()
-        for _ in range(HANG_S * 100):  # a moment at which it is not being replaced
+        for _ in range(HANG_S * 100):  # finds a moment at which the file is not being replaced
             try:
                 return in_the_way.mkdir()
             except FileExistsError:
@@ -108,7 +108,7 @@ def test_what_is_said_of_each_fault(stack):
         raise AssertionError("no moment to fill the disk")
 
     def clock_off(on):
-        """The driver's: the EL refuses its tokens."""
+        """Moves the driver's clock: the EL refuses its tokens."""
         set_clock(clock, "+3600" if on else "+0")
 
     faults = [
@@ -136,7 +136,7 @@ def test_what_is_said_of_each_fault(stack):
             seen = said()
             lines.append(f"{what:<18} {after:>4.1f} s  {seen[0]:<20} {seen[1]:<20} {seen[2]:>7}  {seen[3]:>7}  {seen[5]:>5}  {seen[6]:<11} {seen[7]:>8}")
             fault(False)
-            # A client that is slow may be a little nearer by now, with labels that wait.
+            # A slow client may have come nearer meanwhile, with labels that wait.
             assert seen[1] in (code, "labels_stuck") and (seen[0] == state or seen[1] != code), f"{what}: {seen}"
             assert seen[7] == 4 or code in ("behind", "chain_halted"), f"{what}: {seen}"
             assert (seen[2], seen[3], *seen[5:7]) == ((0, 200, 1, "SERVING") if ready else (4, 503, 0, "NOT_SERVING")), f"{what}: {seen}"
@@ -149,7 +149,7 @@ def test_what_is_said_of_each_fault(stack):
 
 
 def test_the_clock_steps_by_an_hour_and_nothing_stands_still(stack, monkeypatch, tmp_path):
-    """EL, driver and coordinator step together, as on one host: an EL checks a token's time. Forward, back, and back again."""
+    """The clocks of EL, driver and coordinator step together, as on one host, since an EL checks a token's time: forward, back, and back again."""
     clock, env = fake_clock(tmp_path)
     with monkeypatch.context() as m:
         for k, v in env.items():

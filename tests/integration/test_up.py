@@ -1,4 +1,4 @@
-"""`towline up` as an operator has it: in a terminal, in a log, and with a service that hangs."""
+"""`towline up` as an operator runs it: in a terminal, into a log, and with a service that hangs."""
 import fcntl
 import os
 import pty
@@ -17,7 +17,7 @@ COLUMNS = 50
 
 
 class Up:
-    """`towline up` before a stack's devnet; with a terminal of `COLUMNS` columns, or a pipe."""
+    """`towline up` with a stack's devnet; its output is a terminal of `COLUMNS` columns, or a pipe."""
 
     def __init__(self, stack, terminal, env=None, base_port=0):
         e = stack.endpoints
@@ -40,21 +40,21 @@ class Up:
             while data := os.read(self.out, 65536):
                 self.said += data.decode(errors="replace")
         except OSError:
-            pass  # a terminal that nobody holds any more
+            pass  # the other end of the terminal is closed
 
     def child(self, service):
-        """Its process, or nothing."""
+        """The process id of a service; None: it does not run."""
         for p in Path("/proc").glob("[0-9]*/stat"):
             try:
                 name, rest = re.fullmatch(r"\d+ \((.*)\) (.*)", p.read_text().strip()).groups()
             except OSError:
-                continue  # it has just ended
+                continue  # the process has just ended
             if name == service[:15] and int(rest.split()[1]) == self.popen.pid:
                 return int(p.parent.name)
         return None
 
     def ended(self):
-        """Its exit code, once it has ended by itself."""
+        """The exit code, once `towline up` has ended by itself."""
         code = self.popen.wait(HANG_S)
         self.reader.join(HANG_S)
         return code
@@ -89,7 +89,7 @@ def test_the_live_view_fits_where_it_is_shown(stack, up, terminal, env):
     assert ("\x1b[" in u.said) == drawn
     assert ("\x1b[32m" in u.said) == (drawn and not env), "green, where colours are wanted"
     if drawn:
-        # What it draws over is one terminal line each: a longer one would be two, and the next drawing one too low.
+        # Each drawn line must be one terminal line: a longer one would take two, and the next drawing would be too low.
         area = u.said[u.said.index("\x1b[J"):u.said.index("towline up: stopping")]
         for line in re.sub(r"\x1b\[[0-9]*[A-Za-z]", "", area).splitlines():
             assert len(line) < COLUMNS, line

@@ -1,4 +1,4 @@
-"""What the tests share: one main chain with history, towed clients as templates, and two special chains that grow in the background."""
+"""Shared fixtures: one main chain with history, towed clients as templates, and two special chains that grow in the background."""
 import os
 import shutil
 import sys
@@ -25,7 +25,7 @@ def pytest_report_header():
 
 @pytest.fixture(scope="session")
 def work():
-    """A fresh directory with everything that the run leaves behind: build/interop-run."""
+    """A fresh directory for all files of the run: build/interop-run."""
     directory = Path(os.environ.get("INTEROP_DIR") or ROOT / "build/interop-run")
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
@@ -92,14 +92,14 @@ def towed(work, net):
         wait_for("105 more blocks", lambda: tow.el.height() >= first + 105, 0.5)
         there = {t: net.el.height(t) for t in ("latest", "safe", "finalized")}
         wait_for("what the source had then", lambda: all(tow.el.height(t) >= n for t, n in there.items()), 0.5)
-        time.sleep(2 * timeline.every)  # the last sample shows it, too
+        time.sleep(2 * timeline.every)  # so that the last sample shows it, too
         yield Towed(tow, seconds, timeline.stop())
     finally:
         tow.stop()
 
 
 class Background:
-    """Starts something slow in a thread; get() waits for it and raises what it raised."""
+    """Starts a slow task in a thread; get() waits for it and raises its exception."""
 
     def __init__(self, start):
         self._value = self._error = None
@@ -123,7 +123,7 @@ class Background:
 
 @pytest.fixture(scope="session")
 def fork_chain(work):
-    """A chain from Bedrock through every fork to Jovian, one each 15 s, and a client towed along it from before the first activation."""
+    """A chain from Bedrock through every fork to Jovian, one every 15 s, and a client towed along it from before the first activation."""
     net = Devnet(work / "forks", fork_every_s=15, tip_rate=3.0)
     tows = []
 
@@ -158,7 +158,7 @@ def deep_reorg_chain(work):
 
 @pytest.fixture(scope="session", autouse=True)
 def grow_in_the_background(request):
-    """The special chains need minutes of real time: start them as soon as the main chain is up, if a test of this run wants them."""
+    """The special chains need minutes of real time, so they start as soon as the main chain is up, if a test of this run needs them."""
     wanted = {name for item in request.session.items for name in item.fixturenames}
     if "net" in wanted and wanted & {"fork_chain", "deep_reorg_chain"}:
         request.getfixturevalue("net")

@@ -102,7 +102,7 @@ def install_npm(build, bin_dir):
     (bin_dir / "anvil").chmod(0o755)
     node = bin_dir / "node"
     node.unlink(missing_ok=True)
-    # The wheel's is a script that starts Node as a child, which would outlive it.
+    # The wheel's `node` is a script that starts Node as a child, which would outlive it.
     node.symlink_to(subprocess.run(["node", "-p", "process.execPath"], env=env, capture_output=True, text=True, check=True).stdout.strip())
     say("anvil and js-libp2p installed")
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The proof on real nodes: builds the peers, prepares a virtual environment, runs the tests. Arguments go to pytest; `prepare` runs none.
+# Tests with real nodes: builds the peers, prepares a virtual environment, runs pytest with the arguments; `prepare` runs no tests.
 set -eu
 . "$(dirname "$0")/prepare.sh"
 [ "${1:-}" = prepare ] && exit 0

@@ -19,7 +19,7 @@ def flags(mode, patience=60):
 
 
 class Watch(threading.Thread):
-    """What `towline status` says meanwhile."""
+    """Samples `towline status`."""
 
     def __init__(self, tow):
         super().__init__(daemon=True)
@@ -54,7 +54,7 @@ def wait_tip(tow, net):
 
 
 def check_el_sync(tow, seen, began):
-    """The EL got nearly nothing by payloads, no label before VALID, and nothing was called AT_TIP before."""
+    """Checks that the EL got nearly no payloads and no label before VALID, and that the state was not AT_TIP before."""
     updates, payloads = tow.trace.records("forkchoice"), tow.trace.records("newPayload")
     first_valid = next(i for i, r in enumerate(updates) if r["status"] == "VALID")
     assert first_valid > 0 and all(r["status"] == "SYNCING" for r in updates[:first_valid])
@@ -96,7 +96,7 @@ def test_old_data_directory_with_a_peer(make_tow, net, half_way, syncmode):
 
 
 def test_without_a_peer(make_tow, net):
-    """Full mode: it says so, and blocks are imported. Snap mode: it executes nothing, so an operator is asked for, and what is said helps."""
+    """Without a peer. Full mode: Towline says so and imports blocks. Snap mode: the EL executes nothing, so an operator is asked for, with correct advice."""
     sources = [net.cl_url, net.el_url]
     full = make_tow(sources, "full", admin=True, coordinator_flags=flags("elsync", 5)).start()
     snap = make_tow(sources, "snap", geth={"syncmode": "snap"}, coordinator_flags=flags("auto", 5)).start()
@@ -117,7 +117,7 @@ def test_without_a_peer(make_tow, net):
 
 
 def test_snapshot(make_tow, net, half_way):
-    """Nothing is imported into an empty EL; with a snapshot in its data directory it goes on by itself."""
+    """Nothing is imported into an empty EL; with a snapshot in its data directory the tow goes on by itself."""
     tow = make_tow([net.cl_url, net.el_url], coordinator_flags=flags("snapshot")).start()
     wait_for("a snapshot is waited for", lambda: tow.towline.tow()["reason_code"] == "waiting_for_snapshot", 0.2, tow.towline.procs())
     assert not tow.trace.records("newPayload") and tow.el.height() == 0

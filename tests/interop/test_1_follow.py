@@ -8,7 +8,7 @@ def heights(samples, side, label):
 
 def test_the_history_has_transactions(net):
     counts = [int(n, 16) for n in net.el.batch([("eth_getBlockTransactionCountByNumber", [hex(n)]) for n in range(1, HISTORY + 1)])]
-    # Which blocks have some depends on how fast the machine signs and builds; without any the tests would show little.
+    # Which blocks have transactions depends on the speed of the machine; without any the tests would prove little.
     assert sum(c > 1 for c in counts) >= 500
 
 
@@ -21,7 +21,7 @@ def test_from_genesis_to_the_tip(towed):
 
 
 def test_follows_all_three_labels_for_105_blocks(towed):
-    """How far behind it is in between is the machine's matter: it is printed."""
+    """The distance in between depends on the machine, so it is only printed."""
     for label in ("latest", "safe", "finalized"):
         local, remote = heights(towed.samples, 1, label), heights(towed.samples, 2, label)
         assert local == sorted(local), f"{label} went back"

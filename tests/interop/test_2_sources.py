@@ -50,14 +50,14 @@ def test_three_sources_one_dies_one_lies(make_tow, work, net, half_way):
         foreign = foreign_chain(work, net, tow.el.height("finalized") - 50)
         lies.lie = None
         lies.set_upstream(foreign.url)
-        # a fetcher that starts now knows nothing of the past: the lying source is the first live source that it meets
+        # a new fetcher has no history: the lying source is the first live source in its list
         tow.towline.fetcher.proc.kill()
         tow.towline.fetcher.start()
         asked, height = lies.requests, tow.el.height()
         wait_for("20 looks at the foreign branch, and 20 blocks of the real one", lambda: lies.requests >= asked + 20 and tow.el.height() >= height + 20, 0.5)
         tow.wait_tip()
         tow.check()
-        # in this order: the real chain grows while it is read
+        # in this order, because the real chain grows while it is read
         fed = {r["hash"] for r in tow.trace.records("newPayload")}
         ours = set(net.el.hashes(0, net.el.height()).values())
         assert fed <= ours, "a block of the foreign branch reached the client"

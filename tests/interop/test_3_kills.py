@@ -36,7 +36,7 @@ class Victim:
         if self.target == "local-geth":
             return f"client back {self.tow.restart_geth()} blocks lower"
         if self.target == "source":
-            # It is the sequencer, too: what it lost of its unsafe blocks it builds anew, and the tow follows.
+            # The source is also the sequencer: it builds the unsafe blocks that it lost anew, and the tow follows.
             self.tow.trace.mark("switch")
             self.net.geth.start()
             self.net.node.start()
@@ -47,7 +47,7 @@ class Victim:
 
 
 def kill_once(target, tow, net, randomness, lead):
-    """One kill after up to `lead` seconds; returns what happened in one line, how long the way back took included."""
+    """One kill after up to `lead` seconds; returns one line with the event and the time of the recovery."""
     time.sleep(randomness.uniform(0.1, lead))
     victim = Victim(target, tow, net)
     height, down = tow.el.height(), randomness.uniform(0.1, 3)
@@ -79,7 +79,7 @@ def test_killed_in_catch_up(make_tow, net, half_way, target, moment):
 
 
 def test_killed_at_the_tip(make_tow, net, half_way):
-    """All targets, one after the other, on one tow: a kill must leave nothing behind that the next one trips over."""
+    """All targets in turn on one tow: a kill must leave nothing behind that breaks the next one."""
     tow = make_tow([net.cl_url, net.el_url], copy_of=half_way).start()
     tow.wait_tip()
     randomness = seeded("tip")

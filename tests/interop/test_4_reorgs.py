@@ -100,7 +100,7 @@ def test_branch_200_below_needs_an_operator_without(make_tow, net, prefix, branc
     on_the_main_chain(tow, net, prefix)
     tow.start()
     wait_for("NEEDS_OPERATOR", lambda: tow.towline.state() == "NEEDS_OPERATOR", 0.5, tow.towline.procs())
-    for _ in range(20):  # tried again all the time, but shown steadily
+    for _ in range(20):  # retried all the time, but the state stays
         state = tow.towline.tow()
         assert state["state"] == "TOW_STATE_NEEDS_OPERATOR" and "debug_setHead" in state["reason"], state
         time.sleep(0.1)

@@ -38,7 +38,7 @@ def towed_by_gossip(request, work, chain):
 
 
 def address_of(tow):
-    """Our own multiaddr, as an operator finds it: in the log."""
+    """Our own multiaddr from the log, where an operator finds it."""
     line = next(line for line in tow.towline.gossip.proc.tail(2000).splitlines() if "gossiping" in line)
     return line.split("address=")[1].split()[0]
 
@@ -80,7 +80,7 @@ def test_UnsafeViaP2P(work, chain, towed_by_gossip):
         assert chain.el.block(number)["hash"] == block_hash
         assert verifier.head("safe_l2")[0] == safe, "safe stood still, so gossip alone brought them"
         tow.wait_tip(labels=False)
-        # One may have been under way to the verifier at the first look.
+        # One block may have been on its way to the verifier at the first look.
         assert tow.towline.gossip.metrics()['towline_gossip_blocks_total{rule="none"}'] - imported >= 99
         us = address_of(tow).rsplit("/", 1)[1]
         for cl, who in ((chain.cl, "sequencer"), (verifier.cl, "verifier")):
@@ -121,7 +121,7 @@ def test_outage_of_gossip_and_restart_of_the_sequencer(chain, towed_by_gossip):
 
 @pytest.mark.parametrize(("names", "evidence"), [(["127.0.0.1"], "signer taken from one L1 endpoint"), (["127.0.0.1", "localhost"], "two L1 endpoints agree on that block")])
 def test_the_signer_is_read_from_L1(work, chain, names, evidence):
-    """Nobody tells who signs: SystemConfig on the real L1 does, proven. (Two names of one node stand for two nodes.)"""
+    """The signer comes only from SystemConfig on the real L1, with proof. (Two names of one node stand for two nodes.)"""
     directory = work / f"signer-of-l1-{len(names)}"
     directory.mkdir()
     l1 = [f"--l1-rpc={chain.l1_url.replace('127.0.0.1', name)}" for name in names]
@@ -143,8 +143,8 @@ def itself(gossip):
 
 
 def far_from(node_id, gossip, key_file):
-    """Starts p2p-gossip with a new key until it is in another quarter of the id space: go-ethereum's searches ask it for far nodes each time, for
-    near ones seldom."""
+    """Starts p2p-gossip with new keys until its id is in another quarter of the id space: go-ethereum's lookups always reach far nodes, near ones
+    seldom."""
     while True:
         gossip.start()
         us, enr = itself(gossip)
@@ -171,7 +171,7 @@ def test_discv5_finds_op_node_and_is_found(work, chain):
 
     gossip = None
     try:
-        # The sequencer is its peer by address; we are not told of that.
+        # The sequencer is a static peer of this op-node; our node is not told.
         first = op_node(0, f"--p2p.static={chain.p2p_address()}", f"--p2p.bootnodes={NO_BOOTNODE}")
         gossip = Service("p2p-gossip", directory, [f"--rollup-config={chain.rollup}", f"--data-dir={directory / 'p2p'}", "--p2p.listen.ip=127.0.0.1",
                                                    f"--p2p.listen.tcp={free_port()}", f"--p2p.unsafe-block-signer={SIGNER}",
@@ -186,14 +186,14 @@ def test_discv5_finds_op_node_and_is_found(work, chain):
         wait_for("the second op-node to learn of the first from us", lambda: other in second.call("opp2p_discoveryTable"), 1, procs=nodes)
         wait_for("both to answer us", lambda: gossip.metrics()['towline_gossip_discovery_nodes{state="chain"}'] == 2, procs=nodes)
         assert gossip.metrics()['towline_gossip_discovery_dropped_total{reason="bad_handshake"}'] == 0
-        # Another life: the nodes that were found are known without any boot node. The first op-node (go-ethereum) takes who calls it into its table
-        # only once its own start is over, which at our first call it was not.
+        # A restart: the found nodes are known without any boot node. The first op-node (go-ethereum) adds callers to its table only after its own
+        # start, which was not over at our first call.
         gossip.proc.stop(10)
         gossip.proc.argv = [a for a in gossip.proc.argv if not a.startswith("--p2p.bootnodes")]
         gossip.start()
         kept = (directory / "p2p/p2p_nodes.txt").read_text().split()
         assert len(kept) == 2 and all(record.startswith("enr:") for record in kept), kept
-        # They may be faster than we are and dial us.
+        # The peers may be faster and dial us.
         wait_for("peers that were found before", lambda: sum(v for k, v in gossip.metrics().items() if k.startswith("towline_gossip_peers{")) >= 2,
                  procs=[gossip.proc])
         assert "no node found before can be read" not in gossip.proc.tail(5000)
@@ -205,7 +205,7 @@ def test_discv5_finds_op_node_and_is_found(work, chain):
 
 
 def test_200_visits_of_go_libp2p_leave_nothing_behind(work):
-    """Fresh go-libp2p nodes come, join the mesh and go, politely or not; descriptors and memory are as before, and an honest peer stays."""
+    """New go-libp2p nodes join the mesh and leave, with or without a goodbye; descriptors and memory are as before, and an honest peer stays."""
     directory = work / "churn"
     net = Simulated(directory, "--blocks=2", "--tx-per-block=2")
     chain_id = json.loads(open(net.endpoints["rollup"]).read())["l2_chain_id"]
@@ -235,11 +235,11 @@ def test_200_visits_of_go_libp2p_leave_nothing_behind(work):
 
 
 class Simulated:
-    """towline-devnet: a sequencer that gossips real signed blocks, as many as wanted at once."""
+    """towline-devnet: a sequencer that gossips real signed blocks, any number at once."""
 
     def __init__(self, directory, *flags):
         directory.mkdir(parents=True)
-        # Blocks a second apart, up to the present; none is made but on command.
+        # Blocks a second apart, up to the present; further ones only on command.
         self.proc = Proc("devnet", [binary("towline-devnet"), f"--dir={directory}", "--block-time=1", *flags], directory).start()
         wait_for("the simulated chain", lambda: (directory / "endpoints.json").exists(), procs=[self.proc])
         self.endpoints = json.loads((directory / "endpoints.json").read_text())
@@ -257,7 +257,7 @@ class Simulated:
         return count
 
     def reorg(self, depth):
-        """A branch of depth + 1 new blocks, once its last block is not of the future: such a block is refused."""
+        """A branch of depth + 1 new blocks, as soon as its last block is not in the future, where it would be refused."""
         last = int(self.source.block("latest")["timestamp"], 16) + 1
         wait_for("the time of the new branch", lambda: time.time() >= last)
         self.command(cmd="reorg", depth=depth)
@@ -285,9 +285,9 @@ class JsPeers:
 
 @pytest.mark.parametrize("count,js_dials", [(1, True), (1, False), (8, True)], ids=["js-dials", "we-dial", "mesh-of-8"])
 def test_js_libp2p_takes_blocks_from_us_and_brings_us_others(request, work, count, js_dials):
-    """The sequencer's only peers are js nodes, and our p2p-gossip's too: each block goes from our stack through js to our stack."""
+    """The sequencer's only peers are js nodes, and so are those of our p2p-gossip: each block goes from our stack through js to our stack."""
     directory = work / request.node.name.replace("[", "-").replace("]", "")
-    # Its blocks are of the past, so that a thousand more may come at once; more than five at one height would be refused.
+    # Its blocks are in the past, so that a thousand more may come at once; more than five at one height would be refused.
     net = Simulated(directory, "--blocks=60", "--tx-per-block=2", f"--genesis-time={int(time.time()) - 1500}")
     rollup = net.endpoints["rollup"]
     chain_id = json.loads(open(rollup).read())["l2_chain_id"]
@@ -308,7 +308,7 @@ def test_js_libp2p_takes_blocks_from_us_and_brings_us_others(request, work, coun
                  procs=[js.proc, gossip.proc])
         sent = 0
         while sent < 1000:
-            # Of one peer 64 blocks may wait for their verdict, and it may bring 400 at once and 100 a second: more are dropped.
+            # One peer may have 64 blocks waiting for validation, and may bring 400 at once and 100 a second: more are dropped.
             sent += net.append(50)
             time.sleep(0.6)
             wait_for(f"{sent} blocks through js", lambda: gossip.metrics().get(good, 0) >= sent, procs=[js.proc, gossip.proc])
@@ -336,7 +336,7 @@ def test_js_libp2p_and_blocks_of_1_MiB(work):
         wait_for("both meshes", lambda: net.mesh() == 1 and gossip.metrics()['towline_gossip_mesh_peers{version="4"}'] == 1)
         sent = 0
         while sent < 10:
-            # What waits for a peer that reads slowly is dropped above 4 MiB.
+            # Above 4 MiB the messages for a slow reader are dropped.
             sent += net.reorg(1)
             wait_for(f"{sent} blocks through js", lambda: gossip.metrics().get(good, 0) == sent, procs=[js.proc, gossip.proc])
         assert all(o["bytes"] > 1 << 20 for o in js.received(0))

@@ -1,4 +1,4 @@
-"""Three trust groups, an op-geth each, and one lies about its chain or its labels: the client follows the two honest ones. docs/trust.md says why."""
+"""Three trust groups with an op-geth each, of which one lies about its chain or its labels: the client follows the two honest ones. See docs/trust.md."""
 from contextlib import contextmanager
 
 import pytest
@@ -44,7 +44,7 @@ def honest(work, net, recent):
 
 @pytest.fixture(scope="module")
 def branch(work, net, recent):
-    """A lying source that has left the main chain where `recent` ends, and is as high."""
+    """A lying source that leaves the main chain where `recent` ends, and is as high."""
     lying = Replica(Geth("branch", work / "lying/branch", net.genesis, copy_of=recent).start(), net.el, net.rollup)
     lying.act = lying.build_a_branch
     lying.start()
@@ -54,12 +54,12 @@ def branch(work, net, recent):
 
 
 def groups(*urls):
-    """A vote each, the first best."""
+    """A trust group for each URL, the first is the best."""
     return [f"{url},group=g{i}" for i, url in enumerate(urls)]
 
 
 def shown(tow, place):
-    """What `towline endpoints` says of the endpoint at this place of the list."""
+    """The endpoint at this place of the list in `towline endpoints`."""
     return tow.towline.cli("endpoints", "--remote-fetcher", tow.towline.fetcher.grpc)["endpoints"][place]
 
 
@@ -68,14 +68,14 @@ def wait_shown(tow, place, *codes):
 
 
 def left(lying, chain):
-    """What the lying source calls final is not the chain's."""
+    """Checks that the lying source's final block is not on the chain."""
     forged = lying.el.ref("finalized")
     true = chain.el.ref(forged[0])
     return true and true != forged
 
 
 def follows(tow):
-    """The head and all labels move on along the honest chain, none was ever on another, and it is ready."""
+    """Checks that the head and all labels move along the honest chain and were never on another one, and that the tow is ready."""
     tow.wait_tip()
     begin = tow.geth.labels()
     wait_for("5 blocks more, and labels", lambda: all(tow.el.height(t) >= begin[t][0] + more for t, more in (("latest", 5), ("safe", 1), ("finalized", 1))),
@@ -90,11 +90,11 @@ def follows(tow):
 
 @pytest.mark.parametrize("place, begins", [(0, "empty"), (2, "where the branch does")], ids=["first", "last"])
 def test_a_branch_of_its_own(make_tow, net, honest, branch, recent, place, begins):
-    """A block at each time at which the chain has one, each of them safe and final. The client is empty, or has what all have."""
+    """A false block at each block time of the chain, each safe and final. The client is empty, or has the common blocks."""
     sources = [net.el_url, honest.url]
     sources.insert(place, branch.url)
     tow = make_tow(groups(*sources), copy_of=None if begins == "empty" else recent)
-    tow.trace.mark("switch")  # whoever is heard first may lead for some blocks
+    tow.trace.mark("switch")  # the source that is heard first may lead for some blocks
     tow.start()
     follows(tow)
     wait_shown(tow, place, "source_other_branch")
@@ -102,7 +102,7 @@ def test_a_branch_of_its_own(make_tow, net, honest, branch, recent, place, begin
 
 
 def test_one_that_was_honest(make_tow, work, net, honest, recent):
-    """The best source stands still, comes back, and then builds on the head that all have: safe and final at once."""
+    """The best source stands still, comes back, and then builds its own blocks on the common head, safe and final at once."""
     with replica_of(net, work / "lying/turncoat", recent) as lying:
         tow = make_tow(groups(lying.url, net.el_url, honest.url), copy_of=recent).start()
         tow.wait_tip()
@@ -114,7 +114,7 @@ def test_one_that_was_honest(make_tow, work, net, honest, recent):
         lying.act = lying.follow
         wait_shown(tow, 0, "")
 
-        tow.trace.mark("switch")  # until somebody contradicts, its block is one at the tip
+        tow.trace.mark("switch")  # until another source contradicts it, its block is the tip
         lying.act = lying.build_a_branch
         wait_for("a branch", lambda: left(lying, net))
         follows(tow)
@@ -122,7 +122,7 @@ def test_one_that_was_honest(make_tow, work, net, honest, recent):
 
 
 def test_a_head_called_final_and_a_reorg(make_tow, work, deep_reorg_chain):
-    """The lying source has the true chain and calls its head safe and final. Nobody else does, so the chain may still take another branch."""
+    """The lying source has the true chain and calls its head safe and final. No other source does, so the chain may still take another branch."""
     chain = deep_reorg_chain.get()
     wait_for("L1 height 53", lambda: int(chain.l1.call("eth_blockNumber"), 16) >= 53, 0.2)
     with replica_of(chain, work / "lying/honest-too") as honest, replica_of(chain, work / "lying/labels") as lying:
@@ -151,8 +151,8 @@ def test_a_head_called_final_and_a_reorg(make_tow, work, deep_reorg_chain):
 
 
 def test_a_gateway_whose_clients_disagree(make_tow, work, net, honest, recent):
-    """The best source answers for two clients, of which one leaves the chain: its head stands still, and its safe block does not. It is passed over. When its clients agree again it has
-    its vote again: another source stands still, and the labels move all the same."""
+    """The best source answers for two clients, of which one leaves the chain: its head stands still, its safe block does not, and another source leads. When its clients agree again it
+    has its vote again: then another source stands still, and the labels move all the same."""
     with replica_of(net, work / "lying/behind-the-gateway", recent) as lying:
         gateway = ConsensusGateway([net.el_url, lying.url])
         try:

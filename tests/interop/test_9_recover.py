@@ -1,4 +1,4 @@
-"""A source that was alone made a branch of its own final: `towline recover --force` takes it back when two others contradict it."""
+"""A single source made a branch of its own final: `towline recover --force` lowers it when two others contradict it."""
 import json
 import time
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ HONEST, FORK, FORGED = 120, 40, 70  # blocks of the chain, those that the branch
 
 
 def two_chains(directory):
-    """(files, the honest op-geth, the lying source's), without an L1: blocks are built with payload attributes."""
+    """(files, the honest op-geth, the lying op-geth), without an L1: blocks are built with payload attributes."""
     directory.mkdir(parents=True)
     began = int(time.time()) - 10 * HONEST
     net = SimpleNamespace(genesis=directory / "genesis.json", rollup=directory / "rollup.json")
@@ -34,8 +34,8 @@ def two_chains(directory):
 
 
 def test_op_geth_is_brought_back_below_what_it_froze(work):
-    """op-geth moves what is final to its ancient store, and what is there it shows at its height whatever branch its head is on: only debug_setHead takes
-    it out."""
+    """op-geth moves final blocks to its ancient store, and shows them at their heights whatever branch its head is on: only debug_setHead removes
+    them."""
     net, honest, lying = two_chains(work / "recover")
     second = SourceProxy(honest.url, free_port())
     tow = Tow(work / "recover/tow", net, honest.el, [f"{lying.url},group=lying"], admin=True).start()
@@ -56,7 +56,7 @@ def test_op_geth_is_brought_back_below_what_it_froze(work):
         assert not tow.differing_heights(), "what was frozen is shown no more"
         state = json.loads((tow.towline.dir / "data" / "state.json").read_text())["confirmed_finalized"]
         assert honest.el.block(state["number"])["hash"] == state["hash"], "the confirmed finalized block is an honest block again"
-        # It is so on disk, too.
+        # The state on disk says so, too.
         tow.towline.driver.proc.stop()
         tow.geth.stop()
         tow.geth.start()

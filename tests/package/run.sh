@@ -1,7 +1,7 @@
 #!/bin/bash
-# The Debian packages of the programs that were built, in a clean Debian (debootstrap, chroot): installed, upgraded, removed, purged; the units pass
-# systemd-analyze; the archive of a release holds what its checksums and its SBOM say. Needs root, debootstrap and Debian's mirror; without them it is skipped,
-# and TOWLINE_REQUIRE_PACKAGE=1 makes that a failure. BASE_ROOT names a minbase root to start from, PACKAGES a folder with packages that are there.
+# The Debian packages of the built programs in a clean Debian (debootstrap, chroot): installed, upgraded, removed, purged. The units pass systemd-analyze; the
+# archive of a release matches its checksums and its SBOM. Needs root, debootstrap and Debian's mirror, and is skipped without them, unless
+# TOWLINE_REQUIRE_PACKAGE=1 makes that a failure. BASE_ROOT names an existing minbase root, PACKAGES a folder with existing packages.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 if [ "$(id -u)" -ne 0 ] || ! command -v debootstrap >/dev/null; then
@@ -13,7 +13,7 @@ dir=$(mktemp -d)
 clean=$dir/root
 finish() {
   umount "$clean/proc" "$clean/dev" 2>/dev/null
-  # Nothing of the host may hang below it any more.
+  # Nothing of the host may be mounted below it any more.
   if ! grep -q " $clean/" /proc/mounts; then rm -rf "$dir"; fi
 }
 trap finish EXIT
@@ -47,7 +47,7 @@ if [ -z "$packages" ]; then
     id=$(readelf -n "$program" | sed -n 's/.*Build ID: //p')
     check "symbols of $program" test -e "$(echo "$dir"/archive/*-symbols/.build-id)/${id:0:2}/${id:2}.debug"
   done
-  # All that the programs load is in the SBOM, and nothing else.
+  # The SBOM has all libraries that the programs load, and nothing else.
   check "SBOM" python3 - "$root" <<'PY'
 import json, pathlib, subprocess, sys
 sbom = json.load(next(pathlib.Path(".").glob("*.cdx.json")).open())
@@ -86,7 +86,7 @@ units="towline.target"
 for service in remote-fetcher p2p-gossip engine-driver sync-coordinator; do
   units="$units towline@$service.service towline-probe@$service.service towline-probe@$service.timer"
 done
-# It prints what it does not like, also where that is no error.
+# systemd-analyze prints its complaints even where it returns no error.
 verify() {
   local out
   out=$(in_root systemd-analyze verify --man=no $units 2>&1) && [ -z "$out" ] || { echo "$out"; return 1; }
@@ -94,7 +94,7 @@ verify() {
 check "units" verify
 exposure() { in_root systemd-analyze security --offline=true --threshold=20 towline@engine-driver.service; }
 check "hardened" exposure
-# As the unit starts it: its user, its files, its credentials. No systemd runs in a chroot.
+# Starts a service as its unit does: with its user, files and credentials. No systemd runs in a chroot.
 starts() {
   in_root sh -ec 'sed -i "s/^TOWLINE_NETWORK=.*/TOWLINE_NETWORK=op-mainnet/" /etc/towline/towline.env
     install -d -o towline -g towline /var/lib/towline/engine-driver /run/credentials.test

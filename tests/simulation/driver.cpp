@@ -11,9 +11,9 @@
 namespace towline::simulation {
 namespace {
 
-/// No EL is back from a restart sooner.
+/// The least time of an EL's restart.
 constexpr absl::Duration kRestart = absl::Milliseconds(250);
-/// A block that was INVALID is not sent again sooner.
+/// The least time until a block that was INVALID is sent again.
 constexpr absl::Duration kQuarantine = absl::Seconds(30);
 /// More effects than any command needs to end.
 constexpr int kTooMany = 1'000;
@@ -194,7 +194,7 @@ void Driver::look(absl::Time now) {
 void Driver::kill_el(absl::Time now) {
   const contract::Labels before = labels();
   el_.kill();
-  // One that shows what the driver has read is as it was.
+  // An EL that shows the labels which the driver has read counts as unchanged.
   another_ = another_ || (labels() != before && labels() != read_);
   ++lives_;
   el_back_ = now + kRestart;
@@ -233,7 +233,7 @@ void Driver::check_write() {
   if (command_.term < highest_term_) around_.broken("a write with an older term after a newer one");
   highest_term_ = command_.term;
   if (command_.term != disk_.term) around_.broken("a write of a command whose term is not on disk");
-  // Where its head is does not matter to a sync of its own.
+  // For a sync of the EL's own its head does not matter.
   if (!reached() || el_syncs_) return;
   if (lost_) around_.broken("a write was lost, and the next one comes before the labels were read");
   if (labels() != read_) around_.broken("a write to an EL that came back as another one, before its labels were read");
@@ -252,7 +252,7 @@ driver::EngineAnswer Driver::write(const std::function<sim::ElAnswer()>& send) {
   if (is_applied) send();
   if (random_() % 2 == 0) {
     kill_el(now_);
-    // A supervisor may have it back at once.
+    // A supervisor may restart it at once.
     if (random_() % 2 == 0) el_back_ = now_;
   }
   return silence();
@@ -288,7 +288,7 @@ void Driver::check_update(const contract::Forkchoice& f) {
     around_.broken(absl::StrCat("finalized goes back from ", eth::to_string(*highest_finalized_), " to ",
                                 eth::to_string(*f.finalized)));
   }
-  // No needless rewind: an ancestor of the head is never asked for.
+  // No needless rewind: an update never asks for an ancestor of the head.
   if (const auto b = el_.by_number(f.head.number);
       reached() && b && b->hash == f.head.hash && f.head.number < el_.latest().number)
     around_.broken("a forkchoice update to an ancestor of the head");

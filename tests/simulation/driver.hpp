@@ -1,6 +1,6 @@
-// engine-driver without a wire: the real sessions of its core, of which each effect is answered by the EL model, by
-// simulated payload sources, by a disk and by a clock that is late. Answers are lost, the EL is killed between any two
-// of them, and the driver itself is killed or told to stop. Every write is checked before the EL gets it.
+// engine-driver in one process: the real sessions of its core, whose effects are answered by the EL model, by simulated
+// payload sources, a disk and a late clock. Answers are lost, the EL is killed between any two of them, and the driver
+// itself is killed or told to stop. Every write is checked before the EL gets it.
 #pragma once
 #include <absl/container/flat_hash_map.h>
 #include <absl/status/statusor.h>
@@ -22,19 +22,19 @@ namespace towline::simulation {
 
 class Driver {
  public:
-  /// What it has of the rest of the world.
+  /// The rest of the world, as the driver uses it.
   struct Around {
-    /// The blocks behind `parent` up to `tip`; the error that the stream ends with.
+    /// The blocks after `parent` up to `tip`, or the error that ends the stream.
     std::function<absl::StatusOr<std::vector<eth::BlockRef>>(const eth::BlockId& parent, const eth::BlockId& tip,
                                                              contract::PayloadOrigin origin)>
         payloads;
-    /// Somebody serves payloads of remote nodes.
+    /// Whether a source serves payloads.
     std::function<bool()> served;
-    /// The EL calls it INVALID.
+    /// Whether the EL calls a block INVALID.
     std::function<bool(const Hash32&)> invalid;
-    /// The EL shows what an update asked for; its head before.
+    /// Called when the EL shows the labels of an update; `before`: its head before.
     std::function<void(const contract::Forkchoice&, const eth::BlockRef& before)> applied;
-    /// The EL is about to be rewound.
+    /// Called before the EL is rewound.
     std::function<void(const eth::BlockId& to)> rewinds;
     std::function<void(const std::string&)> note, broken;
   };
@@ -43,28 +43,28 @@ class Driver {
   Driver(std::mt19937_64& random, sim::ElProfile profile, const eth::BlockRef& genesis, const rollup::Config& chain,
          driver::MinAge::Ages ages, bool can_rewind, bool rewind_for_single_source, Around around);
 
-  // Commands, one at a time: work() until there is a result.
+  // Commands, one at a time: call work() until there is a result.
   void import(const contract::CommandStamp& c, const contract::ImportRange& range);
   void set_forkchoice(const contract::CommandStamp& c, const contract::Forkchoice& f);
   void rewind(const contract::CommandStamp& c, const eth::BlockId& to);
   void start_el_sync(const contract::CommandStamp& c, const contract::StartElSync& s);
-  /// A few effects, as many as time and chance allow.
+  /// Carries out a few effects, as many as time and chance allow.
   std::optional<Result> work(absl::Time now);
-  /// The caller is gone: the command is brought to its end at once.
+  /// The caller is gone: ends the command at once.
   void cancel(absl::Time now);
 
-  /// As the monitor looks at the EL.
+  /// A look at the EL, like engine_poller's.
   void look(absl::Time now);
-  /// As WatchState has it.
+  /// The state that WatchState shows.
   const contract::EngineState& state() const { return state_; }
 
-  /// SIGKILL: what is not on disk is gone.
+  /// SIGKILL: only the state on disk is left.
   void kill();
-  /// SIGTERM: what the EL called VALID is its head, where it answers.
+  /// SIGTERM: makes the blocks that the EL called VALID its head, if it answers.
   void stop(absl::Time now);
-  /// Another process, with a clock that is so late.
+  /// Starts another process, with a clock that is `late`.
   void start(absl::Duration late);
-  /// Its disk is full, or has room again.
+  /// Fills the disk, or makes room again.
   void set_disk(bool writable) { disk_writable_ = writable; }
 
   // The EL and its faults.
@@ -73,17 +73,17 @@ class Driver {
   bool el_answers(absl::Time now) const { return el_up_ && now >= el_back_; }
   void kill_el(absl::Time now);
   void turn_el() { el_up_ = !el_up_; }
-  /// From now on everything answers.
+  /// Ends all faults: from now on everything answers.
   void heal();
 
  private:
   void begin(std::unique_ptr<driver::CommandSession> session, const contract::CommandStamp& c);
   void take(driver::Step step);
-  /// One answer, and what it ended the command with.
+  /// Answers one effect; the result if that ended the command.
   std::optional<Result> answer();
-  /// Without any time that passes.
+  /// Runs the command to its end while the time stands still.
   void run_to_the_end();
-  /// The call in hand gets to the EL, and its answer back, unless chance loses it.
+  /// Whether the current call gets to the EL and its answer back, unless chance loses it.
   bool reached() const { return was_there_ && el_answers(now_) && life_ == lives_; }
   absl::Time clock() const { return now_ - late_; }
   contract::Labels labels() const { return {el_.latest(), el_.safe(), el_.finalized()}; }
@@ -121,11 +121,11 @@ class Driver {
   sim::ElModel el_;
   bool el_up_ = true;
   absl::Time el_back_ = absl::InfinitePast();
-  /// How often it was killed, and how often when the effect in hand was asked for: what was in flight then is lost.
+  /// The number of the EL's restarts, now and when the current effect was asked for: a call across a restart is lost.
   int lives_ = 0, life_ = 0;
-  /// The EL was there when the effect in hand was asked for: a call is refused at once.
+  /// Whether the EL was up when the current effect was asked for: if not, the call is refused at once.
   bool was_there_ = true;
-  /// Answers of the EL are lost.
+  /// Whether answers of the EL may be lost.
   bool lossy_ = true;
 
   absl::Time now_;
@@ -136,7 +136,7 @@ class Driver {
   contract::EngineState state_;
   bool el_lost_ = true;
   std::unique_ptr<driver::CommandSession> session_;
-  /// It tells the EL to sync by itself: the one command whose payload may have an unknown parent.
+  /// The command starts a sync of the EL's own: the only command whose payload may have an unknown parent.
   bool el_syncs_ = false;
   driver::Step step_;
   std::optional<absl::Time> wake_;
@@ -148,19 +148,19 @@ class Driver {
   contract::CommandStamp command_;
   std::uint64_t highest_term_ = 0;
   std::optional<eth::BlockId> highest_finalized_;
-  /// What the driver read last, and whether a write was lost since.
+  /// The labels that the driver read last, and whether a write was lost since.
   contract::Labels read_;
   bool lost_ = false;
-  /// No labels were read for this command yet; the EL has lost some since.
+  /// No labels were read for this command yet; and: the EL has lost labels since they were read.
   bool unread_ = true, another_ = false;
-  /// Everything was answered since it was told to stop.
+  /// Every call was answered since the driver was told to stop.
   bool answered_ = true;
   std::optional<contract::Forkchoice> asked_;
   eth::BlockRef head_before_;
   std::optional<eth::BlockId> to_confirm_;
   /// The last block of this command that the EL called VALID, or its head.
   std::optional<eth::BlockId> valid_;
-  /// When the EL called a block INVALID, in this life of the driver and of the EL.
+  /// When the EL called each block INVALID, since the last start of driver and EL.
   absl::flat_hash_map<Hash32, absl::Time> invalid_;
 };
 

@@ -9,9 +9,9 @@
 namespace towline::simulation {
 namespace {
 
-/// Ranges are cut at blocks that most have.
+/// The distance of borders, at which ranges are cut if most sources have the same block.
 constexpr std::uint64_t kWindow = 64;
-/// An honest source is without work for so long at most, in one go.
+/// The longest time that an honest source may be without work.
 constexpr absl::Duration kLongestQuarantine = absl::Seconds(30);
 
 std::vector<fetcher::Voter> voters_of(std::size_t count) {
@@ -37,7 +37,7 @@ Remotes::Remotes(std::mt19937_64& random, Sequencer& sequencer, Shows shows)
   for (std::size_t i = 0; i < voters_.size(); ++i) {
     Remote r{voters_[i].endpoint, honest[i], [this] { return static_cast<double>(random_() % 100) / 100; }};
     const std::uint64_t draw = random_() % 8;
-    // An EL serves blocks: there is an honest one.
+    // At least one honest source must be an EL, to serve blocks.
     if (r.honest && std::exchange(first, false)) r.kind = contract::EndpointKind::el;
     else
       r.kind = draw == 0  ? contract::EndpointKind::cl
@@ -53,7 +53,7 @@ Remotes::Remotes(std::mt19937_64& random, Sequencer& sequencer, Shows shows)
 void Remotes::restart() {
   vote_.emplace(voters_, fetcher::Quorum{}, fetcher::Vote::Ages{absl::Seconds(3), absl::Seconds(11), absl::Seconds(3)});
   clock_.emplace(voters_);
-  // Of one source nobody can tell whether it is the clock or the source.
+  // With one source nobody can tell a late clock from a wrong source.
   late_ = voters_.size() > 1 && random_() % 2 == 0 ? absl::Seconds(random_() % 300) : absl::ZeroDuration();
 }
 
@@ -215,7 +215,7 @@ contract::HeadSnapshot Remotes::lying_look(Remote& r) {
   s.kind = r.kind;
   const eth::BlockRef head = head_of(r);
   s.unsafe = head;
-  // It does not have that block, nor has anybody.
+  // Nobody has that block, not even this source.
   if (r.lie.head == Lie::Head::phantom) s.unsafe = sequencer_.make(head, Make::forged);
   if (r.lie.head == Lie::Head::future)
     s.unsafe = eth::BlockRef{head.number + 1000, sequencer_.make(head, Make::forged).hash, head.hash,
@@ -255,7 +255,7 @@ void Remotes::look(const std::optional<eth::BlockId>& confirmed_finalized, absl:
       asked.push_back(confirmed_finalized->number);
     contract::HeadSnapshot s = r.honest ? honest_look(r) : lying_look(r);
     if (!contract::serves_blocks(s.kind)) {
-      // As look_at_cl() has it: it tells of its chain by outputs, below its safe block.
+      // As look_at_cl() does: a CL shows its chain by outputs, up to its safe block.
       const auto own = vote_->of(r.name);
       std::erase_if(asked, [&](std::uint64_t n) {
         return n >= (own ? number_of(own->safe) : 0) || (own->finalized && own->finalized->number == n);
@@ -322,7 +322,7 @@ absl::StatusOr<std::vector<eth::BlockRef>> Remotes::prove(const eth::BlockId& pa
                                                           absl::Time now) {
   const std::vector<std::size_t> els = servers(now);
   if (els.empty()) return absl::UnavailableError("no source can be asked");
-  // The first headers come from one of them, and where they do not link from another.
+  // The first headers come from one source, and where they do not link from another.
   std::size_t from = els[random_() % els.size()];
   std::vector<eth::BlockRef> down;
   std::vector<std::pair<std::size_t, std::uint64_t>> suspects;
@@ -363,7 +363,7 @@ absl::StatusOr<std::vector<eth::BlockRef>> Remotes::range(const eth::BlockId& pa
     eth::BlockId to = tip;
     if (tip.number - from.number > kWindow) {
       const auto border = agreed(from.number + kWindow, now);
-      // Without one the tip's own blocks are followed down.
+      // Without a majority the blocks of the tip are followed down.
       if (!border.ok() && !absl::IsAborted(border.status())) return border.status();
       to = border.value_or(tip);
     }
@@ -371,7 +371,7 @@ absl::StatusOr<std::vector<eth::BlockRef>> Remotes::range(const eth::BlockId& pa
     out.insert(out.end(), part.begin(), part.end());
     from = to;
   }
-  // Bodies verify against the headers, or cost their source its place.
+  // A source whose body does not verify against the header is quarantined.
   while (true) {
     std::vector<std::size_t> els = servers(now);
     std::erase_if(els, [&](std::size_t i) {

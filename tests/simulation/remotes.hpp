@@ -1,5 +1,5 @@
-// The remote RPCs, each of its own trust group, and remote-fetcher's part without a wire: looks at their heads, the
-// real vote, and payloads that any of them serves. Most of them show the sequencer's chain, some of them late; the
+// The remote RPCs, each a trust group of its own, and remote-fetcher's part in one process: polls of their heads, the
+// real vote, and payloads that any of them serves. Most sources show the sequencer's chain, some of them late; the
 // others lie in every way that the code can meet.
 #pragma once
 #include <absl/status/statusor.h>
@@ -26,30 +26,30 @@ class Remotes {
 
   std::size_t size() const { return remotes_.size(); }
   std::size_t lying() const { return lying_; }
-  /// Something of one of them changes; what, for a person.
+  /// Changes something at one source; returns a description for a person.
   std::string chaos();
-  /// One of them shows the chain this many blocks late.
+  /// Lets one source show the chain this many blocks late.
   void set_delay(std::uint64_t blocks);
-  /// Another process of remote-fetcher, maybe with a clock that is late: it knows nothing.
+  /// Restarts remote-fetcher, maybe with a late clock: it has no memory.
   void restart();
-  /// The honest ones are all there, in time. LyingSources lie on.
+  /// Ends the faults of honest sources. Lying sources lie on.
   void heal();
 
-  /// Looks at all whose turn it is.
+  /// Polls all sources that are due.
   void look(const std::optional<eth::BlockId>& confirmed_finalized, absl::Time now);
-  /// As WatchHeads has it.
+  /// The snapshot of WatchHeads.
   std::optional<contract::HeadSnapshot> heads(const std::optional<eth::BlockId>& confirmed_finalized,
                                               absl::Time now) const;
-  /// As GetHeaders has it.
+  /// The answer of GetHeaders.
   absl::StatusOr<std::vector<eth::BlockRef>> headers(const std::vector<std::uint64_t>& numbers,
                                                      const std::string& endpoint, absl::Time now);
-  /// As StreamPayloads has it: the blocks behind `parent` up to `tip`.
+  /// The blocks of StreamPayloads: after `parent` up to `tip`.
   absl::StatusOr<std::vector<eth::BlockRef>> range(const eth::BlockId& parent, const eth::BlockId& tip, absl::Time now);
-  /// Somebody serves blocks.
+  /// Whether a source serves blocks.
   bool anybody(absl::Time now) const;
-  /// The first rule about sources that broke: an honest one is taken for a lying source, or not used for long.
+  /// The first broken rule about sources: an honest source is taken for a lying one, or not used for long.
   const std::string& broken() const { return broken_; }
-  /// An honest one showed, when it was looked at last, another block than `ours` at that height.
+  /// Whether an honest source showed at its last poll another block than `ours` at that height.
   bool honest_contradicts(const eth::BlockId& ours) const;
   const eth::BlockRef& honest_head() const;
   const rollup::Config& chain() const { return chain_; }
@@ -58,15 +58,15 @@ class Remotes {
  private:
   /// How a lying source lies at the moment.
   struct Lie {
-    bool branch = false;       // it has blocks of its own
+    bool branch = false;       // has blocks of its own
     bool invalid = false;      // the EL calls one of them INVALID
-    bool behind_true = false;  // asked for a height it tells of the true chain
+    bool behind_true = false;  // shows the true chain when it is asked for a height
     enum class Head { own, phantom, frozen, old, future } head = Head::own;
     enum class Labels { as_they_are, head, random, none } labels = Labels::as_they_are;
-    bool garbage = false;    // what it says of heights is nobody's
+    bool garbage = false;    // shows blocks of nobody at heights
     bool withholds = false;  // no payloads
     bool corrupts = false;   // payloads that do not verify
-    bool flips = false;      // another lie at each look
+    bool flips = false;      // another lie at each poll
   };
   struct Remote {
     Remote(const std::string& n, bool is_honest, fetcher::Jitter jitter)
@@ -86,7 +86,7 @@ class Remotes {
 
   const eth::BlockRef& head_of(const Remote& r) const;
   std::optional<eth::BlockRef> at(const Remote& r, std::uint64_t number) const;
-  /// What it says of a height when sources are compared.
+  /// The source's block at a height when sources are compared.
   std::optional<Hash32> compared(const Remote& r, std::uint64_t number);
   bool serves(const Remote& r, absl::Time now) const;
   Lie draw_lie();
@@ -106,7 +106,7 @@ class Remotes {
   std::vector<fetcher::Voter> voters_;
   std::optional<fetcher::Vote> vote_;
   std::optional<fetcher::ChainClock> clock_;
-  /// How far remote-fetcher's clock is behind.
+  /// How late remote-fetcher's clock is.
   absl::Duration late_ = absl::ZeroDuration();
   rollup::Config chain_;
   std::string broken_;

@@ -11,7 +11,7 @@ Hash32 fresh_hash(std::uint64_t number, std::uint64_t place) {
     h.bytes[i] = static_cast<std::uint8_t>(number >> (8U * i));
     h.bytes[8 + i] = static_cast<std::uint8_t>(place >> (8U * i));
   }
-  // What people are shown of a hash tells blocks of one height apart, and no hash is zero.
+  // The short form of a hash tells blocks of one height apart, and no hash is zero.
   h.bytes[30] = static_cast<std::uint8_t>((place + 1) >> 8U);
   h.bytes[31] = static_cast<std::uint8_t>(place + 1);
   return h;

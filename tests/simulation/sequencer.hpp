@@ -1,5 +1,5 @@
-// What the sequencer makes: the chain, and a rival branch that it signs as well or has left. It also keeps account of
-// every block that anybody made, so that each can be told from the others by its hash alone.
+// The sequencer's blocks: the chain, and a rival branch that it also signs or has left. It also records every block
+// that anybody made, so that each is known by its hash alone.
 #pragma once
 #include <vector>
 
@@ -7,13 +7,13 @@
 
 namespace towline::simulation {
 
-/// Of whom a block is, and what it is worth.
+/// The maker and the validity of a block.
 enum class Make {
-  /// The sequencer's.
+  /// Made by the sequencer.
   real,
-  /// A lying source's, which executes.
+  /// Made by a lying source; it executes.
   forged,
-  /// A lying source's: the EL calls it INVALID.
+  /// Made by a lying source; the EL calls it INVALID.
   invalid,
 };
 
@@ -22,21 +22,21 @@ class Sequencer {
   explicit Sequencer(const eth::BlockRef& genesis) : chain_{genesis}, made_{{genesis, Make::real}} {}
 
   void extend(std::uint64_t blocks);
-  /// Leaves the canonical chain after `ancestor` and grows by `blocks` on a new branch; what is left is the rival.
+  /// Leaves the canonical chain after `ancestor` and grows by `blocks` on a new branch; the old branch is the rival.
   void reorg(std::uint64_t ancestor, std::uint64_t blocks);
   void raise_labels(std::uint64_t safe, std::uint64_t finalized);
-  /// A second branch beside the last `depth` blocks (not below safe), and more blocks of it.
+  /// Signs a second branch beside the last `depth` blocks (not below safe), or more blocks of it.
   void equivocate(std::uint64_t depth);
   void extend_rival(std::uint64_t blocks);
-  /// The rival becomes the chain, and the other way round. False: it leaves the chain below safe.
+  /// Swaps chain and rival. False: the rival leaves the chain below safe.
   bool swap_rival();
 
-  /// A block on `parent` that anybody made.
+  /// Makes a block on `parent`.
   eth::BlockRef make(const eth::BlockRef& parent, Make what);
-  /// Of all blocks that ever were.
+  /// Any block that was ever made.
   const eth::BlockRef& made(const Hash32& hash) const { return made_of(hash).block; }
   Make what(const Hash32& hash) const { return made_of(hash).what; }
-  /// `b` is `of` or an ancestor of it.
+  /// Whether `b` is `of` or an ancestor of it.
   bool on_chain_of(const eth::BlockId& b, const eth::BlockRef& of) const;
 
   const std::vector<eth::BlockRef>& chain() const { return chain_; }
@@ -56,10 +56,10 @@ class Sequencer {
   std::vector<eth::BlockRef> rival_;  // stands on a block of the chain
   std::uint64_t safe_ = 0;
   std::uint64_t finalized_ = 0;
-  std::vector<Made> made_;  // a block's place is written in its hash
+  std::vector<Made> made_;  // a block's hash contains its index
 };
 
-/// The first block; a block a second follows.
+/// The first block; after it comes a block each second.
 eth::BlockRef genesis_block();
 
 }  // namespace towline::simulation

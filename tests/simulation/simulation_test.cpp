@@ -1,5 +1,6 @@
-// 20,000 generated schedules, the same ones each time: whether a test passes is no matter of luck. New ones are looked
-// for with --seed=random --schedules=1000000. One that fails prints its seed; to replay it alone:
+// 20,000 generated schedules, the same each time, so that a result does not depend on luck. Search for new failures
+// with
+// --seed=random --schedules=1000000. A schedule that fails prints its seed; to replay it alone:
 //   simulation_test --seed=N --schedules=1
 #include <gtest/gtest.h>
 
@@ -38,7 +39,7 @@ TEST(Simulation, InvariantsHoldAndTheTowConverges) {
   std::cout << g_schedules << " schedules from seed " << g_seed << '\n';
 }
 
-// What random ones have found.
+// Failures that random schedules found.
 TEST(Simulation, SchedulesThatFailedOnceHold) {
   for (const std::uint64_t seed : {143'079'768ULL, 143'080'160ULL, 200'274'146ULL, 200'771'334ULL})
     EXPECT_EQ((World{{seed, 120}}.run()), "") << "--seed=" << seed;

@@ -8,7 +8,7 @@
 namespace towline::simulation {
 namespace {
 
-/// By how much the chain's clock goes before ours at most.
+/// How far the chain's clock may be ahead of ours.
 constexpr absl::Duration kAhead = absl::Seconds(50);
 
 constexpr const char* kModes[] = {"both", "gossip", "remote", "none"};
@@ -63,7 +63,7 @@ World::World(const Schedule& s)
               around()} {
   grow(random_() % 400);
   if (random_() % 4 == 0) {
-    // An EL that has blocks already, above whatever the source calls safe.
+    // An EL that has blocks already, also above the source's safe block.
     for (std::size_t n = 1; n < sequencer_.chain().size(); ++n) {
       driver_.el().new_payload(sequencer_.chain()[n]);
       driver_.el().forkchoice_updated(sequencer_.chain()[n].hash, {}, {});
@@ -79,7 +79,7 @@ void World::start_follower() {
   o.genesis = genesis_block().id();
   o.header_batch = 2 + random_() % 99;
   o.seed = random_();
-  // The EL has no peers: a sync of its own is begun, given up, and what it had to do is imported.
+  // The EL has no peers: a sync of its own is begun and given up, and its blocks are imported.
   if (o.seed % 8 == 0) o.start = {coordinator::StartMode::elsync, absl::Seconds(10)};
   follower_.emplace(o);
   shown_.reset();
@@ -205,7 +205,7 @@ void World::carry_out(std::optional<coordinator::Effect> effect) {
 }
 
 void World::publish(const std::vector<eth::BlockRef>& branch, std::size_t from) {
-  // Of a long stretch only the end: a node that was away for so long does not hear the rest.
+  // Only the end of a long stretch: a node that was away for so long does not hear the rest.
   for (std::size_t i = std::max(from, branch.size() - std::min<std::size_t>(branch.size(), 20)); i < branch.size();
        ++i) {
     const std::uint64_t luck = quiet_ ? 9 : random_() % 10;
@@ -254,7 +254,7 @@ void World::chaos() {
       break;
     case 6:
     case 7: {
-      // Never below what the source called final: that is another test's matter.
+      // Never below a block that the source called final: another test has that case.
       const std::uint64_t final_number = sequencer_.finalized().number;
       const std::uint64_t depth = random_() % 3 == 0 ? random_() % 400 : random_() % 12;
       const std::uint64_t ancestor = std::max(final_number, head - std::min(head, depth));
@@ -299,7 +299,7 @@ void World::chaos() {
       break;
     case 13: {
       note("coordinator restarted");
-      // What it had asked for is cancelled with it.
+      // The restart cancels its requests.
       pending_.reset();
       commanded_.reset();
       missing_.reset();
@@ -400,7 +400,7 @@ void World::check_import(const coordinator::Import& i) {
       return;
     }
   }
-  // What the source said before it went away counts as well, but only while it is there it can be asked.
+  // A source's earlier snapshot still counts while the source is away, but it cannot be asked.
   const auto& remote = follower_->remote();
   if (!shown_ || !remote || remote->kind == contract::EndpointKind::cl) return;
   const auto safe = shown_->safe_hold == contract::Hold::quorum_lost ? std::nullopt : shown_->safe;
@@ -427,12 +427,12 @@ const eth::BlockRef& World::wanted_head() const {
 }
 
 bool World::converged() const {
-  // Of several the first may lead above what all have, or be a few blocks behind.
+  // Of several sources the first may lead above the common head, or be a few blocks behind.
   const bool there = remotes_.size() == 1
                          ? el().latest().hash == wanted_head().hash
                          : sequencer_.on_chain_of(wanted_head().id(), el().latest()) ||
                                (sequencer_.has(el().latest().id()) && el().latest().number + 3 >= wanted_head().number);
-  // Of a lost quorum a lying source may have been the one that was left: its word counts along the chain that gossip
+  // The last source of a lost quorum may have been a lying one: its safe block counts along the chain that gossip
   // names.
   const bool safe = el().safe() && (el().safe()->hash == sequencer_.safe().hash ||
                                     (gossip() && remotes_.size() > 1 && sequencer_.has(el().safe()->id()) &&
@@ -452,9 +452,9 @@ std::string World::run() {
   if (!driver_up_) driver_.start(absl::ZeroDuration());
   driver_up_ = peers_ = gossip_up_ = true;
   note("faults stop");
-  // A source whose safe is below ours holds the label where it is: let it move on, as a live chain does. Where it is
-  // behind the sequencer it stays so. Of its last blocks none is lost; a gap below them only the source can fill,
-  // with its unsafe head or, if it shows none, when its safe head passes.
+  // A source whose safe block is below ours holds the label: the chain grows, as a live chain does, so that safe moves
+  // on. A source that is behind the sequencer stays behind. None of the last blocks is lost; only the source can fill a
+  // gap below them, with its unsafe head or, if it shows none, when its safe head passes.
   grow(90);
   for (int i = 0; i < 60 && broken_.empty(); ++i) {
     quiet_ = i >= 32;
@@ -465,7 +465,7 @@ std::string World::run() {
   }
   const absl::Time deadline = now_ + absl::Minutes(10);
   const bool op_geth = el().profile() == sim::ElProfile::op_geth;
-  // An operator has to do it: nobody may rewind this EL.
+  // An operator is needed where nobody may rewind this EL.
   const auto legit = [&] {
     return follower_->state() == coordinator::TowState::needs_operator && op_geth &&
            (!can_rewind_ || (remotes_.size() == 1 && !rewind_for_single_source_));

@@ -1,6 +1,6 @@
-// A whole tow without a wire: the vote of remote-fetcher, the coordinator's machine, the driver's sessions
-// (driver.hpp), simulated sources of which some lie, a simulated p2p network and a simulated EL. Everything that
-// happens is drawn from one seed. After every step the invariants are checked.
+// A whole tow in one process: the vote of remote-fetcher, the coordinator's follower, the driver's sessions
+// (driver.hpp), simulated sources of which some lie, a simulated p2p network and a simulated EL. All events are drawn
+// from one seed. The invariants are checked after every step.
 #pragma once
 #include <absl/container/flat_hash_set.h>
 #include <absl/time/time.h>
@@ -25,12 +25,12 @@ namespace towline::simulation {
 class GossipNetwork {
  public:
   void publish(const eth::BlockRef& block, absl::Time arrives) { in_flight_.emplace(arrives, block); }
-  /// What has arrived by `now`, put into the cache; lost if p2p-gossip has no peers.
+  /// The blocks that arrive by `now`; they go into the cache. Without peers of p2p-gossip they are lost.
   std::vector<eth::BlockRef> arrived(absl::Time now, bool peers);
-  /// What a new watcher is told: all that is in the cache.
+  /// The blocks that a new watcher gets: the whole cache.
   const std::deque<eth::BlockRef>& cache() const { return cache_; }
   void restart() { cache_.clear(); }
-  /// The blocks behind `parent` up to `tip`; empty: not all of them are in the cache.
+  /// The blocks after `parent` up to `tip`; empty: not all of them are in the cache.
   std::vector<eth::BlockRef> chain(const eth::BlockId& parent, const eth::BlockId& tip) const;
 
  private:
@@ -49,23 +49,23 @@ struct Schedule {
 class World {
  public:
   explicit World(const Schedule& schedule);
-  /// The first invariant that broke, with what happened before; empty when all held and the tow converged.
+  /// The first broken invariant, with the events before it; empty: all held and the tow converged.
   std::string run();
 
  private:
   void chaos();
   void chaos_of_the_network();
-  /// Blocks of the sequencer, `branch` from its index `from` on, set out to reach us.
+  /// Sends the blocks of `branch` from index `from` on over the p2p network.
   void publish(const std::vector<eth::BlockRef>& branch, std::size_t from);
   void grow(std::uint64_t blocks);
-  /// The clock goes with the chain.
+  /// Moves the clock with the chain.
   void keep_time();
   void deliver(const eth::BlockRef& block);
   void deliver_cache();
   void step();
   void carry_out(std::optional<coordinator::Effect> effect);
   void run_pending();
-  /// What the driver has of the world.
+  /// The driver's view of the world.
   Driver::Around around();
   absl::StatusOr<std::vector<eth::BlockRef>> payloads(const eth::BlockId& parent, const eth::BlockId& tip,
                                                       contract::PayloadOrigin origin);
@@ -76,7 +76,7 @@ class World {
   void check_import(const coordinator::Import& i);
   void broken(const std::string& what);
   void note(const std::string& what);
-  /// Where the tow must end when things are quiet.
+  /// The head that the tow must reach when the faults have stopped.
   const eth::BlockRef& wanted_head() const;
   bool converged() const;
   void start_follower();
@@ -87,9 +87,9 @@ class World {
   const int steps_;
   const Mode mode_;
   const Remotes::Shows shows_;
-  /// A block a second, so that the clock goes with the chain.
+  /// Moves with the chain, which has a block each second.
   absl::Time now_;
-  /// How far the sequencer's clock goes before ours.
+  /// How far the sequencer's clock is ahead of ours.
   absl::Duration sequencer_ahead_ = absl::ZeroDuration();
   Sequencer sequencer_;
   Remotes remotes_;
@@ -100,7 +100,7 @@ class World {
   Driver driver_;
   std::optional<coordinator::Follower> follower_;
   std::optional<coordinator::Effect> pending_;
-  /// The command that the driver has in hand, and the range of gossip that was not there when it asked for it.
+  /// The driver's current command, and the range of gossip that was missing when it was asked for.
   std::optional<std::uint64_t> commanded_;
   std::optional<std::pair<Hash32, Hash32>> missing_;
   bool driver_up_ = true;
@@ -108,12 +108,13 @@ class World {
   bool gossip_up_ = true;
   bool quiet_ = false;
   // For the invariants.
-  /// What this follower was told: the last snapshot, also when the sources are gone by now, and gossip.
+  /// The input of this follower: the last snapshot, also if the sources are gone meanwhile, and gossip.
   std::optional<contract::HeadSnapshot> shown_;
   absl::flat_hash_set<Hash32> delivered_;
-  /// Ranges of gossip that were not there when they were asked for; nothing was delivered since.
+  /// Ranges of gossip that were missing when they were asked for, since the last delivery.
   absl::flat_hash_set<std::pair<Hash32, Hash32>> not_found_;
-  /// Changes of branches on the word of unsafe heads alone: when the one in flight was asked for, and the last one.
+  /// Switches of branches that only unsafe heads ask for: when the current one was asked for, and when the last one
+  /// was.
   std::optional<absl::Time> switching_;
   absl::Time last_switch_ = absl::InfinitePast();
   std::string broken_;

@@ -1,5 +1,5 @@
-// The limit of every wait for an event in a test: nothing takes so long on the slowest machine, only what hangs does.
-// Below the limit of a whole test program (cmake/TowlineTargets.cmake), so that the test says what it waited for.
+// The limit of every wait for an event in a test. Only a hang takes this long, even on the slowest machine. It is below
+// the limit of a test program (cmake/TowlineTargets.cmake), so that the test says what it waited for.
 #pragma once
 #include <absl/time/time.h>
 

@@ -1,4 +1,4 @@
-"""HTTP to the devnet and to the services on a machine that may stand still for seconds between any two steps of ours."""
+"""HTTP to the devnet and the services, for a machine on which a test may stand still for seconds between any two steps."""
 import urllib.error
 import urllib.request
 
@@ -6,7 +6,7 @@ TRIES = 50
 
 
 def post(url, body=None, timeout=600):
-    """(status, bytes); a GET without a body. A server closes a connection on which it hears nothing for a second or two: then nothing was read, and it is tried again."""
+    """(status, bytes); GET if there is no body. A server closes a connection that is silent for a second or two; it has read nothing then, so the request is repeated."""
     for left in reversed(range(TRIES)):
         try:
             with urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "application/json"} if body else {}), timeout=timeout) as r:

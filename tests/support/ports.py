@@ -1,10 +1,10 @@
-"""Ports for programs that must be told one, free of collisions between whatever runs at the same time."""
+"""Ports for programs that must be told one, without collisions between programs that run at the same time."""
 import random
 import resource
 import socket
 
 _held = []
-# Each is a descriptor, and a long run holds more than the usual soft limit of 1,024.
+# Each port holds a descriptor, and a long run holds more than the usual soft limit of 1,024.
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (max(_soft, min(_hard, 8192)), _hard))
 
@@ -12,9 +12,9 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (max(_soft, min(_hard, 8192)), _hard)
 def free_port():
     """A port of 127.0.0.1 that is ours until this process ends.
 
-    Its socket stays bound, so the kernel gives the port to nobody else. It does not listen, so a program that asks for the very number (with
-    SO_REUSEADDR, as servers do) can, again after each restart. It is below the ports that the kernel takes for connections, so that the UDP port of
-    the same number, which cannot be held in this way, is free too.
+    Its socket stays bound, so the kernel gives the port to nobody else. The socket does not listen, so a program that asks for this number with
+    SO_REUSEADDR, as servers do, can listen on it, and again after each restart. The port is below those that the kernel uses for connections, so that the
+    UDP port of the same number, which cannot be held in this way, is free, too.
     """
     for _ in range(10_000):
         s = socket.socket()
@@ -23,7 +23,7 @@ def free_port():
         except OSError:
             s.close()
             continue
-        # Shared only now: two holders of one port are refused at bind().
+        # Set only now, so that bind() refuses a second holder of the port.
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         _held.append(s)
         return s.getsockname()[1]

@@ -11,13 +11,13 @@ STARTS, PORTS = 40, 25
 def start(barrier, numbers):
     barrier.wait()
     ports = [free_port() for _ in range(PORTS)]
-    barrier.wait()  # all have theirs
+    barrier.wait()  # all processes have their ports
     for _ in range(2):
         servers = [socket.create_server(("127.0.0.1", p)) for p in ports]
         for s in servers:
             s.close()
     numbers.put(ports)
-    barrier.wait()  # nobody gives his back before all are done
+    barrier.wait()  # no process returns its ports before all are done
 
 
 class Ports(unittest.TestCase):

@@ -1,5 +1,5 @@
-// Random transactions of every type, and blocks as eth_getBlockByNumber prints them: made from raw bytes by code that
-// shares nothing with the JSON reader under test. For unit tests and micro benchmarks.
+// Random transactions of every type, and blocks in eth_getBlockByNumber's form, made from raw bytes by code that shares
+// nothing with the JSON reader under test. For unit tests and micro benchmarks.
 #pragma once
 #include <absl/strings/str_cat.h>
 
@@ -29,13 +29,13 @@ FixedBytes<N> random_fixed(Random& random) {
   return *FixedBytes<N>::from(random_bytes(random, N));
 }
 
-/// Every type that JSON can be read of: legacy, access list, fee market, blob, set code, deposit, post-exec.
+/// Every type whose JSON can be read: legacy, access list, fee market, blob, set code, deposit, post-exec.
 inline constexpr std::uint8_t kTransactionTypes[] = {0x00, 0x01, 0x02, 0x03, 0x04, 0x7e, 0x7d};
-/// A type that no chain has: of its JSON nothing can be read but the hash.
+/// A type of no chain: only the hash can be read from its JSON.
 inline constexpr std::uint8_t kUnknownType = 0x5a;
 
-/// A well-formed raw transaction (signatures are noise). Integers have random lengths, so leading zeros, zero and
-/// absent recipients all occur.
+/// A well-formed raw transaction with a random signature. Integers have random lengths, so leading zeros and zero
+/// occur, and so do absent recipients.
 inline Bytes random_transaction(Random& random, std::uint8_t type, std::size_t input_size) {
   Bytes p;
   const auto integer = [&](std::size_t max_bytes) {
@@ -116,7 +116,7 @@ inline Bytes random_transaction(Random& random, std::uint8_t type, std::size_t i
 /// The type byte; 0 for a legacy transaction.
 inline std::uint8_t type_of(const Bytes& raw) { return raw.at(0) >= 0xc0 ? 0 : raw[0]; }
 
-/// The object of eth_getBlockByNumber(.., true) for a raw transaction of one of kTransactionTypes or kUnknownType, with
+/// The JSON object of eth_getBlockByNumber(.., true) for a raw transaction of kTransactionTypes or kUnknownType, with
 /// the fields that nodes add.
 inline std::string transaction_json(const Bytes& raw) {
   const std::uint8_t type = type_of(raw);
@@ -246,7 +246,7 @@ inline std::string header_fields_json(const eth::Header& h, const Hash32& hash) 
   return out;
 }
 
-/// What eth_getBlockByNumber(.., true) answers as its result.
+/// The result of eth_getBlockByNumber(.., true).
 inline std::string block_json(const eth::Header& h, const Hash32& hash, const std::vector<Bytes>& transactions) {
   std::string out = absl::StrCat("{", header_fields_json(h, hash), R"(,"size":"0x1000","uncles":[])");
   if (h.withdrawals_root) out += R"(,"withdrawals":[])";

@@ -1,6 +1,6 @@
 """The bench's chain: 2,000 Jovian blocks of 35 transfers with 200 bytes of calldata each, built by a real op-geth with payload attributes.
 
-It is built once and kept in build/bench: chain.bin for the replay server, engine.bin with ready Engine API bodies, genesis.json, rollup.json.
+It is built once and kept in build/bench/chain: chain.bin for the replay server, engine.bin with ready Engine API bodies, genesis.json, rollup.json.
 """
 import json
 import shutil
@@ -26,7 +26,7 @@ def compact(value):
 
 
 def build(directory):
-    """Makes sure that `directory` holds the chain."""
+    """Builds the chain into `directory` unless it is there."""
     stamp = directory / "version"
     if stamp.exists() and stamp.read_text() == VERSION:
         return

@@ -4,10 +4,10 @@
     gossip.py [--blocks N] [--json FILE]
 
 A real sequencer (op-node, op-geth) gossips blocks of 10 KiB, 100 KiB and 1 MiB of random calldata, one a second. A follower with its own op-geth takes
-them, op-node first, then Towline; the sequencer has one core, the follower and its client the others. All bytes of the follower's p2p connection and
-of its Engine API pass through the same relays here, which note when:
-the latency of a block is from the last byte of its message to the last byte of engine_newPayload. Regolith rules: Jovian's DA footprint
-keeps incompressible blocks small. Then the memory of p2p-gossip with 100 go-libp2p peers.
+them: first op-node, then Towline. The sequencer has one core, the follower and its client the others. All bytes of the follower's p2p connection and
+of its Engine API pass through the same relays here, which note the time. The latency of a block runs from the last byte of its message to the last byte
+of engine_newPayload. The chain has Regolith rules, because Jovian's DA footprint keeps incompressible blocks small. At the end the memory of p2p-gossip
+with 100 go-libp2p peers is measured.
 """
 import argparse
 import json
@@ -42,7 +42,7 @@ SEQUENCERS, FOLLOWERS = {CORES[0]}, set(CORES[1:])
 
 
 def run_on(cores):
-    """Where what is started from now on runs."""
+    """Sets the cores of this process and of the processes that it starts from now on."""
     os.sched_setaffinity(0, cores)
 
 
@@ -109,7 +109,7 @@ class Probe:
                 self.sent.append(state.pop("last"))
 
     def latencies(self, size, since):
-        """ms of each block since a time; a message is a burst of at least half the size."""
+        """The latency in ms of each block since a time. A message is a burst of at least half the block's size."""
         out = []
         for t in [t for t in self.sent if t >= since]:
             burst, total = None, 0
@@ -131,13 +131,13 @@ class Probe:
 
 
 class Load:
-    """So many transactions of this many random bytes for each block."""
+    """A number of transactions with random bytes for each block."""
 
     def __init__(self, el):
         self.el, self.accounts, self.nonces = el, [sender(i) for i in range(10)], [0] * 10
 
     def make(self, count, size):
-        """Calls that bring the transactions of one block."""
+        """The calls that send the transactions of one block."""
         calls = []
         for i in range(count):
             tx = {"type": 2, "nonce": self.nonces[i], "to": to_checksum_address("0x" + "11" * 20), "value": 0, "gas": 21_000 + 16 * size + 4000,
@@ -147,12 +147,12 @@ class Load:
         return calls
 
     def blocks(self, n, count, size):
-        """Until this many blocks have come of the size."""
+        """Waits until `n` blocks of the size have come."""
         for _ in range(n):
             calls, height = self.make(count, size), self.el.height()
             self.el.batch(calls)
             wait_for("the next block", lambda: self.el.height() > height, 0.1)
-            time.sleep(0.3)  # while a block is on its way the relays need this process
+            time.sleep(0.3)  # leaves this process to the relays while a block is on its way
 
 
 def percentile(values, p):
@@ -207,7 +207,7 @@ def op_node(net, load, blocks):
     port = free_port()
     node = net.op_node("verifier", f"http://127.0.0.1:{probe.engine.port}", geth.jwt_file, port, f"--p2p.static={through(net, probe.p2p.port)}").start()
     try:
-        # It derives what the batcher has posted, and asks for the rest.
+        # op-node derives the blocks that the batcher has posted, and requests the rest.
         wait_for("op-node at the tip", lambda: geth.el.height() >= net.el.height() - 1, procs=[node])
         net.batcher.stop()
         run_on(SEQUENCERS)  # the load

@@ -1,13 +1,13 @@
-// Serves a recorded chain with answers that were encoded before, so that a bench pays next to nothing for its source:
+// Serves a recorded chain with answers that were encoded before, so that the source costs a bench next to nothing:
 //
-//   towline-bench-replay CHAIN_FILE source DELAY_MS RAW   a JSON-RPC source; each answer leaves DELAY_MS after its
-//   request came; RAW 1: with
-//                                                         debug_getRawBlock and debug_getRawHeader, 0: without
-//   towline-bench-replay CHAIN_FILE engine                an Engine API client that answers VALID at once (payloads are
-//   not executed)
+//   towline-bench-replay CHAIN_FILE source DELAY_MS RAW
+//     a JSON-RPC source; each answer leaves DELAY_MS after its request came; RAW 1: with debug_getRawBlock and
+//     debug_getRawHeader, 0: without
+//   towline-bench-replay CHAIN_FILE engine
+//     an Engine API client that answers VALID at once and executes nothing
 //
-// Prints its port (of 127.0.0.1) and serves until it is killed. One thread. A request must fit the trusted client that
-// a bench is.
+// Prints its port (of 127.0.0.1) and serves until it is killed. One thread. It trusts its client, the bench: requests
+// are hardly checked.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <simdjson.h>
@@ -32,7 +32,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// One block, every part as the JSON text of the answer that serves it.
+/// One block; each part is the JSON text of the answer that serves it.
 struct Block {
   std::string hash, light, full, raw_block, raw_header;
   std::vector<std::string> raw_transactions;
@@ -43,8 +43,8 @@ struct Chain {
   std::unordered_map<std::string_view, std::size_t> by_hash;
 };
 
-/// Fields are a length (4 bytes, little endian) and that many bytes; a block is hash, light, full, raw block, raw
-/// header, the count of transactions as decimal text, and each raw transaction.
+/// A field is a length (4 bytes, little endian) and that many bytes. A block is hash, block with transaction hashes,
+/// full block, raw block, raw header, the number of transactions as decimal text, and each raw transaction.
 bool load(const char* path, Chain& chain) {
   std::ifstream in(path, std::ios::binary);
   if (!in) {
@@ -80,7 +80,7 @@ bool load(const char* path, Chain& chain) {
   return !chain.blocks.empty();
 }
 
-/// What is there, or the fallback.
+/// The value for the key, or the fallback.
 template <typename T>
 T value_or(simdjson::simdjson_result<simdjson::dom::element> from, T fallback) {
   T value;

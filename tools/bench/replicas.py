@@ -3,8 +3,7 @@
 
     tools/bench/replicas.py
 
-Both are measured one after the other on the devnet, by the same count of blocks and from the same block on. The sources are what bounds it: a machine that is
-busy makes both slower. Needs `make build`.
+Both are measured in turn on the devnet, over the same blocks. The sources are the limit; a busy machine makes both slower. Needs `make build`.
 """
 import sys
 import tempfile
@@ -19,7 +18,7 @@ CAP, FIRST, BLOCKS = 30, 100, 1900
 
 
 def rate(directory, count):
-    """Blocks a second between two heights, and what each replica served."""
+    """Blocks a second between two heights, and the blocks that each replica served."""
     s = Stack(directory, blocks=FIRST + BLOCKS + 100, block_time=0, sources=count)
     try:
         port = free_port()

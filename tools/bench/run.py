@@ -54,7 +54,7 @@ class Replay:
 
 
 class Watch(threading.Thread):
-    """Samples the client's height. The rate counts from the first imported blocks that are seen to the last."""
+    """Samples the client's height. The rate is between the first and the last imported blocks that are seen."""
 
     def __init__(self, rpc, last, towline=None):
         super().__init__(daemon=True)
@@ -93,7 +93,7 @@ class PinnedGeth:
 
 
 def from_memory(every, bodies):
-    """(a): ready bodies with nothing between, one forkchoice update each `every` blocks."""
+    """(a): ready bodies without a pause, one forkchoice update every `every` blocks."""
     with PinnedGeth(f"memory-{every}") as geth:
         secret = read_secret(geth.jwt_file)
         connection = http.client.HTTPConnection("127.0.0.1", geth.engine_port, timeout=60)
@@ -137,7 +137,7 @@ def tow_geth(name, delay_ms, raw=False):
 
 
 def tow_instant_client(raw):
-    """Towline against a client that answers at once: what Towline itself can do."""
+    """Towline against a client that answers at once: the limit of Towline itself."""
     name = "instant-raw" if raw else "instant-json"
     source, engine, secret = Replay(f"source-{name}", "source", 0, int(raw)), Replay(f"engine-{name}", "engine"), WORK / f"{name}-jwt.hex"
     secret.write_text("11" * 32)
@@ -165,7 +165,7 @@ def main():
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2 or EL_CORE not in cores:
         raise SystemExit("the bench needs two cores: one for the execution client, one for all else")
-    os.sched_setaffinity(0, set(cores) - {EL_CORE})  # for the processes started from here too; op-geth is moved to its own core
+    os.sched_setaffinity(0, set(cores) - {EL_CORE})  # also for the processes started from here; op-geth is moved to its own core
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
     bench_chain.build(CHAIN)

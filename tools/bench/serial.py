@@ -13,7 +13,7 @@ from harness.rpc import Rpc, read_secret  # noqa: E402
 
 
 def follow(source, engine, last=None):
-    """Feeds source's blocks to the engine up to `last`; returns how many."""
+    """Feeds the source's blocks to the engine up to `last`; returns their number."""
     number = engine.rpc.height() + 1
     first = number
     last = source.height() if last is None else last

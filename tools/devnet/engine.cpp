@@ -30,7 +30,7 @@ bool has(simdjson::dom::element object, const char* key) {
   return object[key].get(e) == simdjson::SUCCESS && !e.is_null();
 }
 
-/// ExecutionPayload of any version. Errors name the key.
+/// Reads an ExecutionPayload of any version. Errors name the key.
 absl::StatusOr<eth::Payload> parse_payload(simdjson::dom::element e) {
   absl::Status bad;
   const auto fail = [&](const char* key, const absl::Status& why) {
@@ -173,7 +173,7 @@ Reply Engine::read(std::string_view method, simdjson::dom::element params) {
   const sim::ElModel& el = world_.el;
   if (method == "eth_syncing") {
     if (!el.sync_target()) return {"false"};
-    // As op-geth: what it does not know yet is 0.
+    // As op-geth: unknown numbers are 0.
     return {absl::StrCat(R"({"startingBlock":"0x0","currentBlock":")",
                          to_quantity(peers_blocks_per_s_ > 0 ? el.latest().number : 0), R"(","highestBlock":")",
                          to_quantity(peers_blocks_per_s_ > 0 ? el.sync_target()->number : 0), R"("})")};

@@ -25,16 +25,16 @@ class Engine {
   /// Reads and debug_setHead.
   RpcServer::Handler ordinary_rpc();
   RpcServer::Gate gate() const;
-  /// SIGKILL and restart of the execution client, or its debug_setHead: into the trace.
+  /// SIGKILL and restart of the execution client; the trace records it.
   void kill();
-  /// Its peers have everybody's chain, of which it executes so many blocks a second; 0: it has none.
+  /// Gives it peers with the common chain, of which it executes this many blocks a second; 0: no peers.
   void set_peers(std::uint64_t blocks_per_s);
 
   std::uint64_t payloads() const { return payloads_; }
   std::uint64_t forkchoice_updates() const { return forkchoice_updates_; }
 
  private:
-  /// With the world's mutex held: a sync of its own goes on by the time that has passed.
+  /// Moves a sync of its own on by the time that has passed. The world's mutex must be held.
   void go_on();
   Reply read(std::string_view method, simdjson::dom::element params);
   Reply new_payload(int version, simdjson::dom::element params);

@@ -55,17 +55,17 @@ struct Devnet {
   Devnet(const sim::ChainOptions& options, sim::ElProfile profile) : world{options, profile} {}
 
   World world;
-  /// With the world's mutex held, as the world.
+  /// Guarded by the world's mutex.
   KeptChain kept;
   std::string kept_file;
-  std::mutex saving;  // files are written in the order of what they hold
+  std::mutex saving;  // keeps the order of files and of their contents the same
   std::vector<std::unique_ptr<NodeState>> source_states;
   NodeState cl_state{.name = "cl", .fault = {}};
   NodeState engine_state{.name = "engine", .fault = {}};
   NodeState admin_state{.name = "admin", .fault = {}};
   std::unique_ptr<Engine> engine;
   std::unique_ptr<Sequencer> sequencer;
-  // Last: the servers end first.
+  // Last member, so that the servers end first.
   std::vector<std::unique_ptr<RpcServer>> source_servers;
   std::unique_ptr<RpcServer> cl_server;
   std::unique_ptr<RpcServer> engine_server;
@@ -91,7 +91,7 @@ struct Devnet {
     return write_kept_chain(kept_file, now);
   }
 
-  /// With the mutex held: chains of nodes' own grow as everybody's does.
+  /// Lets the nodes' own chains grow as the common chain does. The mutex must be held.
   void grow_forks() {
     const auto grow = [](NodeState& s) {
       if (!s.own || !s.own->grows) return;
@@ -127,7 +127,7 @@ struct Devnet {
             {"nodes", nodes}};
   }
 
-  /// A command of POST /ctl; empty: done, else what is wrong with it.
+  /// Runs a command of POST /ctl; returns its error, empty: done.
   std::string command(const json& c) {
     if (!c.is_object() || !c.contains("cmd") || !c["cmd"].is_string()) return R"(a command is an object with "cmd")";
     const std::string cmd = c["cmd"];
@@ -153,7 +153,7 @@ struct Devnet {
       sim::Chain& own = s->own->chain;
       if (const auto depth = c.value("depth", std::uint64_t{0}); depth > 0) {
         own.reorg(depth);
-        own.reorg(depth);  // another branch than the next reorg of everybody's chain makes
+        own.reorg(depth);  // twice, so that the branch differs from that of the next reorg of the common chain
       }
       World::follow_labels(own, s->own->safe_lag, s->own->finalized_lag);
       return {};
@@ -239,7 +239,7 @@ absl::StatusOr<sim::ChainOptions> options_of(const Flags& flags) {
   return options;
 }
 
-/// The chain that the directory holds, or else a new one.
+/// The chain that the directory has, or a new one.
 absl::StatusOr<KeptChain> kept_or_new(const std::string& file, const Flags& flags) {
   TOWLINE_ASSIGN_OR_RETURN(sim::ChainOptions options, options_of(flags));
   const auto now = static_cast<std::uint64_t>(absl::ToUnixSeconds(absl::Now()));
@@ -254,7 +254,7 @@ absl::StatusOr<KeptChain> kept_or_new(const std::string& file, const Flags& flag
     return absl::InvalidArgumentError(absl::StrCat(flags.dir, " holds a chain that was made with ", other,
                                                    ": give that, or another --dir, or remove ", file));
   kept->options.genesis_hash = options.genesis_hash;  // goes with the chain id
-  // What a sequencer makes up for after it was away.
+  // Adds the blocks that the sequencer missed while it was away.
   const bool by_the_clock = flags.block_time >= 1 && now > kept->options.genesis_time;
   if (by_the_clock) kept->head = std::max(kept->head, (now - kept->options.genesis_time) / kept->options.block_time);
   return *std::move(kept);
@@ -265,7 +265,7 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
   std::error_code ec;
   std::filesystem::create_directories(dir, ec);
   if (ec) return absl::InvalidArgumentError(absl::StrCat("--dir: cannot make ", flags.dir));
-  // Programs wait for it: that of an earlier start says nothing of this one.
+  // Programs wait for this file; the one of an earlier start is outdated.
   std::filesystem::remove(dir / "endpoints.json", ec);
 
   TOWLINE_ASSIGN_OR_RETURN(KeptChain kept, kept_or_new(dir / "devnet.json", flags));
@@ -350,7 +350,7 @@ absl::Status run(const Flags& flags, const sigset_t& signals) {
   endpoints["control"] = absl::StrCat("http://", flags.host, ":", control_port);
   absl::Status result = write_file(dir / "endpoints.json", endpoints.dump(2) + "\n");
   std::thread control_thread{[&] { control.listen_after_bind(); }};
-  while (!control.is_running()) std::this_thread::yield();  // a stop() before would be lost
+  while (!control.is_running()) std::this_thread::yield();  // an earlier stop() would be lost
   if (result.ok()) std::cout << "ready" << std::endl;
 
   // Produces until a signal comes.

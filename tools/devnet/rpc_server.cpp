@@ -155,8 +155,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const std::string& h
       const std::lock_guard lock{world.mutex};
       state.calls += calls;
     }
-    // With the charset it is not a type that the HTTP library compresses: that would cost more than everything else
-    // here.
+    // The HTTP library does not compress a type with a charset: compression would cost more than everything else here.
     res.set_content(std::move(out), "application/json; charset=utf-8");
   });
   impl.host = host;
@@ -167,7 +166,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::start(const std::string& h
   }
   if (impl.port <= 0) return absl::UnavailableError(absl::StrCat("cannot listen on ", host, ":", port));
   impl.thread = std::thread{[&impl] { impl.http.listen_after_bind(); }};
-  // A stop() before the loop runs would be lost, and the destructor would wait for ever.
+  // A stop() before the loop runs would be lost, and the destructor would hang.
   while (!impl.http.is_running()) std::this_thread::yield();
   return s;
 }

@@ -11,7 +11,7 @@
 
 namespace towline::devnet {
 
-/// `json` is the result, or, with `code` not 0, the error's message in plain text.
+/// `json`: the result; if `code` is not 0, the error's message in plain text.
 struct Reply {
   std::string json;
   std::int64_t code = 0;
@@ -29,13 +29,13 @@ class RpcServer {
  public:
   /// `params` is an array, or null.
   using Handler = std::function<Reply(std::string_view method, simdjson::dom::element params)>;
-  /// Empty: allowed. Else the text of an HTTP 401. Gets the Authorization header.
+  /// Gets the Authorization header; returns the text of an HTTP 401, empty: allowed.
   using Gate = std::function<std::string(const std::string& authorization)>;
 
-  /// Port 0: any. `state` belongs to `world` and is looked at with its mutex held; `handler` is not.
+  /// Port 0: any. `state` belongs to `world` and is read with its mutex held; `handler` is called without it.
   static absl::StatusOr<std::unique_ptr<RpcServer>> start(const std::string& host, int port, World& world,
                                                           NodeState& state, Handler handler, Gate gate = {});
-  /// Set World::stopping before: hanging requests end by it.
+  /// World::stopping must be set before: it ends hanging requests.
   ~RpcServer();
   int port() const;
   std::string url() const;

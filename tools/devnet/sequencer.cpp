@@ -24,7 +24,7 @@ struct Sequencer::Impl {
   Impl(rollup::Config c, secp256k1::SecretKey p2p_key, secp256k1::SecretKey signer_key)
       : config{std::move(c)}, identity{std::move(p2p_key)}, signer{std::move(signer_key)} {}
   rollup::Config config;
-  Metrics metrics;  // not served
+  Metrics metrics;  // required by the network; not served
   p2p::Identity identity;
   secp256k1::SecretKey signer;
   std::unique_ptr<gossip::BlockingNetwork> network;
@@ -47,7 +47,7 @@ absl::StatusOr<std::unique_ptr<Sequencer>> Sequencer::start(const std::string& h
   net.node.topics = gossip_block::topic_names(impl->config.l2_chain_id);
   impl->network = std::make_unique<gossip::BlockingNetwork>(
       net, impl->identity, gossip::block_codec(),
-      // It is the only one who makes blocks: what others send is not passed on.
+      // Only this node makes blocks, so messages of others are not passed on.
       [](const p2p::Gossipsub::Validation&, const gossip::Network::Done& done) {
         done(p2p::Gossipsub::Verdict::ignore);
       },

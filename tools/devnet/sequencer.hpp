@@ -13,18 +13,18 @@ namespace towline::devnet {
 
 class Sequencer {
  public:
-  /// Its name on the network, and what signs its blocks: secp256k1 keys.
+  /// secp256k1 keys: its identity on the network, and the signer of its blocks.
   struct Keys {
     Hash32 p2p, signer;
   };
-  /// Listens on `host`:`port` (0: any). UNAVAILABLE: it cannot.
+  /// Listens on `host`:`port` (0: any). UNAVAILABLE: the address is not available.
   static absl::StatusOr<std::unique_ptr<Sequencer>> start(const std::string& host, std::uint16_t port,
                                                           rollup::Config config, const Keys& keys);
   ~Sequencer();
 
-  /// The head and those blocks below it that are new; the first call only notes where the chain is.
+  /// Publishes the head and the new blocks below it; the first call only notes the head.
   void publish(const sim::Chain& chain);
-  /// Multiaddr with /p2p, and the address whose key signs.
+  /// The multiaddr with /p2p, and the address of the signing key.
   std::string address() const;
   std::string signer() const;
   /// {"published": {"number": Unix milliseconds, ..}, "mesh": peers that get blocks at once}.

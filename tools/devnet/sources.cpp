@@ -30,7 +30,7 @@ sim::BlockPtr find_block(const sim::Chain& chain, std::string_view which) {
   return number.ok() ? chain.by_number(*number) : nullptr;
 }
 
-/// Encodings of blocks that were asked for before.
+/// A cache of encoded blocks.
 class Encodings {
  public:
   std::string get(const Hash32& hash, char kind, const std::function<std::string()>& make) {
@@ -57,14 +57,14 @@ class Encodings {
   absl::flat_hash_map<std::string, std::string> cache_;
 };
 
-/// A block as a source that lies gives it: the hash is the true one, the rest is not.
+/// A block with its true hash and a false header or body.
 sim::Block tampered(sim::Block b, const std::string& lie) {
   if (lie == "header") b.header.state_root.bytes[0] ^= 1U;
   if (lie == "body") b.transactions.pop_back();
   return b;
 }
 
-/// A head that nobody has, and that hashes to what it says.
+/// A head that no node has, with a matching hash.
 sim::Block invented(sim::Block b, std::uint64_t block_time) {
   constexpr std::uint64_t kAhead = 7;
   b.header.number += kAhead;
@@ -74,7 +74,7 @@ sim::Block invented(sim::Block b, std::uint64_t block_time) {
   return b;
 }
 
-/// Its turn in a source that gives so many bodies a second.
+/// Waits for the turn of a body in a source with `blocks_per_s`.
 void wait_for_a_body(World& world, NodeState& state) {
   std::unique_lock lock{world.mutex};
   ++state.bodies;

@@ -1,4 +1,4 @@
-// What the remote nodes of the devnet answer: execution clients (sources) and a consensus client.
+// The remote nodes of the devnet: execution clients (sources) and a consensus client.
 #pragma once
 #include "tools/devnet/rpc_server.hpp"
 

@@ -13,23 +13,23 @@
 
 namespace towline::devnet {
 
-/// What is wrong with a server; all off by default. Set whole by each `fault` command.
+/// The faults of a server; all off by default. Each `fault` command replaces all of them.
 struct Fault {
   int delay_ms = 0;
   double error_rate = 0;    // share of requests that are answered HTTP 500
   bool rate_limit = false;  // HTTP 429
   int retry_after_s = 1;
-  bool hang = false;         // no answer until the fault is taken away or the server stops
+  bool hang = false;         // no answer until the fault is cleared or the server stops
   bool disconnect = false;   // the answer is cut
   bool html = false;         // a proxy's error page with status 200
   bool oversized = false;    // 256 MiB of blanks
-  double blocks_per_s = 0;   // bodies that it gives in a second, evenly; 0: no limit
+  double blocks_per_s = 0;   // bodies served in a second, evenly; 0: no limit
   bool gaps = false;         // every third block is not found
   bool wrong_chain = false;  // another chain id
   std::string lie;           // "header" or "body": one byte of it is wrong; "head": its newest block is invented
 };
 
-/// A chain of a node's own, which it serves instead of everybody's.
+/// A node's own chain, which it serves instead of the common one.
 struct OwnChain {
   sim::Chain chain;
   std::uint64_t safe_lag, finalized_lag;
@@ -41,7 +41,7 @@ struct NodeState {
   Fault fault;
   std::uint64_t requests = 0;
   std::uint64_t calls = 0;
-  /// Bodies that it has given, and when the next may leave.
+  /// The number of bodies that it served, and when the next may leave.
   std::uint64_t bodies = 0;
   std::chrono::steady_clock::time_point next_body = {};
   std::optional<OwnChain> own = std::nullopt;
@@ -60,9 +60,9 @@ struct World {
   bool labels_follow = true;
   bool producing = true;
 
-  /// With the mutex held: what `node` serves.
+  /// The chain that `node` serves. The mutex must be held.
   const sim::Chain& chain_of(const NodeState& node) const { return node.own ? node.own->chain : chain; }
-  /// With the mutex held: labels follow the head, and never go back on their own.
+  /// Lets the labels follow the head; by this they never go back. The mutex must be held.
   void follow_labels() {
     if (!labels_follow) return;
     follow_labels(chain, safe_lag, finalized_lag);

@@ -1,12 +1,12 @@
 #!/bin/bash
-# The programs as an operator meets them: exit codes and one clear line for wrong input. Argument: the folder of the programs.
+# The programs as an operator runs them: exit codes, and one clear line for wrong input. Argument: the folder of the programs.
 set -u
 bin=$1
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 failures=0
 
-# expect CODE TEXT COMMAND...: exit code and a piece of the output.
+# expect CODE TEXT COMMAND...: checks the exit code and a part of the output.
 expect() {
   local code=$1 text=$2 out got
   shift 2
@@ -46,7 +46,7 @@ expect 2 "cannot read" "$towline" inspect block "$dir/none.json"
 echo '<html>' >"$dir/page.json"
 expect 1 "INVALID" "$towline" inspect block "$dir/page.json"
 
-# `up` hands on the one clear line of the service that cannot run, and leaves nothing behind.
+# `up` prints the one clear line of the service that cannot run, and leaves no process behind.
 up=("$towline" up --base-port 0 --source http://127.0.0.1:1 --engine http://127.0.0.1:1 --p2p.disable --data-dir)
 expect 1 "--jwt-secret: cannot read" "${up[@]}" "$dir/data" --network op-mainnet --jwt-secret "$dir/none.hex"
 expect 2 "--network" "${up[@]}" "$dir/data" --network no-such-chain --jwt-secret "$dir/jwt.hex"
@@ -55,7 +55,7 @@ expect 2 "before isthmus at 1900000000 (--override.isthmus)" "${up[@]}" "$dir/da
   --override.isthmus 1900000000
 expect 2 "forks come in order" env TOWLINE_OVERRIDE_ISTHMUS=1900000000 "$bin/remote-fetcher" --network op-mainnet --endpoint http://127.0.0.1:1
 expect 2 "--override.karst" "$bin/remote-fetcher" --network op-mainnet --endpoint http://127.0.0.1:1 --override.karst soon
-# Every flag and variable of a service is one of `up`, and is named so when it is wrong.
+# `up` has every flag and variable of a service, and names it by its own name when it is wrong.
 expect 0 "--p2p.no-discovery (Env:TOWLINE_P2P_NO_DISCOVERY)" "$towline" up --help
 chain=(--network op-mainnet --jwt-secret "$dir/jwt.hex")
 expect 2 "--max-rps" "${up[@]}" "$dir/data" "${chain[@]}" --max-rps many
@@ -70,13 +70,13 @@ expect 2 "--p2p.priv.raw: is not a private key" env TOWLINE_P2P_PRIV_RAW=c4n4ry 
 expect 0 '"op-mainnet"' "$towline" networks --json
 expect 1 "--data-dir" "${up[@]}" /proc/none --network op-mainnet --jwt-secret "$dir/jwt.hex"
 
-# A program that is missing is named, with what to do.
+# A missing program is named, with advice.
 mkdir "$dir/alone"
 cp "$towline" "$dir/alone"
 expect 1 "; all programs must be in one directory, as \`make build\`" "$dir/alone/towline" "${up[@]:1}" "$dir/data" \
   --network op-mainnet --jwt-secret "$dir/jwt.hex"
 
-# Two of them do not mix: the second one finds the first one's ports taken.
+# Two instances do not mix: the second one finds the ports of the first one taken.
 python3 -c 'import socket, time
 s = socket.create_server(("127.0.0.1", 0))
 print(s.getsockname()[1], flush=True)
@@ -87,13 +87,13 @@ expect 1 "--base-port: port $(cat "$dir/port")" "$towline" up --base-port "$(cat
   --p2p.disable --data-dir "$dir/data" "${chain[@]}"
 kill $other
 
-# It runs with nobody to talk to, hides URLs, and stops.
+# It runs although no partner answers, hides URLs, and stops.
 "$towline" up --base-port 0 --p2p.disable --data-dir "$dir/run" --source http://user:canary@127.0.0.1:1/canary --engine http://127.0.0.1:1/canary \
   --network op-mainnet --jwt-secret "$dir/jwt.hex" >"$dir/up.log" 2>&1 &
 pid=$!
 until grep -qE 'WAITING|STARTING' "$dir/up.log" || ! kill -0 $pid; do sleep 0.1; done
 grep -qE 'WAITING|STARTING' "$dir/up.log" || { echo "FAILED: up shows no state: $(cat "$dir/up.log")"; failures=$((failures + 1)); }
-# A service that was killed comes back where it was.
+# A killed service comes back on the same ports.
 fetcher=$(pgrep -P $pid -x remote-fetcher)
 port=$(tr '\0' '\n' <"/proc/$fetcher/cmdline" | sed -n 's/^--http\.addr=.*://p')
 kill -KILL "$fetcher"
@@ -114,7 +114,7 @@ if grep -rq canary "$dir/up.log" "$dir/run"; then
   echo "FAILED: a URL is in the logs"
   failures=$((failures + 1))
 fi
-# How long it takes is bounded by its own clock: what has not stopped after 4.8 s is killed.
+# `up` bounds the time of its end itself: a service that has not stopped after 4.8 s is killed.
 kill -TERM $pid
 wait $pid
 code=$?

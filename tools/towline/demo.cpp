@@ -34,7 +34,7 @@ constexpr int kExecutionMicros = 8000;
 constexpr std::uint64_t kReorgDepth = 5;
 constexpr std::uint64_t kTipBlocks = 25;
 constexpr std::uint64_t kFinalizedBlocks = 15;
-// Each step takes seconds. So long takes only what will never come, however busy the machine is.
+// Each step takes seconds. Only a step that will never end takes this long, however busy the machine is.
 constexpr std::chrono::seconds kHang{300};
 constexpr std::chrono::seconds kSlowAnswer{60};
 
@@ -44,7 +44,7 @@ struct Head {
   friend bool operator==(const Head&, const Head&) = default;
 };
 
-/// What chain and EL say of themselves: the demo's own look at them, past Towline.
+/// The state of chain and EL, read directly and not through Towline.
 struct Truth {
   Head chain_head, chain_finalized, el_head, el_safe, el_finalized;
 };
@@ -122,7 +122,7 @@ class Demo {
     if (!endpoints.is_object()) return absl::InternalError("the simulated chain's endpoints.json does not read");
     control_ = endpoints.value("control", "");
     UpOptions o;
-    // A CL with its EL, and two ELs of others: three votes.
+    // A CL with its EL, and two ELs of other groups: three votes.
     o.sources = {endpoints.value("cl", ""), "group=0"};
     for (std::size_t i = 0; i < endpoints["sources"].size(); ++i) {
       o.sources.push_back(endpoints["sources"][i].get<std::string>());
@@ -202,7 +202,7 @@ class Demo {
     return absl::OkStatus();
   }
 
-  /// Blocks above `after`, up to `last`, that came over the p2p network, and how long they were on the way.
+  /// Shows which blocks above `after`, up to `last`, came over the p2p network, and how long they took.
   absl::Status gossip(std::uint64_t after, std::uint64_t last) {
     const auto stub =
         v1::P2PGossip::NewStub(grpc::CreateChannel(fleet_->gossip_address(), grpc::InsecureChannelCredentials()));
@@ -236,7 +236,7 @@ class Demo {
   absl::Status reorg() {
     title(4, absl::StrCat("Reorg: the chain drops its last ", kReorgDepth, " blocks and grows others"));
     TOWLINE_ASSIGN_OR_RETURN(const std::uint64_t before, last_decision());
-    // The chain stands still for a moment, so that what is dropped is known.
+    // The chain stands still for a moment, so that the dropped blocks are known.
     TOWLINE_RETURN_IF_ERROR(command({{"cmd", "produce"}, {"on", false}}).status());
     Truth old;
     TOWLINE_RETURN_IF_ERROR(same_head(&old));
@@ -305,7 +305,7 @@ class Demo {
     });
   }
 
-  /// Asks until true; looks after the processes meanwhile.
+  /// Polls until true, and supervises the processes meanwhile.
   absl::Status wait(const std::string& otherwise, const std::function<absl::StatusOr<bool>()>& until) {
     const std::int64_t deadline = now_ms() + kHang / std::chrono::milliseconds{1};
     for (;;) {
@@ -327,7 +327,7 @@ class Demo {
     }
   }
 
-  /// A command to the simulated chain; answers with its statistics.
+  /// Sends a command to the simulated chain; returns its statistics.
   absl::StatusOr<json> command(const json& c) {
     http::Request r;
     r.url = control_ + "/ctl";

@@ -3,7 +3,7 @@
 
 namespace towline::cli {
 
-/// Exit code 0: every step happened as it should; 1: one did not, and it was said which.
+/// Returns the exit code. 0: every step succeeded; 1: one failed, and its name was printed.
 int demo();
 
 }  // namespace towline::cli

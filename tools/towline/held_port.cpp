@@ -18,7 +18,7 @@ absl::StatusOr<HeldPort> HeldPort::take(int number) {
   a.sin_port = htons(static_cast<std::uint16_t>(number));
   socklen_t len = sizeof a;
   const int yes = 1;
-  // Bound first and shared afterwards: with SO_REUSEADDR before, bind() could give two holders the same port.
+  // SO_REUSEADDR is set after bind(): before it, bind() could give two holders the same port.
   if (port.fd_ < 0 || bind(port.fd_, reinterpret_cast<sockaddr*>(&a), len) != 0 ||
       setsockopt(port.fd_, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
       getsockname(port.fd_, reinterpret_cast<sockaddr*>(&a), &len) != 0)

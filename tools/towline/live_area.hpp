@@ -1,4 +1,4 @@
-// The last lines of a terminal, drawn over and over. Not a terminal: draws nothing.
+// The last lines of a terminal, which are redrawn in place. Without a terminal it draws nothing.
 #pragma once
 #include <string>
 #include <vector>
@@ -18,11 +18,11 @@ class LiveArea {
   LiveArea(const LiveArea&) = delete;
   LiveArea& operator=(const LiveArea&) = delete;
 
-  /// Standard output is a terminal.
+  /// Whether standard output is a terminal.
   bool live() const { return live_; }
-  /// Replaces what was drawn last; lines are cut at the terminal's width. Colours are left out where NO_COLOR is set.
+  /// Replaces the last drawing; lines are cut at the terminal's width. No colours if NO_COLOR is set.
   void draw(const std::vector<Line>& lines);
-  /// What was drawn stays where it is; what is written next comes below.
+  /// Keeps the last drawing; later output goes below it.
   void leave();
 
  private:

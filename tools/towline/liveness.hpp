@@ -1,4 +1,4 @@
-// Asks services by HTTP whether they live, on a thread of its own.
+// Asks services for /livez, on a thread of its own.
 #pragma once
 #include <chrono>
 #include <condition_variable>
@@ -10,18 +10,19 @@
 
 namespace towline::cli {
 
-/// `address`, host:port of a status server, answers /livez with 200 in time.
+/// Whether the status server at `address` (host:port) answers /livez with 200 within `patience`.
 bool lives(const std::string& address, std::chrono::milliseconds patience);
 
 class Liveness {
  public:
-  /// `addresses`: host:port of the status servers. Each of them is asked once in a turn; answers have `patience`.
+  /// `addresses`: host:port of the status servers. Each is asked once per turn, one after the other; an answer may take
+  /// `patience`.
   Liveness(std::vector<std::string> addresses, std::chrono::milliseconds turn, std::chrono::milliseconds patience);
   ~Liveness();
 
-  /// Turns in a row in which /livez of this service was not 200, since forget().
+  /// The turns in a row, since forget(), in which /livez of this service was not 200.
   int missed(std::size_t service) const;
-  /// It is being started: what was missed does not count.
+  /// Resets the count of a service that is being started.
   void forget(std::size_t service);
 
  private:

@@ -23,7 +23,7 @@ TEST(Liveness, CountsWhatMissesItsTurns) {
   const auto server = StatusServer::start(
       "127.0.0.1:0", metrics, [] { return Readiness{}; }, [&] { return std::string{hangs ? "a loop hangs" : ""}; }, {});
   ASSERT_TRUE(server.ok()) << server.status();
-  // It is listened on, and nobody answers.
+  // A socket listens, but nobody answers.
   auto silent = HeldPort::take();
   ASSERT_TRUE(silent.ok()) << silent.status();
   Liveness l{{absl::StrCat("127.0.0.1:", (*server)->port()), absl::StrCat("127.0.0.1:", silent->number())},

@@ -5,7 +5,7 @@
 namespace towline::cli {
 namespace {
 
-/// Heights in one question: a CL reads a proof for each.
+/// Heights in one question: a CL needs a proof for each.
 constexpr std::size_t kWidth = 32;
 
 }  // namespace
@@ -28,7 +28,7 @@ void Lowering::compare_final(const std::vector<eth::BlockRef>& majority) {
   };
   theirs_ = at(was_->number);
   // The confirmed finalized block goes first: an EL that was replaced may show another chain, with labels that are
-  // right.
+  // correct on it.
   for (const auto& block : {here_.confirmed_finalized, here_.finalized}) {
     if (!block) continue;
     const auto there = at(block->number);

@@ -1,6 +1,6 @@
-// May what is final here be taken back? Only where a majority of the trust groups has one other block in its place:
-// this finds that block, and the highest one that the EL has in common with the majority. It asks for some heights at a
-// time, of every source and of the EL. Pure.
+// Whether a block that is final here may be lowered: only if a majority of the trust groups has one other block in its
+// place. This search finds that block, and the highest block that the EL has in common with the majority. It asks every
+// source and the EL for some heights at a time. Pure.
 #pragma once
 #include <optional>
 #include <vector>
@@ -11,7 +11,7 @@ namespace towline::cli {
 
 class Lowering {
  public:
-  /// What an engine-driver says of itself and its EL.
+  /// An engine-driver's report of itself and its EL.
   struct Here {
     eth::BlockId genesis;
     /// Both are final here.
@@ -20,24 +20,24 @@ class Lowering {
   };
   enum class Result {
     asking,
-    nothing_final,  // there is nothing to be lowered
-    supported,      // a majority has what is final here
+    nothing_final,  // no block to lower
+    supported,      // a majority has the final blocks of this tow
     no_majority,    // no block has a majority at that height
     other_chain,    // the majority has another genesis
-    no_answer,      // what the sources and the EL have does not fit together: ask again later
+    no_answer,      // the answers of the sources and the EL do not fit together: ask again later
     lower,          // from was() to to()
   };
   explicit Lowering(const Here& here);
 
-  /// The heights that are asked for now, ascending.
+  /// The heights to ask for now, ascending.
   const std::vector<std::uint64_t>& numbers() const { return numbers_; }
-  /// `majority`: what more than half of the trust groups have there; `ours`: what the EL has. Any may be missing.
+  /// `majority`: the blocks that more than half of the trust groups have there; `ours`: the EL's. Any may be missing.
   void on_answers(const std::vector<eth::BlockRef>& majority, const std::vector<eth::BlockRef>& ours);
 
   Result result() const { return result_; }
-  /// What is contradicted; of what is not contradicted the highest.
+  /// The final block that is contradicted; if none is, the highest final block.
   const std::optional<eth::BlockId>& was() const { return was_; }
-  /// What the majority has at its height.
+  /// The majority's block at that height.
   const std::optional<eth::BlockId>& theirs() const { return theirs_; }
   const std::optional<eth::BlockId>& to() const { return to_; }
 

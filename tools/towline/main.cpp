@@ -11,7 +11,8 @@
 namespace towline::cli {
 namespace {
 
-/// URLs may hold keys, and every user of the host can read /proc/PID/cmdline: what was parsed is blanked there.
+/// Blanks the parsed URLs on the command line: they may contain keys, and every user of the host can read
+/// /proc/PID/cmdline.
 void hide_urls(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     char* at = std::strstr(argv[i], "://");

@@ -70,7 +70,7 @@ void Process::start() {
   if (pid_ == 0) {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) _exit(1);
-    // Out of the terminal's reach: Ctrl-C is for the parent, which stops its children in order.
+    // A process group of its own: Ctrl-C reaches only the parent, which stops its children in order.
     setpgid(0, 0);
     if (log >= 0) {
       dup2(log, STDOUT_FILENO);

@@ -1,4 +1,4 @@
-// A child process: started with its own environment and log, stopped in time, gone when its parent is.
+// A child process: has its own environment and log, is stopped in time, and ends with its parent.
 #pragma once
 #include <absl/status/statusor.h>
 #include <sys/types.h>
@@ -12,14 +12,15 @@ namespace towline::cli {
 
 struct ProcessSpec {
   std::string name;  // of the program, and what argv[0] says
-  std::string dir;   // where the program is
+  std::string dir;   // the folder of the program
   std::vector<std::string> args;
-  /// Added to the environment, from which every TOWLINE_ variable is taken out before: those are for this process.
+  /// Added to the environment of this process without its TOWLINE_ variables, which are for this process alone.
   std::map<std::string, std::string> env;
   std::string log;  // standard output and error are appended here
 };
 
-/// Not thread safe: start and stop from the thread that outlives it (the kernel stops the child when that thread ends).
+/// Not thread safe: start and stop it from a thread that outlives it, because the kernel ends the child with the thread
+/// that started it.
 class Process {
  public:
   explicit Process(ProcessSpec spec) : spec_{std::move(spec)} {}
@@ -34,14 +35,14 @@ class Process {
   std::optional<int> poll();
   /// Asks it to stop; see wait_or_kill().
   void terminate() const;
-  /// At once: it does not answer any more.
+  /// Kills it at once (SIGKILL).
   void kill_now() const;
-  /// Waits until `deadline_ms` (steady milliseconds of now_ms()), then kills.
+  /// Waits until `deadline_ms` (in the time of now_ms()), then kills it.
   void wait_or_kill(std::int64_t deadline_ms);
   /// terminate() and wait_or_kill() within 5 seconds.
   void stop();
-  /// Why it ended in its own words since it was started last: the last line that begins with its name, as services say
-  /// what is wrong, else the last one that it wrote; empty: none.
+  /// Why it ended, from its log since the last start: the last line that begins with its name, as services report
+  /// errors, else the last line; empty: none.
   std::string last_words() const;
 
  private:
@@ -50,7 +51,7 @@ class Process {
   std::int64_t log_start_ = 0;
 };
 
-/// What the program `name` of `directory` writes when it is run with `arg`. An error: it cannot be started.
+/// The output of the program `name` in `directory`, run with `arg`. An error: it cannot be started.
 absl::StatusOr<std::string> output_of(const std::string& directory, const std::string& name, const std::string& arg);
 
 std::int64_t now_ms();

@@ -34,7 +34,7 @@ std::vector<std::string> of_diverged(const v1::Tow& t) {
   return steps;
 }
 
-/// Without debug_setHead by the driver.
+/// The steps if the driver cannot call debug_setHead.
 std::string by_hand(const v1::Tow& t, const eth::BlockId& to) {
   if (is_reth(t))
     return absl::StrCat("Stop op-reth, run `op-reth stage unwind to-block ", to.number,
@@ -56,7 +56,7 @@ const char* name(Lowering::Result v) {
   return "?";
 }
 
-/// What an endpoint has at a height.
+/// The endpoint's block at a height.
 std::optional<eth::BlockId> block_at(const v1::EndpointBlocks& e, std::uint64_t number) {
   for (const auto& b : e.blocks()) {
     auto id = wire::from_proto(b);

@@ -1,5 +1,5 @@
-// What a person has to do when a tow cannot go on by itself, for its state and its client; and what may be done about a
-// block that is final here and contradicted.
+// The steps for a person when a tow cannot go on by itself, by its state and its client; and whether a final block that
+// the sources contradict may be lowered.
 #pragma once
 #include <map>
 #include <optional>
@@ -13,23 +13,23 @@
 
 namespace towline::cli {
 
-/// What the sources say of what is final at a tow, and what was done about it.
+/// The sources' answers about the final blocks of a tow, and the result of lowering them.
 struct Finality {
   Lowering lowering;
   /// Who has which block at the height of lowering.was().
   v1::CompareEndpointsResponse said;
-  /// With --force.
+  /// Present with --force.
   std::optional<v1::CommandResult> lowered = {};
 };
 /// By the engine-driver's address.
 using Finalities = std::map<std::string, Finality>;
 
-/// Empty: nobody needs to do anything.
+/// The steps; empty: nobody needs to do anything.
 std::vector<std::string> recovery(const v1::Tow& t);
 
-/// Somebody has to do something for one of the tows.
+/// Whether one of the tows needs a person.
 bool needs_person(const v1::SyncStatus& s);
-/// `f`: of the tows of which it was asked for.
+/// `f`: the tows for which it was asked.
 std::string recover_text(const v1::SyncStatus& s, const Finalities& f = {});
 /// {"tows": [{driver, state, reason_code, reason, needs_person, steps: [..], finality: {result, was, theirs, to,
 /// groups, says: [{endpoint, group, block, silence}], outcome, outcome_reason}}]}; `finality` only where it was asked

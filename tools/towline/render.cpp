@@ -168,7 +168,7 @@ std::vector<LiveArea::Line> live_lines(const v1::SyncStatus& s) {
   return lines;
 }
 
-/// Whose word it is that is followed.
+/// Whose snapshot is followed.
 std::string trust_of(const v1::HeadSnapshot& vote) {
   if (vote.groups() <= 1) return "1 source: it is believed";
   std::string out = absl::StrCat(vote.groups_agree(), " of ", vote.groups(), " groups have this branch");
@@ -180,7 +180,7 @@ std::string trust_of(const v1::HeadSnapshot& vote) {
   return out;
 }
 
-/// Which remote-fetchers the payloads came from.
+/// The remote-fetchers that served the payloads.
 std::string served_by(const v1::EngineState& s) {
   std::uint64_t all = 0;
   for (const auto& r : s.replicas()) all += r.blocks();
@@ -267,13 +267,13 @@ std::string endpoints_text(const v1::ListEndpointsResponse& e) {
         x.rate_limited(), x.integrity_failures(), x.latency_ms(),
         x.reason().empty() ? (x.heads().has_unsafe() ? thousands(x.heads().unsafe().number()) : "") : x.reason());
   }
-  // What each says, and with whom it has a vote.
+  // The heads of each endpoint, and the group with which it votes.
   absl::StrAppendFormat(&out, "\n%-28s %-24s %-5s %13s %13s %13s  %s\n", "endpoint", "trust group", "votes", "unsafe",
                         "safe", "finalized", "in the vote");
   const auto number = [](bool has, const v1::BlockRef& b) { return has ? thousands(b.number()) : std::string{"-"}; };
   for (const auto& x : e.endpoints()) {
     const auto& h = x.heads();
-    // u, s and f: on unsafe, safe and finalized.
+    // u, s and f: votes on unsafe, safe and finalized.
     std::string votes;
     for (const auto& v : x.votes()) votes += v.substr(0, 1);
     absl::StrAppendFormat(&out, "%-28s %-24s %-5s %13s %13s %13s  %s\n", x.name(), x.group(),

@@ -12,8 +12,8 @@
 
 namespace towline::cli {
 
-/// JSON with the fields' names as in the protos, `bytes` as 0x hex, unset messages left out, everything else always
-/// there.
+/// JSON with the field names of the protos and `bytes` as 0x hex. Unset messages are left out; all other fields are
+/// always present.
 std::string to_json(const google::protobuf::Message& m, int indent = 1);
 
 /// "1,234,567"
@@ -27,7 +27,7 @@ std::string progress_bar(double share, int width);
 /// "IMPORTING" of TOW_STATE_IMPORTING.
 std::string state_name(v1::TowState s);
 
-/// Of the import in hand, 0 to 1; 1 when there is none.
+/// The finished share of the current import, 0 to 1; 1 without an import.
 double share_done(const v1::Tow& t);
 /// One line for a log: state, heads, distance, rates, ETA.
 std::string live_line(const v1::SyncStatus& s);

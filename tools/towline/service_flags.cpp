@@ -15,7 +15,7 @@
 namespace towline::cli {
 namespace {
 
-/// `up` says where the services are, on loopback, and has a token for them; the sources are its --source.
+/// Flags that `up` sets itself: the addresses of the services, on loopback, the token, and the sources (--source).
 const std::set<std::string> kSetByUp{"--auth.token-file", "--insecure",      "--config",         "--grpc.addr",
                                      "--http.addr",       "--endpoint",      "--remote-fetcher", "--p2p-gossip",
                                      "--remote-fetcher",  "--engine-driver", "--p2p-gossip"};
@@ -52,7 +52,7 @@ void ServiceFlags::add_to(CLI::App& up) {
     if (f.is_switch) {
       f.option = up.add_flag(name, std::as_const(f.description));
     } else {
-      // The service judges the value.
+      // The service checks the value.
       f.option = up.add_option(
           name, [](const CLI::results_t&) { return true; }, f.description);
       f.option->default_str(f.default_text)->expected(1);

@@ -1,4 +1,4 @@
-// The flags of the services as flags of `towline up`: asked of the programs, so that there is no second list of them.
+// The flags of the services as flags of `towline up`. The programs are asked for them, so that there is no second list.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -13,17 +13,17 @@ class Option;
 
 namespace towline::cli {
 
-/// Variables and their values: what a service is started with.
+/// Environment variables and their values, for starting a service.
 using Environment = std::map<std::string, std::string>;
 
 class ServiceFlags {
  public:
-  /// Asks each program of kServices in `directory`. An error: one is missing there.
+  /// Asks each program of kServices in `directory`. An error: a program is missing.
   static absl::StatusOr<ServiceFlags> ask(const std::string& directory);
 
-  /// Offers the flags that `up` does not have itself. Those that it sets for the services (addresses) are left out.
+  /// Adds the flags that `up` does not have itself, without those that it sets for the services (addresses).
   void add_to(CLI::App& up);
-  /// What the operator has set, as variables of each service; after the parse.
+  /// The operator's settings as variables of each service; call it after the parse.
   std::map<std::string, Environment> given() const;
 
  private:

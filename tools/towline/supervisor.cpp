@@ -30,10 +30,10 @@
 namespace towline::cli {
 namespace {
 
-// A service that ends sooner than this has not really run.
+// A service that ends sooner than this counts as not started.
 constexpr std::int64_t kQuickMs = 3000;
 constexpr std::int64_t kLongestBackoffMs = 10'000;
-// As many seconds as a service's own watchdog waits for a loop, counted as it counts them.
+// As many turns as a service's own watchdog waits for a loop.
 constexpr int kMissedTurns = 30;
 constexpr std::int64_t kPlainLineEveryMs = 10'000;
 
@@ -68,10 +68,10 @@ bool runs_gossip(const UpOptions& o) {
 std::vector<std::string> clock_sources(const std::vector<std::string>& sources) {
   std::vector<std::string> clocks;
   for (const auto& source : sources) {
-    // It belongs to the URL before it, and is remote-fetcher's.
+    // Belongs to the URL before it, and is for remote-fetcher.
     if (absl::StartsWith(source, "group=")) continue;
     const std::string shown = http::redact_url(source);
-    // A WebSocket answer has no Date: the same server is asked by HTTP.
+    // A WebSocket answer has no Date header, so the same server is asked by HTTP.
     clocks.push_back(absl::StartsWith(shown, "ws") ? absl::StrCat("http", shown.substr(2)) : shown);
   }
   return clocks;
@@ -112,7 +112,7 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
   }
   const auto target = [&](const char* service) { return "dns:///" + at.at(service).grpc; };
   const std::string chain = o.network.empty() ? "--rollup-config=" + o.rollup_config : "--network=" + o.network;
-  // What is set for `up` goes by environment: URLs may hold keys, and a command line is for everybody to read.
+  // Settings of `up` are passed by environment: URLs may contain keys, and everybody can read a command line.
   const auto add = [&](const std::string& name, std::vector<std::string> args, const Environment& ours,
                        const Environment& unless_set = {}) {
     const Address& a = at.at(name);
@@ -143,7 +143,7 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::start(const UpOptions& o) {
       {"--data-dir=" + o.data_dir, "--remote-fetcher=" + target("remote-fetcher"),
        "--p2p-gossip=" + target("p2p-gossip")},
       {{"TOWLINE_ENGINE", o.engine}});
-  // Nobody is asked for gossip where none runs.
+  // Without p2p-gossip the coordinator must not ask for gossip.
   const std::string unsafe_source = gossip || o.unsafe_source == "none" ? o.unsafe_source : "remote";
   add("sync-coordinator",
       {"--remote-fetcher=" + target("remote-fetcher"), "--engine-driver=" + at.at("engine-driver").grpc,
@@ -171,7 +171,7 @@ absl::Status Fleet::supervise(std::vector<std::string>& news) {
     Service& s = services_[i];
     if (const auto ended = s.process->poll()) {
       const bool quick = now_ms() - s.started_ms < kQuickMs;
-      // A service that ends by itself at its first start says why: a wrong flag or file does not heal.
+      // A service that ends by itself at its first start is not restarted: a wrong flag or file does not heal.
       if (quick && !s.proven && WIFEXITED(*ended)) {
         const std::string why = absl::StrReplaceAll(s.process->last_words(), {{"--endpoint ", "--source "}});
         return WEXITSTATUS(*ended) == 2 ? absl::InvalidArgumentError(why) : absl::FailedPreconditionError(why);
@@ -241,7 +241,7 @@ int up(const UpOptions& o) {
   while (!stop_requested()) {
     std::vector<std::string> news;
     const absl::Status fine = (*fleet)->supervise(news);
-    // What nobody reads is not waited for: the services are watched over all the same.
+    // Output that nobody reads is not waited for, so that supervision goes on.
     if ((!fine.ok() || !news.empty()) && takes_output(STDOUT_FILENO)) area.leave();
     for (const auto& line : news) {
       if (takes_output(STDERR_FILENO)) std::cerr << "towline up: " << line << std::endl;

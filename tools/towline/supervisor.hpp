@@ -1,4 +1,4 @@
-// The services as child processes of one host, watched over: what `towline up` runs.
+// The services as supervised child processes on one host: what `towline up` runs.
 #pragma once
 #include <absl/status/statusor.h>
 #include <grpcpp/grpcpp.h>
@@ -19,8 +19,8 @@
 
 namespace towline::cli {
 
-/// All services. The first listens on the base port for gRPC and on the next one for HTTP, each other one ten ports
-/// further. From the default base port on these are the services' own defaults.
+/// All services. The first one listens on the base port for gRPC and on the next port for HTTP, each further one ten
+/// ports above. With the default base port these are the services' own defaults.
 inline constexpr std::array<const char*, 4> kServices{"remote-fetcher", "sync-coordinator", "engine-driver",
                                                       "p2p-gossip"};
 inline constexpr int kDefaultBasePort = 7410;
@@ -31,7 +31,7 @@ inline constexpr const char* kDefaultDataDir = "towline-data";
 inline constexpr const char* kTokenFile = "auth-token";
 
 struct UpOptions {
-  /// URLs, each with "group=NAME" behind it or not.
+  /// URLs, each optionally followed by "group=NAME".
   std::vector<std::string> sources;
   std::string engine;
   std::string network;
@@ -41,39 +41,39 @@ struct UpOptions {
   std::string data_dir = kDefaultDataDir;
   /// The services' shared token; empty: one in the data directory, made if it is not there.
   std::string token_file;
-  /// See kServices; 0: any free ports. They are kept until the end.
+  /// See kServices; 0: any free ports, which are held until the end.
   int base_port = kDefaultBasePort;
-  /// What else is set of a service's flags.
+  /// Further settings of each service.
   std::map<std::string, Environment> environment;
 };
 
-/// Unsafe blocks are wanted from the p2p network, and there is somebody to begin with: peers or boot nodes that the
-/// operator names, or those of a known network.
+/// Whether p2p-gossip runs: unsafe blocks are wanted from the p2p network, and there are nodes to begin with, named by
+/// the operator or known for the network.
 bool runs_gossip(const UpOptions& o);
-/// Whose clocks ours is compared with: what may be shown of the sources' URLs. "group=NAME", which --source is split
-/// into behind a URL, is none.
+/// The servers for comparing the clock: the parts of the sources' URLs that may be shown, without the "group=NAME" that
+/// may follow a URL.
 std::vector<std::string> clock_sources(const std::vector<std::string>& sources);
 
 class Fleet {
  public:
   /// Creates the data directory and starts the services.
   static absl::StatusOr<std::unique_ptr<Fleet>> start(const UpOptions& options);
-  /// Stops all of them, within 5 seconds.
+  /// Stops all services within 5 seconds.
   ~Fleet();
 
-  /// To be called a few times a second. Ends what no longer answers /livez, starts again what ended, with back-off, and
-  /// appends a line about it to `news`. An error: a service cannot run at all; it says why in the service's own words.
-  /// InvalidArgument: a flag is wrong.
+  /// To be called a few times a second. Kills services that no longer answer /livez, restarts ended ones with back-off,
+  /// and appends a line about each to `news`. An error: a service cannot run at all; the message is its own.
+  /// INVALID_ARGUMENT: a flag is wrong.
   absl::Status supervise(std::vector<std::string>& news);
 
-  /// What the coordinator says now; nothing when it does not answer (yet).
+  /// The coordinator's status; nullopt: it does not answer (yet).
   std::optional<v1::SyncStatus> status();
   v1::SyncCoordinator::Stub& coordinator() { return *stub_; }
   /// gRPC address of p2p-gossip; empty: it does not run.
   std::string gossip_address() const;
-  /// For a person: what runs, where it listens and where the logs are.
+  /// For a person: the services, their addresses, and the folder of the logs.
   std::string addresses() const;
-  /// "a, b and c": what runs.
+  /// The names of the services: "a, b and c".
   std::string names() const;
 
  private:
@@ -83,7 +83,7 @@ class Fleet {
     std::int64_t started_ms = 0;
     std::int64_t restart_ms = 0;
     int quick_deaths = 0;
-    bool proven = false;  // it once ran for a while, so its flags are right
+    bool proven = false;  // it once ran for a while, so its flags are correct
   };
   Fleet() = default;
 
@@ -94,12 +94,12 @@ class Fleet {
   std::unique_ptr<Liveness> liveness_;
 };
 
-/// True after SIGINT, SIGTERM or SIGHUP, once catch_stop_signals() was called.
+/// After catch_stop_signals() stop_requested() is true once SIGINT, SIGTERM or SIGHUP came.
 void catch_stop_signals();
 bool stop_requested();
 
-/// `towline up`: runs until told to stop. Exit code: 0 stopped, 1 a service cannot run (it has said why), 2 because of
-/// a wrong flag.
+/// `towline up`: runs until told to stop. Returns the exit code: 0 stopped, 1 a service cannot run, 2 a flag is wrong;
+/// the reason was printed.
 int up(const UpOptions& options);
 
 }  // namespace towline::cli

@@ -9,9 +9,8 @@ from .rpc import Rpc
 
 
 class ConsensusGateway(HttpProxy):
-    """`latest` is the highest block, below the lowest of their heads, that all have alike; so it stands where one of them leaves the chain, and moves again when it is back.
-    `safe` and `finalized` are the lowest of theirs. Labels are replaced by these numbers, blocks above `latest` are null, and each request goes to another client in turn: whatever
-    is asked for by its hash is there or not."""
+    """`latest` is the highest block that all clients share, so it stands still while one of them is on another branch. `safe` and `finalized` are the lowest of the clients'.
+    Labels are replaced by these numbers, and blocks above `latest` are null. Requests go to the clients in turn, so a block that is asked for by its hash may be there or not."""
 
     EVERY_S = 1.0
 
@@ -33,7 +32,7 @@ class ConsensusGateway(HttpProxy):
         while not self._over.wait(self.EVERY_S):
             try:
                 self._look()
-            except Exception as e:  # noqa: BLE001 the labels stand while one of them is away
+            except Exception as e:  # noqa: BLE001 the labels stand still while a client is away
                 print("no consensus:", e)
 
     def stop(self):

@@ -21,7 +21,7 @@ SIGNER_SLOT = "0x65a7ed542fb37fe237fdfbdd70b31598523fe5b32879e307bae27a0bd9581c0
 
 
 class PatientSequencer(HttpProxy):
-    """Between op-node and its op-geth: a sequencer that is behind the clock asks for each block at once, before one transaction is in it. This gives the
+    """A proxy between op-node and its op-geth. A sequencer that is behind the clock requests each block at once, before it has a transaction. This gives the
     builder some milliseconds."""
 
     patience = 0.0
@@ -34,7 +34,7 @@ class PatientSequencer(HttpProxy):
 
 class Devnet:
     """history_s: start the chain so long ago; the sequencer then builds the missing blocks at full speed.
-    fork_every_s: start at Bedrock and take one fork each so many seconds. per_block: transactions in each
+    fork_every_s: start at Bedrock and take one fork each fork_every_s seconds. per_block: transactions in each
     block of the history; tip_rate: transactions a second after it. l1_epoch: L1 slots in an epoch; L1's finalized is two epochs behind its head.
     mixed_mining: L1 mines a block for each batch too, which lets its clock run ahead of L2's."""
 
@@ -87,7 +87,7 @@ class Devnet:
         return self
 
     def wait_for_tip(self):
-        """Until the sequencer has built all of the history, and safe and finalized have moved."""
+        """Waits until the sequencer has built the history, and safe and finalized have moved."""
         history = self.history_s // self.block_time
         wait_for("history", lambda: self.el.height() > 2 + history, 0.5, self.procs())
         self.gate.patience = 0.0

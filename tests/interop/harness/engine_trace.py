@@ -1,4 +1,4 @@
-"""The recorder that sits between engine-driver and the execution client, and what the recordings must never show."""
+"""The recorder between engine-driver and the execution client, and the rules that recordings must obey."""
 import asyncio
 import json
 import threading
@@ -15,7 +15,7 @@ class EngineTrace:
     newPayload  method, number, hash, parent, status (VALID .. or "error -38005" or "lost")
     forkchoice  method, head, safe, finalized, status, attributes (bool)
     read        method, params, status; number and hash too where it asked for the latest block
-    mark        what, and whatever the test wants to say
+    mark        what, and further keys of the test
     """
 
     def __init__(self):
@@ -44,12 +44,12 @@ class EngineTrace:
                 f.write(json.dumps(r) + "\n")
 
     def problems(self, numbers):
-        """What is wrong in the whole recording, as a list of sentences; empty when all is well.
+        """The violations in the whole recording, as a list of sentences; empty: none.
 
-        numbers: {hash: number} of blocks that were not sent as payloads (those the client had before). A mark "engine restarted" with
-        `latest` says where the client's head is after it came back, a mark "rewound" the same after debug_setHead, a mark "switch" allows the
-        head to go to another, lower branch from then on; back to an ancestor of its own it never goes. Nothing is written to a client that was
-        away before its labels were read.
+        numbers: {hash: number} of blocks that were not sent as payloads, because the client had them before. A mark "engine restarted" with
+        `latest` gives the client's head after it came back, a mark "rewound" the head after debug_setHead. A mark "switch" allows the
+        head to go to another, lower branch from then on; it must never go back to an ancestor of its own. After a client was away its labels
+        must be read before anything is written.
         """
         number = {ZERO: -1, **numbers}
         parent, out, head, finalized, known = {}, [], None, -1, set(numbers)
@@ -83,7 +83,7 @@ class EngineTrace:
                 elif r["status"] in ("SYNCING", "ACCEPTED") and came_back_below < 0 and not switch:
                     out.append(f"record {i}: the client does not have what {r['number']} {r['hash']} stands on: {r['status']}")
                 if r["status"] == "VALID" and r["number"] > came_back_below:
-                    came_back_below = -1  # until here a client that was killed may miss what it once had
+                    came_back_below = -1  # up to this height a killed client may miss blocks that it once had
                 if r["status"] in ("VALID", "lost", "pending"):
                     top = max(top, r["number"])
             elif r["kind"] == "forkchoice":

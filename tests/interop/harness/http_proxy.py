@@ -6,11 +6,11 @@ import urllib.parse
 
 
 class Upstream(Exception):
-    """The node behind the proxy cannot be reached or hung up."""
+    """The node behind the proxy cannot be reached, or closed the connection."""
 
 
 class Drop(Exception):
-    """Close the client's connection without an answer."""
+    """Closes the client's connection without an answer."""
 
 
 async def read_message(reader):

@@ -1,7 +1,7 @@
 """Transaction load: python -m harness.load URL SENDERS BLOCKS PER_BLOCK TIP_RATE
 
-Until the chain has BLOCKS blocks the pool is kept full and the block builder is held to about PER_BLOCK transactions a block, so that every block of a
-history built at full speed has some. After that TIP_RATE transfers a second, until it is stopped. A transfer has 200 bytes of calldata.
+Until the chain has BLOCKS blocks the pool is kept full, and the block builder is limited to about PER_BLOCK transactions a block, so that every block of a
+history built at full speed has some. After that it sends TIP_RATE transfers a second until it is stopped. A transfer has 200 bytes of calldata.
 """
 import sys
 import time

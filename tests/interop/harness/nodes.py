@@ -52,7 +52,7 @@ def l2_genesis(timestamp, fork_every_s=0):
     # default that op-geth takes from the deposit: op-reth reads it here
     alloc["4200000000000000000000000000000000000015"] = {"balance": "0x0", "code": "0x00", "nonce": "0x1",
                                                          "storage": {"0x" + "00" * 31 + "08": "0x" + "00" * 18 + "0190" + "00" * 12}}
-    # op-geth leaves withdrawalsRoot out of a payload while the message passer's storage is empty: give it a slot
+    # op-geth leaves withdrawalsRoot out of a payload while the message passer's storage is empty, so it gets a slot
     alloc["4200000000000000000000000000000000000016"] = {"balance": "0x0", "code": "0x00", "nonce": "0x1",
                                                          "storage": {"0x" + "00" * 32: "0x" + "00" * 31 + "01"}}
     return {"config": config, "nonce": "0x0", "timestamp": hex(timestamp), "gasLimit": hex(GAS_LIMIT), "difficulty": "0x0",
@@ -83,7 +83,7 @@ class Geth:
         if not self.jwt_file.exists():
             self.jwt_file.write_text(secrets.token_hex(32))
         self.http_port, self.engine_port, p2p = free_port(), free_port(), free_port()
-        # the sequencer keeps the state of each block, so that it comes back whole after a kill; a towed client has op-geth's defaults
+        # the sequencer keeps the state of each block, so that it loses no block at a kill; a towed client has op-geth's defaults
         scheme = ["--state.scheme=hash", "--gcmode=archive"] if archive else []
         if copy_of:
             shutil.copytree(copy_of, self.data)
@@ -115,7 +115,7 @@ class Geth:
         self.proc.stop()
 
     def add_peer(self, other):
-        """A static peer, on loopback."""
+        """Adds a static peer on loopback."""
         self.el.call("admin_addPeer", other.el.call("admin_nodeInfo")["enode"])
         wait_for("the EL's peer", lambda: int(self.el.call("net_peerCount"), 16) > 0, procs=[self.proc])
 

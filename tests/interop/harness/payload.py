@@ -101,7 +101,7 @@ class Builder:
         self.geth, self.api = geth, EngineApi(geth.engine, rollup)
 
     def build(self, transactions, info=None, seconds=None, randao=ZERO):
-        """One block on the head; becomes the head. Transactions are raw; info: its L1-info deposit, default: the parent's successor."""
+        """Builds a block on the head and makes it the head. Transactions are raw; info: its L1-info deposit, default: the successor of the parent's."""
         parent = self.geth.el.block("latest", True)
         if info is None:
             raw = self.geth.el.call("eth_getRawTransactionByBlockHashAndIndex", parent["hash"], "0x0")
@@ -119,7 +119,7 @@ class Builder:
         return payload
 
     def branch(self, blocks):
-        """`blocks` blocks on the head that nobody else has (another prevRandao)."""
+        """Builds `blocks` blocks on the head that no other node has (another prevRandao)."""
         for i in range(blocks):
             payload = self.build([], randao="0x" + (i + 1).to_bytes(32, "big").hex())
         return payload["blockHash"]

@@ -15,10 +15,10 @@ _alive = []
 
 
 class NotReady(AssertionError):
-    """Something does not come up or does not reach a state."""
+    """A process does not come up or does not reach a state."""
 
 
-# Nothing takes so long on the slowest machine: only what hangs does. No test measures speed; the bench does.
+# Only a hang takes this long, even on the slowest machine. No test measures speed; the bench does.
 HANG_S = 900
 
 
@@ -69,7 +69,7 @@ class Proc:
         return None if self.popen is None else self.popen.poll()
 
     def kill(self):
-        """SIGKILL, and gone when this returns."""
+        """SIGKILL; the process is gone when this returns."""
         if self.running():
             self.popen.kill()
         if self.popen:
@@ -84,7 +84,7 @@ class Proc:
         self.popen.send_signal(signal.SIGCONT)
 
     def stop(self, seconds=60):
-        """SIGTERM, SIGKILL if that does not end it in time; returns the exit code."""
+        """SIGTERM, then SIGKILL if it does not end in time; returns the exit code."""
         if self.running():
             self.popen.send_signal(signal.SIGCONT)
             self.popen.terminate()

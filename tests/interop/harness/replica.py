@@ -1,4 +1,4 @@
-"""A second op-geth with the chain of a first one; a test may let it do something else."""
+"""A second op-geth that copies the chain of a first one; a test may change what it does."""
 import threading
 import time
 
@@ -10,7 +10,7 @@ def number(block):
 
 
 class Replica(threading.Thread):
-    """Brings an op-geth to where `source` (an Rpc) is, block by block and with its labels, reorgs too. `act` is what it does again and again. It stops the op-geth with itself."""
+    """Makes an op-geth follow `source` (an Rpc) block by block, with its labels and reorgs. `act` is the action that it repeats. Its end stops the op-geth."""
 
     def __init__(self, geth, source, rollup):
         super().__init__(daemon=True)
@@ -23,10 +23,10 @@ class Replica(threading.Thread):
         while not self._over.wait(self.rollup["block_time"] / 5):
             try:
                 self.act()
-            except Exception as e:  # noqa: BLE001 the source has just changed its branch: look again
+            except Exception as e:  # noqa: BLE001 the source has just changed its branch: try again
                 self.last_problem = e
 
-    # What it may do.
+    # Actions.
 
     def follow(self):
         self._declare(self._take_blocks(), *(self.source.block(label) for label in ("safe", "finalized")))
@@ -36,7 +36,7 @@ class Replica(threading.Thread):
         self._declare(head, head, head)
 
     def build_a_branch(self):
-        """Valid blocks that nobody else has, at the times at which the chain has its blocks; each is safe and final at once."""
+        """Builds valid blocks that no other node has, at the block times of the chain; each is safe and final at once."""
         while int(self.el.block("latest")["timestamp"], 16) + self.rollup["block_time"] <= time.time() and not self._over.is_set():
             self.builder.build([], randao="0x" + "66" * 32)
         head = self.el.block("latest")
@@ -46,7 +46,7 @@ class Replica(threading.Thread):
         pass
 
     def _take_blocks(self):
-        """At most 200; returns the head."""
+        """Copies at most 200 blocks; returns the head."""
         fork = self.el.height()
         while self.source.ref(fork) != self.el.ref(fork):
             fork -= 1
@@ -54,7 +54,7 @@ class Replica(threading.Thread):
         return self.el.block("latest")
 
     def _declare(self, head, safe, finalized):
-        """A label that is None is not set; those of blocks that are still to come wait."""
+        """Sets labels; None: not set. A label of a block that is not here yet waits."""
         labels = [head["hash"], *(b["hash"] if b else ZERO for b in (safe, finalized))]
         if labels != self._declared and all(number(b) <= number(head) for b in (safe, finalized) if b):
             self.api.forkchoice(*labels)

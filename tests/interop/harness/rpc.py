@@ -74,10 +74,10 @@ class Rpc:
             out += [r["result"] for r in sorted(replies, key=lambda r: r["id"])]
         return out
 
-    # what the tests ask all the time
+    # frequent questions of the tests
 
     def block(self, tag, full=False):
-        """By number or label; None where the label is not set or the block is not there."""
+        """The block by number or label; None: the label is not set or the block is not there."""
         try:
             return self.call("eth_getBlockByNumber", hex(tag) if isinstance(tag, int) else tag, full)
         except RpcError as e:

@@ -6,7 +6,7 @@ from .http_proxy import Drop, HttpProxy
 
 
 def lie_in_body(method, params, result):
-    """A block body that does not belong to its header: the last transaction is another one (or is missing)."""
+    """A block body that does not fit its header: the last transaction is changed or missing."""
     if result is None:
         return result
     if method == "debug_getRawBlock" and len(result) > 2000:
@@ -21,7 +21,7 @@ def lie_in_body(method, params, result):
 
 class SourceProxy(HttpProxy):
     """delay: seconds added to each request (a round trip), others at the same time; lie: a function (method, params, result) -> result;
-    hang: take requests and never answer."""
+    hang: takes requests and never answers."""
 
     def __init__(self, upstream, port):
         self.delay, self.lie, self.hang = 0.0, None, False

@@ -1,4 +1,4 @@
-"""A fresh op-geth with the recorder before it and Towline towing it: what most tests are made of."""
+"""A fresh op-geth behind the recorder, with Towline towing it: the base of most tests."""
 import json
 import threading
 import time
@@ -11,7 +11,7 @@ from .towline import Towline
 
 
 class Tow:
-    """source: the Rpc of the node whose chain is the true one."""
+    """source: the Rpc of the node with the true chain."""
 
     def __init__(self, directory, net, source, sources, copy_of=None, admin=False, genesis=None, rollup=None, poll="500ms", geth=None, **towline):
         self.dir, self.source = Path(directory), source
@@ -20,7 +20,7 @@ class Tow:
         self.proxy = EngineProxy(self.geth.engine_url, free_port(), self.trace)
         self.towline = Towline(self.dir / "towline", rollup or net.rollup, sources, self.proxy.url, self.geth.jwt_file,
                                admin_rpc=self.geth.url if admin else None, poll=poll, **towline)
-        # what the client had before Towline came
+        # the blocks that the client had before Towline started
         self.had = {h: n for n, h in self.el.hashes(0, self.el.height()).items()}
 
     @property
@@ -58,10 +58,10 @@ class Tow:
         return time.monotonic() - started
 
     def explain(self):
-        """What Towline says of itself, for failure messages."""
+        """Towline's own status, for failure messages."""
         try:
             return json.dumps(self.towline.tow(), indent=1) + "\n" + "\n".join(json.dumps(d) for d in self.towline.decisions()[-15:])
-        except Exception as e:  # noqa: BLE001 this is only an explanation
+        except Exception as e:  # noqa: BLE001 only for a failure message
             return f"(no state: {e})"
 
     def differing_heights(self):
@@ -76,7 +76,7 @@ class Tow:
         self.geth.proc.kill()
 
     def restart_geth(self):
-        """The client is back; the recording knows where its head is before Towline can send anything. Returns how many blocks it lost."""
+        """Restarts the client, and records its head before Towline can send anything. Returns the number of lost blocks."""
         before = [r for r in self.trace.records("forkchoice") if r["status"] == "VALID"]
         self.geth.start()
         number, block_hash = self.el.ref("latest")
@@ -92,7 +92,7 @@ class Tow:
         return self.trace.problems(self.had)
 
     def check(self):
-        """Equal hashes at every height, and a recording without fault."""
+        """Checks that hashes are equal at every height, and that the recording has no violation."""
         problems, differing = self.problems(), self.differing_heights()
         if problems:
             self.trace.dump(self.dir / "engine-trace.jsonl")
@@ -100,7 +100,7 @@ class Tow:
         assert not differing, f"hashes differ at {differing[:10]} ({len(differing)} heights)\n" + self.explain()
 
     def stop(self):
-        """Stops everything. A service that needs 5 s for it ends itself with exit code 1; that watch is on its own clock, not on ours."""
+        """Stops everything. A service that needs 5 s to stop ends itself with exit code 1; it measures that time itself."""
         codes = self.towline.stop()
         self.geth.stop()
         self.proxy.stop()
@@ -123,7 +123,7 @@ class Timeline(threading.Thread):
             try:
                 remote = {t: self.tow.source.ref(t) for t in ("latest", "safe", "finalized")}
                 self.samples.append((time.monotonic() - began, self.tow.geth.labels(), remote))
-            except Exception as e:  # noqa: BLE001 counted, and judged by the test
+            except Exception as e:  # noqa: BLE001 counted, and checked by the test
                 self.failures.append(str(e))
             time.sleep(self.every)
 

@@ -1,4 +1,4 @@
-"""Towline's own processes, started as an operator would, and what they say of themselves."""
+"""Towline's processes, started as an operator would, and their status and metrics."""
 import json
 import os
 import subprocess
@@ -20,7 +20,7 @@ def binary(name):
 
 
 class Service:
-    """One service process; restarts keep its ports and data."""
+    """One service process; a restart keeps its ports and data."""
 
     def __init__(self, program, directory, flags, name=None):
         self.grpc_port, self.http_port = free_port(), free_port()
@@ -101,7 +101,7 @@ class Towline:
         return [s.proc for s in self.services]
 
     def stop(self):
-        """{name: exit code}, without those that a test had killed"""
+        """{name: exit code}, without the services that a test had killed"""
         return {s.proc.name: s.proc.stop() for s in reversed(self.services) if s.proc.running()}
 
     def cli(self, *args):

@@ -1,4 +1,4 @@
-// The verbs of `towline`. Each function registers its verbs with their flags, and what they do.
+// The verbs of `towline`. Each function registers its verbs with their flags and actions.
 #pragma once
 
 namespace CLI {

@@ -1,4 +1,4 @@
-// What the verbs of the command line share: the global flags, the exit codes, and calls to the services.
+// The common part of the command line's verbs: the global flags, the exit codes, and calls to the services.
 #pragma once
 #include <google/protobuf/message.h>
 #include <grpcpp/grpcpp.h>
@@ -19,7 +19,7 @@ class App;
 
 namespace towline::cli {
 
-// Exit codes: --help and docs/operations.md have them, too.
+// Exit codes; --help and docs/errors.md list them, too.
 inline constexpr int kOk = 0;
 inline constexpr int kFailed = 1;       // the answer is no: INVALID, no such name, a service that cannot run
 inline constexpr int kUsage = 2;        // wrong flags
@@ -34,7 +34,7 @@ struct Call {
   grpc::ClientContext context;
 };
 
-/// Says why a call failed. Returns the exit code.
+/// Prints why a call failed. Returns the exit code.
 int report(const grpc::Status& s, const std::string& target);
 
 std::string read_all(std::istream& in);
@@ -46,10 +46,10 @@ class Context {
   /// The flags that every verb takes.
   void add_flags(CLI::App& app);
 
-  /// `run` gives the exit code when `verb` was asked for. A remote one calls services: the token is read first.
+  /// Registers an action; `run` returns the exit code. A remote action calls services, so the token is read first.
   void local(CLI::App* verb, std::function<int()> run) { verbs_.push_back({verb, std::move(run), false}); }
   void remote(CLI::App* verb, std::function<int()> run) { verbs_.push_back({verb, std::move(run), true}); }
-  /// After the parse: the verb that was asked for.
+  /// Runs the chosen verb; call it after the parse.
   int run();
 
   int argc() const { return argc_; }
@@ -61,13 +61,13 @@ class Context {
   void done(const std::string& text) const;
 
   std::shared_ptr<grpc::Channel> channel(const std::string& target) const { return wire::make_channel(target, token_); }
-  /// What the flag says, else what the coordinator says, else the default port on this host.
+  /// The flag's value, else the coordinator's answer, else the default port on this host.
   std::string fetcher_target() const;
   std::string gossip_target() const;
-  /// The same, where the coordinator has been asked already.
+  /// The same, if the coordinator was asked already.
   std::string fetcher_target(const std::string& known) const;
 
-  // Each asks one service; `show` is called when it has answered. The exit code.
+  // Each asks one service and calls `show` when it has answered. Returns the exit code.
   template <class Ask, class Show>
   int coordinator_call(Ask ask, Show show) const {
     return call<v1::SyncCoordinator>("sync-coordinator", coordinator_, Call{}, ask, show);

@@ -10,8 +10,8 @@
 namespace towline::cli {
 namespace {
 
-/// Each replica has its own list: all of them are told. What is said is `done`, " in 3 of 3 remote-fetchers" where
-/// there are several, and `hint`.
+/// Asks all replicas, since each has its own list of endpoints. Prints `done`, " in 3 of 3 remote-fetchers" if there
+/// are several, and `hint`.
 template <class Ask>
 int every_fetcher(const Context& context, Ask ask, const std::string& done, const std::string& hint = {}) {
   const std::vector<std::string> replicas = wire::addresses_of(context.fetcher_target());

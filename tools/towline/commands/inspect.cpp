@@ -41,7 +41,7 @@ int show(const Context& context, const inspect::Facts& f) {
   return f.valid ? kOk : kFailed;
 }
 
-/// A file, or standard input for "-".
+/// Reads a file, or standard input for "-".
 absl::StatusOr<std::string> read(const std::string& file) {
   if (file == "-") return read_all(std::cin);
   std::ifstream in{file, std::ios::binary};
@@ -84,7 +84,7 @@ int inspect_gossip(const Context& context, const GossipFlags& flags) {
   return show(context, inspect::inspect_gossip(*text, *question));
 }
 
-/// "latest" for nothing, a quantity for a number.
+/// The block parameter of a request: "latest" for an empty text, a quantity for a number.
 absl::StatusOr<std::string> label_of(const std::string& number) {
   if (number.empty()) return "latest";
   std::uint64_t height = 0;
@@ -95,7 +95,7 @@ absl::StatusOr<std::string> label_of(const std::string& number) {
       absl::StrCat("--number: ", number, " is neither a number nor latest, safe or finalized"));
 }
 
-/// Unavailable: the URL does not answer.
+/// Fetches a block. UNAVAILABLE: the URL does not answer.
 absl::StatusOr<std::string> fetch(const std::string& url, const std::string& number) {
   if (const auto st = http::check_url(url); !st.ok())
     return absl::InvalidArgumentError(absl::StrCat("--url: ", st.message()));

@@ -14,7 +14,7 @@ namespace {
 
 constexpr auto kPatience = std::chrono::seconds{2};
 
-/// From inside the host or container a service that listens on all addresses is asked on loopback.
+/// A service that listens on all addresses is asked on loopback.
 std::string reachable(std::string address) {
   for (const char* any : {"0.0.0.0:", "[::]:"})
     if (absl::StartsWith(address, any)) return absl::StrCat("127.0.0.1:", absl::StripPrefix(address, any));

@@ -16,9 +16,9 @@
 namespace towline::cli {
 namespace {
 
-/// Every source has some seconds to answer.
+/// Covers the seconds that each source has to answer.
 constexpr auto kAskAll = std::chrono::seconds{30};
-/// debug_setHead of a deep branch takes its time.
+/// debug_setHead on a deep branch is slow.
 constexpr auto kRewind = std::chrono::minutes{5};
 
 struct Flags {
@@ -26,7 +26,7 @@ struct Flags {
   bool force = false;
 };
 
-/// A call that failed, and whose.
+/// A failed call, and the service that was called.
 struct Failed {
   grpc::Status status;
   std::string who;
@@ -52,7 +52,7 @@ absl::StatusOr<Lowering::Here> here_of(const v1::EngineState& s) {
   return here;
 }
 
-/// Asks the sources and the EL for what is final at a tow.
+/// Asks the sources and the EL about the blocks that are final at a tow.
 std::variant<Finality, Failed> finality_of(const Context& context, const v1::Tow& t, const std::string& fetcher) {
   const auto sources = v1::RemoteFetcher::NewStub(context.channel(fetcher));
   const auto engine = v1::EngineDriver::NewStub(context.channel(t.driver()));
@@ -81,7 +81,7 @@ std::variant<Finality, Failed> finality_of(const Context& context, const v1::Tow
       if (const auto id = wire::from_proto(b); id.ok()) majority.push_back({id->number, id->hash, {}, 0});
     for (const auto& b : has.blocks())
       if (const auto ref = wire::from_proto(b); ref.ok()) blocks.push_back(*ref);
-    // The first answer is about what is final.
+    // The first answer is about the final block.
     if (f.said.endpoints().empty()) f.said = said;
     f.lowering.on_answers(majority, blocks);
   }
@@ -98,7 +98,7 @@ int lower(const Context& context, const v1::Tow& t, Finality& f, const std::stri
   Call call{kRewind};
   v1::LowerFinalizedResponse response;
   if (const auto s = engine->LowerFinalized(&call.context, request, &response); !s.ok()) {
-    // It may be its EL or its disk.
+    // The cause may be the driver's EL or its disk.
     std::cerr << "towline: engine-driver at " << t.driver() << ": " << s.error_message() << '\n';
     return s.error_code() == grpc::StatusCode::UNAVAILABLE ? kUnreachable : kFailed;
   }

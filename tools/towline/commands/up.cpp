@@ -37,7 +37,7 @@ void add_flags(CLI::App& c, UpOptions& o) {
   service::name_environment(c);
 }
 
-/// Empty: the flags go together.
+/// The error of a combination of flags; empty: none.
 std::string wrong_with(const UpOptions& o) {
   const auto fetcher = o.environment.find("remote-fetcher");
   const bool has_file = fetcher != o.environment.end() && fetcher->second.contains("TOWLINE_ENDPOINTS_FILE");

@@ -25,7 +25,7 @@ namespace {
 
 using nlohmann::json;
 
-/// The versioned hashes of the blobs that the transactions (type 3) carry.
+/// The versioned hashes in the blob transactions (type 3).
 absl::StatusOr<std::vector<Hash32>> blob_hashes(const std::vector<Bytes>& transactions) {
   std::vector<Hash32> out;
   for (const Bytes& tx : transactions) {
@@ -44,7 +44,7 @@ absl::StatusOr<std::vector<Hash32>> blob_hashes(const std::vector<Bytes>& transa
 
 int type_of(const Bytes& tx) { return tx.empty() || tx[0] >= 0xc0 ? 0 : tx[0]; }
 
-/// The field that, put right, gives the claimed hash: only those whose right value is known.
+/// The field that gives the claimed hash once corrected; only fields whose correct value is known are tried.
 const char* culprit(const Block& b) {
   const auto fits = [&](auto change) {
     eth::Header h = b.header;
@@ -89,7 +89,7 @@ class Inspector {
   void fail(std::string field, std::string detail) {
     r_.checks.push_back({std::move(field), false, std::move(detail)});
   }
-  /// A status whose message starts with "<field>: ".
+  /// Records a status whose message starts with "<field>: ".
   void fail(const absl::Status& st) {
     const std::string m{st.message()};
     const auto colon = m.find(": ");
@@ -132,7 +132,7 @@ class Inspector {
     r_.fork = config_ ? rollup::name(config_->fork_at(b_.header.timestamp)) : fork_by_shape(b_.header);
     const int version = config_ ? rollup::new_payload_version(*config_, b_.header.timestamp) : by_shape;
     r_.engine_method = absl::StrCat("engine_newPayloadV", version);
-    // The hash has its own check above.
+    // The hash is checked above.
     if (auto st = eth::verify_header(b_.header, eth::hash_header(b_.header)); !st.ok()) {
       fail(st);
     } else {

@@ -1,4 +1,4 @@
-// Recomputes everything that can be recomputed of one block and says what does not verify: the core of `towline inspect
+// Recomputes all derived fields of one block and names the one that does not verify: the core of `towline inspect
 // block`. Pure.
 #pragma once
 #include <absl/strings/string_view.h>
@@ -14,9 +14,9 @@
 namespace towline::inspect {
 
 struct Check {
-  std::string field;  // the JSON name of what is checked, e.g. "transactionsRoot"
+  std::string field;  // the JSON name of the checked field, e.g. "transactionsRoot"
   bool ok = false;
-  std::string detail;  // what was found; for a failure, why
+  std::string detail;  // the result; why, if it failed
 };
 
 struct InspectReport {
@@ -25,10 +25,11 @@ struct InspectReport {
   /// The first field that does not verify, and why; empty when valid. "input" when the text is no block at all.
   std::string field;
   std::string reason;
-  /// What the text was: "block file", "newPayload", "eth_getBlock" or "unknown".
+  /// The kind of text: "block file", "newPayload", "eth_getBlock" or "unknown".
   std::string kind = "unknown";
   eth::BlockRef block;
-  /// "jovian"; without a rollup config what the shape tells: "jovian or later". "L1 prague" for a block of L1.
+  /// For example "jovian". Without a rollup config it follows from the shape: "jovian or later". "L1 prague" for an L1
+  /// block.
   std::string fork;
   bool fork_by_config = false;
   std::string engine_method;  // e.g. "engine_newPayloadV4"

@@ -34,7 +34,7 @@ TEST_P(BlockFiles, AreValidWithAndWithoutAConfig) {
     ASSERT_TRUE(r.l1_origin.has_value());
     EXPECT_FALSE(r.l1_origin->hash.is_zero());
     if (config) {
-      // The name of an activation block's file ends in the fork that it activates.
+      // The file of an activation block has the name of the fork in it.
       EXPECT_NE((GetParam() + "op-sepolia-holocene").find(r.fork), std::string::npos) << r.fork;
     }
   }
@@ -53,7 +53,7 @@ TEST_P(BlockFiles, AnyChangeOfAHeaderFieldOrTransactionIsNamed) {
     const InspectReport r = inspect_block(bad.dump(), config);
     EXPECT_FALSE(r.valid) << key;
     EXPECT_TRUE(r.field == "hash" || r.field == key) << key << ": " << to_text(r);
-    // Where the right value is known the field itself is named.
+    // If the correct value is known, the field itself is named.
     for (const char* known :
          {"transactionsRoot", "sha3Uncles", "difficulty", "nonce", "excessBlobGas", "requestsHash"}) {
       if (key == known) {

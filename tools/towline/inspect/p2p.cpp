@@ -35,7 +35,7 @@ struct Attempt {
   Checked checked;
 };
 
-/// In two looks: the first finds out who signed it and when, where the question leaves that open.
+/// Checks in two steps: the first finds signer and time if the question leaves them open.
 Attempt attempt(PayloadVersion version, const Bytes* body, const GossipQuestion& q) {
   rollup::Config config;
   if (q.config) {
@@ -73,7 +73,7 @@ Facts inspect_gossip(const std::string& text, const GossipQuestion& q) {
   std::vector<Attempt> attempts;
   for (const auto v : {PayloadVersion::v4, PayloadVersion::v3, PayloadVersion::v2, PayloadVersion::v1})
     if (!q.version || *q.version == v) attempts.push_back(attempt(v, &*body, q));
-  // A good one, or the one that got farthest.
+  // The valid attempt, or the one that got farthest.
   const Attempt* best = &attempts.front();
   const auto rank = [](const Attempt& a) {
     return a.checked.rule == Failure::none ? gossip_block::kFailureCount : static_cast<int>(a.checked.rule);
@@ -151,7 +151,7 @@ Facts inspect_peer_id(const std::string& text) {
   if (!id.ok()) return wrong(f, "peer_id", std::string{id.status().message()});
   f.fields.emplace_back("peer_id", id->to_string());
   f.fields.emplace_back("multihash", to_hex(id->multihash()));
-  // Short keys stand in the id itself.
+  // A short key is part of the id itself.
   if (id->multihash()[0] == 0) {
     const auto key = p2p::PublicKey::parse(id->multihash().subspan(2));
     if (!key.ok()) return wrong(f, "public_key", std::string{key.status().message()});

@@ -1,4 +1,4 @@
-// Decodes and verifies what the p2p network carries: the core of `towline inspect gossip|enr|multiaddr|peer-id`. Pure.
+// Decodes and verifies data of the p2p network: the core of `towline inspect gossip|enr|multiaddr|peer-id`. Pure.
 #pragma once
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
@@ -12,7 +12,7 @@
 
 namespace towline::inspect {
 
-/// Fields in the order in which a person wants them; `valid` false: the last two say what is wrong.
+/// Fields in the order for a person. If `valid` is false the last two say what is wrong.
 struct Facts {
   bool valid = false;
   std::vector<std::pair<std::string, std::string>> fields;
@@ -24,14 +24,14 @@ struct GossipQuestion {
   std::optional<gossip_block::PayloadVersion> version{};
   /// Absent: the block's own time.
   std::optional<absl::Time> at{};
-  /// Absent: whoever signed it is taken as good.
+  /// Absent: any signer is accepted.
   std::optional<Address> signer{};
-  /// For Jovian's time; without forks the blob gas may be anything.
+  /// For Jovian's time; absent: any blob gas is accepted.
   std::optional<rollup::Config> config{};
 };
 /// `text`: the raw message, or its hex digits with 0x.
 Facts inspect_gossip(const std::string& text, const GossipQuestion& q);
-/// An enr: or enode: text.
+/// `text`: an enr: or enode: URL.
 Facts inspect_enr(const std::string& text);
 Facts inspect_multiaddr(const std::string& text);
 Facts inspect_peer_id(const std::string& text);

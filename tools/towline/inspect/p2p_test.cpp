@@ -1,4 +1,4 @@
-// `towline inspect gossip|enr|multiaddr|peer-id`: golden messages, bootnodes, and what is wrong said by name.
+// `towline inspect gossip|enr|multiaddr|peer-id`: golden messages, bootnodes, and mistakes that are named.
 #include "tools/towline/inspect/p2p.hpp"
 
 #include <gmock/gmock.h>

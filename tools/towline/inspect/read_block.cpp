@@ -23,7 +23,7 @@ std::string dump(const json& j) { return j.dump(-1, ' ', false, json::error_hand
 
 absl::Status missing(absl::string_view field) { return absl::InvalidArgumentError(absl::StrCat(field, ": missing")); }
 
-/// nullptr unless `obj` is an object that has it.
+/// The member `key`; nullptr unless `obj` is an object that has it.
 const json* find(const json& obj, const char* key) {
   if (!obj.is_object()) return nullptr;
   auto it = obj.find(key);
@@ -65,7 +65,7 @@ absl::StatusOr<std::vector<Bytes>> byte_strings(const json* list, absl::string_v
   return out;
 }
 
-/// The header object as eth_getBlock names its fields; `hash` is given apart or inside.
+/// Reads a header object with eth_getBlock's field names; `hash` is beside it or inside.
 absl::StatusOr<eth::JsonHeader> read_header(const json& object) {
   const std::string text = dump(object);
   simdjson::dom::parser parser;
@@ -121,7 +121,7 @@ Hash32 sha256(BytesView v) {
   return out;
 }
 
-/// EIP-7685.
+/// The requests hash of EIP-7685.
 Hash32 requests_hash(const std::vector<Bytes>& requests) {
   Bytes all;
   for (const Bytes& r : requests) {
@@ -206,7 +206,7 @@ absl::StatusOr<Block> read_new_payload(const json& doc) {
 
 ReadBlock read_block(absl::string_view text) {
   const auto wrong = [](absl::string_view what) { return absl::InvalidArgumentError(absl::StrCat("input: ", what)); };
-  // simdjson bounds the nesting, which nlohmann does not.
+  // simdjson bounds the nesting, nlohmann does not.
   simdjson::dom::parser bounded;
   json doc = json::value_t::discarded;
   if (bounded.parse(text.data(), text.size()).error() == simdjson::SUCCESS) doc = json::parse(text, nullptr, false);

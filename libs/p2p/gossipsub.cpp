@@ -257,7 +257,7 @@ void Gossipsub::on_invalid(const PeerId& id, Peer& peer) {
 
 // -------------------------------------------------------------------- messages
 
-void Gossipsub::validated(const MessageId& id, Verdict verdict, absl::Time) {
+void Gossipsub::validated(const MessageId& id, Verdict verdict) {
   const auto entry = pending_.take(id);
   if (!entry) return;
   switch (verdict) {

@@ -83,7 +83,7 @@ class Gossipsub {
   void remove_peer(const PeerId& peer, absl::Time now);
   /// An error: close the connection.
   absl::Status on_rpc(const PeerId& from, BytesView rpc, absl::Time now);
-  void validated(const MessageId& id, Verdict verdict, absl::Time now);
+  void validated(const MessageId& id, Verdict verdict);
   /// Sends a message of our own. False: the message was seen before.
   bool publish(std::size_t topic, BytesView data, absl::Time now);
   void on_heartbeat(absl::Time now);

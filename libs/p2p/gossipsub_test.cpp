@@ -83,7 +83,7 @@ class GossipsubTest : public ::testing::Test, public Gossipsub::Handler {
     ASSERT_TRUE(router().on_rpc(from, rpc, now).ok());
   }
   void verdict(Verdict v) {
-    for (const auto& w : std::exchange(waiting, {})) router().validated(w.id, v, now);
+    for (const auto& w : std::exchange(waiting, {})) router().validated(w.id, v);
   }
   /// The parts of all RPCs that a peer was sent since the last call.
   struct Got {

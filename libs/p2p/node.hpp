@@ -77,9 +77,7 @@ class Node final : private Gossipsub::Handler {
   void on_timer(absl::Time now);
   absl::Time next_timer() const { return next_heartbeat_; }
 
-  void validated(const MessageId& id, Gossipsub::Verdict verdict, absl::Time now) {
-    gossip_.validated(id, verdict, now);
-  }
+  void validated(const MessageId& id, Gossipsub::Verdict verdict) { gossip_.validated(id, verdict); }
   bool publish(std::size_t topic, BytesView data, absl::Time now) { return gossip_.publish(topic, data, now); }
   void suspend_penalties(bool on) { gossip_.suspend_penalties(on); }
   /// Changes the addresses and tells the peers.

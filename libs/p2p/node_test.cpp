@@ -84,7 +84,7 @@ class World {
     for (bool moved = true; moved;) {
       moved = false;
       for (auto& m : members)
-        for (const auto& id : std::exchange(m->todo, {})) m->node.validated(id, Gossipsub::Verdict::accept, now);
+        for (const auto& id : std::exchange(m->todo, {})) m->node.validated(id, Gossipsub::Verdict::accept);
       for (const auto& [id, ends] : std::map{wires_}) {
         for (const auto& [from, to] : {std::pair{ends.first, ends.second}, std::pair{ends.second, ends.first}}) {
           Bytes out;

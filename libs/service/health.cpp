@@ -1,55 +1,88 @@
 #include "libs/service/health.hpp"
 
-#include <optional>
+#include <algorithm>
+#include <chrono>
+#include <utility>
 
 namespace towline::service {
+namespace {
+constexpr std::chrono::milliseconds kEvery{500};
+}
 
 using grpc::health::v1::HealthCheckRequest;
-using grpc::health::v1::HealthCheckResponse;
+using Call = grpc_kit::StreamCall<Health::Response>;
+
+Health::Health(std::function<bool()> ready) : ready_{std::move(ready)}, thread_{[this] { run(); }} {}
+
+Health::~Health() { stop(); }
 
 void Health::stop() {
   {
-    std::lock_guard lock{mutex_};
+    const std::lock_guard lock{mutex_};
     stopped_ = true;
   }
-  changed_.notify_all();
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
 }
 
-HealthCheckResponse::ServingStatus Health::status_of(const std::string& name) {
-  if (!services_.contains(name)) return HealthCheckResponse::SERVICE_UNKNOWN;
-  {
-    std::lock_guard lock{mutex_};
-    if (stopped_) return HealthCheckResponse::NOT_SERVING;
-  }
-  return ready_() ? HealthCheckResponse::SERVING : HealthCheckResponse::NOT_SERVING;
-}
-
-grpc::Status Health::Check(grpc::ServerContext*, const HealthCheckRequest* req, HealthCheckResponse* resp) {
-  const auto status = status_of(req->service());
-  if (status == HealthCheckResponse::SERVICE_UNKNOWN) return {grpc::StatusCode::NOT_FOUND, "unknown service"};
-  resp->set_status(status);
-  return grpc::Status::OK;
-}
-
-grpc::Status Health::Watch(grpc::ServerContext* ctx, const HealthCheckRequest* req,
-                           grpc::ServerWriter<HealthCheckResponse>* out) {
-  const auto place = watchers_.take();
-  if (!place) return watchers_.refusal();
-  std::optional<HealthCheckResponse::ServingStatus> last;
-  while (!ctx->IsCancelled()) {
-    const auto status = status_of(req->service());
-    if (status != last) {
-      HealthCheckResponse resp;
-      resp.set_status(status);
-      if (!out->Write(resp)) break;
-      last = status;
+void Health::run() {
+  std::unique_lock lock{mutex_};
+  for (;;) {
+    // Without a watch nobody has to be asked.
+    if (streams_.empty()) wake_.wait(lock, [this] { return stopped_ || joined_; });
+    else wake_.wait_for(lock, kEvery, [this] { return stopped_ || joined_; });
+    joined_ = false;
+    const bool ends = stopped_;
+    lock.unlock();
+    const bool ready = !ends && ready_();
+    lock.lock();
+    for (Stream& s : streams_) {
+      const auto status = status_of(s.service, ready && !stopped_);
+      if (s.shown != status) {
+        Response r;
+        r.set_status(status);
+        s.call->offer(std::move(r));
+        s.shown = status;
+      }
+      if (ends) s.call->close(grpc::Status::OK);
     }
-    std::unique_lock lock{mutex_};
-    if (stopped_) break;
-    // The time-out finds a peer that went away, which only IsCancelled() tells, and a change of readiness.
-    changed_.wait_for(lock, std::chrono::milliseconds{500});
+    if (ends) return;
   }
-  return grpc::Status::OK;
+}
+
+Health::Response::ServingStatus Health::status_of(const std::string& name, bool ready) const {
+  if (!services_.contains(name)) return Response::SERVICE_UNKNOWN;
+  return ready ? Response::SERVING : Response::NOT_SERVING;
+}
+
+grpc::ServerUnaryReactor* Health::Check(grpc::CallbackServerContext* context, const HealthCheckRequest* request,
+                                        Response* response) {
+  bool stopped = false;
+  {
+    const std::lock_guard lock{mutex_};
+    stopped = stopped_;
+  }
+  const auto status = status_of(request->service(), !stopped && ready_());
+  if (status == Response::SERVICE_UNKNOWN)
+    return grpc_kit::answer(context, {grpc::StatusCode::NOT_FOUND, "unknown service"});
+  response->set_status(status);
+  return grpc_kit::answer(context);
+}
+
+grpc::ServerWriteReactor<Health::Response>* Health::Watch(grpc::CallbackServerContext*,
+                                                          const HealthCheckRequest* request) {
+  auto place = std::make_shared<wire::Watchers::Place>(watchers_.take());
+  if (!*place) return grpc_kit::refuse<Response>(watchers_.refusal());
+  const std::lock_guard lock{mutex_};
+  if (stopped_) return grpc_kit::refuse<Response>({grpc::StatusCode::UNAVAILABLE, "shutting down"});
+  const auto stream = streams_.insert(streams_.end(), Stream{request->service(), {}, {}});
+  stream->call = Call::make({{}, [this, stream, place = std::move(place)] {
+                               const std::lock_guard gone{mutex_};
+                               streams_.erase(stream);
+                             }});
+  joined_ = true;
+  wake_.notify_all();
+  return stream->call.get();
 }
 
 }  // namespace towline::service

@@ -54,6 +54,8 @@ v1::ExecutionPayload to_proto(const eth::Payload& p) {
   if (p.excess_blob_gas) out.set_excess_blob_gas(*p.excess_blob_gas);
   if (p.parent_beacon_block_root) out.set_parent_beacon_block_root(to_string(p.parent_beacon_block_root->view()));
   if (p.withdrawals_root) out.set_withdrawals_root(to_string(p.withdrawals_root->view()));
+  if (p.block_access_list) out.set_block_access_list(to_string(*p.block_access_list));
+  if (p.slot_number) out.set_slot_number(*p.slot_number);
   return out;
 }
 
@@ -107,6 +109,11 @@ absl::StatusOr<eth::Payload> from_proto(const v1::ExecutionPayload& p) {
   if (p.has_withdrawals_root()) {
     TOWLINE_RETURN_IF_ERROR(read(p.withdrawals_root(), "withdrawals_root", out.withdrawals_root.emplace()));
   }
+  if (p.has_block_access_list()) {
+    const BytesView list = as_bytes(p.block_access_list());
+    out.block_access_list.emplace(list.begin(), list.end());
+  }
+  if (p.has_slot_number()) out.slot_number = p.slot_number();
   return out;
 }
 

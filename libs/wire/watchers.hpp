@@ -37,7 +37,7 @@ class Watchers {
     return {grpc::StatusCode::RESOURCE_EXHAUSTED,
             absl::StrCat("all ", most_,
                          " places for such streams are taken: close one that is not needed (each `towline "
-                         "watch`, coordinator or monitor has one), or try again later")};
+                         "watch` and each coordinator has one), or try again later")};
   }
 
  private:

@@ -2,6 +2,8 @@
 
 #include <curl/curl.h>
 
+#include <future>
+
 namespace towline::cli {
 
 bool lives(const std::string& address, std::chrono::milliseconds patience) {
@@ -49,12 +51,15 @@ void Liveness::run() {
   auto next = std::chrono::steady_clock::now() + turn_;
   while (!wake_.wait_until(lock, next, [this] { return stopped_; })) {
     next = std::chrono::steady_clock::now() + turn_;
-    for (std::size_t i = 0; i < addresses_.size() && !stopped_; ++i) {
-      lock.unlock();
-      const bool yes = lives(addresses_[i], patience_);
-      lock.lock();
-      missed_[i] = yes ? 0 : missed_[i] + 1;
-    }
+    lock.unlock();
+    // All at once: services that hang delay no other's answer.
+    std::vector<std::future<bool>> answers;
+    answers.reserve(addresses_.size());
+    for (const std::string& address : addresses_)
+      answers.push_back(std::async(std::launch::async, lives, address, patience_));
+    for (auto& a : answers) a.wait();
+    lock.lock();
+    for (std::size_t i = 0; i < answers.size(); ++i) missed_[i] = answers[i].get() ? 0 : missed_[i] + 1;
   }
 }
 

@@ -15,8 +15,7 @@ bool lives(const std::string& address, std::chrono::milliseconds patience);
 
 class Liveness {
  public:
-  /// `addresses`: host:port of the status servers. Each is asked once per turn, one after the other; an answer may take
-  /// `patience`.
+  /// `addresses`: host:port of the status servers. All are asked at once in each turn; an answer may take `patience`.
   Liveness(std::vector<std::string> addresses, std::chrono::milliseconds turn, std::chrono::milliseconds patience);
   ~Liveness();
 

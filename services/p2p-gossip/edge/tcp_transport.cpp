@@ -371,7 +371,7 @@ class Network::Loop final : private p2p::Node::Handler {
     const p2p::MessageId id = v.id;
     validate_(std::move(v), [this, id](p2p::Gossipsub::Verdict result) {
       post([this, id, result] {
-        node_.validated(id, result, steady_now());
+        node_.validated(id, result);
         flush();
       });
     });

@@ -39,7 +39,13 @@ absl::Status append_private(const std::string& path, absl::string_view text) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
   // The file may exist already with other permissions.
-  const bool done = ::fchmod(fd, 0600) == 0 && ::write(fd, text.data(), text.size()) >= 0;
+  bool done = ::fchmod(fd, 0600) == 0;
+  // A disk that fills up takes a part of the text.
+  while (done && !text.empty()) {
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    if (n >= 0) text.remove_prefix(static_cast<std::size_t>(n));
+    else done = errno == EINTR;
+  }
   const absl::Status st = done ? absl::OkStatus() : absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
   ::close(fd);
   return st;

@@ -368,7 +368,7 @@ void HeadPoller::show_state() {
       const auto took = e.latency_of(w).quantile(q, config_.pool->now());
       config_.metrics
           ->gauge("towline_fetcher_latency_seconds",
-                  "How long the endpoint took for its last answers, by quantile; 0: too few of late.",
+                  "How long the endpoint took for its last answers, by quantile; 0: too few recent answers.",
                   {{"endpoint", e.name()}, {"work", work}, {"quantile", quantile}})
           .set(absl::ToDoubleSeconds(took.value_or(absl::ZeroDuration())));
     }

@@ -15,7 +15,7 @@ namespace towline::coordinator {
 namespace {
 
 /// Decisions are written to disk at most this often.
-constexpr absl::Duration kKeepEvery = absl::Seconds(5);
+constexpr absl::Duration kSaveEvery = absl::Seconds(5);
 /// How soon the absence of events is noticed.
 constexpr auto kTick = std::chrono::seconds{1};
 
@@ -26,7 +26,7 @@ tow_impl::behavior_type tow_state::make_behavior(TowConfig config) {
   machine_.emplace(config_->options);
   witness_.emplace(config_->asks_gossip);
   self_->set_exit_handler([this](const caf::exit_msg& m) {
-    keep();
+    save();
     self_->quit(m.reason);
   });
   // All counters exist from the start: an increase() over a counter misses the increment that creates it.
@@ -70,7 +70,7 @@ tow_impl::behavior_type tow_state::make_behavior(TowConfig config) {
       [this](tick_atom) {
         self_->delayed_send(self_, kTick, tick_atom{});
         publish();
-        if (steady_now() - kept_ >= kKeepEvery) keep();
+        if (steady_now() - saved_ >= kSaveEvery) save();
       },
   };
 }
@@ -80,12 +80,12 @@ Metrics::Counter tow_state::decisions_total(Action action) {
                                    {{"driver", config_->driver_name}, {"action", std::string{text(action)}}});
 }
 
-void tow_state::keep() {
-  if (!keep_ || config_->decisions_file.empty()) return;
-  keep_ = false;
-  kept_ = steady_now();
-  if (auto st = save_decisions(config_->decisions_file, machine_->decisions()); !st.ok())
-    log::warn("decisions are not kept", {log::kv("why", st)});
+void tow_state::save() {
+  if (!unsaved_ || config_->decisions_file.empty()) return;
+  unsaved_ = false;
+  saved_ = steady_now();
+  self_->send(config_->store, keep_atom{}, config_->decisions_file,
+              std::make_shared<const std::deque<Decision>>(machine_->decisions()));
 }
 
 void tow_state::apply(std::optional<Effect> effect) {
@@ -149,7 +149,7 @@ void tow_state::publish() {
                              log::kv("reason", d.reason)});
       decisions_total(d.action).inc();
     }
-    keep_ = keep_ || m.decisions().back().sequence != last_decision_;
+    unsaved_ = unsaved_ || m.decisions().back().sequence != last_decision_;
     last_decision_ = m.decisions().back().sequence;
     self_->send(config_->hub, decide_atom{}, config_->index,
                 std::make_shared<const std::deque<Decision>>(m.decisions()));

@@ -11,6 +11,7 @@
 
 #include "libs/telemetry/metrics.hpp"
 #include "services/sync-coordinator/actors/clients.hpp"
+#include "services/sync-coordinator/actors/decision_store.hpp"
 #include "services/sync-coordinator/actors/status_hub.hpp"
 
 namespace towline::coordinator {
@@ -76,6 +77,7 @@ struct TowConfig {
   status_hub_actor hub;
   Metrics* metrics = nullptr;
   std::string decisions_file;  // empty: decisions are not kept
+  decision_store_actor store;  // only with a decisions file
 };
 
 class tow_state {
@@ -86,7 +88,7 @@ class tow_state {
 
  private:
   Metrics::Counter decisions_total(Action action);
-  void keep();
+  void save();
   void apply(std::optional<Effect> effect);
   void carry_out(const Compare& c);
   void carry_out(const Import& e);
@@ -107,9 +109,9 @@ class tow_state {
   TowState shown_ = TowState::starting;
   std::uint64_t last_decision_ = 0;
   std::uint64_t decided_ = 0;
-  /// Some decisions are not on disk yet.
-  bool keep_ = false;
-  absl::Time kept_ = absl::InfinitePast();
+  /// Some decisions were not sent to the store yet.
+  bool unsaved_ = false;
+  absl::Time saved_ = absl::InfinitePast();
   bool stopped_ = false;
 };
 

@@ -2,12 +2,15 @@
 #include "services/sync-coordinator/actors/tow.hpp"
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
+#include <filesystem>
 
 #include "libs/actor_kit/actor_fixture.hpp"
 #include "libs/base/steady_time.hpp"
+#include "services/sync-coordinator/actors/decision_file.hpp"
 
 namespace towline::coordinator {
 namespace {
@@ -48,12 +51,12 @@ class FakeFetcher final : public FetcherClient {
 
 class TowTest : public towline::testing::ActorTest {
  protected:
-  void begin(SyncStart::Options start) {
+  void begin(SyncStart::Options start, const std::string& decisions_file = "") {
     Follower::Options o;
     o.genesis = block(0).id();
     o.start = start;
-    tow_ =
-        own(system.spawn(tow, TowConfig{0, "driver:1", o, Limits{}, false, &driver_, &fetcher_, hub_, &metrics_, ""}));
+    tow_ = own(system.spawn(tow, TowConfig{0, "driver:1", o, Limits{}, false, &driver_, &fetcher_, hub_, &metrics_,
+                                           decisions_file, store_}));
     dispatch();
     contract::HeadSnapshot s;
     s.endpoint = "a";
@@ -88,8 +91,26 @@ class TowTest : public towline::testing::ActorTest {
   FakeFetcher fetcher_;
   Published<SyncStatus> latest_{SyncStatus{}};
   status_hub_actor hub_ = own(system.spawn(status_hub, &latest_));
+  decision_store_actor store_ = own(system.spawn(decision_store));
   std::optional<tow_actor> tow_;
 };
+
+TEST_F(TowTest, DecisionsAreOnDiskWhenTheTowAndThenTheStoreEnd) {
+  const std::string path = absl::StrCat(::testing::TempDir(), "/tow-", getpid(), "/decisions.json");
+  begin({}, path);
+  caf::anon_send(*tow_, pause_atom{}, std::string{"an operator"});
+  dispatch();
+  EXPECT_TRUE(load_decisions(path)->empty()) << "not at each decision";
+  // In the order of Terminator; the store has not handled the tow's last message when it is told to end.
+  caf::anon_send_exit(*tow_, caf::exit_reason::user_shutdown);
+  caf::anon_send_exit(store_, caf::exit_reason::user_shutdown);
+  dispatch();
+  const auto kept = load_decisions(path);
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  ASSERT_FALSE(kept->empty());
+  EXPECT_THAT(kept->back().reason, ::testing::HasSubstr("an operator"));
+  std::filesystem::remove_all(std::filesystem::path{path}.parent_path());
+}
 
 TEST_F(TowTest, AnElIsToldToSyncByItselfAndTheStatusSaysSo) {
   begin({StartMode::elsync, absl::Hours(1)});

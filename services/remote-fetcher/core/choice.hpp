@@ -17,9 +17,12 @@ struct Choice {
   bool possible = false;
 };
 
+/// So many more requests are in flight to a steady endpoint before an unsteady one gets one.
+inline constexpr int kUnsteady = 4;
+
 /// The endpoint with the fewest requests in flight among those whose last answer was good (`prefer` first, if it is one
-/// of them); ones that failed only while there is no other, and slow ones
-/// (core/ranking) while a fast one is free sooner than they answer, or when their rank is to be found out anew.
+/// of them; of those that are alike one of which too little is known, else who is fast is never found out); ones that
+/// failed only while there is no other, and slow ones (core/ranking) only while no fast one is free before they answer.
 /// `except` is never chosen, nor an endpoint that has no block `number`.
 Choice choose_el(std::span<const Endpoint* const> endpoints, const std::set<std::size_t>& except,
                  std::optional<std::uint64_t> number, std::optional<std::size_t> prefer, absl::Time now,

@@ -41,8 +41,10 @@ using Jitter = std::function<double()>;
 class Endpoint {
  public:
   static constexpr std::size_t kMaxBatch = 100;
-  /// How often a slow endpoint is asked, to find out whether it is fast again.
+  /// How often a slow endpoint, or one of which too few answers are known, is asked to find out how fast it is; and the
+  /// first requests to it, which are not paced.
   static constexpr absl::Duration kTrialEach = absl::Seconds(5);
+  static constexpr std::uint64_t kFirstRequests = 8;
 
   Endpoint(std::string name, EndpointLimits limits, Jitter jitter);
 
@@ -145,8 +147,13 @@ class Endpoint {
   void set_slow(Work w, bool slow, absl::Duration takes = absl::InfiniteDuration()) {
     slow_[static_cast<std::size_t>(w)] = {slow, takes};
   }
-  /// A slow one is asked all the same, with one request.
-  bool trial_due(absl::Time now) const { return in_flight_ == 0 && now - asked_ > kTrialEach; }
+  /// Some of its answers take several times as long as those of others.
+  bool unsteady(Work w) const { return unsteady_[static_cast<std::size_t>(w)]; }
+  void set_unsteady(Work w, bool unsteady) { unsteady_[static_cast<std::size_t>(w)] = unsteady; }
+  /// How fast it is should be found out, by a request that nobody waits for where it is slow.
+  bool trial_due(Work w, absl::Time now) const;
+  /// Too little is known of how fast it is, and a request for `w` would tell.
+  bool unknown(Work w, absl::Time now) const;
 
  private:
   /// One back-off: of polls, or of bulk work.
@@ -200,8 +207,9 @@ class Endpoint {
     absl::Duration takes;
   };
   std::array<Slow, 3> slow_;
-  /// For bulk work.
-  absl::Time asked_ = absl::InfinitePast();
+  std::array<bool, 3> unsteady_{};
+  std::array<absl::Time, 3> asked_{absl::InfinitePast(), absl::InfinitePast(), absl::InfinitePast()};
+  std::array<std::uint64_t, 3> sent_{};
   Counts counts_;
 };
 

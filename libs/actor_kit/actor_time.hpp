@@ -8,9 +8,15 @@
 
 namespace towline {
 
+/// What is between the two clocks is found once: found each time, it would make the time go back now and then.
+inline absl::Time steady_time(std::chrono::steady_clock::time_point t) {
+  static const absl::Time zero = steady_now() - absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+  return zero + absl::FromChrono(t.time_since_epoch());
+}
+
 template <class Self>
 absl::Time actor_now(Self* self) {
-  return steady_now() + absl::FromChrono(self->clock().now() - std::chrono::steady_clock::now());
+  return steady_time(self->clock().now());
 }
 
 /// How long a timer has to run until `at`: a millisecond at least, so that it is over when it goes off.

@@ -68,6 +68,29 @@ struct Reply {
   const jsonrpc::Answer& at(std::size_t k) const { return answers->answers[k]; }
 };
 
+class Pool;
+
+/// Leave to make one request (core/waiting_line). Its slot is free again when it is told what came of the request, or
+/// when the turn is gone and there was none.
+class Turn : public Slot {
+ public:
+  Turn(Pool& pool, const Slot& slot) : Slot{slot}, pool_{&pool} {}
+  Turn(Turn&& o) noexcept : Slot{o}, pool_{std::exchange(o.pool_, nullptr)} {}
+  Turn& operator=(Turn&& o) noexcept {
+    std::swap<Slot>(*this, o);
+    std::swap(pool_, o.pool_);
+    return *this;
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  ~Turn();
+  /// What its endpoint learns of the request.
+  void end(const std::function<void(Endpoint&)>& learn);
+
+ private:
+  Pool* pool_;
+};
+
 /// Whom a request may be put to as well, when it takes long: as Wanted says it.
 struct Hedge {
   std::set<std::size_t> except;
@@ -89,7 +112,7 @@ class Pool {
   http::Request request_to(std::size_t i) const;
   const std::string& url(std::size_t i) const { return configs_[i].url; }
 
-  /// A turn, when there is one (core/waiting_line). The caller makes its call(). Errors as there, and CANCELLED.
+  /// A turn, when there is one (core/waiting_line). Errors as there, and CANCELLED.
   Task<absl::StatusOr<Turn>> turn(Wanted wanted, CancelPtr cancelled);
   /// With endpoint `i` and no other.
   Task<absl::StatusOr<Turn>> turn_with(std::size_t i, Wanted wanted, CancelPtr cancelled);
@@ -172,11 +195,13 @@ class Pool {
   Task<absl::StatusOr<Reply>> hedged(Turn turn, std::vector<jsonrpc::Call> calls, Allowance allowance,
                                      CancelPtr cancelled, Hedge hedge, absl::Duration after);
   /// Another endpoint that may be asked the same at once.
-  std::optional<Turn> second_of(const Turn& turn, const Hedge& hedge);
+  std::optional<Turn> second_of(const Slot& first, const Hedge& hedge);
   Task<std::optional<Share>> share_of(Line* line, std::size_t bytes, CancelPtr cancelled);
   void grant(Line& line);
   Task<Answered> ask(http::Request request, std::size_t calls, bool urgent, CancelPtr cancelled);
-  Task<absl::StatusOr<Reply>> exchange(std::size_t i, Work w, std::vector<jsonrpc::Call> calls, Allowance allowance,
+  /// A turn that did not have to wait.
+  Turn take(const Slot& slot);
+  Task<absl::StatusOr<Reply>> exchange(Turn turn, std::vector<jsonrpc::Call> calls, Allowance allowance,
                                        CancelPtr cancelled, Trouble* trouble);
   void count(std::size_t i, Result result);
   void wake_at(absl::Time at);

@@ -116,7 +116,7 @@ class PoolTest : public ::testing::Test {
     Wanted wanted;
     wanted.except = except;
     wanted.since = host.now();
-    const absl::StatusOr<Turn> turn = co_await pool->turn(std::move(wanted), cancel);
+    absl::StatusOr<Turn> turn = co_await pool->turn(std::move(wanted), cancel);
     if (!turn.ok()) {
       answers.emplace_back(absl::StatusCodeToString(turn.status().code()));
       co_return;
@@ -126,7 +126,8 @@ class PoolTest : public ::testing::Test {
     std::optional<Hedge> hedge;
     if (hedged) hedge = Hedge{};
     const Allowance allowance = allowance_of(Asked::small, 1);
-    const absl::StatusOr<Reply> reply = co_await pool->call(*turn, std::move(calls), allowance, cancel, hedge);
+    const absl::StatusOr<Reply> reply =
+        co_await pool->call(*std::move(turn), std::move(calls), allowance, cancel, hedge);
     answers.push_back(reply.ok() ? std::to_string(reply->endpoint) : absl::StatusCodeToString(reply.status().code()));
   }
 

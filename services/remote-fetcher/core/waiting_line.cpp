@@ -36,7 +36,7 @@ std::vector<WaitingLine::Outcome> WaitingLine::go_on(std::span<Endpoint* const> 
       Endpoint& e = *endpoints[*c.endpoint];
       const std::size_t calls = std::min(x.calls, e.max_batch(x.work, now));
       e.on_request(x.work, calls, now);
-      out.push_back({w.id, Turn{*c.endpoint, x.work, calls}});
+      out.push_back({w.id, Slot{*c.endpoint, x.work, calls}});
     } else if (!c.possible) {
       out.push_back(
           {w.id, absl::UnavailableError("no execution endpoint can be used for this; `towline endpoints` says why")});

@@ -32,8 +32,8 @@ struct Wanted {
   bool urgent = false;
 };
 
-/// Leave to make one request of `calls` calls at most.
-struct Turn {
+/// One of the requests that an endpoint may have in flight, of `calls` calls at most.
+struct Slot {
   std::size_t endpoint = 0;
   Work work = Work::headers;
   std::size_t calls = 0;
@@ -49,9 +49,9 @@ class WaitingLine {
   void forget(std::uint64_t id);
   struct Outcome {
     std::uint64_t id = 0;
-    absl::StatusOr<Turn> turn;
+    absl::StatusOr<Slot> slot;
   };
-  /// Those who wait no more. A turn is counted as a request of its endpoint. UNAVAILABLE: no endpoint can be used for
+  /// Those who wait no more. A slot is counted as a request of its endpoint. UNAVAILABLE: no endpoint can be used for
   /// it. DEADLINE_EXCEEDED: out_of_patience().
   std::vector<Outcome> go_on(std::span<Endpoint* const> endpoints, absl::Time now);
   /// When go_on() may have more to say, if nothing is heard of an endpoint before.

@@ -32,7 +32,7 @@ class Line : public ::testing::Test {
     std::string out;
     for (const auto& o : line.go_on(endpoints, now))
       out += std::to_string(o.id) + ":" +
-             (o.turn.ok() ? std::to_string(o.turn->endpoint) : absl::StatusCodeToString(o.turn.status().code())) + " ";
+             (o.slot.ok() ? std::to_string(o.slot->endpoint) : absl::StatusCodeToString(o.slot.status().code())) + " ";
     return out;
   }
   void answered(std::size_t i) {

@@ -83,9 +83,7 @@ Task<absl::StatusOr<Turn>> Pool::turn(Wanted wanted, CancelPtr cancelled) {
 }
 
 Task<absl::StatusOr<Turn>> Pool::turn_with(std::size_t i, Wanted wanted, CancelPtr cancelled) {
-  for (std::size_t o = 0; o < endpoints_.size(); ++o) {
-    if (o != i) wanted.except.insert(o);
-  }
+  wanted.only = i;
   co_return co_await turn(std::move(wanted), std::move(cancelled));
 }
 

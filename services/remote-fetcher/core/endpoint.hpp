@@ -113,7 +113,12 @@ class Endpoint {
   void on_gone(absl::Time now, std::uint64_t number);
   /// What the search for its lowest block has found.
   void on_has(std::uint64_t number) { has_ = number; }
-  bool has_gone(absl::Time now, std::uint64_t number) const { return gone_ && now < gone_until_ && number <= *gone_; }
+  /// It has no block up to this one.
+  std::optional<std::uint64_t> gone(absl::Time now) const { return now < gone_until_ ? gone_ : std::nullopt; }
+  bool has_gone(absl::Time now, std::uint64_t number) const {
+    const auto g = gone(now);
+    return g && number <= *g;
+  }
   /// The number to ask for next to find the lowest block that it has; nullopt: nothing is to be found out.
   std::optional<std::uint64_t> search_lowest(absl::Time now) const;
 

@@ -3,7 +3,9 @@
 #pragma once
 #include <absl/status/statusor.h>
 
+#include <compare>
 #include <deque>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -23,6 +25,8 @@ struct Wanted {
   std::size_t calls = 1;
   /// Not to be asked.
   std::set<std::size_t> except;
+  /// No other is.
+  std::optional<std::size_t> only;
   /// The endpoint must have it.
   std::optional<std::uint64_t> number;
   std::optional<std::size_t> prefer;
@@ -56,7 +60,7 @@ class WaitingLine {
   std::vector<Outcome> go_on(std::span<Endpoint* const> endpoints, absl::Time now);
   /// When go_on() may have more to say, if nothing is heard of an endpoint before.
   absl::Time next() const { return next_; }
-  std::size_t size() const { return line_.size(); }
+  std::size_t size() const { return since_.size(); }
 
   /// A source has answered.
   void on_progress(absl::Time now) { progress_ = now; }
@@ -64,12 +68,28 @@ class WaitingLine {
   bool out_of_patience(absl::Time since, absl::Time now) const { return now - std::max(since, progress_) > kPatience; }
 
  private:
-  struct Waiting {
-    std::uint64_t id;
-    Wanted wanted;
+  /// Where one finds no endpoint, nobody does who wants the same; the block alone may make a difference, while an
+  /// endpoint has gone ones. So a change costs a look at each group, and not at each who waits.
+  struct Group {
+    bool later = false;  // not urgent
+    Work work = Work::headers;
+    std::optional<std::size_t> prefer, only;
+    std::set<std::size_t> except;
+    auto operator<=>(const Group&) const = default;
   };
+  struct Waiting {
+    std::uint64_t id = 0, place = 0;
+    std::size_t calls = 0;
+    std::optional<std::uint64_t> number;
+    absl::Time since;
+  };
+  using Queue = std::deque<Waiting>;
+  void leave(Queue& queue, Queue::iterator who);
   const std::size_t most_;
-  std::deque<Waiting> line_;
+  std::uint64_t last_place_ = 0;
+  std::map<Group, Queue> groups_;
+  /// Of all who wait.
+  std::multiset<absl::Time> since_;
   absl::Time next_ = absl::InfiniteFuture();
   absl::Time progress_ = absl::InfinitePast();
   static constexpr absl::Duration kRankEach = absl::Milliseconds(200);

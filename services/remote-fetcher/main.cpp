@@ -135,7 +135,7 @@ class RemoteFetcher final : public service::Program {
     if (endpoints.empty())
       return absl::InvalidArgumentError("no endpoint: give --endpoint URL or --endpoints-file FILE");
     const std::size_t count = endpoints.size();
-    // Before the first request, so that one that is added never has the whole.
+    // Before the first request, so that one that is added never has the whole; the watch goes on from there.
     if (!replicas_.empty()) sharing_ = sharing_of(wire::resolve(replicas_));
     for (auto& e : endpoints) e.limits.processes = sharing_;
     view_ = std::make_shared<EndpointView>(endpoints);
@@ -169,7 +169,7 @@ class RemoteFetcher final : public service::Program {
         std::make_unique<PayloadService>(ctx.system, StreamConfig{0, {}, {}, limits_.max_in_flight, dispatcher_.get()});
     system_ = &ctx.system;
     if (!replicas_.empty())
-      addresses_.emplace(replicas_, kLookUp, [this](const auto& found) { share(sharing_of(found)); });
+      addresses_.emplace(replicas_, kLookUp, kLookUp, [this](const auto& found) { share(sharing_of(found)); });
     log::info("fetching", {log::kv("chain_id", config_.l2_chain_id), log::kv("endpoints", count)});
     say_trust(electorate(view_->voters(), quorum_), count);
     return absl::OkStatus();

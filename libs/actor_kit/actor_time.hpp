@@ -8,9 +8,15 @@
 
 namespace towline {
 
+/// The offset between the two clocks is measured once. Measured each time, it would vary, and time would go back.
+inline absl::Time steady_time(std::chrono::steady_clock::time_point t) {
+  static const absl::Time zero = steady_now() - absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+  return zero + absl::FromChrono(t.time_since_epoch());
+}
+
 template <class Self>
 absl::Time actor_now(Self* self) {
-  return steady_now() + absl::FromChrono(self->clock().now() - std::chrono::steady_clock::now());
+  return steady_time(self->clock().now());
 }
 
 /// How long a timer has to run until `at`: at least a millisecond, so that `at` has passed when it goes off.

@@ -6,33 +6,22 @@
 #include <functional>
 #include <memory>
 
-#include "libs/http/message.hpp"
+#include "libs/http/transport.hpp"
 #include "libs/http/url.hpp"
 
 namespace towline::http {
 
-class Client {
+class Client final : public Transport {
  public:
   Client();
   /// Cancels all requests in flight (their callbacks run) and joins the threads.
-  ~Client();
-  Client(const Client&) = delete;
-  Client& operator=(const Client&) = delete;
+  ~Client() override;
 
-  /// `done` runs exactly once, on a thread of the client: hand over and return. The body is still packed: see
-  /// encoding.hpp.
-  std::uint64_t post(Request request, std::function<void(Response)> done);
-  /// Subscribes to newHeads at a ws or wss URL until cancel(), on a connection of its own that is opened again whenever
-  /// it ends. `tell` runs on a thread of the client: hand over and return. It reports heads at most 10 times a second.
-  /// The request's body and limit are not used; its timeout applies to each attempt.
-  std::uint64_t subscribe_heads(Request request, std::function<void(Push)> tell);
-  /// Cancels a request or a subscription. A call of `tell` that has begun may still run when this returns.
-  void cancel(std::uint64_t id);
-  /// Cancels all requests in flight and ends subscriptions; later requests are cancelled at once.
-  void cancel_all();
-
-  /// Calls `turn` on the client's threads when they get to it: a watchdog sees so whether they live.
-  void ask_turn(std::function<void()> turn);
+  std::uint64_t post(Request request, std::function<void(Response)> done) override;
+  std::uint64_t subscribe_heads(Request request, std::function<void(Push)> tell) override;
+  void cancel(std::uint64_t id) override;
+  void cancel_all() override;
+  void ask_turn(std::function<void()> turn) override;
 
   /// post(), wait, and decoded() (encoding.hpp) in the caller's thread. Not from a callback. `cancelled` is asked every
   /// 100 ms; once it is true the request is cancelled.

@@ -50,17 +50,18 @@ struct AddressWatch::State {
   bool stopped = false;
 };
 
-AddressWatch::AddressWatch(std::string target, absl::Duration period,
+AddressWatch::AddressWatch(std::string target, absl::Duration first, absl::Duration period,
                            std::function<void(const std::vector<std::string>&)> on_addresses)
     : state_{std::make_shared<State>()} {
-  std::thread{[state = state_, target = std::move(target), period, on_addresses = std::move(on_addresses)] {
+  std::thread{[state = state_, target = std::move(target), first, period, on_addresses = std::move(on_addresses)] {
     std::unique_lock lock{state->mutex};
-    while (!state->stopped) {
+    absl::Duration wait = first;
+    while (!state->changed.wait_for(lock, absl::ToChronoMilliseconds(wait), [&] { return state->stopped; })) {
       lock.unlock();
       const auto found = resolve(target);
       lock.lock();
       if (!state->stopped && !found.empty()) on_addresses(found);
-      state->changed.wait_for(lock, absl::ToChronoMilliseconds(period), [&] { return state->stopped; });
+      wait = period;
     }
   }}.detach();
 }

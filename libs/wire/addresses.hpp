@@ -20,9 +20,9 @@ std::vector<std::string> addresses_of(const std::string& target);
 /// Resolves a target periodically, on a thread of its own.
 class AddressWatch {
  public:
-  /// `on_addresses` runs on that thread with the result of resolve() if that is not empty: at once, then each `period`.
-  /// Hand over and return.
-  AddressWatch(std::string target, absl::Duration period,
+  /// `on_addresses` runs on that thread with the result of resolve() if that is not empty: after `first`, then each
+  /// `period`. Hand over and return.
+  AddressWatch(std::string target, absl::Duration first, absl::Duration period,
                std::function<void(const std::vector<std::string>&)> on_addresses);
   AddressWatch(const AddressWatch&) = delete;
   AddressWatch& operator=(const AddressWatch&) = delete;

@@ -210,12 +210,15 @@ TEST(Addresses, AreLookedUpAgainUntilTheWatchGoes) {
   std::condition_variable changed;
   int seen = 0;
   {
-    const AddressWatch watch{"ipv4:127.0.0.1:1,127.0.0.2:1", absl::Milliseconds(1), [&](const auto& found) {
+    const AddressWatch watch{"ipv4:127.0.0.1:1,127.0.0.2:1", absl::ZeroDuration(), absl::Milliseconds(1),
+                             [&](const auto& found) {
                                const std::lock_guard lock{mutex};
                                EXPECT_EQ(found.size(), 2U);
                                ++seen;
                                changed.notify_all();
                              }};
+    const AddressWatch later{"ipv4:127.0.0.1:1", absl::Hours(1), absl::Milliseconds(1),
+                             [](const auto&) { ADD_FAILURE() << "before its time"; }};
     std::unique_lock lock{mutex};
     changed.wait(lock, [&] { return seen >= 3; });
   }

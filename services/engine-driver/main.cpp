@@ -134,9 +134,11 @@ class Driver final : public service::Program {
         system_->spawn(writer, WriterConfig{options, Gate{persistent}, MinAge{config_, ages}, initial, writes, store,
                                             *hub_, open_shared(payloads, open_over(gossip_, calls_)), &ctx.metrics}));
     // Created last: the `show` callback above uses writer_, and runs only after an address or a range has arrived.
-    addresses_.emplace(remote_fetcher_, kLookUp, [payloads](const std::vector<std::string>& found) {
-      caf::anon_send(payloads, listed_atom{}, AddressesPtr{std::make_shared<const std::vector<std::string>>(found)});
-    });
+    addresses_.emplace(remote_fetcher_, absl::ZeroDuration(), kLookUp,
+                       [payloads](const std::vector<std::string>& found) {
+                         caf::anon_send(payloads, listed_atom{},
+                                        AddressesPtr{std::make_shared<const std::vector<std::string>>(found)});
+                       });
     actors_.add(system_->spawn<caf::detached>(
         engine_poller, EnginePollerConfig{&config_, engine_.get(), file_.get(), *writer_, &ctx.metrics}));
     service_ = std::make_unique<DriverService>(DriverService::Actors{system_, *writer_, *hub_, reads}, *latest_);

@@ -12,6 +12,7 @@
 #include "libs/actor_kit/terminator.hpp"
 #include "libs/base/status.hpp"
 #include "libs/base/steady_time.hpp"
+#include "libs/http/url.hpp"
 #include "libs/service/service_main.hpp"
 #include "libs/telemetry/log.hpp"
 #include "libs/wire/addresses.hpp"
@@ -135,7 +136,7 @@ class RemoteFetcher final : public service::Program {
     if (endpoints.empty())
       return absl::InvalidArgumentError("no endpoint: give --endpoint URL or --endpoints-file FILE");
     const std::size_t count = endpoints.size();
-    // Before the first request, so that a new replica never uses the whole limit.
+    // Before the first request, so that a new replica never uses the whole limit. The watch repeats it later.
     if (!replicas_.empty()) sharing_ = sharing_of(wire::resolve(replicas_));
     for (auto& e : endpoints) e.limits.processes = sharing_;
     view_ = std::make_shared<EndpointView>(endpoints);
@@ -169,7 +170,7 @@ class RemoteFetcher final : public service::Program {
         std::make_unique<PayloadService>(ctx.system, StreamConfig{0, {}, {}, limits_.max_in_flight, dispatcher_.get()});
     system_ = &ctx.system;
     if (!replicas_.empty())
-      addresses_.emplace(replicas_, kLookUp, [this](const auto& found) { share(sharing_of(found)); });
+      addresses_.emplace(replicas_, kLookUp, kLookUp, [this](const auto& found) { share(sharing_of(found)); });
     log::info("fetching", {log::kv("chain_id", config_.l2_chain_id), log::kv("endpoints", count)});
     say_trust(electorate(view_->voters(), quorum_), count);
     return absl::OkStatus();

@@ -55,19 +55,20 @@ Task<absl::StatusOr<Bodies::Transactions>> Bodies::raw_transactions(std::size_t 
     request.work = Work::bodies;
     request.calls = left.size();
     request.since = since;
-    const absl::StatusOr<Turn> turn = co_await pool_.turn_with(i, std::move(request), cancelled);
+    absl::StatusOr<Turn> turn = co_await pool_.turn_with(i, std::move(request), cancelled);
     if (!turn.ok()) co_return turn.status();
+    const std::size_t asked = turn->calls;
     std::vector<jsonrpc::Call> calls;
-    for (std::size_t k = 0; k < turn->calls; ++k) {
+    for (std::size_t k = 0; k < asked; ++k) {
       calls.push_back({"eth_getRawTransactionByBlockHashAndIndex",
                        absl::StrCat("[\"", to_hex(wanted.hash.view()), "\",\"", to_quantity(left[k]), "\"]")});
     }
     const Allowance allowance = allowance_of_bodies(largest_body(wanted.header.gas_limit), usual);
-    const absl::StatusOr<Reply> reply = co_await pool_.call(*turn, std::move(calls), allowance, cancelled);
+    const absl::StatusOr<Reply> reply = co_await pool_.call(*std::move(turn), std::move(calls), allowance, cancelled);
     if (absl::IsCancelled(reply.status()) || (!reply.ok() && pool_.out_of_patience(since))) co_return reply.status();
     if (absl::IsOutOfRange(reply.status())) usual *= kMoreRoom;
     if (!reply.ok()) continue;
-    for (std::size_t k = 0; k < turn->calls; ++k) {
+    for (std::size_t k = 0; k < asked; ++k) {
       const auto& a = reply->at(k);
       if (a.kind == jsonrpc::Answer::Kind::missing) continue;
       if (a.kind == jsonrpc::Answer::Kind::result && a.result.is_null()) co_return absl::NotFoundError("not found");
@@ -170,7 +171,7 @@ Task<absl::StatusOr<std::vector<Served>>> Bodies::fetch(std::vector<HashedHeader
     request.since = since;
     request.urgent = urgent;
     const Hedge hedge{request.except, request.number};
-    const absl::StatusOr<Turn> turn = co_await pool_.turn(std::move(request), cancelled);
+    absl::StatusOr<Turn> turn = co_await pool_.turn(std::move(request), cancelled);
     if (!turn.ok()) {
       if (absl::IsCancelled(turn.status())) co_return turn.status();
       co_return trial.unsolved(question(), last.ok() ? turn.status() : last);
@@ -193,7 +194,7 @@ Task<absl::StatusOr<std::vector<Served>>> Bodies::fetch(std::vector<HashedHeader
     }
     const std::size_t asked = calls.size();
     const Allowance allowance = allowance_of_bodies(largest, usual);
-    absl::StatusOr<Reply> reply = co_await pool_.call(*turn, std::move(calls), allowance, cancelled, hedge);
+    absl::StatusOr<Reply> reply = co_await pool_.call(*std::move(turn), std::move(calls), allowance, cancelled, hedge);
     if (!reply.ok()) {
       if (absl::IsCancelled(reply.status())) co_return reply.status();
       if (absl::IsOutOfRange(reply.status())) {

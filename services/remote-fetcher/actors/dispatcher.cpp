@@ -11,6 +11,8 @@
 
 #include "libs/actor_kit/actor_time.hpp"
 #include "libs/actor_kit/guard.hpp"
+#include "libs/http/client.hpp"
+#include "libs/http/url.hpp"
 #include "services/remote-fetcher/core/body_cache.hpp"
 #include "services/remote-fetcher/core/fetch_queue.hpp"
 
@@ -31,10 +33,14 @@ struct Setup {
   const Heads* heads;
   fork_watch_actor forks;
   Metrics* metrics;
-  std::shared_ptr<http::Client> http;
-  evidence_actor evidence;
-  std::vector<verifier_actor> verifiers;
+  Workers workers;
 };
+
+Workers make_workers(caf::actor_system& system, const DispatcherConfig& config) {
+  Workers out{std::make_shared<http::Client>(), system.spawn<caf::detached>(evidence, config.evidence_file), {}};
+  for (std::size_t v = 0; v < config.verifiers; ++v) out.verifiers.push_back(system.spawn<caf::detached>(verifier));
+  return out;
+}
 
 class DispatcherState : public Host {
  public:
@@ -52,11 +58,11 @@ class DispatcherState : public Host {
     const DispatcherConfig& c = setup->config;
     queue_.emplace(c.max_bytes);
     cache_.emplace(c.cache_bytes);
-    for (std::uint64_t v = 0; v < setup->verifiers.size(); ++v) idle_.push_back(v);
+    for (std::uint64_t v = 0; v < setup->workers.verifiers.size(); ++v) idle_.push_back(v);
     lane(Lane::callers).most = kCallers;
     lane(Lane::headers).most = kHeaders;
     lane(Lane::bodies).most = std::min(kMostBodies, c.endpoints.size() * static_cast<std::size_t>(c.max_in_flight));
-    pool_.emplace(c.endpoints, c.request_timeout, setup->view, setup->evidence, *setup->metrics, *this);
+    pool_.emplace(c.endpoints, c.request_timeout, setup->view, setup->workers.evidence, *setup->metrics, *this);
     headers_.emplace(setup->forks, *pool_, *setup->heads);
     bodies_.emplace(*pool_, *setup->heads, *setup->metrics);
     for (std::size_t i = 0; i < c.endpoints.size(); ++i) start_poller(i);
@@ -140,12 +146,12 @@ class DispatcherState : public Host {
   }
   std::uint64_t post(http::Request request, std::function<void(http::Response)> then) override {
     const dispatcher_actor me{self_};
-    return setup_->http->post(std::move(request), [me, then = std::move(then)](http::Response r) {
+    return setup_->workers.transport->post(std::move(request), [me, then = std::move(then)](http::Response r) {
       const auto shared = std::make_shared<http::Response>(std::move(r));
       caf::anon_send(me, step_atom{}, step([then, shared] { then(std::move(*shared)); }));
     });
   }
-  void cancel_post(std::uint64_t id) override { setup_->http->cancel(id); }
+  void cancel_post(std::uint64_t id) override { setup_->workers.transport->cancel(id); }
 
  private:
   struct LaneState {
@@ -169,7 +175,7 @@ class DispatcherState : public Host {
                                        {{"endpoint", pool_->name(i)}});
     const dispatcher_actor me{self_};
     const auto look = step([&poller] { poller.look_soon(); });
-    setup_->http->subscribe_heads(pool_->request_to(i), [me, live, look](const http::Push& p) {
+    setup_->workers.transport->subscribe_heads(pool_->request_to(i), [me, live, look](const http::Push& p) {
       auto gauge = live;
       gauge.set(p.kind == http::Push::Kind::down ? 0 : 1);
       if (p.kind == http::Push::Kind::head) caf::anon_send(me, step_atom{}, look);
@@ -190,7 +196,7 @@ class DispatcherState : public Host {
     while (!idle_.empty() && !jobs_.empty()) {
       const std::uint64_t v = idle_.back();
       idle_.pop_back();
-      caf::anon_send(setup_->verifiers[v], step_atom{}, dispatcher_actor{self_}, v, jobs_.front());
+      caf::anon_send(setup_->workers.verifiers[v], step_atom{}, dispatcher_actor{self_}, v, jobs_.front());
       jobs_.pop_front();
       if (urgent_ > 0) --urgent_;
     }
@@ -307,6 +313,8 @@ dispatcher_actor::behavior_type dispatcher(dispatcher_actor::stateful_pointer<Di
   return self->state.make_behavior(setup);
 }
 
+}  // namespace
+
 verifier_actor::behavior_type verifier(verifier_actor::pointer self) {
   guard(self, "verifier");
   return {[](step_atom, const dispatcher_actor& owner, std::uint64_t index, const StepPtr& job) {
@@ -315,19 +323,18 @@ verifier_actor::behavior_type verifier(verifier_actor::pointer self) {
   }};
 }
 
-}  // namespace
-
 Dispatcher::Dispatcher(caf::actor_system& system, DispatcherConfig config, EndpointViewPtr view, const Heads& heads,
                        const fork_watch_actor& forks, Metrics& metrics)
-    : view_{std::move(view)}, http_{std::make_shared<http::Client>()} {
-  const evidence_actor finds = actors_.add(system.spawn<caf::detached>(evidence, config.evidence_file));
-  std::vector<verifier_actor> verifiers;
-  for (std::size_t v = 0; v < config.verifiers; ++v) verifiers.push_back(system.spawn<caf::detached>(verifier));
-  actor_ =
-      actors_.add(system.spawn(dispatcher, std::make_shared<const Setup>(Setup{std::move(config), view_, &heads, forks,
-                                                                               &metrics, http_, finds, verifiers})));
+    : Dispatcher{system, config, std::move(view), heads, forks, metrics, make_workers(system, config)} {}
+
+Dispatcher::Dispatcher(caf::actor_system& system, DispatcherConfig config, EndpointViewPtr view, const Heads& heads,
+                       const fork_watch_actor& forks, Metrics& metrics, Workers workers)
+    : view_{std::move(view)}, transport_{workers.transport} {
+  actors_.add(workers.evidence);
+  actor_ = actors_.add(system.spawn(
+      dispatcher, std::make_shared<const Setup>(Setup{std::move(config), view_, &heads, forks, &metrics, workers})));
   // Verifiers end before the dispatcher: their jobs refer to objects owned by its tasks.
-  for (const auto& v : verifiers) actors_.add(v);
+  for (const auto& v : workers.verifiers) actors_.add(v);
 }
 
 Dispatcher::~Dispatcher() = default;
@@ -355,7 +362,7 @@ void Dispatcher::ask_turn(std::function<void()> turn) const {
 }
 
 void Dispatcher::stop() const {
-  http_->cancel_all();
+  transport_->cancel_all();
   caf::anon_send(actor_, halt_atom{});
 }
 

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "libs/actor_kit/terminator.hpp"
-#include "libs/http/client.hpp"
+#include "libs/http/transport.hpp"
 #include "services/remote-fetcher/actors/bodies.hpp"
 #include "services/remote-fetcher/actors/head_poller.hpp"
 #include "services/remote-fetcher/actors/headers.hpp"
@@ -127,11 +127,23 @@ struct DispatcherConfig {
   std::size_t verifiers = 2;
 };
 
+verifier_actor::behavior_type verifier(verifier_actor::pointer self);
+
+/// What the dispatcher gives work to. The actors end with the dispatcher.
+struct Workers {
+  std::shared_ptr<http::Transport> transport;
+  evidence_actor evidence;
+  std::vector<verifier_actor> verifiers;
+};
+
 /// A handle to the dispatcher, usable on any thread.
 class Dispatcher {
  public:
+  /// Over the network, with a thread for each verifier and for the evidence.
   Dispatcher(caf::actor_system& system, DispatcherConfig config, EndpointViewPtr view, const Heads& heads,
              const fork_watch_actor& forks, Metrics& metrics);
+  Dispatcher(caf::actor_system& system, DispatcherConfig config, EndpointViewPtr view, const Heads& heads,
+             const fork_watch_actor& forks, Metrics& metrics, Workers workers);
   ~Dispatcher();
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
@@ -153,13 +165,13 @@ class Dispatcher {
   void stop() const;
   /// Ends the verifiers, the dispatcher and the evidence actor, and waits for them.
   void end(caf::actor_system& system);
-  /// For the watchdog, see http::Client; the second one is for the dispatcher itself.
-  void ask_http_turn(std::function<void()> turn) { http_->ask_turn(std::move(turn)); }
+  /// For the watchdog, see http::Transport; the second one is for the dispatcher itself.
+  void ask_http_turn(std::function<void()> turn) { transport_->ask_turn(std::move(turn)); }
   void ask_turn(std::function<void()> turn) const;
 
  private:
   const EndpointViewPtr view_;
-  const std::shared_ptr<http::Client> http_;
+  const std::shared_ptr<http::Transport> transport_;
   Terminator actors_;
   dispatcher_actor actor_;
   mutable std::atomic<std::uint64_t> last_owner_{0};

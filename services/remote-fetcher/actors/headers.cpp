@@ -73,7 +73,7 @@ Task<absl::StatusOr<Headers::Founds>> Headers::batch(Turn turn, std::vector<std:
     calls.push_back({"eth_getBlockByNumber", absl::StrCat("[\"", to_quantity(n), "\",false]")});
   const Allowance allowance = allowance_of(Asked::header, calls.size());
   const absl::StatusOr<Reply> reply =
-      co_await pool_.call(turn, std::move(calls), allowance, cancelled, std::move(hedge));
+      co_await pool_.call(std::move(turn), std::move(calls), allowance, cancelled, std::move(hedge));
   if (!reply.ok()) co_return reply.status();
   const std::size_t i = reply->endpoint;
   if (from != nullptr) *from = i;
@@ -94,7 +94,7 @@ Task<absl::StatusOr<Headers::View>> Headers::view_of(Turn turn, std::vector<std:
   std::vector<std::uint64_t> left = numbers;
   while (true) {
     const std::vector<std::uint64_t> asked{left.begin(), left.begin() + static_cast<std::ptrdiff_t>(turn.calls)};
-    const absl::StatusOr<Founds> got = co_await batch(turn, asked, true, cancelled);
+    const absl::StatusOr<Founds> got = co_await batch(std::move(turn), asked, true, cancelled);
     if (!got.ok() && !absl::IsResourceExhausted(got.status())) co_return got.status();
     if (!got.ok() && pool_.out_of_patience(since)) co_return got.status();
     std::vector<std::uint64_t> unanswered;
@@ -107,9 +107,9 @@ Task<absl::StatusOr<Headers::View>> Headers::view_of(Turn turn, std::vector<std:
     left = std::move(unanswered);
     if (left.empty()) break;
     // The rest comes from the same endpoint, for one consistent view of the chain.
-    const absl::StatusOr<Turn> next = co_await pool_.turn_with(i, question(left.size(), since), cancelled);
+    absl::StatusOr<Turn> next = co_await pool_.turn_with(i, question(left.size(), since), cancelled);
     if (!next.ok()) co_return next.status();
-    turn = *next;
+    turn = *std::move(next);
   }
   View out;
   out.endpoint = pool_.name(i);
@@ -127,20 +127,21 @@ Task<absl::StatusOr<Headers::View>> Headers::by_numbers(std::vector<std::uint64_
     Wanted wanted = question(numbers.size(), since);
     wanted.except = trial.asked();
     wanted.prefer = prefer;
-    const absl::StatusOr<Turn> turn = co_await pool_.turn(std::move(wanted), cancelled);
+    absl::StatusOr<Turn> turn = co_await pool_.turn(std::move(wanted), cancelled);
     if (!turn.ok()) {
       if (absl::IsCancelled(turn.status())) co_return turn.status();
       co_return trial.unsolved("headers by number", last.ok() ? turn.status() : last);
     }
-    absl::StatusOr<View> view = co_await view_of(*turn, numbers, cancelled);
+    const std::size_t i = turn->endpoint;
+    absl::StatusOr<View> view = co_await view_of(*std::move(turn), numbers, cancelled);
     if (view.ok()) {
-      trial.solved_by(turn->endpoint);
+      trial.solved_by(i);
       co_return std::move(view);
     }
     last = view.status();
     if (absl::IsCancelled(last)) co_return last;
-    if (absl::IsDataLoss(last)) trial.does_not_verify(turn->endpoint, std::string{last.message()});
-    else trial.skip(turn->endpoint);
+    if (absl::IsDataLoss(last)) trial.does_not_verify(i, std::string{last.message()});
+    else trial.skip(i);
   }
 }
 
@@ -151,7 +152,7 @@ Task<absl::StatusOr<eth::Header>> Headers::by_hash(Hash32 hash, CancelPtr cancel
   while (true) {
     Wanted wanted = question(1, since);
     wanted.except = trial.asked();
-    const absl::StatusOr<Turn> turn = co_await pool_.turn(std::move(wanted), cancelled);
+    absl::StatusOr<Turn> turn = co_await pool_.turn(std::move(wanted), cancelled);
     if (!turn.ok()) {
       if (absl::IsCancelled(turn.status())) co_return turn.status();
       co_return trial.unsolved(absl::StrCat("block ", to_hex(hash.view())), last.ok() ? turn.status() : last);
@@ -160,7 +161,7 @@ Task<absl::StatusOr<eth::Header>> Headers::by_hash(Hash32 hash, CancelPtr cancel
     std::vector<jsonrpc::Call> calls(1);
     calls[0] = {"eth_getBlockByHash", absl::StrCat("[\"", to_hex(hash.view()), "\",false]")};
     const Allowance allowance = allowance_of(Asked::header, 1);
-    const absl::StatusOr<Reply> reply = co_await pool_.call(*turn, std::move(calls), allowance, cancelled);
+    const absl::StatusOr<Reply> reply = co_await pool_.call(*std::move(turn), std::move(calls), allowance, cancelled);
     if (absl::IsCancelled(reply.status())) co_return reply.status();
     if (!reply.ok()) {
       last = reply.status();
@@ -196,10 +197,10 @@ Task<void> Headers::block_at(std::size_t i, std::uint64_t number, std::map<std::
                              CancelPtr cancelled) {
   const absl::Time since = pool_.now();
   while (true) {
-    const absl::StatusOr<Turn> turn = co_await pool_.turn_with(i, question(1, since), cancelled);
+    absl::StatusOr<Turn> turn = co_await pool_.turn_with(i, question(1, since), cancelled);
     if (!turn.ok()) co_return;
     std::vector<std::uint64_t> numbers(1, number);
-    const absl::StatusOr<Founds> got = co_await batch(*turn, std::move(numbers), true, cancelled);
+    const absl::StatusOr<Founds> got = co_await batch(*std::move(turn), std::move(numbers), true, cancelled);
     if (got.ok() && got->front().kind == Found::Kind::header) {
       out->emplace(i, got->front().header.hash);
       co_return;
@@ -238,9 +239,9 @@ Task<absl::StatusOr<Testimony>> Headers::ask_el(std::size_t i, std::vector<std::
                                                 CancelPtr cancelled) {
   const absl::Time since = pool_.now();
   while (true) {
-    const absl::StatusOr<Turn> turn = co_await pool_.turn_with(i, question(numbers.size(), since), cancelled);
+    absl::StatusOr<Turn> turn = co_await pool_.turn_with(i, question(numbers.size(), since), cancelled);
     if (!turn.ok()) co_return turn.status();
-    const absl::StatusOr<View> view = co_await view_of(*turn, numbers, cancelled);
+    const absl::StatusOr<View> view = co_await view_of(*std::move(turn), numbers, cancelled);
     // The endpoint's back-off paces the next attempt.
     if (absl::IsUnavailable(view.status())) continue;
     if (!view.ok()) co_return view.status();
@@ -298,7 +299,7 @@ Task<WindowProof::Headers> Headers::batch_of(std::vector<std::uint64_t> left, Ca
     wanted.number = left.front();
     wanted.since = since;
     const Hedge hedge{wanted.except, wanted.number};
-    const absl::StatusOr<Turn> turn = co_await pool_.turn(std::move(wanted), cancelled);
+    absl::StatusOr<Turn> turn = co_await pool_.turn(std::move(wanted), cancelled);
     if (!turn.ok()) {
       out.status = absl::IsCancelled(turn.status())
                        ? turn.status()
@@ -307,7 +308,7 @@ Task<WindowProof::Headers> Headers::batch_of(std::vector<std::uint64_t> left, Ca
     }
     std::size_t i = turn->endpoint;
     std::vector<std::uint64_t> asked{left.begin(), left.begin() + static_cast<std::ptrdiff_t>(turn->calls)};
-    absl::StatusOr<Founds> got = co_await batch(*turn, std::move(asked), false, cancelled, hedge, &i);
+    absl::StatusOr<Founds> got = co_await batch(*std::move(turn), std::move(asked), false, cancelled, hedge, &i);
     if (!got.ok()) {
       last = got.status();
       if (absl::IsCancelled(last)) {
@@ -355,12 +356,12 @@ Task<absl::StatusOr<WindowProof::Closed>> Headers::close(WindowProof::AskGap ask
     wanted.except = tried;
     wanted.number = gap.number;
     wanted.since = since;
-    const absl::StatusOr<Turn> turn = co_await pool_.turn(std::move(wanted), cancelled);
+    absl::StatusOr<Turn> turn = co_await pool_.turn(std::move(wanted), cancelled);
     if (absl::IsCancelled(turn.status())) co_return turn.status();
     if (!turn.ok()) break;
     const std::size_t i = turn->endpoint;
     std::vector<std::uint64_t> numbers = range(gap.number + 1 - turn->calls, turn->calls);
-    absl::StatusOr<Founds> got = co_await batch(*turn, std::move(numbers), false, cancelled);
+    absl::StatusOr<Founds> got = co_await batch(*std::move(turn), std::move(numbers), false, cancelled);
     if (absl::IsCancelled(got.status())) co_return got.status();
     // Not answered: a back-off or a smaller batch precedes the next attempt.
     const bool unanswered = got.ok() ? got->back().kind == Found::Kind::unanswered : !absl::IsDataLoss(got.status());

@@ -59,6 +59,14 @@ Pool::Pool(std::vector<EndpointConfig> endpoints, absl::Duration request_timeout
   }
 }
 
+Turn::~Turn() {
+  end([this](Endpoint& e) { e.on_cancelled(work, calls); });
+}
+
+void Turn::end(const std::function<void(Endpoint&)>& learn) {
+  if (Pool* pool = std::exchange(pool_, nullptr)) pool->update(endpoint, learn);
+}
+
 Task<absl::StatusOr<Turn>> Pool::turn(Wanted wanted, CancelPtr cancelled) {
   if (cancelled->called() || stopped()) co_return absl::CancelledError("cancelled");
   const std::uint64_t id = ++last_id_;
@@ -75,9 +83,7 @@ Task<absl::StatusOr<Turn>> Pool::turn(Wanted wanted, CancelPtr cancelled) {
 }
 
 Task<absl::StatusOr<Turn>> Pool::turn_with(std::size_t i, Wanted wanted, CancelPtr cancelled) {
-  for (std::size_t o = 0; o < endpoints_.size(); ++o) {
-    if (o != i) wanted.except.insert(o);
-  }
+  wanted.only = i;
   co_return co_await turn(std::move(wanted), std::move(cancelled));
 }
 
@@ -86,8 +92,10 @@ void Pool::go_on() {
     host_.loop().run();
     if (!std::exchange(changed_, false)) return;
     for (auto& o : line_.go_on(all_, now())) {
-      if (o.turn.ok()) view_->publish(o.turn->endpoint, get(o.turn->endpoint));
-      if (const auto node = turns_.extract(o.id)) node.mapped()->set(std::move(o.turn));
+      absl::StatusOr<Turn> turn =
+          o.slot.ok() ? absl::StatusOr<Turn>{Turn{*this, *o.slot}} : absl::StatusOr<Turn>{o.slot.status()};
+      if (turn.ok()) view_->publish(turn->endpoint, get(turn->endpoint));
+      if (const auto node = turns_.extract(o.id)) node.mapped()->set(std::move(turn));
     }
     wake_at(line_.next());
   }
@@ -161,15 +169,19 @@ Task<Pool::Answered> Pool::ask(http::Request request, std::size_t calls, bool ur
   co_return co_await computed(host_, urgent, std::move(read));
 }
 
-Task<absl::StatusOr<Reply>> Pool::exchange(std::size_t i, Work w, std::vector<jsonrpc::Call> calls, Allowance allowance,
+Turn Pool::take(const Slot& slot) {
+  update(slot.endpoint, [&](Endpoint& e) { e.on_request(slot.work, slot.calls, now()); });
+  return {*this, slot};
+}
+
+Task<absl::StatusOr<Reply>> Pool::exchange(Turn turn, std::vector<jsonrpc::Call> calls, Allowance allowance,
                                            CancelPtr cancelled, Trouble* out) {
   Trouble& trouble = *out;
+  const std::size_t i = turn.endpoint;
+  const Work w = turn.work;
   const std::size_t n = calls.size();
   std::optional<Share> share = co_await share_of(w == Work::poll ? &polls_ : &bulk_, allowance.bytes, cancelled);
-  if (!share) {
-    update(i, [&](Endpoint& e) { e.on_cancelled(w, n); });
-    co_return absl::CancelledError("cancelled while other answers took all the memory that is for them");
-  }
+  if (!share) co_return absl::CancelledError("cancelled while other answers took all the memory that is for them");
   http::Request request = request_to(i);
   request.body = n > 1 ? jsonrpc::batch(calls) : jsonrpc::request(calls[0]);
   request.max_response_bytes = allowance.bytes;
@@ -178,17 +190,16 @@ Task<absl::StatusOr<Reply>> Pool::exchange(std::size_t i, Work w, std::vector<js
   const absl::Time at = now();
   const auto failed = [&](Result result) {
     count(i, result);
-    update(i, [&](Endpoint& e) { e.on_error(w, n, at, trouble); });
+    turn.end([&](Endpoint& e) { e.on_error(w, n, at, trouble); });
     return absl::UnavailableError(trouble.why);
   };
   const auto fewer = [&](Result result) {
     count(i, result);
-    update(i, [&](Endpoint& e) { e.on_batch_failed(w, n, at, trouble); });
+    turn.end([&](Endpoint& e) { e.on_batch_failed(w, n, at, trouble); });
     return absl::ResourceExhaustedError(trouble.why);
   };
   if (r.failure == http::Failure::cancelled) {
     count(i, Result::cancelled);
-    update(i, [&](Endpoint& e) { e.on_cancelled(w, n); });
     co_return r.transport;
   }
   if (r.failure != http::Failure::none) {
@@ -196,13 +207,10 @@ Task<absl::StatusOr<Reply>> Pool::exchange(std::size_t i, Work w, std::vector<js
     switch (r.failure) {
       case http::Failure::timeout:
         count(i, Result::timeout);
-        update(i, [&](Endpoint& e) { e.on_timeout(w, n, at, trouble); });
+        turn.end([&](Endpoint& e) { e.on_timeout(w, n, at, trouble); });
         co_return absl::UnavailableError(trouble.why);
       case http::Failure::too_large:
-        if (allowance.beyond == Beyond::ask_more) {
-          update(i, [&](Endpoint& e) { e.on_cancelled(w, n); });
-          co_return absl::OutOfRangeError(trouble.why);
-        }
+        if (allowance.beyond == Beyond::ask_more) co_return absl::OutOfRangeError(trouble.why);
         if (n > 1) co_return fewer(Result::too_large);
         if (allowance.beyond == Beyond::bad_data) {
           trouble.problem = Problem::bad_data;
@@ -228,7 +236,7 @@ Task<absl::StatusOr<Reply>> Pool::exchange(std::size_t i, Work w, std::vector<js
     case Outcome::Kind::batch_failed: co_return fewer(Result::batch_failed);
     case Outcome::Kind::rate_limited:
       count(i, o.busy ? Result::http_error : Result::rate_limited);
-      update(i, [&](Endpoint& e) {
+      turn.end([&](Endpoint& e) {
         if (o.busy) e.on_busy(w, n, at, o.wait);
         else e.on_rate_limit(w, n, o.answered, o.by_call, at, o.wait);
       });
@@ -240,11 +248,11 @@ Task<absl::StatusOr<Reply>> Pool::exchange(std::size_t i, Work w, std::vector<js
       break;
     case Outcome::Kind::gaps:
       count(i, Result::gaps);
-      update(i, [&](Endpoint& e) { e.on_gaps(w, n, o.answered, at); });
+      turn.end([&](Endpoint& e) { e.on_gaps(w, n, o.answered, at); });
       break;
     case Outcome::Kind::answered:
       count(i, Result::ok);
-      update(i, [&](Endpoint& e) { e.on_answered(w, n, at, r.elapsed); });
+      turn.end([&](Endpoint& e) { e.on_answered(w, n, at, r.elapsed); });
       break;
   }
   counters_[i].received.inc(static_cast<double>(size));
@@ -259,9 +267,9 @@ Task<absl::StatusOr<Reply>> Pool::call(Turn turn, std::vector<jsonrpc::Call> cal
   absl::StatusOr<Reply> reply = absl::UnknownError("");
   Trouble trouble;
   if (hedge)
-    if (const auto slow = second_of(turn, *hedge, true)) host_.loop().start(measure(*slow, calls, allowance));
-  if (usual) reply = co_await hedged(turn, std::move(calls), allowance, cancelled, *hedge, *usual);
-  else reply = co_await exchange(turn.endpoint, turn.work, std::move(calls), allowance, cancelled, &trouble);
+    if (auto slow = second_of(turn, *hedge, true)) host_.loop().start(measure(*std::move(slow), calls, allowance));
+  if (usual) reply = co_await hedged(std::move(turn), std::move(calls), allowance, cancelled, *hedge, *usual);
+  else reply = co_await exchange(std::move(turn), std::move(calls), allowance, cancelled, &trouble);
   if (reply.ok()) line_.on_progress(now());
   co_return std::move(reply);
 }
@@ -271,32 +279,30 @@ Task<void> Pool::run(std::shared_ptr<Race> race, std::size_t k, Turn turn, std::
   Trouble trouble;
   race->racers[k].endpoint = turn.endpoint;
   race->racers[k].reply =
-      co_await exchange(turn.endpoint, turn.work, std::move(calls), allowance, race->racers[k].cancel, &trouble);
+      co_await exchange(std::move(turn), std::move(calls), allowance, race->racers[k].cancel, &trouble);
   race->news->set(true);
 }
 
 Task<void> Pool::measure(Turn turn, std::vector<jsonrpc::Call> calls, Allowance allowance) {
   calls.resize(turn.calls);
   Trouble trouble;
-  co_await exchange(turn.endpoint, turn.work, std::move(calls), allowance, stopping_, &trouble);
+  co_await exchange(std::move(turn), std::move(calls), allowance, stopping_, &trouble);
 }
 
-std::optional<Turn> Pool::second_of(const Turn& turn, const Hedge& hedge, bool slow) {
+std::optional<Turn> Pool::second_of(const Slot& first, const Hedge& hedge, bool slow) {
   std::set<std::size_t> except = hedge.except;
-  except.insert(turn.endpoint);
+  except.insert(first.endpoint);
   // The calls stay as they are, so the other endpoint must accept as many; a trial may be a part of them.
   for (std::size_t i = 0; i < size(); ++i) {
-    const bool fits = (slow || get(i).max_batch(turn.work, now()) >= turn.calls) &&
-                      (turn.work != Work::bodies || get(i).raw_methods() == get(turn.endpoint).raw_methods());
-    const bool due = !slow || get(i).trial_due(turn.work, now());
-    if (!fits || get(i).slow(turn.work) != slow || !due) except.insert(i);
+    const bool fits = (slow || get(i).max_batch(first.work, now()) >= first.calls) &&
+                      (first.work != Work::bodies || get(i).raw_methods() == get(first.endpoint).raw_methods());
+    const bool due = !slow || get(i).trial_due(first.work, now());
+    if (!fits || get(i).slow(first.work) != slow || !due) except.insert(i);
   }
   const std::vector<const Endpoint*> all{all_.begin(), all_.end()};
-  const Choice c = choose_el(all, except, hedge.number, {}, now(), turn.work);
+  const Choice c = choose_el(all, except, hedge.number, {}, now(), first.work);
   if (!c.endpoint || !hedges_.take()) return std::nullopt;
-  const std::size_t calls = std::min(turn.calls, get(*c.endpoint).max_batch(turn.work, now()));
-  update(*c.endpoint, [&](Endpoint& e) { e.on_request(turn.work, calls, now()); });
-  return Turn{*c.endpoint, turn.work, calls};
+  return take({*c.endpoint, first.work, std::min(first.calls, get(*c.endpoint).max_batch(first.work, now()))});
 }
 
 Task<absl::StatusOr<Reply>> Pool::hedged(Turn turn, std::vector<jsonrpc::Call> calls, Allowance allowance,
@@ -311,23 +317,24 @@ Task<absl::StatusOr<Reply>> Pool::hedged(Turn turn, std::vector<jsonrpc::Call> c
     race->late = true;
     race->news->set(true);
   });
-  host_.loop().start(run(race, 0, turn, calls, allowance));
+  const Slot slot = turn;
+  host_.loop().start(run(race, 0, std::move(turn), calls, allowance));
   auto& [first, second] = race->racers;
-  std::optional<Turn> other;
   bool tried = false;
-  while (!first.ok() && !second.ok() && (!first.reply || (other && !second.reply))) {
+  bool both = false;
+  while (!first.ok() && !second.ok() && (!first.reply || (both && !second.reply))) {
     if (race->late && !first.reply && !cancelled->called() && !std::exchange(tried, true)) {
-      other = second_of(turn, hedge, false);
-      if (other) {
-        counters_[turn.endpoint].hedged.inc();
-        host_.loop().start(run(race, 1, *other, calls, allowance));
+      if (std::optional<Turn> other = second_of(slot, hedge, false)) {
+        both = true;
+        counters_[slot.endpoint].hedged.inc();
+        host_.loop().start(run(race, 1, *std::move(other), calls, allowance));
       }
     }
     race->news = std::make_shared<Once<bool>>(host_.loop());
     co_await *race->news;
   }
   if (!first.reply)
-    update(turn.endpoint, [&](Endpoint& e) { e.on_overtaken(turn.work, turn.calls, now(), now() - start); });
+    update(slot.endpoint, [&](Endpoint& e) { e.on_overtaken(slot.work, slot.calls, now(), now() - start); });
   first.cancel->call();
   second.cancel->call();
   co_return second.ok() && !first.ok() ? std::move(*second.reply) : std::move(*first.reply);
@@ -335,7 +342,7 @@ Task<absl::StatusOr<Reply>> Pool::hedged(Turn turn, std::vector<jsonrpc::Call> c
 
 Task<absl::StatusOr<Reply>> Pool::poll(std::size_t i, std::vector<jsonrpc::Call> calls, Asked what, Trouble* trouble,
                                        CancelPtr cancelled) {
-  update(i, [&](Endpoint& e) { e.on_request(Work::poll, calls.size(), now()); });
+  Turn turn = take({i, Work::poll, calls.size()});
   // A poll may be what its caller waits for, so it gets a time limit.
   const auto limit = std::make_shared<Cancel>();
   host_.after(timeout_ * 2, [weak = std::weak_ptr<Cancel>{limit}] {
@@ -343,7 +350,7 @@ Task<absl::StatusOr<Reply>> Pool::poll(std::size_t i, std::vector<jsonrpc::Call>
   });
   const Cancel::Hook hook{cancelled, [limit] { limit->call(); }};
   const Allowance allowance = allowance_of(what, calls.size());
-  co_return co_await exchange(i, Work::poll, std::move(calls), allowance, limit, trouble);
+  co_return co_await exchange(std::move(turn), std::move(calls), allowance, limit, trouble);
 }
 
 void Pool::update(std::size_t i, const std::function<void(Endpoint&)>& change) {

@@ -67,6 +67,29 @@ struct Reply {
   const jsonrpc::Answer& at(std::size_t k) const { return answers->answers[k]; }
 };
 
+class Pool;
+
+/// Permission for one request (core/waiting_line). end() gives the slot back; so does the destructor if no request was
+/// made, or if it was cancelled.
+class Turn : public Slot {
+ public:
+  Turn(Pool& pool, const Slot& slot) : Slot{slot}, pool_{&pool} {}
+  Turn(Turn&& o) noexcept : Slot{o}, pool_{std::exchange(o.pool_, nullptr)} {}
+  Turn& operator=(Turn&& o) noexcept {
+    std::swap<Slot>(*this, o);
+    std::swap(pool_, o.pool_);
+    return *this;
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  ~Turn();
+  /// Records the result of the request in its endpoint.
+  void end(const std::function<void(Endpoint&)>& learn);
+
+ private:
+  Pool* pool_;
+};
+
 /// Allows a slow request to be sent to a second endpoint as well; the fields are those of Wanted.
 struct Hedge {
   std::set<std::size_t> except;
@@ -172,13 +195,15 @@ class Pool {
   Task<absl::StatusOr<Reply>> hedged(Turn turn, std::vector<jsonrpc::Call> calls, Allowance allowance,
                                      CancelPtr cancelled, Hedge hedge, absl::Duration after);
   /// Another endpoint, a fast or a slow one, that may be sent the same request now.
-  std::optional<Turn> second_of(const Turn& turn, const Hedge& hedge, bool slow);
+  std::optional<Turn> second_of(const Slot& first, const Hedge& hedge, bool slow);
   /// Sends the request to a slow endpoint, to learn whether it is still slow. Nobody waits for the answer.
   Task<void> measure(Turn turn, std::vector<jsonrpc::Call> calls, Allowance allowance);
   Task<std::optional<Share>> share_of(Line* line, std::size_t bytes, CancelPtr cancelled);
   void grant(Line& line);
   Task<Answered> ask(http::Request request, std::size_t calls, bool urgent, CancelPtr cancelled);
-  Task<absl::StatusOr<Reply>> exchange(std::size_t i, Work w, std::vector<jsonrpc::Call> calls, Allowance allowance,
+  /// Takes a turn without waiting.
+  Turn take(const Slot& slot);
+  Task<absl::StatusOr<Reply>> exchange(Turn turn, std::vector<jsonrpc::Call> calls, Allowance allowance,
                                        CancelPtr cancelled, Trouble* trouble);
   void count(std::size_t i, Result result);
   void wake_at(absl::Time at);

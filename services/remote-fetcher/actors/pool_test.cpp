@@ -117,7 +117,7 @@ class PoolTest : public ::testing::Test {
     Wanted wanted;
     wanted.except = except;
     wanted.since = host.now();
-    const absl::StatusOr<Turn> turn = co_await pool->turn(std::move(wanted), cancel);
+    absl::StatusOr<Turn> turn = co_await pool->turn(std::move(wanted), cancel);
     if (!turn.ok()) {
       answers.emplace_back(absl::StatusCodeToString(turn.status().code()));
       co_return;
@@ -127,7 +127,8 @@ class PoolTest : public ::testing::Test {
     std::optional<Hedge> hedge;
     if (hedged) hedge = Hedge{};
     const Allowance allowance = allowance_of(Asked::small, 1);
-    const absl::StatusOr<Reply> reply = co_await pool->call(*turn, std::move(calls), allowance, cancel, hedge);
+    const absl::StatusOr<Reply> reply =
+        co_await pool->call(*std::move(turn), std::move(calls), allowance, cancel, hedge);
     answers.push_back(reply.ok() ? std::to_string(reply->endpoint) : absl::StatusCodeToString(reply.status().code()));
   }
 
@@ -219,6 +220,46 @@ TEST_F(PoolTest, NobodyWaitsForTheTrialOfOneThatIsSlow) {
   EXPECT_EQ(view->get(1)->in_flight(), 0);
   EXPECT_THAT(answers, ::testing::ElementsAre("0", "0", "0"));
 }
+
+struct Ending {
+  const char* name;
+  std::function<void(FakeHost&, std::uint64_t post, Pool&)> make;
+};
+void PrintTo(const Ending& e, std::ostream* out) { *out << e.name; }
+
+class TrialTest : public PoolTest, public ::testing::WithParamInterface<Ending> {};
+
+TEST_P(TrialTest, GivesItsSlotBack) {
+  learn(absl::Seconds(1));
+  advance(absl::Seconds(1) + Endpoint::kTrialEach);
+  ask(true);
+  answer("node0");
+  ASSERT_EQ(host.posts.size(), 1U);
+  ASSERT_EQ(view->get(1)->in_flight(), 1);
+  GetParam().make(host, at("node1"), *pool);
+  pool->go_on();
+  EXPECT_EQ(view->get(1)->in_flight(), 0);
+  EXPECT_EQ(host.loop().size(), 0U);
+  EXPECT_THAT(answers, ::testing::ElementsAre("0")) << "nobody is told of the trial";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    AfterEachEnd, TrialTest,
+    ::testing::Values(
+        Ending{"answer", [](FakeHost& h, std::uint64_t p, Pool&) { h.answer(p, said(absl::Seconds(1))); }},
+        Ending{"error", [](FakeHost& h, std::uint64_t p, Pool&) { h.answer(p, http::connection_lost()); }},
+        Ending{"timeout", [](FakeHost& h, std::uint64_t p, Pool&) { h.answer(p, http::timed_out(absl::Seconds(10))); }},
+        Ending{"too_large", [](FakeHost& h, std::uint64_t p, Pool&) { h.answer(p, http::too_large(1)); }},
+        Ending{"busy",
+               [](FakeHost& h, std::uint64_t p, Pool&) {
+                 http::Response r = said(absl::Seconds(1));
+                 r.status = 503;
+                 r.retry_after = absl::Seconds(1);
+                 h.answer(p, std::move(r));
+               }},
+        Ending{"stop", [](FakeHost&, std::uint64_t, Pool& pool) { pool.stop(); }},
+        Ending{"drop", [](FakeHost& h, std::uint64_t, Pool&) { h.loop().drop_all(); }}),
+    [](const auto& i) { return std::string{i.param.name}; });
 
 TEST_F(PoolTest, AtMostOneInTwentyIsAskedTwice) {
   learn();

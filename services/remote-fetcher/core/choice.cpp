@@ -5,45 +5,54 @@
 
 namespace towline::fetcher {
 
-Choice choose_el(std::span<const Endpoint* const> endpoints, const std::set<std::size_t>& except,
-                 std::optional<std::uint64_t> number, std::optional<std::size_t> prefer, absl::Time now, Work w) {
+Chooser::Chooser(std::span<const Endpoint* const> endpoints, absl::Time now)
+    : endpoints_{endpoints}, now_{now}, seen_(endpoints.size()) {
+  for (std::size_t i = 0; i < endpoints.size(); ++i) look_again(i);
+}
+
+void Chooser::look_again(std::size_t i) {
+  const Endpoint& e = *endpoints_[i];
+  const State s = e.state(now_);
+  seen_[i] = {contract::serves_blocks(e.kind()) && (s == State::ready || s == State::backing_off),
+              e.healthy() && s == State::ready, e.next_bulk(now_), e.gone(now_)};
+}
+
+Choice Chooser::choose(const std::set<std::size_t>& except, std::optional<std::uint64_t> number,
+                       std::optional<std::size_t> prefer, Work w, std::optional<std::size_t> only) const {
+  const std::size_t begin = only.value_or(0);
+  const std::size_t end = only ? *only + 1 : endpoints_.size();
   const auto candidate = [&](std::size_t i) {
-    const Endpoint& e = *endpoints[i];
-    const State s = e.state(now);
-    return contract::serves_blocks(e.kind()) && !except.contains(i) && (s == State::ready || s == State::backing_off) &&
-           !(number && e.has_gone(now, *number));
+    const Seen& s = seen_[i];
+    return s.usable && !except.contains(i) && !(number && s.gone && *number <= *s.gone);
   };
-  // A rate-limited endpoint is healthy; but if its wait is long, the failed ones are worth a try.
-  bool healthy = false;
-  for (std::size_t i = 0; i < endpoints.size(); ++i) {
-    healthy = healthy || (candidate(i) && endpoints[i]->healthy() && endpoints[i]->state(now) == State::ready);
-  }
+  bool good = false;
   // When a fast endpoint can be asked. One whose slots are all taken counts as free now, since a slot frees soon.
   std::optional<absl::Time> fast;
-  for (std::size_t i = 0; i < endpoints.size(); ++i) {
-    const Endpoint& e = *endpoints[i];
-    if (!candidate(i) || e.slow(w) || !e.healthy() || e.state(now) != State::ready) continue;
-    const absl::Time at = e.next_bulk(now);
-    fast = std::min(fast.value_or(absl::InfiniteFuture()), at == absl::InfiniteFuture() ? now : at);
+  for (std::size_t i = begin; i < end; ++i) {
+    if (!seen_[i].good || !candidate(i)) continue;
+    good = true;
+    if (endpoints_[i]->slow(w)) continue;
+    const absl::Time at = seen_[i].next == absl::InfiniteFuture() ? now_ : seen_[i].next;
+    fast = std::min(fast.value_or(at), at);
   }
   Choice out;
-  for (std::size_t i = 0; i < endpoints.size(); ++i) {
+  for (std::size_t i = begin; i < end; ++i) {
     if (!candidate(i)) continue;
-    const Endpoint& e = *endpoints[i];
+    const Endpoint& e = *endpoints_[i];
     out.possible = true;
-    if (healthy && !e.healthy()) continue;
-    const bool waits = e.slow(w) && prefer != i && fast && *fast <= now + e.takes(w);
+    if (good && !e.healthy()) continue;
+    const bool waits = e.slow(w) && prefer != i && fast && *fast <= now_ + e.takes(w);
     if (waits) continue;
-    const absl::Time at = e.next_bulk(now);
-    if (at > now) {
+    const absl::Time at = seen_[i].next;
+    if (at > now_) {
       out.not_before = std::min(out.not_before, at);
       continue;
     }
     const auto order = [&](const Endpoint& x) {
-      return std::pair{x.in_flight() + (x.unsteady(w) ? kUnsteady : 0), !x.unknown(w, now)};
+      return std::pair{x.in_flight() + (x.unsteady(w) ? kUnsteady : 0), !x.unknown(w, now_)};
     };
     const bool better =
-        !out.endpoint || prefer == i || (prefer != *out.endpoint && order(e) < order(*endpoints[*out.endpoint]));
+        !out.endpoint || prefer == i || (prefer != *out.endpoint && order(e) < order(*endpoints_[*out.endpoint]));
     if (better) out.endpoint = i;
   }
   return out;

@@ -117,7 +117,12 @@ class Endpoint {
   void on_gone(absl::Time now, std::uint64_t number);
   /// The search for the lowest block found that the endpoint has `number`.
   void on_has(std::uint64_t number) { has_ = number; }
-  bool has_gone(absl::Time now, std::uint64_t number) const { return gone_ && now < gone_until_ && number <= *gone_; }
+  /// The endpoint lacks the blocks up to this one.
+  std::optional<std::uint64_t> gone(absl::Time now) const { return now < gone_until_ ? gone_ : std::nullopt; }
+  bool has_gone(absl::Time now, std::uint64_t number) const {
+    const auto g = gone(now);
+    return g && number <= *g;
+  }
   /// The next number to ask for in the search for the lowest block; nullopt: nothing to find out.
   std::optional<std::uint64_t> search_lowest(absl::Time now) const;
 

@@ -3,7 +3,9 @@
 #pragma once
 #include <absl/status/statusor.h>
 
+#include <compare>
 #include <deque>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -23,6 +25,8 @@ struct Wanted {
   std::size_t calls = 1;
   /// Endpoints not to be asked.
   std::set<std::size_t> except;
+  /// The only endpoint that may be asked.
+  std::optional<std::size_t> only;
   /// A block that the endpoint must have.
   std::optional<std::uint64_t> number;
   std::optional<std::size_t> prefer;
@@ -32,8 +36,8 @@ struct Wanted {
   bool urgent = false;
 };
 
-/// Permission for one request of at most `calls` calls.
-struct Turn {
+/// One of the requests that an endpoint may have in flight, with at most `calls` calls.
+struct Slot {
   std::size_t endpoint = 0;
   Work work = Work::headers;
   std::size_t calls = 0;
@@ -49,14 +53,14 @@ class WaitingLine {
   void forget(std::uint64_t id);
   struct Outcome {
     std::uint64_t id = 0;
-    absl::StatusOr<Turn> turn;
+    absl::StatusOr<Slot> slot;
   };
-  /// Returns the requests that wait no longer. A turn already counts as a request of its endpoint. UNAVAILABLE: no
+  /// Returns the requests that wait no longer. A slot already counts as a request of its endpoint. UNAVAILABLE: no
   /// endpoint can serve it. DEADLINE_EXCEEDED: out_of_patience().
   std::vector<Outcome> go_on(std::span<Endpoint* const> endpoints, absl::Time now);
   /// When go_on() may have news, unless an endpoint changes earlier.
   absl::Time next() const { return next_; }
-  std::size_t size() const { return line_.size(); }
+  std::size_t size() const { return since_.size(); }
 
   /// A source answered.
   void on_progress(absl::Time now) { progress_ = now; }
@@ -64,12 +68,30 @@ class WaitingLine {
   bool out_of_patience(absl::Time since, absl::Time now) const { return now - std::max(since, progress_) > kPatience; }
 
  private:
-  struct Waiting {
-    std::uint64_t id;
-    Wanted wanted;
+  /// Requests with equal requirements. If one finds no endpoint, the others of its group find none either; only the
+  /// block makes a difference, where an endpoint lacks old ones. So a change costs a look at each group, and not at
+  /// each request.
+  struct Group {
+    /// Not urgent.
+    bool later = false;
+    Work work = Work::headers;
+    std::optional<std::size_t> prefer, only;
+    std::set<std::size_t> except;
+    auto operator<=>(const Group&) const = default;
   };
+  struct Waiting {
+    std::uint64_t id = 0, place = 0;
+    std::size_t calls = 0;
+    std::optional<std::uint64_t> number;
+    absl::Time since;
+  };
+  using Queue = std::deque<Waiting>;
+  void leave(Queue& queue, Queue::iterator who);
   const std::size_t most_;
-  std::deque<Waiting> line_;
+  std::uint64_t last_place_ = 0;
+  std::map<Group, Queue> groups_;
+  /// Wanted::since of all requests that wait.
+  std::multiset<absl::Time> since_;
   absl::Time next_ = absl::InfiniteFuture();
   absl::Time progress_ = absl::InfinitePast();
   static constexpr absl::Duration kRankEach = absl::Milliseconds(200);

@@ -32,7 +32,7 @@ class Line : public ::testing::Test {
     std::string out;
     for (const auto& o : line.go_on(endpoints, now))
       out += std::to_string(o.id) + ":" +
-             (o.turn.ok() ? std::to_string(o.turn->endpoint) : absl::StatusCodeToString(o.turn.status().code())) + " ";
+             (o.slot.ok() ? std::to_string(o.slot->endpoint) : absl::StatusCodeToString(o.slot.status().code())) + " ";
     return out;
   }
   void answered(std::size_t i) {
@@ -79,6 +79,72 @@ TEST_F(Line, WhoCannotBeServedKeepsNobodyWaiting) {
   ASSERT_TRUE(line.add(1, only_first).ok());
   ASSERT_TRUE(line.add(2, wanted()).ok());
   EXPECT_EQ(go_on(), "2:1 ");
+}
+
+TEST_F(Line, WhoWantsSomethingElseKeepsTheOrder) {
+  add_endpoint(1);
+  Wanted bodies = wanted();
+  bodies.work = Work::bodies;
+  Wanted not_the_other = wanted();
+  not_the_other.except = {1};
+  ASSERT_TRUE(line.add(1, bodies).ok());
+  ASSERT_TRUE(line.add(2, wanted()).ok());
+  ASSERT_TRUE(line.add(3, not_the_other).ok());
+  ASSERT_TRUE(line.add(4, bodies).ok());
+  EXPECT_EQ(go_on(), "1:0 ");
+  for (const char* next : {"2:0 ", "3:0 ", "4:0 "}) {
+    answered(0);
+    EXPECT_EQ(go_on(), next);
+  }
+}
+
+TEST_F(Line, OneEndpointAndNoOther) {
+  add_endpoint(1);
+  add_endpoint(1);
+  Wanted second = wanted();
+  second.only = 1;
+  ASSERT_TRUE(line.add(1, second).ok());
+  ASSERT_TRUE(line.add(2, second).ok());
+  EXPECT_EQ(go_on(), "1:1 ");
+  endpoints[1]->cordon("gone");
+  EXPECT_EQ(go_on(), "2:UNAVAILABLE ");
+}
+
+TEST_F(Line, WhoWantsAnOldBlockKeepsNobodyWaitingWhoWantsANewOne) {
+  add_endpoint(1);
+  add_endpoint(1);
+  endpoints[0]->on_gone(now, 100);
+  endpoints[1]->on_request(Work::headers, 1, now);
+  Wanted old_block = wanted();
+  old_block.number = 100;
+  Wanted new_block = wanted();
+  new_block.number = 101;
+  ASSERT_TRUE(line.add(1, old_block).ok());
+  ASSERT_TRUE(line.add(2, old_block).ok());
+  ASSERT_TRUE(line.add(3, new_block).ok());
+  ASSERT_TRUE(line.add(4, new_block).ok());
+  EXPECT_EQ(go_on(), "3:0 ");
+  answered(1);
+  EXPECT_EQ(go_on(), "1:1 ");
+  answered(0);
+  EXPECT_EQ(go_on(), "4:0 ");
+  line.forget(2);
+  EXPECT_EQ(line.size(), 0U);
+}
+
+TEST_F(Line, PatienceEndsForThoseBehindToo) {
+  add_endpoint(1);
+  endpoints[0]->on_request(Work::headers, 1, now);
+  ASSERT_TRUE(line.add(1, wanted()).ok());
+  now += absl::Seconds(1);
+  ASSERT_TRUE(line.add(2, wanted()).ok());
+  ASSERT_TRUE(line.add(3, wanted(true)).ok());
+  EXPECT_EQ(go_on(), "");
+  now = line.next();
+  EXPECT_EQ(go_on(), "1:DEADLINE_EXCEEDED ");
+  now = line.next();
+  EXPECT_EQ(go_on(), "3:DEADLINE_EXCEEDED 2:DEADLINE_EXCEEDED ");
+  EXPECT_EQ(line.next(), absl::InfiniteFuture());
 }
 
 TEST_F(Line, IsBounded) {

@@ -460,6 +460,24 @@ TEST_F(DispatcherTest, StoppingCancelsWhatIsUnderWayAtOnce) {
   EXPECT_FALSE(alive());
 }
 
+TEST_F(DispatcherTest, ABatchThatEndedMakesRoomForTheNext) {
+  start(1, 1);
+  for (std::uint64_t stream = 100; stream < 103; ++stream) {
+    BodiesOrder order;
+    order.headers = std::make_shared<const std::vector<HashedHeader>>(1, HashedHeader{block().hash, block().header});
+    order.count = 1;
+    order.expected_bytes = 1000;
+    order.done = [](const absl::StatusOr<std::vector<ServedPtr>>&, std::size_t) {};
+    dispatcher->fetch(stream, 1, std::move(order));
+    dispatch();
+    EXPECT_THAT(nodes->posts, SizeIs(1));
+    dispatcher->close(stream);
+    dispatch();
+    EXPECT_THAT(nodes->posts, IsEmpty());
+  }
+  EXPECT_EQ(in_flight(), 0);
+}
+
 TEST_F(DispatcherTest, EndsThoughItsTransportAndItsVerifiersDoNotAnswer) {
   start(1, 4, 0);
   ask(1);

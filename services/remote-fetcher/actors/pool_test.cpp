@@ -254,6 +254,7 @@ INSTANTIATE_TEST_SUITE_P(
                [](FakeHost& h, std::uint64_t p, Pool&) {
                  http::Response r = said(absl::Seconds(1));
                  r.status = 503;
+                 r.body.clear();
                  r.retry_after = absl::Seconds(1);
                  h.answer(p, std::move(r));
                }},

@@ -1,4 +1,4 @@
-"""The part of HTTP/2 that an attacker needs to call gRPC: frames, and uncompressed headers."""
+"""The part of HTTP/2 that an attacker or the bench needs to call gRPC: frames, and uncompressed headers."""
 import socket
 import struct
 
@@ -22,6 +22,7 @@ class Connection:
         self.socket.sendall(PREFACE + frame(SETTINGS, 0, 0))
         self.next = 1
         self.initial, self.window = 65535, {0: 65535}
+        self.data = bytearray()
 
     def call(self, path, message=b"", declared=None):
         """Opens a call and begins its only message, which declares `declared` bytes."""
@@ -31,6 +32,23 @@ class Connection:
         self.socket.sendall(frame(HEADERS, END_HEADERS, stream, b"".join(header(*h) for h in headers)))
         self.socket.sendall(frame(DATA, END_STREAM if size == len(message) else 0, stream, b"\0" + struct.pack(">I", size) + message))
         return stream
+
+    def read_without_limit(self):
+        """The other side never waits for this one from now on."""
+        most = (1 << 31) - 1
+        self.socket.sendall(frame(SETTINGS, 0, 0, struct.pack(">HI", 4, most)) + frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", most - 65535)))
+
+    def answer(self, stream):
+        """The messages that a call is answered with, when it has ended. No other call is under way."""
+        self.data = bytearray()
+        while self._read(stream):
+            pass
+        out, at = [], 0
+        while at < len(self.data):
+            (size,) = struct.unpack_from(">I", self.data, at + 1)
+            out.append(self.data[at + 5 : at + 5 + size])
+            at += 5 + size
+        return out
 
     def more(self, stream, data):
         """Sends the rest of a message as fast as the server takes it, until the call has ended."""
@@ -55,6 +73,8 @@ class Connection:
         payload = self._exactly(int.from_bytes(head[:3], "big"))
         if kind == WINDOW_UPDATE:
             self.window[of] = self.window.get(of, 0) + struct.unpack(">I", payload)[0]
+        elif kind == DATA:
+            self.data += payload
         elif kind == SETTINGS and not flags:
             for key, value in struct.iter_unpack(">HI", payload):
                 if key == 4:

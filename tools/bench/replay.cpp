@@ -6,6 +6,9 @@
 //   towline-bench-replay CHAIN_FILE engine
 //     an Engine API client that answers VALID at once and executes nothing
 //
+// bench_slow [MS, PERCENT] makes PERCENT of a source's answers MS later. bench_asked answers the number of requests for
+// blocks so far, without those for heads. Both answer at once.
+//
 // Prints its port (of 127.0.0.1) and serves until it is killed. One thread. It trusts its client, the bench: requests
 // are hardly checked.
 #include <arpa/inet.h>
@@ -22,7 +25,9 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <queue>
+#include <random>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -103,6 +108,15 @@ class Answerer {
     if (parser_.parse(body.data(), body.size()).get(request) != simdjson::SUCCESS) {
       return R"({"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"parse error"}})";
     }
+    if (!engine_ && !request.is_array() && control(request, out)) {
+      return out;
+    }
+    extra_ = rare_(random_) < slow_percent_ ? slow_ : Clock::duration::zero();
+    simdjson::dom::element first = request;
+    if (request.is_array()) {
+      first = value_or(request.at(0), first);
+    }
+    asked_ += value_or(first["params"].at(0), std::string_view()).starts_with("0x") ? 1U : 0U;
     if (request.is_array()) {
       out += '[';
       for (simdjson::dom::element call : request.get_array()) {
@@ -118,8 +132,25 @@ class Answerer {
     return out;
   }
 
+  /// How much longer than others the last answer takes. nullopt: it leaves at once.
+  std::optional<Clock::duration> extra() const { return extra_; }
+
  private:
   static constexpr std::size_t kUnset = SIZE_MAX;
+
+  bool control(simdjson::dom::element call, std::string& out) {
+    std::string_view method = value_or(call["method"], std::string_view());
+    if (method == "bench_slow") {
+      slow_ = std::chrono::milliseconds(value_or(call["params"].at(0), std::int64_t{0}));
+      slow_percent_ = value_or(call["params"].at(1), std::int64_t{0});
+    } else if (method != "bench_asked") {
+      return false;
+    }
+    extra_.reset();
+    out = R"({"jsonrpc":"2.0","id":)" + simdjson::minify(call["id"].value()) + R"(,"result":)" +
+          std::to_string(asked_) + "}";
+    return true;
+  }
 
   void one(simdjson::dom::element call, std::string& out) {
     out += R"({"jsonrpc":"2.0","id":)";
@@ -217,6 +248,13 @@ class Answerer {
   const Chain& chain_;
   bool engine_, raw_;
   std::size_t latest_, safe_, finalized_;
+  std::uint64_t asked_ = 0;
+  Clock::duration slow_ = Clock::duration::zero();
+  std::int64_t slow_percent_ = 0;
+  std::optional<Clock::duration> extra_ = Clock::duration::zero();
+  // Always the same: a run can be repeated.
+  std::minstd_rand random_{1};
+  std::uniform_int_distribution<std::int64_t> rare_{0, 99};
   simdjson::dom::parser parser_;
 };
 
@@ -352,7 +390,8 @@ class Server {
           "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: " + std::to_string(body.size()) +
           "\r\n\r\n");
       *bytes += body;
-      late_.push({Clock::now() + delay_, id, std::move(bytes)});
+      auto extra = answerer_.extra();
+      late_.push({Clock::now() + (extra ? delay_ + *extra : Clock::duration::zero()), id, std::move(bytes)});
     }
   }
 

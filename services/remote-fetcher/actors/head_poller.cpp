@@ -374,9 +374,10 @@ void HeadPoller::show_state() {
     }
     if (w == Work::poll) continue;
     config_.metrics
-        ->gauge("towline_fetcher_slow", "1: others are asked before the endpoint, which takes several times as long.",
+        ->gauge("towline_fetcher_slow",
+                "1: others are asked before the endpoint, which takes several times as long, always or now and then.",
                 {{"endpoint", e.name()}, {"work", work}})
-        .set(e.slow(w) ? 1 : 0);
+        .set(e.slow(w) || e.unsteady(w) ? 1 : 0);
   }
 }
 

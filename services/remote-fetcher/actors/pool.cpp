@@ -255,9 +255,11 @@ Task<absl::StatusOr<Reply>> Pool::call(Turn turn, std::vector<jsonrpc::Call> cal
                                        CancelPtr cancelled, std::optional<Hedge> hedge) {
   hedges_.on_request();
   std::optional<absl::Duration> usual;
-  if (hedge) usual = get(turn.endpoint).latency_of(turn.work).quantile(kHedgeQuantile, now());
+  if (hedge) usual = hedge_after(get(turn.endpoint).latency_of(turn.work), now());
   absl::StatusOr<Reply> reply = absl::UnknownError("");
   Trouble trouble;
+  if (hedge)
+    if (const auto slow = second_of(turn, *hedge, true)) host_.loop().start(measure(*slow, calls, allowance));
   if (usual) reply = co_await hedged(turn, std::move(calls), allowance, cancelled, *hedge, *usual);
   else reply = co_await exchange(turn.endpoint, turn.work, std::move(calls), allowance, cancelled, &trouble);
   if (reply.ok()) line_.on_progress(now());
@@ -273,20 +275,28 @@ Task<void> Pool::run(std::shared_ptr<Race> race, std::size_t k, Turn turn, std::
   race->news->set(true);
 }
 
-std::optional<Turn> Pool::second_of(const Turn& turn, const Hedge& hedge) {
+Task<void> Pool::measure(Turn turn, std::vector<jsonrpc::Call> calls, Allowance allowance) {
+  calls.resize(turn.calls);
+  Trouble trouble;
+  co_await exchange(turn.endpoint, turn.work, std::move(calls), allowance, stopping_, &trouble);
+}
+
+std::optional<Turn> Pool::second_of(const Turn& turn, const Hedge& hedge, bool slow) {
   std::set<std::size_t> except = hedge.except;
   except.insert(turn.endpoint);
-  // The request is sent unchanged, so the other endpoint must accept the same calls.
+  // The calls stay as they are, so the other endpoint must accept as many; a trial may be a part of them.
   for (std::size_t i = 0; i < size(); ++i) {
-    const bool fits = get(i).max_batch(turn.work, now()) >= turn.calls &&
+    const bool fits = (slow || get(i).max_batch(turn.work, now()) >= turn.calls) &&
                       (turn.work != Work::bodies || get(i).raw_methods() == get(turn.endpoint).raw_methods());
-    if (!fits || get(i).slow(turn.work)) except.insert(i);
+    const bool due = !slow || get(i).trial_due(turn.work, now());
+    if (!fits || get(i).slow(turn.work) != slow || !due) except.insert(i);
   }
   const std::vector<const Endpoint*> all{all_.begin(), all_.end()};
   const Choice c = choose_el(all, except, hedge.number, {}, now(), turn.work);
   if (!c.endpoint || !hedges_.take()) return std::nullopt;
-  update(*c.endpoint, [&](Endpoint& e) { e.on_request(turn.work, turn.calls, now()); });
-  return Turn{*c.endpoint, turn.work, turn.calls};
+  const std::size_t calls = std::min(turn.calls, get(*c.endpoint).max_batch(turn.work, now()));
+  update(*c.endpoint, [&](Endpoint& e) { e.on_request(turn.work, calls, now()); });
+  return Turn{*c.endpoint, turn.work, calls};
 }
 
 Task<absl::StatusOr<Reply>> Pool::hedged(Turn turn, std::vector<jsonrpc::Call> calls, Allowance allowance,
@@ -307,7 +317,7 @@ Task<absl::StatusOr<Reply>> Pool::hedged(Turn turn, std::vector<jsonrpc::Call> c
   bool tried = false;
   while (!first.ok() && !second.ok() && (!first.reply || (other && !second.reply))) {
     if (race->late && !first.reply && !cancelled->called() && !std::exchange(tried, true)) {
-      other = second_of(turn, hedge);
+      other = second_of(turn, hedge, false);
       if (other) {
         counters_[turn.endpoint].hedged.inc();
         host_.loop().start(run(race, 1, *other, calls, allowance));

@@ -171,8 +171,10 @@ class Pool {
                  Allowance allowance);
   Task<absl::StatusOr<Reply>> hedged(Turn turn, std::vector<jsonrpc::Call> calls, Allowance allowance,
                                      CancelPtr cancelled, Hedge hedge, absl::Duration after);
-  /// Another endpoint that may be sent the same request now.
-  std::optional<Turn> second_of(const Turn& turn, const Hedge& hedge);
+  /// Another endpoint, a fast or a slow one, that may be sent the same request now.
+  std::optional<Turn> second_of(const Turn& turn, const Hedge& hedge, bool slow);
+  /// Sends the request to a slow endpoint, to learn whether it is still slow. Nobody waits for the answer.
+  Task<void> measure(Turn turn, std::vector<jsonrpc::Call> calls, Allowance allowance);
   Task<std::optional<Share>> share_of(Line* line, std::size_t bytes, CancelPtr cancelled);
   void grant(Line& line);
   Task<Answered> ask(http::Request request, std::size_t calls, bool urgent, CancelPtr cancelled);

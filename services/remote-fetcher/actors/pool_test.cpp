@@ -93,13 +93,14 @@ class PoolTest : public ::testing::Test {
     host.advance(d);
     pool->go_on();
   }
-  /// Teaches the pool that both nodes answer within 100 ms; one request in twenty may be sent twice.
-  void learn() {
+  /// Teaches the pool that node 0 answers within 100 ms and node 1 within `second`; one request in twenty may be sent
+  /// twice.
+  void learn(absl::Duration second = absl::Milliseconds(100)) {
     for (int k = 0; k < 20; ++k) {
       ask(false, {1});
       answer("node0");
       ask(false, {0});
-      answer("node1");
+      answer("node1", second);
     }
     answers.clear();
   }
@@ -168,7 +169,7 @@ TEST_F(PoolTest, ASecondEndpointIsAskedWhenTheFirstTakesLongerThanUsual) {
   learn();
   ask(true);
   EXPECT_EQ(host.posts.size(), 1U);
-  advance(absl::Milliseconds(99));
+  advance(absl::Milliseconds(99) + kHedgeAfter);
   EXPECT_EQ(host.posts.size(), 1U);
   advance(absl::Milliseconds(2));
   ASSERT_EQ(host.posts.size(), 2U);
@@ -182,7 +183,7 @@ TEST_F(PoolTest, ASecondEndpointIsAskedWhenTheFirstTakesLongerThanUsual) {
 TEST_F(PoolTest, TheFirstMayStillAnswerFirst) {
   learn();
   ask(true);
-  advance(absl::Milliseconds(101));
+  advance(absl::Milliseconds(101) + kHedgeAfter);
   answer("node0");
   EXPECT_THAT(answers, ::testing::ElementsAre("0"));
   EXPECT_TRUE(host.posts.empty());
@@ -191,12 +192,32 @@ TEST_F(PoolTest, TheFirstMayStillAnswerFirst) {
 TEST_F(PoolTest, AFailureOfOneWaitsForTheOther) {
   learn();
   ask(true);
-  advance(absl::Milliseconds(101));
+  advance(absl::Milliseconds(101) + kHedgeAfter);
   host.answer(at("node0"), http::connection_lost());
   pool->go_on();
   EXPECT_TRUE(answers.empty());
   answer("node1");
   EXPECT_THAT(answers, ::testing::ElementsAre("1"));
+}
+
+TEST_F(PoolTest, NobodyWaitsForTheTrialOfOneThatIsSlow) {
+  learn(absl::Seconds(1));
+  advance(absl::Seconds(1));
+  ask(true);
+  EXPECT_EQ(host.posts.size(), 1U) << "it was asked a moment ago";
+  answer("node0");
+  advance(Endpoint::kTrialEach);
+  ask(true);
+  EXPECT_EQ(host.posts.size(), 2U);
+  answer("node0");
+  EXPECT_THAT(answers, ::testing::ElementsAre("0", "0"));
+  EXPECT_EQ(host.posts.size(), 1U) << "what it takes is of interest: it is not cancelled";
+  ask(true);
+  EXPECT_EQ(host.posts.size(), 2U) << "no second trial";
+  answer("node0");
+  answer("node1", absl::Milliseconds(900));
+  EXPECT_EQ(view->get(1)->in_flight(), 0);
+  EXPECT_THAT(answers, ::testing::ElementsAre("0", "0", "0"));
 }
 
 TEST_F(PoolTest, AtMostOneInTwentyIsAskedTwice) {

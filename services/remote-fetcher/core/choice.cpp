@@ -1,6 +1,7 @@
 #include "services/remote-fetcher/core/choice.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace towline::fetcher {
 
@@ -31,15 +32,18 @@ Choice choose_el(std::span<const Endpoint* const> endpoints, const std::set<std:
     const Endpoint& e = *endpoints[i];
     out.possible = true;
     if (healthy && !e.healthy()) continue;
-    const bool waits = e.slow(w) && prefer != i && fast && *fast <= now + e.takes(w) && !e.trial_due(now);
+    const bool waits = e.slow(w) && prefer != i && fast && *fast <= now + e.takes(w);
     if (waits) continue;
     const absl::Time at = e.next_bulk(now);
     if (at > now) {
       out.not_before = std::min(out.not_before, at);
       continue;
     }
-    const bool better = !out.endpoint || prefer == i ||
-                        (prefer != *out.endpoint && e.in_flight() < endpoints[*out.endpoint]->in_flight());
+    const auto order = [&](const Endpoint& x) {
+      return std::pair{x.in_flight() + (x.unsteady(w) ? kUnsteady : 0), !x.unknown(w, now)};
+    };
+    const bool better =
+        !out.endpoint || prefer == i || (prefer != *out.endpoint && order(e) < order(*endpoints[*out.endpoint]));
     if (better) out.endpoint = i;
   }
   return out;

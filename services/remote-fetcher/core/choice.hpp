@@ -17,10 +17,13 @@ struct Choice {
   bool possible = false;
 };
 
+/// An unsteady endpoint is chosen as if it had this many more requests in flight.
+inline constexpr int kUnsteady = 4;
+
 /// Chooses the endpoint with the fewest requests in flight among those whose last answer was good; `prefer` first, if
-/// it qualifies. One that failed is chosen only if there is no other. A slow one (core/ranking) is passed over while a
-/// fast one would be free before the slow one could answer, except for a trial of its rank. Never chosen: `except`, and
-/// endpoints that lack block `number`.
+/// it qualifies. Among equals an endpoint with too few answers comes first, or its speed would never be known. One that
+/// failed is chosen only if there is no other. A slow one (core/ranking) is passed over while a fast one would be free
+/// before the slow one could answer. Never chosen: `except`, and endpoints that lack block `number`.
 Choice choose_el(std::span<const Endpoint* const> endpoints, const std::set<std::size_t>& except,
                  std::optional<std::uint64_t> number, std::optional<std::size_t> prefer, absl::Time now,
                  Work w = Work::headers);

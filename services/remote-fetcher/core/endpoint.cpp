@@ -120,6 +120,15 @@ absl::Time Endpoint::next_bulk(absl::Time now) const {
   return std::max({bulk_.hold, bulk_.limited, retry_after_, quarantined_until_, elsewhere_, pace_.next(), now});
 }
 
+bool Endpoint::trial_due(Work w, absl::Time now) const {
+  return in_flight_ == 0 && now - asked_[static_cast<std::size_t>(w)] > kTrialEach;
+}
+
+bool Endpoint::unknown(Work w, absl::Time now) const {
+  return !latency_of(w).quantile(0.5, now) &&
+         (sent_[static_cast<std::size_t>(w)] < kFirstRequests || trial_due(w, now));
+}
+
 void Endpoint::on_request(Work w, std::size_t calls, absl::Time now) {
   ++counts_.requests;
   size(w).on_sent(calls);
@@ -128,7 +137,8 @@ void Endpoint::on_request(Work w, std::size_t calls, absl::Time now) {
     return;
   }
   ++in_flight_;
-  asked_ = now;
+  asked_[static_cast<std::size_t>(w)] = now;
+  ++sent_[static_cast<std::size_t>(w)];
   pace_.on_sent(calls, now);
 }
 

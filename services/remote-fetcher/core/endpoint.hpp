@@ -41,8 +41,10 @@ using Jitter = std::function<double()>;
 class Endpoint {
  public:
   static constexpr std::size_t kMaxBatch = 100;
-  /// How often a slow endpoint gets a request, to find out whether it is fast again.
+  /// How often a slow endpoint, or one with too few answers, gets a request that measures it. The first kFirstRequests
+  /// come without a pause.
   static constexpr absl::Duration kTrialEach = absl::Seconds(5);
+  static constexpr std::uint64_t kFirstRequests = 8;
 
   Endpoint(std::string name, EndpointLimits limits, Jitter jitter);
 
@@ -147,8 +149,13 @@ class Endpoint {
   void set_slow(Work w, bool slow, absl::Duration takes = absl::InfiniteDuration()) {
     slow_[static_cast<std::size_t>(w)] = {slow, takes};
   }
-  /// Whether a slow endpoint should get one request as a trial.
-  bool trial_due(absl::Time now) const { return in_flight_ == 0 && now - asked_ > kTrialEach; }
+  /// Some of its answers take several times as long as those of other endpoints.
+  bool unsteady(Work w) const { return unsteady_[static_cast<std::size_t>(w)]; }
+  void set_unsteady(Work w, bool unsteady) { unsteady_[static_cast<std::size_t>(w)] = unsteady; }
+  /// Whether the endpoint should get a request that measures it.
+  bool trial_due(Work w, absl::Time now) const;
+  /// Whether too few answers are known, and a request for `w` should measure it.
+  bool unknown(Work w, absl::Time now) const;
 
  private:
   /// A back-off, for polls or for bulk work.
@@ -202,8 +209,10 @@ class Endpoint {
     absl::Duration takes;
   };
   std::array<Slow, 3> slow_;
-  /// When bulk work was last requested.
-  absl::Time asked_ = absl::InfinitePast();
+  std::array<bool, 3> unsteady_{};
+  /// When a request was last sent, and how many were, by work.
+  std::array<absl::Time, 3> asked_{absl::InfinitePast(), absl::InfinitePast(), absl::InfinitePast()};
+  std::array<std::uint64_t, 3> sent_{};
   Counts counts_;
 };
 

@@ -1,6 +1,11 @@
 // When a request is also sent to a second endpoint, because the first takes longer than it nearly always does. Pure.
 #pragma once
+#include <absl/time/time.h>
+
 #include <algorithm>
+#include <optional>
+
+#include "services/remote-fetcher/core/latency.hpp"
 
 namespace towline::fetcher {
 
@@ -23,7 +28,16 @@ class HedgeAllowance {
   double left_ = 0;
 };
 
-/// The quantile of an endpoint's response times after which a second endpoint is asked.
+/// The quantile of an endpoint's response times after which a second endpoint is asked, and the least distance from the
+/// median: an endpoint with nearly constant times would use up the allowance for answers that are hardly late.
 inline constexpr double kHedgeQuantile = 0.95;
+inline constexpr absl::Duration kHedgeAfter = absl::Milliseconds(25);
+
+/// When the second is asked. nullopt: not at all, since too few answers are known.
+inline std::optional<absl::Duration> hedge_after(const Latency& l, absl::Time now) {
+  const auto late = l.quantile(kHedgeQuantile, now);
+  if (!late) return std::nullopt;
+  return std::max(*late, *l.quantile(0.5, now) + kHedgeAfter);
+}
 
 }  // namespace towline::fetcher

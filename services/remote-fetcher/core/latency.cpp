@@ -10,22 +10,23 @@ void Latency::add(absl::Duration took, std::size_t calls, absl::Time now) {
   next_ = (next_ + 1) % kMost;
 }
 
-std::optional<absl::Duration> Latency::quantile_of(absl::Duration Sample::*what, double q, absl::Time now) const {
+std::optional<absl::Duration> Latency::quantile_of(absl::Duration Sample::*what, double q, absl::Time now,
+                                                   std::size_t least) const {
   std::vector<absl::Duration> fresh;
   for (const Sample& s : samples_)
     if (now - s.at <= kFresh) fresh.push_back(s.*what);
-  if (fresh.size() < kLeast) return std::nullopt;
+  if (fresh.size() < least) return std::nullopt;
   const auto at = std::min(static_cast<std::size_t>(q * static_cast<double>(fresh.size())), fresh.size() - 1);
   std::nth_element(fresh.begin(), fresh.begin() + static_cast<std::ptrdiff_t>(at), fresh.end());
   return fresh[at];
 }
 
-std::optional<absl::Duration> Latency::quantile(double q, absl::Time now) const {
-  return quantile_of(&Sample::took, q, now);
+std::optional<absl::Duration> Latency::quantile(double q, absl::Time now, std::size_t least) const {
+  return quantile_of(&Sample::took, q, now, least);
 }
 
 std::optional<absl::Duration> Latency::per_call(double q, absl::Time now) const {
-  return quantile_of(&Sample::each, q, now);
+  return quantile_of(&Sample::each, q, now, kLeast);
 }
 
 }  // namespace towline::fetcher

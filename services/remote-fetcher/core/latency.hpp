@@ -12,14 +12,16 @@ class Latency {
  public:
   /// The number of answers that are kept, and how long each of them counts.
   static constexpr std::size_t kMost = 64;
-  static constexpr absl::Duration kFresh = absl::Minutes(2);
-  /// Fewer answers give no quantile.
-  static constexpr std::size_t kLeast = 4;
+  static constexpr absl::Duration kFresh = absl::Minutes(5);
+  /// Fewer answers give no quantile, and fewer than kLeastOfTail give no reliable 0.95 quantile.
+  static constexpr std::size_t kLeast = 4, kLeastOfTail = 20;
 
   /// The calls of a batch share its time.
   void add(absl::Duration took, std::size_t calls, absl::Time now);
-  /// 0 < q < 1. nullopt: too few recent answers.
-  std::optional<absl::Duration> quantile(double q, absl::Time now) const;
+  /// InfinitePast: no answer yet.
+  absl::Time newest() const { return samples_[(next_ + kMost - 1) % kMost].at; }
+  /// 0 < q < 1. nullopt: fewer than `least` recent answers.
+  std::optional<absl::Duration> quantile(double q, absl::Time now, std::size_t least = kLeast) const;
   /// The same per call.
   std::optional<absl::Duration> per_call(double q, absl::Time now) const;
 
@@ -28,7 +30,8 @@ class Latency {
     absl::Time at = absl::InfinitePast();
     absl::Duration took, each;
   };
-  std::optional<absl::Duration> quantile_of(absl::Duration Sample::*what, double q, absl::Time now) const;
+  std::optional<absl::Duration> quantile_of(absl::Duration Sample::*what, double q, absl::Time now,
+                                            std::size_t least) const;
   std::array<Sample, kMost> samples_;
   std::size_t next_ = 0;
 };

@@ -1,5 +1,5 @@
-// Which endpoints are slow, so that others are asked first. Uses the median of recent answers, with hysteresis, so that
-// two similar endpoints do not swap places all the time. Pure.
+// Which endpoints are slow or unsteady, so that others are asked before them. Uses the median and the 0.95 quantile of
+// recent answers, with hysteresis, so that two similar endpoints do not swap places all the time. Pure.
 #pragma once
 #include <optional>
 #include <span>
@@ -11,10 +11,14 @@ namespace towline::fetcher {
 /// An endpoint becomes slow when it takes kSlow times as long as the fastest one, both per request and per call. It is
 /// fast again below kFastAgain times.
 inline constexpr double kSlow = 4, kFastAgain = 2;
+/// The quantile that makes an endpoint unsteady.
+inline constexpr double kTail = 0.95;
+/// A rank is dropped when the endpoint was not measured for this long.
+inline constexpr absl::Duration kForgetRank = absl::Minutes(15);
 /// Smaller differences do not count.
 inline constexpr absl::Duration kNoDifference = absl::Milliseconds(50);
 
-/// Sets Endpoint::slow() of all endpoints for `w`, headers or bodies.
+/// Sets Endpoint::slow() and unsteady() of all endpoints for `w`, headers or bodies.
 void rank(std::span<Endpoint* const> endpoints, Work w, absl::Time now);
 
 }  // namespace towline::fetcher

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <memory>
 
 #include "services/remote-fetcher/core/choice.hpp"
@@ -103,6 +104,9 @@ TEST_F(Ranking, OneThatIsNotMeasuredKeepsItsRank) {
   now += Latency::kFresh * 2;
   answer(0, ms(100));
   EXPECT_EQ(slow(), "--s");
+  now += Latency::kFresh * 2;
+  answer(0, ms(100));
+  EXPECT_EQ(slow(), "---") << "but not for ever";
 }
 
 TEST_F(Ranking, OneThatCannotBeAskedMakesNobodySlow) {
@@ -113,21 +117,87 @@ TEST_F(Ranking, OneThatCannotBeAskedMakesNobodySlow) {
   EXPECT_EQ(slow(), "---");
 }
 
-TEST_F(Ranking, TheSlowOneIsAskedLastAndTriedNowAndThen) {
+TEST_F(Ranking, TheSlowOneIsAskedLast) {
   for (std::size_t i = 0; i < 3; ++i) answer(i, i == 2 ? ms(1000) : ms(100));
   EXPECT_EQ(slow(), "--s");
   EXPECT_EQ(choice(), 0U) << "list order decides ties";
   for (std::size_t i : {0U, 0U, 1U, 1U}) all[i]->on_request(Work::bodies, 1, now);
   EXPECT_FALSE(choice()) << "a slot of a fast one is free sooner than the slow one answers";
-  all[2]->on_request(Work::bodies, 1, now);
-  all[2]->on_cancelled(Work::bodies, 1);
   now += Endpoint::kTrialEach + ms(1);
-  EXPECT_EQ(choice(), 2U) << "whether it is fast again has to be found out";
-  all[2]->on_request(Work::bodies, 1, now);
-  EXPECT_FALSE(choice()) << "with one request";
+  EXPECT_FALSE(choice()) << "nobody waits for a trial";
   all[0]->cordon("away");
   all[1]->cordon("away");
   EXPECT_EQ(choice(), 2U) << "better slow than nobody";
+}
+
+TEST_F(Ranking, ATrialIsDueForEachKindOfWork) {
+  for (std::size_t i = 0; i < 3; ++i) answer(i, i == 2 ? ms(1000) : ms(100));
+  EXPECT_FALSE(all[2]->trial_due(Work::bodies, now));
+  now += Endpoint::kTrialEach + ms(1);
+  all[2]->on_request(Work::headers, 1, now);
+  EXPECT_FALSE(all[2]->trial_due(Work::bodies, now)) << "one request at a time";
+  all[2]->on_answered(Work::headers, 1, now, ms(1000));
+  EXPECT_FALSE(all[2]->trial_due(Work::headers, now));
+  EXPECT_TRUE(all[2]->trial_due(Work::bodies, now)) << "headers say nothing of bodies";
+}
+
+// One request after the other: all are idle whenever the next one comes, and list order would take the first for ever.
+TEST_F(Ranking, AFirstEndpointThatIsSlowIsFoundOutThoughNobodyElseWasAsked) {
+  std::array<int, 3> asked{};
+  for (int k = 0; k < 100; ++k) {
+    slow();
+    const auto i = choice();
+    ASSERT_TRUE(i);
+    ++asked[*i];
+    now += ms(*i == 0 ? 500 : 20);
+    answer(*i, *i == 0 ? ms(500) : ms(20), 1, 1);
+  }
+  EXPECT_EQ(asked[0], static_cast<int>(Latency::kLeast));
+  EXPECT_EQ(asked[2], static_cast<int>(Latency::kLeast)) << "list order decides between those that are about alike";
+}
+
+TEST_F(Ranking, AnEndpointThatIsNeverMeasuredIsNotAskedForEver) {
+  for (std::size_t i : {0U, 1U}) answer(i, ms(20));
+  int asked = 0;
+  for (int k = 0; k < 100; ++k) {
+    if (choice() != 2U) continue;
+    ++asked;
+    all[2]->on_request(Work::bodies, 10, now);
+    all[2]->on_gaps(Work::bodies, 10, 5, now);
+  }
+  EXPECT_EQ(asked, static_cast<int>(Endpoint::kFirstRequests));
+  now += Endpoint::kTrialEach + ms(1);
+  EXPECT_EQ(choice(), 2U);
+}
+
+TEST_F(Ranking, OneThatIsSlowNowAndThenComesAfterThoseThatAreIdle) {
+  answer(1, ms(20), 1, 20);
+  answer(2, ms(20), 1, 20);
+  answer(0, ms(20), 1, 30);
+  answer(0, ms(500), 1, 8);
+  EXPECT_EQ(slow(), "---") << "most of its answers are fast";
+  EXPECT_TRUE(all[0]->unsteady(Work::bodies));
+  EXPECT_FALSE(all[1]->unsteady(Work::bodies));
+  for (int k = 0; k < 2; ++k) {
+    const auto i = choice();
+    ASSERT_TRUE(i);
+    EXPECT_NE(*i, 0U);
+    all[*i]->on_request(Work::bodies, 1, now);
+  }
+  all[1]->cordon("away");
+  all[2]->cordon("away");
+  EXPECT_EQ(choice(), 0U);
+  answer(0, ms(20), 1, 64);
+  rank(all, Work::bodies, now);
+  EXPECT_FALSE(all[0]->unsteady(Work::bodies));
+}
+
+TEST_F(Ranking, AFewAnswersDoNotMakeUnsteady) {
+  for (std::size_t i : {1U, 2U}) answer(i, ms(20), 1, 20);
+  answer(0, ms(20), 1, 8);
+  answer(0, ms(500), 1, 1);
+  slow();
+  EXPECT_FALSE(all[0]->unsteady(Work::bodies));
 }
 
 TEST_F(Ranking, OvertakenRequestsCount) {
@@ -140,6 +210,17 @@ TEST_F(Ranking, OvertakenRequestsCount) {
   }
   EXPECT_EQ(slow(), "--s");
   EXPECT_EQ(all[2]->in_flight(), 0);
+}
+
+TEST(Hedge, NotForOneThatIsALittleLate) {
+  const absl::Time t0 = absl::FromUnixSeconds(1000);
+  Latency l;
+  EXPECT_FALSE(hedge_after(l, t0));
+  for (int k = 0; k < 20; ++k) l.add(ms(20), 1, t0);
+  l.add(ms(22), 1, t0);
+  EXPECT_EQ(hedge_after(l, t0), ms(45));
+  for (int k = 0; k < 4; ++k) l.add(ms(400), 1, t0);
+  EXPECT_EQ(hedge_after(l, t0), ms(400));
 }
 
 TEST(HedgeAllowance, OneInTwenty) {

@@ -194,6 +194,9 @@ grpc::ServerUnaryReactor* FetcherService::ListEndpoints(grpc::CallbackServerCont
     if (!t && standing.dissents) t = {Problem::other_branch, standing.text};
     if (!t && (e.slow(Work::bodies) || e.slow(Work::headers)))
       t = {Problem::slow, "it takes several times as long as another; that one is asked first"};
+    if (!t && (e.unsteady(Work::bodies) || e.unsteady(Work::headers)))
+      t = {Problem::slow,
+           "some of its answers take several times as long as those of another; that one is asked first"};
     const Voter& voter = view_.voters()[i];
     out.set_group(voter.group);
     for (const auto& [votes, label] :

@@ -73,7 +73,8 @@ def rollup_config(l1_genesis_hash, l2_genesis_hash, l2_time, block_time, fork_ev
 
 
 class Geth:
-    """An op-geth, without EL peers unless maxpeers says how many it may have (add_peer). `el` is its ordinary RPC, `engine` the Engine API; restarts keep ports and data."""
+    """An op-geth, without EL peers unless maxpeers says how many it may have (add_peer). `el` is its ordinary RPC, `engine` the Engine API; restarts keep ports and data. One that is an
+    archive has ws_url too."""
 
     def __init__(self, name, directory, genesis, jwt_file=None, archive=False, taskset=None, copy_of=None, maxpeers=0, syncmode="full"):
         self.name, self.dir = name, Path(directory)
@@ -98,6 +99,11 @@ class Geth:
                 "--nat=none",
                 f"--networkid={L2_ID}", "--rollup.disabletxpoolgossip=true", "--rollup.superchain-upgrades=false", "--ipcdisable",
                 "--txpool.globalslots=20000", "--txpool.globalqueue=20000", "--txpool.accountslots=256", "--cache=256"]
+        self.ws_url = None
+        if archive:
+            port = free_port()
+            argv += ["--ws", "--ws.addr=127.0.0.1", f"--ws.port={port}"]
+            self.ws_url = f"ws://127.0.0.1:{port}"
         if taskset is not None:
             argv = ["taskset", "-c", str(taskset), *argv]
         self.proc = Proc(name, argv, self.dir)

@@ -228,7 +228,8 @@ class Run:
 
     def few_vain_requests(self):
         vain, grown = self.counters()[f"0 {self.row.name}"]["nothing"], self.source_head() - self.first_head
-        allowed = FEW * max(1, grown / FEW_BLOCKS)
+        # A gateway that refuses a part of the requests by lot does so with those, too, that a slow machine repeats.
+        allowed = max(FEW * max(1, grown / FEW_BLOCKS), self.requests()[0] / 3)
         self.notes["requests that brought nothing"] = f"{vain} of {self.requests()[0]} in {grown} blocks"
         assert vain <= allowed, f"{vain} requests brought nothing; {allowed:.0f} are allowed"
 

@@ -88,6 +88,7 @@ sources() {
   suite lint scripts/lint.sh
   suite headers nice -n 19 scripts/headers.py
   suite tidy nice -n 19 scripts/tidy.sh
+  suite sanitized nice -n 19 scripts/sanitize.sh
 }
 
 if [ "${1:-all}" = all ]; then

@@ -233,7 +233,7 @@ TEST(ValidationQueue, NamesAllSendersAndTakesEachMessageOnce) {
 /// Peers have score 0 and dialled us unless a test says otherwise.
 struct MeshTest : ::testing::Test {
   Mesh mesh;
-  const Mesh::Degrees degrees;
+  const Mesh::Degrees degrees{};
   std::map<PeerId, double> scores;
   std::set<PeerId> outbound;
   std::mt19937_64 random{1};

@@ -26,7 +26,9 @@ MessageId id_of(const std::string& topic, BytesView data) {
 }
 
 /// The first byte of a message is its decoded size in MiB.
-std::size_t decoded_size(BytesView data) { return data.empty() || data[0] > 10 ? data.size() : data[0] << 20U; }
+std::size_t decoded_size(BytesView data) {
+  return data.empty() || data[0] > 10 ? data.size() : std::size_t{data[0]} << 20U;
+}
 
 class GossipsubTest : public ::testing::Test, public Gossipsub::Handler {
  protected:

@@ -1,6 +1,5 @@
 #include "libs/service/health.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <utility>
 

@@ -22,7 +22,7 @@ def confirmed_finalized(s):
 
 
 def block(s, source, number):
-    call = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": [hex(number), False]}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": [number if number == "latest" else hex(number), False]}
     return json.loads(http(s.endpoints["sources"][source], json.dumps(call).encode())[1])["result"]
 
 
@@ -34,7 +34,10 @@ def restart(s, service, flags):
 def poisoned(stack, depth=40, admin=True, **flags):
     """The lying source was the only one until a block of its own was final here; now the others are configured, too."""
     s = stack(blocks=300, sources=3, **flags)
-    common = s.ctl("fork", node=LYING, depth=depth, safe_lag=0, finalized_lag=0)["chain"]["head"]["number"] - depth
+    s.ctl("fork", node=LYING, depth=depth, safe_lag=0, finalized_lag=0)
+    common = int(block(s, LYING, "latest")["number"], 16)
+    while block(s, HONEST[0], common) != block(s, LYING, common):
+        common -= 1
     s.start(endpoints=[s.endpoints["sources"][LYING]])
     s.wait("a forged block is final", lambda: (confirmed_finalized(s) or {"number": 0})["number"] > common)
     if not admin:

@@ -275,7 +275,7 @@ driver::EngineAnswer Driver::carry_out(const driver::SendPayload& e) {
     return around_.invalid(block.hash) ? sim::ElAnswer{sim::ElStatus::invalid, block.parent_hash, 0, "bad"}
                                        : el_.new_payload(block);
   });
-  const driver::Reaction r = react(driver::Call::new_payload, a);
+  const driver::Reaction r = react(a);
   if (r == driver::Reaction::proceed && !el_syncs_) valid_ = block.id();
   if (r == driver::Reaction::invalid) invalid_[block.hash] = now_;
   return a;

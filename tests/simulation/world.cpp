@@ -362,7 +362,7 @@ void World::step() {
   } else {
     carry_out(follower_->on_local_lost("the engine-driver does not answer", now_));
   }
-  const auto confirmed_finalized = driver_.state().confirmed_finalized;
+  const auto confirmed_finalized = coordinator::final_block(driver_.state());
   remotes_.look(confirmed_finalized, now_);
   if (const auto s = remotes_.heads(confirmed_finalized, now_)) {
     if (!s->current_l1 || !s->current_l1->hash.is_zero()) shown_ = s;

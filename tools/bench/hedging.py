@@ -20,26 +20,15 @@ ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT / "tests/interop"), str(ROOT / "tests/integration"), str(HERE)]
 os.environ.setdefault("TEST_LOG", "info")
 import chain as bench_chain  # noqa: E402
-from harness.procs import Proc, wait_for  # noqa: E402
-from harness.rpc import Rpc  # noqa: E402
-from harness.towline import Service, binary  # noqa: E402
+from harness.procs import wait_for  # noqa: E402
+from harness.towline import Service  # noqa: E402
 from http2 import Connection  # noqa: E402
+from replay import CHAIN, Replay  # noqa: E402
 
-CHAIN, WORK = ROOT / "build/bench/chain", ROOT / "build/bench/hedging"
+WORK = ROOT / "build/bench/hedging"
 DELAY_MS, SLOW_MS = 20, 500
 CASES = {"three fast sources": 0, "one slow in 4 % of its answers": 4, "one slow in 20 % of its answers": 20, "one slow always": 100}
 WARM_UP, ONE_BY_ONE, PAUSE_S = 30, 300, 0.02
-
-
-class Source:
-    def __init__(self, name):
-        self.proc = Proc(name, [binary("towline-bench-replay"), CHAIN / "chain.bin", "source", DELAY_MS, 0], WORK).start()
-        wait_for(name, lambda: self.proc.log.read_text().strip().isdigit(), procs=[self.proc])
-        self.url = "http://127.0.0.1:" + self.proc.log.read_text().strip()
-        self.rpc = Rpc(self.url)
-
-    def asked(self):
-        return self.rpc.call("bench_asked")
 
 
 def block_id(field, block):
@@ -76,10 +65,10 @@ def one(name, sources, percent, blocks):
         before, took = 0, []
         for n in range(1, WARM_UP + ONE_BY_ONE + 1):
             if n == WARM_UP + 1:
-                before = sum(s.asked() for s in sources)
+                before = sum(s.rpc.call("bench_asked") for s in sources)
             took.append(1000 * seconds(fetcher, blocks[n - 1], blocks[n]))
             time.sleep(PAUSE_S)
-        asked = sum(s.asked() for s in sources) - before
+        asked = sum(s.rpc.call("bench_asked") for s in sources) - before
         rest = len(blocks) - 1 - WARM_UP - ONE_BY_ONE
         rate = rest / seconds(fetcher, blocks[WARM_UP + ONE_BY_ONE], blocks[-1])
         steady = took[WARM_UP:]
@@ -95,7 +84,7 @@ def measure(rounds=3):
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
     bench_chain.build(CHAIN)
-    sources = [Source(f"source-{i}") for i in range(3)]
+    sources = [Replay(WORK, f"source-{i}", "source", DELAY_MS, 0) for i in range(3)]
     try:
         hashes = {}
         for first in range(0, bench_chain.BLOCKS + 1, 100):
@@ -108,7 +97,7 @@ def measure(rounds=3):
         return {case: {k: statistics.median(x[k] for x in all_of) for k in all_of[0]} for case, all_of in seen.items()}
     finally:
         for s in sources:
-            s.proc.kill()
+            s.stop()
 
 
 def table(figures):

@@ -26,14 +26,14 @@ import hedging  # noqa: E402
 import labels  # noqa: E402
 import replicas  # noqa: E402
 import serial  # noqa: E402
+from replay import CHAIN, Replay  # noqa: E402
 from harness.nodes import Geth  # noqa: E402
 from harness.payload import ZERO, EngineApi, read_rollup  # noqa: E402
-from harness.procs import Proc, wait_for  # noqa: E402
 from harness.rpc import Rpc, jwt, read_secret  # noqa: E402
-from harness.towline import Towline, binary  # noqa: E402
+from harness.towline import Towline  # noqa: E402
 
 EL_CORE = 1
-CHAIN, WORK = ROOT / "build/bench/chain", ROOT / "build/bench/run"
+WORK = ROOT / "build/bench/run"
 BLOCKS = bench_chain.BLOCKS
 SERIAL_BLOCKS = 400  # serial following at 50 ms takes minutes for the whole chain; its rate is steady
 
@@ -41,19 +41,6 @@ SERIAL_BLOCKS = 400  # serial following at 50 ms takes minutes for the whole cha
 def cpu_seconds(pid):
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-class Replay:
-    """The replay server: Replay(name, "source", DELAY_MS, RAW) or Replay(name, "engine")."""
-
-    def __init__(self, name, *args):
-        self.proc = Proc(name, [binary("towline-bench-replay"), CHAIN / "chain.bin", *args], WORK).start()
-        wait_for(name, lambda: self.proc.log.read_text().strip().isdigit(), procs=[self.proc])
-        self.url = "http://127.0.0.1:" + self.proc.log.read_text().strip()
-        self.rpc = Rpc(self.url)
-
-    def stop(self):
-        self.proc.kill()
 
 
 class Watch(threading.Thread):
@@ -132,7 +119,7 @@ def tow(name, source, engine_url, rpc, jwt_file, el_pid):
 
 
 def tow_geth(name, delay_ms, raw=False):
-    source = Replay(f"source-{name}", "source", delay_ms, int(raw))
+    source = Replay(WORK, f"source-{name}", "source", delay_ms, int(raw))
     with PinnedGeth(name) as geth:
         result = tow(name, source, geth.engine_url, geth.el, geth.jwt_file, geth.proc.pid)
     source.stop()
@@ -142,7 +129,7 @@ def tow_geth(name, delay_ms, raw=False):
 def tow_instant_client(raw):
     """Towline against a client that answers at once: the limit of Towline itself."""
     name = "instant-raw" if raw else "instant-json"
-    source, engine, secret = Replay(f"source-{name}", "source", 0, int(raw)), Replay(f"engine-{name}", "engine"), WORK / f"{name}-jwt.hex"
+    source, engine, secret = Replay(WORK, f"source-{name}", "source", 0, int(raw)), Replay(WORK, f"engine-{name}", "engine"), WORK / f"{name}-jwt.hex"
     secret.write_text("11" * 32)
     result = tow(name, source, engine.url, engine.rpc, secret, engine.proc.pid)
     source.stop()
@@ -152,7 +139,7 @@ def tow_instant_client(raw):
 
 def serial_following(delay_ms):
     """(c): header, body, newPayload, forkchoice update, block after block."""
-    source = Replay(f"source-serial-{delay_ms}", "source", delay_ms, 1)
+    source = Replay(WORK, f"source-serial-{delay_ms}", "source", delay_ms, 1)
     with PinnedGeth(f"serial-{delay_ms}") as geth:
         watch = Watch(geth.el, SERIAL_BLOCKS)
         serial.follow(Rpc(source.url), EngineApi(geth.engine, read_rollup(CHAIN / "rollup.json")), SERIAL_BLOCKS)

@@ -94,18 +94,18 @@ Effect ElSyncSession::read_back(const eth::BlockId& head) {
                       head);
     }
     return check_canonical(target_.id(), "the block to sync to", [this, el = *el](const absl::Status& st) {
-      if (contract::refusal_of(st))
-        return end_with(contract::Outcome::not_applied, std::string{st.message()}, target_.id());
-      if (!st.ok()) return end_with(contract::Outcome::engine_unavailable, std::string{st.message()}, target_.id());
+      if (!st.ok()) return end_after_check(st, contract::Outcome::not_applied);
       // The EL got this chain from its peers: it must not contradict the confirmed finalized block.
-      return check_confirmed_finalized({el.unsafe->id(), {}, target_.id()}, [this, el](const absl::Status& fence) {
-        if (fence.ok()) return done(el);
-        const bool beside = contract::refusal_of(fence).has_value();
-        return end_with(beside ? contract::Outcome::contradicts_finalized : contract::Outcome::engine_unavailable,
-                        std::string{fence.message()}, target_.id());
+      return check_confirmed_finalized({el.unsafe->id(), {}, target_.id()}, [this, el](const absl::Status& checked) {
+        return checked.ok() ? done(el) : end_after_check(checked, contract::Outcome::contradicts_finalized);
       });
     });
   });
+}
+
+Effect ElSyncSession::end_after_check(const absl::Status& check, contract::Outcome refused) {
+  return end_with(contract::refusal_of(check) ? refused : contract::Outcome::engine_unavailable,
+                  std::string{check.message()}, target_.id());
 }
 
 Effect ElSyncSession::done(const contract::Labels& el) {

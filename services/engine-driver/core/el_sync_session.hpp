@@ -24,6 +24,8 @@ class ElSyncSession final : public CommandSession {
   Effect on_answer(const eth::BlockId& head, const EngineAnswer& a);
   /// After VALID: the EL must have the target, and must not contradict the confirmed finalized block.
   Effect read_back(const eth::BlockId& head);
+  /// A check after VALID did not pass: `refused` if it was refused, else the EL could not be asked.
+  Effect end_after_check(const absl::Status& check, contract::Outcome refused);
   Effect done(const contract::Labels& el);
 
   const contract::CommandStamp command_;

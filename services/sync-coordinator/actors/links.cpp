@@ -56,11 +56,11 @@ head_link_impl::behavior_type head_link_state::make_behavior(FetcherClient* fetc
   self_->send(self_, open_atom{});
   return {[this](stop_atom) { stopped_ = true; },
           [this](local_atom, const StatePtr& s) {
-            confirmed_finalized_ = s->confirmed_finalized;
+            final_block_ = final_block(*s);
             // An operator moved the block back: a source that lacks the old one has a vote again. A higher block can
             // wait for the next regular watch.
-            if (opened_with_ && confirmed_finalized_ && *confirmed_finalized_ != *opened_with_ &&
-                confirmed_finalized_->number <= opened_with_->number)
+            if (opened_with_ && final_block_ && *final_block_ != *opened_with_ &&
+                final_block_->number <= opened_with_->number)
               open();
           },
           [this](open_atom) { open(); },
@@ -80,7 +80,7 @@ head_link_impl::behavior_type head_link_state::make_behavior(FetcherClient* fetc
 void head_link_state::open() {
   if (stopped_) return;
   if (close_) close_();
-  opened_with_ = confirmed_finalized_;
+  opened_with_ = final_block_;
   spoke_ = false;
   head_.reset();
   look_ = absl::InfinitePast();

@@ -56,7 +56,7 @@ class head_link_state {
   FetcherClient* fetcher_ = nullptr;
   std::optional<tow_actor> tow_;
   absl::Duration head_age_;
-  std::optional<eth::BlockId> confirmed_finalized_, opened_with_;
+  std::optional<eth::BlockId> final_block_, opened_with_;
   std::function<void()> close_;
   std::uint64_t stream_ = 0;
   bool spoke_ = false, stopped_ = false;

@@ -78,8 +78,9 @@ class LinksTest : public towline::testing::ActorTest {
     dispatch();
     return std::exchange(seen_, {});
   }
-  void driver_says(std::optional<std::uint64_t> confirmed_finalized) {
+  void driver_says(std::optional<std::uint64_t> confirmed_finalized, std::optional<std::uint64_t> label = {}) {
     contract::EngineState s;
+    if (label) s.labels.finalized = eth::BlockRef{*label, id(*label).hash, {}, *label};
     if (confirmed_finalized) s.confirmed_finalized = id(*confirmed_finalized);
     driver_.state(s);
     dispatch();
@@ -119,6 +120,18 @@ TEST_F(LinksTest, HeadsAreSeenFromTheConfirmedFinalizedBlockAndAnewWhenItIsTaken
   driver_says(90);
   EXPECT_THAT(fetcher_.opened, ElementsAre(0, 110, 90)) << "at once";
   EXPECT_EQ(fetcher_.closed, 1);
+}
+
+// Lowered by an operator, who still has to bring the EL back: the sources are compared where they contradict the EL.
+TEST_F(LinksTest, HeadsAreSeenFromTheElsFinalizedLabelWhereItIsHigher) {
+  driver_says(100, 110);
+  fetcher_.events.on_end(absl::UnavailableError("gone"));
+  advance(std::chrono::milliseconds{310});
+  EXPECT_THAT(fetcher_.opened, ElementsAre(0, 110));
+  driver_says(90, 110);
+  EXPECT_THAT(fetcher_.opened, ElementsAre(0, 110));
+  driver_says(90, 90);
+  EXPECT_THAT(fetcher_.opened, ElementsAre(0, 110, 90));
 }
 
 TEST_F(LinksTest, WhatAStreamThatIsOverSaysMeansNothing) {

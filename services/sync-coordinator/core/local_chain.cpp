@@ -10,6 +10,12 @@ constexpr std::size_t kComparedBlocks = 64;
 
 }  // namespace
 
+std::optional<eth::BlockId> final_block(const contract::EngineState& s) {
+  const auto& label = s.labels.finalized;
+  if (label && (!s.confirmed_finalized || label->number > s.confirmed_finalized->number)) return label->id();
+  return s.confirmed_finalized;
+}
+
 bool LocalChain::on_state(const contract::EngineState& s, const GossipBlocks& gossip) {
   const bool another = state_ && s.engine_session != state_->engine_session;
   if (another) {
@@ -89,10 +95,8 @@ std::optional<bool> LocalChain::has(const std::optional<eth::BlockRef>& block) c
 }
 
 eth::BlockId LocalChain::confirmed_finalized() const {
-  eth::BlockId f = genesis_;
-  if (finalized() && finalized()->number > f.number) f = finalized()->id();
-  if (state_->confirmed_finalized && state_->confirmed_finalized->number >= f.number) f = *state_->confirmed_finalized;
-  return f;
+  const auto f = final_block(*state_);
+  return f && f->number > genesis_.number ? *f : genesis_;
 }
 
 eth::BlockId LocalChain::search_floor() const {

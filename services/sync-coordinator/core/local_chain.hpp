@@ -11,6 +11,9 @@
 
 namespace towline::coordinator {
 
+/// The highest block of an EL that may never change: the confirmed finalized block, or a finalized label above it.
+std::optional<eth::BlockId> final_block(const contract::EngineState& s);
+
 class LocalChain {
  public:
   /// `genesis` is finalized from the start.

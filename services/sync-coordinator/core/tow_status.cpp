@@ -68,6 +68,9 @@ constexpr bool in_order() {
 }
 static_assert(in_order(), "one line for each code, in the order of the enum");
 
+/// The name of a value behind the last state.
+constexpr absl::string_view kNoState = "?";
+
 }  // namespace
 
 const char* name(TowState s) {
@@ -84,13 +87,15 @@ const char* name(TowState s) {
     case TowState::paused: return "PAUSED";
     case TowState::el_syncing: return "EL_SYNCING";
   }
-  return "?";
+  return kNoState.data();
 }
 
 std::optional<TowState> tow_state_of(absl::string_view known) {
-  for (int i = 0; i <= static_cast<int>(TowState::el_syncing); ++i)
-    if (name(static_cast<TowState>(i)) == known) return static_cast<TowState>(i);
-  return std::nullopt;
+  for (int i = 0;; ++i) {
+    const auto state = static_cast<TowState>(i);
+    if (name(state) == kNoState) return std::nullopt;
+    if (name(state) == known) return state;
+  }
 }
 
 absl::string_view text(ReasonCode c) { return kTexts[static_cast<std::size_t>(c)].text; }

@@ -15,7 +15,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 TEST(InspectGossip, GoldenMessages) {
-  for (const auto& m : nlohmann::json::parse(testing::read_vector("gossip-golden.json"))["messages"]) {
+  const auto golden = nlohmann::json::parse(testing::read_vector("gossip-golden.json"));
+  for (const auto& m : golden["messages"]) {
     const int version = m["version"];
     SCOPED_TRACE(version);
     const std::string text = m["data"].get<std::string>() + "\n";

@@ -9,4 +9,6 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC 12 reports false positives inside inlined std::string and std::optional at -O2.
   target_compile_options(towline_warnings INTERFACE -Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow
     -Wno-stringop-overread -Wno-array-bounds -Wno-dangling-pointer)
+  # A unity source looks like a header to GCC, which warns of unnamed namespaces there.
+  target_compile_options(towline_warnings INTERFACE -Wno-subobject-linkage)
 endif()

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Each header compiles by itself.
 
-    headers.py [BUILD]      BUILD has a compile_commands.json (default: build/release)
+    headers.py [BUILD]      a build without precompiled headers (default: build/asan, which scripts/sanitize.sh makes)
 
-The build proves a header that is the first include of a source. The other headers are parsed here alone, with the flags of a source that includes them.
+Such a build proves a header that is the first include of a source that it has compiled. The other headers are parsed here alone, with the flags of a source
+that includes them.
 """
 import json
 import re
@@ -36,7 +37,7 @@ def flags_of(command):
 
 def main():
     root = Path(__file__).resolve().parents[1]
-    build = Path(sys.argv[1]) if len(sys.argv) > 1 else root / "build/release"
+    build = Path(sys.argv[1]) if len(sys.argv) > 1 else root / "build/asan"
     headers = subprocess.check_output(["git", "ls-files", "*.hpp"], cwd=root, text=True).split()
     includes = {h: set(INCLUDE.findall((root / h).read_text())) for h in headers}
     proven, flags = set(), {}
@@ -45,7 +46,9 @@ def main():
         if root not in source.parents or not source.exists() or build.resolve() in source.parents:
             continue
         seen = INCLUDE.findall(source.read_text())
-        proven.update(seen[:1])
+        words = shlex.split(entry["command"])
+        if Path(entry["directory"], words[words.index("-o") + 1]).exists():
+            proven.update(seen[:1])
         # Also the headers that it includes through others.
         todo, reached = list(seen), set()
         while todo:

@@ -34,14 +34,14 @@ say() {
 
 # suite NAME COMMAND...: runs COMMAND, and shows its output when it has ended.
 suite() {
-  local name=$1 start=$SECONDS code
+  local name=$1 code TIMEFORMAT='%0R s (%0U + %0S s of CPU)'
   shift
   echo "0 1" >"$out/$name.count" # until it has ended: a suite that is cut off has failed
   say echo "== $name: started"
-  "$@" >"$out/$name.txt" 2>&1 </dev/null
+  { time "$@" >"$out/$name.txt" 2>&1 </dev/null; } 2>"$out/$name.time"
   code=$?
   count "$out/$name.txt" "$code" >"$out/$name.count"
-  { echo "== $name"; echo "== $name: $([ "$code" -eq 0 ] && echo ok || echo FAILED) after $((SECONDS - start)) s"; } >"$out/$name.ends"
+  { echo "== $name"; echo "== $name: $([ "$code" -eq 0 ] && echo ok || echo FAILED) after $(cat "$out/$name.time")"; } >"$out/$name.ends"
   say sed -e 1r/dev/fd/3 "$out/$name.ends" 3<"$out/$name.txt"
   return "$code"
 }
@@ -86,9 +86,9 @@ processes() {
 # Checks that only compute take the CPU time that the other lanes leave.
 sources() {
   suite lint scripts/lint.sh
+  suite sanitized nice -n 19 scripts/sanitize.sh
   suite headers nice -n 19 scripts/headers.py
   suite tidy nice -n 19 scripts/tidy.sh
-  suite sanitized nice -n 19 scripts/sanitize.sh
 }
 
 if [ "${1:-all}" = all ]; then

@@ -17,17 +17,18 @@
 namespace towline::discv5 {
 namespace {
 
-absl::Status bad(absl::string_view what) { return absl::InvalidArgumentError(absl::StrCat("enr: ", what)); }
+absl::Status bad_record(absl::string_view what) { return absl::InvalidArgumentError(absl::StrCat("enr: ", what)); }
 
 absl::StatusOr<std::uint16_t> port(const rlp::Item& item) {
   rlp::Reader r{item.encoding};
   const auto n = r.u64();
-  if (!n.ok() || *n == 0 || *n > 65535) return bad("a port that is none");
+  if (!n.ok() || *n == 0 || *n > 65535) return bad_record("a port that is none");
   return static_cast<std::uint16_t>(*n);
 }
 
 absl::StatusOr<p2p::Ip> ip(const rlp::Item& item, std::size_t size) {
-  if (item.kind != rlp::Kind::string || item.payload.size() != size) return bad("an IP address of another length");
+  if (item.kind != rlp::Kind::string || item.payload.size() != size)
+    return bad_record("an IP address of another length");
   p2p::Ip out = p2p::ip4(0, 0, 0, 0);
   std::copy(item.payload.begin(), item.payload.end(), out.bytes.begin() + static_cast<std::ptrdiff_t>(16 - size));
   return out;
@@ -39,7 +40,7 @@ absl::StatusOr<OpStack> opstack(const rlp::Item& item) {
   BytesView in = item.payload;
   for (std::uint64_t* n : {&out.chain_id, &out.version}) {
     const auto v = p2p::read_uvarint(in);
-    if (item.kind != rlp::Kind::string || !v.ok() || !*v) return bad("a malformed opstack entry");
+    if (item.kind != rlp::Kind::string || !v.ok() || !*v) return bad_record("a malformed opstack entry");
     *n = (*v)->value;
     in = in.subspan((*v)->size);
   }
@@ -97,15 +98,15 @@ Enr Enr::make(const secp256k1::SecretKey& key, std::uint64_t seq, const Fields& 
 }
 
 absl::StatusOr<Enr> Enr::parse(absl::string_view text) {
-  if (!absl::ConsumePrefix(&text, "enr:")) return bad("it does not begin with enr:");
+  if (!absl::ConsumePrefix(&text, "enr:")) return bad_record("it does not begin with enr:");
   std::string rlp;
   if (text.size() > 2 * kMaxSize || absl::StrContains(text, '=') || !absl::WebSafeBase64Unescape(text, &rlp))
-    return bad("not base64url");
+    return bad_record("not base64url");
   return decode(as_bytes(rlp));
 }
 
 absl::StatusOr<Enr> Enr::decode(BytesView in) {
-  if (in.size() > kMaxSize) return bad("longer than 300 bytes");
+  if (in.size() > kMaxSize) return bad_record("longer than 300 bytes");
   rlp::Reader whole{in};
   TOWLINE_ASSIGN_OR_RETURN(rlp::Reader r, whole.list());
   TOWLINE_RETURN_IF_ERROR(whole.finish());
@@ -121,18 +122,19 @@ absl::StatusOr<Enr> Enr::decode(BytesView in) {
   bool v4 = false, has_key = false;
   while (!r.empty()) {
     TOWLINE_ASSIGN_OR_RETURN(const rlp::Item key, r.next());
-    if (key.kind != rlp::Kind::string) return bad("a key that is a list");
+    if (key.kind != rlp::Kind::string) return bad_record("a key that is a list");
     const std::string name = towline::to_string(key.payload);
-    if (!content.empty() && !before.empty() && name <= before) return bad("keys that are not sorted, or twice there");
+    if (!content.empty() && !before.empty() && name <= before)
+      return bad_record("keys that are not sorted, or twice there");
     before = name;
-    if (r.empty()) return bad("a key without its value");
+    if (r.empty()) return bad_record("a key without its value");
     TOWLINE_ASSIGN_OR_RETURN(const rlp::Item value, r.next());
     content.insert(content.end(), key.encoding.begin(), key.encoding.end());
     content.insert(content.end(), value.encoding.begin(), value.encoding.end());
     Fields& f = out.fields_;
     if (name == "id") v4 = towline::to_string(value.payload) == "v4";
     if (name == "secp256k1") {
-      if (value.payload.size() != 33) return bad("a key that is none");
+      if (value.payload.size() != 33) return bad_record("a key that is none");
       TOWLINE_ASSIGN_OR_RETURN(out.key_, secp256k1::parse_public_key(value.payload));
       has_key = true;
     }
@@ -158,11 +160,12 @@ absl::StatusOr<Enr> Enr::decode(BytesView in) {
       TOWLINE_ASSIGN_OR_RETURN(f.opstack, opstack(value));
     }
   }
-  if (!v4) return bad("not of the scheme v4");
-  if (!has_key) return bad("it has no secp256k1 key");
+  if (!v4) return bad_record("not of the scheme v4");
+  if (!has_key) return bad_record("it has no secp256k1 key");
   Bytes to_sign;
   rlp::append_list(content, to_sign);
-  if (!secp256k1::verify(out.key_, keccak256(to_sign), signature)) return bad("its signature is not that of its key");
+  if (!secp256k1::verify(out.key_, keccak256(to_sign), signature))
+    return bad_record("its signature is not that of its key");
   out.node_id_ = node_id_of(out.key_);
   return out;
 }

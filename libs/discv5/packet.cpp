@@ -19,7 +19,7 @@ constexpr std::size_t kSignature = 64, kKey = 33;
 constexpr std::size_t kMaxRequestId = 8;
 constexpr std::size_t kMaxDistances = 257, kMaxRecords = 64;
 
-absl::Status bad(absl::string_view what) { return absl::InvalidArgumentError(absl::StrCat("discv5: ", what)); }
+absl::Status bad_packet(absl::string_view what) { return absl::InvalidArgumentError(absl::StrCat("discv5: ", what)); }
 
 template <typename T>
 void append(const T& from, Bytes& to) {
@@ -92,7 +92,7 @@ Bytes encode(const Message& m) {
 }
 
 absl::StatusOr<Message> decode_message(BytesView in) {
-  if (in.empty()) return bad("an empty message");
+  if (in.empty()) return bad_packet("an empty message");
   const std::uint8_t type = in[0];
   if (type == 0 || type > 6) return absl::UnimplementedError("discv5: a message of an unknown type");
   rlp::Reader whole{in.subspan(1)};
@@ -103,7 +103,7 @@ absl::StatusOr<Message> decode_message(BytesView in) {
     return Bytes{v.begin(), v.end()};
   };
   TOWLINE_ASSIGN_OR_RETURN(const RequestId id, bytes());
-  if (id.size() > kMaxRequestId) return bad("a request id of more than 8 bytes");
+  if (id.size() > kMaxRequestId) return bad_packet("a request id of more than 8 bytes");
   const auto done = [&](Message m) -> absl::StatusOr<Message> {
     TOWLINE_RETURN_IF_ERROR(r.finish());
     return m;
@@ -118,11 +118,11 @@ absl::StatusOr<Message> decode_message(BytesView in) {
       Pong m{id};
       TOWLINE_ASSIGN_OR_RETURN(m.enr_seq, r.u64());
       TOWLINE_ASSIGN_OR_RETURN(const BytesView ip, r.string());
-      if (ip.size() != 4 && ip.size() != 16) return bad("an IP address of another length");
+      if (ip.size() != 4 && ip.size() != 16) return bad_packet("an IP address of another length");
       m.ip = p2p::ip4(0, 0, 0, 0);
       std::copy(ip.begin(), ip.end(), m.ip.bytes.begin() + static_cast<std::ptrdiff_t>(16 - ip.size()));
       TOWLINE_ASSIGN_OR_RETURN(const std::uint64_t port, r.u64());
-      if (port > 65535) return bad("a port that is none");
+      if (port > 65535) return bad_packet("a port that is none");
       m.port = static_cast<std::uint16_t>(port);
       return done(m);
     }
@@ -131,7 +131,7 @@ absl::StatusOr<Message> decode_message(BytesView in) {
       TOWLINE_ASSIGN_OR_RETURN(rlp::Reader list, r.list());
       while (!list.empty()) {
         TOWLINE_ASSIGN_OR_RETURN(const std::uint64_t d, list.u64());
-        if (d > 256 || m.distances.size() >= kMaxDistances) return bad("distances that are none");
+        if (d > 256 || m.distances.size() >= kMaxDistances) return bad_packet("distances that are none");
         m.distances.push_back(d);
       }
       return done(m);
@@ -142,7 +142,8 @@ absl::StatusOr<Message> decode_message(BytesView in) {
       TOWLINE_ASSIGN_OR_RETURN(rlp::Reader list, r.list());
       while (!list.empty()) {
         TOWLINE_ASSIGN_OR_RETURN(const rlp::Item record, list.next());
-        if (record.kind != rlp::Kind::list || m.records.size() >= kMaxRecords) return bad("records that are none");
+        if (record.kind != rlp::Kind::list || m.records.size() >= kMaxRecords)
+          return bad_packet("records that are none");
         m.records.emplace_back(record.encoding.begin(), record.encoding.end());
       }
       return done(m);
@@ -162,15 +163,15 @@ absl::StatusOr<Message> decode_message(BytesView in) {
 }
 
 absl::StatusOr<Packet> decode_packet(const NodeId& local, BytesView in) {
-  if (in.size() < kMinPacket || in.size() > kMaxPacket) return bad("a packet of another size");
+  if (in.size() < kMinPacket || in.size() > kMaxPacket) return bad_packet("a packet of another size");
   const MaskingIv iv = *MaskingIv::from(in.first(16));
   // The static header says how much of the rest is header, too.
   const Bytes fixed = crypto::aes128_ctr(mask_key(local), iv, in.subspan(16, kStaticHeader));
   if (!std::equal(kProtocol.begin(), kProtocol.end(), fixed.begin()))
-    return bad("another protocol, or for another node");
+    return bad_packet("another protocol, or for another node");
   const std::uint8_t flag = fixed[8];
   const std::size_t auth_size = static_cast<std::size_t>(fixed[21]) << 8U | fixed[22];
-  if (in.size() < 16 + kStaticHeader + auth_size) return bad("a header that is cut");
+  if (in.size() < 16 + kStaticHeader + auth_size) return bad_packet("a header that is cut");
   Packet out;
   out.nonce = *Nonce::from(BytesView{fixed}.subspan(9, 12));
   append(iv, out.header);
@@ -180,11 +181,11 @@ absl::StatusOr<Packet> decode_packet(const NodeId& local, BytesView in) {
   ByteReader auth{BytesView{out.header}.subspan(16 + kStaticHeader)};
   switch (flag) {
     case 0:
-      if (auth_size != kOrdinaryAuth) return bad("authdata of another size");
+      if (auth_size != kOrdinaryAuth) return bad_packet("authdata of another size");
       out.auth = Ordinary{*NodeId::from(*auth.take(32))};
       return out;
     case 1: {
-      if (auth_size != kWhoAreYouAuth || !sealed.empty()) return bad("authdata of another size");
+      if (auth_size != kWhoAreYouAuth || !sealed.empty()) return bad_packet("authdata of another size");
       WhoAreYou w;
       w.id_nonce = *IdNonce::from(*auth.take(16));
       w.enr_seq = *auth.be(8);
@@ -192,12 +193,12 @@ absl::StatusOr<Packet> decode_packet(const NodeId& local, BytesView in) {
       return out;
     }
     case 2: {
-      if (auth_size < kHandshakeAuth) return bad("authdata of another size");
+      if (auth_size < kHandshakeAuth) return bad_packet("authdata of another size");
       Handshake h;
       h.source = *NodeId::from(*auth.take(32));
       if (*auth.u8() != kSignature || *auth.u8() != kKey || auth.remaining() < kSignature + kKey ||
           auth.remaining() > kSignature + kKey + Enr::kMaxSize)
-        return bad("authdata of another size");
+        return bad_packet("authdata of another size");
       h.id_signature = *secp256k1::Signature::from(*auth.take(kSignature));
       h.ephemeral_key = *secp256k1::PublicKey::from(*auth.take(kKey));
       const BytesView record = *auth.take(auth.remaining());
@@ -205,7 +206,7 @@ absl::StatusOr<Packet> decode_packet(const NodeId& local, BytesView in) {
       out.auth = h;
       return out;
     }
-    default: return bad("an unknown kind of packet");
+    default: return bad_packet("an unknown kind of packet");
   }
 }
 

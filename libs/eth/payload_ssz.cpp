@@ -36,20 +36,20 @@ void append(const FixedBytes<N>& f, Bytes& out) {
   out.insert(out.end(), f.bytes.begin(), f.bytes.end());
 }
 
-absl::Status bad(absl::string_view field) {
+absl::Status bad_field(absl::string_view field) {
   return absl::InvalidArgumentError(absl::StrCat("ssz: ", field, " does not fit"));
 }
 
 absl::Status read_transactions(BytesView in, std::vector<Bytes>& out) {
   if (in.empty()) return absl::OkStatus();
-  if (in.size() < 4) return bad("transactions");
+  if (in.size() < 4) return bad_field("transactions");
   const std::uint64_t first = little_endian(in.first(4));
-  if (first == 0 || first % 4 != 0 || first > in.size() || first / 4 > kMaxTransactions) return bad("transactions");
+  if (first == 0 || first % 4 != 0 || first > in.size() || first / 4 > kMaxTransactions) return bad_field("transactions");
   out.reserve(first / 4);
   for (std::size_t i = 0; i < first / 4; ++i) {
     const std::uint64_t begin = little_endian(in.subspan(4 * i, 4));
     const std::uint64_t end = i + 1 < first / 4 ? little_endian(in.subspan(4 * i + 4, 4)) : in.size();
-    if (begin > end || end > in.size() || begin < first) return bad("transactions");
+    if (begin > end || end > in.size() || begin < first) return bad_field("transactions");
     out.emplace_back(in.begin() + static_cast<std::ptrdiff_t>(begin), in.begin() + static_cast<std::ptrdiff_t>(end));
   }
   return absl::OkStatus();
@@ -59,7 +59,7 @@ absl::Status read_transactions(BytesView in, std::vector<Bytes>& out) {
 
 absl::StatusOr<SszPayload> decode_ssz(PayloadVersion version, BytesView in) {
   const std::size_t fixed = fixed_size(version);
-  if (in.size() < fixed) return bad("the fixed part");
+  if (in.size() < fixed) return bad_field("the fixed part");
   ByteReader r{in.first(fixed)};
   SszPayload out;
   Payload& p = out.payload;
@@ -91,16 +91,16 @@ absl::StatusOr<SszPayload> decode_ssz(PayloadVersion version, BytesView in) {
     p.excess_blob_gas = number(8);
   }
   if (version >= PayloadVersion::v4) take(p.withdrawals_root.emplace());
-  if (extra_at != fixed) return bad("extraData");
+  if (extra_at != fixed) return bad_field("extraData");
   if (transactions_at < extra_at || transactions_at > in.size() || transactions_at - extra_at > kMaxExtraData)
-    return bad("extraData");
-  if (withdrawals_at < transactions_at || withdrawals_at > in.size()) return bad("transactions");
+    return bad_field("extraData");
+  if (withdrawals_at < transactions_at || withdrawals_at > in.size()) return bad_field("transactions");
   const auto part = [&](std::uint64_t from, std::uint64_t to) { return in.subspan(from, to - from); };
   const BytesView extra = part(extra_at, transactions_at);
   p.extra_data.assign(extra.begin(), extra.end());
   if (auto st = read_transactions(part(transactions_at, withdrawals_at), p.transactions); !st.ok()) return st;
   const std::uint64_t rest = in.size() - withdrawals_at;
-  if (rest % kWithdrawalSize != 0 || rest / kWithdrawalSize > kMaxWithdrawals) return bad("withdrawals");
+  if (rest % kWithdrawalSize != 0 || rest / kWithdrawalSize > kMaxWithdrawals) return bad_field("withdrawals");
   out.withdrawals = rest / kWithdrawalSize;
   return out;
 }

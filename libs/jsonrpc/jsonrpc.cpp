@@ -17,16 +17,8 @@ using simdjson::dom::element;
 
 constexpr std::size_t kMaxText = 512;
 
-std::string_view text(element e) {
-  std::string_view s;
-  return e.get(s) == simdjson::SUCCESS ? s : std::string_view{};
-}
-
 /// The text of an error, cut to what a person reads.
-std::string short_text(element e) {
-  const std::string_view s = text(e);
-  return cut_text({s.data(), s.size()}, kMaxText);
-}
+std::string short_text(element e) { return cut_text(text(e), kMaxText); }
 
 Error read_error(element e) {
   Error out;
@@ -99,6 +91,12 @@ std::string one(const Call& call, std::size_t id) {
 }
 
 }  // namespace
+
+absl::string_view text(element e) {
+  std::string_view s;
+  if (e.get(s) != simdjson::SUCCESS) s = {};
+  return {s.data(), s.size()};
+}
 
 std::string request(const Call& call) { return one(call, 0); }
 

@@ -1,6 +1,7 @@
 // JSON-RPC 2.0 as values: requests and batches out, answers in. Pure.
 #pragma once
 #include <absl/status/statusor.h>
+#include <absl/strings/string_view.h>
 #include <simdjson.h>
 
 #include <cstdint>
@@ -53,6 +54,9 @@ class Answers {
  private:
   std::unique_ptr<simdjson::dom::parser> parser_;
 };
+
+/// The content of a JSON string; empty for any other value.
+absl::string_view text(simdjson::dom::element e);
 
 /// The error says that the node does not have a label or a block.
 bool is_not_found(const Error& e);

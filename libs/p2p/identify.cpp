@@ -10,7 +10,7 @@ constexpr std::size_t kMaxProtocols = 1000, kMaxAddrs = 500, kMaxText = 256;
 
 /// Text of a peer that ends up in logs and tables.
 std::string printable(BytesView v) {
-  std::string out = to_string(v.first(std::min(v.size(), kMaxText)));
+  std::string out = towline::to_string(v.first(std::min(v.size(), kMaxText)));
   for (char& c : out)
     if (c < 0x20 || c > 0x7e) c = '?';
   return out;

@@ -48,7 +48,7 @@ absl::StatusOr<std::optional<std::string>> Multistream::token(BytesView& in) {
       in = in.subspan(n);
       if (partial_.size() < whole) return std::nullopt;
       if (partial_.back() != '\n') return absl::InvalidArgumentError("multistream: a token without its newline");
-      std::string out = to_string(BytesView{partial_}.subspan(length->size, length->value - 1));
+      std::string out = towline::to_string(BytesView{partial_}.subspan(length->size, length->value - 1));
       partial_.clear();
       return out;
     }

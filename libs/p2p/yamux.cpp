@@ -8,7 +8,7 @@
 namespace towline::p2p {
 namespace {
 
-enum Type : std::uint8_t { kData = 0, kWindowUpdate = 1, kPing = 2, kGoAway = 3 };
+enum Type : std::uint8_t { kDataFrame = 0, kWindowUpdateFrame = 1, kPingFrame = 2, kGoAwayFrame = 3 };
 enum Flag : std::uint16_t { kSyn = 1, kAck = 2, kFin = 4, kRst = 8 };
 constexpr std::size_t kHeader = 12;
 constexpr std::uint32_t kInitialWindow = 256U << 10U;
@@ -45,7 +45,7 @@ void Yamux::control(const Frame& f) {
 }
 
 absl::Status Yamux::fail(const char* why) {
-  if (!failed_) control({kGoAway, 0, 0, 1});
+  if (!failed_) control({kGoAwayFrame, 0, 0, 1});
   failed_ = true;
   return absl::InvalidArgumentError(why);
 }
@@ -80,19 +80,19 @@ absl::Status Yamux::on_bytes(BytesView in, absl::Time now) {
 
 absl::Status Yamux::on_frame(const Frame& f, absl::Time now) {
   switch (f.type) {
-    case kData:
-    case kWindowUpdate: return on_stream_frame(f, now);
-    case kPing:
+    case kDataFrame:
+    case kWindowUpdateFrame: return on_stream_frame(f, now);
+    case kPingFrame:
       if (f.stream != 0) return fail("yamux: a ping on a stream");
       if ((f.flags & kSyn) != 0) {
-        control({kPing, kAck, 0, f.length});
+        control({kPingFrame, kAck, 0, f.length});
       } else if (ping_sent_ && f.length == ping_value_) {
         latency_ = now - *ping_sent_;
         ping_sent_.reset();
         next_ping_ = now + options_.ping_interval;
       }
       return absl::OkStatus();
-    case kGoAway: failed_ = true; return absl::UnavailableError("yamux: the peer ended the session");
+    case kGoAwayFrame: failed_ = true; return absl::UnavailableError("yamux: the peer ended the session");
     default: return fail("yamux: unknown frame type");
   }
 }
@@ -106,7 +106,7 @@ absl::Status Yamux::on_syn(const Frame& f, absl::Time now) {
   }
   if (++opens_ > options_.max_opens) return fail("yamux: streams opened too fast");
   if (inbound_ >= options_.max_inbound_streams) {
-    control({kWindowUpdate, kRst, f.stream, 0});
+    control({kWindowUpdateFrame, kRst, f.stream, 0});
     return absl::OkStatus();
   }
   ++inbound_;
@@ -115,7 +115,7 @@ absl::Status Yamux::on_syn(const Frame& f, absl::Time now) {
   s.send_window = kInitialWindow;
   s.receive_window = kOurWindow;
   streams_.emplace(f.stream, std::move(s));
-  control({kWindowUpdate, kAck, f.stream, kOurWindow - kInitialWindow});
+  control({kWindowUpdateFrame, kAck, f.stream, kOurWindow - kInitialWindow});
   handler_.on_open(f.stream);
   return absl::OkStatus();
 }
@@ -126,7 +126,7 @@ absl::Status Yamux::on_stream_frame(const Frame& f, absl::Time now) {
   const auto it = streams_.find(f.stream);
   if (it == streams_.end()) {
     // A stream that we have closed: data still on the way to it is drained.
-    if (f.type == kData) {
+    if (f.type == kDataFrame) {
       if (f.length > kOurWindow) return fail("yamux: a frame over the window");
       body_stream_ = f.stream;
       body_left_ = f.length;
@@ -142,10 +142,10 @@ absl::Status Yamux::on_stream_frame(const Frame& f, absl::Time now) {
   if ((f.flags & kRst) != 0) {
     erase(f.stream);
     handler_.on_reset(f.stream);
-    if (f.type == kData && f.length > 0) return fail("yamux: a reset with data");
+    if (f.type == kDataFrame && f.length > 0) return fail("yamux: a reset with data");
     return absl::OkStatus();
   }
-  if (f.type == kWindowUpdate) {
+  if (f.type == kWindowUpdateFrame) {
     if (f.length > std::numeric_limits<std::uint32_t>::max() - s.send_window)
       return fail("yamux: a window larger than 32 bits");
     s.send_window += f.length;
@@ -173,7 +173,7 @@ void Yamux::on_body(BytesView part) {
   if (it == streams_.end()) return;
   it->second.consumed += static_cast<std::uint32_t>(part.size());
   if (it->second.consumed >= kOurWindow / 2 && !it->second.remote_done) {
-    control({kWindowUpdate, 0, id, it->second.consumed});
+    control({kWindowUpdateFrame, 0, id, it->second.consumed});
     it->second.receive_window += it->second.consumed;
     it->second.consumed = 0;
   }
@@ -196,7 +196,7 @@ absl::Status Yamux::on_timer(absl::Time now) {
     next_ping_ = now + options_.ping_interval;
     return absl::OkStatus();
   }
-  control({kPing, kSyn, 0, ++ping_value_});
+  control({kPingFrame, kSyn, 0, ++ping_value_});
   ping_sent_ = now;
   heard_ = false;
   next_ping_ = now + options_.ping_timeout;
@@ -216,7 +216,7 @@ absl::StatusOr<StreamId> Yamux::open() {
   s.receive_window = kOurWindow;
   ++unacknowledged_;
   streams_.emplace(id, std::move(s));
-  control({kWindowUpdate, kSyn, id, kOurWindow - kInitialWindow});
+  control({kWindowUpdateFrame, kSyn, id, kOurWindow - kInitialWindow});
   return id;
 }
 
@@ -234,7 +234,7 @@ void Yamux::finish(StreamId id) {
 
 void Yamux::reset(StreamId id) {
   if (!streams_.contains(id)) return;
-  control({kWindowUpdate, kRst, id, 0});
+  control({kWindowUpdateFrame, kRst, id, 0});
   erase(id);
 }
 
@@ -275,8 +275,8 @@ void Yamux::output(Bytes& out, std::size_t max) {
     turn_ = it->first;
     const auto size = static_cast<std::uint32_t>(std::min<std::size_t>({kMaxFrame, s.queued, s.send_window}));
     const bool last = s.local_done && size == s.queued;
-    const Bytes header = size == 0 ? encode({kWindowUpdate, kFin, it->first, 0})
-                                   : encode({kData, static_cast<std::uint16_t>(last ? kFin : 0), it->first, size});
+    const Bytes header = size == 0 ? encode({kWindowUpdateFrame, kFin, it->first, 0})
+                                   : encode({kDataFrame, static_cast<std::uint16_t>(last ? kFin : 0), it->first, size});
     out.insert(out.end(), header.begin(), header.end());
     for (std::uint32_t left = size; left > 0;) {
       Chunk& c = s.queue.front();

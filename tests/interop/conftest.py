@@ -81,7 +81,7 @@ class Towed:
         self.tow, self.catch_up_s, self.samples = tow, seconds, samples
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def towed(work, net):
     """A fresh op-geth towed from genesis (CL for heads, EL for bodies) to the tip, then watched for 105 blocks."""
     tow = Tow(work / "towed", net, net.el, [net.cl_url, net.el_url]).start()
@@ -99,9 +99,10 @@ def towed(work, net):
 
 
 class Background:
-    """Starts a slow task in a thread; get() waits for it and raises its exception."""
+    """Starts a slow task in a thread; get() waits for it and raises its exception. stop() ends what it made."""
 
-    def __init__(self, start):
+    def __init__(self, start, stop):
+        self._stop = stop
         self._value = self._error = None
 
         def run():
@@ -120,6 +121,15 @@ class Background:
             raise self._error
         return self._value
 
+    def stop(self):
+        if self._stop:
+            self._stop()
+        self._stop = None
+
+
+# The special chains that grow, by the name of their fixture.
+GROWING = {}
+
 
 @pytest.fixture(scope="session")
 def fork_chain(work):
@@ -133,12 +143,14 @@ def fork_chain(work):
         tows.append(Tow(work / "forks/live", net, net.el, [net.cl_url, net.el_url]).start())
         return net, tows[0]
 
-    try:
-        yield Background(start)
-    finally:
+    def stop():
         for tow in tows:
             tow.stop()
         net.stop()
+
+    GROWING["fork_chain"] = Background(start, stop)
+    yield GROWING["fork_chain"]
+    GROWING["fork_chain"].stop()
 
 
 @pytest.fixture(scope="session")
@@ -150,10 +162,17 @@ def deep_reorg_chain(work):
         net.start(wait=False)
         return net
 
-    try:
-        yield Background(start)
-    finally:
-        net.stop()
+    GROWING["deep_reorg_chain"] = Background(start, net.stop)
+    yield GROWING["deep_reorg_chain"]
+    GROWING["deep_reorg_chain"].stop()
+
+
+def pytest_runtest_teardown(item, nextitem):
+    """A special chain costs much CPU time while it grows, so it ends with the last test that needs it."""
+    left = item.session.items[item.session.items.index(item) + 1:] if nextitem else []
+    for name, chain in GROWING.items():
+        if name in item.fixturenames and not any(name in later.fixturenames for later in left):
+            chain.stop()
 
 
 @pytest.fixture(scope="session", autouse=True)

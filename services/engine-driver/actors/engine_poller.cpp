@@ -15,7 +15,7 @@ namespace {
 
 using contract::EngineStatus;
 
-constexpr auto kEvery = std::chrono::milliseconds{500};
+constexpr auto kPollEvery = std::chrono::milliseconds{500};
 
 /// Compares the chain id and the genesis block.
 absl::Status identify(EngineClient& engine, const rollup::Config& c) {
@@ -124,7 +124,7 @@ engine_poller_actor::behavior_type engine_poller(engine_poller_actor::pointer se
                 show(*look->labels, *config.metrics);
               }
               self->send(config.writer, look_atom{}, std::move(look));
-              self->delayed_send(self, kEvery, tick_atom{});
+              self->delayed_send(self, kPollEvery, tick_atom{});
             },
             [](const caf::error& e) { end_process("writer", to_string(e)); });
   }};

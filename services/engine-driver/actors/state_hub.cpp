@@ -8,7 +8,7 @@
 
 namespace towline::driver {
 namespace {
-constexpr auto kEvery = std::chrono::seconds{1};
+constexpr auto kShowEvery = std::chrono::seconds{1};
 }
 
 contract::EngineState state_at(const Shown& shown, absl::Time now) {
@@ -19,7 +19,7 @@ contract::EngineState state_at(const Shown& shown, absl::Time now) {
 
 state_hub_impl::behavior_type state_hub_state::make_behavior(Published<Shown>* latest) {
   latest_ = latest;
-  self_->delayed_send(self_, kEvery, tick_atom{});
+  self_->delayed_send(self_, kShowEvery, tick_atom{});
   const auto take = [this](Shown shown) {
     shown.state.watchers = static_cast<std::uint32_t>(subscribers_.size());
     latest_->set(std::move(shown));
@@ -36,7 +36,7 @@ state_hub_impl::behavior_type state_hub_state::make_behavior(Published<Shown>* l
           [this](stop_atom) { subscribers_.end(); },
           [this](tick_atom) {
             tell_all();
-            self_->delayed_send(self_, kEvery, tick_atom{});
+            self_->delayed_send(self_, kShowEvery, tick_atom{});
           }};
 }
 

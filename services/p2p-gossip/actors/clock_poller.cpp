@@ -8,7 +8,7 @@
 namespace towline::gossip {
 namespace {
 
-constexpr auto kEach = std::chrono::seconds{60}, kSoon = std::chrono::seconds{10};
+constexpr auto kClockEach = std::chrono::seconds{60}, kClockSoon = std::chrono::seconds{10};
 
 std::optional<absl::Duration> ahead_of(http::Client& client, const std::vector<std::string>& urls) {
   std::vector<absl::Duration> ahead;
@@ -37,7 +37,7 @@ clock_poller_actor::behavior_type clock_poller(clock_poller_actor::pointer self,
     if (ahead)
       config.metrics->gauge("towline_gossip_clock_ahead_seconds", "Our clock against the sources', to half a second.")
           .set(absl::ToDoubleSeconds(*ahead));
-    self->delayed_send(self, config.validator->doubt().empty() ? kEach : kSoon, tick_atom{});
+    self->delayed_send(self, config.validator->doubt().empty() ? kClockEach : kClockSoon, tick_atom{});
   }};
 }
 

@@ -16,8 +16,8 @@
 namespace towline::gossip {
 namespace {
 
-constexpr auto kEach = std::chrono::seconds{600};
-constexpr auto kSoon = std::chrono::seconds{10};
+constexpr auto kSignerEach = std::chrono::seconds{600};
+constexpr auto kSignerSoon = std::chrono::seconds{10};
 /// L1 makes a block every 12 s: endpoints this far behind might name a signer of long ago.
 constexpr absl::Duration kOldest = absl::Hours(1);
 
@@ -125,7 +125,7 @@ class Look {
 signer_poller_actor::behavior_type signer_poller(signer_poller_actor::pointer self, const SignerPollerConfig& config) {
   guard(self, "signer_poller");
   self->send(self, tick_atom{});
-  auto next = std::make_shared<std::chrono::seconds>(kSoon);
+  auto next = std::make_shared<std::chrono::seconds>(kSignerSoon);
   return {[=](tick_atom) {
     const auto found = Look{config}.run();
     config.metrics
@@ -140,7 +140,7 @@ signer_poller_actor::behavior_type signer_poller(signer_poller_actor::pointer se
         log::warn("L1 does not prove the unsafe block signer; it stays what it was, trying on",
                   {log::kv("why", found.status())});
       self->delayed_send(self, *next, tick_atom{});
-      *next = std::min(2 * *next, kEach);
+      *next = std::min(2 * *next, kSignerEach);
       return;
     }
     const char* const trust =
@@ -152,8 +152,8 @@ signer_poller_actor::behavior_type signer_poller(signer_poller_actor::pointer se
     if (before.empty() || before.front() != found->signer || last->proof.empty() || !last->failure.empty())
       log::info("unsafe block signer", {log::kv("address", to_hex(found->signer.view())), log::kv("source", "l1"),
                                         log::kv("l1_block", found->at.id), log::kv("evidence", trust)});
-    *next = kSoon;
-    self->delayed_send(self, kEach, tick_atom{});
+    *next = kSignerSoon;
+    self->delayed_send(self, kSignerEach, tick_atom{});
   }};
 }
 

@@ -26,7 +26,8 @@ namespace asio = boost::asio;
 using asio::ip::udp;
 using ErrorCode = boost::system::error_code;
 
-constexpr absl::Duration kShowEach = absl::Seconds(1), kKeepEach = absl::Minutes(5), kResolveAgain = absl::Seconds(30);
+constexpr absl::Duration kShowNodesEach = absl::Seconds(1), kKeepEach = absl::Minutes(5),
+                         kResolveAgain = absl::Seconds(30);
 constexpr absl::Duration kWarnEach = absl::Minutes(1);
 constexpr std::size_t kMaxKept = 64;
 
@@ -174,7 +175,7 @@ class Discovery::Loop final : private discv5::Service::Handler {
     service_->want_more(network_.wants_peers());
     service_->on_timer(now);
     if (now >= next_show_) {
-      next_show_ = now + kShowEach;
+      next_show_ = now + kShowNodesEach;
       show();
     }
     if (now >= next_keep_) {

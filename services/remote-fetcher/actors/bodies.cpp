@@ -18,12 +18,6 @@
 namespace towline::fetcher {
 namespace {
 
-absl::string_view text(simdjson::dom::element e) {
-  std::string_view s;
-  if (e.get(s) != simdjson::SUCCESS) s = {};
-  return {s.data(), s.size()};
-}
-
 /// How much larger than expected an answer may be, and the growth of that room after an answer that was larger.
 constexpr std::size_t kMoreRoom = 4;
 
@@ -74,7 +68,7 @@ Task<absl::StatusOr<Bodies::Transactions>> Bodies::raw_transactions(std::size_t 
       if (a.kind == jsonrpc::Answer::Kind::result && a.result.is_null()) co_return absl::NotFoundError("not found");
       if (a.kind != jsonrpc::Answer::Kind::result || !a.result.is_string())
         co_return absl::UnimplementedError("it serves no raw transactions");
-      auto raw = parse_hex(text(a.result));
+      auto raw = parse_hex(jsonrpc::text(a.result));
       if (!raw.ok()) co_return as_data_loss("transactions", raw.status());
       got[left[k]] = *std::move(raw);
     }
@@ -125,7 +119,7 @@ absl::StatusOr<Bodies::Transactions> Bodies::read(const jsonrpc::Answer& a, bool
     return absl::UnavailableError(why);
   }
   if (raw) {
-    const auto bytes = parse_hex(text(a.result));
+    const auto bytes = parse_hex(jsonrpc::text(a.result));
     if (!bytes.ok()) return as_data_loss("raw block", bytes.status());
     auto block = eth::decode_raw_block(*bytes);
     if (!block.ok()) return as_data_loss("raw block", block.status());
@@ -134,7 +128,8 @@ absl::StatusOr<Bodies::Transactions> Bodies::read(const jsonrpc::Answer& a, bool
     return std::move(block->transactions);
   }
   simdjson::dom::element hash;
-  if (q.by_number && (a.result["hash"].get(hash) != simdjson::SUCCESS || text(hash) != to_hex(wanted.hash.view())))
+  if (q.by_number &&
+      (a.result["hash"].get(hash) != simdjson::SUCCESS || jsonrpc::text(hash) != to_hex(wanted.hash.view())))
     return absl::NotFoundError("another branch");
   auto txs = eth::verified_transactions_from_json(a.result, wanted.header);
   if (absl::IsUnimplemented(txs.status())) {

@@ -35,12 +35,6 @@ std::string block_params(const std::string& label) { return absl::StrCat("[\"", 
 
 jsonrpc::Call block_call(const std::string& label) { return {"eth_getBlockByNumber", block_params(label)}; }
 
-absl::string_view text(simdjson::dom::element e) {
-  std::string_view s;
-  if (e.get(s) != simdjson::SUCCESS) s = {};
-  return {s.data(), s.size()};
-}
-
 bool says_unsupported(const absl::StatusOr<jsonrpc::Answer>& a) {
   return a.ok() && a->kind == jsonrpc::Answer::Kind::error && jsonrpc::is_unsupported(a->error);
 }
@@ -147,7 +141,8 @@ Task<absl::Status> HeadPoller::check_el(absl::StatusOr<std::uint64_t> chain_id) 
   // A pruned node lacks the genesis header; its chain id has to suffice.
   if (genesis.kind != jsonrpc::Answer::Kind::result || genesis.result.is_null()) co_return absl::OkStatus();
   simdjson::dom::element hash;
-  if (genesis.result["hash"].get(hash) != simdjson::SUCCESS || text(hash) != to_hex(c.l2_genesis.hash.view())) {
+  if (genesis.result["hash"].get(hash) != simdjson::SUCCESS ||
+      jsonrpc::text(hash) != to_hex(c.l2_genesis.hash.view())) {
     co_return absl::FailedPreconditionError(
         absl::StrCat("another chain: its block ", c.l2_genesis.number, " is not the L2 genesis of the rollup config"));
   }
@@ -167,7 +162,7 @@ Task<absl::Status> HeadPoller::check_cl() {
         absl::StrCat("another chain: it has chain id ", id, ", the rollup config says ", c.l2_chain_id));
   }
   if (answer.result["genesis"]["l2"]["hash"].get(e) == simdjson::SUCCESS &&
-      text(e) != to_hex(c.l2_genesis.hash.view())) {
+      jsonrpc::text(e) != to_hex(c.l2_genesis.hash.view())) {
     co_return absl::FailedPreconditionError("another chain: its L2 genesis is not that of the rollup config");
   }
   co_return absl::OkStatus();
@@ -188,7 +183,7 @@ Task<absl::Status> HeadPoller::probe() {
   // One URL may serve both kinds. A gateway that refuses one method with any status may still serve the other.
   const absl::StatusOr<jsonrpc::Answer> chain = co_await ask("eth_chainId", "[]", Asked::small);
   const bool has_chain = chain.ok() && chain->kind == jsonrpc::Answer::Kind::result;
-  const auto chain_id = has_chain ? parse_quantity(text(chain->result)) : absl::StatusOr<std::uint64_t>{0};
+  const auto chain_id = has_chain ? parse_quantity(jsonrpc::text(chain->result)) : absl::StatusOr<std::uint64_t>{0};
   const Trouble without_chain = trouble_;
   if (!chain.ok() && !said_something(without_chain.problem)) co_return chain.status();
   const absl::StatusOr<jsonrpc::Answer> sync = co_await ask("optimism_syncStatus", "[]", Asked::small);

@@ -63,7 +63,7 @@ trap interrupted INT TERM
 
 # Real nodes, in two lanes with a chain each. op-geth and the other peers are built first, beside the other lanes.
 peers() {
-  suite peers nice -n 19 tests/interop/run.sh prepare
+  suite peers tests/interop/run.sh prepare
 }
 of_lane_2="test_7_gossip.py test_8_lying_sources.py test_10_start.py"
 real_nodes_1() {

@@ -44,7 +44,8 @@ absl::Status read_transactions(BytesView in, std::vector<Bytes>& out) {
   if (in.empty()) return absl::OkStatus();
   if (in.size() < 4) return bad_field("transactions");
   const std::uint64_t first = little_endian(in.first(4));
-  if (first == 0 || first % 4 != 0 || first > in.size() || first / 4 > kMaxTransactions) return bad_field("transactions");
+  if (first == 0 || first % 4 != 0 || first > in.size() || first / 4 > kMaxTransactions)
+    return bad_field("transactions");
   out.reserve(first / 4);
   for (std::size_t i = 0; i < first / 4; ++i) {
     const std::uint64_t begin = little_endian(in.subspan(4 * i, 4));

@@ -195,7 +195,8 @@ absl::Status NoiseHandshake::read_payload(BytesView in) {
   if (id == identity_.peer_id()) return absl::UnauthenticatedError("noise: this is ourselves");
   for (pb::Reader r{extensions}; !r.empty();) {
     TOWLINE_ASSIGN_OR_RETURN(const auto f, r.next());
-    if (f.number == 2 && f.is_bytes && remote_muxers_.size() < kMaxMuxers) remote_muxers_.push_back(towline::to_string(f.bytes));
+    if (f.number == 2 && f.is_bytes && remote_muxers_.size() < kMaxMuxers)
+      remote_muxers_.push_back(towline::to_string(f.bytes));
   }
   return absl::OkStatus();
 }

@@ -3,7 +3,7 @@ import re
 import subprocess
 import time
 
-from stack import BIN, HANG_S, Process, free_port
+from stack import BIN, HANG_S, Process, free_port, http
 
 CAP = 30  # bodies a second of each source: this limits a replica, not the machine
 
@@ -20,13 +20,16 @@ class Fetchers:
         self.target = "ipv4:" + ",".join(self.addresses)
 
     def start_one(self, n):
+        """Starts a replica and waits until it can serve."""
         s, sources = self.s, self.s.endpoints["sources"]
         directory = s.dir / f"fetcher{n}"
         directory.mkdir()
         shared = [f for f in s.flags("remote-fetcher", [sources[n % len(sources)]]) if not f.startswith(("--grpc.addr", "--http.addr", "--evidence"))]
         # Few and small requests, so that little is on its way when a replica loses its window.
-        flags = [*shared, f"--grpc.addr={self.addresses[n]}", "--http.addr=127.0.0.1:0", "--max-in-flight=4", "--max-batch=4", *self.extra]
+        status = f"127.0.0.1:{free_port()}"
+        flags = [*shared, f"--grpc.addr={self.addresses[n]}", f"--http.addr={status}", "--max-in-flight=4", "--max-batch=4", *self.extra]
         s.processes[f"fetcher{n}"] = Process("remote-fetcher", flags, directory).start()
+        s.wait(f"fetcher{n} ready", lambda: http(f"http://{status}/readyz")[0] == 200)
 
     def start_the_rest(self):
         s = self.s

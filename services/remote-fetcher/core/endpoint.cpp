@@ -233,7 +233,7 @@ void Endpoint::on_useless_answer(absl::Time now, Trouble t) {
 }
 
 void Endpoint::on_overtaken(Work w, std::size_t calls, absl::Time now, absl::Duration took) {
-  latencies_[static_cast<std::size_t>(w)].add(took, calls, now);
+  latencies_[static_cast<std::size_t>(w)].add(took, calls, now, true);
 }
 
 void Endpoint::on_cancelled(Work w, std::size_t calls) {

@@ -13,7 +13,7 @@ namespace towline::fetcher {
 class HedgeAllowance {
  public:
   static constexpr double kPart = 0.05;
-  /// Second requests that may be saved up while nothing is slow.
+  /// Second requests that may be saved up while nothing is slow. A process starts with as many.
   static constexpr double kMost = 8;
 
   void on_request() { left_ = std::min(kMost, left_ + kPart); }
@@ -25,7 +25,7 @@ class HedgeAllowance {
   }
 
  private:
-  double left_ = 0;
+  double left_ = kMost;
 };
 
 /// The quantile of an endpoint's response times after which a second endpoint is asked, and the least distance from the
@@ -33,11 +33,13 @@ class HedgeAllowance {
 inline constexpr double kHedgeQuantile = 0.95;
 inline constexpr absl::Duration kHedgeAfter = absl::Milliseconds(25);
 
-/// When the second is asked. nullopt: not at all, since too few answers are known.
+/// When the second is asked. nullopt: not at all, since too few answers are known. With few answers, of which a single
+/// late one would be the quantile, it is twice the median.
 inline std::optional<absl::Duration> hedge_after(const Latency& l, absl::Time now) {
-  const auto late = l.quantile(kHedgeQuantile, now);
-  if (!late) return std::nullopt;
-  return std::max(*late, *l.quantile(0.5, now) + kHedgeAfter);
+  const auto usual = l.quantile(0.5, now);
+  if (!usual) return std::nullopt;
+  const auto late = l.quantile(kHedgeQuantile, now, Latency::kLeastOfTail);
+  return std::max(late.value_or(2 * *usual), *usual + kHedgeAfter);
 }
 
 }  // namespace towline::fetcher

@@ -5,8 +5,8 @@
 
 namespace towline::fetcher {
 
-void Latency::add(absl::Duration took, std::size_t calls, absl::Time now) {
-  samples_[next_] = {now, took, took / static_cast<double>(std::max<std::size_t>(1, calls))};
+void Latency::add(absl::Duration took, std::size_t calls, absl::Time now, bool overtaken) {
+  samples_[next_] = {now, took, took / static_cast<double>(std::max<std::size_t>(1, calls)), overtaken};
   next_ = (next_ + 1) % kMost;
 }
 
@@ -27,6 +27,17 @@ std::optional<absl::Duration> Latency::quantile(double q, absl::Time now, std::s
 
 std::optional<absl::Duration> Latency::per_call(double q, absl::Time now) const {
   return quantile_of(&Sample::each, q, now, kLeast);
+}
+
+std::optional<double> Latency::overtaken(absl::Time now) const {
+  std::size_t fresh = 0, overtaken = 0;
+  for (const Sample& s : samples_) {
+    if (now - s.at > kFresh) continue;
+    ++fresh;
+    if (s.overtaken) ++overtaken;
+  }
+  if (fresh < kLeastOfTail) return std::nullopt;
+  return static_cast<double>(overtaken) / static_cast<double>(fresh);
 }
 
 }  // namespace towline::fetcher

@@ -26,7 +26,9 @@ void rank(std::span<Endpoint* const> endpoints, Work w, absl::Time now) {
     }
     if (const auto tail = e->latency_of(w).quantile(kTail, now, Latency::kLeastOfTail)) {
       const double times = e->unsteady(w) ? kFastAgain : kSlow;
-      e->set_unsteady(w, *tail > *fastest_tail * times && *tail > *fastest_tail + kNoDifference);
+      const bool late = *tail > *fastest_tail * times && *tail > *fastest_tail + kNoDifference;
+      const double overtaken = e->latency_of(w).overtaken(now).value_or(0);
+      e->set_unsteady(w, late || overtaken > (e->unsteady(w) ? kSteadyAgain : kOvertaken));
     }
     const auto took = e->latency_of(w).quantile(0.5, now);
     const auto each = e->latency_of(w).per_call(0.5, now);

@@ -13,6 +13,9 @@ namespace towline::fetcher {
 inline constexpr double kSlow = 4, kFastAgain = 2;
 /// The quantile that makes an endpoint unsteady.
 inline constexpr double kTail = 0.95;
+/// An endpoint is also unsteady when others answered first more than kOvertaken of its requests, since the time of a
+/// request that was overtaken is not known. It is steady again below kSteadyAgain.
+inline constexpr double kOvertaken = 0.1, kSteadyAgain = 0.05;
 /// A rank is dropped when the endpoint was not measured for this long.
 inline constexpr absl::Duration kForgetRank = absl::Minutes(15);
 /// Smaller differences do not count.

@@ -94,7 +94,7 @@ void Vote::put(contract::HeadSnapshot s, const std::vector<std::uint64_t>& asked
   if (before != views_.end()) {
     const View& last = before->second;
     v.before.insert(last.chain.begin(), last.chain.upper_bound(number_of(last.heads.safe)));
-    std::erase_if(v.before, [&](const auto& block) { return v.chain.contains(block.first); });
+    absl::erase_if(v.before, [&](const auto& block) { return v.chain.contains(block.first); });
   }
   const std::uint64_t settled = number_of(s.safe);
   for (const auto& [endpoint, other] : views_) {

@@ -1,6 +1,8 @@
 // Which sources to believe. In: what each source says about its chain. Out: the labels that a quorum of groups has, and
 // the source whose unsafe head leads. A trust group has one vote, however many endpoints it has. Pure.
 #pragma once
+#include <absl/container/btree_map.h>
+#include <absl/container/btree_set.h>
 #include <absl/time/time.h>
 
 #include <map>
@@ -54,12 +56,12 @@ class Vote {
  private:
   struct View {
     contract::HeadSnapshot heads;
-    std::set<std::uint64_t> asked;
+    absl::btree_set<std::uint64_t> asked;
     /// Its labels and their parents, and its blocks at the requested heights.
-    std::map<std::uint64_t, Hash32> chain;
+    absl::btree_map<std::uint64_t, Hash32> chain;
     /// Its blocks up to its safe block at the previous look, where nothing newer is known. Otherwise two moving sources
     /// that are polled in turn would have no height in common.
-    std::map<std::uint64_t, Hash32> before;
+    absl::btree_map<std::uint64_t, Hash32> before;
     /// Its highest unsafe head, and when that was first seen.
     std::uint64_t highest = 0;
     absl::Time moved;

@@ -7,9 +7,14 @@ namespace towline::coordinator {
 void GossipBlocks::add(const eth::BlockRef& b) {
   if (!blocks_.try_emplace(b.hash, Entry{b, ++arrivals_}).second) return;
   by_number_.emplace(b.number, b.hash);
-  if (blocks_.size() <= kMaxBlocks) return;
-  blocks_.erase(by_number_.begin()->second);
-  by_number_.erase(by_number_.begin());
+  chains_.reset();
+  if (blocks_.size() > kMaxBlocks) erase({by_number_.begin()->first, by_number_.begin()->second});
+}
+
+void GossipBlocks::erase(const eth::BlockId& b) {
+  by_number_.erase({b.number, b.hash});
+  blocks_.erase(b.hash);
+  chains_.reset();
 }
 
 void GossipBlocks::drop(const Hash32& hash) {
@@ -17,10 +22,7 @@ void GossipBlocks::drop(const Hash32& hash) {
   while (!todo.empty()) {
     const Hash32 h = todo.back();
     todo.pop_back();
-    if (const auto it = blocks_.find(h); it != blocks_.end()) {
-      by_number_.erase({it->second.block.number, h});
-      blocks_.erase(it);
-    }
+    if (const eth::BlockRef* b = find(h)) erase(b->id());
     for (const auto& [child, e] : blocks_)
       if (e.block.parent_hash == h) todo.push_back(child);
   }
@@ -30,17 +32,12 @@ void GossipBlocks::drop_lower_half(const eth::BlockId& base, const Hash32& tip) 
   std::vector<eth::BlockId> way;
   for (const eth::BlockRef* at = find(tip); at != nullptr && at->number > base.number; at = parent_of(*at))
     way.push_back(at->id());
-  for (std::size_t i = way.size() / 2; i < way.size(); ++i) {
-    by_number_.erase({way[i].number, way[i].hash});
-    blocks_.erase(way[i].hash);
-  }
+  for (std::size_t i = way.size() / 2; i < way.size(); ++i) erase(way[i]);
 }
 
 void GossipBlocks::drop_up_to(std::uint64_t number) {
-  while (!by_number_.empty() && by_number_.begin()->first <= number) {
-    blocks_.erase(by_number_.begin()->second);
-    by_number_.erase(by_number_.begin());
-  }
+  while (!by_number_.empty() && by_number_.begin()->first <= number)
+    erase({by_number_.begin()->first, by_number_.begin()->second});
 }
 
 const eth::BlockRef* GossipBlocks::find(const Hash32& hash) const {
@@ -95,8 +92,9 @@ std::optional<GossipBlocks::Chain> GossipBlocks::highest() const {
   return Chain{root_of(best->block, Hash32{}), best->block};
 }
 
-std::vector<GossipBlocks::Chain> GossipBlocks::chains() const {
-  std::vector<Chain> out;
+const std::vector<GossipBlocks::Chain>& GossipBlocks::chains() const {
+  if (chains_) return *chains_;
+  std::vector<Chain>& out = chains_.emplace();
   absl::flat_hash_set<Hash32> seen;
   for (auto it = by_number_.rbegin(); it != by_number_.rend(); ++it) {
     if (!seen.insert(it->second).second) continue;

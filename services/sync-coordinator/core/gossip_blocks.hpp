@@ -37,8 +37,8 @@ class GossipBlocks {
     eth::BlockRef lowest, tip;
   };
   std::optional<Chain> highest() const;
-  /// All chains, one for each lowest block, highest first.
-  std::vector<Chain> chains() const;
+  /// All chains, one for each lowest block, highest first. Valid until a block is added or dropped.
+  const std::vector<Chain>& chains() const;
   std::size_t size() const { return blocks_.size(); }
 
  private:
@@ -48,10 +48,13 @@ class GossipBlocks {
   };
   /// The ancestor of `b` that is the child of `base`, or the lowest known ancestor.
   const eth::BlockRef& root_of(const eth::BlockRef& b, const Hash32& base) const;
+  void erase(const eth::BlockId& b);
 
   absl::flat_hash_map<Hash32, Entry> blocks_;
   absl::btree_set<std::pair<std::uint64_t, Hash32>> by_number_;
   std::uint64_t arrivals_ = 0;
+  /// The chains of these blocks, once somebody has asked for them.
+  mutable std::optional<std::vector<Chain>> chains_;
 };
 
 }  // namespace towline::coordinator

@@ -164,9 +164,11 @@ function(towline_proto)
   target_link_libraries(${target} PUBLIC protobuf::libprotobuf gRPC::grpc++)
   target_include_directories(${target} SYSTEM PUBLIC ${out})
   target_compile_options(${target} PRIVATE -w)
-  protobuf_generate(TARGET ${target} LANGUAGE cpp IMPORT_DIRS ${A_ROOT} PROTOC_OUT_DIR ${out})
+  protobuf_generate(TARGET ${target} LANGUAGE cpp IMPORT_DIRS ${A_ROOT} PROTOC_OUT_DIR ${out} OUT_VAR messages)
   protobuf_generate(TARGET ${target} LANGUAGE grpc GENERATE_EXTENSIONS .grpc.pb.h .grpc.pb.cc
-    PLUGIN "protoc-gen-grpc=$<TARGET_FILE:gRPC::grpc_cpp_plugin>" IMPORT_DIRS ${A_ROOT} PROTOC_OUT_DIR ${out})
+    PLUGIN "protoc-gen-grpc=$<TARGET_FILE:gRPC::grpc_cpp_plugin>" IMPORT_DIRS ${A_ROOT} PROTOC_OUT_DIR ${out} OUT_VAR services)
+  # For scripts/headers.py, which parses headers without compiling the library.
+  add_custom_target(${target}_sources DEPENDS ${messages} ${services})
   set_target_properties(${target} PROPERTIES TOWLINE_LAYER glue)
   add_library(towline::${A_NAME} ALIAS ${target})
 endfunction()

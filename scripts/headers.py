@@ -38,6 +38,7 @@ def flags_of(command):
 def main():
     root = Path(__file__).resolve().parents[1]
     build = Path(sys.argv[1]) if len(sys.argv) > 1 else root / "build/asan"
+    subprocess.run(["cmake", "--build", build, "--target", "towline_proto_sources"], stdout=subprocess.DEVNULL, check=True)
     headers = subprocess.check_output(["git", "ls-files", "*.hpp"], cwd=root, text=True).split()
     includes = {h: set(INCLUDE.findall((root / h).read_text())) for h in headers}
     proven, flags = set(), {}

@@ -13,5 +13,5 @@ cmake --build build/asan -j "$(nproc)" --target pure_tests >build/asan-build.txt
   grep -vE '^\[[0-9]+/[0-9]+\] [A-Z]' build/asan-build.txt
   exit 1
 }
-build/asan/tests/simulation/simulation_test --schedules="${SCHEDULES:-300}"
+build/asan/tests/simulation/simulation_test --schedules="${SCHEDULES:-100}"
 exec ctest --test-dir build/asan -L pure -E '^simulation_test$' --output-on-failure -j "$(nproc)"

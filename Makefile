@@ -14,8 +14,7 @@ deps: ## install the Debian packages that are missing (as root)
 	@scripts/deps.sh
 
 configure: deps
-	@mkdir -p build
-	@cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@scripts/configure.sh release
 
 build: configure ## all programs, in build/release/bin
 	@cmake --build build/release -j $(JOBS) --target programs
@@ -41,7 +40,7 @@ format: deps ## format the C++ sources
 lint: deps ## layers, format, protos, and a configure run without tests
 	@scripts/lint.sh
 
-tidy: build-all ## clang-tidy on what changed since the newest tag, or on core/
+tidy: deps ## clang-tidy on what changed since the newest tag, or on core/
 	@scripts/tidy.sh
 
 sanitized: deps ## the tests of the pure layer under ASan and UBSan, in build/asan

@@ -4,11 +4,7 @@
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
-mkdir -p build
-cmake --preset asan >build/asan-configure.txt 2>&1 || {
-  cat build/asan-configure.txt
-  exit 1
-}
+scripts/configure.sh asan
 cmake --build build/asan -j "$(nproc)" --target pure_tests >build/asan-build.txt 2>&1 || {
   grep -vE '^\[[0-9]+/[0-9]+\] [A-Z]' build/asan-build.txt
   exit 1

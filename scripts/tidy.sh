@@ -14,10 +14,7 @@ else
   files=$(git ls-files 'services/*/core/*.cpp' | grep -v '_test\.cpp$')
 fi
 [ -n "$files" ] || exit 0
-cmake --preset asan >build/asan-configure.txt 2>&1 || {
-  cat build/asan-configure.txt
-  exit 1
-}
+scripts/configure.sh asan
 # shellcheck disable=SC2086
 if ! printf '%s\n' $files | xargs -P "$(nproc)" -n 2 clang-tidy-14 -p build/asan --quiet --extra-arg=-Wno-unknown-warning-option >build/tidy.txt 2>&1; then
   grep -vE '^[0-9]+ warnings? .*generated\.$|^Suppressed ' build/tidy.txt

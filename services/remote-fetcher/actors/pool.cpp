@@ -277,7 +277,6 @@ Task<absl::StatusOr<Reply>> Pool::call(Turn turn, std::vector<jsonrpc::Call> cal
 Task<void> Pool::run(std::shared_ptr<Race> race, std::size_t k, Turn turn, std::vector<jsonrpc::Call> calls,
                      Allowance allowance) {
   Trouble trouble;
-  race->racers[k].endpoint = turn.endpoint;
   race->racers[k].reply =
       co_await exchange(std::move(turn), std::move(calls), allowance, race->racers[k].cancel, &trouble);
   race->news->set(true);

@@ -181,7 +181,6 @@ class Pool {
   /// A request that is sent to one or two endpoints.
   struct Race {
     struct Racer {
-      std::size_t endpoint = 0;
       CancelPtr cancel = std::make_shared<Cancel>();
       std::optional<absl::StatusOr<Reply>> reply;
       bool ok() const { return reply && reply->ok(); }

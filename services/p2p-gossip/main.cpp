@@ -129,7 +129,6 @@ class P2PGossip final : public service::Program {
       return absl::InvalidArgumentError(absl::StrCat("--p2p.priv.raw: ", key.status().message()));
     TOWLINE_RETURN_IF_ERROR(key.status());
     identity_ = std::make_unique<p2p::Identity>(*std::move(key));
-    network_.bans_file = data_dir_ + "/p2p_bans.json";
     network_.node.topics = gossip_block::topic_names(config_.l2_chain_id);
     network_.peers.seed = static_cast<std::uint64_t>(absl::ToUnixNanos(absl::Now()));
 
@@ -137,6 +136,10 @@ class P2PGossip final : public service::Program {
     rules.chain_id = config_.l2_chain_id;
     rules.past = past_duration_;
     system_ = &ctx.system;
+    const file_store_actor files = actors_.add(system_->spawn<caf::detached>(file_store));
+    network_.bans_file = std::make_shared<KeptFile>(data_dir_ + "/p2p_bans.json", "the bans", files);
+    discovery_.nodes_file =
+        std::make_shared<KeptFile>(data_dir_ + "/p2p_nodes.txt", "the nodes that were found", files);
     store_ = actors_.add(system_->spawn(block_store, BlockStoreConfig{cached_blocks_, cached_bytes_, &last_block_}));
     validator_ = std::make_unique<Validator>(
         ctx.system, config_, rules, *store_, ctx.metrics, [this](bool on) { p2p_->suspend_penalties(on); }, signer);
@@ -305,7 +308,6 @@ class P2PGossip final : public service::Program {
     discovery_.advertise_ip = network_.advertise_ip;
     discovery_.advertise_tcp = p2p_->addresses()[0].tcp;
     discovery_.chain_id = config_.l2_chain_id;
-    discovery_.nodes_file = data_dir_ + "/p2p_nodes.txt";
     finder_ = std::make_unique<Discovery>(discovery_, identity_->key(), *p2p_, metrics);
     return finder_->start();
   }

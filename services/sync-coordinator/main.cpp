@@ -81,15 +81,18 @@ class Coordinator final : public service::Program {
     };
     fetcher_ = make_fetcher_client(channel(fetcher_target_), calls_);
     hub_ = actors_.add(system_->spawn(status_hub, &latest_));
-    const decision_store_actor store = actors_.add(system_->spawn<caf::detached>(decision_store));
+    const file_store_actor files = actors_.add(system_->spawn<caf::detached>(file_store));
     std::vector<Metrics::Gauge> gossip_connected;
     for (std::size_t i = 0; i < driver_targets_.size(); ++i) {
       const std::string& target = driver_targets_[i];
       drivers_.push_back(make_driver_client(channel(target), calls_));
       tows_.push_back(actors_.add(system_->spawn(
-          tow, TowConfig{i, target, options, limits_, options.unsafe_from_gossip, drivers_.back().get(), fetcher_.get(),
-                         *hub_, &ctx.metrics,
-                         data_dir_.empty() ? "" : absl::StrCat(data_dir_, "/decisions-", i, ".json"), store})));
+          tow,
+          TowConfig{i, target, options, limits_, options.unsafe_from_gossip, drivers_.back().get(), fetcher_.get(),
+                    *hub_, &ctx.metrics,
+                    data_dir_.empty() ? nullptr
+                                      : std::make_shared<KeptFile>(absl::StrCat(data_dir_, "/decisions-", i, ".json"),
+                                                                   "decisions", files)})));
       const head_link_actor heads =
           actors_.add(system_->spawn(head_link, fetcher_.get(), tows_.back(), limits_.head_age));
       links_.push_back(heads);

@@ -37,7 +37,8 @@ Validator::Validator(caf::actor_system& system, const rollup::Config& config, go
   // One per core, at least two: one of them may be busy with a block of 10 MiB.
   const long cores = std::max(2L, sysconf(_SC_NPROCESSORS_ONLN));
   for (long i = 0; i < cores; ++i)
-    checkers_.push_back(actors_.add(system.spawn(checker, CheckerConfig{&config, options, &view_, judge_})));
+    checkers_.push_back(
+        actors_.add(system.spawn<caf::detached>(checker, CheckerConfig{&config, options, &view_, judge_})));
 }
 
 void Validator::submit(ValidationJob job) {
@@ -58,6 +59,9 @@ std::vector<Address> Validator::signers() const { return view_.get()->signers.ac
 
 std::string Validator::doubt() const { return view_.get()->doubt; }
 
-void Validator::join(caf::actor_system& system) { actors_.end(system); }
+void Validator::join(caf::actor_system& system) {
+  checkers_.clear();
+  actors_.end(system);
+}
 
 }  // namespace towline::gossip

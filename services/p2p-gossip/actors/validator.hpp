@@ -31,7 +31,7 @@ class Validator {
   std::vector<Address> signers() const;
   /// Why no peer is punished at present; empty: peers are punished.
   std::string doubt() const;
-  /// Ends the actors, and waits for them.
+  /// Ends the actors, and waits for them. Nobody may submit() any more.
   void join(caf::actor_system& system);
 
  private:

@@ -4,9 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/typed_event_based_actor.hpp>
 #include <filesystem>
 #include <fstream>
 
+#include "libs/actor_kit/terminator.hpp"
 #include "libs/crypto/openssl.hpp"
 #include "services/p2p-gossip/edge/gossip_fixture.hpp"
 #include "services/p2p-gossip/edge/udp_discovery.hpp"
@@ -16,10 +20,26 @@ namespace {
 
 using asio::ip::udp;
 
+/// A file store, which has written everything when it ends.
+class Files {
+ public:
+  ~Files() {
+    Terminator end;
+    end.add(std::move(*store_));
+    end.end(system_);
+  }
+  KeptFilePtr keep(const std::string& path) const { return std::make_shared<KeptFile>(path, "the nodes", *store_); }
+
+ private:
+  caf::actor_system_config config_;
+  caf::actor_system system_{config_};
+  std::optional<file_store_actor> store_{system_.spawn<caf::detached>(file_store)};
+};
+
 /// A libp2p node with its discovery.
 class Finder {
  public:
-  Finder(std::uint8_t i, const std::string& ip, std::vector<BootNode> boot, std::string nodes_file = "")
+  Finder(std::uint8_t i, const std::string& ip, std::vector<BootNode> boot, KeptFilePtr nodes_file = nullptr)
       : identity_{*secp256k1::SecretKey::from(Bytes(32, i))} {
     NetworkConfig c;
     c.listen_ip = ip;
@@ -76,25 +96,28 @@ INSTANTIATE_TEST_SUITE_P(Discovery, Family, ::testing::Values("127.0.0.1", "::1"
                          [](const auto& i) { return i.index == 0 ? "ip4" : "ip6"; });
 
 TEST(Discovery, NodesThatWereFoundAreKnownAtTheNextStart) {
-  const std::string file = ::testing::TempDir() + "towline_nodes.txt";
-  std::filesystem::remove(file);
+  const std::string path = ::testing::TempDir() + "towline_nodes.txt";
+  std::filesystem::remove(path);
   Finder first{1, "127.0.0.1", {}};
   {
-    Finder second{2, "127.0.0.1", {first.record()}, file};
+    const Files files;
+    Finder second{2, "127.0.0.1", {first.record()}, files.keep(path)};
     ASSERT_TRUE(eventually([&] { return second.connected(); }));
   }
-  Finder again{2, "127.0.0.1", {}, file};
+  const Files files;
+  Finder again{2, "127.0.0.1", {}, files.keep(path)};
   EXPECT_TRUE(eventually([&] { return again.connected(); }));
-  std::filesystem::remove(file);
+  std::filesystem::remove(path);
 }
 
 TEST(Discovery, AnUnreadableFileOfNodesDisturbsNothing) {
-  const std::string file = ::testing::TempDir() + "towline_nodes_bad.txt";
-  std::ofstream{file} << "enr:nonsense\n\xff\xfe\n";
+  const std::string path = ::testing::TempDir() + "towline_nodes_bad.txt";
+  std::ofstream{path} << "enr:nonsense\n\xff\xfe\n";
+  const Files files;
   Finder first{1, "127.0.0.1", {}};
-  Finder second{2, "127.0.0.1", {first.record()}, file};
+  Finder second{2, "127.0.0.1", {first.record()}, files.keep(path)};
   EXPECT_TRUE(eventually([&] { return second.connected(); }));
-  std::filesystem::remove(file);
+  std::filesystem::remove(path);
 }
 
 TEST(Discovery, AFloodFromManyAddressesKeepsNobodyOut) {

@@ -62,6 +62,7 @@ class Network::Loop final : private p2p::Node::Handler {
   void stop() {
     asio::post(io_, [this] {
       ErrorCode ignored;
+      bans_.write_changes();
       listener_.close();
       timer_.cancel();
       for (auto& [id, s] : sockets_) s->socket.close(ignored);
@@ -97,21 +98,24 @@ class Network::Loop final : private p2p::Node::Handler {
     return static_cast<std::size_t>(node_.gossip().stats().forwarded - before);
   }
 
-  absl::Status ban(const std::string& target, absl::Duration how_long, const std::string& reason) {
-    TOWLINE_ASSIGN_OR_RETURN(const std::string canonical, Bans::canonical(target));
-    if (const auto peer = PeerId::parse(canonical); peer.ok() && manager_.is_static(*peer))
-      return absl::FailedPreconditionError(
-          absl::StrCat(canonical, " is a static peer, which is kept whatever it does: take it out of --p2p.static"));
-    keep_out(canonical, how_long, reason);
+  void ban(const std::string& target, absl::Duration how_long, const std::string& reason, KeptFile::Done done) {
+    const auto canonical = Bans::canonical(target);
+    if (!canonical.ok()) return done(canonical.status());
+    if (const auto peer = PeerId::parse(*canonical); peer.ok() && manager_.is_static(*peer))
+      return done(absl::FailedPreconditionError(
+          absl::StrCat(*canonical, " is a static peer, which is kept whatever it does: take it out of --p2p.static")));
+    keep_out(*canonical, how_long, reason);
     flush();
-    return bans_.write();
+    bans_.write(std::move(done));
   }
 
-  absl::Status unban(const std::string& target) {
-    TOWLINE_ASSIGN_OR_RETURN(const std::string canonical, Bans::canonical(target));
-    if (!manager_.bans().unban(canonical)) return absl::NotFoundError(absl::StrCat(canonical, " is not banned"));
-    log::info("unbanned", {log::kv("target", canonical)});
-    return bans_.write();
+  void unban(const std::string& target, KeptFile::Done done) {
+    const auto canonical = Bans::canonical(target);
+    if (!canonical.ok()) return done(canonical.status());
+    if (!manager_.bans().unban(*canonical))
+      return done(absl::NotFoundError(absl::StrCat(*canonical, " is not banned")));
+    log::info("unbanned", {log::kv("target", *canonical)});
+    bans_.write(std::move(done));
   }
 
   Bans wall_bans() const { return bans_.by_wall_clock(); }
@@ -312,7 +316,7 @@ class Network::Loop final : private p2p::Node::Handler {
     if (t >= next_show_) {
       next_show_ = t + kShowEach;
       metrics_shown_.show(node_, bytes_in_, bytes_out_);
-      if (const auto st = bans_.write_changes(); !st.ok()) log::error("the bans cannot be kept", {log::kv("why", st)});
+      bans_.write_changes();
     }
     flush();
     timer_.expires_after(absl::ToChronoMilliseconds(
@@ -419,12 +423,11 @@ void Network::publish(std::size_t topic, std::shared_ptr<const Bytes> message,
   loop_->post(
       [this, topic, message = std::move(message), done = std::move(done)] { done(loop_->publish(topic, *message)); });
 }
-void Network::ban(const std::string& target, absl::Duration how_long, const std::string& reason,
-                  std::function<void(absl::Status)> done) {
-  loop_->post([=, this, done = std::move(done)] { done(loop_->ban(target, how_long, reason)); });
+void Network::ban(const std::string& target, absl::Duration how_long, const std::string& reason, KeptFile::Done done) {
+  loop_->post([=, this] { loop_->ban(target, how_long, reason, done); });
 }
-void Network::unban(const std::string& target, std::function<void(absl::Status)> done) {
-  loop_->post([=, this, done = std::move(done)] { done(loop_->unban(target)); });
+void Network::unban(const std::string& target, KeptFile::Done done) {
+  loop_->post([=, this] { loop_->unban(target, done); });
 }
 void Network::bans(std::function<void(std::vector<Ban>)> done) {
   loop_->post([this, done = std::move(done)] { done(loop_->wall_bans().list(absl::Now())); });

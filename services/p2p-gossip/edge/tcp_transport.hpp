@@ -1,6 +1,6 @@
 // The p2p network on sockets: one thread with an Asio loop owns the libp2p node, the connection manager and all
-// sockets. Blocks are checked elsewhere (actors/checker, actors/judge), and their results come back as tasks; the loop
-// blocks only while it writes the bans file. If this thread dies, the process does.
+// sockets. Blocks are checked elsewhere (actors/checker, actors/judge), and their results come back as tasks; the bans
+// are written by file_store. The loop never blocks. If this thread dies, the process does.
 //
 // In: bytes, the clock, calls of the edge. Out: messages to validate, and valid blocks to peers.
 #pragma once
@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "libs/actor_kit/file_store.hpp"
 #include "libs/p2p/node.hpp"
 #include "libs/telemetry/metrics.hpp"
 #include "services/p2p-gossip/core/connection_manager.hpp"
@@ -30,8 +31,8 @@ struct NetworkConfig {
   absl::Duration dial_timeout = absl::Seconds(10);
   bool ban_peers = true;
   absl::Duration ban_duration = absl::Hours(1);
-  /// The file for the bans; empty: in memory only.
-  std::string bans_file;
+  /// The file for the bans; null: in memory only.
+  KeptFilePtr bans_file;
 };
 
 class Network {
@@ -57,8 +58,8 @@ class Network {
     std::vector<p2p::Multiaddr> addresses;
   };
 
-  // For any thread. These calls return at once; `done` runs on the loop, so it must hand over and return. A stopped
-  // loop calls nobody.
+  // For any thread. These calls return at once; `done` runs on the loop or, for bans, on the file store's thread, so it
+  // must hand over and return. A stopped loop calls nobody.
   void look(std::function<void(View)> done);
   /// Publishes a validated message of our own. The answer is the number of peers that it was sent to at once.
   /// ALREADY_EXISTS: it was seen before.
@@ -66,10 +67,9 @@ class Network {
                std::function<void(absl::StatusOr<std::size_t>)> done);
   /// INVALID_ARGUMENT: not a peer id or an address. FAILED_PRECONDITION: a static peer. Other errors: the ban is in
   /// force, but the file cannot be written.
-  void ban(const std::string& target, absl::Duration how_long, const std::string& reason,
-           std::function<void(absl::Status)> done);
+  void ban(const std::string& target, absl::Duration how_long, const std::string& reason, KeptFile::Done done);
   /// NOT_FOUND: the target is not banned.
-  void unban(const std::string& target, std::function<void(absl::Status)> done);
+  void unban(const std::string& target, KeptFile::Done done);
   void bans(std::function<void(std::vector<Ban>)> done);
   /// Answers when the peer is connected or the dial has failed.
   void connect(const p2p::Multiaddr& address, std::function<void(absl::Status)> done);

@@ -214,8 +214,8 @@ class Discovery::Loop final : private discv5::Service::Handler {
   }
 
   void read_nodes() {
-    if (config_.nodes_file.empty()) return;
-    const auto text = read_state_file(config_.nodes_file);
+    if (!config_.nodes_file) return;
+    const auto text = read_state_file(config_.nodes_file->path());
     if (absl::IsNotFound(text.status())) return;
     std::size_t read = 0;
     if (text.ok()) {
@@ -225,18 +225,17 @@ class Discovery::Loop final : private discv5::Service::Handler {
       }
     }
     // Everything works without this file; only the first minute is slower.
-    if (read == 0) log::warn("no node found before can be read", {log::kv("file", config_.nodes_file)});
+    if (read == 0) log::warn("no node found before can be read", {log::kv("file", config_.nodes_file->path())});
   }
 
   void keep_nodes() {
-    if (config_.nodes_file.empty()) return;
+    if (!config_.nodes_file) return;
     std::string text;
     std::size_t kept = 0;
     for (const auto* n : service_->table().all())
       if (n->live && kept++ < kMaxKept) absl::StrAppend(&text, n->record.to_string(), "\n");
     if (kept == 0) return;  // an outage is no reason to forget them
-    if (const auto st = write_state_file(config_.nodes_file, text); !st.ok())
-      log::warn("the nodes found cannot be kept", {log::kv("why", st)});
+    config_.nodes_file->keep(std::move(text));
   }
 
   void show() {

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "libs/actor_kit/file_store.hpp"
 #include "libs/discv5/service.hpp"
 #include "services/p2p-gossip/edge/tcp_transport.hpp"
 
@@ -27,8 +28,8 @@ struct DiscoveryConfig {
   std::uint16_t advertise_port = 0, advertise_tcp = 0;
   std::uint64_t chain_id = 0;
   std::vector<BootNode> boot_nodes;
-  /// The file for live nodes; empty: in memory only.
-  std::string nodes_file;
+  /// The file for live nodes; null: in memory only.
+  KeptFilePtr nodes_file;
 };
 
 class Discovery {

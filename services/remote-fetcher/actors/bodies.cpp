@@ -167,10 +167,7 @@ Task<absl::StatusOr<std::vector<Served>>> Bodies::fetch(std::vector<HashedHeader
     request.urgent = urgent;
     const Hedge hedge{request.except, request.number};
     absl::StatusOr<Turn> turn = co_await pool_.turn(std::move(request), cancelled);
-    if (!turn.ok()) {
-      if (absl::IsCancelled(turn.status())) co_return turn.status();
-      co_return trial.unsolved(question(), last.ok() ? turn.status() : last);
-    }
+    if (!turn.ok()) co_return trial.no_turn(question(), turn.status(), last);
     const bool raw = pool_.get(turn->endpoint).raw_methods();
     const auto by_name = [&](std::size_t k) {
       const HashedHeader& w = wanted[left[k]];

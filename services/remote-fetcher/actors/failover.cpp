@@ -20,6 +20,11 @@ void Failover::solved_by(std::size_t i) {
   not_found_ = false;
 }
 
+absl::Status Failover::no_turn(const std::string& question, const absl::Status& turn, const absl::Status& last) {
+  if (absl::IsCancelled(turn) || absl::IsResourceExhausted(turn)) return turn;
+  return unsolved(question, last.ok() ? turn : last);
+}
+
 absl::Status Failover::unsolved(const std::string& question, const absl::Status& last) {
   if (failed_.empty()) {
     if (not_found_) return absl::NotFoundError(absl::StrCat("no source has ", question));

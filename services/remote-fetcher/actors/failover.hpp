@@ -30,6 +30,9 @@ class Failover {
 
   /// Endpoint `i` served a valid answer, so those whose answers did not verify served bad data.
   void solved_by(std::size_t i);
+  /// There is no further turn, as `turn` tells. CANCELLED and RESOURCE_EXHAUSTED (too many questions wait) say nothing
+  /// about the endpoints, and are returned as they are; everything else is unsolved(), with `last` if it is an error.
+  absl::Status no_turn(const std::string& question, const absl::Status& turn, const absl::Status& last);
   /// No endpoint could answer. Returns UNAVAILABLE (nothing verified, or `last`), or NOT_FOUND if an endpoint lacks the
   /// block and no answer failed to verify.
   absl::Status unsolved(const std::string& question, const absl::Status& last);

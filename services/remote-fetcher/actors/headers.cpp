@@ -128,10 +128,7 @@ Task<absl::StatusOr<Headers::View>> Headers::by_numbers(std::vector<std::uint64_
     wanted.except = trial.asked();
     wanted.prefer = prefer;
     absl::StatusOr<Turn> turn = co_await pool_.turn(std::move(wanted), cancelled);
-    if (!turn.ok()) {
-      if (absl::IsCancelled(turn.status())) co_return turn.status();
-      co_return trial.unsolved("headers by number", last.ok() ? turn.status() : last);
-    }
+    if (!turn.ok()) co_return trial.no_turn("headers by number", turn.status(), last);
     const std::size_t i = turn->endpoint;
     absl::StatusOr<View> view = co_await view_of(*std::move(turn), numbers, cancelled);
     if (view.ok()) {
@@ -153,10 +150,7 @@ Task<absl::StatusOr<eth::Header>> Headers::by_hash(Hash32 hash, CancelPtr cancel
     Wanted wanted = question(1, since);
     wanted.except = trial.asked();
     absl::StatusOr<Turn> turn = co_await pool_.turn(std::move(wanted), cancelled);
-    if (!turn.ok()) {
-      if (absl::IsCancelled(turn.status())) co_return turn.status();
-      co_return trial.unsolved(absl::StrCat("block ", to_hex(hash.view())), last.ok() ? turn.status() : last);
-    }
+    if (!turn.ok()) co_return trial.no_turn(absl::StrCat("block ", to_hex(hash.view())), turn.status(), last);
     const std::size_t i = turn->endpoint;
     std::vector<jsonrpc::Call> calls(1);
     calls[0] = {"eth_getBlockByHash", absl::StrCat("[\"", to_hex(hash.view()), "\",false]")};
@@ -301,9 +295,7 @@ Task<WindowProof::Headers> Headers::batch_of(std::vector<std::uint64_t> left, Ca
     const Hedge hedge{wanted.except, wanted.number};
     absl::StatusOr<Turn> turn = co_await pool_.turn(std::move(wanted), cancelled);
     if (!turn.ok()) {
-      out.status = absl::IsCancelled(turn.status())
-                       ? turn.status()
-                       : trial.unsolved(absl::StrCat("header ", left.front()), last.ok() ? turn.status() : last);
+      out.status = trial.no_turn(absl::StrCat("header ", left.front()), turn.status(), last);
       co_return out;
     }
     std::size_t i = turn->endpoint;

@@ -3,7 +3,6 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "libs/base/files.hpp"
@@ -42,7 +41,7 @@ absl::StatusOr<std::deque<Decision>> load_decisions(const std::string& path) {
   return out;
 }
 
-absl::Status save_decisions(const std::string& path, const std::deque<Decision>& decisions) {
+std::string encode_decisions(const std::deque<Decision>& decisions) {
   const absl::Duration ahead = steady_ahead();
   nlohmann::json doc = nlohmann::json::array();
   for (const Decision& d : decisions) {
@@ -55,10 +54,8 @@ absl::Status save_decisions(const std::string& path, const std::deque<Decision>&
          {"repeated", d.repeated},
          {"fold", d.fold}});
   }
-  if (const auto ec = make_private_directory(std::filesystem::path{path}.parent_path()))
-    return absl::UnavailableError(absl::StrCat("--data-dir: cannot make ", path, ": ", ec.message()));
   // A reason may quote an EL or a source, so its bytes may be no valid UTF-8.
-  return write_state_file(path, doc.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  return doc.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace towline::coordinator

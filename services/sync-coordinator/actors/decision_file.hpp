@@ -1,5 +1,5 @@
-// Keeps the decisions on disk across a restart of the coordinator. One JSON document, replaced by rename, and bounded
-// like the decision log.
+// The file that keeps the decisions across a restart of the coordinator: one JSON document, bounded like the decision
+// log.
 #pragma once
 #include <absl/status/statusor.h>
 
@@ -13,6 +13,7 @@ namespace towline::coordinator {
 /// Returns an empty list if there is no file. DATA_LOSS: not a decision file. INVALID_ARGUMENT: the file cannot be
 /// read.
 absl::StatusOr<std::deque<Decision>> load_decisions(const std::string& path);
-absl::Status save_decisions(const std::string& path, const std::deque<Decision>& decisions);
+/// The text of the file.
+std::string encode_decisions(const std::deque<Decision>& decisions);
 
 }  // namespace towline::coordinator

@@ -22,9 +22,8 @@ Decision decision(Action action, const char* reason) {
 
 class DecisionFile : public ::testing::Test {
  protected:
-  void TearDown() override { std::filesystem::remove_all(top_); }
-  const std::string top_ = std::filesystem::temp_directory_path() / absl::StrCat("towline-decisions-", getpid());
-  const std::string path_ = top_ + "/data/decisions.json";
+  void TearDown() override { std::filesystem::remove(path_); }
+  const std::string path_ = std::filesystem::temp_directory_path() / absl::StrCat("towline-decisions-", getpid());
 };
 
 TEST_F(DecisionFile, WhatWasDecidedIsThereAfterARestart) {
@@ -39,7 +38,7 @@ TEST_F(DecisionFile, WhatWasDecidedIsThereAfterARestart) {
                     .repeated = i,
                     .fold = "import"});
   }
-  ASSERT_TRUE(save_decisions(path_, told).ok());
+  ASSERT_TRUE(write_state_file(path_, encode_decisions(told)).ok());
   const auto kept = load_decisions(path_);
   ASSERT_TRUE(kept.ok()) << kept.status();
   ASSERT_EQ(kept->size(), told.size());
@@ -53,15 +52,14 @@ TEST_F(DecisionFile, WhatWasDecidedIsThereAfterARestart) {
 }
 
 TEST_F(DecisionFile, TextsOfOthersAreKeptWhateverTheyAre) {
-  ASSERT_TRUE(save_decisions(path_, {decision(Action::invalid_block, "\xff\xfe \" \n")}).ok());
+  ASSERT_TRUE(write_state_file(path_, encode_decisions({decision(Action::invalid_block, "\xff\xfe \" \n")})).ok());
   const auto kept = load_decisions(path_);
   ASSERT_TRUE(kept.ok()) << kept.status();
   EXPECT_EQ(kept->front().reason, "\xef\xbf\xbd\xef\xbf\xbd \" \n");
 }
 
 TEST_F(DecisionFile, DamageIsNamedAndNeverACrash) {
-  ASSERT_TRUE(save_decisions(path_, {decision(Action::import, "blocks to 9")}).ok());
-  const std::string whole = *read_state_file(path_);
+  const std::string whole = encode_decisions({decision(Action::import, "blocks to 9")});
   for (std::size_t n = 0; n < whole.size() - 2; ++n) {
     ASSERT_TRUE(write_state_file(path_, whole.substr(0, n)).ok());
     EXPECT_TRUE(absl::IsDataLoss(load_decisions(path_).status())) << n;
@@ -72,10 +70,6 @@ TEST_F(DecisionFile, DamageIsNamedAndNeverACrash) {
   }
   ASSERT_TRUE(write_state_file(path_, R"([{"sequence":-1,"time_ms":1e99,"action":null,"state":"LATER"}])").ok());
   EXPECT_EQ(load_decisions(path_)->front().state, TowState::starting);
-}
-
-TEST_F(DecisionFile, ADirectoryThatCannotBeMadeIsAnError) {
-  EXPECT_TRUE(absl::IsUnavailable(save_decisions("/proc/none/decisions.json", {})));
 }
 
 }  // namespace

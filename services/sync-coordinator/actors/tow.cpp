@@ -31,8 +31,8 @@ tow_impl::behavior_type tow_state::make_behavior(TowConfig config) {
   });
   // All counters exist from the start: an increase() over a counter misses the increment that creates it.
   for (const ActionText& a : kActions) decisions_total(a.action);
-  if (!config_->decisions_file.empty()) {
-    auto kept = load_decisions(config_->decisions_file);
+  if (config_->decisions) {
+    auto kept = load_decisions(config_->decisions->path());
     if (!kept.ok()) log::warn("earlier decisions are lost", {log::kv("why", kept.status())});
     else machine_->restore(*std::move(kept));
     if (!machine_->decisions().empty()) last_decision_ = machine_->decisions().back().sequence;
@@ -81,11 +81,10 @@ Metrics::Counter tow_state::decisions_total(Action action) {
 }
 
 void tow_state::save() {
-  if (!unsaved_ || config_->decisions_file.empty()) return;
+  if (!unsaved_ || !config_->decisions) return;
   unsaved_ = false;
   saved_ = steady_now();
-  self_->send(config_->store, keep_atom{}, config_->decisions_file,
-              std::make_shared<const std::deque<Decision>>(machine_->decisions()));
+  config_->decisions->keep(encode_decisions(machine_->decisions()));
 }
 
 void tow_state::apply(std::optional<Effect> effect) {

@@ -9,9 +9,9 @@
 
 #include <memory>
 
+#include "libs/actor_kit/file_store.hpp"
 #include "libs/telemetry/metrics.hpp"
 #include "services/sync-coordinator/actors/clients.hpp"
-#include "services/sync-coordinator/actors/decision_store.hpp"
 #include "services/sync-coordinator/actors/status_hub.hpp"
 
 namespace towline::coordinator {
@@ -76,8 +76,7 @@ struct TowConfig {
   FetcherClient* fetcher = nullptr;
   status_hub_actor hub;
   Metrics* metrics = nullptr;
-  std::string decisions_file;  // empty: decisions are not kept
-  decision_store_actor store;  // only with a decisions file
+  KeptFilePtr decisions;  // null: decisions are not kept
 };
 
 class tow_state {

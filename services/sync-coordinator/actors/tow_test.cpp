@@ -55,8 +55,10 @@ class TowTest : public towline::testing::ActorTest {
     Follower::Options o;
     o.genesis = block(0).id();
     o.start = start;
-    tow_ = own(system.spawn(tow, TowConfig{0, "driver:1", o, Limits{}, false, &driver_, &fetcher_, hub_, &metrics_,
-                                           decisions_file, store_}));
+    tow_ = own(system.spawn(
+        tow,
+        TowConfig{0, "driver:1", o, Limits{}, false, &driver_, &fetcher_, hub_, &metrics_,
+                  decisions_file.empty() ? nullptr : std::make_shared<KeptFile>(decisions_file, "decisions", store_)}));
     dispatch();
     contract::HeadSnapshot s;
     s.endpoint = "a";
@@ -91,7 +93,7 @@ class TowTest : public towline::testing::ActorTest {
   FakeFetcher fetcher_;
   Published<SyncStatus> latest_{SyncStatus{}};
   status_hub_actor hub_ = own(system.spawn(status_hub, &latest_));
-  decision_store_actor store_ = own(system.spawn(decision_store));
+  file_store_actor store_ = own(system.spawn(file_store));
   std::optional<tow_actor> tow_;
 };
 

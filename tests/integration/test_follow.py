@@ -31,9 +31,11 @@ def test_kill_9_while_catching_up(stack, service):
 def test_execution_client_killed(stack, profile):
     s = stack(blocks=400, el_profile=profile).start()
     s.wait_tip()
-    before = s.stats()["el"]["head"]["number"]
+    before = s.wait_same_head()["el"]["head"]["number"]
     after = s.ctl("kill")["el"]
     assert (after["head"]["number"] < before and after["finalized"] is None) == (profile == "op-geth")
+    s.ctl("produce", on=True)
+    s.wait_tip()
     s.wait_same_head()
     s.check_trace()
 

@@ -129,12 +129,14 @@ def test_what_is_said_of_each_fault(stack):
         for what, fault, state, code, ready in faults:
             if what != "labels unset":
                 s.wait("at the tip", lambda: readyz() == (200, "at_tip"))
+            # A client that is slow comes nearer now and then, with labels that wait, or falls back until many blocks are imported at once.
+            codes = (code, "labels_stuck", "importing") if code == "behind" else (code,)
             begin = time.monotonic()
             fault(True)
-            s.wait(f"{what}: {code}", lambda c=code: readyz()[1] == c)
+            s.wait(f"{what}: {code}", lambda codes=codes: readyz()[1] in codes)
             after = time.monotonic() - begin
-            # A slow machine may answer between two states, and a slow client may have come nearer meanwhile, with labels that wait.
-            seen = s.wait(f"{what}: all say so", lambda c=code: next((x for x in [said()] if x[1] == x[4] and x[1] in (c, "labels_stuck") and (x[3] == 200) == (x[5] == 1)), None))
+            # The state may change between two of the questions.
+            seen = s.wait(f"{what}: all say so", lambda codes=codes: next((x for x in [said()] if x[1] == x[4] and x[1] in codes and (x[3] == 200) == (x[5] == 1)), None))
             lines.append(f"{what:<18} {after:>4.1f} s  {seen[0]:<20} {seen[1]:<20} {seen[2]:>7}  {seen[3]:>7}  {seen[5]:>5}  {seen[6]:<11} {seen[7]:>8}")
             fault(False)
             assert seen[0] == state or seen[1] != code, f"{what}: {seen}"

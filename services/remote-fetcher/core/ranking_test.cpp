@@ -233,6 +233,32 @@ TEST_F(Ranking, OneThatIsOftenOvertakenIsUnsteady) {
   EXPECT_FALSE(all[0]->unsteady(Work::bodies)) << "three of 61";
 }
 
+TEST_F(Ranking, WhereAllAreOvertakenNoneIsUnsteady) {
+  const auto overtaken = [&](std::size_t i) {
+    answer(i, ms(20), 1, 20);
+    for (int k = 0; k < 5; ++k) {
+      all[i]->on_request(Work::bodies, 1, now);
+      all[i]->on_overtaken(Work::bodies, 1, now, ms(65));
+      all[i]->on_cancelled(Work::bodies, 1);
+    }
+  };
+  const auto unsteady = [&] {
+    rank(all, Work::bodies, now);
+    std::string out;
+    for (const Endpoint* e : all) out += e->unsteady(Work::bodies) ? 'u' : '-';
+    return out;
+  };
+  answer(2, ms(20), 1, 20);
+  overtaken(0);
+  overtaken(1);
+  EXPECT_EQ(unsteady(), "uu-");
+  all[2]->cordon("away");
+  EXPECT_EQ(unsteady(), "---") << "nobody else can be asked";
+  ASSERT_TRUE(all[2]->uncordon().ok());
+  overtaken(2);
+  EXPECT_EQ(unsteady(), "---");
+}
+
 TEST(Hedge, AFewAnswersSayNothingOfTheTail) {
   const absl::Time t0 = absl::FromUnixSeconds(1000);
   Latency l;

@@ -17,6 +17,14 @@ def recover(s, *args):
     return run.returncode, json.loads(run.stdout)["tows"][0]
 
 
+def recover_when(s, result, *args):
+    """The same, once that is the result: on a slow machine a source may be silent now and then, and there is no majority for so long."""
+    def done():
+        code, said = recover(s, *args)
+        return (code, said) if said.get("finality", {}).get("result") == result else None
+    return s.wait(f"recover: {result}", done)
+
+
 def confirmed_finalized(s):
     return json.loads((s.dir / "data" / "state.json").read_text()).get("confirmed_finalized")
 
@@ -56,10 +64,10 @@ def poisoned(stack, depth=40, admin=True, **flags):
 @pytest.mark.parametrize("depth", [40, 250], ids=["shallow", "deeper than the client's state"])
 def test_a_forged_final_block_is_taken_back(stack, depth):
     s, forged, common = poisoned(stack, depth)
-    code, said = recover(s)
-    assert code == 4 and said["finality"]["result"] == "lower" and "outcome" not in said["finality"], said
+    code, said = recover_when(s, "lower")
+    assert code == 4 and "outcome" not in said["finality"], said
     assert confirmed_finalized(s) == forged, "only --force changes anything"
-    code, said = recover(s, "--force", "--reason", "the lying source was alone")
+    code, said = recover_when(s, "lower", "--force", "--reason", "the lying source was alone")
     found = said["finality"]
     assert code == 0 and found["outcome"] == "OUTCOME_DONE", said
     assert found["was"] == forged and found["to"]["number"] == common and found["theirs"]["hash"] == block(s, HONEST[0], forged["number"])["hash"], found
@@ -99,7 +107,7 @@ def test_without_a_majority_nothing_is_lowered(stack):
 def test_a_client_that_is_brought_back_by_hand(stack, profile):
     """Without --engine.admin-rpc the steps are printed, and the tow waits for them."""
     s, forged, common = poisoned(stack, admin=False, el_profile=profile)
-    code, said = recover(s, "--force")
+    code, said = recover_when(s, "lower", "--force")
     assert code == 4 and said["finality"]["outcome"] == "OUTCOME_NOT_APPLIED", said
     assert confirmed_finalized(s)["number"] == common
     steps = "op-reth stage unwind to-block" if profile == "op-reth" else "debug_setHead"

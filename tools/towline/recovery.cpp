@@ -202,8 +202,11 @@ std::vector<std::string> recovery(const v1::Tow& t) {
     return {"Give engine-driver the EL's own secret (--jwt-secret) and compare the clocks of both hosts."};
   if (code == "driver_unreachable") return {"Start engine-driver, or correct the coordinator's --engine-driver."};
   if (code == "engine_unreachable") return {"Start the EL, or correct --engine."};
-  if (code == "no_heads" || code == "no_blocks" || code == "clock_skew" || absl::StartsWith(code, "source_"))
-    return {"Look at `towline endpoints`: it says why none can be used, and what to do."};
+  if (code == "source_replaying") return {};
+  if (code == "no_heads" || code == "gossip_only" || code == "no_blocks" || code == "clock_skew" ||
+      absl::StartsWith(code, "source_"))
+    return {"Look at `towline endpoints`: it says why none can be used, and what to do.",
+            "If it does not answer either, start remote-fetcher, or correct the coordinator's --remote-fetcher."};
   if (code == "safe_stalled" || code == "finalized_stalled")
     return {"Is the chain's batcher down, or does its L1 not finalize? Then wait; else add another --source."};
   if (code == "quorum_lost" || code == "sources_disagree")
@@ -211,6 +214,11 @@ std::vector<std::string> recovery(const v1::Tow& t) {
             "Cordon a source that lies, mend one that is away, or add one of another trust group."};
   if (code == "labels_unset")
     return {"A young chain has no safe and finalized block yet: wait. Else add a --source that names them."};
+  if (code == "labels_stuck") return {"Look at `towline decisions`: it says what engine-driver refuses."};
+  if (code == "waiting_for_snapshot")
+    return {
+        "Stop the EL, put a snapshot into its data directory, start it again. Or start sync-coordinator with another "
+        "--sync-start."};
   if (code == "superseded") return {"Two coordinators run for this engine-driver: stop one of them."};
   return {};
 }

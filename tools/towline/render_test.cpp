@@ -1,11 +1,15 @@
 #include "tools/towline/render.hpp"
 #include "tools/towline/recovery.hpp"
 
+#include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
+#include <absl/strings/strip.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "libs/base/hex.hpp"
@@ -51,6 +55,31 @@ TEST(Render, NothingIsSaidToBeZeroBlocksBehindWhileNothingIsKnown) {
   EXPECT_NE(status_text(s).find("0 blocks"), std::string::npos);
   EXPECT_NE(live_line(s).find("0 behind"), std::string::npos);
   EXPECT_NE(live_lines(s)[2].text.find("0 behind"), std::string::npos);
+}
+
+TEST(Render, RecoverHasStepsWhereTheDocumentAsksForSome) {
+  std::ifstream in{std::string{TOWLINE_SOURCE_DIR} + "/docs/errors.md"};
+  std::size_t rows = 0;
+  for (std::string line; std::getline(in, line) && line != "### Sources";) {
+    if (!absl::StartsWith(line, "| `")) continue;
+    const std::vector<std::string> cells = absl::StrSplit(line, " | ");
+    ASSERT_EQ(cells.size(), 4U) << line;
+    ++rows;
+    // The last state of the row: it is the one that asks for an operator.
+    v1::Tow t;
+    for (const absl::string_view word : absl::StrSplit(cells[1], absl::ByAnyChar(" ,;"))) {
+      v1::TowState state;
+      if (v1::TowState_Parse(absl::StrCat("TOW_STATE_", word), &state)) t.set_state(state);
+    }
+    ASSERT_NE(t.state(), v1::TOW_STATE_UNSPECIFIED) << line;
+    t.set_reason_code(cells[0].substr(3, cells[0].size() - 4));
+    const absl::string_view what = absl::StripSuffix(cells[3], " |");
+    if (absl::StrContains(what, "operator") || absl::StartsWith(what, "`towline endpoints`") ||
+        absl::StartsWith(what, "`towline decisions`"))
+      EXPECT_FALSE(recovery(t).empty()) << line;
+    if (what == "wait") EXPECT_TRUE(recovery(t).empty()) << line;
+  }
+  EXPECT_GT(rows, 40U);
 }
 
 TEST(Render, RecoverNamesTheStepsForTheClient) {

@@ -65,7 +65,7 @@ trap interrupted INT TERM
 peers() {
   suite peers tests/interop/run.sh prepare
 }
-of_lane_2="test_4_reorgs.py test_6_hardforks.py test_7_gossip.py test_8_lying_sources.py test_10_start.py"
+of_lane_2="test_4_reorgs.py test_8_lying_sources.py test_6_hardforks.py test_7_gossip.py test_10_start.py"
 real_nodes_1() {
   # shellcheck disable=SC2086,SC2046
   suite interop tests/interop/run.sh -q --durations=10 $(printf -- '--ignore=%s ' $of_lane_2)

@@ -10,7 +10,6 @@
 
 #include "libs/actor_kit/guard.hpp"
 #include "libs/base/files.hpp"
-#include "libs/base/status.hpp"
 #include "libs/telemetry/log.hpp"
 
 namespace towline {

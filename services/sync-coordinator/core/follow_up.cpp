@@ -178,6 +178,7 @@ void tell_import(const ImportRun& run, const Views& v, Report& report, absl::Tim
   // A few blocks at the tip are routine: they share one log entry.
   if (state == TowState::at_tip && few && !run.switches())
     note.fold = gossip ? "import of gossip" : "import of the source";
+  if (v.start.tries()) note.fold = "blocks for an EL that executed none";
   report.note(std::move(note), now);
   if (heads && !heads->unknown_rules.empty()) {
     report.enter(TowState::unknown_rules, ReasonCode::unknown_rules,
@@ -192,7 +193,7 @@ void tell_import(const ImportRun& run, const Views& v, Report& report, absl::Tim
     // not have the head that another shows, and the search found nothing to walk back.
     report.enter(TowState::at_tip, ReasonCode::at_tip,
                  absl::StrCat("following the source, ", run.blocks(), " block(s) behind"), now);
-  } else if (!needs_operator(v, report) && (state != TowState::at_tip || !few)) {
+  } else if (!needs_operator(v, report) && !v.start.tries() && (state != TowState::at_tip || !few)) {
     report.enter(TowState::importing, ReasonCode::importing,
                  absl::StrCat("importing ", run.blocks(), " block(s) to ", eth::to_string(run.range.tip)), now);
   }

@@ -755,6 +755,35 @@ TEST_F(FollowerTest, AnEmptyElThatExecutesNothingIsToSyncByItselfOnce) {
   EXPECT_EQ(follower().state(), TowState::at_tip);
 }
 
+TEST_F(FollowerTest, AnElThatExecutesAfterARestartThatNobodySawIsFound) {
+  ours = Chain{0};
+  safe = finalized = std::nullopt;
+  theirs.grow(1000, 0);
+  remote_safe = 990;
+  remote_finalized = 980;
+  on_import = [&](const Import&) {
+    if (did.size() > 1) {
+      EXPECT_EQ(follower().reason_code(), Code{ReasonCode::el_sync_stalled}) << "an attempt does not change it";
+    }
+    return ended(Outcome::missing_state, "newPayload 1: SYNCING");
+  };
+  both();
+  now += absl::Seconds(61);
+  local();
+  for (int i = 0; i < 3; ++i) {
+    now += absl::Seconds(30);
+    did.clear();
+    local();
+    EXPECT_THAT(taken(), ElementsAre("import 0..1000 safe 990 finalized 980", "el sync 990"));
+    EXPECT_EQ(follower().state(), TowState::needs_operator);
+    EXPECT_EQ(follower().reason_code(), Code{ReasonCode::el_sync_stalled});
+  }
+  on_import = nullptr;
+  now += absl::Seconds(30);
+  local();
+  EXPECT_EQ(follower().state(), TowState::at_tip);
+}
+
 TEST_F(FollowerTest, NothingIsImportedBeforeASnapshotIsThere) {
   ours = Chain{0};
   safe = finalized = std::nullopt;

@@ -84,6 +84,7 @@ std::optional<std::string> SyncStart::wants_el_sync(const StartFacts& f, std::ui
 SyncStart::Way SyncStart::command(const StartFacts& f, Status status, absl::Duration again, absl::Time now) {
   if (now < running_->next || !f.target) return Rest{std::move(status)};
   running_->next = now + again;
+  running_->tried = false;
   running_->target = f.target->id();
   return Begin{*f.target, std::move(status)};
 }
@@ -163,11 +164,16 @@ SyncStart::Way SyncStart::run(const StartFacts& known, std::uint64_t gap, std::v
     return Follow{};
   }
   take("elsync", r.why, notes);
-  if (executes_nothing_)
+  if (executes_nothing_) {
+    if (now >= r.next && !r.tried) {
+      r.tried = true;
+      return Follow{};
+    }
     return command(f,
                    {TowState::needs_operator, ReasonCode::el_sync_stalled,
                     absl::StrCat(stands, " and executes no payload: ", restart_command(f))},
                    kAgainGivenUp, now);
+  }
   return command(
       f,
       {TowState::needs_operator, ReasonCode::el_sync_stalled,
@@ -183,8 +189,11 @@ std::optional<Note> SyncStart::on_synced(const eth::BlockId& head) {
   return Note{Action::el_synced, absl::StrCat("the EL has synced by itself: its head is ", eth::to_string(head)), {}};
 }
 
+bool SyncStart::tries() const { return running_ && running_->tried; }
+
 bool SyncStart::on_not_executed(std::uint64_t session) {
-  if (options_.mode == StartMode::import || executes_nothing_ == session) return false;
+  if (options_.mode == StartMode::import) return false;
+  if (executes_nothing_ == session) return tries();
   executes_nothing_ = session;
   return true;
 }

@@ -4,7 +4,8 @@
 //
 // A sync of its own starts with one command, which is repeated with newer targets. The sync has ended when the EL
 // answers VALID. An EL without peers cannot sync, so a sync that stands still is given up: then blocks are imported, or
-// an operator is needed. The command is repeated even then, because peers may still appear.
+// an operator is needed. Even then the command is repeated, because peers may still appear. An EL that executed no
+// block is given blocks again before each of these commands, because it may have been restarted unseen.
 #pragma once
 #include <absl/strings/string_view.h>
 #include <absl/time/time.h>
@@ -79,6 +80,8 @@ class SyncStart {
   std::optional<Note> on_synced(const eth::BlockId& head);
   /// The EL executes no block on its genesis in engine session `session`. Returns true if choose() has another way now.
   bool on_not_executed(std::uint64_t session);
+  /// Follow{} was an attempt with an EL that executed no block. An operator is needed until it succeeds.
+  bool tries() const;
 
   StartMode mode() const { return options_.mode; }
   /// "import", "elsync" or "snapshot", or empty if the EL is not far behind; and the reason.
@@ -96,6 +99,8 @@ class SyncStart {
     absl::Time next = absl::InfinitePast();
     std::optional<eth::BlockId> target = {};
     bool given_up = false;
+    /// Blocks were tried again since the last command.
+    bool tried = false;
   };
 
   /// Why the EL should sync by itself; nullopt if it should not.

@@ -211,6 +211,35 @@ TEST_F(SyncStartTest, AnEmptyElThatExecutesNothingIsToSyncByItself) {
   EXPECT_EQ(start->way(), "import");
 }
 
+TEST_F(SyncStartTest, AnElThatExecutesNothingIsTriedAgainBeforeEachCommand) {
+  at(0, 5'000);
+  choose();
+  start->on_not_executed(0);
+  EXPECT_EQ(choose(), "begin 4990 el_syncing");
+  pass(61);
+  EXPECT_EQ(choose(), "rest el_sync_stalled");
+  for (int i = 0; i < 3; ++i) {
+    pass(29);
+    EXPECT_EQ(choose(), "rest el_sync_stalled");
+    EXPECT_FALSE(start->tries());
+    pass(1);
+    EXPECT_EQ(choose(), "follow");
+    EXPECT_TRUE(start->tries());
+    EXPECT_TRUE(start->on_not_executed(0));
+    EXPECT_EQ(choose(), "begin 4990 el_sync_stalled");
+    EXPECT_FALSE(start->on_not_executed(0)) << "that was no attempt";
+  }
+  pass(30);
+  EXPECT_EQ(choose(), "follow");
+  EXPECT_EQ(choose(), "begin 4990 el_sync_stalled") << "no block was to be had";
+  pass(30);
+  EXPECT_EQ(choose(), "follow");
+  at(700, 5'000);  // this time it executed them
+  EXPECT_EQ(choose(), "follow");
+  EXPECT_EQ(start->way(), "import");
+  EXPECT_EQ(told.size(), 4U) << "import, elsync, el_sync_stalled, import; the attempts are not told";
+}
+
 TEST_F(SyncStartTest, WhereImportIsNamedNothingElseIsDone) {
   named(StartMode::import);
   at(0, 900'000);

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks the sources without running them: layers, locks in actors, format, protos, and whether the project configures without tests. docs_test compares
-# documents with code.
+# Checks the sources without running them: layers, locks in actors, length of files, format, protos, and whether the project configures without tests.
+# docs_test compares documents with code.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
@@ -17,6 +17,13 @@ fi
 waits='std::(recursive_|shared_)?mutex|condition_variable|std::j?thread|std::(async|future|promise)|sleep_for|SleepFor'
 if git ls-files 'services/*/actors/*.?pp' | grep -v '_test\.cpp$' | xargs grep -nE "$waits"; then
   echo "an actor holds a lock, or waits" >&2
+  bad=1
+fi
+# A longer file does more than one thing.
+too_long() {
+  grep -v '_test\.cpp$' | xargs wc -l | awk -v most="$1" '$2 != "total" && $1 > most { print $2 ": " $1 " lines, at most " most; n = 1 } END { exit !n }'
+}
+if git ls-files 'services/*.?pp' 'libs/*.?pp' 'tools/*.?pp' | too_long 450 || git ls-files 'services/sync-coordinator/core/*.?pp' | too_long 300; then
   bad=1
 fi
 git ls-files '*.cpp' '*.hpp' | xargs clang-format-14 --dry-run -Werror 2>&1 | head -20 >build/format.txt

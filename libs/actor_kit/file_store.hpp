@@ -15,13 +15,14 @@
 #include <string>
 #include <vector>
 
+#include "libs/actor_kit/terminator.hpp"
+
 namespace towline {
 
 class KeptFile;
 using KeptFilePtr = std::shared_ptr<KeptFile>;
 
 using keep_atom = caf::atom_constant<caf::atom("keep")>;
-using stop_atom = caf::atom_constant<caf::atom("stop")>;
 using file_store_actor = caf::typed_actor<caf::reacts_to<keep_atom, KeptFilePtr>>;
 using file_store_impl = file_store_actor::extend<caf::reacts_to<stop_atom>>;
 

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "libs/base/exit_code.hpp"
 #include "libs/telemetry/log.hpp"
 
 namespace towline {
@@ -19,7 +20,7 @@ void end_process(const char* actor, const std::exception_ptr& why) {
 
 void end_process(const char* actor, const std::string& why) {
   log::error("an actor failed, ending now", {log::kv("actor", actor), log::kv("why", why)});
-  _exit(kActorFailed);
+  _exit(kExitBroken);
 }
 
 }  // namespace towline

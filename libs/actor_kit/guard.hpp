@@ -6,10 +6,7 @@
 
 namespace towline {
 
-/// The exit code; service::kHangs is the same.
-inline constexpr int kActorFailed = 3;
-
-/// Logs why and ends the process with kActorFailed.
+/// Logs why and ends the process with kExitBroken.
 [[noreturn]] void end_process(const char* actor, const std::exception_ptr& why);
 /// Also for an actor that does not answer although another cannot go on without it.
 [[noreturn]] void end_process(const char* actor, const std::string& why);

@@ -10,6 +10,8 @@
 #include <caf/typed_event_based_actor.hpp>
 #include <stdexcept>
 
+#include "libs/base/exit_code.hpp"
+
 namespace towline {
 namespace {
 
@@ -32,8 +34,8 @@ void fail() {
 
 TEST(GuardDeathTest, AnActorThatThrowsEndsTheProcessAndIsNamed) {
   ::testing::FLAGS_gtest_death_test_style = "threadsafe";
-  EXPECT_EXIT(fail<caf::no_spawn_options>(), ::testing::ExitedWithCode(kActorFailed), "failing.*as the test says");
-  EXPECT_EXIT(fail<caf::detached>(), ::testing::ExitedWithCode(kActorFailed), "failing.*as the test says");
+  EXPECT_EXIT(fail<caf::no_spawn_options>(), ::testing::ExitedWithCode(kExitBroken), "failing.*as the test says");
+  EXPECT_EXIT(fail<caf::detached>(), ::testing::ExitedWithCode(kExitBroken), "failing.*as the test says");
 }
 
 }  // namespace

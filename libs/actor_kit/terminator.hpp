@@ -2,10 +2,15 @@
 #pragma once
 #include <caf/actor_cast.hpp>
 #include <caf/actor_system.hpp>
+#include <caf/atom.hpp>
 #include <caf/scoped_actor.hpp>
 #include <vector>
 
 namespace towline {
+
+/// The message by which a service that stops tells an actor to end its streams and to begin nothing new. The terminator
+/// ends the actor later.
+using stop_atom = caf::atom_constant<caf::atom("stop")>;
 
 class Terminator {
  public:

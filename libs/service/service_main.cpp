@@ -22,6 +22,7 @@
 #include <iterator>
 #include <thread>
 
+#include "libs/base/exit_code.hpp"
 #include "libs/base/status.hpp"
 #include "libs/service/auth.hpp"
 #include "libs/service/flags.hpp"
@@ -268,7 +269,7 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
     watchdog.watch("grpc", [&](std::function<void()> turn) { self_check->ask(std::move(turn)); });
     watchdog.start([](const std::string& loop) {
       log::error("a loop hangs, ending now", {log::kv("loop", loop)});
-      _exit(kHangs);
+      _exit(kExitBroken);
     });
     int sig = 0;
     sigwait(&signals, &sig);

@@ -63,8 +63,7 @@ class Program {
   virtual void release() = 0;
 };
 
-/// Exit codes: 0 stopped by a signal, 1 cannot start or did not stop in time, 2 wrong usage, 3 a loop hangs.
-constexpr int kHangs = 3;
+/// Exit codes: 0 stopped by a signal, 1 cannot start or did not stop in time, 2 wrong usage, kExitBroken.
 int service_main(const Info& info, Program& program, int argc, char** argv);
 
 /// --network, --rollup-config and --override.FORK, which all services have.

@@ -4,6 +4,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "libs/base/exit_code.hpp"
+
 namespace towline::service {
 namespace {
 
@@ -42,7 +44,7 @@ TEST_F(ServiceMain, EndsByItselfWhenALoopHangsAndNamesIt) {
         Hanging program;
         exit(run(program, {}));
       },
-      ::testing::ExitedWithCode(kHangs), "a loop hangs.*loop=deaf");
+      ::testing::ExitedWithCode(kExitBroken), "a loop hangs.*loop=deaf");
 }
 
 TEST_F(ServiceMain, DoesNotListenBeyondLoopbackWithoutAToken) {

@@ -11,31 +11,25 @@
 //
 // Prints its port (of 127.0.0.1) and serves until it is killed. One thread. It trusts its client, the bench: requests
 // are hardly checked.
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
 #include <simdjson.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 #include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <fstream>
-#include <map>
-#include <memory>
 #include <optional>
-#include <queue>
 #include <random>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "tools/bench/replay_server.hpp"
+
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using towline::bench::Clock;
 
 /// One block; each part is the JSON text of the answer that serves it.
 struct Block {
@@ -258,186 +252,6 @@ class Answerer {
   simdjson::dom::parser parser_;
 };
 
-struct Connection {
-  std::string in, out;
-  std::size_t sent = 0;
-};
-
-struct Late {
-  Clock::time_point due;
-  std::uint64_t connection;
-  std::shared_ptr<std::string> bytes;
-  bool operator<(const Late& other) const { return due > other.due; }
-};
-
-class Server {
- public:
-  Server(Answerer& answerer, Clock::duration delay) : answerer_(answerer), delay_(delay) {}
-
-  int run() {
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    if (bind(listener, reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(listener, 512) != 0 ||
-        getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-      std::perror("listen");
-      return 1;
-    }
-    std::printf("%d\n", ntohs(address.sin_port));
-    std::fflush(stdout);
-    poll_ = epoll_create1(0);
-    watch(EPOLL_CTL_ADD, listener, EPOLLIN, static_cast<std::uint64_t>(listener));
-    std::vector<epoll_event> events(256);
-    while (true) {
-      int n = epoll_wait(poll_, events.data(), static_cast<int>(events.size()), wait_ms());
-      for (int i = 0; i < n; ++i) {
-        const epoll_event& event = events[static_cast<std::size_t>(i)];
-        if (event.data.u64 == static_cast<std::uint64_t>(listener)) {
-          accept_all(listener);
-        } else {
-          serve(event.data.u64, event.events);
-        }
-      }
-      send_due();
-    }
-  }
-
- private:
-  void watch(int operation, int fd, std::uint32_t what, std::uint64_t id) {
-    epoll_event event{};
-    event.events = what;
-    event.data.u64 = id;
-    epoll_ctl(poll_, operation, fd, &event);
-  }
-
-  int wait_ms() const {
-    if (late_.empty()) {
-      return -1;
-    }
-    auto left = std::chrono::ceil<std::chrono::milliseconds>(late_.top().due - Clock::now()).count();
-    return left < 0 ? 0 : static_cast<int>(left);
-  }
-
-  // An id is the descriptor in the low half and a count in the high half, so that a late answer never reaches a later
-  // connection.
-  static int fd_of(std::uint64_t id) { return static_cast<int>(id & 0xffffffff); }
-
-  void accept_all(int listener) {
-    int fd;
-    while ((fd = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK)) >= 0) {
-      int on = 1;
-      setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-      std::uint64_t id = (++count_ << 32) | static_cast<std::uint32_t>(fd);
-      connections_.emplace(id, Connection{});
-      watch(EPOLL_CTL_ADD, fd, EPOLLIN, id);
-    }
-  }
-
-  void close_connection(std::uint64_t id) {
-    close(fd_of(id));
-    connections_.erase(id);
-  }
-
-  void serve(std::uint64_t id, std::uint32_t events) {
-    auto found = connections_.find(id);
-    if (found == connections_.end()) {
-      return;
-    }
-    if ((events & EPOLLOUT) != 0 && !flush(id, found->second)) {
-      return;
-    }
-    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
-      char buffer[1 << 16];
-      ssize_t n;
-      while ((n = read(fd_of(id), buffer, sizeof buffer)) > 0) {
-        found->second.in.append(buffer, static_cast<std::size_t>(n));
-      }
-      if (n == 0 || (n < 0 && errno != EAGAIN)) {
-        close_connection(id);
-        return;
-      }
-      requests(id, found->second);
-    }
-  }
-
-  void requests(std::uint64_t id, Connection& connection) {
-    while (true) {
-      std::size_t head = connection.in.find("\r\n\r\n");
-      if (head == std::string::npos) {
-        return;
-      }
-      std::size_t length = 0;
-      for (std::string_view name : {"\r\ncontent-length:", "\r\nContent-Length:"}) {
-        std::size_t at = connection.in.find(name);
-        if (at < head) {
-          length = std::strtoul(connection.in.c_str() + at + name.size(), nullptr, 10);
-        }
-      }
-      if (connection.in.find("\r\nExpect: 100-continue") < head && connection.in.size() == head + 4 && length > 0) {
-        constexpr std::string_view kGoOn = "HTTP/1.1 100 Continue\r\n\r\n";
-        (void)!write(fd_of(id), kGoOn.data(), kGoOn.size());
-        connection.in.erase(connection.in.find("\r\nExpect: 100-continue"), 24);
-        return;
-      }
-      if (connection.in.size() < head + 4 + length) {
-        return;
-      }
-      std::string body = answerer_.answer(std::string_view(connection.in).substr(head + 4, length));
-      connection.in.erase(0, head + 4 + length);
-      auto bytes = std::make_shared<std::string>(
-          "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: " + std::to_string(body.size()) +
-          "\r\n\r\n");
-      *bytes += body;
-      auto extra = answerer_.extra();
-      late_.push({Clock::now() + (extra ? delay_ + *extra : Clock::duration::zero()), id, std::move(bytes)});
-    }
-  }
-
-  void send_due() {
-    while (!late_.empty() && late_.top().due <= Clock::now()) {
-      Late due = late_.top();
-      late_.pop();
-      auto found = connections_.find(due.connection);
-      if (found != connections_.end()) {
-        if (found->second.out.empty()) {
-          found->second.out.swap(*due.bytes);
-        } else {
-          found->second.out += *due.bytes;
-        }
-        flush(due.connection, found->second);
-      }
-    }
-  }
-
-  bool flush(std::uint64_t id, Connection& c) {
-    while (c.sent < c.out.size()) {
-      ssize_t n = write(fd_of(id), c.out.data() + c.sent, c.out.size() - c.sent);
-      if (n < 0) {
-        if (errno == EAGAIN) {
-          watch(EPOLL_CTL_MOD, fd_of(id), EPOLLIN | EPOLLOUT, id);
-          return true;
-        }
-        close_connection(id);
-        return false;
-      }
-      c.sent += static_cast<std::size_t>(n);
-    }
-    c.out.clear();
-    c.sent = 0;
-    watch(EPOLL_CTL_MOD, fd_of(id), EPOLLIN, id);
-    return true;
-  }
-
-  Answerer& answerer_;
-  Clock::duration delay_;
-  int poll_ = -1;
-  std::uint64_t count_ = 0;
-  std::map<std::uint64_t, Connection> connections_;
-  std::priority_queue<Late> late_;
-};
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -452,7 +266,12 @@ int main(int argc, char** argv) {
     return 1;
   }
   bool engine = mode == "engine";
+  std::chrono::milliseconds delay(engine ? 0 : std::stol(argv[3]));
   Answerer answerer(chain, engine, !engine && std::string_view(argv[4]) == "1");
-  Server server(answerer, std::chrono::milliseconds(engine ? 0 : std::stol(argv[3])));
-  return server.run();
+  return towline::bench::ReplayServer([&](std::string_view request) {
+           std::string body = answerer.answer(request);
+           auto extra = answerer.extra();
+           return towline::bench::Answer{std::move(body), extra ? delay + *extra : Clock::duration::zero()};
+         })
+      .run();
 }

@@ -9,6 +9,7 @@
 
 #include "libs/actor_kit/published.hpp"
 #include "libs/actor_kit/subscribers.hpp"
+#include "libs/actor_kit/terminator.hpp"
 #include "libs/contract/engine.hpp"
 
 namespace towline::driver {
@@ -26,7 +27,6 @@ using StateSubscriber = Subscriber<contract::EngineState>;
 using StateSubscriberPtr = std::shared_ptr<const StateSubscriber>;
 
 using state_atom = caf::atom_constant<caf::atom("state")>;
-using stop_atom = caf::atom_constant<caf::atom("stop")>;
 using tick_atom = caf::atom_constant<caf::atom("tick")>;
 using state_hub_actor =
     caf::typed_actor<caf::reacts_to<state_atom, ShownPtr>, caf::reacts_to<join_atom, StateSubscriberPtr>,

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "libs/actor_kit/published.hpp"
+#include "libs/actor_kit/terminator.hpp"
 #include "libs/crypto/secp256k1.hpp"
 #include "libs/eth/types.hpp"
 
@@ -55,7 +56,6 @@ using stretch_atom = caf::atom_constant<caf::atom("stretch")>;
 using join_atom = caf::atom_constant<caf::atom("join")>;
 using room_atom = caf::atom_constant<caf::atom("room")>;
 using leave_atom = caf::atom_constant<caf::atom("leave")>;
-using stop_atom = caf::atom_constant<caf::atom("stop")>;
 using tick_atom = caf::atom_constant<caf::atom("tick")>;
 using block_store_actor =
     caf::typed_actor<caf::reacts_to<block_atom, ValidBlockPtr>,

@@ -85,7 +85,7 @@ class Network::Loop final : private p2p::Node::Handler {
       const bool is_static = manager_.is_static(p.id);
       out.peers.push_back({std::move(p), is_static});
     }
-    out.addresses = addresses();
+    out.addresses = {address()};
     return out;
   }
   p2p::Node& node() { return node_; }
@@ -120,14 +120,14 @@ class Network::Loop final : private p2p::Node::Handler {
 
   Bans wall_bans() const { return bans_.by_wall_clock(); }
 
-  std::vector<p2p::Multiaddr> addresses() const {
+  p2p::Multiaddr address() const {
     p2p::Multiaddr a;
     const auto ip = p2p::parse_ip(config_.advertise_ip.empty() ? config_.listen_ip : config_.advertise_ip);
     if (ip.ok()) a.ip = *ip;
     if (external_ && config_.advertise_ip.empty()) a.ip = *external_;
     a.tcp = config_.advertise_port != 0 ? config_.advertise_port : listener_.port();
     a.peer = identity_.peer_id();
-    return {a};
+    return a;
   }
 
   void set_external_address(const p2p::Ip& ip) {
@@ -172,15 +172,13 @@ class Network::Loop final : private p2p::Node::Handler {
     return out;
   }
 
-  void advertise() { node_.set_listen_addrs(advertised(), steady_now()); }
-  /// Without the peer id, as identify requires; an unspecified address is of no use to others.
-  std::vector<p2p::Multiaddr> advertised() const {
-    std::vector<p2p::Multiaddr> out;
-    for (auto a : addresses()) {
-      a.peer.reset();
-      if (!to_address(a.ip).is_unspecified()) out.push_back(a);
-    }
-    return out;
+  void advertise() {
+    p2p::Multiaddr a = address();
+    a.peer.reset();  // as identify requires
+    std::vector<p2p::Multiaddr> listen;
+    // An unspecified address is of no use to others.
+    if (!to_address(a.ip).is_unspecified()) listen.push_back(a);
+    node_.set_listen_addrs(std::move(listen), steady_now());
   }
 
   void on_accepted(tcp::socket socket) {

@@ -15,7 +15,7 @@
 
 #include "libs/actor_kit/actor_fixture.hpp"
 #include "libs/actor_kit/actor_time.hpp"
-#include "libs/actor_kit/guard.hpp"
+#include "libs/base/exit_code.hpp"
 #include "tests/support/hang.hpp"
 #include "tests/support/sample_blocks.hpp"
 
@@ -556,8 +556,8 @@ void fails(bool in_verifier) {
 
 TEST(DispatcherDeathTest, AnExceptionInATaskEndsTheProcessAndIsNamed) {
   ::testing::FLAGS_gtest_death_test_style = "threadsafe";
-  EXPECT_EXIT(fails(false), ::testing::ExitedWithCode(kActorFailed), "dispatcher.*as the test says");
-  EXPECT_EXIT(fails(true), ::testing::ExitedWithCode(kActorFailed), "verifier.*as the test says");
+  EXPECT_EXIT(fails(false), ::testing::ExitedWithCode(kExitBroken), "dispatcher.*as the test says");
+  EXPECT_EXIT(fails(true), ::testing::ExitedWithCode(kExitBroken), "verifier.*as the test says");
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "libs/actor_kit/published.hpp"
+#include "libs/actor_kit/terminator.hpp"
 #include "services/remote-fetcher/core/head_board.hpp"
 #include "services/remote-fetcher/core/head_watch.hpp"
 
@@ -49,7 +50,6 @@ using drop_atom = caf::atom_constant<caf::atom("drop")>;
 using rules_atom = caf::atom_constant<caf::atom("rules")>;
 using watch_atom = caf::atom_constant<caf::atom("watch")>;
 using unwatch_atom = caf::atom_constant<caf::atom("unwatch")>;
-using stop_atom = caf::atom_constant<caf::atom("stop")>;
 using tick_atom = caf::atom_constant<caf::atom("tick")>;
 
 using head_hub_actor = caf::typed_actor<

@@ -12,6 +12,7 @@
 
 #include "libs/actor_kit/published.hpp"
 #include "libs/actor_kit/subscribers.hpp"
+#include "libs/actor_kit/terminator.hpp"
 #include "services/sync-coordinator/core/readiness.hpp"
 
 namespace towline::coordinator {
@@ -51,7 +52,6 @@ using StatusSubscriberPtr = std::shared_ptr<const StatusSubscriber>;
 
 using view_atom = caf::atom_constant<caf::atom("view")>;
 using decide_atom = caf::atom_constant<caf::atom("decisions")>;
-using stop_atom = caf::atom_constant<caf::atom("stop")>;
 using tick_atom = caf::atom_constant<caf::atom("tick")>;
 using status_hub_actor = caf::typed_actor<caf::reacts_to<view_atom, std::uint64_t, TowViewPtr>,
                                           caf::reacts_to<decide_atom, std::uint64_t, DecisionsPtr>,

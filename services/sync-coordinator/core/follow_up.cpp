@@ -167,6 +167,18 @@ void wait_for_blocks(const std::string& why, const Views& v, Report& report, abs
                t ? t->why : why, now);
 }
 
+void wait_for_other_branch(Views& v, Report& report, absl::Time now) {
+  if (!needs_operator(v, report)) {
+    report.enter(TowState::waiting_for_source, ReasonCode::invalid_block,
+                 absl::StrCat("block ", eth::to_string(*v.stuck.invalid_block()),
+                              " is INVALID, or kept from the EL; waiting for the source to take another branch"),
+                 now);
+  }
+  v.stuck.forgive();
+  v.retry.engine.at_least(5);
+  v.retry.engine_failed(now);
+}
+
 void tell_import(const ImportRun& run, const Views& v, Report& report, absl::Time now) {
   const TowState state = report.status.state();
   const auto& heads = v.remote.heads();
@@ -197,6 +209,29 @@ void tell_import(const ImportRun& run, const Views& v, Report& report, absl::Tim
     report.enter(TowState::importing, ReasonCode::importing,
                  absl::StrCat("importing ", run.blocks(), " block(s) to ", eth::to_string(run.range.tip)), now);
   }
+}
+
+void tell_new_heads(const ImportRun& run, bool runs, const std::optional<contract::SourceTrouble>& before,
+                    const Views& v, Report& report, absl::Time now) {
+  if (report.status.state() != TowState::waiting_for_source || run.range.from_gossip()) return;
+  const bool trouble = v.remote.heads()->blocks_trouble.has_value();
+  const Code shown = report.status.code();
+  if (runs && before && !trouble) {
+    report.enter(TowState::importing, ReasonCode::importing,
+                 absl::StrCat("importing to ", eth::to_string(run.range.tip)), now);
+  } else if (trouble &&
+             (shown == ReasonCode::source_unavailable || (before && shown == Code::of_source(before->code)))) {
+    // The snapshot that names the source's trouble may arrive after the import has already failed for that trouble.
+    wait_for_blocks({}, v, report, now);
+  }
+}
+
+void tell_progress(const ImportRun& run, const contract::EngineState& s, const Views& v, Report& report,
+                   absl::Time now) {
+  if (needs_operator(v, report) && s.import && s.import->blocks > 0 && s.labels.unsafe &&
+      s.labels.unsafe->hash != run.head_before)
+    report.enter(TowState::importing, ReasonCode::importing,
+                 absl::StrCat("importing to ", eth::to_string(s.import->tip)), now);
 }
 
 }  // namespace towline::coordinator

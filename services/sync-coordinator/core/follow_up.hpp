@@ -37,7 +37,16 @@ bool demote(const std::string& why, Views& v, Report& report, absl::Time now);
 bool needs_operator(const Views& v, const Report& report);
 /// No source serves the blocks that the tow needs.
 void wait_for_blocks(const std::string& why, const Views& v, Report& report, absl::Time now);
+/// The goal is a block that the EL called INVALID, or follows one.
+void wait_for_other_branch(Views& v, Report& report, absl::Time now);
 /// Logs an import that starts, and updates the state that the tow shows.
 void tell_import(const ImportRun& run, const Views& v, Report& report, absl::Time now);
+/// Updates the state that the tow shows when a snapshot brings, or ends, the source's trouble with blocks. `runs`: the
+/// import has not ended. `before`: the trouble in the earlier snapshot.
+void tell_new_heads(const ImportRun& run, bool runs, const std::optional<contract::SourceTrouble>& before,
+                    const Views& v, Report& report, absl::Time now);
+/// Updates the state that the tow shows when a running import makes progress.
+void tell_progress(const ImportRun& run, const contract::EngineState& s, const Views& v, Report& report,
+                   absl::Time now);
 
 }  // namespace towline::coordinator

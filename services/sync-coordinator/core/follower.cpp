@@ -38,19 +38,9 @@ bool Follower::finish(std::uint64_t id) {
 
 std::optional<Effect> Follower::on_remote(const contract::HeadSnapshot& s, absl::Time now) {
   const auto trouble = remote() ? remote()->blocks_trouble : std::nullopt;
-  const bool of_blocks =
-      reason_code() == ReasonCode::source_unavailable || (trouble && reason_code() == Code::of_source(trouble->code));
   views_.remote.on_heads(s, views_.gossip.blocks(), now);
   views_.stuck.on_sources(views_.local, views_.remote, now);
-  if (state() == TowState::waiting_for_source && import_ && !import_->range.from_gossip()) {
-    if (pending_ == Pending::import && trouble && !s.blocks_trouble) {
-      report_.enter(TowState::importing, ReasonCode::importing,
-                    absl::StrCat("importing to ", eth::to_string(import_->range.tip)), now);
-    } else if (of_blocks && s.blocks_trouble) {
-      // The snapshot that names the source's trouble may arrive after the import has already failed for that trouble.
-      wait_for_blocks({}, views_, report_, now);
-    }
-  }
+  if (import_) tell_new_heads(*import_, pending_ == Pending::import, trouble, views_, report_, now);
   return step(now);
 }
 
@@ -67,11 +57,7 @@ std::optional<Effect> Follower::on_gossip(const eth::BlockRef& block, absl::Time
 }
 
 std::optional<Effect> Follower::on_local(const contract::EngineState& s, absl::Time now) {
-  if (needs_operator(views_, report_) && pending_ == Pending::import && s.import && s.import->blocks > 0 &&
-      s.labels.unsafe && s.labels.unsafe->hash != import_->head_before) {
-    report_.enter(TowState::importing, ReasonCode::importing,
-                  absl::StrCat("importing to ", eth::to_string(s.import->tip)), now);
-  }
+  if (pending_ == Pending::import) tell_progress(*import_, s, views_, report_, now);
   if (views_.local.on_state(s, views_.gossip.blocks())) {
     views_.retry.progress();
     views_.stuck.forgive();
@@ -189,9 +175,7 @@ std::optional<std::optional<Effect>> Follower::not_by_blocks(absl::Time now) {
   const auto goal = views_.goal();
   if (!goal || !remote() || views_.remote.replaying() || views_.retry.waits(now)) return std::nullopt;
   // A contradiction of our finalized chain is handled first.
-  const eth::BlockId ours = views_.local.confirmed_finalized();
-  if (const auto& theirs = remote()->finalized; theirs && theirs->number == ours.number && theirs->hash != ours.hash)
-    return std::nullopt;
+  if (views_.remote.contradicts(views_.local.confirmed_finalized())) return std::nullopt;
   std::vector<Note> notes;
   SyncStart::Way way = views_.start.choose(views_.start_facts(*goal), notes, now);
   for (Note& n : notes) report_.note(std::move(n), now);
@@ -265,15 +249,7 @@ std::optional<Effect> Follower::act(const Demote& d, absl::Time now) {
 }
 
 std::optional<Effect> Follower::act(const GoalIsInvalid&, absl::Time now) {
-  if (!needs_operator(views_, report_)) {
-    report_.enter(TowState::waiting_for_source, ReasonCode::invalid_block,
-                  absl::StrCat("block ", eth::to_string(*views_.stuck.invalid_block()),
-                               " is INVALID, or kept from the EL; waiting for the source to take another branch"),
-                  now);
-  }
-  views_.stuck.forgive();
-  views_.retry.engine.at_least(5);
-  views_.retry.engine_failed(now);
+  wait_for_other_branch(views_, report_, now);
   return {};
 }
 

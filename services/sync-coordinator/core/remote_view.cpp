@@ -70,6 +70,11 @@ std::optional<eth::BlockRef> RemoteView::goal() const {
   return heads_->safe ? heads_->safe : heads_->finalized;
 }
 
+bool RemoteView::contradicts(const eth::BlockId& finalized) const {
+  const auto& theirs = heads_->finalized;
+  return theirs && theirs->number == finalized.number && theirs->hash != finalized.hash;
+}
+
 bool RemoteView::replaying() const {
   return heads_ && contract::serves_sync_status(heads_->kind) && heads_->current_l1 &&
          heads_->current_l1->hash.is_zero();

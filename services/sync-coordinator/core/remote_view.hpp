@@ -33,6 +33,8 @@ class RemoteView {
   bool several_lead() const { return offered_ && !offered_->others.empty(); }
   /// The leading branch has no more than half of the trust groups.
   bool no_majority() const { return heads_->agree * 2 <= heads_->groups; }
+  /// The source's finalized block has the height of `finalized` and is another block.
+  bool contradicts(const eth::BlockId& finalized) const;
   /// A CL that restarts shows old heads or none: nothing is decided on them.
   bool replaying() const;
   /// Whether the source's branch above `number` contains a block derived from L1.

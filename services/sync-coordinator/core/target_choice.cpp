@@ -97,10 +97,8 @@ Target choose_by_source(const Views& v, absl::Time now, bool may_demote, Choice&
     c.notes.push_back({Action::hold, why, {}});
     return Hold{Status{TowState::waiting_for_source, ReasonCode::source_replaying, why}, true};
   }
-  const eth::BlockId confirmed_finalized = v.local.confirmed_finalized();
-  if (const auto& theirs = v.remote.heads()->finalized;
-      theirs && theirs->number == confirmed_finalized.number && theirs->hash != confirmed_finalized.hash)
-    return Diverged{confirmed_finalized, theirs->id()};
+  const eth::BlockId finalized = v.local.confirmed_finalized();
+  if (v.remote.contradicts(finalized)) return Diverged{finalized, v.remote.heads()->finalized->id()};
   c.labels_checked = true;
   if (v.local.restarted())
     if (const auto f = labels_to_restore(v.local)) return RestoreLabels{*f};

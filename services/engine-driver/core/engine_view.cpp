@@ -65,8 +65,10 @@ EngineView::News EngineView::on_look(const Look& look, absl::Time now) {
     state_.labels = labels;
     return fail(look.failure->first, look.failure->second);
   }
+  // A write that began or ended during the look knows better where the head is.
+  const bool overtaken = writes_ != look.plan.writes;
   // A sync of the EL's own moves the head as well.
-  if (writes_ == look.plan.writes && !state_.el_sync) foreign_.on_look(*labels.unsafe, writes_, commanded_head_, now);
+  if (!overtaken && !state_.el_sync) foreign_.on_look(*labels.unsafe, writes_, commanded_head_, now);
   if (foreign_.driven(now)) {
     state_.labels = labels;
     return fail(
@@ -79,8 +81,9 @@ EngineView::News EngineView::on_look(const Look& look, absl::Time now) {
   lost_ = false;
   // A head below the last one without an import of ours: the EL was restarted between two looks, or another client
   // writes to it.
-  const bool went_back = state_.labels.unsafe && !state_.import && labels.unsafe->number < state_.labels.unsafe->number;
-  state_.labels = labels;
+  const bool went_back =
+      !overtaken && state_.labels.unsafe && !state_.import && labels.unsafe->number < state_.labels.unsafe->number;
+  if (!overtaken || fresh) state_.labels = labels;
   note_sync(look);
   if (fresh) state_.client_version = look.client_version;
   if (fresh || went_back) ++state_.engine_session;

@@ -82,6 +82,20 @@ TEST_F(EngineViewTest, AHeadThatWentBackIsAnotherLifeOfTheEl) {
   EXPECT_EQ(view.state().engine_session, 2U) << "an import of ours may take it to a lower branch";
 }
 
+TEST_F(EngineViewTest, ALookThatAWriteOvertookTellsNoHead) {
+  look(at(300));
+  const Look before = at(300);
+  view.on(HeadMoves{hash(310)});
+  view.on(StateChange{.labels = contract::Labels{ref(310), ref(300), ref(290)}});
+  view.on(HeadMoves{});
+  look(before);
+  EXPECT_EQ(view.state().labels.unsafe, ref(310));
+  EXPECT_EQ(view.state().engine_session, 1U) << "the EL did not go back";
+  look(at(300));
+  EXPECT_EQ(view.state().labels.unsafe, ref(300));
+  EXPECT_EQ(view.state().engine_session, 2U);
+}
+
 TEST_F(EngineViewTest, WhatAWriteFoundOutStaysUntilTheElIsAnother) {
   look(at(300));
   for (const auto s : {EngineStatus::syncing, EngineStatus::invalid}) {

@@ -38,7 +38,8 @@ inline constexpr absl::Duration kHedgeAfter = absl::Milliseconds(25);
 inline std::optional<absl::Duration> hedge_after(const Latency& l, absl::Time now) {
   const auto usual = l.quantile(0.5, now);
   if (!usual) return std::nullopt;
-  const auto late = l.quantile(kHedgeQuantile, now, Latency::kLeastOfTail);
+  // An overtaken request has the time of the second: each would delay the next second a little more.
+  const auto late = l.quantile_in_time(kHedgeQuantile, now, Latency::kLeastOfTail);
   return std::max(late.value_or(2 * *usual), *usual + kHedgeAfter);
 }
 

@@ -11,10 +11,10 @@ void Latency::add(absl::Duration took, std::size_t calls, absl::Time now, bool o
 }
 
 std::optional<absl::Duration> Latency::quantile_of(absl::Duration Sample::*what, double q, absl::Time now,
-                                                   std::size_t least) const {
+                                                   std::size_t least, bool with_overtaken) const {
   std::vector<absl::Duration> fresh;
   for (const Sample& s : samples_)
-    if (now - s.at <= kFresh) fresh.push_back(s.*what);
+    if (now - s.at <= kFresh && (with_overtaken || !s.overtaken)) fresh.push_back(s.*what);
   if (fresh.size() < least) return std::nullopt;
   const auto at = std::min(static_cast<std::size_t>(q * static_cast<double>(fresh.size())), fresh.size() - 1);
   std::nth_element(fresh.begin(), fresh.begin() + static_cast<std::ptrdiff_t>(at), fresh.end());
@@ -23,6 +23,10 @@ std::optional<absl::Duration> Latency::quantile_of(absl::Duration Sample::*what,
 
 std::optional<absl::Duration> Latency::quantile(double q, absl::Time now, std::size_t least) const {
   return quantile_of(&Sample::took, q, now, least);
+}
+
+std::optional<absl::Duration> Latency::quantile_in_time(double q, absl::Time now, std::size_t least) const {
+  return quantile_of(&Sample::took, q, now, least, false);
 }
 
 std::optional<absl::Duration> Latency::per_call(double q, absl::Time now) const {

@@ -22,7 +22,9 @@ class Latency {
   absl::Time newest() const { return samples_[(next_ + kMost - 1) % kMost].at; }
   /// 0 < q < 1. nullopt: fewer than `least` recent answers.
   std::optional<absl::Duration> quantile(double q, absl::Time now, std::size_t least = kLeast) const;
-  /// The same per call.
+  /// The same of the answers that nobody overtook.
+  std::optional<absl::Duration> quantile_in_time(double q, absl::Time now, std::size_t least) const;
+  /// As quantile(), per call.
   std::optional<absl::Duration> per_call(double q, absl::Time now) const;
   /// The part of the recent requests that another endpoint answered first. nullopt: fewer than kLeastOfTail.
   std::optional<double> overtaken(absl::Time now) const;
@@ -33,8 +35,8 @@ class Latency {
     absl::Duration took, each;
     bool overtaken = false;
   };
-  std::optional<absl::Duration> quantile_of(absl::Duration Sample::*what, double q, absl::Time now,
-                                            std::size_t least) const;
+  std::optional<absl::Duration> quantile_of(absl::Duration Sample::*what, double q, absl::Time now, std::size_t least,
+                                            bool with_overtaken = true) const;
   std::array<Sample, kMost> samples_;
   std::size_t next_ = 0;
 };

@@ -278,6 +278,14 @@ TEST(Hedge, NotForOneThatIsALittleLate) {
   EXPECT_EQ(hedge_after(l, t0), ms(400));
 }
 
+TEST(Hedge, WhatWasOvertakenDelaysNoSecond) {
+  const absl::Time t0 = absl::FromUnixSeconds(1000);
+  Latency l;
+  for (int k = 0; k < 20; ++k) l.add(ms(20), 1, t0);
+  for (int k = 0; k < 5; ++k) l.add(*hedge_after(l, t0) + ms(20), 1, t0, true);
+  EXPECT_EQ(hedge_after(l, t0), ms(45));
+}
+
 TEST(HedgeAllowance, OneInTwenty) {
   HedgeAllowance a;
   int taken = 0;

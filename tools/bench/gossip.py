@@ -4,9 +4,8 @@
     gossip.py [--blocks N] [--json FILE]
 
 A real sequencer (op-node, op-geth) gossips blocks of 10 KiB, 100 KiB and 1 MiB of random calldata, one a second. A follower with its own op-geth takes
-them: first op-node, then Towline. The sequencer has one core, the follower and its client the others. All bytes of the follower's p2p connection and
-of its Engine API pass through the same relays here, which note the time. The latency of a block runs from the last byte of its message to the last byte
-of engine_newPayload. The chain has Regolith rules, because Jovian's DA footprint keeps incompressible blocks small. At the end the memory of p2p-gossip
+them: first op-node, then Towline. The follower and its client have one core; the sequencer and the relays, through which all bytes of the follower's p2p
+connection and of its Engine API pass, have the other. The latency of a block runs from the last byte of its message to the last byte of engine_newPayload. The chain has Regolith rules, because Jovian's DA footprint keeps incompressible blocks small. At the end the memory of p2p-gossip
 with 100 go-libp2p peers is measured.
 """
 import argparse
@@ -14,9 +13,7 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -30,7 +27,7 @@ from harness.load import CHAIN_ID, sender  # noqa: E402
 from harness.nodes import PEERS, SIGNER, Geth  # noqa: E402
 from harness.procs import Proc, free_port, wait_for  # noqa: E402
 from harness.rpc import Rpc  # noqa: E402
-from harness.towline import Service, Towline  # noqa: E402
+from harness.towline import Service, Towline, binary  # noqa: E402
 
 WORK = ROOT / "build/bench/gossip"
 SIZES = {"10 KiB": (1, 10_000), "100 KiB": (1, 100_000), "1 MiB": (10, 104_000)}  # transactions in a block, bytes of calldata in each
@@ -46,74 +43,26 @@ def run_on(cores):
     os.sched_setaffinity(0, cores)
 
 
-class Relay:
-    """A TCP relay that calls see(connection, upward, data) after each read, with `upward` towards the target."""
-
-    def __init__(self, target, see):
-        self.target, self.see = target, see
-        self.server = socket.create_server(("127.0.0.1", 0))
-        self.port = self.server.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                down, _ = self.server.accept()
-                up = socket.create_connection(("127.0.0.1", self.target))
-            except OSError:
-                return
-            state = {}
-            for s in (down, up):
-                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self._pump, args=(down, up, True, state), daemon=True).start()
-            threading.Thread(target=self._pump, args=(up, down, False, state), daemon=True).start()
-
-    def _pump(self, source, to, upward, state):
-        run_on(set(CORES))
-        try:
-            while data := source.recv(1 << 18):
-                self.see(state, upward, data)
-                to.sendall(data)
-        except OSError:
-            pass
-        for s in (source, to):
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def stop(self):
-        self.server.close()
-
-
 class Probe:
-    """The two relays of one follower, and what they saw."""
+    """The relays of one follower (relay.cpp), and what they tell."""
 
-    def __init__(self, p2p_port, engine_port):
-        self.arrivals, self.sent = [], []  # (time, bytes) of the sequencer's p2p connection; time of each newPayload's last byte
-        self.p2p, self.engine = Relay(p2p_port, self._p2p), Relay(engine_port, self._engine)
+    def __init__(self, directory, p2p_port, engine_port):
+        run_on(SEQUENCERS)
+        self.proc = Proc("relay", [binary("towline-bench-relay"), p2p_port, engine_port], directory).start()
+        run_on(FOLLOWERS)
+        self.p2p_port, self.engine_port = wait_for("the relays", lambda: self._told("ports"), 0.02, [self.proc])[0]
 
-    def _p2p(self, _, upward, data):
-        if not upward:
-            self.arrivals.append((time.monotonic(), len(data)))
-
-    def _engine(self, state, upward, data):
-        if upward:
-            # The head of a request may come before its body.
-            state["begin"] = (state.get("begin", b"") + data)[:4096]
-            if b"engine_newPayload" in state["begin"]:
-                state["last"] = time.monotonic()
-        else:
-            state["begin"] = b""
-            if "last" in state:
-                self.sent.append(state.pop("last"))
+    def _told(self, what):
+        """The numbers of each whole line that begins with the word."""
+        lines = self.proc.log.read_text().split("\n")[:-1]
+        return [[int(x) for x in line.split()[1:]] for line in lines if line.startswith(what + " ")]
 
     def latencies(self, size, since):
         """The latency in ms of each block since a time. A message is a burst of at least half the block's size."""
-        out = []
-        for t in [t for t in self.sent if t >= since]:
+        arrivals, out = [(ns / 1e9, n) for ns, n in self._told("p2p")], []
+        for t in [ns / 1e9 for ns, in self._told("payload") if ns / 1e9 >= since]:
             burst, total = None, 0
-            for at, n in reversed([a for a in self.arrivals if t - 0.9 < a[0] <= t]):
+            for at, n in reversed([a for a in arrivals if t - 0.9 < a[0] <= t]):
                 if burst is not None and last - at > PAUSE:
                     if total >= size / 2:
                         break
@@ -126,8 +75,7 @@ class Probe:
         return out
 
     def stop(self):
-        self.p2p.stop()
-        self.engine.stop()
+        self.proc.kill()
 
 
 class Load:
@@ -187,9 +135,9 @@ def sequencer_port(net):
 def towline(net, load, blocks):
     run_on(FOLLOWERS)
     geth = Geth("towed-geth", WORK / "towline", net.genesis).start()
-    probe = Probe(sequencer_port(net), geth.engine_port)
-    flags = [f"--p2p.unsafe-block-signer={SIGNER}", "--p2p.no-discovery", f"--p2p.static={through(net, probe.p2p.port)}"]
-    t = Towline(WORK / "towline/services", net.rollup, [net.el_url], f"http://127.0.0.1:{probe.engine.port}", geth.jwt_file, p2p=flags).start()
+    probe = Probe(WORK / "towline", sequencer_port(net), geth.engine_port)
+    flags = [f"--p2p.unsafe-block-signer={SIGNER}", "--p2p.no-discovery", f"--p2p.static={through(net, probe.p2p_port)}"]
+    t = Towline(WORK / "towline/services", net.rollup, [net.el_url], f"http://127.0.0.1:{probe.engine_port}", geth.jwt_file, p2p=flags).start()
     try:
         wait_for("Towline at the tip", lambda: geth.el.height() >= net.el.height() - 1, procs=t.procs())
         run_on(SEQUENCERS)
@@ -203,9 +151,9 @@ def towline(net, load, blocks):
 def op_node(net, load, blocks):
     run_on(FOLLOWERS)
     geth = Geth("verifier-geth", WORK / "op-node", net.genesis).start()
-    probe = Probe(sequencer_port(net), geth.engine_port)
+    probe = Probe(WORK / "op-node", sequencer_port(net), geth.engine_port)
     port = free_port()
-    node = net.op_node("verifier", f"http://127.0.0.1:{probe.engine.port}", geth.jwt_file, port, f"--p2p.static={through(net, probe.p2p.port)}").start()
+    node = net.op_node("verifier", f"http://127.0.0.1:{probe.engine_port}", geth.jwt_file, port, f"--p2p.static={through(net, probe.p2p_port)}").start()
     try:
         # op-node derives the blocks that the batcher has posted, and requests the rest.
         wait_for("op-node at the tip", lambda: geth.el.height() >= net.el.height() - 1, procs=[node])

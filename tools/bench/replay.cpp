@@ -225,6 +225,8 @@ class Answerer {
     } else if (engine_ && method.starts_with("engine_newPayload")) {
       std::string_view hash = value_or(params.at(0)["blockHash"], std::string_view());
       out += R"("result":{"status":"VALID","latestValidHash":")" + std::string(hash) + R"(","validationError":null})";
+    } else if (engine_ && method.starts_with("engine_") && params.size() == 0) {
+      out += R"("error":{"code":-32602,"message":"missing value for required argument 0"})";  // as real clients
     } else if (engine_ && method.starts_with("engine_forkchoiceUpdated")) {
       std::string_view head = value_or(params.at(0)["headBlockHash"], std::string_view());
       std::size_t safe = by_tag(value_or(params.at(0)["safeBlockHash"], std::string_view()));

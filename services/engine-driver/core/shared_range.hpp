@@ -34,7 +34,7 @@ std::map<std::uint64_t, Hash32> agreed(const Heights& sources);
 
 class SharedRange {
  public:
-  static constexpr std::size_t kMaxBytes = 32U << 20U;
+  static constexpr std::size_t kMaxBytes = 16U << 20U;
   /// Borders are multiples of kStep; a range of up to twice as many blocks is not cut.
   static constexpr std::uint64_t kStep = 64;
   static constexpr std::uint64_t kFirstWindow = 2 * kStep, kMaxWindow = 16 * kStep;

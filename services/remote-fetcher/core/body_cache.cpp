@@ -25,7 +25,7 @@ void BodyCache::put(const Hash32& hash, const ServedPtr& served) {
   used_.push_front({hash, served, size_of(*served)});
   by_hash_[hash] = used_.begin();
   bytes_ += used_.front().bytes;
-  while (bytes_ > max_bytes_) {
+  while (bytes_ > limit()) {
     bytes_ -= used_.back().bytes;
     by_hash_.erase(used_.back().hash);
     used_.pop_back();
@@ -33,6 +33,7 @@ void BodyCache::put(const Hash32& hash, const ServedPtr& served) {
 }
 
 std::vector<std::size_t> BodyCache::begin(const Key& k, std::vector<Hash32> blocks) {
+  streams_.insert(k.stream);
   Batch& b = batches_[k];
   b.blocks = std::move(blocks);
   b.got.resize(b.blocks.size());
@@ -131,6 +132,7 @@ std::vector<std::pair<BodyCache::Key, std::vector<std::size_t>>> BodyCache::take
 }
 
 void BodyCache::drop(std::uint64_t stream) {
+  streams_.erase(stream);
   batches_.erase(batches_.lower_bound({stream, 0}), batches_.lower_bound({stream + 1, 0}));
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include <absl/status/statusor.h>
 
+#include <algorithm>
 #include <list>
 #include <map>
 #include <optional>
@@ -18,6 +19,8 @@ namespace towline::fetcher {
 class BodyCache {
  public:
   using Key = FetchQueue::Key;
+  /// A single stream may ask again for its last blocks alone.
+  static constexpr std::size_t kOfOneStream = 8U << 20U;
   explicit BodyCache(std::size_t max_bytes) : max_bytes_{max_bytes} {}
 
   /// Starts a batch of these blocks. Returns the indices that it has to fetch: blocks neither cached nor being fetched
@@ -51,12 +54,15 @@ class BodyCache {
     std::size_t missing = 0;
     std::size_t bytes = 0;
   };
+  std::size_t limit() const { return streams_.size() > 1 ? max_bytes_ : std::min(max_bytes_, kOfOneStream); }
   ServedPtr find(const Hash32& hash);
   void put(const Hash32& hash, const ServedPtr& served);
   void give(const Key& k, const Hash32& hash, const ServedPtr& served, bool cached);
   void finish(const Key& k);
 
   const std::size_t max_bytes_;
+  /// The streams that are not over.
+  std::set<std::uint64_t> streams_;
   /// The most recently used in front.
   std::list<Cached> used_;
   std::map<Hash32, std::list<Cached>::iterator> by_hash_;

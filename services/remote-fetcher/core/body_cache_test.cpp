@@ -104,5 +104,24 @@ TEST(BodyCache, IsBoundedInBytesAndDropsWhatWasNotUsedForLongest) {
   EXPECT_TRUE(fetch(2, 6));
 }
 
+TEST(BodyCache, OfOneStreamLittleIsKept) {
+  BodyCache c{64U << 20U};
+  std::uint64_t batch = 0;
+  const auto fetch = [&](std::uint64_t stream, std::uint8_t n) {
+    const BodyCache::Key k{stream, ++batch};
+    ASSERT_FALSE(c.begin(k, {hash(n)}).empty());
+    c.on_fetched(k, std::vector{served(n, 3U << 20U)}, 1);
+    c.take_done();
+  };
+  for (std::uint8_t n = 1; n <= 5; ++n) fetch(1, n);
+  EXPECT_LE(c.bytes(), BodyCache::kOfOneStream);
+  EXPECT_THAT(c.begin({2, ++batch}, {hash(5)}), IsEmpty()) << "another may be a little behind";
+  for (std::uint8_t n = 6; n <= 10; ++n) fetch(1, n);
+  EXPECT_GT(c.bytes(), 2 * BodyCache::kOfOneStream);
+  c.drop(2);
+  fetch(1, 11);
+  EXPECT_LE(c.bytes(), BodyCache::kOfOneStream);
+}
+
 }  // namespace
 }  // namespace towline::fetcher

@@ -4,8 +4,9 @@
     gossip.py [--blocks N] [--json FILE]
 
 A real sequencer (op-node, op-geth) gossips blocks of 10 KiB, 100 KiB and 1 MiB of random calldata, one a second. A follower with its own op-geth takes
-them: first op-node, then Towline. The follower and its client have one core; the sequencer and the relays, through which all bytes of the follower's p2p
-connection and of its Engine API pass, have the other. The latency of a block runs from the last byte of its message to the last byte of engine_newPayload. The chain has Regolith rules, because Jovian's DA footprint keeps incompressible blocks small. At the end the memory of p2p-gossip
+them: first op-node, then Towline. The follower and its client have one core. The sequencer has the other one, with the relays through which all bytes of
+the follower's p2p connection and of its Engine API pass. The latency of a block runs from the last byte of its message to the last byte of
+engine_newPayload. The chain has Regolith rules, because Jovian's DA footprint keeps incompressible blocks small. At the end the memory of p2p-gossip
 with 100 go-libp2p peers is measured.
 """
 import argparse

@@ -228,7 +228,7 @@ void tell_new_heads(const ImportRun& run, bool runs, const std::optional<contrac
 
 void tell_progress(const ImportRun& run, const contract::EngineState& s, const Views& v, Report& report,
                    absl::Time now) {
-  if (needs_operator(v, report) && s.import && s.import->blocks > 0 && s.labels.unsafe &&
+  if ((needs_operator(v, report) || v.start.tries()) && s.import && s.import->blocks > 0 && s.labels.unsafe &&
       s.labels.unsafe->hash != run.head_before)
     report.enter(TowState::importing, ReasonCode::importing,
                  absl::StrCat("importing to ", eth::to_string(s.import->tip)), now);

@@ -18,7 +18,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
-#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -29,6 +28,7 @@
 
 namespace {
 
+using towline::bench::Answer;
 using towline::bench::Clock;
 
 /// One block; each part is the JSON text of the answer that serves it.
@@ -88,24 +88,25 @@ T value_or(simdjson::simdjson_result<simdjson::dom::element> from, T fallback) {
 
 class Answerer {
  public:
-  Answerer(const Chain& chain, bool engine, bool raw)
+  Answerer(const Chain& chain, bool engine, bool raw, Clock::duration delay)
       : chain_(chain),
         engine_(engine),
         raw_(raw),
+        delay_(delay),
         latest_(engine ? 0 : chain.blocks.size() - 1),
         safe_(engine ? kUnset : latest_ - 10),
         finalized_(engine ? kUnset : latest_ - 20) {}
 
-  std::string answer(std::string_view body) {
+  Answer answer(std::string_view body) {
     std::string out;
     simdjson::dom::element request;
     if (parser_.parse(body.data(), body.size()).get(request) != simdjson::SUCCESS) {
-      return R"({"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"parse error"}})";
+      return {R"({"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"parse error"}})", delay_};
     }
     if (!engine_ && !request.is_array() && control(request, out)) {
-      return out;
+      return {out, Clock::duration::zero()};
     }
-    extra_ = rare_(random_) < slow_percent_ ? slow_ : Clock::duration::zero();
+    Clock::duration after = delay_ + (rare_(random_) < slow_percent_ ? slow_ : Clock::duration::zero());
     simdjson::dom::element first = request;
     if (request.is_array()) {
       first = value_or(request.at(0), first);
@@ -123,11 +124,8 @@ class Answerer {
     } else {
       one(request, out);
     }
-    return out;
+    return {std::move(out), after};
   }
-
-  /// How much longer than others the last answer takes. nullopt: it leaves at once.
-  std::optional<Clock::duration> extra() const { return extra_; }
 
  private:
   static constexpr std::size_t kUnset = SIZE_MAX;
@@ -140,7 +138,6 @@ class Answerer {
     } else if (method != "bench_asked") {
       return false;
     }
-    extra_.reset();
     out = R"({"jsonrpc":"2.0","id":)" + simdjson::minify(call["id"].value()) + R"(,"result":)" +
           std::to_string(asked_) + "}";
     return true;
@@ -243,11 +240,11 @@ class Answerer {
 
   const Chain& chain_;
   bool engine_, raw_;
+  Clock::duration delay_;
   std::size_t latest_, safe_, finalized_;
   std::uint64_t asked_ = 0;
   Clock::duration slow_ = Clock::duration::zero();
   std::int64_t slow_percent_ = 0;
-  std::optional<Clock::duration> extra_ = Clock::duration::zero();
   // Always the same: a run can be repeated.
   std::minstd_rand random_{1};
   std::uniform_int_distribution<std::int64_t> rare_{0, 99};
@@ -269,11 +266,6 @@ int main(int argc, char** argv) {
   }
   bool engine = mode == "engine";
   std::chrono::milliseconds delay(engine ? 0 : std::stol(argv[3]));
-  Answerer answerer(chain, engine, !engine && std::string_view(argv[4]) == "1");
-  return towline::bench::ReplayServer([&](std::string_view request) {
-           std::string body = answerer.answer(request);
-           auto extra = answerer.extra();
-           return towline::bench::Answer{std::move(body), extra ? delay + *extra : Clock::duration::zero()};
-         })
-      .run();
+  Answerer answerer(chain, engine, !engine && std::string_view(argv[4]) == "1", delay);
+  return towline::bench::ReplayServer([&](std::string_view request) { return answerer.answer(request); }).run();
 }

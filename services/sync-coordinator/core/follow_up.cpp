@@ -158,7 +158,7 @@ bool demote(const std::string& why, Views& v, Report& report, absl::Time now) {
 }
 
 bool needs_operator(const Views& v, const Report& report) {
-  return report.status.state() == TowState::needs_operator && v.stuck.at_a_block();
+  return report.status.state() == TowState::needs_operator && (v.stuck.at_a_block() || v.start.tries());
 }
 
 void wait_for_blocks(const std::string& why, const Views& v, Report& report, absl::Time now) {
@@ -205,7 +205,7 @@ void tell_import(const ImportRun& run, const Views& v, Report& report, absl::Tim
     // not have the head that another shows, and the search found nothing to walk back.
     report.enter(TowState::at_tip, ReasonCode::at_tip,
                  absl::StrCat("following the source, ", run.blocks(), " block(s) behind"), now);
-  } else if (!needs_operator(v, report) && !v.start.tries() && (state != TowState::at_tip || !few)) {
+  } else if (!needs_operator(v, report) && (state != TowState::at_tip || !few)) {
     report.enter(TowState::importing, ReasonCode::importing,
                  absl::StrCat("importing ", run.blocks(), " block(s) to ", eth::to_string(run.range.tip)), now);
   }
@@ -228,7 +228,7 @@ void tell_new_heads(const ImportRun& run, bool runs, const std::optional<contrac
 
 void tell_progress(const ImportRun& run, const contract::EngineState& s, const Views& v, Report& report,
                    absl::Time now) {
-  if ((needs_operator(v, report) || v.start.tries()) && s.import && s.import->blocks > 0 && s.labels.unsafe &&
+  if (needs_operator(v, report) && s.import && s.import->blocks > 0 && s.labels.unsafe &&
       s.labels.unsafe->hash != run.head_before)
     report.enter(TowState::importing, ReasonCode::importing,
                  absl::StrCat("importing to ", eth::to_string(s.import->tip)), now);

@@ -33,7 +33,7 @@ void diverged(const eth::BlockId& ours, const std::optional<eth::BlockId>& their
 /// Returns false if no other source can lead.
 bool demote(const std::string& why, Views& v, Report& report, absl::Time now);
 
-/// True while the tow retries a block that the EL does not accept and shows NEEDS_OPERATOR.
+/// True while the tow shows NEEDS_OPERATOR and retries a block that the EL does not accept or execute.
 bool needs_operator(const Views& v, const Report& report);
 /// No source serves the blocks that the tow needs.
 void wait_for_blocks(const std::string& why, const Views& v, Report& report, absl::Time now);

@@ -118,6 +118,15 @@ class FollowerTest : public ::testing::Test {
   void gossip(std::initializer_list<std::uint64_t> numbers) {
     for (const std::uint64_t n : numbers) play(follower().on_gossip(*network.at(n), now));
   }
+  /// An empty EL, far below the source.
+  void with_an_el_that_executes_nothing() {
+    ours = Chain{0};
+    safe = finalized = std::nullopt;
+    theirs.grow(1000, 0);
+    remote_safe = 990;
+    remote_finalized = 980;
+    on_import = [this](const Import&) { return ended(Outcome::missing_state, "newPayload 1: SYNCING"); };
+  }
   void with_gossip(bool remote_too) { restart({.unsafe_from_remote = remote_too, .unsafe_from_gossip = true}); }
   /// Advances the time to the next due event, by at most `limit`.
   bool wake(absl::Duration limit = absl::Hours(1)) {
@@ -734,12 +743,7 @@ TEST_F(FollowerTest, AnElSyncThatStandsStillIsGivenUpForAnImport) {
 }
 
 TEST_F(FollowerTest, AnEmptyElThatExecutesNothingIsToSyncByItselfOnce) {
-  ours = Chain{0};
-  safe = finalized = std::nullopt;
-  theirs.grow(1000, 0);
-  remote_safe = 990;
-  remote_finalized = 980;
-  on_import = [&](const Import&) { return ended(Outcome::missing_state, "newPayload 1: SYNCING"); };
+  with_an_el_that_executes_nothing();
   both();
   EXPECT_THAT(taken(), ElementsAre("import 0..1000 safe 990 finalized 980", "el sync 990"));
   EXPECT_EQ(follower().state(), TowState::el_syncing);
@@ -756,12 +760,7 @@ TEST_F(FollowerTest, AnEmptyElThatExecutesNothingIsToSyncByItselfOnce) {
 }
 
 TEST_F(FollowerTest, AnElThatExecutesAfterARestartThatNobodySawIsFound) {
-  ours = Chain{0};
-  safe = finalized = std::nullopt;
-  theirs.grow(1000, 0);
-  remote_safe = 990;
-  remote_finalized = 980;
-  on_import = [&](const Import&) { return ended(Outcome::missing_state, "newPayload 1: SYNCING"); };
+  with_an_el_that_executes_nothing();
   both();
   now += absl::Seconds(61);
   local();

@@ -1,5 +1,5 @@
 // js-libp2p as peers of a block topic. Arguments: how many nodes, the topic, then multiaddrs that each of them dials. Writes one
-// JSON line for each node's address and each message ({node, address} and {node, bytes, sha256}).
+// JSON line for each node's address, each message and each connection that ended ({node, address}, {node, bytes, sha256} and {node, left}).
 import { createHash } from 'node:crypto'
 
 // Node 20 has no Promise.withResolvers, which js-libp2p 3 uses.
@@ -95,6 +95,7 @@ for (let node = 0; node < Number(count); ++node) {
     const data = e.detail.msg.data
     say({ node, bytes: data.length, sha256: createHash('sha256').update(data).digest('hex') })
   })
+  libp2p.addEventListener('peer:disconnect', (e) => say({ node, left: e.detail.toString() }))
   libp2p.services.pubsub.subscribe(topic)
   for (const p of peers) await libp2p.dial(multiaddr(p))
   say({ node, address: libp2p.getMultiaddrs()[0].toString() })

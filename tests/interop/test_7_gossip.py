@@ -284,8 +284,9 @@ class JsPeers:
 
     def all_have(self, sent):
         """Whether each node has that many different blocks; raises with what there is. No node dials again, so no connection may end."""
-        distinct = [len({o["sha256"] for o in self.received(node)}) for node in range(self.count)]
-        left = [o for o in self.lines() if "left" in o]
+        lines = self.lines()
+        distinct = [len({o["sha256"] for o in lines if o["node"] == node and "sha256" in o}) for node in range(self.count)]
+        left = [o for o in lines if "left" in o]
         assert distinct == [sent] * self.count and not left, (distinct, left)
         return True
 

@@ -69,10 +69,14 @@ def test_UnsafeViaP2P(work, chain, towed_by_gossip):
     tow.wait_tip()
     verifier = Verifier(work / "verifier", chain, address_of(tow))
     try:
-        wait_for("the verifier's safe head", lambda: verifier.head("safe_l2")[0] >= chain.el.height("safe") - 3, procs=[verifier.node])
+        # The verifier asks nobody for the blocks before the first that gossip brings it. Derivation has to reach that one before the batcher stops.
+        wait_for("the verifier in our mesh", lambda: tow.towline.gossip.metrics()['towline_gossip_mesh_peers{version="4"}'] == 2,
+                 procs=[verifier.node, *tow.towline.procs()])
+        led = chain.el.height() + 1
+        wait_for("the verifier's safe head to reach gossip", lambda: verifier.head("safe_l2")[0] >= led, procs=[verifier.node, *chain.procs()])
         chain.batcher.stop()
-        wait_for("safe heads that stand still", lambda: verifier.head("safe_l2") == tuple(chain.sync_status()["safe_l2"]), 1)
-        wait_for("the verifier at the tip", lambda: verifier.head()[0] >= chain.el.height() - 2)
+        wait_for("safe heads that stand still", lambda: verifier.head("safe_l2") == chain.sync_status()["safe_l2"], 1, [verifier.node, chain.node])
+        wait_for("the verifier at the tip", lambda: verifier.head()[0] >= chain.el.height() - 2, procs=[verifier.node, *tow.towline.procs()])
         safe, first = verifier.head("safe_l2")[0], verifier.head()[0]
         imported = tow.towline.gossip.metrics()['towline_gossip_blocks_total{rule="none"}']
         wait_for("100 blocks by way of Towline", lambda: verifier.head()[0] >= first + 100, 1, procs=[verifier.node, *tow.towline.procs()])

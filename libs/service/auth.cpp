@@ -72,6 +72,7 @@ const std::map<std::string, Access, std::less<>>& access_of_methods() {
       {"/towline.v1.EngineDriver/StartElSync", Access::change},
       {"/towline.v1.EngineDriver/LowerFinalized", Access::change},
       {"/towline.v1.P2PGossip/WatchBlocks", Access::watch},
+      {"/towline.v1.P2PGossip/WatchPayloads", Access::watch},
       {"/towline.v1.P2PGossip/PublishBlock", Access::change},
       {"/towline.v1.P2PGossip/GetNode", Access::read},
       {"/towline.v1.P2PGossip/ListPeers", Access::read},

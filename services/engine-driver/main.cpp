@@ -15,6 +15,7 @@
 #include "libs/wire/addresses.hpp"
 #include "libs/wire/channel.hpp"
 #include "services/engine-driver/actors/engine_poller.hpp"
+#include "services/engine-driver/actors/gossip_payloads.hpp"
 #include "services/engine-driver/edge/driver_service.hpp"
 #include "services/engine-driver/edge/payload_client.hpp"
 
@@ -130,9 +131,12 @@ class Driver final : public service::Program {
                                    *writer_, replicas_atom{},
                                    ReplicasPtr{std::make_shared<const std::vector<contract::Replica>>(shown)});
                              }}));
+    const auto gossip_payloads = actors_.add(system_->spawn(
+        driver::gossip_payloads,
+        GossipPayloadsConfig{[this] { return watch_payloads(gossip_, calls_); }, open_over(gossip_, calls_)}));
     writer_ = actors_.add(
         system_->spawn(writer, WriterConfig{options, Gate{persistent}, MinAge{config_, ages}, initial, writes, store,
-                                            *hub_, open_shared(payloads, open_over(gossip_, calls_)), &ctx.metrics}));
+                                            *hub_, open_at(payloads, gossip_payloads), &ctx.metrics}));
     // Created last: the `show` callback above uses writer_, and runs only after an address or a range has arrived.
     addresses_.emplace(remote_fetcher_, absl::ZeroDuration(), kLookUp,
                        [payloads](const std::vector<std::string>& found) {

@@ -91,7 +91,8 @@ void Driver::begin(std::unique_ptr<driver::CommandSession> session, const contra
   asked_.reset();
   to_confirm_.reset();
   wake_.reset();
-  unread_ = true;
+  // What was read less than a restart ago, for the very next command, still holds.
+  unread_ = now_ - std::exchange(looked_at_, absl::InfinitePast()) >= options_.restart_takes;
   take(session_->start(clock(), state_));
 }
 
@@ -181,6 +182,12 @@ void Driver::look(absl::Time now) {
   const contract::Labels shown = labels();
   const bool went_back = state_.labels.unsafe && !state_.import && shown.unsafe->number < state_.labels.unsafe->number;
   state_.labels = shown;
+  if (!session_) {
+    memory_.looked(shown, clock());
+    looked_at_ = now_;
+    read_ = shown;
+    lost_ = another_ = false;
+  }
   if (el_lost_ || went_back) {
     ++state_.engine_session;
     invalid_.clear();

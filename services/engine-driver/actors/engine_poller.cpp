@@ -8,6 +8,7 @@
 
 #include "libs/actor_kit/guard.hpp"
 #include "libs/base/hex.hpp"
+#include "libs/base/steady_time.hpp"
 #include "libs/telemetry/log.hpp"
 
 namespace towline::driver {
@@ -15,7 +16,8 @@ namespace {
 
 using contract::EngineStatus;
 
-constexpr auto kPollEvery = std::chrono::milliseconds{500};
+/// Between a look that took long and the next one.
+constexpr absl::Duration kShortest = absl::Milliseconds(100);
 
 /// Compares the chain id and the genesis block.
 absl::Status identify(EngineClient& engine, const rollup::Config& c) {
@@ -56,6 +58,7 @@ EngineStatus status_of(const absl::Status& s) {
 Look take_look(const EnginePollerConfig& c, const LookPlan& plan) {
   Look look;
   look.plan = plan;
+  look.began = steady_now();
   const auto failed = [&](EngineStatus status, const absl::Status& why) {
     look.failure.emplace(status, why);
     return look;
@@ -123,8 +126,9 @@ engine_poller_actor::behavior_type engine_poller(engine_poller_actor::pointer se
                 warn_of_missing_methods(*look, *config.rollup);
                 show(*look->labels, *config.metrics);
               }
+              const absl::Duration rest = plan->next_in - (steady_now() - look->began);
               self->send(config.writer, look_atom{}, std::move(look));
-              self->delayed_send(self, kPollEvery, tick_atom{});
+              self->delayed_send(self, absl::ToChronoMilliseconds(std::max(rest, kShortest)), tick_atom{});
             },
             [](const caf::error& e) { end_process("writer", to_string(e)); });
   }};

@@ -1,5 +1,5 @@
-// Looks at the EL every 500 ms: whether it answers, is on this chain, and where its labels are. The writer decides what
-// a look means (core/engine_view.hpp), since it knows its own commands.
+// Looks at the EL about every 500 ms: whether it answers, is on this chain, and where its labels are. The writer
+// decides what a look means (core/engine_view.hpp), since it knows its own commands.
 //
 // Owns: nothing. In: its own tick, and the plan of a look from the writer. Out: looks to the writer, gauges. Timers:
 // the tick. The actor blocks on the EL and on the disk, so it is detached. If the EL hangs, a look takes as long as

@@ -16,25 +16,6 @@ namespace {
 /// Further addresses share the label "other", which bounds the series of the metric.
 constexpr std::size_t kMostCounted = 64;
 
-/// The writer's handle to a range.
-class SharedStream final : public PayloadStream {
- public:
-  SharedStream(shared_payloads_actor actor, std::uint64_t number, const OpenPayloads& e)
-      : actor_{std::move(actor)}, number_{number} {
-    caf::anon_send(actor_, open_atom{}, number_, OpenPayloadsPtr{std::make_shared<const OpenPayloads>(e)});
-  }
-  ~SharedStream() override { caf::anon_send(actor_, close_atom{}, number_); }
-  SharedStream(const SharedStream&) = delete;
-  SharedStream& operator=(const SharedStream&) = delete;
-  void next(Done done) override {
-    caf::anon_send(actor_, next_atom{}, number_, DonePtr{std::make_shared<const Done>(std::move(done))});
-  }
-
- private:
-  const shared_payloads_actor actor_;
-  const std::uint64_t number_;
-};
-
 }  // namespace
 
 shared_payloads_impl::behavior_type shared_payloads_state::make_behavior(SharedPayloadsConfig config) {
@@ -150,14 +131,6 @@ shared_payloads_impl::behavior_type shared_payloads(shared_payloads_impl::statef
                                                     SharedPayloadsConfig config) {
   guard(static_cast<shared_payloads_impl::pointer>(self), "shared_payloads");
   return self->state.make_behavior(std::move(config));
-}
-
-OpenPayloadStream open_shared(shared_payloads_actor remote, OpenPayloadStream gossip) {
-  return [remote = std::move(remote), gossip = std::move(gossip),
-          last = std::uint64_t{0}](const OpenPayloads& e) mutable -> std::unique_ptr<PayloadStream> {
-    if (e.origin == contract::PayloadOrigin::gossip) return gossip(e);
-    return std::make_unique<SharedStream>(remote, ++last, e);
-  };
 }
 
 }  // namespace towline::driver

@@ -36,15 +36,10 @@ class FetcherCalls {
   virtual void forget(const std::string& replica) = 0;
 };
 
-using OpenPayloadsPtr = std::shared_ptr<const OpenPayloads>;
-using DonePtr = std::shared_ptr<const PayloadStream::Done>;
 using HeightsPtr = std::shared_ptr<const absl::StatusOr<Heights>>;
 using AddressesPtr = std::shared_ptr<const std::vector<std::string>>;
 using ReplicasShown = std::function<void(const std::vector<contract::Replica>&)>;
 
-using open_atom = caf::atom_constant<caf::atom("open")>;
-using next_atom = caf::atom_constant<caf::atom("next")>;
-using close_atom = caf::atom_constant<caf::atom("close")>;
 using listed_atom = caf::atom_constant<caf::atom("listed")>;
 using heights_atom = caf::atom_constant<caf::atom("heights")>;
 using given_atom = caf::atom_constant<caf::atom("given")>;
@@ -62,8 +57,6 @@ using shared_payloads_impl =
 
 }  // namespace towline::driver
 
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::driver::OpenPayloadsPtr)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::driver::DonePtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::driver::HeightsPtr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(towline::driver::AddressesPtr)
 
@@ -113,8 +106,5 @@ class shared_payloads_state {
 
 shared_payloads_impl::behavior_type shared_payloads(shared_payloads_impl::stateful_pointer<shared_payloads_state> self,
                                                     SharedPayloadsConfig config);
-
-/// The writer's streams: remote payloads come from the actor, payloads of the p2p network from `gossip`.
-OpenPayloadStream open_shared(shared_payloads_actor remote, OpenPayloadStream gossip);
 
 }  // namespace towline::driver

@@ -65,7 +65,7 @@ class SharedPayloadsTest : public towline::testing::ActorTest {
   SharedPayloadsTest() {
     actor_ = own(system.spawn(shared_payloads, SharedPayloadsConfig{"dns:///fetcher:1", &fetchers_, &metrics_,
                                                                     [this](const auto& r) { shown_ = r; }}));
-    open_ = open_shared(*actor_, [](const OpenPayloads&) { return nullptr; });
+    open_ = open_at(*actor_, *actor_);
     dispatch();
   }
   ~SharedPayloadsTest() override {

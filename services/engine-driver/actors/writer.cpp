@@ -48,7 +48,11 @@ writer_impl::behavior_type writer_state::make_behavior(WriterConfig config) {
   for (const auto& [counter_name, help] : kCounters) counters_.push_back(config_->metrics->counter(counter_name, help));
   return {[this](run_atom, const CommandPtr& c) { on_command(c); },
           [this](cancel_atom, const CommandPtr& c) { on_cancel(c); },
-          [this](plan_atom) -> LookPlanPtr { return std::make_shared<const LookPlan>(view_->plan()); },
+          [this](plan_atom) -> LookPlanPtr {
+            LookPlan plan = view_->plan();
+            plan.next_in = view_->next_look(steady_now());
+            return std::make_shared<const LookPlan>(std::move(plan));
+          },
           [this](look_atom, const LookPtr& look) { on_look(*look); },
           [this](replicas_atom, const ReplicasPtr& replicas) {
             view_->on(*replicas);
@@ -104,6 +108,7 @@ void writer_state::stop() {
 void writer_state::on_look(const Look& look) {
   // While the process stops, looks fail for that reason alone.
   if (stopping_) return;
+  if (!session_ && !look.failure && !view_->overtaken(look)) memory_->looked(*look.labels, look.began);
   const auto news = view_->on_look(look, steady_now());
   changed_ = true;
   if (news == EngineView::News::lost) {
@@ -243,7 +248,7 @@ void writer_state::note(const Log& line) {
 void writer_state::note(const Count& c) { counters_[static_cast<std::size_t>(c.counter)].inc(c.by); }
 void writer_state::note(const CountRefusal& c) { counter(*config_->metrics, c.refusal).inc(); }
 void writer_state::note(const Commanded& c) {
-  view_->on(c, steady_now());
+  view_->on(c, steady_now(), std::holds_alternative<contract::ImportRange>(running_->what));
   changed_ = true;
 }
 void writer_state::note(const HeadMoves& m) { view_->on(m); }

@@ -7,6 +7,7 @@
 #include <deque>
 
 #include "libs/actor_kit/actor_fixture.hpp"
+#include "libs/base/steady_time.hpp"
 #include "libs/sim/el_model.hpp"
 #include "services/engine-driver/actors/writer.hpp"
 
@@ -74,7 +75,19 @@ class WriterActorTest : public towline::testing::ActorTest {
     if (const auto* f = std::get_if<SendForkchoice>(&e))
       return valid(el_.forkchoice_updated(f->update.head.hash, {}, {}));
     if (const auto* b = std::get_if<ReadBlock>(&e)) return ReadBlock::Answer{el_.by_number(b->number)};
-    return ReadLabels::Answer{contract::Labels{el_.latest(), el_.safe(), el_.finalized()}};
+    ++labels_read_;
+    return ReadLabels::Answer{labels()};
+  }
+  contract::Labels labels() const { return {el_.latest(), el_.safe(), el_.finalized()}; }
+  /// A look that is fresh for as long as the test takes.
+  void look(std::uint64_t writes) {
+    Look l;
+    l.plan.identify = false;
+    l.plan.writes = writes;
+    l.began = steady_now() + absl::Hours(1);
+    l.labels = labels();
+    caf::anon_send(writer_, look_atom{}, std::make_shared<const Look>(std::move(l)));
+    dispatch();
   }
   static EngineAnswer valid(const sim::ElAnswer& a) {
     EngineAnswer out;
@@ -116,6 +129,7 @@ class WriterActorTest : public towline::testing::ActorTest {
   sim::ElModel el_{sim::ElProfile::op_reth, ref(0)};
   Published<Shown> latest_{Shown{{}, absl::InfinitePast()}};
   bool hangs_ = false;
+  int labels_read_ = 0;
   std::deque<PayloadStream::Done> asked_;
   std::deque<std::optional<Result>> results_;
   writer_actor writer_;
@@ -129,6 +143,31 @@ TEST_F(WriterActorTest, AsksForOnePayloadAtATimeHoweverLongItTakes) {
   give(301);
   EXPECT_THAT(asked_, SizeIs(1));
   EXPECT_FALSE(results_[0]);
+}
+
+TEST_F(WriterActorTest, AFreshLookSavesTheNextCommandItsOwn) {
+  look(0);
+  import();
+  EXPECT_THAT(asked_, SizeIs(1));
+  EXPECT_EQ(labels_read_, 0);
+}
+
+TEST_F(WriterActorTest, ALookThatAWriteOvertookSavesNothing) {
+  look(1);
+  import();
+  EXPECT_THAT(asked_, SizeIs(1));
+  EXPECT_EQ(labels_read_, 1);
+}
+
+TEST_F(WriterActorTest, ALookDuringACommandSavesNothing) {
+  const CommandPtr first = import();
+  look(0);
+  caf::anon_send(writer_, cancel_atom{}, first);
+  dispatch();
+  ASSERT_TRUE(results_[0]);
+  labels_read_ = 0;
+  import();
+  EXPECT_EQ(labels_read_, 1);
 }
 
 TEST_F(WriterActorTest, AnImportThatIsCancelledMakesTheHeadWhatItHas) {

@@ -21,10 +21,12 @@ void CommandSession::enter(absl::Time now, const contract::EngineState& engine) 
   memory_.session = engine.engine_session;
   memory_.quarantine.clear();
   memory_.moves = false;
+  memory_.looked_at = absl::InfinitePast();
 }
 
 Step CommandSession::start(absl::Time now, const contract::EngineState& engine) {
   enter(now, engine);
+  looked_at_ = std::exchange(memory_.looked_at, absl::InfinitePast());
   return step(begin());
 }
 
@@ -89,15 +91,21 @@ Effect CommandSession::admit(const contract::CommandStamp& c, Then<const contrac
     }
     note(Commanded{});
     memory_.late = std::max(absl::ZeroDuration(), c.chain_time - now_);
+    // No EL restarts faster.
+    if (now_ - looked_at_ < options_.restart_takes) return admit_to(c, head, then);
     return ask(ReadLabels{}, [this, c, head, then](absl::StatusOr<contract::Labels> labels) {
       if (!labels.ok()) return end(labels.status());
       if (!labels->unsafe) return end(absl::UnavailableError("the EL's head is not known"));
-      if (auto st = Gate::check_head(c, *labels); head == Head::expected && !st.ok()) return end(st);
       memory_.shown = *labels;
       memory_.heard = now_;
-      return then(*labels);
+      return admit_to(c, head, then);
     });
   });
+}
+
+Effect CommandSession::admit_to(const contract::CommandStamp& c, Head head, const Then<const contract::Labels&>& then) {
+  if (auto st = Gate::check_head(c, memory_.shown); head == Head::expected && !st.ok()) return end(st);
+  return then(memory_.shown);
 }
 
 Effect CommandSession::persist(const Gate::ToSave& next, Then<absl::Status> then) {

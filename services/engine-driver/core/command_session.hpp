@@ -6,6 +6,7 @@
 #pragma once
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 
@@ -36,12 +37,21 @@ struct Memory {
   /// The labels that the next write is based on, and when the EL last answered.
   contract::Labels shown = {};
   absl::Time heard = absl::InfinitePast();
+  /// When a look between two commands read `shown`; InfinitePast: none has since the last command.
+  absl::Time looked_at = absl::InfinitePast();
   /// How far our clock is behind the chain's clock, according to the last command.
   absl::Duration late = absl::ZeroDuration();
   /// The engine session that `moves` is about. `moves`: the EL has moved its head on command in that session.
   std::uint64_t session = 0;
   bool moves = false;
   absl::Time said_young = absl::InfinitePast();
+
+  /// A look at the EL, with no command since it began: the next command need not wait for one of its own.
+  void looked(const contract::Labels& labels, absl::Time began) {
+    shown = labels;
+    looked_at = began;
+    heard = std::max(heard, began);
+  }
 };
 
 /// Why a command has to end early.
@@ -86,7 +96,8 @@ class CommandSession {
     expected,
     any,  // the head moves without us
   };
-  /// Passes `c` through the gate, with a newer term on disk before anything is sent, and reads the EL's labels.
+  /// Passes `c` through the gate, with a newer term on disk before anything is sent, and reads the EL's labels, unless
+  /// a look has just done so.
   Effect admit(const contract::CommandStamp& c, Then<const contract::Labels&> then, Head head = Head::expected);
   /// Saves `next` before it takes effect. If that fails, nothing is written to the EL until the disk works again.
   Effect persist(const Gate::ToSave& next, Then<absl::Status> then);
@@ -155,11 +166,13 @@ class CommandSession {
   /// A new engine session clears what was remembered about the EL's blocks.
   void enter(absl::Time now, const contract::EngineState& engine);
   Step step(Effect effect);
+  Effect admit_to(const contract::CommandStamp& c, Head head, const Then<const contract::Labels&>& then);
 
   std::function<Effect(Event&)> then_;
   std::vector<Note> notes_;
   std::optional<Interrupt> interrupted_;
   absl::Time now_;
+  absl::Time looked_at_;
   const contract::EngineState* engine_ = nullptr;
   Write write_;
 };

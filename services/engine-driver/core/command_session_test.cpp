@@ -175,5 +175,52 @@ TEST_F(SessionTest, ARewindNeedsTheAdminRpcAndStaysAboveTheConfirmedFinalized) {
   }
 }
 
+/// Whether a command reads the labels before its first write.
+class LookedTest : public SessionTest {
+ protected:
+  void look() { memory_.looked({el_.latest(), el_.safe(), el_.finalized()}, now_); }
+  bool reads() {
+    const std::uint64_t tip = el_.latest().number + 1;
+    EXPECT_EQ(import(tip)->outcome, contract::Outcome::done);
+    const auto write = std::find(calls_.begin(), calls_.end(), absl::StrCat("newPayload ", tip));
+    EXPECT_NE(write, calls_.end());
+    return std::find(calls_.begin(), write, "labels") != write;
+  }
+};
+
+TEST_F(LookedTest, TheNextCommandNeedsNoLookOfItsOwn) {
+  EXPECT_TRUE(reads());
+  look();
+  EXPECT_FALSE(reads());
+  EXPECT_TRUE(reads()) << "the one after it";
+}
+
+TEST_F(LookedTest, TheLookIsTooOldOnceTheElMayHaveBeenRestarted) {
+  look();
+  now_ += options_.restart_takes - absl::Milliseconds(1);
+  EXPECT_FALSE(reads());
+  look();
+  now_ += options_.restart_takes;
+  const eth::BlockRef next = ref(el_.latest().number + 1);
+  el_.new_payload(next);
+  el_.forkchoice_updated(next.hash, {}, {});
+  EXPECT_TRUE(reads()) << "the command is about the EL as it is now";
+}
+
+TEST_F(LookedTest, ANewEngineSessionVoidsTheLook) {
+  look();
+  ++state_.engine_session;
+  EXPECT_TRUE(reads());
+}
+
+TEST_F(LookedTest, ACommandForAnotherHeadIsRefusedAsAlways) {
+  look();
+  ImportSession session{options_, memory_, {"test", 1, hash(299)}, {id(299), id(301), {}, {}}};
+  const auto r = run(session);
+  ASSERT_TRUE(r.ok()) << r.status();
+  EXPECT_EQ(r->refusal, contract::Refusal::head_moved);
+  EXPECT_THAT(writes(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace towline::driver

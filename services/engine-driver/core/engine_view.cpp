@@ -8,6 +8,11 @@ namespace {
 
 /// Peers are asked for in every tenth look: their number changes slowly.
 constexpr std::uint64_t kPeersEach = 10;
+constexpr absl::Duration kLookEvery = absl::Milliseconds(500);
+/// How long before the next block a look should begin: half of the time for which labels count as fresh.
+constexpr absl::Duration kBefore = absl::Milliseconds(125);
+/// A change of the rhythm brings no look sooner than this.
+constexpr absl::Duration kSoonest = absl::Milliseconds(250);
 /// An EL found this many blocks below its own sync target is in the middle of a sync, and not merely starting.
 constexpr std::uint64_t kMidSync = 64;
 
@@ -25,6 +30,11 @@ LookPlan EngineView::plan() const {
   p.writes = writes_;
   p.status = state_.status;
   return p;
+}
+
+absl::Duration EngineView::next_look(absl::Time now) const {
+  const absl::Duration rest = kLookEvery - (now - imported_ + kBefore) % kLookEvery;
+  return rest < kSoonest ? rest + kLookEvery : rest;
 }
 
 void EngineView::on(const HeadMoves& m) {
@@ -65,10 +75,8 @@ EngineView::News EngineView::on_look(const Look& look, absl::Time now) {
     state_.labels = labels;
     return fail(look.failure->first, look.failure->second);
   }
-  // A write that began or ended during the look knows better where the head is.
-  const bool overtaken = writes_ != look.plan.writes;
   // A sync of the EL's own moves the head as well.
-  if (!overtaken && !state_.el_sync) foreign_.on_look(*labels.unsafe, writes_, commanded_head_, now);
+  if (!overtaken(look) && !state_.el_sync) foreign_.on_look(*labels.unsafe, writes_, commanded_head_, now);
   if (foreign_.driven(now)) {
     state_.labels = labels;
     return fail(
@@ -81,9 +89,9 @@ EngineView::News EngineView::on_look(const Look& look, absl::Time now) {
   lost_ = false;
   // A head below the last one without an import of ours: the EL was restarted between two looks, or another client
   // writes to it.
-  const bool went_back =
-      !overtaken && state_.labels.unsafe && !state_.import && labels.unsafe->number < state_.labels.unsafe->number;
-  if (!overtaken || fresh) state_.labels = labels;
+  const bool went_back = !overtaken(look) && state_.labels.unsafe && !state_.import &&
+                         labels.unsafe->number < state_.labels.unsafe->number;
+  if (!overtaken(look) || fresh) state_.labels = labels;
   note_sync(look);
   if (fresh) state_.client_version = look.client_version;
   if (fresh || went_back) ++state_.engine_session;

@@ -33,11 +33,14 @@ struct LookPlan {
   /// the look takes precedence.
   std::uint64_t writes = 0;
   contract::EngineStatus status = contract::EngineStatus::starting;
+  /// When the next look is due, from the begin of this one.
+  absl::Duration next_in = absl::Milliseconds(500);
 };
 
 /// The result of a look at the EL.
 struct Look {
   LookPlan plan;
+  absl::Time began = {};
   /// Why the EL cannot be used; the other fields are valid as far as the look got.
   std::optional<std::pair<contract::EngineStatus, absl::Status>> failure;
   std::optional<contract::Labels> labels;
@@ -51,19 +54,28 @@ struct Look {
 
 class EngineView {
  public:
-  explicit EngineView(contract::EngineState first, absl::Time now) : state_{std::move(first)}, commanded_{now} {}
+  explicit EngineView(contract::EngineState first, absl::Time now)
+      : state_{std::move(first)}, commanded_{now}, imported_{now} {}
 
   const contract::EngineState& state() const { return state_; }
   /// When the last command was admitted; before the first one, when this process started.
   absl::Time commanded() const { return commanded_; }
 
   LookPlan plan() const;
+  /// Looks come each 500 ms, in such a rhythm that one of them falls shortly before the next block: blocks come a
+  /// multiple of 500 ms after each other on most chains, and a command that finds a fresh look needs none of its own.
+  absl::Duration next_look(absl::Time now) const;
+  /// A write began or ended during the look, and knows better where the head is.
+  bool overtaken(const Look& look) const { return writes_ != look.plan.writes; }
   /// What the log should say: nothing new, the EL became unusable, or the EL is there.
   enum class News { none, lost, met };
   News on_look(const Look& look, absl::Time now);
 
   void on(const StateChange& change) { apply(change, state_); }
-  void on(const Commanded&, absl::Time now) { commanded_ = now; }
+  void on(const Commanded&, absl::Time now, bool import) {
+    commanded_ = now;
+    if (import) imported_ = now;
+  }
   void on(const HeadMoves& m);
   void on(const std::vector<contract::Replica>& replicas) { state_.replicas = replicas; }
 
@@ -72,7 +84,7 @@ class EngineView {
   News fail(contract::EngineStatus status, const absl::Status& why);
 
   contract::EngineState state_;
-  absl::Time commanded_;
+  absl::Time commanded_, imported_;
   std::uint64_t writes_ = 0;
   std::optional<Hash32> commanded_head_;
   ForeignHead foreign_;

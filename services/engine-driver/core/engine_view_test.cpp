@@ -220,5 +220,32 @@ TEST(ElSyncing, WhatTheClientsTell) {
   EXPECT_EQ(from(R"({"currentBlock":17,"highestBlock":"zz"})").current, 0U) << "no quantity";
 }
 
+TEST_F(EngineViewTest, ALookComesShortlyBeforeTheNextBlockWhateverTheRhythmWasBefore) {
+  for (const auto block_time : {absl::Milliseconds(500), absl::Seconds(1), absl::Seconds(2)}) {
+    for (auto first = absl::ZeroDuration(); first < absl::Milliseconds(500); first += absl::Milliseconds(37)) {
+      EngineView v{contract::EngineState{}, kNow};
+      absl::Time block = kNow + block_time, looked = kNow + first;
+      absl::Duration age;
+      while (block < kNow + absl::Seconds(8)) {
+        absl::Time next = looked + v.next_look(looked);
+        EXPECT_GE(next - looked, absl::Milliseconds(250));
+        EXPECT_LT(next - looked, absl::Milliseconds(750));
+        for (; block <= next; block += block_time) {
+          age = block - looked;
+          v.on(Commanded{}, block, true);
+        }
+        looked = next;
+      }
+      EXPECT_EQ(age, absl::Milliseconds(125)) << block_time << " " << first;
+    }
+  }
+}
+
+TEST_F(EngineViewTest, CommandsForLabelsDoNotChangeTheRhythm) {
+  view.on(Commanded{}, kNow + absl::Milliseconds(300), false);
+  EXPECT_EQ(view.next_look(kNow), absl::Milliseconds(375));
+  EXPECT_EQ(view.commanded(), kNow + absl::Milliseconds(300));
+}
+
 }  // namespace
 }  // namespace towline::driver

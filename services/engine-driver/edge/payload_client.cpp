@@ -11,6 +11,7 @@
 #include "libs/base/status.hpp"
 #include "libs/wire/channel.hpp"
 #include "libs/wire/convert.hpp"
+#include "towline/v1/p2p_gossip.grpc.pb.h"
 #include "towline/v1/payload_source.grpc.pb.h"
 #include "towline/v1/remote_fetcher.grpc.pb.h"
 
@@ -18,7 +19,7 @@ namespace towline::driver {
 namespace {
 
 constexpr std::size_t kMaxAheadBytes = 32U << 20U;
-/// For each window of a shared range; the payloads taken out of the window have a bound of their own.
+/// For each window of a shared range, and for what p2p-gossip pushes; the payloads taken out have bounds of their own.
 constexpr std::size_t kWindowAheadBytes = 4U << 20U;
 constexpr std::chrono::seconds kHeightsWithin{8};
 
@@ -29,10 +30,11 @@ absl::StatusOr<PreparedPayload> prepared(const v1::ExecutionPayload& message) {
 }
 
 /// Payloads read ahead: gRPC threads fill it, the actor that reads the stream empties it.
+template <class Response>
 class Ahead {
  public:
   explicit Ahead(std::size_t max_bytes) : max_bytes_{max_bytes} {}
-  using Then = grpc_kit::StreamReader<v1::StreamPayloadsResponse>::Then;
+  using Then = typename grpc_kit::StreamReader<Response>::Then;
   Then put(absl::StatusOr<PreparedPayload> p) {
     std::unique_lock lock{mutex_};
     if (end_) return Then::end;
@@ -86,21 +88,23 @@ class Ahead {
   PayloadStream::Done waiting_;
 };
 
+/// A stream of messages with a payload each; those without one only show that the stream lives.
+template <class Service, class Response>
 class GrpcPayloadStream final : public PayloadStream {
  public:
-  GrpcPayloadStream(const std::shared_ptr<grpc::Channel>& channel, const eth::BlockId& parent, const eth::BlockId& tip,
-                    std::size_t max_ahead_bytes, std::shared_ptr<grpc_kit::OpenCalls> calls)
-      : stub_{v1::PayloadSource::NewStub(channel)}, ahead_{std::make_shared<Ahead>(max_ahead_bytes)} {
-    v1::StreamPayloadsRequest request;
-    *request.mutable_parent() = wire::to_proto(parent);
-    *request.mutable_tip() = wire::to_proto(tip);
-    reader_ =
-        Reader::open(std::move(calls),
-                     {[ahead = ahead_](v1::StreamPayloadsResponse& m) { return ahead->put(prepared(m.payload())); },
-                      [ahead = ahead_](const grpc::Status& s) { ahead->end(wire::from_grpc(s)); }},
-                     [&](grpc::ClientContext* context, grpc::ClientReadReactor<v1::StreamPayloadsResponse>* reactor) {
-                       stub_->async()->StreamPayloads(context, &request, reactor);
-                     });
+  /// `start(stub, context, reactor)` begins the call.
+  template <class Start>
+  GrpcPayloadStream(const std::shared_ptr<grpc::Channel>& channel, std::size_t max_ahead_bytes,
+                    std::shared_ptr<grpc_kit::OpenCalls> calls, Start start)
+      : stub_{Service::NewStub(channel)}, ahead_{std::make_shared<Ahead<Response>>(max_ahead_bytes)} {
+    reader_ = Reader::open(std::move(calls),
+                           {[ahead = ahead_](Response& m) {
+                              return m.has_payload() ? ahead->put(prepared(m.payload())) : Reader::Then::read_on;
+                            },
+                            [ahead = ahead_](const grpc::Status& s) { ahead->end(wire::from_grpc(s)); }},
+                           [&](grpc::ClientContext* context, grpc::ClientReadReactor<Response>* reactor) {
+                             start(*stub_->async(), context, reactor);
+                           });
   }
   ~GrpcPayloadStream() override { reader_->cancel(); }
 
@@ -109,11 +113,22 @@ class GrpcPayloadStream final : public PayloadStream {
   }
 
  private:
-  using Reader = grpc_kit::StreamReader<v1::StreamPayloadsResponse>;
-  const std::unique_ptr<v1::PayloadSource::Stub> stub_;
-  const std::shared_ptr<Ahead> ahead_;
+  using Reader = grpc_kit::StreamReader<Response>;
+  const std::unique_ptr<typename Service::Stub> stub_;
+  const std::shared_ptr<Ahead<Response>> ahead_;
   std::shared_ptr<Reader> reader_;
 };
+
+std::unique_ptr<PayloadStream> open_range(const std::shared_ptr<grpc::Channel>& channel, const eth::BlockId& parent,
+                                          const eth::BlockId& tip, std::size_t max_ahead_bytes,
+                                          std::shared_ptr<grpc_kit::OpenCalls> calls) {
+  v1::StreamPayloadsRequest request;
+  *request.mutable_parent() = wire::to_proto(parent);
+  *request.mutable_tip() = wire::to_proto(tip);
+  return std::make_unique<GrpcPayloadStream<v1::PayloadSource, v1::StreamPayloadsResponse>>(
+      channel, max_ahead_bytes, std::move(calls),
+      [&request](auto& stub, auto* context, auto* reactor) { stub.StreamPayloads(context, &request, reactor); });
+}
 
 /// The blocks at heights at which a majority of the trust groups has one block.
 absl::StatusOr<Heights> heights_from(const v1::CompareEndpointsResponse& response) {
@@ -137,7 +152,7 @@ class GrpcFetchers final : public FetcherCalls {
 
   std::unique_ptr<PayloadStream> open(const std::string& replica, const eth::BlockId& from,
                                       const eth::BlockId& to) override {
-    return std::make_unique<GrpcPayloadStream>(channel(replica), from, to, kWindowAheadBytes, calls_);
+    return open_range(channel(replica), from, to, kWindowAheadBytes, calls_);
   }
 
   void heights(const std::string& replica, const std::vector<std::uint64_t>& numbers,
@@ -178,8 +193,16 @@ std::unique_ptr<FetcherCalls> make_fetcher_calls(std::string token, std::shared_
 
 OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> source, std::shared_ptr<grpc_kit::OpenCalls> calls) {
   return [source = std::move(source), calls = std::move(calls)](const OpenPayloads& e) {
-    return std::make_unique<GrpcPayloadStream>(source, e.parent, e.tip, kMaxAheadBytes, calls);
+    return open_range(source, e.parent, e.tip, kMaxAheadBytes, calls);
   };
+}
+
+std::unique_ptr<PayloadStream> watch_payloads(const std::shared_ptr<grpc::Channel>& gossip,
+                                              std::shared_ptr<grpc_kit::OpenCalls> calls) {
+  static const v1::WatchPayloadsRequest kRequest;
+  return std::make_unique<GrpcPayloadStream<v1::P2PGossip, v1::WatchPayloadsResponse>>(
+      gossip, kWindowAheadBytes, std::move(calls),
+      [](auto& stub, auto* context, auto* reactor) { stub.WatchPayloads(context, &kRequest, reactor); });
 }
 
 }  // namespace towline::driver

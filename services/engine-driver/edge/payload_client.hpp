@@ -17,4 +17,8 @@ std::unique_ptr<FetcherCalls> make_fetcher_calls(std::string token, std::shared_
 /// All payloads from one source (p2p-gossip). `calls` must be idle before the channel is released.
 OpenPayloadStream open_over(std::shared_ptr<grpc::Channel> source, std::shared_ptr<grpc_kit::OpenCalls> calls);
 
+/// The payload of each new block of p2p-gossip. `calls` as above.
+std::unique_ptr<PayloadStream> watch_payloads(const std::shared_ptr<grpc::Channel>& gossip,
+                                              std::shared_ptr<grpc_kit::OpenCalls> calls);
+
 }  // namespace towline::driver

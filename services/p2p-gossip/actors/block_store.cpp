@@ -33,6 +33,7 @@ block_store_impl::behavior_type block_store_state::make_behavior(BlockStoreConfi
           [this](join_atom, const WatcherPtr& w) {
             if (stopped_) return w->end();
             Place& place = watchers_.emplace_back(Place{w});
+            if (w->wants == Watcher::Wants::newest) place.next = end();
             show(place);
             if (place.ahead == 0) say_alive(place);
           },
@@ -87,7 +88,10 @@ std::vector<ValidBlockPtr> block_store_state::stretch(const Stretch& s) const {
 }
 
 void block_store_state::show(Place& to) {
-  for (to.next = std::max(to.next, first_); to.next < first_ + log_.size() && to.ahead < kAhead; ++to.next) {
+  const bool newest = to.watcher->wants == Watcher::Wants::newest;
+  const std::size_t ahead = newest ? 1 : kAhead;
+  const std::uint64_t from = newest && !log_.empty() ? end() - 1 : first_;
+  for (to.next = std::max(to.next, from); to.next < end() && to.ahead < ahead; ++to.next) {
     ++to.ahead;
     to.quiet = 0;
     to.watcher->block(*log_[to.next - first_]);

@@ -3,7 +3,8 @@
 // Owns: the blocks, bounded in bytes and count, and the position of each watcher. In: valid blocks; watchers that join,
 // leave or have room; requests for payloads. Out: each block to each watcher at once, and a sign of life when there is
 // no news. Timers: a tick for that sign. A watcher that does not read holds at most kAhead references, and misses the
-// blocks that leave the store in the meantime. No actor waits for the store except readers of payloads.
+// blocks that leave the store in the meantime; a watcher of the newest block holds one, and misses all but the last. No
+// actor waits for the store except readers of payloads.
 #pragma once
 #include <absl/container/flat_hash_map.h>
 #include <absl/time/time.h>
@@ -40,6 +41,8 @@ struct Watcher {
   std::function<void()> alive;
   /// The service stops.
   std::function<void()> end;
+  enum class Wants { all, newest };
+  Wants wants = Wants::all;
 };
 using WatcherPtr = std::shared_ptr<const Watcher>;
 
@@ -63,7 +66,7 @@ using block_store_actor =
                      caf::replies_to<find_atom, HashPtr>::with<ValidBlockPtr>,
                      // Empty: not all of the blocks are in the store.
                      caf::replies_to<stretch_atom, StretchPtr>::with<ValidBlocksPtr>,
-                     // The watcher gets the stored blocks, and then new ones.
+                     // A watcher of all blocks gets the stored ones, and then, like the others, new ones.
                      caf::reacts_to<join_atom, WatcherPtr>,
                      // The transport has taken everything handed to the watcher.
                      caf::reacts_to<room_atom, WatcherPtr>, caf::reacts_to<leave_atom, WatcherPtr>,
@@ -102,6 +105,7 @@ class block_store_state {
   /// Hands over further blocks, as far as there is room.
   void show(Place& to);
   static void say_alive(Place& to);
+  std::uint64_t end() const { return first_ + log_.size(); }
 
   block_store_impl::pointer self_;
   BlockStoreConfig config_{};

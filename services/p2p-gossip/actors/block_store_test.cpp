@@ -30,10 +30,10 @@ class BlockStoreTest : public towline::testing::ActorTest {
     bool ended = false;
     WatcherPtr watcher;
   };
-  void join(Heard& h) {
+  void join(Heard& h, Watcher::Wants wants = Watcher::Wants::all) {
     h.watcher =
         std::make_shared<const Watcher>(Watcher{[&h](const ValidBlock& b) { h.blocks.push_back(b.payload->number); },
-                                                [&h] { ++h.alive; }, [&h] { h.ended = true; }});
+                                                [&h] { ++h.alive; }, [&h] { h.ended = true; }, wants});
     caf::anon_send(store_, join_atom{}, h.watcher);
     dispatch();
   }
@@ -85,6 +85,31 @@ TEST_F(BlockStoreTest, AWatcherGetsWhatIsThereAndEachBlockAtOnce) {
   put(3);
   EXPECT_THAT(h.blocks, ElementsAre(1, 2, 3)) << "one block once";
   EXPECT_EQ(last_.get()->get()->payload->number, 3U);
+}
+
+TEST_F(BlockStoreTest, AWatcherOfTheNewestGetsNothingOldAndOneBlockAhead) {
+  put(1);
+  Heard h;
+  join(h, Watcher::Wants::newest);
+  EXPECT_THAT(h.blocks, IsEmpty());
+  EXPECT_EQ(h.alive, 1) << "which shows that the stream is there";
+  put(2);
+  EXPECT_THAT(h.blocks, IsEmpty()) << "the sign of life was not taken yet";
+  has_room(h);
+  EXPECT_THAT(h.blocks, ElementsAre(2));
+  put(3);
+  put(4);
+  EXPECT_THAT(h.blocks, ElementsAre(2));
+  has_room(h);
+  EXPECT_THAT(h.blocks, ElementsAre(2, 4)) << "3 is not the newest any more";
+}
+
+TEST_F(BlockStoreTest, AWatcherOfTheNewestMayJoinAnEmptyStore) {
+  Heard h;
+  join(h, Watcher::Wants::newest);
+  has_room(h);
+  put(1);
+  EXPECT_THAT(h.blocks, ElementsAre(1));
 }
 
 TEST_F(BlockStoreTest, WithoutNewsItSaysEachTwoSecondsThatItLives) {

@@ -48,6 +48,33 @@ std::function<void(absl::Status)> finish_with_status(const std::shared_ptr<grpc_
   };
 }
 
+/// A stream of the store's blocks; `message_of` converts a block.
+template <class Message, class MessageOf>
+grpc::ServerWriteReactor<Message>* watch(wire::Watchers& watchers, const block_store_actor& store, Watcher::Wants wants,
+                                         MessageOf message_of) {
+  auto place = std::make_shared<wire::Watchers::Place>(watchers.take());
+  if (!*place) return grpc_kit::refuse<Message>(watchers.refusal());
+  // The watcher owns the call, so the call must not own the watcher.
+  const auto slot = std::make_shared<std::weak_ptr<const Watcher>>();
+  const auto call = grpc_kit::StreamCall<Message>::make({[slot, store] {
+                                                           if (const WatcherPtr w = slot->lock())
+                                                             caf::anon_send(store, room_atom{}, w);
+                                                         },
+                                                         [place, slot, store] {
+                                                           if (const WatcherPtr w = slot->lock())
+                                                             caf::anon_send(store, leave_atom{}, w);
+                                                         }});
+  const auto watcher = std::make_shared<const Watcher>(
+      Watcher{[call, message_of](const ValidBlock& b) { call->push(message_of(b)); }, [call] { call->push({}); },
+              [call] {
+                call->close({grpc::StatusCode::UNAVAILABLE, "shutting down"});
+              },
+              wants});
+  *slot = watcher;
+  caf::anon_send(store, join_atom{}, watcher);
+  return call.get();
+}
+
 /// A block from outside: checked like any other, then sent to the network.
 struct Publication {
   gossip_block::PayloadVersion version;
@@ -80,30 +107,20 @@ struct Publication {
 
 grpc::ServerWriteReactor<v1::WatchBlocksResponse>* GossipService::WatchBlocks(grpc::CallbackServerContext*,
                                                                               const v1::WatchBlocksRequest*) {
-  auto place = std::make_shared<wire::Watchers::Place>(watchers_.take());
-  if (!*place) return grpc_kit::refuse<v1::WatchBlocksResponse>(watchers_.refusal());
-  using Stream = grpc_kit::StreamCall<v1::WatchBlocksResponse>;
-  // The watcher owns the call, so the call must not own the watcher.
-  const auto slot = std::make_shared<std::weak_ptr<const Watcher>>();
-  const auto call = Stream::make({[slot, store = parts_.store] {
-                                    if (const WatcherPtr w = slot->lock()) caf::anon_send(store, room_atom{}, w);
-                                  },
-                                  [place, slot, store = parts_.store] {
-                                    if (const WatcherPtr w = slot->lock()) caf::anon_send(store, leave_atom{}, w);
-                                  }});
-  const auto watcher =
-      std::make_shared<const Watcher>(Watcher{[call](const ValidBlock& b) {
-                                                v1::WatchBlocksResponse message;
-                                                *message.mutable_block() = to_proto(b);
-                                                call->push(std::move(message));
-                                              },
-                                              [call] { call->push({}); },
-                                              [call] {
-                                                call->close({grpc::StatusCode::UNAVAILABLE, "shutting down"});
-                                              }});
-  *slot = watcher;
-  caf::anon_send(parts_.store, join_atom{}, watcher);
-  return call.get();
+  return watch<v1::WatchBlocksResponse>(watchers_, parts_.store, Watcher::Wants::all, [](const ValidBlock& b) {
+    v1::WatchBlocksResponse message;
+    *message.mutable_block() = to_proto(b);
+    return message;
+  });
+}
+
+grpc::ServerWriteReactor<v1::WatchPayloadsResponse>* GossipService::WatchPayloads(grpc::CallbackServerContext*,
+                                                                                  const v1::WatchPayloadsRequest*) {
+  return watch<v1::WatchPayloadsResponse>(watchers_, parts_.store, Watcher::Wants::newest, [](const ValidBlock& b) {
+    v1::WatchPayloadsResponse message;
+    *message.mutable_payload() = wire::to_proto(*b.payload);
+    return message;
+  });
 }
 
 grpc::ServerUnaryReactor* GossipService::PublishBlock(grpc::CallbackServerContext* context,

@@ -35,6 +35,8 @@ class GossipService final : public v1::P2PGossip::CallbackService {
 
   grpc::ServerWriteReactor<v1::WatchBlocksResponse>* WatchBlocks(grpc::CallbackServerContext*,
                                                                  const v1::WatchBlocksRequest*) override;
+  grpc::ServerWriteReactor<v1::WatchPayloadsResponse>* WatchPayloads(grpc::CallbackServerContext*,
+                                                                     const v1::WatchPayloadsRequest*) override;
   grpc::ServerUnaryReactor* PublishBlock(grpc::CallbackServerContext*, const v1::PublishBlockRequest*,
                                          v1::PublishBlockResponse*) override;
   grpc::ServerUnaryReactor* GetNode(grpc::CallbackServerContext*, const v1::GetNodeRequest*,

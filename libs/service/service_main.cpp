@@ -150,7 +150,8 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   // A catch-up allocates and frees much on many threads. Few arenas that return free memory keep the process small
   // afterwards.
   mallopt(M_ARENA_MAX, 2);
-  // Answers to batches are reused memory, too: fresh pages cost more than their parsing.
+  // The trim threshold stops glibc from raising this one by itself, and fresh pages for each answer to a batch cost
+  // time.
   mallopt(M_MMAP_THRESHOLD, 512 << 10);
   mallopt(M_TRIM_THRESHOLD, 4 << 20);
 

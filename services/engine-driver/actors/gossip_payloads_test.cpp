@@ -7,24 +7,20 @@
 #include <caf/typed_event_based_actor.hpp>
 
 #include "libs/actor_kit/actor_fixture.hpp"
+#include "services/engine-driver/core/session_fixture.hpp"
 
 namespace towline::driver {
 namespace {
 
+using driver::testing::id;
+using driver::testing::ref;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-Hash32 hash(std::uint64_t n) {
-  Hash32 h;
-  h.bytes[0] = static_cast<std::uint8_t>(n);
-  h.bytes[31] = 1;
-  return h;
-}
-eth::BlockId id(std::uint64_t n) { return {n, hash(n)}; }
 PreparedPayload payload(std::uint64_t n) {
   PreparedPayload p;
-  p.ref = {n, hash(n), hash(n - 1), 0};
+  p.ref = ref(n);
   return p;
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <filesystem>
 #include <random>
 #include <unordered_set>
@@ -69,12 +70,26 @@ TEST(Hex, ReadsQuantities) {
   }
 }
 
+TEST(Hex, EveryCharacterIsADigitOrNotWhereverItStands) {
+  for (const std::size_t at : {0U, 13U, 63U, 64U, 65U}) {
+    for (int c = 0; c < 256; ++c) {
+      std::string text = "0x" + std::string(66, '7');
+      text[2 + at] = static_cast<char>(c);
+      const auto parsed = parse_hex(text);
+      ASSERT_EQ(parsed.ok(), std::isxdigit(c) != 0) << c << " at " << at;
+      if (!parsed.ok()) continue;
+      text[2 + at] = static_cast<char>(std::tolower(c));
+      ASSERT_EQ(to_hex(*parsed), text);
+    }
+  }
+}
+
 TEST(Hex, RoundTripsAnything) {
   const auto seed = std::random_device{}();
   SCOPED_TRACE(seed);
   std::mt19937_64 random{seed};
   for (int i = 0; i < 2000; ++i) {
-    Bytes data(random() % 70);
+    Bytes data(random() % 140);
     for (auto& b : data) b = static_cast<std::uint8_t>(random());
     ASSERT_EQ(*parse_hex(to_hex(data)), data);
     const std::uint64_t n = random() >> (random() % 64);

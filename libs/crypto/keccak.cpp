@@ -4,10 +4,12 @@
 
 namespace towline {
 
-Hash32 keccak256(BytesView data) {
+Hash32 keccak256(BytesView data) { return keccak256({data}); }
+
+Hash32 keccak256(std::initializer_list<BytesView> parts) {
   Hash32 out;
   CryptoPP::Keccak_256 k;
-  k.Update(data.data(), data.size());
+  for (const BytesView part : parts) k.Update(part.data(), part.size());
   k.Final(out.data());
   return out;
 }

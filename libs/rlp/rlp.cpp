@@ -88,8 +88,12 @@ absl::StatusOr<Reader> Reader::list() {
 
 absl::Status Reader::finish() const { return in_.empty() ? absl::OkStatus() : bad("rlp: bytes left over"); }
 
-void append_string(BytesView s, Bytes& out) {
+void append_string_header(BytesView s, Bytes& out) {
   if (s.size() != 1 || s[0] >= 0x80) append_header(s.size(), 0x80, out);
+}
+
+void append_string(BytesView s, Bytes& out) {
+  append_string_header(s, out);
   out.insert(out.end(), s.begin(), s.end());
 }
 

@@ -49,6 +49,8 @@ class Reader {
 };
 
 void append_string(BytesView s, Bytes& out);
+/// Appends what stands before the bytes of a string; nothing, if the string is its own encoding.
+void append_string_header(BytesView s, Bytes& out);
 void append_u64(std::uint64_t n, Bytes& out);
 void append_u256(const Uint256& n, Bytes& out);
 /// Appends the header of a list whose payload has `size` bytes.

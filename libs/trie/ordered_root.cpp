@@ -39,26 +39,33 @@ void append_path(BytesView nibbles, bool leaf, Bytes& out) {
   rlp::append_string(path, out);
 }
 
+/// A node's encoding. That of a leaf ends with its value, which may be large and is not copied.
+struct Encoding {
+  Bytes head;
+  BytesView value = {};
+
+  Hash32 hash() const { return keccak256({head, value}); }
+};
+
 /// Appends a node as its parent holds it: the encoding itself if shorter than a hash, else its hash.
-void append_reference(BytesView node, Bytes& out) {
-  if (node.size() < 32) {
-    out.insert(out.end(), node.begin(), node.end());
-  } else {
-    rlp::append_string(keccak256(node).view(), out);
-  }
+void append_reference(const Encoding& node, Bytes& out) {
+  if (node.head.size() + node.value.size() >= 32) return rlp::append_string(node.hash().view(), out);
+  out.insert(out.end(), node.head.begin(), node.head.end());
+  out.insert(out.end(), node.value.begin(), node.value.end());
 }
 
 /// The node over entries whose first `depth` nibbles are equal. No key is a prefix of another, so no branch has a
 /// value.
-Bytes encode(std::span<const Entry> entries, std::size_t depth) {
+Encoding encode(std::span<const Entry> entries, std::size_t depth) {
   Bytes payload;
   Bytes out;
   if (entries.size() == 1) {
     const Entry& e = entries[0];
     append_path(BytesView{e.nibbles}.subspan(depth), true, payload);
-    rlp::append_string(*e.value, payload);
-    rlp::append_list(payload, out);
-    return out;
+    rlp::append_string_header(*e.value, payload);
+    rlp::append_list_header(payload.size() + e.value->size(), out);
+    out.insert(out.end(), payload.begin(), payload.end());
+    return {std::move(out), *e.value};
   }
   // The entries are sorted, so a common prefix of the first and the last is common to all.
   const Bytes& first = entries.front().nibbles;
@@ -69,7 +76,7 @@ Bytes encode(std::span<const Entry> entries, std::size_t depth) {
     append_path(BytesView{first}.subspan(depth, shared - depth), false, payload);
     append_reference(encode(entries, shared), payload);
     rlp::append_list(payload, out);
-    return out;
+    return {std::move(out)};
   }
   std::size_t at = 0;
   for (std::uint8_t nibble = 0; nibble < 16; ++nibble) {
@@ -84,7 +91,7 @@ Bytes encode(std::span<const Entry> entries, std::size_t depth) {
   }
   payload.push_back(0x80);
   rlp::append_list(payload, out);
-  return out;
+  return {std::move(out)};
 }
 
 }  // namespace
@@ -94,7 +101,7 @@ Hash32 ordered_root(std::span<const Bytes> items) {
   std::vector<Entry> entries(items.size());
   for (std::size_t i = 0; i < items.size(); ++i) entries[i] = {nibbles_of_index(i), &items[i]};
   std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.nibbles < b.nibbles; });
-  return keccak256(encode(entries, 0));
+  return encode(entries, 0).hash();
 }
 
 }  // namespace towline::trie

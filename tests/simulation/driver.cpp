@@ -91,8 +91,8 @@ void Driver::begin(std::unique_ptr<driver::CommandSession> session, const contra
   asked_.reset();
   to_confirm_.reset();
   wake_.reset();
-  // What was read less than a restart ago, for the very next command, still holds.
-  unread_ = now_ - std::exchange(looked_at_, absl::InfinitePast()) >= options_.restart_takes;
+  // What was read less than a restart ago, with no write since, still holds.
+  unread_ = memory_.session != state_.engine_session || clock() - memory_.read_at >= options_.restart_takes;
   take(session_->start(clock(), state_));
 }
 
@@ -183,8 +183,7 @@ void Driver::look(absl::Time now) {
   const bool went_back = state_.labels.unsafe && !state_.import && shown.unsafe->number < state_.labels.unsafe->number;
   state_.labels = shown;
   if (!session_) {
-    memory_.looked(shown, clock());
-    looked_at_ = now_;
+    memory_.labels_read(shown, clock(), clock());
     read_ = shown;
     lost_ = another_ = false;
   }

@@ -153,8 +153,6 @@ class Driver {
   bool lost_ = false;
   /// No labels were read for this command yet; and: the EL has lost labels since they were read.
   bool unread_ = true, another_ = false;
-  /// When a look between two commands read the labels.
-  absl::Time looked_at_ = absl::InfinitePast();
   /// Every call was answered since the driver was told to stop.
   bool answered_ = true;
   std::optional<contract::Forkchoice> asked_;

@@ -16,8 +16,8 @@ namespace {
 
 using contract::EngineStatus;
 
-/// Between a look that took long and the next one.
-constexpr absl::Duration kShortest = absl::Milliseconds(100);
+/// An EL that answers slowly rests as long as a look took, but no longer than this.
+constexpr absl::Duration kLongestRest = absl::Milliseconds(500);
 
 /// Compares the chain id and the genesis block.
 absl::Status identify(EngineClient& engine, const rollup::Config& c) {
@@ -126,9 +126,10 @@ engine_poller_actor::behavior_type engine_poller(engine_poller_actor::pointer se
                 warn_of_missing_methods(*look, *config.rollup);
                 show(*look->labels, *config.metrics);
               }
-              const absl::Duration rest = plan->next_in - (steady_now() - look->began);
+              const absl::Duration took = steady_now() - look->began;
+              const absl::Duration rest = std::max(plan->next_in - took, std::min(took, kLongestRest));
               self->send(config.writer, look_atom{}, std::move(look));
-              self->delayed_send(self, absl::ToChronoMilliseconds(std::max(rest, kShortest)), tick_atom{});
+              self->delayed_send(self, absl::ToChronoMilliseconds(rest), tick_atom{});
             },
             [](const caf::error& e) { end_process("writer", to_string(e)); });
   }};

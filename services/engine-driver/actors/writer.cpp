@@ -108,7 +108,7 @@ void writer_state::stop() {
 void writer_state::on_look(const Look& look) {
   // While the process stops, looks fail for that reason alone.
   if (stopping_) return;
-  if (!session_ && !look.failure && !view_->overtaken(look)) memory_->looked(*look.labels, look.began);
+  if (!session_ && !look.failure && !view_->overtaken(look)) memory_->labels_read(*look.labels, look.began, look.began);
   const auto news = view_->on_look(look, steady_now());
   changed_ = true;
   if (news == EngineView::News::lost) {

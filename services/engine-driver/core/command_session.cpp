@@ -9,6 +9,11 @@ namespace {
 
 constexpr absl::Duration kSayYoungEvery = absl::Minutes(1);
 
+bool writes(const Effect& e) {
+  return std::holds_alternative<SendPayload>(e) || std::holds_alternative<SendForkchoice>(e) ||
+         std::holds_alternative<SetHead>(e);
+}
+
 std::string text(const std::optional<eth::BlockId>& label) { return label ? eth::to_string(*label) : "-"; }
 
 }  // namespace
@@ -21,12 +26,11 @@ void CommandSession::enter(absl::Time now, const contract::EngineState& engine) 
   memory_.session = engine.engine_session;
   memory_.quarantine.clear();
   memory_.moves = false;
-  memory_.looked_at = absl::InfinitePast();
+  memory_.read_at = absl::InfinitePast();
 }
 
 Step CommandSession::start(absl::Time now, const contract::EngineState& engine) {
   enter(now, engine);
-  looked_at_ = std::exchange(memory_.looked_at, absl::InfinitePast());
   return step(begin());
 }
 
@@ -38,6 +42,7 @@ Step CommandSession::on(Event answer, absl::Time now, const contract::EngineStat
 }
 
 Step CommandSession::step(Effect effect) {
+  if (writes(effect)) memory_.read_at = absl::InfinitePast();
   engine_ = nullptr;
   return {std::exchange(notes_, {}), std::move(effect)};
 }
@@ -92,12 +97,11 @@ Effect CommandSession::admit(const contract::CommandStamp& c, Then<const contrac
     note(Commanded{});
     memory_.late = std::max(absl::ZeroDuration(), c.chain_time - now_);
     // No EL restarts faster.
-    if (now_ - looked_at_ < options_.restart_takes) return admit_to(c, head, then);
-    return ask(ReadLabels{}, [this, c, head, then](absl::StatusOr<contract::Labels> labels) {
+    if (now_ - memory_.read_at < options_.restart_takes) return admit_to(c, head, then);
+    return ask(ReadLabels{}, [this, c, head, asked = now_, then](absl::StatusOr<contract::Labels> labels) {
       if (!labels.ok()) return end(labels.status());
       if (!labels->unsafe) return end(absl::UnavailableError("the EL's head is not known"));
-      memory_.shown = *labels;
-      memory_.heard = now_;
+      memory_.labels_read(*labels, asked, now_);
       return admit_to(c, head, then);
     });
   });

@@ -37,8 +37,8 @@ struct Memory {
   /// The labels that the next write is based on, and when the EL last answered.
   contract::Labels shown = {};
   absl::Time heard = absl::InfinitePast();
-  /// When a look between two commands read `shown`; InfinitePast: none has since the last command.
-  absl::Time looked_at = absl::InfinitePast();
+  /// When `shown` was read; InfinitePast: before the last write.
+  absl::Time read_at = absl::InfinitePast();
   /// How far our clock is behind the chain's clock, according to the last command.
   absl::Duration late = absl::ZeroDuration();
   /// The engine session that `moves` is about. `moves`: the EL has moved its head on command in that session.
@@ -46,11 +46,11 @@ struct Memory {
   bool moves = false;
   absl::Time said_young = absl::InfinitePast();
 
-  /// A look at the EL, with no command since it began: the next command need not wait for one of its own.
-  void looked(const contract::Labels& labels, absl::Time began) {
+  /// The EL shows these labels, with no write since they were asked for. The next command need not read them again.
+  void labels_read(const contract::Labels& labels, absl::Time asked, absl::Time answered) {
     shown = labels;
-    looked_at = began;
-    heard = std::max(heard, began);
+    read_at = asked;
+    heard = std::max(heard, answered);
   }
 };
 
@@ -97,7 +97,7 @@ class CommandSession {
     any,  // the head moves without us
   };
   /// Passes `c` through the gate, with a newer term on disk before anything is sent, and reads the EL's labels, unless
-  /// a look has just done so.
+  /// somebody has just done so.
   Effect admit(const contract::CommandStamp& c, Then<const contract::Labels&> then, Head head = Head::expected);
   /// Saves `next` before it takes effect. If that fails, nothing is written to the EL until the disk works again.
   Effect persist(const Gate::ToSave& next, Then<absl::Status> then);
@@ -160,8 +160,8 @@ class CommandSession {
   /// VALID is no proof: an EL also answers VALID to an update that it did not apply.
   Effect read_back(const contract::Forkchoice& f, int look, const std::optional<eth::BlockRef>& head_before,
                    Then<std::optional<Result>> then);
-  Effect on_read_back(const contract::Forkchoice& f, const contract::Labels& shown,
-                      const std::optional<eth::BlockRef>& head_before, const Then<std::optional<Result>>& then);
+  Effect on_read_back(const contract::Forkchoice& f, const std::optional<eth::BlockRef>& head_before,
+                      const Then<std::optional<Result>>& then);
 
   /// A new engine session clears what was remembered about the EL's blocks.
   void enter(absl::Time now, const contract::EngineState& engine);
@@ -172,7 +172,6 @@ class CommandSession {
   std::vector<Note> notes_;
   std::optional<Interrupt> interrupted_;
   absl::Time now_;
-  absl::Time looked_at_;
   const contract::EngineState* engine_ = nullptr;
   Write write_;
 };

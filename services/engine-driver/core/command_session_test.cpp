@@ -178,7 +178,7 @@ TEST_F(SessionTest, ARewindNeedsTheAdminRpcAndStaysAboveTheConfirmedFinalized) {
 /// Whether a command reads the labels before its first write.
 class LookedTest : public SessionTest {
  protected:
-  void look() { memory_.looked({el_.latest(), el_.safe(), el_.finalized()}, now_); }
+  void look() { memory_.labels_read({el_.latest(), el_.safe(), el_.finalized()}, now_, now_); }
   bool reads() {
     const std::uint64_t tip = el_.latest().number + 1;
     EXPECT_EQ(import(tip)->outcome, contract::Outcome::done);
@@ -189,10 +189,30 @@ class LookedTest : public SessionTest {
 };
 
 TEST_F(LookedTest, TheNextCommandNeedsNoLookOfItsOwn) {
-  EXPECT_TRUE(reads());
   look();
   EXPECT_FALSE(reads());
-  EXPECT_TRUE(reads()) << "the one after it";
+}
+
+TEST_F(LookedTest, LabelsThatACommandReadBackCountForTheNextOne) {
+  EXPECT_TRUE(reads());
+  EXPECT_FALSE(reads());
+  now_ += options_.restart_takes;
+  EXPECT_TRUE(reads()) << "too old";
+}
+
+TEST_F(LookedTest, AWriteVoidsTheLook) {
+  look();
+  script_ = [](const std::string& c, CommandSession&) -> std::optional<Event> {
+    if (!absl::StartsWith(c, "newPayload")) return std::nullopt;
+    EngineAnswer a;
+    a.kind = EngineAnswer::Kind::status;
+    a.status = PayloadStatus::invalid;
+    return a;
+  };
+  EXPECT_EQ(import(el_.latest().number + 1)->outcome, contract::Outcome::invalid);
+  script_ = nullptr;
+  memory_.quarantine.clear();
+  EXPECT_TRUE(reads());
 }
 
 TEST_F(LookedTest, TheLookIsTooOldOnceTheElMayHaveBeenRestarted) {

@@ -158,24 +158,23 @@ Effect CommandSession::send_update(const contract::Forkchoice& f, Tries tries, T
 
 Effect CommandSession::read_back(const contract::Forkchoice& f, int look,
                                  const std::optional<eth::BlockRef>& head_before, Then<std::optional<Result>> then) {
-  return ask(
-      ReadLabels{}, [this, f, look, head_before, then = std::move(then)](absl::StatusOr<contract::Labels> labels) {
-        if (!labels.ok())
-          return ended(contract::Outcome::engine_unavailable, std::string{labels.status().message()}, f.head, then);
-        // The labels may lag shortly behind the answer.
-        if (look < kReadBackLooks && !difference(f, *labels).empty()) {
-          return ask(WaitFor{kReadBackWait},
-                     [this, f, look, head_before, then](Done) { return read_back(f, look + 1, head_before, then); });
-        }
-        return on_read_back(f, *labels, head_before, then);
-      });
+  return ask(ReadLabels{}, [this, f, look, head_before, asked = now_,
+                            then = std::move(then)](absl::StatusOr<contract::Labels> labels) {
+    if (!labels.ok())
+      return ended(contract::Outcome::engine_unavailable, std::string{labels.status().message()}, f.head, then);
+    // The labels may lag shortly behind the answer.
+    if (look < kReadBackLooks && !difference(f, *labels).empty()) {
+      return ask(WaitFor{kReadBackWait},
+                 [this, f, look, head_before, then](Done) { return read_back(f, look + 1, head_before, then); });
+    }
+    memory_.labels_read(*labels, asked, now_);
+    return on_read_back(f, head_before, then);
+  });
 }
 
-Effect CommandSession::on_read_back(const contract::Forkchoice& f, const contract::Labels& shown,
-                                    const std::optional<eth::BlockRef>& head_before,
+Effect CommandSession::on_read_back(const contract::Forkchoice& f, const std::optional<eth::BlockRef>& head_before,
                                     const Then<std::optional<Result>>& then) {
-  memory_.shown = shown;
-  memory_.heard = now_;
+  const contract::Labels& shown = memory_.shown;
   const std::string wrong = difference(f, shown);
   if (wrong.empty() && head_before && head_before->hash != f.head.hash) memory_.moves = true;
   Gate::ToSave confirmed_finalized;

@@ -34,7 +34,7 @@ struct LookPlan {
   std::uint64_t writes = 0;
   contract::EngineStatus status = contract::EngineStatus::starting;
   /// When the next look is due, from the begin of this one.
-  absl::Duration next_in = absl::Milliseconds(500);
+  absl::Duration next_in;
 };
 
 /// The result of a look at the EL.

@@ -1,7 +1,8 @@
 #!/bin/bash
 # The compose files of deploy/ on a real Docker engine, with an image of the programs that were built. Arguments go to pytest.
-# Where no engine answers and dockerd is installed, root starts an engine with a data root and a socket of its own, and ends it again. Where no base image
-# is there, debootstrap makes one. Without an engine only the tests run that read files. TOWLINE_REQUIRE_DOCKER=1 makes a missing engine a failure.
+# Compose v2 is built from a pinned Go module where it is missing. Where no engine answers and dockerd is installed, root starts an engine with a
+# data root and a socket of its own, and ends it again. Where no base image is there, debootstrap makes one. Without an engine only the tests run
+# that read files. TOWLINE_REQUIRE_DOCKER=1 makes a missing engine a failure.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 own=$here/../../build/compose
@@ -31,7 +32,12 @@ start_engine() {
   tail -n 3 "$own/dockerd.log"
   return 1
 }
-docker compose version >/dev/null 2>&1 || no_engine "Docker's client with Compose v2 is not installed here" "$@"
+command -v docker >/dev/null || no_engine "Docker's client is not installed here" "$@"
+if ! docker compose version >/dev/null 2>&1; then
+  export DOCKER_CONFIG=$own/config
+  python3 "$here/plugin.py" "$DOCKER_CONFIG" || no_engine "Docker Compose v2 is not installed, and cannot be built" "$@"
+  DOCKER_CONFIG=$(cd "$DOCKER_CONFIG" && pwd)
+fi
 if ! docker version >/dev/null 2>&1; then
   [ "$(id -u)" -eq 0 ] && command -v dockerd >/dev/null || no_engine "no Docker engine answers, and only root with dockerd installed can start one" "$@"
   start_engine || no_engine "dockerd does not start ($own/dockerd.log)" "$@"

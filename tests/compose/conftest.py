@@ -15,6 +15,16 @@ def image(tmp_path_factory):
     attempt("docker", "rmi", "--force", name)
 
 
+@pytest.fixture(scope="session")
+def next_image(image, tmp_path_factory):
+    """The same programs as another version of the image."""
+    context = tmp_path_factory.mktemp("next")
+    (context / "Dockerfile").write_text(f"FROM {image}\nLABEL org.opencontainers.image.version=next\n")
+    name = build(context, f"towline-test-next:{os.getpid()}")
+    yield name
+    attempt("docker", "rmi", "--force", name)
+
+
 # Started with op-reth's command line: a devnet that poses as the network, with the Engine API on 8551, a CL on 8553 and ELs after it.
 STAND_IN = """#!/bin/sh
 case "$0" in *another-chain) network=base-mainnet ;; *) network=unichain-mainnet ;; esac

@@ -1,9 +1,10 @@
 """deploy/compose.yaml as an operator uses it: every container may be restarted, killed or taken down, and the tow goes on."""
+import json
 import os
 import signal
 
 import pytest
-from containers import ROOT, Compose
+from containers import ROOT, Compose, http
 
 SERVICES = ("remote-fetcher", "p2p-gossip", "engine-driver", "sync-coordinator")
 
@@ -39,6 +40,31 @@ def test_replicas_come_and_go(compose):
     compose.goes_on("three fetchers")
     compose.up("--scale", "remote-fetcher=1", "--no-recreate")
     compose.goes_on("one fetcher")
+
+
+def test_a_reorg(compose):
+    address = next(iter(compose.state("devnet")["NetworkSettings"]["Networks"].values()))["IPAddress"]
+
+    def ask(path, body=None):
+        status, text = http(f"http://{address}:9000/{path}", body)
+        assert status == 200, text
+        return json.loads(text)
+
+    branch = ask("ctl", json.dumps({"cmd": "reorg", "depth": 3}).encode())["chain"]["head"]
+    compose.wait("the client is on the new branch", lambda: (s := ask("stats"))["el"]["head"] == s["chain"]["head"] and s["el"]["head"]["number"] >= branch["number"])
+    compose.goes_on("reorg")
+
+
+def test_two_versions_side_by_side(compose, image, next_image):
+    """Each service is upgraded while the others stay, then all go back at once."""
+    for n, service in enumerate(SERVICES, 1):
+        compose.env["TOWLINE_IMAGE"] = next_image
+        compose.up("--no-deps", service)
+        compose.goes_on(f"{service} upgraded")
+        assert [compose.state(s)["Config"]["Image"] for s in SERVICES] == [next_image] * n + [image] * (len(SERVICES) - n)
+    compose.env["TOWLINE_IMAGE"] = image
+    compose.up()
+    compose.goes_on("all went back")
 
 
 def test_a_restart_of_everything(compose):

@@ -8,8 +8,11 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from environment import forget_towline_variables  # noqa: E402
 import patient  # noqa: E402
 from ports import free_port  # noqa: E402
+
+forget_towline_variables()
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("TEST_BIN") or ROOT / "build/release/bin")

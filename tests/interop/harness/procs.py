@@ -8,8 +8,11 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
+from environment import forget_towline_variables  # noqa: E402
 import patient  # noqa: E402, F401 part of this harness
 from ports import free_port  # noqa: E402, F401
+
+forget_towline_variables()
 
 _alive = []
 

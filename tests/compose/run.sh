@@ -5,7 +5,7 @@
 # that read files. TOWLINE_REQUIRE_DOCKER=1 makes a missing engine a failure.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-own=$here/../../build/compose
+own=$(cd "$here/../.." && pwd)/build/compose
 no_engine() {
   echo "compose: $1: what needs a Docker engine is skipped"
   shift
@@ -16,7 +16,6 @@ no_engine() {
 }
 start_engine() {
   mkdir -p "$own"
-  own=$(cd "$own" && pwd)
   # The path of a socket may have at most 107 characters.
   run=$(mktemp -d /tmp/towline-docker.XXXXXX)
   export DOCKER_HOST=unix://$run/docker.sock
@@ -36,7 +35,6 @@ command -v docker >/dev/null || no_engine "Docker's client is not installed here
 if ! docker compose version >/dev/null 2>&1; then
   export DOCKER_CONFIG=$own/config
   python3 "$here/plugin.py" "$DOCKER_CONFIG" || no_engine "Docker Compose v2 is not installed, and cannot be built" "$@"
-  DOCKER_CONFIG=$(cd "$DOCKER_CONFIG" && pwd)
 fi
 if ! docker version >/dev/null 2>&1; then
   [ "$(id -u)" -eq 0 ] && command -v dockerd >/dev/null || no_engine "no Docker engine answers, and only root with dockerd installed can start one" "$@"

@@ -57,8 +57,8 @@ def test_a_reorg(compose):
 
 def test_two_versions_side_by_side(compose, image, next_image):
     """Each service is upgraded while the others stay, then all go back at once."""
+    compose.env["TOWLINE_IMAGE"] = next_image
     for n, service in enumerate(SERVICES, 1):
-        compose.env["TOWLINE_IMAGE"] = next_image
         compose.up("--no-deps", service)
         compose.goes_on(f"{service} upgraded")
         assert [compose.state(s)["Config"]["Image"] for s in SERVICES] == [next_image] * n + [image] * (len(SERVICES) - n)

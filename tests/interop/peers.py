@@ -74,6 +74,13 @@ def find_npm(build):
     return from_wheel(build, NODE_WHEEL, "npm")
 
 
+def go_build(go, package, out, module, *flags):
+    """Builds a package of the pinned Go module in a folder."""
+    env = {**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOWORK": "off",
+           "PATH": f"{Path(go).parent}:{os.environ.get('PATH', '/usr/bin:/bin')}"}
+    subprocess.run([go, "build", "-trimpath", *flags, "-o", str(out), package], cwd=module, env=env, check=True)
+
+
 def build_go(build, bin_dir):
     go = find_go(build)
     work = build / "peers/go"
@@ -81,11 +88,9 @@ def build_go(build, bin_dir):
     for name in ("go.mod", "go.sum"):
         shutil.copy(HERE / "go" / name, work / name)
     shutil.copytree(HERE / "go/gopeers", work / "gopeers", dirs_exist_ok=True)
-    env = {**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOWORK": "off",
-           "PATH": f"{Path(go).parent}:{os.environ.get('PATH', '/usr/bin:/bin')}"}
     for name, package in GO_PROGRAMS.items():
         started = time.time()
-        subprocess.run([go, "build", "-trimpath", "-o", str(bin_dir / name), package], cwd=work, env=env, check=True)
+        go_build(go, package, bin_dir / name, work)
         say(f"{name} built in {time.time() - started:.0f} s")
 
 

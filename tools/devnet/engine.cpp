@@ -100,12 +100,14 @@ void Engine::trace(const std::string& kind, const std::string& fields) {
 
 void Engine::kill() {
   std::uint64_t latest = 0;
+  std::string finalized = "null";
   {
     const std::lock_guard lock{world_.mutex};
     world_.el.kill();
     latest = world_.el.latest().number;
+    if (world_.el.finalized()) finalized = absl::StrCat(world_.el.finalized()->number);
   }
-  trace("mark", absl::StrCat(R"(,"what":"engine restarted","latest":)", latest));
+  trace("mark", absl::StrCat(R"(,"what":"engine restarted","latest":)", latest, R"(,"finalized":)", finalized));
 }
 
 void Engine::set_peers(std::uint64_t blocks_per_s) {

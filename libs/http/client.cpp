@@ -134,7 +134,7 @@ struct Client::Impl {
     x.headers = curl_slist_append(nullptr, "Content-Type: application/json");
     x.headers = curl_slist_append(x.headers, "Expect:");
     // Set as a plain header, so that libcurl does not unpack the body: decoded() does.
-    x.headers = curl_slist_append(x.headers, "Accept-Encoding: gzip");
+    if (x.request.gzip) x.headers = curl_slist_append(x.headers, "Accept-Encoding: gzip");
     for (const auto& h : x.request.headers) x.headers = curl_slist_append(x.headers, h.c_str());
     curl_easy_setopt(x.easy, CURLOPT_URL, x.request.url.c_str());
     curl_easy_setopt(x.easy, CURLOPT_PROTOCOLS_STR, "http,https");

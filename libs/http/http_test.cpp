@@ -268,6 +268,9 @@ TEST_F(HttpTest, OneLayerOfGzipIsAskedForAndUnpacked) {
   EXPECT_EQ(answer.body, text);
   r.max_response_bytes = text.size() - 1;
   EXPECT_EQ(c.post_and_wait(r).failure, Failure::too_large);
+  r.gzip = false;
+  c.post_and_wait(r);
+  EXPECT_EQ(asked, "");
 }
 
 TEST_F(HttpTest, LayersThatUnpackForHoursCostTheirRequestAlone) {

@@ -14,6 +14,8 @@ struct Request {
   std::string url;                   // http, https, ws or wss
   std::vector<std::string> headers;  // "Name: value"; the client sets Content-Type
   std::string body;
+  /// Whether the answer may come packed. For a server on this host packing costs both sides more than it saves.
+  bool gzip = true;
   absl::Duration timeout = absl::Seconds(10);
   /// The limit of the body, packed and unpacked. The body of a refusal (a status that is not 2xx) is cut there, which
   /// is no failure.

@@ -3,12 +3,14 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
+#include <absl/synchronization/mutex.h>
 #include <absl/time/clock.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/support/server_interceptor.h>
 #include <malloc.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -42,6 +44,13 @@ void use_all_descriptors() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/// The cores that this process may use. No actor of the scheduler blocks, so more threads would only add switches.
+std::size_t usable_cores() {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  return sched_getaffinity(0, sizeof cores, &cores) == 0 ? static_cast<std::size_t>(CPU_COUNT(&cores)) : 1;
+}
+
 /// gRPC 1.51 has no limit of connections, so idle connections end soon.
 void bound_connections(grpc::ServerBuilder& b) {
   // With SO_REUSEPORT two processes on one port would share its calls.
@@ -55,6 +64,8 @@ void bound_connections(grpc::ServerBuilder& b) {
   // Streams of a dead peer end.
   b.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
   b.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  // As in wire::make_channel(); requests are small.
+  b.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   // Must be below the 20 s between the pings of wire::make_channel().
   b.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
 }
@@ -145,6 +156,8 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  // Debian builds Abseil with its deadlock detector, which puts each lock of gRPC into one graph behind one spin lock.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   // gRPC's own log repeats our log in another format; GRPC_VERBOSITY=DEBUG brings it back.
   setenv("GRPC_VERBOSITY", "NONE", 0);
   // A catch-up allocates and frees much on many threads. Few arenas that return free memory keep the process small
@@ -213,7 +226,7 @@ int service_main(const Info& info, Program& program, int argc, char** argv) {
 
   caf::actor_system_config cfg;
   cfg.set("scheduler.policy", caf::atom("sharing"));
-  cfg.set("scheduler.max-threads", 2);
+  cfg.set("scheduler.max-threads", std::clamp<std::size_t>(usable_cores(), 1, 2));
   caf::actor_system system{cfg};
   Metrics metrics;
   metrics.gauge("towline_info", "Version of this process.", {{"service", info.name}, {"version", TOWLINE_VERSION}})

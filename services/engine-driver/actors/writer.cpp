@@ -5,6 +5,7 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include "libs/actor_kit/actor_time.hpp"
 #include "libs/actor_kit/guard.hpp"
 #include "libs/base/steady_time.hpp"
 #include "libs/telemetry/log.hpp"
@@ -60,10 +61,14 @@ writer_impl::behavior_type writer_state::make_behavior(WriterConfig config) {
             publish();
           },
           [this](stop_atom) { stop(); },
+          [this](tick_atom) {
+            wait_watched_ = false;
+            if (!session_ || waits_ != Waits::for_payload) return;
+            if (actor_now(self_) < payload_due_) watch_wait();
+            else on_answer(NextPayload::Answer{std::nullopt});
+          },
           [this](tick_atom, std::uint64_t question) {
-            if (!session_ || question != question_) return;
-            if (waits_ == Waits::for_payload) on_answer(NextPayload::Answer{std::nullopt});
-            else on_answer(Done{});
+            if (session_ && question == question_) on_answer(Done{});
           },
           [this](payload_atom, std::uint64_t stream, const PayloadPtr& payload) {
             if (stream != stream_number_) return;
@@ -155,11 +160,15 @@ void writer_state::begin_next() {
 void writer_state::go_on(Step step) {
   while (true) {
     for (const Note& n : step.notes) std::visit([this](const auto& x) { note(x); }, n);
-    publish();
     ++question_;
     waits_ = Waits::for_answer;
-    if (auto* end = std::get_if<End>(&step.effect)) return finish(std::move(end->result));
+    if (auto* end = std::get_if<End>(&step.effect)) {
+      publish();
+      return finish(std::move(end->result));
+    }
     std::optional<Event> answer = std::visit([this](const auto& effect) { return carry_out(effect); }, step.effect);
+    // After the effect, because the EL is to have its call first.
+    publish();
     if (!answer) return;
     step = session_->on(*std::move(answer), steady_now(), view_->state());
   }
@@ -204,13 +213,14 @@ std::optional<Event> writer_state::carry_out(const NextPayload&) {
     });
   }
   waits_ = Waits::for_payload;
-  wake_in(kLook);
+  payload_due_ = actor_now(self_) + kLook;
+  watch_wait();
   return std::nullopt;
 }
 
 std::optional<Event> writer_state::carry_out(const WaitFor& e) {
   waits_ = Waits::for_time;
-  wake_in(e.time);
+  self_->delayed_send(self_, absl::ToChronoMilliseconds(e.time), tick_atom{}, question_);
   return std::nullopt;
 }
 
@@ -228,8 +238,9 @@ std::optional<Event> writer_state::ask_engine(Effect e) {
   return std::nullopt;
 }
 
-void writer_state::wake_in(absl::Duration time) {
-  self_->delayed_send(self_, absl::ToChronoMilliseconds(time), tick_atom{}, question_);
+void writer_state::watch_wait() {
+  if (std::exchange(wait_watched_, true)) return;
+  self_->delayed_send(self_, timer_until(payload_due_, actor_now(self_)), tick_atom{});
 }
 
 void writer_state::note(const StateChange& change) {

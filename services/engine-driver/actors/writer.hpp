@@ -67,8 +67,9 @@ using writer_actor = caf::typed_actor<caf::reacts_to<run_atom, CommandPtr>,
                                       caf::replies_to<plan_atom>::with<LookPlanPtr>, caf::reacts_to<look_atom, LookPtr>,
                                       // The view of the replicas that serve payloads.
                                       caf::reacts_to<replicas_atom, ReplicasPtr>, caf::reacts_to<stop_atom>>;
-/// The number names the question or the stream of a tick or payload: messages of earlier ones are ignored.
-using writer_impl = writer_actor::extend<caf::reacts_to<tick_atom, std::uint64_t>,
+/// The number names the question or the stream of a tick or payload: messages of earlier ones are ignored. A tick
+/// without a number ends a wait for a payload that is over.
+using writer_impl = writer_actor::extend<caf::reacts_to<tick_atom>, caf::reacts_to<tick_atom, std::uint64_t>,
                                          caf::reacts_to<payload_atom, std::uint64_t, PayloadPtr>>;
 
 struct WriterConfig {
@@ -120,7 +121,9 @@ class writer_state {
     return ask_engine(Effect{e});
   }
   std::optional<Event> ask_engine(Effect e);
-  void wake_in(absl::Duration time);
+  /// Ends the wait for a payload when its time is over. One tick at a time is on its way, because each wakes a thread
+  /// of CAF, and an import waits for each block.
+  void watch_wait();
 
   void note(const StateChange& change);
   void note(const Log& line);
@@ -144,6 +147,9 @@ class writer_state {
   enum class Waits { for_answer, for_payload, for_time };
   std::uint64_t question_ = 0;
   Waits waits_ = Waits::for_answer;
+  /// The end of the wait for a payload.
+  absl::Time payload_due_;
+  bool wait_watched_ = false;
 
   std::unique_ptr<PayloadStream> stream_;
   std::uint64_t stream_number_ = 0;

@@ -146,6 +146,13 @@ TEST_F(WriterActorTest, AsksForOnePayloadAtATimeHoweverLongItTakes) {
   EXPECT_FALSE(results_[0]);
 }
 
+TEST_F(WriterActorTest, TheWaitsForManyBlocksHaveOneTimer) {
+  import();
+  const std::size_t timers = scheduler.clock().schedule().size();
+  for (std::uint64_t n = 301; n < 320; ++n) give(n);
+  EXPECT_EQ(scheduler.clock().schedule().size(), timers);
+}
+
 TEST_F(WriterActorTest, AFreshLookSavesTheNextCommandItsOwn) {
   look(0);
   import();

@@ -92,6 +92,7 @@ http::Request EngineClient::make_request(const std::string& url, std::string bod
   http::Request r;
   r.url = url;
   r.body = std::move(body);
+  r.gzip = false;
   r.timeout = timeout;
   if (token && options_.jwt) {
     r.headers.push_back(

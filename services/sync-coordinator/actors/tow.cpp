@@ -31,6 +31,9 @@ tow_impl::behavior_type tow_state::make_behavior(TowConfig config) {
   });
   // All counters exist from the start: an increase() over a counter misses the increment that creates it.
   for (const ActionText& a : kActions) decisions_total(a.action);
+  ready_ =
+      config_->metrics->gauge("towline_coordinator_ready", "1: head, safe and finalized follow a source that moves.",
+                              {{"driver", config_->driver_name}});
   if (config_->decisions) {
     auto kept = load_decisions(config_->decisions->path());
     if (!kept.ok()) log::warn("earlier decisions are lost", {log::kv("why", kept.status())});
@@ -70,6 +73,7 @@ tow_impl::behavior_type tow_state::make_behavior(TowConfig config) {
       [this](tick_atom) {
         self_->delayed_send(self_, kTick, tick_atom{});
         publish();
+        measure();
         if (steady_now() - saved_ >= kSaveEvery) save();
       },
   };
@@ -104,7 +108,6 @@ void tow_state::publish() {
   const Facts facts = witness_->facts(m, now);
   const TowReadiness v = readiness_of(facts, config_->limits, now);
   const TowState state_now = v.state;
-  auto& metrics = *config_->metrics;
   if (since_ == absl::InfinitePast()) since_ = now;
   if (state_now != shown_) {
     since_ = now;
@@ -114,19 +117,16 @@ void tow_state::publish() {
     line("state", {log::kv("driver", config_->driver_name), log::kv("state", coordinator::name(state_now)),
                    log::kv("was", coordinator::name(shown_)), log::kv("reason", v.reason)});
     const auto state = [&](TowState s, double on) {
-      metrics
-          .gauge("towline_coordinator_state", "1 for the state that the tow is in.",
-                 {{"driver", config_->driver_name}, {"state", coordinator::name(s)}})
+      config_->metrics
+          ->gauge("towline_coordinator_state", "1 for the state that the tow is in.",
+                  {{"driver", config_->driver_name}, {"state", coordinator::name(s)}})
           .set(on);
     };
     state(shown_, 0);
     state(state_now, 1);
     shown_ = state_now;
   }
-  metrics
-      .gauge("towline_coordinator_ready", "1: head, safe and finalized follow a source that moves.",
-             {{"driver", config_->driver_name}})
-      .set(v.ready ? 1 : 0);
+  ready_.set(v.ready ? 1 : 0);
   self_->send(config_->hub, view_atom{}, config_->index,
               std::make_shared<const TowView>(
                   TowView{config_->driver_name,
@@ -153,7 +153,6 @@ void tow_state::publish() {
     self_->send(config_->hub, decide_atom{}, config_->index,
                 std::make_shared<const std::deque<Decision>>(m.decisions()));
   }
-  measure();
 }
 
 void tow_state::measure() {

@@ -97,6 +97,7 @@ class tow_state {
   /// The callback for the result of command `id`.
   Done<contract::CommandResult> answer_to(std::uint64_t id);
   void publish();
+  /// Sets the other gauges, once a second: each is looked up by its labels, and events come many times for each block.
   void measure();
 
   tow_impl::pointer self_;
@@ -106,6 +107,7 @@ class tow_state {
   absl::Time since_ = absl::InfinitePast();
   std::uint64_t alarm_ = 0;
   TowState shown_ = TowState::starting;
+  Metrics::Gauge ready_;
   std::uint64_t last_decision_ = 0;
   std::uint64_t decided_ = 0;
   /// Some decisions were not sent to the store yet.

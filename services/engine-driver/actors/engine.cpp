@@ -9,13 +9,12 @@ namespace {
 
 struct Caller {
   EngineClient& client;
-  Event operator()(const SendPayload& e) { return client.new_payload(e.payload->body); }
   Event operator()(const SendForkchoice& e) { return client.forkchoice_updated(e.update); }
   Event operator()(const ReadLabels&) { return client.labels(); }
   Event operator()(const ReadBlock& e) { return client.block_by_number(e.number); }
   Event operator()(const BuildTwin& e) { return client.build(e.parent, e.plan); }
   Event operator()(const SetHead& e) { return client.set_head(e.number); }
-  /// Other effects do not concern the EL.
+  /// Other effects do not concern the EL, or are no calls that block (SendPayload).
   template <class E>
   Event operator()(const E&) {
     return absl::InternalError("no call of the EL");

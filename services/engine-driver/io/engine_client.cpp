@@ -11,6 +11,7 @@
 #include "libs/base/steady_time.hpp"
 #include "libs/base/text.hpp"
 #include "libs/eth/engine_json.hpp"
+#include "libs/http/encoding.hpp"
 #include "libs/jsonrpc/jsonrpc.hpp"
 
 namespace towline::driver {
@@ -63,6 +64,13 @@ absl::StatusOr<std::optional<eth::BlockRef>> block_from(const jsonrpc::Answer& a
   return *ref;
 }
 
+http::Response shutting_down() {
+  http::Response r;
+  r.failure = http::Failure::cancelled;
+  r.transport = absl::CancelledError("shutting down");
+  return r;
+}
+
 std::string quoted_number(std::uint64_t n) { return absl::StrCat("[\"", to_quantity(n), "\",false]"); }
 
 }  // namespace
@@ -107,19 +115,15 @@ void EngineClient::stop(absl::Duration grace) {
   stop_.by = std::min(stop_.by, steady_now() + grace);
 }
 
+bool EngineClient::is_over(absl::Time begun) {
+  const std::lock_guard lock{mutex_};
+  return steady_now() >= (begun < stop_.at ? stop_.at + (stop_.by - stop_.at) / 2 : stop_.by);
+}
+
 http::Response EngineClient::post(http::Request request) {
   const absl::Time begun = steady_now();
-  const auto over = [&] {
-    const std::lock_guard lock{mutex_};
-    return steady_now() >= (begun < stop_.at ? stop_.at + (stop_.by - stop_.at) / 2 : stop_.by);
-  };
-  if (over()) {
-    http::Response r;
-    r.failure = http::Failure::cancelled;
-    r.transport = absl::CancelledError("shutting down");
-    return r;
-  }
-  return http_.post_and_wait(std::move(request), over);
+  if (is_over(begun)) return shutting_down();
+  return http_.post_and_wait(std::move(request), [&] { return is_over(begun); });
 }
 
 EngineClient::Reply EngineClient::send(const std::string& url, const std::string& body, std::size_t calls, bool batch,
@@ -151,9 +155,8 @@ EngineClient::Reply EngineClient::ask(const std::string& method, const std::stri
   return out;
 }
 
-EngineAnswer EngineClient::write(const char* method, std::string body, const char* status_field) {
-  const absl::Time start = steady_now();
-  http::Response r = post(make_request(options_.url, std::move(body), true, options_.timeout));
+EngineAnswer EngineClient::answer_of(const char* method, absl::Time begun, const http::Response& r,
+                                     const char* status_field) {
   EngineAnswer a;
   if (!r.transport.ok()) {
     a.kind = absl::IsDeadlineExceeded(r.transport) ? EngineAnswer::Kind::timeout : EngineAnswer::Kind::transport;
@@ -191,12 +194,20 @@ EngineAnswer EngineClient::write(const char* method, std::string body, const cha
   metrics_
       .histogram("towline_driver_engine_call_seconds", "Duration of writes to the EL.",
                  {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10}, {{"method", method}})
-      .observe(absl::ToDoubleSeconds(steady_now() - start));
+      .observe(absl::ToDoubleSeconds(steady_now() - begun));
   return a;
 }
 
-EngineAnswer EngineClient::new_payload(std::string body) {
-  const EngineAnswer a = write("newPayload", std::move(body), nullptr);
+EngineClient::Sent EngineClient::send_new_payload(std::string body, std::function<void(http::Response)> done) {
+  Sent sent{0, steady_now()};
+  if (is_over(sent)) done(shutting_down());
+  else sent.id = http_.post(make_request(options_.url, std::move(body), true, options_.timeout), std::move(done));
+  return sent;
+}
+
+EngineAnswer EngineClient::new_payload_answer(const Sent& sent, http::Response response) {
+  const EngineAnswer a = answer_of("newPayload", sent.begun,
+                                   http::decoded(std::move(response), http::Request{}.max_response_bytes), nullptr);
   answers(Call::new_payload, react(a)).inc();
   return a;
 }
@@ -205,8 +216,10 @@ EngineAnswer EngineClient::forkchoice_updated(const contract::Forkchoice& f) {
   std::string params;
   eth::append_forkchoice_params(f.head.hash, f.safe ? f.safe->hash : Hash32{},
                                 f.finalized ? f.finalized->hash : Hash32{}, params);
-  const EngineAnswer a =
-      write("forkchoiceUpdated", jsonrpc::request({"engine_forkchoiceUpdatedV3", std::move(params)}), "payloadStatus");
+  const absl::Time begun = steady_now();
+  const http::Response r = post(make_request(
+      options_.url, jsonrpc::request({"engine_forkchoiceUpdatedV3", std::move(params)}), true, options_.timeout));
+  const EngineAnswer a = answer_of("forkchoiceUpdated", begun, r, "payloadStatus");
   answers(Call::forkchoice_updated, react(a)).inc();
   return a;
 }

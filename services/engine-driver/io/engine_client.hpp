@@ -1,5 +1,5 @@
-// Blocking calls to one EL: the Engine API with its token, ordinary reads, and the optional admin RPC. Thread-safe:
-// each call has a connection of its own, so a slow newPayload does not delay reads.
+// Calls to one EL: the Engine API with its token, ordinary reads, and the optional admin RPC. All of them block but
+// send_new_payload(). Thread-safe: each call has a connection of its own, so a slow newPayload does not delay reads.
 #pragma once
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
@@ -31,8 +31,18 @@ class EngineClient {
   };
   EngineClient(Options options, Metrics& metrics);
 
-  /// `body` is a complete JSON-RPC request for engine_newPayloadV*.
-  EngineAnswer new_payload(std::string body);
+  /// A call whose answer no thread waits for.
+  struct Sent {
+    std::uint64_t id = 0;
+    absl::Time begun;
+  };
+  /// `body` is a complete JSON-RPC request for engine_newPayloadV*. `done` runs exactly once, on a thread of the HTTP
+  /// client or before this returns: hand over and return.
+  Sent send_new_payload(std::string body, std::function<void(http::Response)> done);
+  EngineAnswer new_payload_answer(const Sent& sent, http::Response response);
+  /// The process stops, and the time for this call is over (see stop()): cancel() it.
+  bool is_over(const Sent& sent) { return is_over(sent.begun); }
+  void cancel(const Sent& sent) { http_.cancel(sent.id); }
   EngineAnswer forkchoice_updated(const contract::Forkchoice& f);
   /// Has the EL build a block on `parent` without moving its head. Returns the result of engine_getPayload as JSON.
   absl::StatusOr<std::string> build(const eth::BlockId& parent, const TwinPlan& plan);
@@ -73,9 +83,11 @@ class EngineClient {
   /// One request, with a token if it goes to the Engine API.
   Reply send(const std::string& url, const std::string& body, std::size_t calls, bool batch, absl::Duration timeout);
   http::Response post(http::Request request);
+  bool is_over(absl::Time begun);
   http::Request make_request(const std::string& url, std::string body, bool token, absl::Duration timeout) const;
   Metrics::Counter answers(Call call, Reaction r);
-  EngineAnswer write(const char* method, std::string body, const char* status_field);
+  /// The answer to a write that was sent at `begun`. `status_field`: where its payload status is; null: at the top.
+  EngineAnswer answer_of(const char* method, absl::Time begun, const http::Response& r, const char* status_field);
   absl::StatusOr<std::optional<eth::BlockRef>> block(const std::string& method, const std::string& params);
   /// A call that may change something in the EL, so it is never repeated. An error answer is FAILED_PRECONDITION.
   absl::StatusOr<Reply> send_once(const std::string& url, const std::string& method, const std::string& params);

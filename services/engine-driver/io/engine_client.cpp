@@ -206,8 +206,8 @@ EngineClient::Sent EngineClient::send_new_payload(std::string body, std::functio
 }
 
 EngineAnswer EngineClient::new_payload_answer(const Sent& sent, http::Response response) {
-  const EngineAnswer a = answer_of("newPayload", sent.begun,
-                                   http::decoded(std::move(response), http::Request{}.max_response_bytes), nullptr);
+  EngineAnswer a = answer_of("newPayload", sent.begun,
+                             http::decoded(std::move(response), http::Request{}.max_response_bytes), nullptr);
   answers(Call::new_payload, react(a)).inc();
   return a;
 }
@@ -219,7 +219,7 @@ EngineAnswer EngineClient::forkchoice_updated(const contract::Forkchoice& f) {
   const absl::Time begun = steady_now();
   const http::Response r = post(make_request(
       options_.url, jsonrpc::request({"engine_forkchoiceUpdatedV3", std::move(params)}), true, options_.timeout));
-  const EngineAnswer a = answer_of("forkchoiceUpdated", begun, r, "payloadStatus");
+  EngineAnswer a = answer_of("forkchoiceUpdated", begun, r, "payloadStatus");
   answers(Call::forkchoice_updated, react(a)).inc();
   return a;
 }

@@ -16,7 +16,7 @@
 #include "libs/wire/channel.hpp"
 #include "services/engine-driver/actors/engine_poller.hpp"
 #include "services/engine-driver/actors/gossip_payloads.hpp"
-#include "services/engine-driver/actors/payload_sender.hpp"
+#include "services/engine-driver/actors/payload_calls.hpp"
 #include "services/engine-driver/edge/driver_service.hpp"
 #include "services/engine-driver/edge/payload_client.hpp"
 
@@ -122,7 +122,7 @@ class Driver final : public service::Program {
     gossip_ = wire::make_channel(p2p_gossip_, ctx.token);
     fetchers_ = make_fetcher_calls(ctx.token, calls_);
     const auto calls = actors_.add(system_->spawn<caf::detached>(engine, engine_.get()));
-    const auto writes = actors_.add(system_->spawn(payload_sender, engine_.get(), calls));
+    const auto writes = actors_.add(system_->spawn(payload_calls, engine_.get(), calls));
     const auto reads = actors_.add(system_->spawn<caf::detached>(engine, engine_.get()));
     const auto store = actors_.add(system_->spawn<caf::detached>(state_store, file_.get()));
     hub_ = actors_.add(system_->spawn(state_hub, latest_.get()));

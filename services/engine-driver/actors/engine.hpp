@@ -1,5 +1,5 @@
 // The EL as an actor: a thread of its own that makes one call at a time. There are two of these actors, so that the
-// writer's calls do not delay the reads of others. engine_newPayload goes by payload_sender.
+// writer's calls do not delay the reads of others. engine_newPayload goes by payload_calls.
 //
 // Owns: nothing. In: an effect that concerns the EL, or block numbers. Out: the answer, always, within the time that
 // EngineClient allows for a call. When the process stops, EngineClient ends the pending call.

@@ -25,7 +25,7 @@
 #include "libs/actor_kit/terminator.hpp"
 #include "libs/base/hex.hpp"
 #include "libs/sim/el_model.hpp"
-#include "services/engine-driver/actors/payload_sender.hpp"
+#include "services/engine-driver/actors/payload_calls.hpp"
 #include "tests/support/hang.hpp"
 
 namespace towline::driver {
@@ -264,7 +264,7 @@ class WriterTest : public ::testing::Test {
     show(persistent_, ready);
     latest_ = std::make_unique<Published<Shown>>(Shown{ready, absl::InfinitePast()});
     const auto blocking = actors_.add(system_.spawn<caf::detached>(engine, engine_.get()));
-    const auto calls = actors_.add(system_.spawn(payload_sender, engine_.get(), blocking));
+    const auto calls = actors_.add(system_.spawn(payload_calls, engine_.get(), blocking));
     const auto store = actors_.add(system_.spawn<caf::detached>(state_store, file_.get()));
     hub_ = actors_.add(system_.spawn(state_hub, latest_.get()));
     writer_ = actors_.add(system_.spawn(

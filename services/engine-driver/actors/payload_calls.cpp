@@ -1,4 +1,4 @@
-#include "services/engine-driver/actors/payload_sender.hpp"
+#include "services/engine-driver/actors/payload_calls.hpp"
 
 #include <caf/send.hpp>
 #include <caf/stateful_actor.hpp>
@@ -11,7 +11,7 @@ namespace {
 constexpr std::chrono::milliseconds kLookEvery{100};
 }
 
-payload_sender_impl::behavior_type payload_sender_state::make_behavior(EngineClient* client, engine_actor engine) {
+payload_calls_impl::behavior_type payload_calls_state::make_behavior(EngineClient* client, engine_actor engine) {
   client_ = client;
   engine_ = std::move(engine);
   return {[this](call_atom, const EffectPtr& e) -> caf::result<EventPtr> {
@@ -29,31 +29,31 @@ payload_sender_impl::behavior_type payload_sender_state::make_behavior(EngineCli
           }};
 }
 
-caf::typed_response_promise<EventPtr> payload_sender_state::send(const PreparedPayload& payload) {
+caf::typed_response_promise<EventPtr> payload_calls_state::send(const PreparedPayload& payload) {
   Call& call = calls_[++last_];
   call.answer = self_->make_response_promise<EventPtr>();
   call.sent =
-      client_->send_new_payload(payload.body, [me = payload_sender_impl{self_}, number = last_](http::Response r) {
+      client_->send_new_payload(payload.body, [me = payload_calls_impl{self_}, number = last_](http::Response r) {
         caf::anon_send(me, answered_atom{}, number, std::make_shared<http::Response>(std::move(r)));
       });
   watch();
   return call.answer;
 }
 
-void payload_sender_state::on_answered(std::uint64_t number, http::Response response) {
+void payload_calls_state::on_answered(std::uint64_t number, http::Response response) {
   const auto call = calls_.extract(number);
   if (!call) return;
   call.mapped().answer.deliver(
       std::make_shared<Event>(client_->new_payload_answer(call.mapped().sent, std::move(response))));
 }
 
-void payload_sender_state::watch() {
+void payload_calls_state::watch() {
   if (!std::exchange(watched_, true)) self_->delayed_send(self_, kLookEvery, look_again_atom{});
 }
 
-payload_sender_impl::behavior_type payload_sender(payload_sender_impl::stateful_pointer<payload_sender_state> self,
-                                                  EngineClient* client, engine_actor engine) {
-  guard(static_cast<payload_sender_impl::pointer>(self), "payload_sender");
+payload_calls_impl::behavior_type payload_calls(payload_calls_impl::stateful_pointer<payload_calls_state> self,
+                                                EngineClient* client, engine_actor engine) {
+  guard(static_cast<payload_calls_impl::pointer>(self), "payload_calls");
   return self->state.make_behavior(client, std::move(engine));
 }
 

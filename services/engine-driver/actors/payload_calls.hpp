@@ -20,14 +20,14 @@ using ResponsePtr = std::shared_ptr<http::Response>;
 using answered_atom = caf::atom_constant<caf::atom("answered")>;
 using look_again_atom = caf::atom_constant<caf::atom("lookagain")>;
 /// The number names the call.
-using payload_sender_impl =
+using payload_calls_impl =
     engine_actor::extend<caf::reacts_to<answered_atom, std::uint64_t, ResponsePtr>, caf::reacts_to<look_again_atom>>;
 
-class payload_sender_state {
+class payload_calls_state {
  public:
-  static inline const char* name = "payload_sender";
-  explicit payload_sender_state(payload_sender_impl::pointer self) : self_{self} {}
-  payload_sender_impl::behavior_type make_behavior(EngineClient* client, engine_actor engine);
+  static inline const char* name = "payload_calls";
+  explicit payload_calls_state(payload_calls_impl::pointer self) : self_{self} {}
+  payload_calls_impl::behavior_type make_behavior(EngineClient* client, engine_actor engine);
 
  private:
   struct Call {
@@ -39,7 +39,7 @@ class payload_sender_state {
   /// One look at a time is on its way.
   void watch();
 
-  payload_sender_impl::pointer self_;
+  payload_calls_impl::pointer self_;
   EngineClient* client_ = nullptr;
   engine_actor engine_;
   std::map<std::uint64_t, Call> calls_;
@@ -48,8 +48,8 @@ class payload_sender_state {
 };
 
 /// `client` must outlive the actor.
-payload_sender_impl::behavior_type payload_sender(payload_sender_impl::stateful_pointer<payload_sender_state> self,
-                                                  EngineClient* client, engine_actor engine);
+payload_calls_impl::behavior_type payload_calls(payload_calls_impl::stateful_pointer<payload_calls_state> self,
+                                                EngineClient* client, engine_actor engine);
 
 }  // namespace towline::driver
 

@@ -1,5 +1,5 @@
-// payload_sender over real HTTP.
-#include "services/engine-driver/actors/payload_sender.hpp"
+// payload_calls over real HTTP.
+#include "services/engine-driver/actors/payload_calls.hpp"
 
 #include <gtest/gtest.h>
 #include <httplib.h>
@@ -18,9 +18,9 @@ namespace towline::driver {
 namespace {
 
 /// An EL that gets payloads and answers them when it is told to.
-class PayloadSenderTest : public ::testing::Test {
+class PayloadCallsTest : public ::testing::Test {
  protected:
-  PayloadSenderTest() {
+  PayloadCallsTest() {
     server_.Post("/", [this](const httplib::Request& req, httplib::Response& res) {
       got_.set_value(req.body);
       answer_.get_future().wait();
@@ -32,12 +32,12 @@ class PayloadSenderTest : public ::testing::Test {
     client_ = std::make_unique<EngineClient>(
         EngineClient::Options{"http://127.0.0.1:" + std::to_string(port), {}, "", absl::Minutes(2)}, metrics_);
     const auto blocking = actors_.add(system_.spawn<caf::detached>(engine, client_.get()));
-    sender_ = actors_.add(system_.spawn(payload_sender, client_.get(), blocking));
+    calls_ = actors_.add(system_.spawn(payload_calls, client_.get(), blocking));
   }
-  ~PayloadSenderTest() override {
+  ~PayloadCallsTest() override {
     client_->stop(absl::ZeroDuration());
     actors_.end(system_);
-    sender_.reset();
+    calls_.reset();
     client_.reset();
     server_.stop();
     thread_.join();
@@ -48,7 +48,7 @@ class PayloadSenderTest : public ::testing::Test {
     payload->body = "the request";
     caf::scoped_actor self{system_};
     auto answer =
-        self->request(*sender_, caf::infinite, call_atom{}, std::make_shared<const Effect>(SendPayload{payload}));
+        self->request(*calls_, caf::infinite, call_atom{}, std::make_shared<const Effect>(SendPayload{payload}));
     EXPECT_EQ(got_.get_future().get(), "the request");
     meanwhile();
     EngineAnswer out;
@@ -65,26 +65,26 @@ class PayloadSenderTest : public ::testing::Test {
   caf::actor_system_config config_;
   caf::actor_system system_{config_};
   Terminator actors_;
-  std::optional<engine_actor> sender_;
+  std::optional<engine_actor> calls_;
 };
 
-TEST_F(PayloadSenderTest, TheElsAnswerIsTheAnswer) {
+TEST_F(PayloadCallsTest, TheElsAnswerIsTheAnswer) {
   const EngineAnswer a = send([this] { answer_.set_value(); });
   EXPECT_EQ(a.kind, EngineAnswer::Kind::status);
   EXPECT_EQ(a.status, PayloadStatus::valid);
 }
 
-TEST_F(PayloadSenderTest, AnElThatDoesNotAnswerHoldsNoStopUp) {
+TEST_F(PayloadCallsTest, AnElThatDoesNotAnswerHoldsNoStopUp) {
   const EngineAnswer a = send([this] { client_->stop(absl::ZeroDuration()); });
   EXPECT_EQ(a.kind, EngineAnswer::Kind::transport);
   answer_.set_value();
 }
 
-TEST_F(PayloadSenderTest, NothingIsSentAfterAStop) {
+TEST_F(PayloadCallsTest, NothingIsSentAfterAStop) {
   client_->stop(absl::ZeroDuration());
   caf::scoped_actor self{system_};
   EngineAnswer a;
-  self->request(*sender_, caf::infinite, call_atom{},
+  self->request(*calls_, caf::infinite, call_atom{},
                 std::make_shared<const Effect>(SendPayload{std::make_shared<PreparedPayload>()}))
       .receive([&](const EventPtr& e) { a = std::get<EngineAnswer>(*e); }, [](const caf::error&) {});
   EXPECT_EQ(a.kind, EngineAnswer::Kind::transport);

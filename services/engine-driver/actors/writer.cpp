@@ -259,8 +259,8 @@ void writer_state::note(const Log& line) {
 void writer_state::note(const Count& c) { counters_[static_cast<std::size_t>(c.counter)].inc(c.by); }
 void writer_state::note(const CountRefusal& c) { counter(*config_->metrics, c.refusal).inc(); }
 void writer_state::note(const Commanded& c) {
+  // Nobody is told of this alone, while a new block is on its way to the EL: the next look tells it.
   view_->on(c, steady_now(), std::holds_alternative<contract::ImportRange>(running_->what));
-  changed_ = true;
 }
 void writer_state::note(const HeadMoves& m) { view_->on(m); }
 

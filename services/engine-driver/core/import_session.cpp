@@ -66,7 +66,7 @@ Effect ImportSession::run() {
   progress_.imported = range_.parent;
   progress_.tip = range_.tip;
   started_ = told_ = now();
-  note(StateChange{.el_sync_over = true});
+  if (engine().el_sync) note(StateChange{.el_sync_over = true});
   return next();
 }
 

@@ -18,6 +18,12 @@ judge_actor::behavior_type judge_state::make_behavior(JudgeConfig config) {
   config_ = std::move(config);
   signers_ = config_.view->get()->signers;
   doubt_.emplace(absl::Seconds(config_.rollup->block_time));
+  good_ = counter(Failure::none);
+  validation_ = config_.metrics->histogram("towline_gossip_validation_seconds",
+                                           "From the last byte of a message to its validation result.",
+                                           {0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5});
+  age_ = config_.metrics->histogram("towline_gossip_block_age_seconds", "From a block's own time to its arrival.",
+                                    {0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 60});
   return {[this](checked_atom, const CheckedJobPtr& j) { on_checked(*j); },
           [this](signer_atom, const AddressPtr& signer) {
             signers_.set(*signer, absl::Now());
@@ -47,7 +53,6 @@ void judge_state::on_checked(CheckedJob& j) {
     ours |= doubt_->on_result(c.rule, c.signer, c.payload ? c.payload->timestamp : 0, job.received);
   }
   publish();
-  count(c);
   const absl::Time now = absl::Now();
   job.done(c, ours ? Result::ignore : gossip_block::result_of(c.rule));
   measure(j, now);
@@ -76,26 +81,20 @@ void judge_state::publish() {
   }
 }
 
-void judge_state::count(const gossip_block::Checked& c) const {
-  config_.metrics
-      ->counter("towline_gossip_blocks_total", "Blocks of the network by the first rule that they break; none: good.",
-                {{"rule", gossip_block::name(c.rule)}})
-      .inc();
+Metrics::Counter judge_state::counter(Failure rule) const {
+  return config_.metrics->counter("towline_gossip_blocks_total",
+                                  "Blocks of the network by the first rule that they break; none: good.",
+                                  {{"rule", gossip_block::name(rule)}});
 }
 
-void judge_state::measure(const CheckedJob& j, absl::Time now) const {
+void judge_state::measure(const CheckedJob& j, absl::Time now) {
   const gossip_block::Checked& c = j.checked;
   const ValidationJob& job = *j.job;
+  (c.rule == Failure::none ? good_ : counter(c.rule)).inc();
   if (c.rule == Failure::none) {
-    config_.metrics
-        ->histogram("towline_gossip_validation_seconds", "From the last byte of a message to its validation result.",
-                    {0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5})
-        .observe(absl::ToDoubleSeconds(now - job.received));
-    config_.metrics
-        ->histogram("towline_gossip_block_age_seconds", "From a block's own time to its arrival.",
-                    {0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 60})
-        .observe(absl::ToDoubleSeconds(job.received -
-                                       absl::FromUnixSeconds(static_cast<std::int64_t>(c.payload->timestamp))));
+    validation_.observe(absl::ToDoubleSeconds(now - job.received));
+    age_.observe(
+        absl::ToDoubleSeconds(job.received - absl::FromUnixSeconds(static_cast<std::int64_t>(c.payload->timestamp))));
     log::debug("block", {log::kv("block", c.payload->ref().id()), log::kv("peer", job.peer)});
   } else if (gossip_block::result_of(c.rule) == Result::reject) {
     log::debug("block refused",

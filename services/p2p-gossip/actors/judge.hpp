@@ -76,14 +76,17 @@ class judge_state {
   bool unknown_fork_at(absl::Time t) const;
   /// Publishes the signers and the doubt, if they have changed.
   void publish();
-  void count(const gossip_block::Checked& c) const;
-  void measure(const CheckedJob& j, absl::Time now) const;
+  Metrics::Counter counter(gossip_block::Failure rule) const;
+  void measure(const CheckedJob& j, absl::Time now);
 
   judge_actor::pointer self_;
   JudgeConfig config_{};
   Signers signers_;
   std::optional<ClockAndSignerCheck> doubt_;
   std::array<gossip_block::SeenBlocks, 4> seen_;
+  /// Kept here because each block counts.
+  Metrics::Counter good_;
+  Metrics::Histogram validation_, age_;
 };
 
 judge_actor::behavior_type judge(judge_actor::stateful_pointer<judge_state> self, JudgeConfig config);

@@ -64,13 +64,6 @@ absl::StatusOr<std::optional<eth::BlockRef>> block_from(const jsonrpc::Answer& a
   return *ref;
 }
 
-http::Response shutting_down() {
-  http::Response r;
-  r.failure = http::Failure::cancelled;
-  r.transport = absl::CancelledError("shutting down");
-  return r;
-}
-
 std::string quoted_number(std::uint64_t n) { return absl::StrCat("[\"", to_quantity(n), "\",false]"); }
 
 }  // namespace
@@ -83,16 +76,19 @@ struct EngineClient::Reply {
   const jsonrpc::Answer& answer() const { return answers.answers[0]; }
 };
 
-EngineClient::EngineClient(Options options, Metrics& metrics) : options_{std::move(options)}, metrics_{metrics} {
+EngineClient::EngineClient(Options options, Metrics& metrics) : options_{std::move(options)} {
   for (const Call call : {Call::new_payload, Call::forkchoice_updated}) {
-    for (int r = 0; r <= static_cast<int>(Reaction::unsupported); ++r) answers(call, static_cast<Reaction>(r));
+    const char* const method = call == Call::new_payload ? "newPayload" : "forkchoiceUpdated";
+    Write& w = writes_[static_cast<std::size_t>(call)];
+    w.seconds =
+        metrics.histogram("towline_driver_engine_call_seconds", "Duration of writes to the EL.",
+                          {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10}, {{"method", method}});
+    for (int r = 0; r <= static_cast<int>(Reaction::unsupported); ++r) {
+      w.answers.push_back(metrics.counter("towline_driver_engine_answers_total",
+                                          "Answers of the EL to writes, by the reaction to them.",
+                                          {{"method", method}, {"reaction", name(static_cast<Reaction>(r))}}));
+    }
   }
-}
-
-Metrics::Counter EngineClient::answers(Call call, Reaction r) {
-  return metrics_.counter(
-      "towline_driver_engine_answers_total", "Answers of the EL to writes, by the reaction to them.",
-      {{"method", call == Call::new_payload ? "newPayload" : "forkchoiceUpdated"}, {"reaction", name(r)}});
 }
 
 http::Request EngineClient::make_request(const std::string& url, std::string body, bool token,
@@ -122,7 +118,7 @@ bool EngineClient::is_over(absl::Time begun) {
 
 http::Response EngineClient::post(http::Request request) {
   const absl::Time begun = steady_now();
-  if (is_over(begun)) return shutting_down();
+  if (is_over(begun)) return http::cancelled("shutting down");
   return http_.post_and_wait(std::move(request), [&] { return is_over(begun); });
 }
 
@@ -155,8 +151,7 @@ EngineClient::Reply EngineClient::ask(const std::string& method, const std::stri
   return out;
 }
 
-EngineAnswer EngineClient::answer_of(const char* method, absl::Time begun, const http::Response& r,
-                                     const char* status_field) {
+EngineAnswer EngineClient::answer_of(Call call, absl::Time begun, const http::Response& r) {
   EngineAnswer a;
   if (!r.transport.ok()) {
     a.kind = absl::IsDeadlineExceeded(r.transport) ? EngineAnswer::Kind::timeout : EngineAnswer::Kind::transport;
@@ -176,7 +171,7 @@ EngineAnswer EngineClient::answer_of(const char* method, absl::Time begun, const
   } else {
     simdjson::dom::element status = answer.result;
     std::string_view text;
-    if (status_field != nullptr && status[status_field].get(status) != simdjson::SUCCESS) text = {};
+    if (call == Call::forkchoice_updated && status["payloadStatus"].get(status) != simdjson::SUCCESS) text = {};
     if (status["status"].get(text) != simdjson::SUCCESS) text = {};
     a.kind = EngineAnswer::Kind::status;
     if (text == "VALID") a.status = PayloadStatus::valid;
@@ -191,25 +186,22 @@ EngineAnswer EngineClient::answer_of(const char* method, absl::Time begun, const
     if (status["validationError"].get(detail) == simdjson::SUCCESS)
       a.message = cut_text({detail.data(), detail.size()}, 300);
   }
-  metrics_
-      .histogram("towline_driver_engine_call_seconds", "Duration of writes to the EL.",
-                 {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10}, {{"method", method}})
-      .observe(absl::ToDoubleSeconds(steady_now() - begun));
+  Write& w = writes_[static_cast<std::size_t>(call)];
+  w.seconds.observe(absl::ToDoubleSeconds(steady_now() - begun));
+  w.answers[static_cast<std::size_t>(react(a))].inc();
   return a;
 }
 
 EngineClient::Sent EngineClient::send_new_payload(std::string body, std::function<void(http::Response)> done) {
   Sent sent{0, steady_now()};
-  if (is_over(sent)) done(shutting_down());
+  if (is_over(sent)) done(http::cancelled("shutting down"));
   else sent.id = http_.post(make_request(options_.url, std::move(body), true, options_.timeout), std::move(done));
   return sent;
 }
 
 EngineAnswer EngineClient::new_payload_answer(const Sent& sent, http::Response response) {
-  EngineAnswer a = answer_of("newPayload", sent.begun,
-                             http::decoded(std::move(response), http::Request{}.max_response_bytes), nullptr);
-  answers(Call::new_payload, react(a)).inc();
-  return a;
+  return answer_of(Call::new_payload, sent.begun,
+                   http::decoded(std::move(response), http::Request{}.max_response_bytes));
 }
 
 EngineAnswer EngineClient::forkchoice_updated(const contract::Forkchoice& f) {
@@ -219,9 +211,7 @@ EngineAnswer EngineClient::forkchoice_updated(const contract::Forkchoice& f) {
   const absl::Time begun = steady_now();
   const http::Response r = post(make_request(
       options_.url, jsonrpc::request({"engine_forkchoiceUpdatedV3", std::move(params)}), true, options_.timeout));
-  EngineAnswer a = answer_of("forkchoiceUpdated", begun, r, "payloadStatus");
-  answers(Call::forkchoice_updated, react(a)).inc();
-  return a;
+  return answer_of(Call::forkchoice_updated, begun, r);
 }
 
 absl::Status EngineClient::result_of(const std::string& method, const Reply& r) {

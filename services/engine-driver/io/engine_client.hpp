@@ -4,6 +4,7 @@
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
+#include <array>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -85,16 +86,20 @@ class EngineClient {
   http::Response post(http::Request request);
   bool is_over(absl::Time begun);
   http::Request make_request(const std::string& url, std::string body, bool token, absl::Duration timeout) const;
-  Metrics::Counter answers(Call call, Reaction r);
-  /// The answer to a write that was sent at `begun`. `status_field`: where its payload status is; null: at the top.
-  EngineAnswer answer_of(const char* method, absl::Time begun, const http::Response& r, const char* status_field);
+  /// The answer to a write that was sent at `begun`, which is measured and counted.
+  EngineAnswer answer_of(Call call, absl::Time begun, const http::Response& r);
   absl::StatusOr<std::optional<eth::BlockRef>> block(const std::string& method, const std::string& params);
   /// A call that may change something in the EL, so it is never repeated. An error answer is FAILED_PRECONDITION.
   absl::StatusOr<Reply> send_once(const std::string& url, const std::string& method, const std::string& params);
   static absl::Status result_of(const std::string& method, const Reply& r);
 
   const Options options_;
-  Metrics& metrics_;
+  /// Metrics of a kind of write, kept here because each block counts; `answers` by Reaction.
+  struct Write {
+    Metrics::Histogram seconds;
+    std::vector<Metrics::Counter> answers;
+  };
+  std::array<Write, 2> writes_;  // by Call
   struct Stop {
     absl::Time at = absl::InfiniteFuture(), by = absl::InfiniteFuture();
   };
